@@ -1,0 +1,1 @@
+"""Reading logs and side information into one Dataset."""

@@ -1,0 +1,370 @@
+"""The types everything speaks: a log (Dataset), a question (Queries), its answers (Holdout), and who answers (Scorer)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from matinee.data.ids import Id, IdMap
+from matinee.errors import MatineeError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from scipy.sparse import csr_array
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of unequal length: row r is values[offsets[r] : offsets[r + 1]].
+
+    offsets: int64 (B + 1,), starting at 0. values: int32, item codes.
+    """
+
+    offsets: NDArray[np.int64]
+    values: Ints
+
+    @classmethod
+    def from_lists(cls, rows: Iterable[ArrayLike]) -> Ragged:
+        arrays = [np.asarray(row, dtype=np.int32).ravel() for row in rows]
+        return cls(_offsets([len(a) for a in arrays]), np.concatenate([*arrays, np.empty(0, np.int32)]))
+
+    @classmethod
+    def from_rows(cls, row: NDArray[np.integer[Any]], values: Ints, n_rows: int) -> Ragged:
+        """Group values by their row number; within a row they keep their order."""
+        order = np.argsort(row, kind="stable")
+        return cls(_offsets(np.bincount(row, minlength=n_rows)), np.ascontiguousarray(values[order], dtype=np.int32))
+
+    @classmethod
+    def empty(cls, n_rows: int) -> Ragged:
+        return cls(np.zeros(n_rows + 1, np.int64), np.empty(0, np.int32))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> Ints:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.offsets)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The row number of each value."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def positions(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Where the values of these rows lie, row after row: indexes arrays kept in parallel with `values`."""
+        lengths = self.lengths[rows]
+        start = np.repeat(self.offsets[:-1][rows] - _offsets(lengths)[:-1], lengths)
+        return start + np.arange(lengths.sum(), dtype=np.int64)
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Ragged:
+        return Ragged(_offsets(self.lengths[rows]), self.values[self.positions(rows)])
+
+    def slice(self, start: int, stop: int) -> Ragged:
+        """Rows start..stop, without copying values."""
+        offsets = self.offsets[start : stop + 1]
+        return Ragged(offsets - offsets[0], self.values[offsets[0] : offsets[-1]])
+
+    def join(self, other: Ragged) -> Ragged:
+        """Row by row: this row's values, then the other's."""
+        rows = np.concatenate([self.rows, other.rows])
+        return Ragged.from_rows(rows, np.concatenate([self.values, other.values]), len(self))
+
+    def keep(self, mask: Bools) -> Ragged:
+        """Only the values where mask is true; rows may become empty."""
+        return Ragged(_offsets(np.bincount(self.rows[mask], minlength=len(self))), self.values[mask])
+
+    def matrix(self, n_columns: int) -> csr_array:
+        """csr float32 (B, n_columns), row = query, column = item: 1 per distinct value."""
+        return _binary_csr(self.rows, self.values, (len(self), n_columns))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A log of who watched what, with codes inside and external ids at the border. Rows keep the log's order.
+
+    user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
+    context: n rows of further columns of the log. user_features, item_features: row c describes code c (null where
+    the table had no such id). A split's parts share their parent's IdMaps, so one code means one item everywhere.
+    """
+
+    users: IdMap
+    items: IdMap
+    user: Ints
+    item: Ints
+    value: Floats | None = None
+    timestamp: NDArray[np.int64] | None = None
+    context: pl.DataFrame | None = None
+    user_features: pl.DataFrame | None = None
+    item_features: pl.DataFrame | None = None
+    name: str = "log"
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.name}: {len(self):,} events, {self.n_users:,} users, {self.n_items:,} items)"
+
+    @property
+    def n_users(self) -> int:
+        return len(self.users)
+
+    @property
+    def n_items(self) -> int:
+        return len(self.items)
+
+    def rows(self, index: NDArray[Any]) -> Self:
+        """The same data with only these rows (a boolean mask or row numbers); IdMaps and tables are shared."""
+
+        def cut(array: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if array is None else array[index]
+
+        context = self.context
+        if context is not None:
+            context = context.filter(index) if index.dtype == bool else context[index]
+        return replace(
+            self,
+            user=cut(self.user),
+            item=cut(self.item),
+            value=cut(self.value),
+            timestamp=cut(self.timestamp),
+            context=context,
+        )
+
+    @cached_property
+    def order(self) -> NDArray[np.int64]:
+        """Row numbers sorted by user, then time; equal timestamps keep the log's order."""
+        keys = (self.user,) if self.timestamp is None else (self.timestamp, self.user)
+        return np.lexsort(keys)
+
+    def histories(self) -> Ragged:
+        """Item codes of each user, (n_users rows), oldest first, repeats kept."""
+        return Ragged(_offsets(np.bincount(self.user, minlength=self.n_users)), self.item[self.order])
+
+    def matrix(self, *, values: bool = False) -> csr_array:
+        """csr float32 (n_users, n_items), row = user, column = item: 1 per distinct pair; the last rating if `values`."""
+        if not values:
+            return _binary_csr(self.user, self.item, (self.n_users, self.n_items))
+        if self.value is None:
+            raise MatineeError("the log has no ratings", mend="map its rating column, or use a model that needs none")
+        from scipy.sparse import csr_array
+
+        key = self.user[self.order].astype(np.int64) * self.n_items + self.item[self.order]
+        key, last = np.unique(key[::-1], return_index=True)
+        value = self.value[self.order][::-1][last]
+        return csr_array((value, (key // self.n_items, key % self.n_items)), shape=(self.n_users, self.n_items))
+
+    def item_counts(self) -> NDArray[np.int64]:
+        """Events of each item, (n_items,)."""
+        return np.bincount(self.item, minlength=self.n_items)
+
+    def user_counts(self) -> NDArray[np.int64]:
+        """Events of each user, (n_users,)."""
+        return np.bincount(self.user, minlength=self.n_users)
+
+    def queries(self, users: Sequence[Id] | None = None, *, exclude_seen: bool = True) -> Queries:
+        """One query a user (external ids; None: everyone in code order), answered from their whole history."""
+        if users is None:
+            codes = np.arange(self.n_users, dtype=np.int32)
+        else:
+            codes = np.array([self.users.code(u) for u in users], dtype=np.int32)
+        return self.queries_of(codes, exclude_seen=exclude_seen)
+
+    def queries_of(self, codes: Ints, *, exclude_seen: bool = True) -> Queries:
+        """One query for each user code, in the order given."""
+        every = self.histories()
+        at = every.positions(codes)
+        history = Ragged(_offsets(every.lengths[codes]), every.values[at])
+        return Queries(
+            user=codes,
+            history=history,
+            exclude=history if exclude_seen else Ragged.empty(len(codes)),
+            values=None if self.value is None else self.value[self.order][at],
+            times=None if self.timestamp is None else self.timestamp[self.order][at],
+        )
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of the content: ids, rows and their order. Side tables are not part of it."""
+        digest = hashlib.sha256()
+        for ids in (self.users, self.items):
+            digest.update(json.dumps(ids.ids.tolist(), ensure_ascii=False).encode())
+        for array in (self.user, self.item, self.value, self.timestamp):
+            digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What a model is asked, B rows.
+
+    user: int32 (B,) codes; -1 = never seen. history: what the model may see, oldest first; values and times lie in
+    parallel with history.values. exclude: never to be recommended (usually what was seen). time: int64 (B,) the moment
+    of the request. context, user_features: B rows. title: B texts (a playlist's name). candidates: int32 (B, C), -1 =
+    padding; None = the whole catalogue.
+    """
+
+    user: Ints
+    history: Ragged
+    exclude: Ragged
+    values: Floats | None = None
+    times: NDArray[np.int64] | None = None
+    time: NDArray[np.int64] | None = None
+    context: pl.DataFrame | None = None
+    user_features: pl.DataFrame | None = None
+    title: tuple[str | None, ...] | None = None
+    candidates: Ints | None = None
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def slice(self, start: int, stop: int) -> Queries:
+        """Rows start..stop."""
+        stop = min(stop, len(self))
+        if start == 0 and stop == len(self):
+            return self
+        first, last = self.history.offsets[start], self.history.offsets[stop]
+
+        def aligned(array: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if array is None else array[first:last]
+
+        def cut(rows: Any) -> Any:
+            return None if rows is None else rows[start:stop]
+
+        return Queries(
+            user=self.user[start:stop],
+            history=self.history.slice(start, stop),
+            exclude=self.exclude.slice(start, stop),
+            values=aligned(self.values),
+            times=aligned(self.times),
+            time=cut(self.time),
+            context=cut(self.context),
+            user_features=cut(self.user_features),
+            title=cut(self.title),
+            candidates=cut(self.candidates),
+        )
+
+    def with_exclude(self, exclude: Ragged) -> Queries:
+        return replace(self, exclude=exclude)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rows to predict: user and item codes int32 (n,); label float32 (n,) rating or 0/1, None where unknown.
+
+    query: int32 (n,), which row of the holdout's queries holds the history this row sees.
+    """
+
+    user: Ints
+    item: Ints
+    query: Ints
+    timestamp: NDArray[np.int64] | None = None
+    context: pl.DataFrame | None = None
+    label: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Under which rules a number was made. Numbers with different fingerprints never share a table.
+
+    The split's seed is not part of it: it varies within one protocol and is printed beside the number.
+    """
+
+    data: str
+    split: str
+    part: str
+    history: str
+    exclude: str
+    candidates: str = "all items with training events"
+    metrics: str = "matinee"
+
+    @property
+    def fingerprint(self) -> str:
+        """12 hex digits over all words."""
+        words = {f.name: getattr(self, f.name) for f in fields(self)}
+        return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:12]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.part} of {self.split}; history = {self.history}; excluded = {self.exclude}; "
+            f"candidates = {self.candidates}; metrics as {self.metrics} defines them"
+        )
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """Queries and their hidden answers. truth: row b holds the relevant item codes of query b, each once."""
+
+    queries: Queries
+    truth: Ragged
+    protocol: Protocol
+    pairs: Pairs | None = None
+
+    def __len__(self) -> int:
+        return len(self.queries)
+
+
+@dataclass(frozen=True)
+class Split:
+    """train to fit on, valid to choose on, test to touch once. All share the parent's IdMaps.
+
+    train_valid: everything but the test, for `refit = true`, a last fit before the test (another protocol: see
+    split.refitted). None where the split cannot say (provided files).
+    """
+
+    train: Dataset
+    valid: Holdout
+    test: Holdout
+    train_valid: Dataset | None = None
+    seed: int | None = None
+
+
+class Scorer(typing.Protocol):
+    """Anything that scores: fitted models and ensembles."""
+
+    @property
+    def users(self) -> IdMap: ...
+
+    @property
+    def items(self) -> IdMap: ...
+
+    def score(self, queries: Queries) -> Floats:
+        """float32 (B, n_items), or (B, C) where queries name candidates; -inf = cannot score."""
+        ...
+
+    def fallback(self, queries: Queries) -> Bools:
+        """(B,): true where the answer is popularity because the history says nothing."""
+        ...
+
+
+def _offsets(lengths: ArrayLike) -> NDArray[np.int64]:
+    lengths = np.asarray(lengths, dtype=np.int64)
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
+def _binary_csr(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) -> csr_array:
+    """1 at each distinct (row, column); sorted indices, so that equal content gives equal bytes."""
+    from scipy.sparse import csr_array
+
+    key = np.unique(row.astype(np.int64) * shape[1] + column)
+    indptr = _offsets(np.bincount(key // shape[1], minlength=shape[0]))
+    return csr_array((np.ones(len(key), np.float32), key % shape[1], indptr), shape=shape)

@@ -1,0 +1,120 @@
+"""External ids <-> codes 0..n-1."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.errors import MatineeError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Id = int | str
+
+
+class IdMap:
+    """External ids (all integers, or all strings), sorted: the code of an id is its place in that order.
+
+    Integers are sorted numerically, strings by code point, so codes do not depend on the order of rows.
+    `ids` has shape (n,): int64, or object holding `str`.
+    """
+
+    def __init__(self, ids: NDArray[Any], *, what: str = "id") -> None:
+        self.what = what
+        self.ids = ids
+        self.ids.flags.writeable = False
+
+    @classmethod
+    def from_series(cls, *series: pl.Series, what: str = "id") -> IdMap:
+        """The distinct values of one or more columns of the same kind (integer or string).
+
+        Raises MatineeError when integers and strings are mixed, or a value is missing or empty.
+        """
+        import polars as pl
+
+        integer = [s.dtype.is_integer() for s in series]
+        if any(integer) and not all(integer):
+            raise MatineeError(
+                f"{what} is an integer in one table and text in another",
+                mend="store it with the same type in every table",
+            )
+        kind = pl.Int64 if all(integer) else pl.String
+        values = pl.concat([s.cast(kind).alias("id") for s in series]).unique()
+        if values.null_count() or (kind == pl.String and (values == "").any()):
+            raise MatineeError(f"{what} is empty in at least one row", mend="remove those rows or fill them in")
+        values = values.sort()
+        array = values.to_numpy() if kind == pl.Int64 else np.array(values.to_list(), dtype=object)
+        return cls(np.array(array), what=what)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, IdMap) and self.is_integer == other.is_integer and np.array_equal(self.ids, other.ids)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"IdMap({len(self)} {self.what}s)"
+
+    @property
+    def is_integer(self) -> bool:
+        return self.ids.dtype != object
+
+    @cached_property
+    def series(self) -> pl.Series:
+        """The ids as a polars column, in code order."""
+        import polars as pl
+
+        return pl.Series(
+            self.what, self.ids if self.is_integer else self.ids.tolist(), pl.Int64 if self.is_integer else pl.String
+        )
+
+    @cached_property
+    def _code(self) -> dict[Id, int]:
+        return {external: code for code, external in enumerate(self.ids.tolist())}
+
+    def encode(self, values: pl.Series) -> NDArray[np.int32]:
+        """Codes, shape (len(values),): -1 where the id is not in the map."""
+        import polars as pl
+
+        if values.dtype.is_integer() != self.is_integer:
+            values = values.cast(pl.Int64, strict=False) if self.is_integer else values.cast(pl.String)
+        table = pl.DataFrame({"id": self.series, "code": np.arange(len(self), dtype=np.int32)})
+        found = pl.DataFrame({"id": values.cast(self.series.dtype)}).join(
+            table, on="id", how="left", maintain_order="left"
+        )
+        return found["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
+
+    def find(self, external: Id) -> int:
+        """The code of one id, -1 when unknown. "12" finds 12 and 12 finds "12": people type ids on command lines."""
+        code = self._code.get(external)
+        if code is None and self.is_integer and isinstance(external, str):
+            code = self._code.get(int(external)) if external.strip().lstrip("-").isdecimal() else None
+        elif code is None and not self.is_integer:
+            code = self._code.get(str(external))
+        return -1 if code is None else code
+
+    def code(self, external: Id) -> int:
+        """The code of one id. Raises MatineeError naming near misses when it is unknown."""
+        found = self.find(external)
+        if found >= 0:
+            return found
+        near = difflib.get_close_matches(str(external), [str(i) for i in self.ids[:100_000]], n=5)
+        raise MatineeError(
+            f"unknown {self.what} {external!r}",
+            mend=f"did you mean one of {', '.join(near)}?"
+            if near
+            else f"use one of the {len(self)} {self.what}s of the data",
+        )
+
+    def decode(self, codes: NDArray[np.integer[Any]] | Sequence[int]) -> list[Id]:
+        """External ids of codes >= 0, as Python values."""
+        ids: list[Id] = self.ids[np.asarray(codes)].tolist()
+        return ids

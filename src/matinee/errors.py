@@ -1,0 +1,24 @@
+"""The one kind of error a user can mend."""
+
+from __future__ import annotations
+
+
+class MatineeError(Exception):
+    """Says what went wrong, where, and how to mend it.
+
+    what:  one sentence, e.g. "rating is not a finite number: 'nan'"
+    where: the place as a user would name it, e.g. "log.csv, row 17, column 'stars'"
+    mend:  what to do now, e.g. "remove the row or pass a mapping with rating=None"
+    """
+
+    def __init__(self, what: str, *, where: str | None = None, mend: str | None = None) -> None:
+        self.what, self.where, self.mend = what, where, mend
+        text = what if where is None else f"{where}: {what}"
+        super().__init__(text if mend is None else f"{text}\n  to mend it: {mend}")
+
+    def __reduce__(self) -> tuple[object, tuple[str, str | None, str | None]]:
+        return _rebuild, (self.what, self.where, self.mend)
+
+
+def _rebuild(what: str, where: str | None, mend: str | None) -> MatineeError:
+    return MatineeError(what, where=where, mend=mend)

@@ -326,7 +326,8 @@ class Split:
     """train to fit on, valid to choose on, test to touch once. All share the parent's IdMaps.
 
     train_valid: everything but the test, for `refit = true`, a last fit before the test (another protocol: see
-    split.refitted). None where the split cannot say (provided files).
+    split.refitted). None where the split cannot say (provided files). notes: what a reader of its numbers should know,
+    a sentence each (answers left out because they repeat an excluded event).
     """
 
     train: Dataset
@@ -334,6 +335,7 @@ class Split:
     test: Holdout
     train_valid: Dataset | None = None
     seed: int | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Scorer(typing.Protocol):

@@ -1,3 +1,67 @@
-"""Matinee: from a log of who watched what to recommendations that can be trusted."""
+"""Matinee: from a log of who watched what to recommendations that can be trusted.
+
+    import matinee as mt
+
+    data = mt.load("ml-100k")
+    split = mt.split.leave_one_out(data)
+    model = mt.models.EASE(l2=300).fit(split.train)
+    recs = mt.recommend(model, split.test.queries, k=10)
+    print(mt.evaluate(recs, split.test))
+
+Names are imported when first used, so `import matinee` is quick.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matinee import models as models
+    from matinee import split as split
+    from matinee.data.catalog import load as load
+    from matinee.data.dataset import Dataset as Dataset
+    from matinee.data.dataset import Queries as Queries
+    from matinee.data.filters import filter_events as filter_events
+    from matinee.data.readers import read as read
+    from matinee.data.titles import history as history
+    from matinee.errors import MatineeError as MatineeError
+    from matinee.evaluate import evaluate as evaluate
+    from matinee.rank import recommend as recommend
+    from matinee.rank import similar_items as similar_items
+    from matinee.store import load_model as load_model
+    from matinee.store import save_model as save_model
+
+__version__ = "0.1.0"
+
+# public name -> module that defines it; None: the name is the module itself
+_PUBLIC: dict[str, str | None] = {
+    "models": None,
+    "split": None,
+    "Dataset": "matinee.data.dataset",
+    "Queries": "matinee.data.dataset",
+    "MatineeError": "matinee.errors",
+    "read": "matinee.data.readers",
+    "load": "matinee.data.catalog",
+    "filter_events": "matinee.data.filters",
+    "history": "matinee.data.titles",
+    "recommend": "matinee.rank",
+    "similar_items": "matinee.rank",
+    "evaluate": "matinee.evaluate",
+    "save_model": "matinee.store",
+    "load_model": "matinee.store",
+}
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _PUBLIC[name]
+    value = import_module(f"matinee.{name}") if home is None else getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,219 @@
+"""The compiled loops: what scipy and BLAS have no fast form for. Pure functions on arrays; nothing here knows a model.
+
+Each kernel works on a range of rows and releases the GIL; `parallel` spreads ranges over plain threads. (Numba's own
+threading layers may not be entered from two threads at once, as a server would.) Every row is computed by one thread in
+one fixed order, so results do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Offsets = NDArray[np.int64]
+
+
+def n_threads() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def parallel(run: Callable[[int, int], Any], n: int, *, chunk: int) -> None:
+    """Call run(start, stop) over 0..n in chunks, on all cores; small work stays on this thread."""
+    if n <= chunk or n_threads() == 1:
+        run(0, n)
+        return
+    with ThreadPoolExecutor(n_threads()) as pool:
+        for _ in pool.map(lambda start: run(start, min(start + chunk, n)), range(0, n, chunk)):
+            pass
+
+
+# --- Gram matrices ------------------------------------------------------------------------------------------------
+
+
+@njit(nogil=True, cache=True)
+def gram_rows(
+    start: int, stop: int, indptr: Any, indices: Any, data: Any, t_indptr: Any, t_rows: Any, t_position: Any, out: Any
+) -> None:
+    """out[i - start, j] += sum_u X[u, i] X[u, j] for items start <= i < stop and j >= i, by row scatter.
+
+    X is csr (indptr, indices sorted, data); its transpose lists for each item i the users (t_rows) and where (u, i)
+    lies in X's arrays (t_position), so the scan of u's row starts at i itself: only the upper triangle is touched.
+    """
+    for i in range(start, stop):
+        row = out[i - start]
+        for p in range(t_indptr[i], t_indptr[i + 1]):
+            position = t_position[p]
+            weight = data[position]
+            for q in range(position, indptr[t_rows[p] + 1]):
+                row[indices[q]] += weight * data[q]
+
+
+@njit(nogil=True, cache=True)
+def gram_rows_full(
+    start: int, stop: int, indptr: Any, indices: Any, data: Any, t_indptr: Any, t_rows: Any, t_data: Any, out: Any
+) -> None:
+    """out[i - start, j] += sum_u X[u, i] X[u, j] for items start <= i < stop and every j; t_* is X's transpose."""
+    for i in range(start, stop):
+        row = out[i - start]
+        for p in range(t_indptr[i], t_indptr[i + 1]):
+            weight = t_data[p]
+            for q in range(indptr[t_rows[p]], indptr[t_rows[p] + 1]):
+                row[indices[q]] += weight * data[q]
+
+
+@njit(nogil=True, cache=True)
+def ridge_weights_rows(start: int, stop: int, P: Any, diagonal: Any) -> None:
+    """In place, rows start..stop: P[i, j] -> -P[i, j] / P[j, j], zero on the diagonal (EASE, eq. 8)."""
+    for i in range(start, stop):
+        for j in range(P.shape[1]):
+            P[i, j] = -P[i, j] / diagonal[j]
+        P[i, i] = 0.0
+
+
+@njit(nogil=True, cache=True)
+def mirror_upper(start: int, stop: int, A: Any) -> None:
+    """Copy the upper triangle's block rows start..stop onto the lower triangle, tile by tile."""
+    n = A.shape[0]
+    tile = 64
+    for i0 in range(start, stop, tile):
+        for j0 in range(i0, n, tile):
+            for i in range(i0, min(i0 + tile, stop)):
+                for j in range(max(j0, i + 1), min(j0 + tile, n)):
+                    A[j, i] = A[i, j]
+
+
+# --- histories x item-item weights ---------------------------------------------------------------------------------
+
+
+@njit(nogil=True, cache=True)
+def last_occurrence(offsets: Any, values: Any, n_items: int) -> Any:
+    """True where an item occurs for the last time in its row."""
+    keep = np.ones(len(values), np.bool_)
+    stamp = np.full(n_items, -1, np.int64)
+    for b in range(len(offsets) - 1):
+        for p in range(offsets[b + 1] - 1, offsets[b] - 1, -1):
+            if stamp[values[p]] == b:
+                keep[p] = False
+            stamp[values[p]] = b
+    return keep
+
+
+@njit(nogil=True, cache=True, fastmath={"contract"})
+def history_times_dense(start: int, stop: int, offsets: Any, items: Any, weights: Any, W: Any, out: Any) -> None:
+    """out[b] = sum_p weights[p] W[items[p]] over the history of query b, for b in start..stop."""
+    n = W.shape[1]
+    for b in range(start, stop):
+        acc = out[b]
+        acc[:] = 0.0
+        for p in range(offsets[b], offsets[b + 1]):
+            row = W[items[p]]
+            w = weights[p]
+            for j in range(n):
+                acc[j] += w * row[j]
+
+
+@njit(nogil=True, cache=True)
+def history_times_sparse(
+    start: int, stop: int, offsets: Any, items: Any, weights: Any, indptr: Any, indices: Any, data: Any, out: Any
+) -> None:
+    """out[b] = sum_p weights[p] W[items[p]] with W in csr (row = history item, column = scored item)."""
+    for b in range(start, stop):
+        acc = out[b]
+        acc[:] = 0.0
+        for p in range(offsets[b], offsets[b + 1]):
+            w = weights[p]
+            for q in range(indptr[items[p]], indptr[items[p] + 1]):
+                acc[indices[q]] += w * data[q]
+
+
+# --- selection ------------------------------------------------------------------------------------------------------
+
+
+@njit(nogil=True, cache=True)
+def mask_rows(start: int, stop: int, offsets: Any, values: Any, scores: Any) -> None:
+    """scores[b, values of row b] = -inf."""
+    for b in range(start, stop):
+        for p in range(offsets[b], offsets[b + 1]):
+            scores[b, values[p]] = -np.inf
+
+
+@njit(nogil=True, cache=True)
+def top_k_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tied: Any, nan: Any) -> None:
+    """The k best columns of each row, best first; equal scores by column; -inf never enters.
+
+    tied[b]: a column left out has exactly the k-th score. nan[b]: the row holds a NaN.
+    """
+    n = scores.shape[1]
+    k = item.shape[1]
+    wide = 32
+    for b in range(start, stop):
+        row = scores[b]
+        best = score[b]
+        code = item[b]
+        filled = 0
+        threshold = -np.inf
+        rejected = -np.inf
+        for j0 in range(0, n, wide):
+            j1 = min(j0 + wide, n)
+            # A run of 32 that cannot enter is passed over by one vectorised test; NaN fails the comparison and is seen.
+            interesting = 0
+            for j in range(j0, j1):
+                interesting |= not (row[j] < threshold)
+            if interesting == 0:
+                continue
+            for j in range(j0, j1):
+                s = row[j]
+                if s != s:
+                    nan[b] = True
+                    continue
+                if s == -np.inf:
+                    continue
+                if filled == k:
+                    if s <= threshold:
+                        if s > rejected:
+                            rejected = s
+                        continue
+                    if best[k - 1] > rejected:
+                        rejected = best[k - 1]
+                    p = k - 1
+                else:
+                    p = filled
+                    filled += 1
+                while p > 0 and best[p - 1] < s:
+                    best[p] = best[p - 1]
+                    code[p] = code[p - 1]
+                    p -= 1
+                best[p] = s
+                code[p] = j
+                if filled == k:
+                    threshold = best[k - 1]
+        for p in range(filled, k):
+            best[p] = -np.inf
+            code[p] = -1
+        tied[b] = filled == k and rejected == threshold
+
+
+@njit(nogil=True, cache=True)
+def mask_candidates(
+    start: int, stop: int, candidates: Any, offsets: Any, excluded: Any, n_items: int, scores: Any
+) -> None:
+    """scores[b, c] = -inf where candidate c is padding (-1), a repeat, or excluded for query b."""
+    stamp = np.full(n_items, -1, np.int64)
+    for b in range(start, stop):
+        for p in range(offsets[b], offsets[b + 1]):
+            stamp[excluded[p]] = b
+        for c in range(candidates.shape[1]):
+            code = candidates[b, c]
+            if code < 0 or stamp[code] == b:
+                scores[b, c] = -np.inf
+            else:
+                stamp[code] = b

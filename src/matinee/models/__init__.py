@@ -1,0 +1,26 @@
+"""Every model under its class name, imported when first asked for: `matinee.models.EASE`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matinee.models.ease import EASE as EASE
+    from matinee.models.item_knn import ItemKNN as ItemKNN
+    from matinee.models.popularity import Popularity as Popularity
+    from matinee.models.user_knn import UserKNN as UserKNN
+
+
+def __getattr__(name: str) -> Any:
+    from matinee.models.registry import BUILT_IN, model_class
+
+    for registered, location in BUILT_IN.items():
+        if location.endswith(f":{name}"):
+            return model_class(registered)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from matinee.models.registry import BUILT_IN
+
+    return sorted(location.partition(":")[2] for location in BUILT_IN.values())

@@ -1,0 +1,217 @@
+"""Model and its families: everything a model file does not have to say.
+
+A model scores a *history*, so one method answers a known user, someone new, and "more like this". The base class keeps
+what every model needs to answer and to print: the log it was fitted on, and popularity for empty histories.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic.config import JsonDict
+
+from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Ints, Pairs, Queries
+from matinee.data.ids import IdMap
+from matinee.errors import MatineeError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+def tunable(
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    log: bool = False,
+    choices: Sequence[Any] | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+) -> Any:
+    """A hyper-parameter, written once: its default, meaning, tuning range (low..high or choices) and hard bounds."""
+    span: JsonDict = {"choices": list(choices)} if choices else {}
+    if low is not None:
+        span = {"low": low, "high": high, "log": log}
+    return Field(default, description=doc, ge=ge, gt=gt, json_schema_extra={"tune": span} if span else None)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What fit leaves behind: the training log, item counts (n_items,), and what the model learned."""
+
+    data: Dataset
+    popularity: Floats
+    learned: Any
+
+
+class Model(BaseModel, ABC):
+    """A Scorer with hyper-parameters (its fields) and learned state (one private value).
+
+    `fit` ignores any earlier fit and returns self. Two models are equal when class and hyper-parameters are.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    learned_type: ClassVar[type]
+    """Dataclass of arrays and numbers that `learn` returns; store.py writes its fields."""
+    scores_unknown_items: ClassVar[bool] = False
+    """True where items without a training event can be scored (from features)."""
+
+    _fitted: Fitted | None = PrivateAttr(default=None)
+
+    # -- what a model writes ---------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Any:
+        """Learn from a log of at least one event; returns an instance of `learned_type`."""
+
+    @abstractmethod
+    def score_histories(self, queries: Queries) -> Floats:
+        """float32 (B, n_items), a fresh array; rows with empty histories may hold anything."""
+
+    # -- what everyone calls -----------------------------------------------------------------------------------------
+
+    def fit(self, data: Dataset, *, valid: Holdout | None = None, seed: int = 0) -> Self:
+        """Learn from a log. valid: a holdout for early stopping or weights, where the model uses one."""
+        if len(data) == 0:
+            raise MatineeError(f"{data.name} has no events to learn from", mend="check filters and the split's ratios")
+        learned = self.learn(data, valid, seed)
+        self._fitted = Fitted(data, data.item_counts().astype(np.float32), learned)
+        return self
+
+    def score(self, queries: Queries) -> Floats:
+        """float32 (B, n_items), or (B, C) where queries name candidates; -inf = cannot score.
+
+        An empty history is answered by popularity. Raises MatineeError when the model is not fitted.
+        """
+        fitted = self.fitted
+        scores = self.score_histories(queries)
+        fallback = self.fallback(queries)
+        if fallback.any():
+            scores[fallback] = fitted.popularity
+        if not self.scores_unknown_items:
+            unknown = fitted.popularity == 0
+            if unknown.any():
+                scores[:, unknown] = -np.inf
+        if queries.candidates is None:
+            return scores
+        chosen = np.take_along_axis(scores, np.maximum(queries.candidates, 0), axis=1)
+        chosen[queries.candidates < 0] = -np.inf
+        return chosen
+
+    def fallback(self, queries: Queries) -> Bools:
+        """(B,): true where the history holds no item with a training event, so popularity answers."""
+        history = queries.history
+        known = self.fitted.popularity[history.values] > 0
+        nothing: Bools = np.bincount(history.rows[known], minlength=len(queries)) == 0
+        return nothing
+
+    def predict(self, pairs: Pairs) -> Floats:
+        """float32 (n,): a rating or a probability for each pair, where the model has such a meaning."""
+        raise MatineeError(
+            f"{type(self).__name__} ranks items and predicts no ratings", mend="use a rating model, or `recommend`"
+        )
+
+    @property
+    def fitted(self) -> Fitted:
+        if self._fitted is None:
+            raise MatineeError(
+                f"{type(self).__name__} is not fitted", mend="call .fit(data) first, or load a fitted model"
+            )
+        return self._fitted
+
+    @property
+    def is_fitted(self) -> bool:
+        return self._fitted is not None
+
+    @property
+    def data(self) -> Dataset:
+        """The log the model was fitted on."""
+        return self.fitted.data
+
+    @property
+    def users(self) -> IdMap:
+        return self.fitted.data.users
+
+    @property
+    def items(self) -> IdMap:
+        return self.fitted.data.items
+
+    def restore(self, fitted: Fitted) -> Self:
+        """Take over what an earlier fit left behind (store.load)."""
+        self._fitted = fitted
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        # pydantic's own compares learned arrays and fails on them
+        return isinstance(other, Model) and type(self) is type(other) and self.model_dump() == other.model_dump()
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+# --- the family of item-item models -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ItemWeights:
+    """W (n_items, n_items), row = history item, column = scored item; float32, dense or csr."""
+
+    W: NDArray[np.float32] | csr_array
+
+
+class ItemItem(Model):
+    """scores = X_q @ W: each item of the history votes for every item. A member only says what W is."""
+
+    learned_type = ItemWeights
+
+    half_life: float | None = tunable(
+        None, "halve a history item's vote for every so many items watched after it (None: all votes equal)", gt=0.0
+    )
+
+    @abstractmethod
+    def weights(self, X: csr_array) -> NDArray[np.float32] | csr_array:
+        """W from the interaction matrix X, csr float32 (n_users, n_items), 1 per distinct pair, indices sorted."""
+
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> ItemWeights:
+        return ItemWeights(self.weights(data.matrix()))
+
+    def score_histories(self, queries: Queries) -> Floats:
+        W = self.fitted.learned.W
+        history = queries.history
+        return weighted_rows(W, history.offsets, history.values, self.votes(queries))
+
+    def votes(self, queries: Queries) -> Floats:
+        """float32, in parallel with history.values: 1, decayed by age where half_life is set; a repeat votes once."""
+        from matinee import kernels
+
+        history = queries.history
+        last: Bools = kernels.last_occurrence(history.offsets, history.values, len(self.items))
+        if self.half_life is None:
+            return last.astype(np.float32)
+        age = np.repeat(history.offsets[1:] - 1, history.lengths) - np.arange(len(history.values))
+        return np.where(last, 0.5 ** (age / self.half_life), 0.0).astype(np.float32)
+
+
+def weighted_rows(
+    W: NDArray[np.float32] | csr_array, offsets: NDArray[np.int64], rows: Ints, weights: Floats
+) -> NDArray[np.float32]:
+    """float32 (B, columns of W): row b = sum of weights[p] * W[rows[p]] over offsets[b] <= p < offsets[b + 1]."""
+    from matinee import kernels
+
+    out = np.empty((len(offsets) - 1, W.shape[1]), np.float32)
+
+    def run(start: int, stop: int) -> None:
+        if isinstance(W, np.ndarray):
+            kernels.history_times_dense(start, stop, offsets, rows, weights, W, out)
+        else:
+            kernels.history_times_sparse(start, stop, offsets, rows, weights, W.indptr, W.indices, W.data, out)
+
+    kernels.parallel(run, len(out), chunk=64)
+    return out

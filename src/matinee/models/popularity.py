@@ -1,0 +1,50 @@
+"""Popularity: what everyone watches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Queries
+from matinee.errors import MatineeError
+from matinee.models.base import Model, tunable
+
+
+@dataclass(frozen=True)
+class Counts:
+    """counts: float32 (n_items,), events of each item, decayed where asked."""
+
+    counts: Floats
+
+
+class Popularity(Model):
+    """Items by their number of events; with half_life_days an event counts half for every so many days of age.
+
+    Age is counted back from the newest event of the log. A (user, item) pair counts as often as it occurs.
+    """
+
+    learned_type = Counts
+
+    half_life_days: float | None = tunable(
+        None, "an event of this age in days counts half (None: all count one)", gt=0.0
+    )
+
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Counts:
+        if self.half_life_days is None:
+            return Counts(data.item_counts().astype(np.float32))
+        if data.timestamp is None:
+            raise MatineeError(
+                f"{data.name} has no timestamps, so popularity cannot be decayed in time",
+                mend="map the log's timestamp column, or leave half_life_days unset",
+            )
+        age = (data.timestamp.max() - data.timestamp) / 86_400.0
+        weight = 0.5 ** (age / self.half_life_days)
+        return Counts(np.bincount(data.item, weight, minlength=data.n_items).astype(np.float32))
+
+    def score_histories(self, queries: Queries) -> Floats:
+        return np.tile(self.fitted.learned.counts, (len(queries), 1))
+
+    def fallback(self, queries: Queries) -> Bools:
+        """Never: popularity is the answer, not a stand-in for one."""
+        return np.zeros(len(queries), np.bool_)

@@ -1,0 +1,77 @@
+"""Names of models -> classes. Lazy strings: naming a model imports nothing until it is made."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from matinee.errors import MatineeError
+
+if TYPE_CHECKING:
+    from matinee.models.base import Model
+
+BUILT_IN = {
+    "popularity": "matinee.models.popularity:Popularity",
+    "item_knn": "matinee.models.item_knn:ItemKNN",
+    "user_knn": "matinee.models.user_knn:UserKNN",
+    "ease": "matinee.models.ease:EASE",
+}
+
+
+def locations() -> dict[str, str]:
+    """Registry name -> "module:Class": ours, and what other packages declare as entry points of `matinee.models`."""
+    others = {point.name: point.value for point in entry_points(group="matinee.models")}
+    return {**others, **BUILT_IN}
+
+
+def names() -> list[str]:
+    return list(locations())
+
+
+def model_class(name: str) -> type[Model]:
+    """The class of a registry name. Raises MatineeError with near misses for an unknown one."""
+    known = locations()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3)
+        raise MatineeError(f"unknown model {name!r}", mend=f"use one of: {', '.join(near or known)}")
+    module, _, attribute = known[name].partition(":")
+    found: type[Model] = getattr(import_module(module), attribute)
+    return found
+
+
+def name_of(model: Model) -> str:
+    """The registry name of a model's class. Raises MatineeError for a class that is not registered."""
+    location = f"{type(model).__module__}:{type(model).__name__}"
+    for name, known in locations().items():
+        if known == location:
+            return name
+    raise MatineeError(
+        f"{location} is not in the registry", mend="register it in the entry-point group `matinee.models`"
+    )
+
+
+def create(name: str, hyper_parameters: Mapping[str, Any] | None = None) -> Model:
+    """A model by its registry name. Raises MatineeError naming each hyper-parameter that does not fit."""
+    from pydantic import ValidationError
+
+    cls = model_class(name)
+    try:
+        return cls.model_validate(dict(hyper_parameters or {}))
+    except ValidationError as error:
+        raise MatineeError(_explain(name, cls, error), mend=f"see `matinee models show {name}`") from None
+
+
+def _explain(name: str, cls: type[Model], error: Any) -> str:
+    lines = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(field, cls.model_fields, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else f" (it has {', '.join(cls.model_fields) or 'none'})"
+            lines.append(f"no hyper-parameter {field!r}{hint}")
+        else:
+            lines.append(f"{field} = {problem['input']!r}: {problem['msg'][0].lower() + problem['msg'][1:]}")
+    return f"model {name!r}: " + "; ".join(lines)

@@ -1,0 +1,73 @@
+"""UserKNN: what people like you watched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Floats, Holdout, Queries
+from matinee.models.base import Model, tunable, weighted_rows
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """X: csr (n_users, n_items), 1 per pair. V: csr (n_items, n_users), the users' weighted vectors, transposed.
+
+    norm: float32 (n_users,), what to divide a user's similarities by. term: float32 (n_items,), an item's weight.
+    """
+
+    X: csr_array
+    V: csr_array
+    norm: Floats
+    term: Floats
+
+
+class UserKNN(Model):
+    """User-based neighbours (Herlocker et al., SIGIR 1999).
+
+    s_uv = <x_u, x_v> / (|x_u| |x_v| + shrinkage) over items, each weighted by `weighting` (bm25 has its own lengths in
+    place of the cosine's); an item's score is the sum of s over the k nearest users of the log who watched it.
+    A user of the log is not their own neighbour. Equal similarities go to the lower user code.
+    """
+
+    learned_type = Neighbourhood
+
+    k: int = tunable(100, "neighbours asked", low=10, high=1000, log=True, ge=1)
+    weighting: Literal["none", "tfidf", "bm25"] = tunable(
+        "none", "weight of an item in the cosine", choices=["none", "tfidf", "bm25"]
+    )
+    shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
+
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Neighbourhood:
+        from matinee.models.neighbours import term_weights, weighted
+
+        X = data.matrix()
+        V, norm = weighted(X, self.weighting)
+        return Neighbourhood(X=X, V=V.T.tocsr(), norm=norm, term=term_weights(X, self.weighting))
+
+    def score_histories(self, queries: Queries) -> Floats:
+        from matinee import kernels
+        from matinee.models.neighbours import nearest
+
+        learned: Neighbourhood = self.fitted.learned
+        history = queries.history
+        last = kernels.last_occurrence(history.offsets, history.values, len(self.items))
+        weight = np.where(last, learned.term[history.values], np.float32(0.0))
+        length = np.sqrt(np.bincount(history.rows, weight**2, minlength=len(queries)).astype(np.float32))
+        length = np.ones_like(length) if self.weighting == "bm25" else np.maximum(length, np.float32(1e-12))
+
+        def similarities(start: int, stop: int) -> NDArray[np.float32]:
+            out = weighted_rows(learned.V, history.offsets[start : stop + 1], history.values, weight)
+            out /= length[start:stop, None] * learned.norm + np.float32(self.shrinkage)
+            known = np.flatnonzero(queries.user[start:stop] >= 0)
+            out[known, queries.user[start:stop][known]] = -np.inf
+            return out
+
+        near = nearest(len(queries), learned.X.shape[0], self.k, similarities)
+        return weighted_rows(learned.X, near.indptr.astype(np.int64), near.indices, near.data)

@@ -1,0 +1,204 @@
+"""Scores -> Recommendations: masks, filters, ties and top-k, once for every model, in bounded memory.
+
+Only blocks of queries are scored at a time; nothing of size (queries, items) exists. Of equal scores the item with the
+lower code ranks first, whatever the number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Bools, Floats, Ints, Queries, Ragged, Scorer
+from matinee.data.ids import Id, IdMap
+from matinee.errors import MatineeError
+from matinee.progress import track
+
+if TYPE_CHECKING:
+    import polars as pl
+
+BLOCK_BYTES = 32 << 20  # scores of one block; models may hold a few arrays of this size
+Allowed = Sequence[Id] | Mapping[Id, Sequence[Id]]
+
+
+@dataclass(frozen=True)
+class Recommendations:
+    """The k best items of each of B queries, best first.
+
+    user: int32 (B,) codes, -1 = never seen. item: int32 (B, k), -1 = nothing left to recommend. score: float32 (B, k).
+    tied (B,): an item left out has exactly the k-th score. fallback (B,): answered by popularity.
+    """
+
+    users: IdMap
+    items: IdMap
+    user: Ints
+    item: Ints
+    score: Floats
+    tied: Bools
+    fallback: Bools
+
+    @property
+    def k(self) -> int:
+        return int(self.item.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def to_frame(self) -> pl.DataFrame:
+        """Columns user_id, item_id, score, rank (from 1); and `query` (row number) where users do not tell rows apart."""
+        import polars as pl
+
+        row, column = np.nonzero(self.item >= 0)
+        user = self.user[row]
+        frame = pl.DataFrame(
+            {
+                "query": row,
+                "user_id": self.users.series.gather(np.maximum(user, 0)) if len(self.users) else [None] * len(row),
+                "item_id": self.items.series.gather(self.item[row, column]),
+                "score": self.score[row, column],
+                "rank": (column + 1).astype(np.int32),
+            }
+        )
+        frame = frame.with_columns(user_id=pl.when(pl.Series(user >= 0)).then("user_id"))
+        told_apart = (self.user >= 0).all() and len(np.unique(self.user)) == len(self.user)
+        return frame.drop("query") if told_apart else frame
+
+
+def recommend(
+    model: Scorer,
+    queries: Queries,
+    k: int = 10,
+    *,
+    allow: Allowed | None = None,
+    deny: Allowed | None = None,
+    progress: bool = False,
+) -> Recommendations:
+    """The k best items for each query, without what the query excludes.
+
+    allow, deny: item ids for every query, or {user id: item ids}; users that are not named are not restricted.
+    Raises MatineeError for k < 1, unknown ids in allow or deny, or a model that returns NaN.
+    """
+    if k < 1:
+        raise MatineeError(f"k = {k}: at least one item must be asked for", mend="pass k >= 1")
+    columns = len(model.items) if queries.candidates is None else queries.candidates.shape[1]
+    rules = _Rules(model, allow, deny)
+    item = np.full((len(queries), k), -1, np.int32)
+    score = np.full((len(queries), k), -np.inf, np.float32)
+    tied = np.zeros(len(queries), np.bool_)
+    fallback = np.zeros(len(queries), np.bool_)
+    for start, block in blocks(queries, columns, progress=progress):
+        stop = start + len(block)
+        scores = model.score(block)
+        exclude = rules.exclude(block)
+        if block.candidates is not None:
+            scores, block_candidates = _sort_candidates(scores, block.candidates)
+            rules.mask_candidates(block, block_candidates, exclude, scores)
+        else:
+            rules.mask(block, exclude, scores)
+        best = min(k, columns)
+        found, found_score, tied[start:stop] = top_k(scores, best, first_row=start)
+        if block.candidates is not None:
+            codes = np.take_along_axis(block_candidates, np.maximum(found, 0), axis=1)
+            found = np.where(found >= 0, codes, -1).astype(np.int32)
+        item[start:stop, :best], score[start:stop, :best] = found, found_score
+        fallback[start:stop] = model.fallback(block)
+    return Recommendations(model.users, model.items, queries.user, item, score, tied, fallback)
+
+
+def similar_items(model: Scorer, items: Sequence[Id], k: int = 10) -> Recommendations:
+    """For each item id the k items the model recommends to someone who watched only that one."""
+    codes = np.array([model.items.code(i) for i in items], np.int32)
+    history = Ragged(np.arange(len(codes) + 1, dtype=np.int64), codes)
+    return recommend(model, Queries(user=np.full(len(codes), -1, np.int32), history=history, exclude=history), k)
+
+
+def blocks(queries: Queries, columns: int, *, progress: bool = False) -> Iterator[tuple[int, Queries]]:
+    """(first row, rows) of consecutive parts whose scores, float32 (rows, columns), fit into BLOCK_BYTES."""
+    size = max(1, BLOCK_BYTES // (4 * max(columns, 1)))
+    starts = range(0, len(queries), size)
+    for start in track(starts, "ranking", total=len(starts)) if progress else starts:
+        yield start, queries.slice(start, start + size)
+
+
+def top_k(scores: Floats, k: int, *, first_row: int = 0) -> tuple[Ints, Floats, Bools]:
+    """Columns int32 (B, k) and scores of the k best of each row; -1 and -inf where fewer can be scored; and `tied`."""
+    from matinee import kernels
+
+    n = len(scores)
+    item, score = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
+    tied, nan = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+    kernels.parallel(lambda a, b: kernels.top_k_rows(a, b, scores, item, score, tied, nan), n, chunk=128)
+    if nan.any():
+        raise MatineeError(
+            f"the model returned NaN scores for query {first_row + int(nan.argmax())}",
+            mend="its training diverged or its input holds NaN: fit again with a smaller learning rate or clean data",
+        )
+    return item, score, tied
+
+
+class _Rules:
+    """Allow and deny lists, by call or by user, as masks over a block of scores."""
+
+    def __init__(self, model: Scorer, allow: Allowed | None, deny: Allowed | None) -> None:
+        self.n_items = len(model.items)
+        self.users = model.users
+        self.forbidden: NDArray[np.int32] | None = None  # for every query
+        self.allowed_of: dict[int, Ints] = {}
+        self.denied_of: dict[int, Ints] = {}
+
+        def codes(ids: Sequence[Id]) -> Ints:
+            return np.array([model.items.code(i) for i in ids], np.int32)
+
+        mask = np.zeros(self.n_items, np.bool_)
+        if isinstance(allow, Mapping):
+            self.allowed_of = {self.users.code(u): codes(ids) for u, ids in allow.items()}
+        elif allow is not None:
+            mask[:] = True
+            mask[codes(allow)] = False
+        if isinstance(deny, Mapping):
+            self.denied_of = {self.users.code(u): codes(ids) for u, ids in deny.items()}
+        elif deny is not None:
+            mask[codes(deny)] = True
+        if mask.any():
+            self.forbidden = np.flatnonzero(mask).astype(np.int32)
+
+    def exclude(self, block: Queries) -> Ragged:
+        """What each query of the block may not be given, apart from what is forbidden to all."""
+        if not self.allowed_of and not self.denied_of:
+            return block.exclude
+        none = np.empty(0, np.int32)
+        everything = np.arange(self.n_items, dtype=np.int32)
+        rows = []
+        for user in block.user.tolist():
+            allowed = self.allowed_of.get(user)
+            barred = none if allowed is None else np.setdiff1d(everything, allowed)
+            rows.append(np.concatenate([barred, self.denied_of.get(user, none)]))
+        return block.exclude.join(Ragged.from_lists(rows))
+
+    def mask(self, block: Queries, exclude: Ragged, scores: Floats) -> None:
+        """-inf at every excluded or forbidden item, in place."""
+        from matinee import kernels
+
+        if self.forbidden is not None:
+            scores[:, self.forbidden] = -np.inf
+        kernels.parallel(
+            lambda a, b: kernels.mask_rows(a, b, exclude.offsets, exclude.values, scores), len(block), chunk=256
+        )
+
+    def mask_candidates(self, block: Queries, candidates: Ints, exclude: Ragged, scores: Floats) -> None:
+        """The same where columns are candidates; a repeated candidate counts once."""
+        from matinee import kernels
+
+        if self.forbidden is not None:
+            scores[np.isin(candidates, self.forbidden)] = -np.inf
+        kernels.mask_candidates(0, len(block), candidates, exclude.offsets, exclude.values, self.n_items, scores)
+
+
+def _sort_candidates(scores: Floats, candidates: Ints) -> tuple[Floats, Ints]:
+    """Columns of each row in code order, so that ties fall as everywhere else."""
+    order = np.argsort(candidates, axis=1, kind="stable")
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(candidates, order, axis=1)

@@ -1,0 +1,105 @@
+"""Queries in JSON lines, checked line by line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from matinee.data.dataset import Dataset
+from matinee.data.ids import Id, IdMap
+from matinee.errors import MatineeError
+
+KEYS = ("user", "history", "exclude", "candidates", "truth")
+INT64 = 1 << 63
+
+
+@dataclass(frozen=True)
+class Line:
+    """One query with external ids, spelled as the log spells them. exclude, candidates None: the line has none."""
+
+    user: Id | None
+    history: list[Id]
+    exclude: list[Id] | None
+    candidates: list[Id] | None
+    truth: list[Id]
+
+
+def read_lines(content: bytes, file: str, data: Dataset) -> list[Line]:
+    """One Line for each line that is not blank. Raises MatineeError naming file and line."""
+    lines: list[Line] = []
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        if not raw.strip():
+            continue
+        where = f"{file}, line {number}"
+        line = _line(_object(raw, where), data, where)
+        if lines and (line.candidates is None) != (lines[0].candidates is None):
+            raise MatineeError(
+                "candidates are on some lines only", where=where, mend="give every line candidates, or none"
+            )
+        lines.append(line)
+    if not lines:
+        raise MatineeError("holds no query", where=file, mend="is this the file you meant?")
+    if lines[0].candidates is not None and not any(set(line.candidates or ()) & set(line.truth) for line in lines):
+        raise MatineeError(
+            "no line has an answer among its candidates",
+            where=file,
+            mend="candidates are all that is ranked: add the answers to the negatives",
+        )
+    return lines
+
+
+def _object(raw: bytes, where: str) -> dict[str, object]:
+    try:
+        found = json.loads(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise MatineeError(f"is not UTF-8: {error.reason}", where=where, mend="store the file as UTF-8") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise MatineeError(f"is no JSON: {error}", where=where, mend="write one JSON object a line") from None
+    if not isinstance(found, dict):
+        raise MatineeError(f"is a {type(found).__name__}, not an object", where=where, mend='write {"history": ...}')
+    for key in ("history", "truth"):
+        if key not in found:
+            raise MatineeError(f"has no {key!r}", where=where, mend='write {"history": [...], "truth": [...]}')
+    if unknown := [key for key in found if key not in KEYS]:
+        raise MatineeError(f"unknown key {unknown[0]!r}", where=where, mend=f"the keys are {', '.join(KEYS)}")
+    return found
+
+
+def _line(found: dict[str, object], data: Dataset, where: str) -> Line:
+    def ids(key: str) -> list[Id]:
+        values = found[key]
+        if not isinstance(values, list):
+            raise MatineeError(f"{key!r} is not a list", where=where, mend=f'write "{key}": [id, id, ...]')
+        return [_id(value, data.items, f"{where}, {key!r}") for value in values]
+
+    def given(key: str) -> list[Id] | None:
+        return None if found.get(key) is None else ids(key)
+
+    user = found.get("user")
+    candidates = given("candidates")
+    line = Line(
+        user=None if user is None else _id(user, data.users, f"{where}, 'user'"),
+        history=ids("history"),
+        exclude=given("exclude"),
+        # a repeated candidate is one candidate
+        candidates=None if candidates is None else list(dict.fromkeys(candidates)),
+        truth=ids("truth"),
+    )
+    if not line.truth:
+        raise MatineeError("has no answer in 'truth'", where=where, mend="remove the line")
+    if both := [i for i in line.truth if i in set(line.exclude or ())]:
+        raise MatineeError(f"{both[0]!r} is both an answer and excluded", where=where, mend="choose one")
+    return line
+
+
+def _id(value: object, ids: IdMap, where: str) -> Id:
+    """As the log spells it: "12" becomes 12 where its ids are integers, and 12 becomes "12" where they are text."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
+        raise MatineeError(f"{value!r} is no id", where=where, mend="ids are whole numbers or text")
+    if not ids.is_integer:
+        return str(value)
+    if isinstance(value, str) and not value.strip().removeprefix("-").isdecimal():
+        raise MatineeError(f"{value!r} is no whole number, as the {ids.what} ids of the log are", where=where)
+    if not -INT64 <= int(value) < INT64:
+        raise MatineeError(f"{value!r} is too large for an id", where=where)
+    return int(value)

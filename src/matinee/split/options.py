@@ -1,0 +1,66 @@
+"""Splits by name, as recipes spell them: `strategy = "random"`, and options that are the functions' own arguments."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from matinee.data.dataset import Dataset, Split
+from matinee.errors import MatineeError
+from matinee.split import strategies
+from matinee.split.provided import provided
+
+STRATEGIES: dict[str, Callable[..., Split]] = {
+    "random": strategies.random,
+    "leave_one_out": strategies.leave_one_out,
+    "temporal": strategies.temporal,
+    "mixed": strategies.mixed,
+    "strong": strategies.strong,
+    "provided": provided,
+}
+
+
+def make(data: Dataset, strategy: str, options: Mapping[str, object] | None = None, *, seed: int = 0) -> list[Split]:
+    """The splits of a recipe's [split] table: one, or n of them for strategy "random" with the option `folds` = n.
+
+    options: arguments of the strategy's function by name (exclude_seen included). The seed goes to those that have one.
+    Raises MatineeError naming the strategy or option that is unknown, missing or of the wrong type.
+    """
+    options = dict(options or {})
+    if strategy not in STRATEGIES:
+        raise MatineeError(f"unknown split strategy {strategy!r}", mend=f"choose one of {', '.join(STRATEGIES)}")
+    if strategy == "random" and "folds" in options:
+        options["n"] = options.pop("folds")
+        return strategies.folds(data, **_typed("random with folds", strategies.folds, options, seed))
+    function = STRATEGIES[strategy]
+    return [function(data, **_typed(strategy, function, options, seed))]
+
+
+def _typed(strategy: str, function: Callable[..., object], options: Mapping[str, object], seed: int) -> dict[str, Any]:
+    """The options as the function's annotations want them ("0.1" from a command line becomes 0.1), and the seed."""
+    from pydantic import TypeAdapter, ValidationError
+
+    parameters = inspect.signature(function).parameters
+    known = [name for name in parameters if name not in ("data", "seed")]
+    kinds = typing.get_type_hints(function)
+    arguments: dict[str, Any] = {"seed": seed} if "seed" in parameters else {}
+    for name, value in options.items():
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise MatineeError(
+                f"split strategy {strategy!r} has no option {name!r}",
+                mend=f"did you mean {near[0]}?" if near else f"its options are {', '.join(known)}",
+            )
+        try:
+            arguments[name] = TypeAdapter(kinds[name], config={"arbitrary_types_allowed": True}).validate_python(value)
+        except ValidationError as error:
+            raise MatineeError(
+                f"split option {name} = {value!r}: {error.errors()[0]['msg']}", mend=f"see split strategy {strategy!r}"
+            ) from None
+    for name in known:
+        if name not in arguments and parameters[name].default is inspect.Parameter.empty:
+            raise MatineeError(f"split strategy {strategy!r} needs the option {name!r}", mend=f"add {name} = ...")
+    return arguments

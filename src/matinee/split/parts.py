@@ -1,0 +1,167 @@
+"""From "which row is hidden" to a Split: histories, exclusions, truth, pairs and the words of the protocol."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Bools, Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split
+from matinee.errors import MatineeError
+
+TRAIN, VALID, TEST = 0, 1, 2
+Part = NDArray[np.int8]
+
+
+class Seen(NamedTuple):
+    """Rows of the log and their name: words "train + valid", rows bool (n,)."""
+
+    words: str
+    rows: Bools
+
+
+def assemble(
+    data: Dataset,
+    part: Part,
+    words: str,
+    *,
+    exclude_seen: bool,
+    seed: int | None = None,
+    test_sees_valid: bool = False,
+    cuts: tuple[int, int] | None = None,
+) -> Split:
+    """The split in which row r of the log is in part[r] (TRAIN, VALID or TEST), part of shape (n,).
+
+    history = train (train + valid in the test where `test_sees_valid`); excluded = train in valid, train + valid in
+    the test. cuts: the moments of valid's and test's requests.
+    """
+    train = Seen("train", part == TRAIN)
+    both = Seen("train + valid", part != TEST)
+    return Split(
+        train=data.rows(train.rows),
+        valid=holdout(
+            data,
+            part == VALID,
+            ("valid", words),
+            history=train,
+            exclude=train if exclude_seen else None,
+            time=cuts and cuts[0],
+        ),
+        test=holdout(
+            data,
+            part == TEST,
+            ("test", words),
+            history=both if test_sees_valid else train,
+            exclude=both if exclude_seen else None,
+            time=cuts and cuts[1],
+        ),
+        train_valid=data.rows(both.rows),
+        seed=seed,
+    )
+
+
+def holdout(
+    data: Dataset, hidden: Bools, name: tuple[str, str], *, history: Seen, exclude: Seen | None, time: int | None = None
+) -> Holdout:
+    """One query for each user with a hidden row, in code order; pairs are the hidden rows by (user, time).
+
+    name: (part, words of the split). exclude None: nothing. time: one moment for all requests.
+    """
+    rows = data.order[hidden[data.order]]
+    users, query = np.unique(data.user[rows], return_inverse=True)
+    seen, past = _of_users(data, users, history.rows)
+    if exclude is None:
+        excluded = Ragged.empty(len(users))
+    else:
+        excluded = past if exclude.rows is history.rows else _of_users(data, users, exclude.rows)[1]
+    queries = Queries(
+        user=users,
+        history=past,
+        exclude=excluded,
+        values=None if data.value is None else data.value[seen],
+        times=None if data.timestamp is None else data.timestamp[seen],
+        time=None if time is None else np.full(len(users), time, np.int64),
+    )
+    pairs = Pairs(
+        user=data.user[rows],
+        item=data.item[rows],
+        query=query.astype(np.int32),
+        timestamp=None if data.timestamp is None else data.timestamp[rows],
+        context=None if data.context is None else data.context[rows],
+        label=None if data.value is None else data.value[rows],
+    )
+    protocol = Protocol(
+        data=data.fingerprint,
+        split=name[1],
+        part=name[0],
+        history=history.words,
+        exclude="nothing" if exclude is None else exclude.words,
+    )
+    return Holdout(queries, answers(query, pairs.item, excluded, data.n_items), protocol, pairs)
+
+
+def _of_users(data: Dataset, users: Ints, rows: Bools) -> tuple[NDArray[np.int64], Ragged]:
+    """The chosen rows of these users (sorted codes), by (user, time): row numbers, and their items, a row a user."""
+    wanted = np.zeros(data.n_users, bool)
+    wanted[users] = True
+    found = data.order[(rows & wanted[data.user])[data.order]]
+    return found, Ragged.from_rows(np.searchsorted(users, data.user[found]), data.item[found], len(users))
+
+
+def answers(query: NDArray[np.int64], item: Ints, exclude: Ragged, n_items: int) -> Ragged:
+    """The distinct items of each query, by code, without those that are excluded from its answers."""
+    pair = np.unique(query.astype(np.int64) * n_items + item)
+    pair = pair[~np.isin(pair, exclude.rows * n_items + exclude.values)]
+    return Ragged.from_rows(pair // n_items, (pair % n_items).astype(np.int32), len(exclude))
+
+
+def checked(split: Split, *, valid: bool, mend: str) -> Split:
+    """The split, with a note for each part that lost answers to the exclusion.
+
+    Raises MatineeError when train or test (or valid, where it was asked for) is empty, or has no answer left.
+    """
+    if not len(split.train):
+        raise MatineeError("the split leaves no event for train", mend=mend)
+    notes = list(split.notes)
+    for name, part, wanted in (("valid", split.valid, valid), ("test", split.test, True)):
+        if wanted and not len(part):
+            raise MatineeError(f"the split leaves no event for {name}", mend=mend)
+        if wanted and not len(part.truth.values):
+            raise MatineeError(
+                f"every event of {name} repeats one that is excluded from the answers",
+                mend="where repeats are answers pass exclude_seen=False",
+            )
+        lost = _distinct(part.pairs, split.train.n_items) - len(part.truth.values) if part.pairs else 0
+        if lost:
+            notes.append(f"{lost:,} answers of {name} repeat an excluded event and are left out of its truth")
+    return replace(split, notes=tuple(notes))
+
+
+def _distinct(pairs: Pairs, n_items: int) -> int:
+    return len(np.unique(pairs.query.astype(np.int64) * n_items + pairs.item))
+
+
+def refitted(split: Split) -> tuple[Dataset, Holdout]:
+    """What `refit = true` fits on and tests with: (train + valid, the test with train + valid as history).
+
+    Under `strong` no test user has a row there: the fold-in stays the history. What is excluded and the answers do not
+    change. The protocol does, and its fingerprint with it.
+
+    Raises MatineeError when the split has no train_valid (JSON lines bring their own histories).
+    """
+    if split.train_valid is None:
+        raise MatineeError(
+            "this split cannot say what train + valid is", mend="set refit = false, or split the log with Matinee"
+        )
+    test, words = split.test, split.test.protocol.history
+    queries = split.train_valid.queries_of(test.queries.user)
+    if len(queries.history.values):
+        words = "train + valid"
+        test = replace(
+            test,
+            queries=replace(test.queries, history=queries.history, values=queries.values, times=queries.times),
+        )
+    protocol = replace(test.protocol, history=f"{words} (fitted on train + valid)")
+    return split.train_valid, replace(test, protocol=protocol)

@@ -1,0 +1,308 @@
+"""A split that someone else made: files of hidden pairs, or of whole queries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split
+from matinee.data.ids import Id, IdMap
+from matinee.errors import MatineeError
+from matinee.split.lines import Line, read_lines
+from matinee.split.parts import TEST, TRAIN, VALID, Part, Seen, answers, checked, holdout
+
+if TYPE_CHECKING:
+    import polars as pl
+
+LINES = (".jsonl", ".ndjson")
+SEPARATORS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One part as it came: content is the hidden rows, or the queries. words name it in the protocol."""
+
+    words: str
+    content: Dataset | list[Line]
+
+
+def provided(
+    data: Dataset, *, test: str | Path | Dataset, valid: str | Path | Dataset | None = None, exclude_seen: bool = True
+) -> Split:
+    """Train is `data` itself; valid and test are files with external ids, or Datasets (read as you like).
+
+    .csv, .tsv, .parquet: columns user_id and item_id, a hidden event a row. A user is one query; history = train;
+    excluded = train in valid, train + valid in the test.
+    .jsonl, .ndjson: one query a line, {"user"?, "history", "exclude"?, "candidates"?, "truth"}. `history` is oldest
+    first. `exclude` is all that is excluded; without it that is the history (nothing if not `exclude_seen`).
+    `candidates` are all that is ranked, answers included; every line has them or none. A query without user has -1.
+
+    Ids that only the files know join the IdMaps of the split, so that answers no model can know stay in recall's
+    denominator; `Split.notes` counts them. train's codes then differ from data's.
+
+    Raises MatineeError with file and line for what cannot be read, and when a hidden pair is in the log too (unless
+    repeats are answers).
+    """
+    sources = {"test": _source(test, data)} | ({} if valid is None else {"valid": _source(valid, data)})
+    users = _union(data.users, [_users(s.content, data.users) for s in sources.values()])
+    items = _union(data.items, [_items(s.content, data.items) for s in sources.values()])
+    train = _recoded(data, users, items)
+    hidden = {
+        name: _recoded(replace(s.content, user_features=None, item_features=None), users, items)
+        for name, s in sources.items()
+        if isinstance(s.content, Dataset)
+    }
+    whole, part = _concatenated(train, hidden)
+    words = "provided, " + ", ".join(f"{name} {source.words}" for name, source in sorted(sources.items()))
+    held = {}
+    for name in ("valid", "test"):
+        content = sources[name].content if name in sources else None
+        if isinstance(content, list):
+            protocol = Protocol(data=data.fingerprint, split=words, part=name, history="as given", exclude="nothing")
+            held[name] = _of_lines(content, users, items, protocol, exclude_seen)
+            continue
+        if exclude_seen and name in hidden:
+            _check_unseen(train, hidden[name], sources[name].words)
+        held[name] = _of_rows(whole, part, (name, words), hidden.get(name), exclude_seen)
+        held[name] = replace(held[name], protocol=replace(held[name].protocol, data=data.fingerprint))
+    refit = "test" in hidden and (valid is None or ("valid" in hidden and _same_columns(train, hidden["valid"])))
+    split = Split(
+        train=train,
+        valid=held["valid"],
+        test=held["test"],
+        train_valid=whole.rows(part != TEST) if refit else None,
+        notes=_news(data.users, users) + _news(data.items, items),
+    )
+    return checked(split, valid=valid is not None, mend="are these the files you meant?")
+
+
+def _source(given: str | Path | Dataset, data: Dataset) -> Source:
+    """Raises MatineeError naming the file when it cannot be read."""
+    if isinstance(given, Dataset):
+        return Source(f"{given.name} {given.fingerprint[:8]}", given)
+    path = Path(given)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MatineeError(
+            f"cannot be read: {error.strerror}", where=str(path), mend="check the path and its permissions"
+        ) from None
+    words = f"{path.name} {hashlib.sha256(content).hexdigest()[:8]}"
+    if path.suffix.lower() in LINES:
+        return Source(words, read_lines(content, str(path), data))
+    return Source(words, _read_pairs(path, content, data))
+
+
+def _read_pairs(path: Path, content: bytes, data: Dataset) -> Dataset:
+    """The columns user_id and item_id as a Dataset without values and times, in the file's order."""
+    import polars as pl
+
+    kind = path.suffix.lower()
+    if kind not in (*SEPARATORS, ".parquet"):
+        raise MatineeError(
+            f"unknown kind of file {kind!r}",
+            where=str(path),
+            mend=f"use one of {', '.join((*SEPARATORS, '.parquet', *LINES))}",
+        )
+    try:
+        if kind == ".parquet":
+            table = pl.read_parquet(content)
+        else:
+            table = pl.read_csv(content, separator=SEPARATORS[kind], infer_schema=False)
+    except pl.exceptions.PolarsError as error:
+        raise MatineeError(
+            f"is no {kind[1:]} table: {str(error).splitlines()[0]}", where=str(path), mend="repair the file"
+        ) from None
+    for column in ("user_id", "item_id"):
+        if column not in table.columns:
+            raise MatineeError(
+                f"no column {column!r} among {', '.join(table.columns)}",
+                where=str(path),
+                mend="name the columns user_id and item_id",
+            )
+    first_row = 1 if kind == ".parquet" else 2
+    user = _as_kind(table["user_id"], data.users, str(path), first_row)
+    item = _as_kind(table["item_id"], data.items, str(path), first_row)
+    users, items = IdMap.from_series(user, what="user"), IdMap.from_series(item, what="item")
+    return Dataset(users, items, users.encode(user), items.encode(item), name=path.name)
+
+
+def _as_kind(column: pl.Series, ids: IdMap, file: str, first_row: int) -> pl.Series:
+    """The column as the log spells its ids: Int64 or String. Raises MatineeError naming file, row and column."""
+    import polars as pl
+
+    if not (column.dtype.is_integer() or column.dtype == pl.String):
+        raise MatineeError(
+            f"ids are whole numbers or text, not {column.dtype}", where=f"{file}, column {column.name!r}"
+        )
+    cast = column.cast(pl.Int64 if ids.is_integer else pl.String, strict=False)
+    bad = (cast.is_null() if ids.is_integer else cast.is_null() | (cast == "")).arg_true()
+    if len(bad):
+        row = int(bad[0])
+        raise MatineeError(
+            f"{column[row]!r} is no {'whole number, as the ids of the log are' if ids.is_integer else 'id'}",
+            where=f"{file}, row {row + first_row}, column {column.name!r}",
+            mend="repair or remove the row",
+        )
+    return cast
+
+
+def _ids(values: Sequence[Id], ids: IdMap) -> pl.Series:
+    import polars as pl
+
+    return pl.Series("id", values, pl.Int64 if ids.is_integer else pl.String)
+
+
+def _users(content: Dataset | list[Line], ids: IdMap) -> pl.Series:
+    if isinstance(content, Dataset):
+        return content.users.series
+    return _ids([line.user for line in content if line.user is not None], ids)
+
+
+def _items(content: Dataset | list[Line], ids: IdMap) -> pl.Series:
+    if isinstance(content, Dataset):
+        return content.items.series
+    named = {
+        i for line in content for i in (*line.history, *(line.exclude or ()), *(line.candidates or ()), *line.truth)
+    }
+    return _ids(sorted(named, key=str), ids)
+
+
+def _union(ids: IdMap, more: Sequence[pl.Series]) -> IdMap:
+    union = IdMap.from_series(ids.series, *more, what=ids.what)
+    return ids if len(union) == len(ids) else union
+
+
+def _news(old: IdMap, new: IdMap) -> tuple[str, ...]:
+    more = len(new) - len(old)
+    return (f"{more:,} {old.what} ids of the provided files are not in the log",) if more else ()
+
+
+def _recoded(data: Dataset, users: IdMap, items: IdMap) -> Dataset:
+    """The same rows with the codes of larger IdMaps."""
+    if users is data.users and items is data.items:
+        return data
+    user, item = users.encode(data.users.series), items.encode(data.items.series)
+    return replace(
+        data,
+        users=users,
+        items=items,
+        user=user[data.user],
+        item=item[data.item],
+        user_features=_spread(data.user_features, user, len(users)),
+        item_features=_spread(data.item_features, item, len(items)),
+    )
+
+
+def _spread(table: pl.DataFrame | None, code: Ints, n: int) -> pl.DataFrame | None:
+    """Row r of the table moves to row code[r] of n; the others are null."""
+    if table is None:
+        return None
+    import polars as pl
+
+    row = pl.Series("row", [None], pl.UInt32).new_from_index(0, n).scatter(code, np.arange(len(code), dtype=np.uint32))
+    return table.select(pl.all().gather(row))
+
+
+def _same_columns(train: Dataset, hidden: Dataset) -> bool:
+    """Whether hidden rows can be appended to train without a gap."""
+    return (
+        train.context is None
+        and (train.value is None or hidden.value is not None)
+        and (train.timestamp is None or hidden.timestamp is not None)
+    )
+
+
+def _concatenated(train: Dataset, hidden: dict[str, Dataset]) -> tuple[Dataset, Part]:
+    """Train's rows, then the hidden ones, and the part of each. Missing values are NaN, missing times 0 (`_of_rows`
+    hands out neither)."""
+    logs = [train, *hidden.values()]
+    codes = [TRAIN, *({"valid": VALID, "test": TEST}[name] for name in hidden)]
+    value = [np.full(len(d), np.nan, np.float32) if d.value is None else d.value for d in logs]
+    timestamp = [np.zeros(len(d), np.int64) if d.timestamp is None else d.timestamp for d in logs]
+    whole = replace(
+        train,
+        user=np.concatenate([d.user for d in logs]),
+        item=np.concatenate([d.item for d in logs]),
+        value=None if train.value is None else np.concatenate(value),
+        timestamp=None if train.timestamp is None else np.concatenate(timestamp),
+        context=None,
+    )
+    return whole, np.repeat(np.array(codes, np.int8), [len(d) for d in logs])
+
+
+def _of_rows(whole: Dataset, part: Part, name: tuple[str, str], hidden: Dataset | None, exclude_seen: bool) -> Holdout:
+    train = Seen("train", part == TRAIN)
+    seen = train if name[0] == "valid" else Seen("train + valid", part != TEST)
+    code = VALID if name[0] == "valid" else TEST
+    held = holdout(whole, part == code, name, history=train, exclude=seen if exclude_seen else None)
+    if held.pairs is None or hidden is None:
+        return held
+    return replace(
+        held,
+        pairs=replace(
+            held.pairs,
+            label=None if hidden.value is None else held.pairs.label,
+            timestamp=None if hidden.timestamp is None else held.pairs.timestamp,
+        ),
+    )
+
+
+def _check_unseen(train: Dataset, hidden: Dataset, words: str) -> None:
+    """Raises MatineeError when train holds one of the hidden pairs: a model fitted on it has seen the answer."""
+    n = train.n_items
+    both = np.isin(hidden.user.astype(np.int64) * n + hidden.item, train.user.astype(np.int64) * n + train.item)
+    if both.any():
+        row = int(np.flatnonzero(both)[0])
+        user, item = train.users.decode([hidden.user[row]])[0], train.items.decode([hidden.item[row]])[0]
+        raise MatineeError(
+            f"{both.sum():,} of {len(both):,} hidden pairs are in the log too, first user {user!r}, item {item!r}",
+            where=words,
+            mend="remove them from the log, which is train; where repeats are answers pass exclude_seen=False",
+        )
+
+
+def _of_lines(lines: list[Line], users: IdMap, items: IdMap, protocol: Protocol, exclude_seen: bool) -> Holdout:
+    def ragged(rows: list[list[Id]]) -> Ragged:
+        row = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
+        return Ragged.from_rows(row, items.encode(_ids([i for r in rows for i in r], items)), len(rows))
+
+    user = np.full(len(lines), -1, np.int32)
+    named = [b for b, line in enumerate(lines) if line.user is not None]
+    user[named] = users.encode(_ids([line.user for line in lines if line.user is not None], users))
+    exclude = ragged(
+        [(line.history if exclude_seen else []) if x is None else x for line in lines for x in [line.exclude]]
+    )
+    given = [line.exclude is not None for line in lines]
+    unsaid = "history" if exclude_seen else "nothing"
+    truth = ragged([line.truth for line in lines])
+    candidates = None if lines[0].candidates is None else ragged([line.candidates or [] for line in lines])
+    return Holdout(
+        Queries(
+            user,
+            ragged([line.history for line in lines]),
+            exclude,
+            candidates=None if candidates is None else _padded(candidates),
+        ),
+        answers(truth.rows, truth.values, exclude, len(items)),
+        replace(
+            protocol,
+            exclude="as given" if all(given) else f"as given, else {unsaid}" if any(given) else unsaid,
+            candidates=protocol.candidates if candidates is None else "as given",
+        ),
+        Pairs(user[truth.rows], truth.values, truth.rows.astype(np.int32)),
+    )
+
+
+def _padded(rows: Ragged) -> Ints:
+    """(B, longest row), -1 beyond a row's end."""
+    width = int(rows.lengths.max(initial=0))
+    table: NDArray[np.int32] = np.full((len(rows), width), -1, np.int32)
+    table[np.arange(width) < rows.lengths[:, None]] = rows.values
+    return table

@@ -1,0 +1,63 @@
+"""Shares, seeds and places within a user: the arithmetic that all strategies use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.errors import MatineeError
+
+Counts = NDArray[np.int64]
+
+
+def share(ratio: float, n: Counts) -> Counts:
+    """floor(ratio * n), forgiving the last bits: .29 of 100 is 29, though .29 * 100 = 28.999999999999996."""
+    whole: Counts = np.floor(ratio * n + 1e-9).astype(np.int64)
+    return whole
+
+
+def at_least_one(ratio: float, n: Counts) -> Counts:
+    """max(1, floor(ratio * n)); 0 everywhere where the ratio is 0 (that part is not wanted)."""
+    return np.maximum(1, share(ratio, n)) if ratio else np.zeros_like(n)
+
+
+def check_ratio(name: str, ratio: float, *, zero: bool = False) -> None:
+    """Raises MatineeError unless 0 < ratio < 1 (or ratio = 0 where `zero` allows it)."""
+    if not (0 < ratio < 1 or (zero and ratio == 0)):
+        lowest = "0 (for none) or between 0 and 1" if zero else "between 0 and 1"
+        raise MatineeError(f"{name} is a share of the events: {ratio!r} is not", mend=f"choose {name} {lowest}")
+
+
+def check_ratios(valid: float, test: float) -> None:
+    """Raises MatineeError unless valid and test are shares that leave something for train."""
+    check_ratio("valid", valid, zero=True)
+    check_ratio("test", test)
+    if not valid + test < 1:
+        raise MatineeError(f"valid {valid:g} and test {test:g} leave nothing for train", mend="choose smaller shares")
+
+
+def words_of(ratio: float) -> str:
+    """.1 for 0.1, as protocols print it."""
+    return f"{ratio:g}".removeprefix("0") or "0"
+
+
+def generator(seed: int) -> np.random.Generator:
+    """The only source of chance. Raises MatineeError for a negative seed."""
+    if seed < 0:
+        raise MatineeError(f"the seed {seed} is negative", mend="choose a whole number from 0")
+    return np.random.default_rng(seed)
+
+
+def place(user: NDArray[np.integer[Any]]) -> Counts:
+    """(n,) for users in sorted order: 0, 1, 2, ... within each user."""
+    first = np.flatnonzero(np.diff(user, prepend=-1))
+    return np.arange(len(user)) - np.repeat(first, np.diff(first, append=len(user)))
+
+
+def random_place(user: NDArray[np.integer[Any]], key: NDArray[np.float64]) -> Counts:
+    """(n,) for users in sorted order: each user's rows numbered from 0 by ascending key."""
+    ranks = np.empty(len(user), np.int64)
+    ranks[np.lexsort((key, user))] = place(user)
+    return ranks

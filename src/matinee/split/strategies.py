@@ -1,0 +1,271 @@
+"""The ways to split a log. Each decides which rows are hidden; parts.py makes the Split."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Holdout, Split
+from matinee.errors import MatineeError
+from matinee.split.parts import TEST, TRAIN, VALID, Part, Seen, assemble, checked, holdout
+from matinee.split.shares import (
+    at_least_one,
+    check_ratio,
+    check_ratios,
+    generator,
+    place,
+    random_place,
+    share,
+    words_of,
+)
+
+By = Literal["user", "row"]
+Moment = float | str | date | datetime
+
+FEWER = "choose smaller shares, or read more events per user (at least 3)"
+
+
+def random(
+    data: Dataset, *, valid: float = 0.1, test: float = 0.1, by: By = "user", seed: int = 0, exclude_seen: bool = True
+) -> Split:
+    """Events at random. by="user": of each user's n events max(1, floor(test n)) go to the test and
+    max(1, floor(valid n)) to valid; users with fewer than 3 events stay in train. by="row": the same numbers, of all
+    rows of the log. valid = 0: no valid part.
+
+    Raises MatineeError for shares that leave nothing, or a part without an event.
+    """
+    check_ratios(valid, test)
+    key = generator(seed).random(len(data))
+    group, fewest = _groups(data, by)
+    n = np.bincount(group)[group]
+    ranks = random_place(group, key)
+    n_test, n_valid = at_least_one(test, n), at_least_one(valid, n)
+    part = np.select([ranks < n_test, ranks < n_test + n_valid], [TEST, VALID], TRAIN)
+    part[n < fewest] = TRAIN
+    words = f"random by {by}, valid {words_of(valid)}, test {words_of(test)}"
+    split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed)
+    return checked(split, valid=valid > 0, mend=FEWER)
+
+
+def folds(
+    data: Dataset,
+    n: int = 5,
+    *,
+    valid: float = 0.1,
+    by: By = "row",
+    seed: int = 0,
+    exclude_seen: bool = True,
+) -> list[Split]:
+    """n splits for cross-validation: each row is in the test of exactly one.
+
+    by="row": all rows are dealt at random into n folds of equal size (give or take one). by="user": each user's rows
+    are, from a random first fold on; users with fewer than 3 events stay in train in every fold. valid: of the m rows
+    that a fold leaves (to each user), max(1, floor(valid m)) at random; 0 for none. By user, the last row of a user
+    stays in train.
+
+    Raises MatineeError for n < 2, a share that leaves nothing, or a part without an event.
+    """
+    check_ratio("valid", valid, zero=True)
+    if n < 2:
+        raise MatineeError(f"{n} folds do not make a cross-validation", mend="choose at least 2")
+    rng = generator(seed)
+    group, fewest = _groups(data, by)
+    deal, draw = rng.random(len(data)), rng.random(len(data))
+    first = rng.integers(n, size=int(group.max(initial=0)) + 1)
+    fold = (random_place(group, deal) + first[group]) % n
+    fold[np.bincount(group)[group] < fewest] = -1
+    words = f"random by {by}, {n} folds, valid {words_of(valid)} of the rest"
+    splits = []
+    for f in range(n):
+        part = np.where(fold == f, TEST, TRAIN)
+        rest = np.flatnonzero((fold != f) & (fold >= 0))
+        left = np.bincount(group[rest], minlength=len(first))[group[rest]]
+        drawn = random_place(group[rest], draw[rest]) < np.minimum(at_least_one(valid, left), left - 1)
+        part[rest[drawn]] = VALID
+        split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed)
+        splits.append(checked(split, valid=valid > 0, mend="choose fewer folds, or read more events per user"))
+    return splits
+
+
+def leave_one_out(data: Dataset, *, exclude_seen: bool = True) -> Split:
+    """The last event of each user is the test, the one before valid; users with fewer than 3 events stay in train.
+
+    The test's history and exclusion are train + valid. Raises MatineeError when no user has 3 events.
+    """
+    user = data.user[data.order]
+    n = np.bincount(user)[user]
+    back = n - 1 - place(user)
+    part = np.select([(n >= 3) & (back == 0), (n >= 3) & (back == 1)], [TEST, VALID], TRAIN)
+    words = "leave one out" + _untimed(data)
+    split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, test_sees_valid=True)
+    return checked(split, valid=True, mend="leave-one-out needs users with at least 3 events")
+
+
+def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_seen: bool = True) -> Split:
+    """One global cut: train is before `valid`, the test from `test` on, valid between.
+
+    A moment is a quantile of the events (0 < q < 1: the timestamp of event floor(q n), counted from 0 in time order),
+    Unix seconds, or an ISO date or time (UTC unless it says otherwise). Events of one timestamp are never parted.
+    Users first seen after the cut are ordinary queries with an empty history.
+
+    Raises MatineeError when there are no timestamps, a moment cannot be read, the cuts are not in order, or a part
+    has no event.
+    """
+    if data.timestamp is None:
+        raise MatineeError(
+            "a temporal split needs timestamps", mend="map the log's time column, or choose another strategy"
+        )
+    if not len(data):
+        raise MatineeError("the log is empty", mend="loosen its filters")
+    times = np.sort(data.timestamp)
+    (first, first_words), (second, second_words) = _cut(times, valid, "valid"), _cut(times, test, "test")
+    if not first < second:
+        raise MatineeError(
+            f"valid starts at {_iso(first)} and the test at {_iso(second)}",
+            mend="let the test start later (quantiles that fall into equal timestamps give the same moment)",
+        )
+    part = np.select([data.timestamp >= second, data.timestamp >= first], [TEST, VALID], TRAIN).astype(np.int8)
+    words = f"temporal, valid from {first_words}, test from {second_words}"
+    split = assemble(data, part, words, exclude_seen=exclude_seen, cuts=(first, second))
+    mend = f"the log runs from {_iso(int(times[0]))} to {_iso(int(times[-1]))}: choose cuts inside"
+    return checked(split, valid=True, mend=mend)
+
+
+def mixed(data: Dataset, *, valid: float = 0.2, test: float = 0.2, seed: int = 0, exclude_seen: bool = True) -> Split:
+    """The film contest's form: of each user's n events h = floor(test n) are hidden, the ceil(h / 2) latest (the odd
+    one is a latest) and floor(h / 2) uniform from the rest. Valid is taken the same way from the m events that remain:
+    floor(valid m). Users for whom a floor is 0 have no query there. valid = 0: no valid part.
+
+    Raises MatineeError for shares that leave nothing, or a part without an event.
+    """
+    check_ratio("valid", valid, zero=True)
+    check_ratio("test", test)
+    rng = generator(seed)
+    user = data.user[data.order]
+    part = np.full(len(data), TRAIN)
+    for ratio, code in ((test, TEST), (valid, VALID)):
+        key = rng.random(len(data))
+        rest = np.flatnonzero(part == TRAIN)
+        m = np.bincount(user[rest])[user[rest]]
+        hidden = share(ratio, m)
+        uniform = hidden // 2
+        early = m - 1 - place(user[rest]) >= hidden - uniform
+        part[rest[~early]] = code
+        rest = rest[early]
+        part[rest[random_place(user[rest], key[rest]) < uniform[early]]] = code
+    words = f"mixed, valid {words_of(valid)} of the rest, test {words_of(test)}{_untimed(data)}"
+    split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed)
+    return checked(split, valid=valid > 0, mend="choose larger shares, or read more events per user")
+
+
+def strong(
+    data: Dataset,
+    *,
+    valid: float = 0.1,
+    test: float = 0.1,
+    fold_in: float = 0.8,
+    seed: int = 0,
+    exclude_seen: bool = True,
+) -> Split:
+    """Strong generalisation: users that training never saw. Of the U users with 2 events or more, max(1, floor(test
+    U)) and max(1, floor(valid U)) at random have no row in train. Of such a user's n events max(1, floor((1 - fold_in)
+    n)) at random are the answers; the others are history, and excluded. Queries keep the user's code, for reports.
+
+    Raises MatineeError for shares that leave nothing, or a part without a user.
+    """
+    check_ratios(valid, test)
+    check_ratio("fold_in", fold_in)
+    rng = generator(seed)
+    count = data.user_counts()
+    users = rng.permutation(np.flatnonzero(count >= 2))
+    n_test, n_valid = (int(at_least_one(ratio, np.array(len(users)))) for ratio in (test, valid))
+    group = np.full(data.n_users, TRAIN)
+    group[users[:n_test]] = TEST
+    group[users[n_test : n_test + n_valid]] = VALID
+    user = data.user[data.order]
+    hidden = _by_row(data, random_place(user, rng.random(len(data))) < at_least_one(1 - fold_in, count)[user]) == 1
+    part = group[data.user]
+    words = f"strong, {words_of(valid)} of the users in valid, {words_of(test)} in test, fold-in {words_of(fold_in)}"
+
+    def held(name: str, code: int) -> Holdout:
+        seen = Seen("fold-in", (part == code) & ~hidden)
+        return holdout(
+            data, (part == code) & hidden, (name, words), history=seen, exclude=seen if exclude_seen else None
+        )
+
+    split = Split(
+        train=data.rows(part == TRAIN),
+        valid=held("valid", VALID),
+        test=held("test", TEST),
+        train_valid=data.rows(part != TEST),
+        seed=seed,
+    )
+    return checked(split, valid=valid > 0, mend="choose smaller shares, or read more users (with at least 2 events)")
+
+
+def _groups(data: Dataset, by: By) -> tuple[NDArray[np.int64], int]:
+    """(the group of rows each row is drawn from, sorted along data.order; events a group needs to be drawn from)."""
+    if by not in ("user", "row"):
+        raise MatineeError(f"by={by!r} is unknown", mend='choose by="user" or by="row"')
+    if by == "user":
+        return data.user[data.order].astype(np.int64), 3
+    return np.zeros(len(data), np.int64), 0
+
+
+def _by_row(data: Dataset, along_order: NDArray[np.generic]) -> Part:
+    """(n,) along data.order -> (n,) by row of the log."""
+    part = np.empty(len(data), np.int8)
+    part[data.order] = along_order
+    return part
+
+
+def _untimed(data: Dataset) -> str:
+    return ", in the log's order" if data.timestamp is None else ""
+
+
+def _cut(times: NDArray[np.int64], moment: Moment, name: str) -> tuple[int, str]:
+    """The first second of a part and its words; times sorted, (n,)."""
+    if isinstance(moment, datetime):
+        second = math.ceil(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
+    elif isinstance(moment, date):
+        second = int(datetime(moment.year, moment.month, moment.day, tzinfo=UTC).timestamp())
+    elif isinstance(moment, str):
+        return _cut(times, _parsed(moment, name), name)
+    elif 0 < moment < 1:
+        second = int(times[min(int(share(moment, np.array(len(times)))), len(times) - 1)])
+        return second, f"quantile {words_of(moment)} ({_iso(second)})"
+    elif moment >= 1 and math.isfinite(moment):
+        second = math.ceil(moment)
+    else:
+        raise _unreadable(moment, name)
+    return second, _iso(second)
+
+
+def _parsed(text: str, name: str) -> float | datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        raise _unreadable(text, name) from None
+
+
+def _unreadable(moment: Moment, name: str) -> MatineeError:
+    return MatineeError(
+        f"{name}={moment!r} is no moment in time",
+        mend="give a quantile between 0 and 1, Unix seconds, or an ISO date like 2000-12-31",
+    )
+
+
+def _iso(second: int) -> str:
+    """UTC; seconds beyond the calendar are printed as they are."""
+    try:
+        return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return str(second)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +42,24 @@ def tunable(
     return Field(default, description=doc, ge=ge, gt=gt, json_schema_extra={"tune": span} if span else None)
 
 
+Shapes = dict[str, tuple[int, ...]]
+
+
+class Learned(Protocol):
+    """What a model learned: a dataclass of numpy arrays, csr matrices and plain values, as store.py writes them."""
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        """What the shape of each array must be: loading checks it."""
+        ...
+
+
 @dataclass(frozen=True)
 class Fitted:
     """What fit leaves behind: the training log, item counts (n_items,), and what the model learned."""
 
     data: Dataset
     popularity: Floats
-    learned: Any
+    learned: Any  # a Learned; each model knows its own type
 
 
 class Model(BaseModel, ABC):
@@ -59,8 +70,8 @@ class Model(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    learned_type: ClassVar[type]
-    """Dataclass of arrays and numbers that `learn` returns; store.py writes its fields."""
+    learned_type: ClassVar[type[Learned]]
+    """The class of what `learn` returns."""
     scores_unknown_items: ClassVar[bool] = False
     """True where items without a training event can be scored (from features)."""
 
@@ -69,7 +80,7 @@ class Model(BaseModel, ABC):
     # -- what a model writes ---------------------------------------------------------------------------------------
 
     @abstractmethod
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Any:
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Learned:
         """Learn from a log of at least one event; returns an instance of `learned_type`."""
 
     @abstractmethod
@@ -164,6 +175,9 @@ class ItemWeights:
     """W (n_items, n_items), row = history item, column = scored item; float32, dense or csr."""
 
     W: NDArray[np.float32] | csr_array
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        return {"W": (n_items, n_items)}
 
 
 class ItemItem(Model):

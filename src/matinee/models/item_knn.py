@@ -21,9 +21,9 @@ class ItemKNN(ItemItem):
     similarities go to the lower item code.
     """
 
-    k: int = tunable(100, "neighbours kept for each item", low=10, high=1000, log=True, ge=1)
+    k: int = tunable(250, "neighbours kept for each item", low=10, high=1000, log=True, ge=1)
     weighting: Literal["none", "tfidf", "bm25"] = tunable(
-        "none", "weight of a user in the cosine", choices=["none", "tfidf", "bm25"]
+        "tfidf", "weight of a user in the cosine", choices=["none", "tfidf", "bm25"]
     )
     shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
 

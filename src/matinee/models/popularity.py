@@ -8,7 +8,7 @@ import numpy as np
 
 from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Queries
 from matinee.errors import MatineeError
-from matinee.models.base import Model, tunable
+from matinee.models.base import Model, Shapes, tunable
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,9 @@ class Counts:
     """counts: float32 (n_items,), events of each item, decayed where asked."""
 
     counts: Floats
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        return {"counts": (n_items,)}
 
 
 class Popularity(Model):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Floats, Holdout, Queries
-from matinee.models.base import Model, tunable, weighted_rows
+from matinee.models.base import Model, Shapes, tunable, weighted_rows
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -27,6 +27,9 @@ class Neighbourhood:
     norm: Floats
     term: Floats
 
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        return {"X": (n_users, n_items), "V": (n_items, n_users), "norm": (n_users,), "term": (n_items,)}
+
 
 class UserKNN(Model):
     """User-based neighbours (Herlocker et al., SIGIR 1999).
@@ -40,7 +43,7 @@ class UserKNN(Model):
 
     k: int = tunable(100, "neighbours asked", low=10, high=1000, log=True, ge=1)
     weighting: Literal["none", "tfidf", "bm25"] = tunable(
-        "none", "weight of an item in the cosine", choices=["none", "tfidf", "bm25"]
+        "tfidf", "weight of an item in the cosine", choices=["none", "tfidf", "bm25"]
     )
     shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
 

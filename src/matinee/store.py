@@ -1,0 +1,250 @@
+"""Models on disk: a folder of safetensors, Parquet and one JSON manifest. Loading executes nothing.
+
+manifest.json            schema version, model, hyper-parameters, library version, data fingerprint, SHA-256 of the files
+weights.safetensors      what the model learned, and item counts
+items.parquet            ids, titles, features, in code order
+users.parquet            the same of users
+histories.safetensors    the training log's rows, so that a user of the log can be named after loading
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from matinee import __version__
+from matinee.data.dataset import Dataset
+from matinee.data.ids import IdMap
+from matinee.errors import MatineeError
+from matinee.files import StrPath, atomic_folder, settle, sha256
+from matinee.models import registry
+from matinee.models.base import Fitted, Model
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SCHEMA = 1
+MANIFEST, WEIGHTS, ITEMS, USERS = "manifest.json", "weights.safetensors", "items.parquet", "users.parquet"
+HISTORIES = "histories.safetensors"
+ROWS = ("user", "item", "value", "timestamp")
+
+
+class Manifest(BaseModel):
+    """manifest.json. learned: how each field of the model's learned state lies in weights.safetensors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    schema_version: int
+    model: str
+    hyper_parameters: dict[str, Any]
+    learned: dict[str, Literal["array", "csr"] | int | float | str | None]
+    matinee: str
+    data_name: str
+    data_fingerprint: str
+    n_events: int
+    sha256: dict[str, str]
+
+
+def save_model(model: Model, path: StrPath, *, histories: bool = True) -> Path:
+    """Write a fitted model to a folder, whole or not at all; a model that was there is replaced.
+
+    histories=False leaves out who watched what; users of the log are then answered as new ones.
+    Raises MatineeError when the model is not fitted, not registered, the disk is full, or `path` holds something else.
+    """
+    target = Path(path)
+    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
+        raise MatineeError("this folder is not empty and holds no model", where=str(target), mend="name another folder")
+    fitted = model.fitted
+    name = registry.name_of(model)
+    arrays, learned = _flatten(fitted.learned)
+    data = fitted.data
+    with atomic_folder(target) as folder:
+        _write_arrays(folder / WEIGHTS, {**arrays, "popularity": fitted.popularity})
+        _table(data.items, data.item_features).write_parquet(folder / ITEMS)
+        _table(data.users, data.user_features).write_parquet(folder / USERS)
+        if histories:
+            rows = {row: getattr(data, row) for row in ROWS if getattr(data, row) is not None}
+            _write_arrays(folder / HISTORIES, rows)
+        manifest = Manifest(
+            schema_version=SCHEMA,
+            model=name,
+            hyper_parameters=model.model_dump(mode="json"),
+            learned=learned,
+            matinee=__version__,
+            data_name=data.name,
+            data_fingerprint=data.fingerprint,
+            n_events=len(data),
+            sha256={file.name: sha256(file) for file in sorted(folder.iterdir())},
+        )
+        (folder / MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return target
+
+
+def read_manifest(path: StrPath) -> Manifest:
+    """The manifest of a model folder. Raises MatineeError when there is none, or it is not one."""
+    settle(path)
+    file = Path(path) / MANIFEST
+    if not file.is_file():
+        raise MatineeError("no model is here", where=str(path), mend="name a folder that `matinee fit --out` wrote")
+    try:
+        manifest = Manifest.model_validate(json.loads(file.read_text("utf-8")))
+    except (ValidationError, ValueError) as error:
+        raise MatineeError(
+            f"not a model's manifest: {str(error).splitlines()[0]}",
+            where=str(file),
+            mend="fit and save the model again",
+        ) from None
+    if manifest.schema_version != SCHEMA:
+        raise MatineeError(
+            f"written in schema {manifest.schema_version}; this library reads {SCHEMA}",
+            where=str(file),
+            mend=f"use matinee {manifest.matinee}, or fit and save the model again",
+        )
+    return manifest
+
+
+def load_model(path: StrPath) -> Model:
+    """The fitted model of a folder. Every file is checked against the manifest before it is read.
+
+    Raises MatineeError for a missing, changed or malformed file, and for a model this library does not know.
+    """
+    folder = Path(path)
+    manifest = read_manifest(folder)
+    expected = {WEIGHTS, ITEMS, USERS}
+    if not expected <= set(manifest.sha256) <= expected | {HISTORIES}:
+        raise _broken(folder / MANIFEST, "does not list the files of a model")
+    for name, digest in manifest.sha256.items():
+        if not (folder / name).is_file() or sha256(folder / name) != digest:
+            raise _broken(folder / name, "is missing or differs from what was saved")
+    model = registry.create(manifest.model, manifest.hyper_parameters)
+    users, user_features = _read_table(folder / USERS, "user_id")
+    items, item_features = _read_table(folder / ITEMS, "item_id")
+    rows = _read_rows(folder / HISTORIES, len(users), len(items)) if HISTORIES in manifest.sha256 else _no_rows()
+    data = Dataset(
+        users,
+        items,
+        user=rows["user"],
+        item=rows["item"],
+        value=rows.get("value"),
+        timestamp=rows.get("timestamp"),
+        user_features=user_features,
+        item_features=item_features,
+        name=manifest.data_name,
+    )
+    arrays = _read_arrays(folder / WEIGHTS)
+    learned = _unflatten(type(model), arrays, manifest, folder)
+    popularity = arrays.get("popularity")
+    if popularity is None or popularity.shape != (len(items),) or popularity.dtype != np.float32:
+        raise _broken(folder / WEIGHTS, "lacks the item counts")
+    for name, shape in learned.shapes(len(users), len(items)).items():
+        if getattr(learned, name).shape != shape:
+            raise _broken(folder / WEIGHTS, f"{name} has shape {getattr(learned, name).shape}, not {shape}")
+    return model.restore(Fitted(data, popularity, learned))
+
+
+def _flatten(learned: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+    """A learned dataclass -> named arrays, and how to put it together again."""
+    from scipy.sparse import csr_array
+
+    arrays: dict[str, NDArray[Any]] = {}
+    layout: dict[str, Any] = {}
+    for entry in fields(learned):
+        value = getattr(learned, entry.name)
+        if isinstance(value, csr_array):
+            layout[entry.name] = "csr"
+            parts = {"data": value.data, "indices": value.indices.astype(np.int32), "indptr": value.indptr}
+            arrays |= {f"{entry.name}.{part}": array for part, array in parts.items()}
+            arrays[f"{entry.name}.shape"] = np.array(value.shape, np.int64)
+        elif isinstance(value, np.ndarray):
+            layout[entry.name] = "array"
+            arrays[entry.name] = value
+        else:
+            layout[entry.name] = value
+    return arrays, layout
+
+
+def _unflatten(cls: type[Model], arrays: dict[str, NDArray[Any]], manifest: Manifest, folder: Path) -> Any:
+    from scipy.sparse import csr_array
+
+    values: dict[str, Any] = {}
+    try:
+        for name, kind in manifest.learned.items():
+            if kind == "csr":
+                parts = {part: arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr", "shape")}
+                matrix = csr_array(
+                    (parts["data"], parts["indices"], parts["indptr"]), shape=tuple(parts["shape"].tolist())
+                )
+                matrix.check_format(full_check=True)  # an index out of bounds would read foreign memory
+                values[name] = matrix
+            else:
+                values[name] = arrays[name] if kind == "array" else kind
+        return cls.learned_type(**values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _broken(folder / WEIGHTS, f"does not hold a {cls.__name__} ({error})") from None
+
+
+def _write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+
+
+def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    arrays: dict[str, NDArray[Any]] = _parsed(path, lambda: load_file(path), SafetensorError)
+    return arrays
+
+
+def _table(ids: IdMap, features: pl.DataFrame | None) -> pl.DataFrame:
+    frame = ids.series.to_frame()
+    return frame if features is None else frame.hstack(features)
+
+
+def _read_table(path: Path, id_column: str) -> tuple[IdMap, pl.DataFrame | None]:
+    import polars as pl
+
+    table: pl.DataFrame = _parsed(path, lambda: pl.read_parquet(path), pl.exceptions.PolarsError)
+    if id_column not in table.columns:
+        raise _broken(path, f"has no column {id_column}")
+    ids = IdMap.from_series(table[id_column], what=id_column)
+    if len(ids) != len(table) or not ids.series.equals(table[id_column]):
+        raise _broken(path, "ids are not sorted or not distinct")
+    return ids, table.drop(id_column) if table.width > 1 else None
+
+
+def _read_rows(path: Path, n_users: int, n_items: int) -> dict[str, NDArray[Any]]:
+    rows = _read_arrays(path)
+    kinds = {"user": np.int32, "item": np.int32, "value": np.float32, "timestamp": np.int64}
+    length = rows["user"].shape if "user" in rows else None
+    if not {"user", "item"} <= set(rows) <= set(kinds) or any(
+        array.dtype != kinds[name] or array.shape != length or array.ndim != 1 for name, array in rows.items()
+    ):
+        raise _broken(path, "does not hold a log")
+    for name, n in (("user", n_users), ("item", n_items)):
+        if len(rows[name]) and not 0 <= rows[name].min() <= rows[name].max() < n:
+            raise _broken(path, f"holds a {name} code out of range")
+    return rows
+
+
+def _no_rows() -> dict[str, NDArray[Any]]:
+    return {"user": np.empty(0, np.int32), "item": np.empty(0, np.int32)}
+
+
+def _parsed(path: Path, read: Callable[[], Any], refusal: type[Exception]) -> Any:
+    try:
+        return read()
+    except (refusal, ValueError, OSError) as error:
+        raise _broken(path, f"cannot be read ({error})") from None
+
+
+def _broken(path: Path, what: str) -> MatineeError:
+    return MatineeError(what, where=str(path), mend="copy the model folder again, or fit and save the model again")

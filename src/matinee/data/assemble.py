@@ -1,0 +1,129 @@
+"""Checked columns and side tables -> one Dataset: codes, aligned features, duplicates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data.columns import unify_ids
+from matinee.data.dataset import Dataset, Floats
+from matinee.data.ids import IdMap
+from matinee.data.tables import Table
+from matinee.errors import MatineeError
+
+Duplicates = Literal["last", "first", "sum", "keep", "error"]
+
+
+@dataclass(frozen=True)
+class Log:
+    """The events of one source, n rows. user, item: ids as `id_column` gives them."""
+
+    table: Table
+    user: pl.Series
+    item: pl.Series
+    rating: Floats | None = None
+    timestamp: NDArray[np.int64] | None = None
+    context: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Side:
+    """What is known of users or items: row r of `features` describes ids[r]. `column` is where the ids stood."""
+
+    table: Table
+    column: str
+    ids: pl.Series
+    features: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Parts:
+    """All that a source holds."""
+
+    log: Log
+    users: Side | None = None
+    items: Side | None = None
+
+
+def build(parts: Parts, *, name: str, duplicates: Duplicates = "keep") -> Dataset:
+    """Code the ids and align the tables. Ids that stand only in a side table get codes too.
+
+    Raises MatineeError when the log is empty, a side table has two rows for one id, or ids mix types.
+    """
+    log = parts.log
+    if len(log.user) == 0:
+        raise MatineeError("the log holds no events", where=log.table.name, mend="check the file")
+    users, user, user_features = _coded(log.user, log.table.is_text, parts.users, "user")
+    items, item, item_features = _coded(log.item, log.table.is_text, parts.items, "item")
+    context = None if log.context is None or log.context.width == 0 else log.context
+    data = Dataset(
+        users, items, user, item, log.rating, log.timestamp, context, user_features, item_features, name=name
+    )
+    return deduplicated(data, duplicates, log.table.place)
+
+
+def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | None = None) -> Dataset:
+    """One event per user and item, in the log's order.
+
+    last, first: by time, then by row. sum: the last event, with the ratings added up (1 each where there are none).
+    keep: all of them. error: raise MatineeError at the first repeated pair; `place` names its row.
+    """
+    if how not in ("last", "first", "sum", "keep", "error"):
+        raise MatineeError(f"unknown way with duplicates '{how}'", mend="use last, first, sum, keep or error")
+    if how == "keep":
+        return data
+    key = data.user.astype(np.int64) * data.n_items + data.item
+    order = np.arange(len(data)) if data.timestamp is None else np.argsort(data.timestamp, kind="stable")
+    if how in ("last", "sum"):
+        order = order[::-1]
+    elif how == "error":
+        order = np.arange(len(data))
+    _, first, pair = np.unique(key[order], return_index=True, return_inverse=True)
+    if len(first) == len(data):
+        return data
+    rows = order[first]
+    if how == "error":
+        row = int(np.setdiff1d(order, rows)[0])
+        user, item = data.users.ids[data.user[row]], data.items.ids[data.item[row]]
+        raise MatineeError(
+            f"user {user!r} and item {item!r} stand together in an earlier row already",
+            where=place(row) if place else f"event {row + 1}",
+            mend='choose what to do with repeats: duplicates="last", "first", "sum" or "keep"',
+        )
+    kept = np.sort(rows)
+    result = data.rows(kept)
+    if how == "sum":
+        weights = None if data.value is None else data.value[order]
+        total = np.bincount(pair, weights=weights).astype(np.float32)
+        result = replace(result, value=total[np.argsort(rows, kind="stable")])
+    return result
+
+
+def side_of(table: Table, column: str, ids: pl.Series, features: pl.DataFrame) -> Side:
+    """A side table whose ids are checked to be different."""
+    if ids.n_unique() < len(ids):
+        row = int(np.flatnonzero(ids.is_first_distinct().not_().to_numpy())[0])
+        raise table.error(f"a second row describes {ids[row]!r}", row, column, mend="keep one row for each id")
+    return Side(table, column, ids, features)
+
+
+def _coded(
+    ids: pl.Series, is_text: bool, side: Side | None, what: str
+) -> tuple[IdMap, NDArray[np.int32], pl.DataFrame | None]:
+    """The IdMap, the log's codes, and the side table's rows in code order."""
+    if side is None:
+        (ids,) = unify_ids([(ids, is_text)])
+        known = IdMap.from_series(ids, what=what)
+        return known, known.encode(ids), None
+    ids, table_ids = unify_ids([(ids, is_text), (side.ids, side.table.is_text)])
+    known = IdMap.from_series(ids, table_ids, what=what)
+    at = np.full(len(known), -1, np.int64)
+    at[known.encode(table_ids)] = np.arange(len(table_ids))
+    rows = pl.Series(at)
+    features = side.features[rows.replace(-1, None)] if (at < 0).any() else side.features[rows]
+    return known, known.encode(ids), features

@@ -1,0 +1,142 @@
+"""Which events count: by rating, by date, and by a minimum of events per user and item."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Bools, Dataset, Floats, Ints
+from matinee.data.ids import IdMap
+from matinee.errors import MatineeError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Moment = int | str | date | datetime
+
+
+def filter_events(
+    data: Dataset,
+    *,
+    min_rating: float | None = None,
+    drop_ratings: Sequence[float] = (),
+    label_min: float | None = None,
+    min_user_events: int = 0,
+    min_item_events: int = 0,
+    since: Moment | None = None,
+    until: Moment | None = None,
+) -> Dataset:
+    """Keep the events that pass all filters; rows keep their order.
+
+    Ratings and dates first: rating >= min_rating and not in drop_ratings; since <= time < until (Unix seconds, ISO text,
+    date or datetime; without a zone: UTC). Then users with fewer than min_user_events and items with fewer than
+    min_item_events events go, again and again until both hold. Those users and items (also ones never seen) leave the
+    ids and the side tables; a minimum of 0 removes nobody. Repeated events of one pair count each.
+    label_min: ratings become 1 (at least this) or 0, after the filters on ratings.
+
+    Raises MatineeError when nothing is left, naming the filter, or when the log lacks ratings or times it is asked for.
+    """
+    keep = np.ones(len(data), bool)
+    if min_rating is not None:
+        keep &= _values(data, "min_rating") >= np.float32(min_rating)
+        _not_empty(keep, data, f"min_rating = {min_rating}")
+    if drop_ratings:
+        keep &= ~np.isin(_values(data, "drop_ratings"), np.asarray(drop_ratings, np.float32))
+        _not_empty(keep, data, f"drop_ratings = {list(drop_ratings)}")
+    if since is not None:
+        keep &= _times(data, "since") >= seconds(since)
+        _not_empty(keep, data, f"since = {since}")
+    if until is not None:
+        keep &= _times(data, "until") < seconds(until)
+        _not_empty(keep, data, f"until = {until}")
+    if min_user_events > 0 or min_item_events > 0:
+        keep = _k_core(data, keep, min_user_events, min_item_events)
+        _not_empty(keep, data, f"min_user_events = {min_user_events} with min_item_events = {min_item_events}")
+    result = data if keep.all() else data.rows(keep)
+    if label_min is not None:
+        result = replace(result, value=(_values(result, "label_min") >= np.float32(label_min)).astype(np.float32))
+    return _without_absent(result, users=min_user_events > 0, items=min_item_events > 0)
+
+
+def seconds(moment: Moment) -> int:
+    """Unix seconds of a moment. Raises MatineeError for text that is no ISO date."""
+    if isinstance(moment, int):
+        return moment
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment)
+        except ValueError as error:
+            raise MatineeError(
+                f"'{moment}' is not a date", mend="write it as 2020-01-31 or 2020-01-31T12:00"
+            ) from error
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() // 1)
+
+
+def _k_core(data: Dataset, keep: Bools, min_user: int, min_item: int) -> Bools:
+    """The largest part of the log in which every user and item has its minimum: removing one can pull others below."""
+    rows = np.flatnonzero(keep)
+    while True:
+        enough_user = np.bincount(data.user[rows], minlength=data.n_users) >= min_user
+        enough_item = np.bincount(data.item[rows], minlength=data.n_items) >= min_item
+        good = enough_user[data.user[rows]] & enough_item[data.item[rows]]
+        if good.all():
+            break
+        rows = rows[good]
+    core = np.zeros(len(data), bool)
+    core[rows] = True
+    return core
+
+
+def _without_absent(data: Dataset, *, users: bool, items: bool) -> Dataset:
+    """Forget ids without events; the codes of the others close ranks and keep their order."""
+    if users and not (there := data.user_counts() > 0).all():
+        ids, code, features = _shrunk(data.users, data.user_features, there)
+        data = replace(data, users=ids, user=code[data.user], user_features=features)
+    if items and not (there := data.item_counts() > 0).all():
+        ids, code, features = _shrunk(data.items, data.item_features, there)
+        data = replace(data, items=ids, item=code[data.item], item_features=features)
+    return data
+
+
+def _shrunk(ids: IdMap, features: pl.DataFrame | None, there: Bools) -> tuple[IdMap, Ints, pl.DataFrame | None]:
+    code = (np.cumsum(there) - 1).astype(np.int32)
+    return IdMap(ids.ids[there], what=ids.what), code, None if features is None else features.filter(there)
+
+
+def _values(data: Dataset, asked: str) -> Floats:
+    if data.value is None:
+        raise MatineeError(
+            f"{asked} needs ratings, and the log has none", mend=f"map its rating column or drop {asked}"
+        )
+    return data.value
+
+
+def _times(data: Dataset, asked: str) -> NDArray[np.int64]:
+    if data.timestamp is None:
+        raise MatineeError(f"{asked} needs times, and the log has none", mend=f"map its time column or drop {asked}")
+    return data.timestamp
+
+
+def _not_empty(keep: Bools, data: Dataset, asked: str) -> None:
+    if keep.any():
+        return
+    facts = []
+    if data.value is not None:
+        facts.append(f"ratings from {data.value.min():g} to {data.value.max():g}")
+    if data.timestamp is not None:
+        first, last = (datetime.fromtimestamp(int(t), UTC).date() for t in (data.timestamp.min(), data.timestamp.max()))
+        facts.append(f"dates from {first} to {last}")
+    most = data.user_counts().max(), data.item_counts().max()
+    facts.append(f"at most {most[0]} events of a user and {most[1]} of an item")
+    raise MatineeError(
+        f"{asked} leaves none of the {len(data):,} events (the log has {', '.join(facts)})",
+        where=data.name,
+        mend="loosen that filter",
+    )

@@ -33,8 +33,8 @@ def filter_events(
 ) -> Dataset:
     """Keep the events that pass all filters; rows keep their order.
 
-    Ratings and dates first: rating >= min_rating and not in drop_ratings; since <= time < until (Unix seconds, ISO text,
-    date or datetime; without a zone: UTC). Then users with fewer than min_user_events and items with fewer than
+    Ratings and dates first: rating >= min_rating and not in drop_ratings; since <= time < until (Unix seconds, ISO
+    text, date or datetime; without a zone: UTC). Then users with fewer than min_user_events and items with fewer than
     min_item_events events go, again and again until both hold. Those users and items (also ones never seen) leave the
     ids and the side tables; a minimum of 0 removes nobody. Repeated events of one pair count each.
     label_min: ratings become 1 (at least this) or 0, after the filters on ratings.

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from matinee.data.dataset import Dataset, Split
@@ -13,13 +14,19 @@ from matinee.errors import MatineeError
 from matinee.split import strategies
 from matinee.split.provided import provided
 
+
+def _files(data: Dataset, *, test: str | Path, valid: str | Path | None = None, exclude_seen: bool = True) -> Split:
+    """`provided` as a recipe can ask for it: by path."""
+    return provided(data, test=test, valid=valid, exclude_seen=exclude_seen)
+
+
 STRATEGIES: dict[str, Callable[..., Split]] = {
     "random": strategies.random,
     "leave_one_out": strategies.leave_one_out,
     "temporal": strategies.temporal,
     "mixed": strategies.mixed,
     "strong": strategies.strong,
-    "provided": provided,
+    "provided": _files,
 }
 
 
@@ -55,7 +62,7 @@ def _typed(strategy: str, function: Callable[..., object], options: Mapping[str,
                 mend=f"did you mean {near[0]}?" if near else f"its options are {', '.join(known)}",
             )
         try:
-            arguments[name] = TypeAdapter(kinds[name], config={"arbitrary_types_allowed": True}).validate_python(value)
+            arguments[name] = TypeAdapter(kinds[name]).validate_python(value)
         except ValidationError as error:
             raise MatineeError(
                 f"split option {name} = {value!r}: {error.errors()[0]['msg']}", mend=f"see split strategy {strategy!r}"

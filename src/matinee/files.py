@@ -104,6 +104,30 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
         _sync(target.parent)
 
 
+@contextlib.contextmanager
+def locked(path: StrPath) -> Iterator[None]:
+    """Hold this lock file during the block; the system lets it go when the process ends, however it ends.
+
+    Raises MatineeError at once when another process holds it. On systems without flock nothing is locked.
+    """
+    with _explained(Path(path), "write"):
+        file = Path(path).open("a")  # noqa: SIM115 - closed below, outside of the explanation
+    with file:
+        try:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except ImportError:  # Windows
+            pass
+        except BlockingIOError:
+            raise MatineeError(
+                "another process is writing here",
+                where=str(Path(path).parent),
+                mend="wait for it, or choose another --out",
+            ) from None
+        yield
+
+
 def settle(path: StrPath) -> None:
     """Bring back a folder whose replacement was killed between two renames. Readers of such folders call it first.
 

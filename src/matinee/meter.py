@@ -1,0 +1,75 @@
+"""Seconds and peak memory of a piece of work, and what machine it ran on."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass
+class Cost:
+    """seconds: wall time. peak_mb: largest resident size of the process meanwhile, 10^6 bytes; None: unknown."""
+
+    seconds: float = 0.0
+    peak_mb: float | None = None
+
+
+@contextlib.contextmanager
+def measured() -> Iterator[Cost]:
+    """Fill the yielded Cost when the block ends. Blocks may not be nested: each starts the peak anew."""
+    cost = Cost()
+    with contextlib.suppress(OSError):
+        CLEAR_REFS.write_text("5")  # Linux: forget the peak so far (proc(5), since 4.0)
+    start = time.perf_counter()
+    try:
+        yield cost
+    finally:
+        cost.seconds = time.perf_counter() - start
+        cost.peak_mb = _peak_mb()
+
+
+def machine() -> dict[str, str]:
+    """What a number depends on besides the code: processor, cores, Python, library versions, thread settings."""
+    found = {
+        "cpu": _cpu(),
+        "cores": str(os.cpu_count()),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "openblas_coretype": os.environ.get("OPENBLAS_CORETYPE", "not set"),
+    }
+    for package in ("matinee", "numpy", "scipy", "numba", "polars", "torch"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _peak_mb() -> float | None:
+    with contextlib.suppress(OSError):
+        for line in STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    largest = resource.getrusage(
+        resource.RUSAGE_SELF
+    ).ru_maxrss  # of the whole process so far: bytes on macOS, else KiB
+    return largest / 1e6 if sys.platform == "darwin" else largest * 1024 / 1e6

@@ -1,0 +1,314 @@
+"""Run a recipe: split, fit, recommend, measure, keep. Killed at any moment, it goes on where it stopped.
+
+A unit of work is one model on one split. What it leaves lies in parts/, written whole or not at all; a unit whose part
+exists is not done again. The run folder's own files are put together from the parts at the end:
+
+    recipe.toml · run.json · metrics.json · metrics.parquet · recommendations/LABEL.parquet
+    models/LABEL/ · report.html
+
+(recommendations, models and the report are those of the first seed).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from matinee import split as splits
+from matinee.data.dataset import Dataset, Holdout, Protocol, Split
+from matinee.errors import MatineeError, MatineeWarning
+from matinee.evaluate import AuditReport, Evaluation, audit, evaluate
+from matinee.files import StrPath, atomic_folder, atomic_path, atomic_write, locked
+from matinee.meter import Cost, machine, measured
+from matinee.models.base import Model
+from matinee.rank import Recommendations, recommend
+from matinee.recipe import ModelTable, Recipe
+from matinee.store import save_model
+
+if TYPE_CHECKING:
+    import polars as pl
+
+METRIC_COLUMNS = (
+    "label", "model", "split", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "seed", "protocol",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """out: the run folder. metrics: one row a mean, see METRIC_COLUMNS. resumed: units that were found done."""
+
+    out: Path
+    metrics: pl.DataFrame
+    report: Path
+    seconds: float
+    resumed: int
+    warnings: tuple[str, ...]
+
+
+def run_study(
+    recipe: Recipe,
+    out: StrPath,
+    *,
+    data_dir: StrPath | None = None,
+    overwrite: bool = False,
+    command: str = "",
+    tell: Callable[[str], None] = lambda text: None,
+) -> StudyResult:
+    """Run a recipe into a folder. tell: is given one line for each finished piece of work.
+
+    Raises MatineeError when the folder holds another study (unless overwrite), another process is writing to it, or the
+    audit finds an event in both train and test.
+    """
+    folder = Path(out)
+    start = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / ".lock"):
+        run = _Run(recipe, folder, data_dir, tell)
+        run.claim(overwrite)
+        resumed = sum(run.done(unit) for unit in run.units)
+        for unit in run.units:
+            if not run.done(unit):
+                run.work(unit)
+        metrics, warned = run.collect(command)
+    seconds = time.perf_counter() - start
+    return StudyResult(folder, metrics, folder / "report.html", seconds, resumed, warned)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """One model on one split. fold is None unless the recipe cross-validates."""
+
+    seed: int
+    fold: int | None
+    model: ModelTable
+
+    @property
+    def split_name(self) -> str:
+        return f"seed-{self.seed}" + ("" if self.fold is None else f"-fold-{self.fold}")
+
+    @property
+    def part(self) -> Path:
+        return Path("parts", self.split_name, self.model.label)
+
+
+class _Run:
+    """A recipe at work in its folder."""
+
+    def __init__(self, recipe: Recipe, folder: Path, data_dir: StrPath | None, tell: Callable[[str], None]) -> None:
+        self.recipe, self.folder, self.data_dir, self.tell = recipe, folder, data_dir, tell
+        folds: list[int | None] = [None]
+        if recipe.split.get("folds") is not None:
+            folds = list(range(int(recipe.split["folds"])))
+        self.units = [_Unit(s, f, model) for s in recipe.seeds for f in folds for model in recipe.model]
+        self._splits: tuple[str, list[Split]] | None = None
+        self._reading = Cost()
+
+    # -- the folder --------------------------------------------------------------------------------------------------
+
+    def claim(self, overwrite: bool) -> None:
+        """Make sure the folder is empty or holds this very study on this very data."""
+        mine = {"recipe.toml": self.recipe.to_toml(), "parts/data.json": json.dumps({"data": self.data.fingerprint})}
+        theirs = {name: self.folder / name for name in mine if (self.folder / name).is_file()}
+        differing = [name for name, file in theirs.items() if file.read_text("utf-8") != mine[name]]
+        foreign = not theirs and any(entry.name != ".lock" for entry in self.folder.iterdir())
+        if (differing or foreign) and not overwrite:
+            what = "other files" if foreign else "another recipe" if differing[0] == "recipe.toml" else "other data"
+            raise MatineeError(
+                f"this folder holds {what} already, and nothing was touched",
+                where=str(self.folder),
+                mend="choose another --out, or pass --overwrite to replace the study in it",
+            )
+        if differing:
+            self._clear()
+        for name, text in mine.items():
+            atomic_write(self.folder / name, text)
+
+    def _clear(self) -> None:
+        import shutil
+
+        for name in ("metrics.json", "metrics.parquet", "report.html", "run.json"):
+            (self.folder / name).unlink(missing_ok=True)
+        for name in ("parts", "models", "recommendations"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+
+    def done(self, unit: _Unit) -> bool:
+        return (self.folder / unit.part / "unit.json").is_file()
+
+    # -- the work ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def data(self) -> Dataset:
+        with measured() as self._reading:
+            data = self.recipe.load_data(self.data_dir)
+        self.tell(f"{data} read in {self._reading.seconds:.1f} s")
+        return data
+
+    def split_of(self, unit: _Unit) -> Split:
+        """The unit's split; the last one made is kept, for units come in the order of splits."""
+        key = f"seed-{unit.seed}"
+        if self._splits is None or self._splits[0] != key:
+            seed = unit.seed if self.recipe.split_seed is None else self.recipe.split_seed
+            options = {name: value for name, value in self.recipe.split.items() if name != "strategy"}
+            options.setdefault("exclude_seen", self.recipe.evaluate.exclude_seen)
+            made = splits.make(self.data, self.recipe.split["strategy"], options, seed=seed)
+            for split in made:
+                audit(split).raise_if_failed()
+            self._splits = key, made
+        return self._splits[1][unit.fold or 0]
+
+    def work(self, unit: _Unit) -> None:
+        """Fit one model on one split, measure it on valid and test, and keep what it leaves."""
+        import polars as pl
+
+        split = self.split_of(unit)
+        model = unit.model.create()
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", MatineeWarning)
+            with measured() as fitting:
+                model.fit(split.train, valid=split.valid, seed=unit.seed)
+            found = {"valid": self._measure(unit, model, split.valid)} if len(split.valid) else {}
+            if self.recipe.evaluate.refit:
+                everything, test = splits.refitted(split)
+                with measured() as fitting:
+                    model.fit(everything, seed=unit.seed)
+            else:
+                test = split.test
+            found["test"] = self._measure(unit, model, test)
+        evaluation, recs, ranking = found["test"]
+        if self._is_first(unit):
+            save_model(model, self.folder / "models" / unit.model.label)
+            with atomic_path(self.folder / "recommendations" / f"{unit.model.label}.parquet") as temp:
+                recs.to_frame().write_parquet(temp)
+        rows = [self._row(unit, part, mean) for part, (e, _, _) in found.items() for mean in e.to_frame().to_dicts()]
+        per_query = [e.per_query().with_columns(split=pl.lit(part)) for part, (e, _, _) in found.items()]
+        content = {
+            "metrics": rows,
+            "protocols": {e.protocol.fingerprint: asdict(e.protocol) for e, _, _ in found.values()},
+            "costs": {"fit": asdict(fitting), "recommend": asdict(ranking)},
+            "warnings": list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, MatineeWarning))),
+        }
+        with atomic_folder(self.folder / unit.part) as temp:
+            pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32)).write_parquet(
+                temp / "per_query.parquet"
+            )
+            _save_recommendations(recs, temp / "recommendations.npz")
+            (temp / "unit.json").write_text(json.dumps(content), "utf-8")
+        metric, k = evaluation.columns[0]
+        value = evaluation.mean(metric, k)
+        self.tell(
+            f"{unit.split_name}  {unit.model.label}: {metric}@{k} {value.value:.4f} ± {value.half:.4f}, "
+            f"fit {fitting.seconds:.2f} s, ranking {ranking.seconds:.2f} s"
+        )
+
+    def _measure(self, unit: _Unit, model: Model, holdout: Holdout) -> tuple[Evaluation, Recommendations, Cost]:
+        spec = self.recipe.evaluate
+        with measured() as cost:
+            recs = recommend(model, holdout.queries, max(spec.k), progress=True)
+        evaluation = evaluate(
+            recs, holdout, k=spec.k, metrics=spec.metrics, convention=spec.convention, label=unit.model.label
+        )
+        return evaluation, recs, cost
+
+    def _is_first(self, unit: _Unit) -> bool:
+        return unit.seed == self.recipe.seeds[0] and not unit.fold
+
+    def _row(self, unit: _Unit, part: str, mean: dict[str, Any]) -> dict[str, Any]:
+        row = {**mean, "model": unit.model.name, "split": part, "seed": unit.seed}
+        ordered = {column: row[column] for column in METRIC_COLUMNS}
+        return ordered if unit.fold is None else {**ordered, "fold": unit.fold}
+
+    # -- the results ------------------------------------------------------------------------------------------------
+
+    def collect(self, command: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+        """Put the run folder's files together from all parts."""
+        import polars as pl
+
+        parts = [json.loads((self.folder / unit.part / "unit.json").read_text("utf-8")) for unit in self.units]
+        rows = [row for part in parts for row in part["metrics"]]
+        protocols = {fingerprint: words for part in parts for fingerprint, words in part["protocols"].items()}
+        warned = tuple(dict.fromkeys(text for part in parts for text in part["warnings"]))
+        lines = ",\n".join(json.dumps(row) for row in rows)
+        atomic_write(self.folder / "metrics.json", f"[\n{lines}\n]\n")
+        per_query = pl.concat([pl.read_parquet(self.folder / unit.part / "per_query.parquet") for unit in self.units])
+        with atomic_path(self.folder / "metrics.parquet") as temp:
+            per_query.write_parquet(temp)
+        costs = [
+            {"label": unit.model.label, "seed": unit.seed, "fold": unit.fold, **part["costs"]}
+            for unit, part in zip(self.units, parts, strict=True)
+        ]
+        metrics = pl.DataFrame(rows, infer_schema_length=None)
+        report = audit(self.split_of(self.units[0]))
+        facts = {
+            "title": self.recipe.title,
+            "command": command,
+            "seeds": self.recipe.seeds,
+            "data": {"name": self.data.name, "fingerprint": self.data.fingerprint, "events": len(self.data),
+                     "users": self.data.n_users, "items": self.data.n_items},
+            "machine": machine(),
+            "reading": asdict(self._reading),
+            "costs": costs,
+            "protocols": protocols,
+            "audit": [asdict(finding) for finding in report.findings],
+            "warnings": list(warned),
+        }  # fmt: skip
+        self._write_report(metrics, per_query, costs, facts, report)
+        atomic_write(self.folder / "run.json", json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
+        return metrics, warned
+
+    def _write_report(
+        self, metrics: pl.DataFrame, per_query: pl.DataFrame, costs: list[dict[str, Any]], facts: dict[str, Any],
+        audited: AuditReport,
+    ) -> None:  # fmt: skip
+        import polars as pl
+
+        from matinee.report import Study, write_report
+
+        first = [unit for unit in self.units if self._is_first(unit)]
+        split = self.split_of(first[0])
+        words = {fingerprint: str(Protocol(**fields)) for fingerprint, fields in facts["protocols"].items()}
+        peaks = [max(c["fit"]["peak_mb"] or 0.0, c["recommend"]["peak_mb"] or 0.0) or None for c in costs]
+        study = Study(
+            title=self.recipe.title,
+            data=self.data,
+            split=split,
+            metrics=metrics,
+            protocols=words,
+            findings=audited.findings,
+            warnings=facts["warnings"],
+            recommendations={
+                unit.model.label: _load_recommendations(
+                    self.folder / unit.part / "recommendations.npz", split.test, self.data
+                )
+                for unit in first
+            },
+            per_query=per_query,
+            costs=pl.DataFrame(
+                {
+                    "label": [c["label"] for c in costs],
+                    "seed": [c["seed"] for c in costs],
+                    "fit_seconds": [c["fit"]["seconds"] for c in costs],
+                    "recommend_seconds": [c["recommend"]["seconds"] for c in costs],
+                    "peak_mb": peaks,
+                }
+            ),
+            facts={"command": facts["command"], **facts["machine"]},
+        )
+        write_report(study, self.folder / "report.html")
+
+
+def _save_recommendations(recs: Recommendations, path: Path) -> None:
+    np.savez(path, item=recs.item, score=recs.score, tied=recs.tied, fallback=recs.fallback)
+
+
+def _load_recommendations(path: Path, holdout: Holdout, data: Dataset) -> Recommendations:
+    with np.load(path, allow_pickle=False) as arrays:
+        kept = {name: arrays[name] for name in ("item", "score", "tied", "fallback")}
+    return Recommendations(data.users, data.items, holdout.queries.user, **kept)

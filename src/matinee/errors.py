@@ -22,3 +22,7 @@ class MatineeError(Exception):
 
 def _rebuild(what: str, where: str | None, mend: str | None) -> MatineeError:
     return MatineeError(what, where=where, mend=mend)
+
+
+class MatineeWarning(UserWarning):
+    """A number or a result stands, but should not be trusted blindly; the text says why."""

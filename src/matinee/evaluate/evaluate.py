@@ -1,0 +1,346 @@
+"""Recommendations against hidden answers: a value per query, means with intervals, and the rules of the game."""
+
+from __future__ import annotations
+
+import hashlib
+import html
+import warnings as python_warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Holdout, Ints, Protocol
+from matinee.data.ids import IdMap
+from matinee.errors import MatineeError, MatineeWarning
+from matinee.evaluate import metrics as formulas
+from matinee.evaluate.metrics import Values
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from matinee.rank import Recommendations
+
+Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution
+TIED_SHARE = 0.05  # cut-offs inside a tie at more queries than this are a warning
+
+Key = tuple[str, str, int]  # label, metric, k
+
+
+class Mean(NamedTuple):
+    """A mean over queries with its 95 % interval (NaN where one user alone was asked)."""
+
+    value: float
+    low: float
+    high: float
+    n_queries: int
+
+    @property
+    def half(self) -> float:
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, repr=False)
+class Evaluation:
+    """One or more models on the same queries.
+
+    values: (label, metric, k) -> float64 (B,), NaN where the query has no relevant item; averages leave these out.
+    user: int32 (B,) codes into users, -1 = never seen. weights: (metric, k) -> (B,) for the few conventions whose
+    number is not the plain mean over queries. queries: 16 hex digits over who was asked and what was hidden: two
+    seeds of one split share a protocol, not this.
+    """
+
+    values: Mapping[Key, Values]
+    user: Ints
+    users: IdMap
+    protocol: Protocol
+    queries: str
+    warnings: tuple[str, ...] = ()
+    weights: Mapping[tuple[str, int], Values] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    @property
+    def labels(self) -> list[str]:
+        return list(dict.fromkeys(label for label, _, _ in self.values))
+
+    @property
+    def columns(self) -> list[tuple[str, int]]:
+        """(metric, k), in the order asked for."""
+        return list(dict.fromkeys((metric, k) for _, metric, k in self.values))
+
+    @property
+    def n_queries(self) -> int:
+        """Queries with at least one relevant item."""
+        return max((int(np.count_nonzero(~np.isnan(v))) for v in self.values.values()), default=0)
+
+    @cached_property
+    def clusters(self) -> NDArray[np.int64] | None:
+        """(B,) which user a query belongs to, each unseen one its own; None where nobody asks twice."""
+        return clusters_of(self.user)
+
+    def mean(self, metric: str, k: int, label: str | None = None) -> Mean:
+        """The mean of one column. label may be left out where there is one model."""
+        label = self._label(label)
+        if (label, metric, k) not in self.values:
+            raise MatineeError(
+                f"{metric}@{k} was not measured", mend=f"measured: {', '.join(f'{m}@{c}' for m, c in self.columns)}"
+            )
+        return mean_of(self.values[label, metric, k], self.weights.get((metric, k)), self.clusters)
+
+    def to_frame(self) -> pl.DataFrame:
+        """label, metric, k, value, ci_low, ci_high, n_queries, protocol: one row a mean."""
+        import polars as pl
+
+        rows = [(*key, *self.mean(key[1], key[2], key[0]), self.protocol.fingerprint) for key in self.values]
+        schema = ["label", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "protocol"]
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    def per_query(self) -> pl.DataFrame:
+        """query (row of the holdout), user_id (null = never seen), label, metric, k, value; answerable queries only."""
+        import polars as pl
+
+        ids = self.users.series.gather(pl.Series(self.user).replace(-1, None)).alias("user_id")
+        base = pl.DataFrame({"query": np.arange(len(self), dtype=np.int32), "user_id": ids})
+        parts = [
+            base.with_columns(
+                label=pl.lit(label),
+                metric=pl.lit(metric),
+                k=pl.lit(k, pl.Int32),
+                value=pl.Series(value, nan_to_null=True),
+            )
+            for (label, metric, k), value in self.values.items()
+        ]
+        return pl.concat(parts).drop_nulls("value")
+
+    @classmethod
+    def from_frame(cls, per_query: pl.DataFrame, protocol: Protocol, queries: str) -> Evaluation:
+        """Back from `per_query()`, as a run folder keeps it, its protocol and its `queries`."""
+        import polars as pl
+
+        users = IdMap.from_series(per_query["user_id"].drop_nulls(), what="user")
+        n = 1 + int(per_query["query"].to_numpy().max(initial=-1))
+        user = np.full(n, -1, np.int32)
+        asked = per_query.unique("query")
+        user[asked["query"].to_numpy()] = users.encode(asked["user_id"])
+        values: dict[Key, Values] = {}
+        for name, part in per_query.group_by("label", "metric", "k", maintain_order=True):
+            value = np.full(n, np.nan)
+            value[part["query"].to_numpy()] = part["value"].cast(pl.Float64).to_numpy()
+            values[str(name[0]), str(name[1]), int(str(name[2]))] = value
+        weights = formulas.convention_of(protocol.metrics).weights
+        if any(metric in weights for _, metric, _ in values):
+            raise MatineeError(
+                f"the means of the convention {protocol.metrics!r} cannot be had from values per query alone",
+                mend="evaluate the recommendations again",
+            )
+        return cls(values, user, users, protocol, queries)
+
+    def __str__(self) -> str:
+        return "\n".join([*_text_table(*self._cells()), "", *self._notes()])
+
+    def __repr__(self) -> str:
+        return f"<Evaluation of {', '.join(self.labels)} on {self.n_queries:,} queries>\n{self}"
+
+    def _repr_html_(self) -> str:
+        head, rows = self._cells()
+
+        def line(cells: list[str], tag: str) -> str:
+            return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
+
+        body = "".join(line(row, "td") for row in rows)
+        notes = "<br>".join(html.escape(note) for note in self._notes())
+        return f"<table><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table><p>{notes}</p>"
+
+    def _cells(self) -> tuple[list[str], list[list[str]]]:
+        rows = []
+        for label in self.labels:
+            means = [self.mean(metric, k, label) for metric, k in self.columns]
+            rows.append([label, *(f"{m.value:.4f}" + ("" if np.isnan(m.half) else f" ± {m.half:.4f}") for m in means)])
+        return ["model", *(f"{metric}@{k}" for metric, k in self.columns)], rows
+
+    def _notes(self) -> list[str]:
+        left_out = len(self) - self.n_queries
+        asked = f"{self.n_queries:,} queries" + (
+            f" ({left_out:,} without a relevant item left out)" if left_out else ""
+        )
+        by_user = "" if self.clusters is None else ", clustered by user"
+        notes = [f"{asked}; mean ± half of the 95 % interval over queries{by_user}"]
+        notes += [f"{self.protocol} [{self.protocol.fingerprint}]"]
+        return notes + [f"warning: {text}" for text in self.warnings]
+
+    def _label(self, label: str | None) -> str:
+        if label is None and len(self.labels) == 1:
+            return self.labels[0]
+        if label not in self.labels:
+            what = "name one model" if label is None else f"no model {label!r}"
+            raise MatineeError(f"{what} of this evaluation", mend=f"its labels: {', '.join(self.labels)}")
+        return label
+
+
+def evaluate(
+    recs: Recommendations | Mapping[str, Recommendations],
+    holdout: Holdout,
+    *,
+    k: int | Sequence[int] = (10, 20),
+    metrics: Sequence[str] = ("recall", "ndcg", "hit_rate", "mrr"),
+    convention: str = "matinee",
+    label: str | None = None,
+) -> Evaluation:
+    """Measure recommendations (of one model, or label -> recommendations) against a holdout's hidden answers.
+
+    metrics: names of evaluate.metrics.METRICS; convention: whose definitions (evaluate.metrics.CONVENTIONS); k: one or
+    several cut-offs, none above the length of the lists.
+    """
+    models = dict(recs) if isinstance(recs, Mapping) else {label or "model": recs}
+    cuts = _cuts(k)
+    weights = formulas.convention_of(convention).weights
+    formulas.formulas_of(metrics, convention)  # a mistyped name costs nothing yet
+    if not models:
+        raise MatineeError(
+            "there is nothing to evaluate", mend="pass recommendations, or a label -> recommendations map"
+        )
+    values: dict[Key, Values] = {}
+    weighed: dict[tuple[str, int], Values] = {}
+    warned: list[str] = []
+    for name, rec in models.items():
+        _check(rec, holdout, cuts, name)
+        hits = formulas.find_hits(rec.item, holdout.truth, k=max(cuts))
+        for metric, compute in formulas.formulas_of(metrics, convention).items():
+            for cut in cuts:
+                values[name, metric, cut] = compute(hits, cut)
+                if metric in weights:
+                    weighed[metric, cut] = weights[metric](hits, cut)
+        warned += _tie_warnings(rec, cuts, name)
+    if not holdout.truth.lengths.any():
+        raise MatineeError("no query has a relevant item, so there is nothing to average", mend="check the split")
+    for text in warned:
+        python_warnings.warn(text, MatineeWarning, stacklevel=2)
+    protocol = replace(holdout.protocol, metrics=convention)
+    users = next(iter(models.values())).users
+    return Evaluation(values, holdout.queries.user, users, protocol, _fingerprint(holdout), tuple(warned), weighed)
+
+
+def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_groups: int = 4) -> pl.DataFrame:
+    """Means per group of equally many queries by history length: label, metric, k, group (from 1: the least active),
+    shortest, longest, value, ci_low, ci_high, n_queries.
+
+    lengths: (B,), usually `holdout.queries.history.lengths`. Equal lengths share a group, so groups may be uneven.
+    """
+    import polars as pl
+
+    if len(lengths) != len(evaluation):
+        raise MatineeError(f"{len(lengths)} history lengths for {len(evaluation)} queries", mend="pass one a query")
+    asked = ~np.isnan(next(iter(evaluation.values.values())))
+    edges = np.unique(np.quantile(lengths[asked], np.arange(1, n_groups) / n_groups, method="inverted_cdf"))
+    group = np.unique(np.searchsorted(edges, lengths, side="left"), return_inverse=True)[1]
+    rows = []
+    for (label, metric, k), value in evaluation.values.items():
+        weight = evaluation.weights.get((metric, k))
+        for g in np.unique(group[asked]):
+            of = asked & (group == g)
+            mean = mean_of(value[of], None if weight is None else weight[of], clusters_of(evaluation.user[of]))
+            rows.append((label, metric, k, int(g) + 1, int(lengths[of].min()), int(lengths[of].max()), *mean))
+    schema = ["label", "metric", "k", "group", "shortest", "longest", "value", "ci_low", "ci_high", "n_queries"]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def mean_of(value: Values, weight: Values | None, cluster: NDArray[np.int64] | None) -> Mean:
+    """Mean of the values that are not NaN, and its 95 % interval in the normal approximation."""
+    mean, error, _, n = standard_error(value, weight, cluster)
+    return Mean(mean, mean - Z95 * error, mean + Z95 * error, n)
+
+
+def standard_error(
+    value: Values, weight: Values | None, cluster: NDArray[np.int64] | None
+) -> tuple[float, float, int, int]:
+    """Mean of the values that are not NaN, its standard error, the clusters G and the values n it rests on.
+
+    With weights w the mean is sum(w v) / sum(w); its residuals w (v - mean) are summed within each cluster, and
+    error = sqrt(G / (G - 1) * sum over clusters of residual**2) / sum(w): the usual s / sqrt(n) where every query is
+    its own cluster and weighs 1 (the clustered form: Liang and Zeger, Biometrika 1986).
+    """
+    there = ~np.isnan(value)
+    v = value[there]
+    if not len(v):
+        return np.nan, np.nan, 0, 0
+    w = np.ones(len(v)) if weight is None else weight[there]
+    mean = float((w * v).sum() / w.sum())
+    residual = w * (v - mean)
+    if cluster is not None:
+        residual = np.asarray(
+            np.bincount(np.unique(cluster[there], return_inverse=True)[1], weights=residual), np.float64
+        )
+    groups = len(residual)
+    error = float(np.sqrt(groups / (groups - 1) * (residual**2).sum()) / w.sum()) if groups > 1 else np.nan
+    return mean, error, groups, len(v)
+
+
+def clusters_of(user: Ints) -> NDArray[np.int64] | None:
+    """(B,) one number a user, a new one for each -1; None where nobody asks twice."""
+    seen = user >= 0
+    if len(np.unique(user[seen])) == np.count_nonzero(seen):
+        return None
+    cluster = user.astype(np.int64)
+    cluster[~seen] = int(user.max()) + 1 + np.arange(np.count_nonzero(~seen))
+    return cluster
+
+
+def _fingerprint(holdout: Holdout) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for array in (holdout.queries.user, holdout.truth.offsets, holdout.truth.values):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _cuts(k: int | Sequence[int]) -> tuple[int, ...]:
+    cuts = (k,) if isinstance(k, int | np.integer) else tuple(k)
+    if not cuts or min(cuts) < 1:
+        raise MatineeError(f"k = {k!r} is not a cut-off", mend="pass a whole number from 1, or several")
+    return tuple(int(cut) for cut in dict.fromkeys(cuts))
+
+
+def _check(recs: Recommendations, holdout: Holdout, cuts: tuple[int, ...], label: str) -> None:
+    k = recs.item.shape[1]
+    if max(cuts) > k:
+        raise MatineeError(
+            f"k = {max(cuts)} looks past the end of lists of {k}",
+            where=label,
+            mend=f"recommend with k={max(cuts)}, or evaluate with k={k} at most",
+        )
+    if len(recs.item) != len(holdout) or not np.array_equal(recs.user, holdout.queries.user):
+        raise MatineeError(
+            f"the recommendations ({len(recs.item):,} rows) do not answer the holdout's {len(holdout):,} queries",
+            where=label,
+            mend="pass the recommendations made for this holdout's own `queries`, rows in the same order",
+        )
+
+
+def _tie_warnings(recs: Recommendations, cuts: tuple[int, ...], label: str) -> list[str]:
+    """A constant scorer must not look good: which of its items are recommended is an accident of their codes."""
+    warned = []
+    for k in cuts:
+        inside = recs.tied
+        if k < recs.item.shape[1]:
+            inside = (recs.item[:, k] >= 0) & (recs.score[:, k] == recs.score[:, k - 1])
+        share = float(inside.mean()) if len(inside) else 0.0
+        if share > TIED_SHARE:
+            warned.append(
+                f"{label}: at k = {k} the cut-off falls inside a tie at {share:.1%} of the queries, so which of the "
+                "equally scored items were recommended was decided by their codes, not by the model"
+            )
+    return warned
+
+
+def _text_table(head: list[str], rows: list[list[str]]) -> list[str]:
+    widths = [max(len(row[c]) for row in [head, *rows]) for c in range(len(head))]
+
+    def line(cells: list[str]) -> str:
+        aligned = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
+        return "  ".join(aligned).rstrip()
+
+    return [line(head), "  ".join("-" * w for w in widths), *(line(row) for row in rows)]

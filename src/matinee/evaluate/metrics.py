@@ -1,0 +1,306 @@
+"""Ranking metrics of every query at once, and the named conventions under which other libraries compute them.
+
+Everything starts from one pass over the lists, `find_hits`; each metric is then a few lines of numpy on its result.
+For a query, `hit[r]` says whether rank r (from 1 in the formulas) holds a relevant item, |rel| is the number of its
+relevant items. A value is NaN where |rel| = 0: such queries have no answer to find and are left out of averages.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Ragged
+from matinee.errors import MatineeError
+
+Values = NDArray[np.float64]
+
+_CHUNK = 65_536  # queries a thread takes at once
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Which of the recommended items are relevant, for B queries and K ranks.
+
+    hit: bool (B, K); padding never hits and an item that stands in a list twice hits once, at its first rank.
+    relevant: int64 (B,), distinct relevant items. listed: int64 (B,), recommended items before the padding.
+    """
+
+    hit: NDArray[np.bool_]
+    relevant: NDArray[np.int64]
+    listed: NDArray[np.int64]
+
+    def count(self, k: int) -> NDArray[np.int64]:
+        """Relevant items among the first k, (B,)."""
+        return np.asarray(np.count_nonzero(self.hit[:, :k], axis=1), np.int64)
+
+
+Compute = Callable[[Hits, int], Values]
+
+
+def find_hits(item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = None) -> Hits:
+    """item: (B, K) codes, best first, -1 = padding; truth: B rows of relevant codes; k: ranks looked at, default K."""
+    from matinee.evaluate._hits import mark_hits
+    from matinee.kernels import parallel
+
+    if item.ndim != 2 or len(item) != len(truth):
+        raise MatineeError(f"{item.shape} recommendations do not answer {len(truth)} queries", mend="one row a query")
+    item = np.ascontiguousarray(item[:, :k], dtype=np.int32)
+    if len(truth.values) and truth.values.min() < 0:
+        raise MatineeError(
+            "the hidden answers hold a negative item code", mend="give unknown items a code of their own"
+        )
+    n_items = 1 + max(int(item.max(initial=0)), int(truth.values.max(initial=0)))
+    hit, relevant = np.zeros(item.shape, np.bool_), np.empty(len(item), np.int64)
+
+    def run(start: int, stop: int) -> None:
+        mark_hits(start, stop, item, truth.offsets, truth.values, n_items, hit, relevant)
+
+    parallel(run, len(item), chunk=_CHUNK)
+    return Hits(hit, relevant, np.count_nonzero(item >= 0, axis=1))
+
+
+# --- the metrics, as docs/design.md section 6 defines them --------------------------------------------------------
+
+
+def recall(hits: Hits, k: int) -> Values:
+    """hits@k / |rel|. As trec_eval's recall_k, RecBole, RecTools. Cannot reach 1 where |rel| > k."""
+    return _divide(hits.count(k), hits.relevant)
+
+
+def recall_capped(hits: Hits, k: int) -> Values:
+    """hits@k / min(k, |rel|): the contests' "Recall@k" (Liang et al., WWW 2018, section 4.2). 1 is within reach."""
+    return _divide(hits.count(k), np.minimum(k, hits.relevant))
+
+
+def hit_rate(hits: Hits, k: int) -> Values:
+    """1 if any of the first k is relevant, else 0 (Deshpande and Karypis, TOIS 2004; trec_eval's success_k)."""
+    return _where_relevant(hits, np.asarray(hits.hit[:, :k].any(axis=1)))
+
+
+def precision(hits: Hits, k: int) -> Values:
+    """hits@k / k, also where the list is shorter than k. As trec_eval's P_k."""
+    return _where_relevant(hits, hits.count(k) / k)
+
+
+def ndcg(hits: Hits, k: int) -> Values:
+    """DCG@k / ideal DCG: sum of hit[r] / log2(r + 1) over r <= k, over that of min(k, |rel|) hits in front.
+
+    Järvelin and Kekäläinen, TOIS 2002, with the discount log2(r + 1) and gain 1. As trec_eval's ndcg_cut_k.
+    """
+    return _dcg(hits, k, _discount(k)) / _ideal(_discount(k))[np.minimum(k, hits.relevant)]
+
+
+def mrr(hits: Hits, k: int) -> Values:
+    """1 / rank of the first relevant item among the first k, 0 if there is none (Voorhees, TREC-8, 1999)."""
+    first = hits.hit[:, :k].argmax(axis=1)
+    return _where_relevant(hits, hits.hit[np.arange(len(first)), first] / (first + 1))
+
+
+def average_precision(hits: Hits, k: int) -> Values:
+    """Sum over the hits at r <= k of precision@r, divided by min(k, |rel|). As RecBole and implicit (there "map")."""
+    return _divide(_precision_sum(hits, k), np.minimum(k, hits.relevant))
+
+
+METRICS: Mapping[str, Compute] = {
+    "recall": recall,
+    "recall_capped": recall_capped,
+    "hit_rate": hit_rate,
+    "precision": precision,
+    "ndcg": ndcg,
+    "mrr": mrr,
+    "map": average_precision,
+}
+
+
+# --- what other libraries print under the same names --------------------------------------------------------------
+
+
+def _map_uncapped(hits: Hits, k: int) -> Values:
+    """Sum of precision@r over the hits at r <= k, divided by |rel|, also where |rel| > k."""
+    return _divide(_precision_sum(hits, k), hits.relevant)
+
+
+def _ndcg_fixed_ideal(hits: Hits, k: int) -> Values:
+    """The ideal has k relevant items, however few there are: a user with one hidden item cannot reach 1."""
+    return _where_relevant(hits, _dcg(hits, k, _discount(k)) / _discount(k).sum())
+
+
+def _ndcg_clipped_ranks(hits: Hits, k: int) -> Values:
+    """The discount of the 2002 paper, 1 / log2(max(r, 2)): ranks 1 and 2 weigh the same."""
+    discount = 1 / np.log2(np.maximum(np.arange(1, k + 1), 2))
+    return _dcg(hits, k, discount) / _ideal(discount)[np.minimum(k, hits.relevant)]
+
+
+def _ndcg_of_found(hits: Hits, k: int) -> Values:
+    """The ideal reorders only what was found: one hit at rank 1 scores 1, whatever was missed. 0 without hits."""
+    ideal = _ideal(_discount(k))[hits.count(k)]
+    return _where_relevant(hits, _dcg(hits, k, _discount(k)) / np.where(np.isnan(ideal), 1, ideal))
+
+
+def _map_of_found(hits: Hits, k: int) -> Values:
+    """The mean of precision@r over the hits, divided by their number and not by |rel|. 0 without hits."""
+    return _where_relevant(hits, _precision_sum(hits, k) / np.maximum(hits.count(k), 1))
+
+
+def _precision_of_listed(hits: Hits, k: int) -> Values:
+    """hits@k / min(k, length of the list); NaN for an empty list."""
+    return _where_relevant(hits, _divide(hits.count(k), np.minimum(k, hits.listed)))
+
+
+def _map_of_listed(hits: Hits, k: int) -> Values:
+    """Divided by min(k, |rel|, length of the list); NaN for an empty list."""
+    return _divide(_precision_sum(hits, k), np.minimum(np.minimum(k, hits.listed), hits.relevant))
+
+
+def _cap(hits: Hits, k: int) -> Values:
+    return np.minimum(k, hits.relevant).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One library's definitions. metrics: name -> formula; weights: name -> weight of a query where the library's
+    number is not the plain mean over queries; source: where this was read."""
+
+    metrics: Mapping[str, Compute]
+    source: str
+    weights: Mapping[str, Compute]
+
+
+def _convention(
+    source: str, names: str, weights: Mapping[str, Compute] | None = None, **changed: Compute
+) -> Convention:
+    """Our own formulas under `names`, and the changed ones."""
+    return Convention({name: METRICS[name] for name in names.split()} | changed, source, weights or {})
+
+
+CONVENTIONS: Mapping[str, Convention] = {
+    "matinee": Convention(METRICS, "docs/design.md, section 6", {}),
+    "trec": _convention(
+        "trec_eval 9: m_P.c, m_recall.c, m_success.c, m_recip_rank.c, m_ndcg_cut.c, m_map_cut.c",
+        "recall hit_rate precision ndcg mrr",
+        map=_map_uncapped,
+    ),
+    "rectools": _convention(
+        "RecTools 0.19: rectools/metrics/classification.py, ranking.py, defaults",
+        "recall hit_rate precision mrr",
+        ndcg=_ndcg_fixed_ideal,
+        map=_map_uncapped,
+    ),
+    "implicit": _convention(
+        "implicit 0.7: implicit/evaluation.pyx, ranking_metrics_at_k",
+        "ndcg map",
+        weights={"precision": _cap},
+        precision=recall_capped,
+    ),
+    "lenskit": _convention(
+        "LensKit 2025: lenskit/metrics/ranking/_pr.py, _dcg.py, _map.py, _weighting.py, defaults",
+        "hit_rate mrr",
+        recall=recall_capped,
+        precision=_precision_of_listed,
+        ndcg=_ndcg_clipped_ranks,
+        map=_map_of_listed,
+    ),
+    "recbole": _convention("RecBole 1.2: recbole/evaluator/metrics.py", "recall hit_rate precision ndcg mrr map"),
+    "librecommender": _convention(
+        "LibRecommender 1: libreco/evaluation/metrics.py",
+        "recall precision",
+        ndcg=_ndcg_of_found,
+        map=_map_of_found,
+    ),
+}
+"""Other libraries' definitions, for comparing with numbers they printed; never the default.
+
+| convention     | recall             | precision             | ndcg: discount, ideal of   | map: divided by     |
+|----------------|--------------------|-----------------------|----------------------------|---------------------|
+| matinee        | hits / rel         | hits / k              | log2(r + 1), min(k, rel)   | min(k, rel)         |
+| trec           | hits / rel         | hits / k              | log2(r + 1), min(k, rel)   | rel                 |
+| rectools       | hits / rel         | hits / k              | log2(r + 1), k             | rel                 |
+| implicit       | -                  | pooled (below)        | log2(r + 1), min(k, rel)   | min(k, rel)         |
+| lenskit        | hits / min(k, rel) | hits / min(k, listed) | log2(max(r, 2)), min(k, rel) | min(k, rel, listed) |
+| recbole        | hits / rel         | hits / k              | log2(r + 1), min(k, rel)   | min(k, rel)         |
+| librecommender | hits / rel         | hits / k              | log2(r + 1), hits found    | hits found          |
+
+rel: relevant items; listed: length of the list. implicit's precision is the sum of hits over the sum of min(k, rel),
+both over all queries: a mean of recall_capped in which a query weighs min(k, rel).
+hit_rate and mrr are the same wherever a library has them; recall_capped exists under that name only here. trec_eval's
+recip_rank has no cut-off: its number equals ours when the lists it reads end at k.
+"""
+
+
+def convention_of(name: str) -> Convention:
+    """Raises MatineeError naming near misses."""
+    return CONVENTIONS[_known(name, "metric convention", list(CONVENTIONS))]
+
+
+def names(convention: str = "matinee") -> list[str]:
+    """The ranking metrics of a convention."""
+    return list(convention_of(convention).metrics)
+
+
+def ranking(
+    item: NDArray[np.integer[Any]],
+    truth: Ragged,
+    *,
+    k: int | Sequence[int] = (10, 20),
+    metrics: Sequence[str] = ("recall", "ndcg", "hit_rate", "mrr"),
+    convention: str = "matinee",
+) -> dict[tuple[str, int], Values]:
+    """(metric, k) -> float64 (B,), NaN where a query has no relevant item. item: (B, K) codes, -1 = padding."""
+    formulas = formulas_of(metrics, convention)
+    cuts = (k,) if isinstance(k, int) else tuple(k)
+    hits = find_hits(item, truth, k=max(cuts))
+    return {(name, cut): compute(hits, cut) for name, compute in formulas.items() for cut in cuts}
+
+
+def formulas_of(metrics: Sequence[str], convention: str) -> dict[str, Compute]:
+    """The formulas of these metrics. Raises MatineeError for a name that the convention does not have."""
+    known = convention_of(convention).metrics
+    what = "metric" if convention == "matinee" else f"metric of the convention {convention!r}"
+    return {name: known[_known(name, what, list(known))] for name in metrics}
+
+
+def _known(name: str, what: str, known: list[str]) -> str:
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise MatineeError(f"unknown {what} {name!r}", mend=f"{hint}known: {', '.join(known)}")
+
+
+# --- parts --------------------------------------------------------------------------------------------------------
+
+
+def _discount(k: int) -> Values:
+    return np.asarray(1 / np.log2(np.arange(2, k + 2)), np.float64)
+
+
+def _ideal(discount: Values) -> Values:
+    """ideal[n]: the DCG of n hits in front, (k + 1,); NaN at 0, where there is nothing to find."""
+    return np.concatenate([[np.nan], np.cumsum(discount)])
+
+
+def _dcg(hits: Hits, k: int, discount: Values) -> Values:
+    # a list shorter than k has no hits past its end
+    seen = hits.hit[:, :k]
+    return np.asarray(seen @ discount[: seen.shape[1]], np.float64)
+
+
+def _precision_sum(hits: Hits, k: int) -> Values:
+    seen = hits.hit[:, :k]
+    at_rank = np.cumsum(seen, axis=1) / np.arange(1, seen.shape[1] + 1)
+    return np.asarray(np.sum(at_rank, axis=1, where=seen), np.float64)
+
+
+def _divide(value: NDArray[Any], by: NDArray[Any]) -> Values:
+    """NaN where the divisor is 0."""
+    return value / np.where(by == 0, np.nan, by)
+
+
+def _where_relevant(hits: Hits, value: NDArray[Any]) -> Values:
+    return np.where(hits.relevant > 0, value, np.nan)

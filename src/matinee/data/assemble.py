@@ -89,7 +89,7 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
     rows = order[first]
     if how == "error":
         row = int(np.setdiff1d(order, rows)[0])
-        user, item = data.users.ids[data.user[row]], data.items.ids[data.item[row]]
+        user, item = data.users.decode(data.user[[row]])[0], data.items.decode(data.item[[row]])[0]
         raise MatineeError(
             f"user {user!r} and item {item!r} stand together in an earlier row already",
             where=place(row) if place else f"event {row + 1}",

@@ -222,8 +222,9 @@ def _from_wheel(wheel: Wheel, folder: Path) -> None:
 
 def _unreachable(known: Entry, target: Path, reasons: list[NoConnectionError]) -> MatineeError:
     tried = "; ".join(str(reason) for reason in reasons)
+    names = ", ".join(name for name in known.files if "README" not in name)
     return MatineeError(
         f"{known.name} is not here and cannot be fetched ({tried})",
-        mend=f"put {', '.join(n for n in known.files if 'README' not in n)} of {known.url()} into {target}, or into DIR/{known.name} and pass that DIR "
-        "as data_dir (--data-dir DIR)",
+        mend=f"put {names} of {known.url()} into {target}, or into DIR/{known.name} and pass that DIR as data_dir "
+        "(--data-dir DIR)",
     )

@@ -39,9 +39,9 @@ def find_column(table: Table, role: str, name: str | None, *, required: bool) ->
                 return plain[usual]
         if not required and name == AUTO:
             return None
-    wanted = f"a column for {role}" if name == AUTO else f"the column '{name}'"
+    wanted = f"column for {role}" if name == AUTO else f"column '{name}'"
     raise MatineeError(
-        f"there is no {wanted.removeprefix('the ')}; it has {', '.join(map(repr, there[:20]))}",
+        f"there is no {wanted}; it has {', '.join(map(repr, there[:20]))}",
         where=table.name,
         mend=f'name it: {role}="..."',
     )
@@ -52,6 +52,8 @@ def id_column(table: Table, column: str) -> pl.Series:
     ids = table.frame[column]
     if isinstance(ids.dtype, (pl.Categorical, pl.Enum)):
         ids = ids.cast(pl.String)
+    if len(ids) == 0:
+        return ids.cast(pl.String)  # an empty log is refused as a whole
     if ids.null_count() or (ids.dtype == pl.String and (ids == "").any()):
         row = _first(ids.is_null() | (ids == "") if ids.dtype == pl.String else ids.is_null())
         raise table.error("the id is empty", row, column, mend="fill it in or remove the row")
@@ -105,15 +107,15 @@ def rating_column(table: Table, column: str) -> NDArray[np.float32]:
 def time_column(table: Table, column: str, unit: Unit = "auto") -> NDArray[np.int64]:
     """int64 (n,) Unix seconds, none negative. Dates and times without a zone are UTC.
 
-    unit "auto": numbers are seconds, or milli-, micro- or nanoseconds when that is where the largest of them puts the
-    log between 1973 and 5138; a log whose numbers disagree is refused.
+    unit "auto": numbers are seconds, or milli-, micro- or nanoseconds where their size says so (below 1e11, 1e14, 1e17,
+    above; as seconds that is the year 5138); a log whose numbers disagree is refused.
     """
     raw = table.frame[column]
     if raw.dtype == pl.Date or isinstance(raw.dtype, pl.Datetime):
         seconds = raw.cast(pl.Datetime("us")).dt.epoch("s")
     else:
-        numbers = _numbers(raw)
-        numeric = raw.dtype != pl.String or numbers.null_count() * 2 < len(raw)
+        numbers = _numbers(raw if raw.dtype != pl.Boolean else pl.Series(raw.name, [None] * len(raw), dtype=pl.Int64))
+        numeric = raw.dtype != pl.String or numbers.count() * 2 >= raw.count()
         seconds = _from_numbers(table, column, numbers, unit) if numeric else _from_iso(raw)
     wrong = seconds.is_null() | (seconds < 0)
     if not wrong.fill_null(True).any():
@@ -181,8 +183,8 @@ def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> 
         numbers = numbers.fill_nan(None)
         numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
     if unit == "auto":
-        sizes = numbers.drop_nulls()
-        guesses = {_guess(float(value)) for value in (sizes.median(), sizes.max()) if isinstance(value, (int, float))}
+        sizes = numbers.filter(numbers > 0)
+        guesses = {_guess(float(value)) for value in (sizes.min(), sizes.max()) if isinstance(value, (int, float))}
         if len(guesses) > 1:
             raise MatineeError(
                 f"the times mix units ({' and '.join(sorted(guesses))})",

@@ -100,6 +100,7 @@ class Dataset:
     user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
     context: n rows of further columns of the log. user_features, item_features: row c describes code c (null where
     the table had no such id). A split's parts share their parent's IdMaps, so one code means one item everywhere.
+    Raises MatineeError naming the row for codes out of range and values or times that are not finite or negative.
     """
 
     users: IdMap
@@ -112,6 +113,12 @@ class Dataset:
     user_features: pl.DataFrame | None = None
     item_features: pl.DataFrame | None = None
     name: str = "log"
+
+    def __post_init__(self) -> None:
+        from matinee.data.validate import dataset_columns
+
+        for column, array in dataset_columns(self).items():
+            object.__setattr__(self, column, array)
 
     def __len__(self) -> int:
         return len(self.user)
@@ -153,6 +160,10 @@ class Dataset:
 
     def histories(self) -> Ragged:
         """Item codes of each user, (n_users rows), oldest first, repeats kept."""
+        return self._histories
+
+    @cached_property
+    def _histories(self) -> Ragged:
         return Ragged(_offsets(np.bincount(self.user, minlength=self.n_users)), self.item[self.order])
 
     def matrix(self, *, values: bool = False) -> csr_array:
@@ -193,8 +204,8 @@ class Dataset:
             user=codes,
             history=history,
             exclude=history if exclude_seen else Ragged.empty(len(codes)),
-            values=None if self.value is None else self.value[self.order][at],
-            times=None if self.timestamp is None else self.timestamp[self.order][at],
+            values=None if self.value is None else self.value[self.order[at]],
+            times=None if self.timestamp is None else self.timestamp[self.order[at]],
         )
 
     @cached_property

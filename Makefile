@@ -1,0 +1,59 @@
+# make run   install into .venv, run the default study on real data, print where the report is
+# make test  install what the tests need and run them all
+PYTHON ?= python3
+BIN := .venv/bin
+RECIPE ?=
+ARGS ?=
+
+.PHONY: run test lint types check check-long bench studies clean help
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+.venv/.ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Matinee needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+.venv/.ready-dev: .venv/.ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+run: .venv/.ready
+	$(BIN)/matinee run $(RECIPE) $(ARGS)
+
+test: .venv/.ready-dev
+	$(BIN)/pytest -n 2
+
+lint: .venv/.ready-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: .venv/.ready-dev
+	$(BIN)/mypy
+
+# everything CI does
+check: lint types test
+
+# tests over ten seconds each
+check-long: .venv/.ready-dev
+	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --strict-config"
+
+# the published rows of docs/results.md; needs ../shared/data or a copy of the data sets elsewhere
+studies: .venv/.ready
+	for study in ml-1m-static ml-100k-random ml-100k-next ml-100k-half-life; do \
+		$(BIN)/matinee run recipes/$$study.toml --data-dir $(or $(DATA),../shared/data) || exit 1; \
+	done
+
+# ours beside RecTools, irspack and implicit, in their own environment
+bench: .bench-venv/.ready
+	.bench-venv/bin/python benchmarks/static.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
+
+.bench-venv/.ready: benchmarks/requirements.txt benchmarks/setup.sh constraints.txt pyproject.toml
+	sh benchmarks/setup.sh
+	@touch $@
+
+clean:
+	rm -rf .venv .bench-venv runs build dist

@@ -199,7 +199,7 @@ def top_k_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tied: 
         for p in range(filled, k):
             best[p] = -np.inf
             code[p] = -1
-        tied[b] = filled == k and rejected == threshold
+        tied[b] = filled == k and k > 0 and rejected == threshold
 
 
 @njit(nogil=True, cache=True)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Bools, Floats, Ints, Queries, Ragged, Scorer
 from matinee.data.ids import Id, IdMap
+from matinee.data.validate import check_queries
 from matinee.errors import MatineeError
 from matinee.progress import track
 
@@ -49,7 +50,7 @@ class Recommendations:
         return len(self.user)
 
     def to_frame(self) -> pl.DataFrame:
-        """Columns user_id, item_id, score, rank (from 1); and `query` (row number) where users do not tell rows apart."""
+        """Columns user_id, item_id, score, rank (from 1); and `query` (row number) where users do not tell rows."""
         import polars as pl
 
         row, column = np.nonzero(self.item >= 0)
@@ -80,10 +81,12 @@ def recommend(
     """The k best items for each query, without what the query excludes.
 
     allow, deny: item ids for every query, or {user id: item ids}; users that are not named are not restricted.
-    Raises MatineeError for k < 1, unknown ids in allow or deny, or a model that returns NaN.
+    Raises MatineeError for k < 1, unknown ids in allow or deny, queries with codes the model does not have, or a model
+    that returns NaN.
     """
     if k < 1:
         raise MatineeError(f"k = {k}: at least one item must be asked for", mend="pass k >= 1")
+    check_queries(queries, len(model.users), len(model.items))
     columns = len(model.items) if queries.candidates is None else queries.candidates.shape[1]
     rules = _Rules(model, allow, deny)
     item = np.full((len(queries), k), -1, np.int32)
@@ -94,6 +97,7 @@ def recommend(
         stop = start + len(block)
         scores = model.score(block)
         exclude = rules.exclude(block)
+        rules.keep_allowed(block, scores)
         if block.candidates is not None:
             scores, block_candidates = _sort_candidates(scores, block.candidates)
             rules.mask_candidates(block, block_candidates, exclude, scores)
@@ -168,16 +172,21 @@ class _Rules:
 
     def exclude(self, block: Queries) -> Ragged:
         """What each query of the block may not be given, apart from what is forbidden to all."""
-        if not self.allowed_of and not self.denied_of:
+        if not self.denied_of:
             return block.exclude
         none = np.empty(0, np.int32)
-        everything = np.arange(self.n_items, dtype=np.int32)
-        rows = []
-        for user in block.user.tolist():
+        return block.exclude.join(Ragged.from_lists([self.denied_of.get(u, none) for u in block.user.tolist()]))
+
+    def keep_allowed(self, block: Queries, scores: Floats) -> None:
+        """-inf, in place, at every item that is not on the list of a user who has one."""
+        for row, user in enumerate(block.user.tolist() if self.allowed_of else []):
             allowed = self.allowed_of.get(user)
-            barred = none if allowed is None else np.setdiff1d(everything, allowed)
-            rows.append(np.concatenate([barred, self.denied_of.get(user, none)]))
-        return block.exclude.join(Ragged.from_lists(rows))
+            if allowed is not None and block.candidates is None:
+                kept = scores[row, allowed]
+                scores[row] = -np.inf
+                scores[row, allowed] = kept
+            elif allowed is not None and block.candidates is not None:
+                scores[row, ~np.isin(block.candidates[row], allowed)] = -np.inf
 
     def mask(self, block: Queries, exclude: Ragged, scores: Floats) -> None:
         """-inf at every excluded or forbidden item, in place."""

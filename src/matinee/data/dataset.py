@@ -1,4 +1,4 @@
-"""The types everything speaks: a log (Dataset), a question (Queries), its answers (Holdout), and who answers (Scorer)."""
+"""The types everything speaks: a log (Dataset), a question (Queries), its answers (Holdout), who answers (Scorer)."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ class Dataset:
         return Ragged(_offsets(np.bincount(self.user, minlength=self.n_users)), self.item[self.order])
 
     def matrix(self, *, values: bool = False) -> csr_array:
-        """csr float32 (n_users, n_items), row = user, column = item: 1 per distinct pair; the last rating if `values`."""
+        """csr float32 (n_users, n_items), row = user, column = item: 1 per distinct pair; last rating if `values`."""
         if not values:
             return _binary_csr(self.user, self.item, (self.n_users, self.n_items))
         if self.value is None:

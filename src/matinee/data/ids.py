@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from matinee.errors import MatineeError
 
@@ -25,9 +26,16 @@ class IdMap:
     `ids` has shape (n,): int64, or object holding `str`.
     """
 
-    def __init__(self, ids: NDArray[Any], *, what: str = "id") -> None:
+    def __init__(self, ids: ArrayLike, *, what: str = "id") -> None:
+        """From ids that are sorted and distinct already (from_series sorts). Raises MatineeError where they are not."""
+        array = np.asarray(ids)
+        integer = array.dtype.kind in "iu"
         self.what = what
-        self.ids = ids
+        self.ids: NDArray[Any] = array.astype(np.int64) if integer else np.array(array.tolist(), object)  # frozen copy
+        if not integer and not all(type(external) is str and external for external in self.ids):
+            raise MatineeError(f"{what}s are neither all integers nor all text", mend="use one type, without gaps")
+        if self.ids.ndim != 1 or not (self.ids[1:] > self.ids[:-1]).all():
+            raise MatineeError(f"{what}s are not sorted and distinct", mend="build the map with IdMap.from_series")
         self.ids.flags.writeable = False
 
     @classmethod
@@ -45,7 +53,13 @@ class IdMap:
                 mend="store it with the same type in every table",
             )
         kind = pl.Int64 if all(integer) else pl.String
-        values = pl.concat([s.cast(kind).alias("id") for s in series]).unique()
+        try:
+            values = pl.concat([s.cast(kind).alias("id") for s in series]).unique()
+        except pl.exceptions.PolarsError as error:
+            raise MatineeError(
+                f"{what} is neither text nor a 64-bit integer ({str(error).splitlines()[0]})",
+                mend="convert the ids to text",
+            ) from None
         if values.null_count() or (kind == pl.String and (values == "").any()):
             raise MatineeError(f"{what} is empty in at least one row", mend="remove those rows or fill them in")
         values = values.sort()
@@ -81,11 +95,18 @@ class IdMap:
         return {external: code for code, external in enumerate(self.ids.tolist())}
 
     def encode(self, values: pl.Series) -> NDArray[np.int32]:
-        """Codes, shape (len(values),): -1 where the id is not in the map."""
+        """Codes, shape (len(values),): -1 where the id is not in the map. Text finds integers as in `find`."""
         import polars as pl
 
-        if values.dtype.is_integer() != self.is_integer:
-            values = values.cast(pl.Int64, strict=False) if self.is_integer else values.cast(pl.String)
+        if self.is_integer:
+            number = values.cast(pl.Int64, strict=False)
+            if values.dtype == pl.String:
+                values = values.str.strip_chars()
+                number = values.cast(pl.Int64, strict=False)
+            if not values.dtype.is_integer():
+                same = (number.cast(values.dtype) == values).fill_null(False)
+                number = number.set(~same, None)
+            values = number
         table = pl.DataFrame({"id": self.series, "code": np.arange(len(self), dtype=np.int32)})
         found = pl.DataFrame({"id": values.cast(self.series.dtype)}).join(
             table, on="id", how="left", maintain_order="left"
@@ -93,13 +114,16 @@ class IdMap:
         return found["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
     def find(self, external: Id) -> int:
-        """The code of one id, -1 when unknown. "12" finds 12 and 12 finds "12": people type ids on command lines."""
-        code = self._code.get(external)
-        if code is None and self.is_integer and isinstance(external, str):
-            code = self._code.get(int(external)) if external.strip().lstrip("-").isdecimal() else None
-        elif code is None and not self.is_integer:
-            code = self._code.get(str(external))
-        return -1 if code is None else code
+        """The code of one id, -1 when unknown. "12" finds 12 and 12 finds "12": people type ids on command lines.
+
+        Only an integer's usual spelling finds it: "012" may be another id.
+        """
+        if self.is_integer and isinstance(external, str):
+            text = external.strip()
+            external = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) and str(int(text)) == text else text
+        elif not self.is_integer:
+            external = str(external)
+        return self._code.get(external, -1)
 
     def code(self, external: Id) -> int:
         """The code of one id. Raises MatineeError naming near misses when it is unknown."""

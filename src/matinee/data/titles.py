@@ -25,7 +25,8 @@ def history(items: Sequence[Id], data: Dataset) -> Queries:
 def find_items(items: Sequence[Id], data: Dataset) -> list[int]:
     """Item codes of titles or ids.
 
-    A text is matched as a title, exactly; then as a title regardless of case, if only one fits; then as an id.
+    A text is matched as a title, exactly; then as a title regardless of case, if only one fits; then as an id. An
+    integer is an id, and a title only where there is no such id.
     Raises MatineeError with the near misses when nothing fits, and with the ids when several items share the title.
     """
     titles = _titles(data)
@@ -54,6 +55,8 @@ def _titles(data: Dataset) -> list[str | None]:
 
 def _find(item: Id, data: Dataset, exact: dict[str, list[int]], folded: dict[str, list[int]]) -> int:
     text = str(item)
+    if isinstance(item, int) and data.items.find(item) >= 0:
+        return data.items.find(item)
     found = exact.get(text) or folded.get(text.casefold().strip()) or []
     if len(found) == 1:
         return found[0]
@@ -63,11 +66,10 @@ def _find(item: Id, data: Dataset, exact: dict[str, list[int]], folded: dict[str
     if found:
         ids = ", ".join(repr(i) for i in data.items.decode(found))
         raise MatineeError(f"{len(found)} items are called {text!r}", mend=f"name one by its id: {ids}")
-    near = [exact_title for key in _near(text, list(folded)) for exact_title in (_titles(data)[folded[key][0]],)]
-    listed = "; ".join(str(title) for title in near)
+    near = [title_of(data, folded[key][0]) for key in _near(text, list(folded))]
     raise MatineeError(
         f"no item is called {text!r} and none has that id",
-        mend=f"did you mean: {listed}" if near else "check the spelling",
+        mend=f"did you mean: {'; '.join(near)}" if near else "check the spelling",
     )
 
 

@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 
 from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Ints, Pairs, Queries
 from matinee.data.ids import IdMap
+from matinee.data.validate import check_queries
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Model(BaseModel, ABC):
     `fit` ignores any earlier fit and returns self. Two models are equal when class and hyper-parameters are.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     learned_type: ClassVar[type[Learned]]
     """The class of what `learn` returns."""
@@ -100,9 +101,11 @@ class Model(BaseModel, ABC):
     def score(self, queries: Queries) -> Floats:
         """float32 (B, n_items), or (B, C) where queries name candidates; -inf = cannot score.
 
-        An empty history is answered by popularity. Raises MatineeError when the model is not fitted.
+        An empty history is answered by popularity. Raises MatineeError when the model is not fitted, or the queries
+        hold codes it does not have.
         """
         fitted = self.fitted
+        check_queries(queries, len(self.users), len(self.items))
         scores = self.score_histories(queries)
         fallback = self.fallback(queries)
         if fallback.any():

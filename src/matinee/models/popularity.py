@@ -43,7 +43,8 @@ class Popularity(Model):
             )
         age = (data.timestamp.max() - data.timestamp) / 86_400.0
         weight = 0.5 ** (age / self.half_life_days)
-        return Counts(np.bincount(data.item, weight, minlength=data.n_items).astype(np.float32))
+        order = np.argsort(data.timestamp, kind="stable")  # a sum's last bit depends on the order of its terms
+        return Counts(np.bincount(data.item[order], weight[order], minlength=data.n_items).astype(np.float32))
 
     def score_histories(self, queries: Queries) -> Floats:
         return np.tile(self.fitted.learned.counts, (len(queries), 1))

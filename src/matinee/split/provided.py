@@ -220,11 +220,11 @@ def _same_columns(train: Dataset, hidden: Dataset) -> bool:
 
 
 def _concatenated(train: Dataset, hidden: dict[str, Dataset]) -> tuple[Dataset, Part]:
-    """Train's rows, then the hidden ones, and the part of each. Missing values are NaN, missing times 0 (`_of_rows`
-    hands out neither)."""
+    """Train's rows, then the hidden ones, and the part of each. Missing values and times are 0 (`_of_rows` hands
+    out neither)."""
     logs = [train, *hidden.values()]
     codes = [TRAIN, *({"valid": VALID, "test": TEST}[name] for name in hidden)]
-    value = [np.full(len(d), np.nan, np.float32) if d.value is None else d.value for d in logs]
+    value = [np.zeros(len(d), np.float32) if d.value is None else d.value for d in logs]
     timestamp = [np.zeros(len(d), np.int64) if d.timestamp is None else d.timestamp for d in logs]
     whole = replace(
         train,

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from matinee.data.assemble import Duplicates
 from matinee.data.dataset import Dataset
 from matinee.data.readers import read
 from matinee.errors import MatineeError
@@ -41,7 +42,8 @@ def test_a_csv_log(tmp_path: Path) -> None:
     assert events(data) == [(7, "b"), (7, "a"), (30, "b")]
     assert values(data.value) == [4.5, 1, 3]
     assert values(data.timestamp) == [100, 90, 100]
-    assert (data.user.dtype, data.value.dtype) == (np.int32, np.float32)  # type: ignore[union-attr]
+    assert data.value is not None
+    assert (data.user.dtype.name, data.value.dtype.name) == ("int32", "float32")
     assert data.context is None
     assert data.name == "log"
 
@@ -212,8 +214,8 @@ def test_encoding_is_proposed(tmp_path: Path) -> None:
 def test_sources_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match="no such file"):
         read(tmp_path / "nothing.csv")
-    with pytest.raises(MatineeError, match="no known layout; it holds a.txt"):
-        file(tmp_path, "x", "a.txt")
+    file(tmp_path, "x", "a.txt")
+    with pytest.raises(MatineeError, match=r"no known layout; it holds a\.txt"):
         read(tmp_path)
     with pytest.raises(MatineeError, match="not a readable Parquet file"):
         read(file(tmp_path, "x", "log.parquet"))
@@ -282,10 +284,13 @@ def test_ids_of_two_tables_agree_on_a_kind(tmp_path: Path) -> None:
         read(file(tmp_path, "user,item\n1,1\n"), items=file(tmp_path, "item,title\n1,A\n1,B\n", "items.csv"))
 
 
+HOW: tuple[Duplicates, ...] = ("keep", "last", "first", "sum")
+
+
 def test_duplicates(tmp_path: Path) -> None:
     text = "user,item,rating,time\n1,5,1,30\n2,5,4,1\n1,5,2,10\n1,6,9,1\n1,5,3,20\n"
     path = file(tmp_path, text)
-    kept = {how: read(path, duplicates=how) for how in ("keep", "last", "first", "sum")}  # type: ignore[arg-type]
+    kept = {how: read(path, duplicates=how) for how in HOW}
     assert values(kept["keep"].value) == [1, 4, 2, 9, 3]
     assert values(kept["last"].value) == [1, 4, 9], "the last in time, in the log's order"
     assert values(kept["first"].value) == [4, 2, 9]
@@ -303,7 +308,7 @@ def test_duplicates(tmp_path: Path) -> None:
 def test_sequences(tmp_path: Path) -> None:
     data = read(file(tmp_path, "7 b a b\n\n3\tc\r\n", "s.txt"), format="sequences")
     assert events(data) == [(7, "b"), (7, "a"), (7, "b"), (3, "c")]
-    assert [data.items.decode(row) for row in data.histories()] == [["c"], ["b", "a", "b"]]  # type: ignore[attr-defined]
+    assert [data.items.decode(data.histories()[row]) for row in (0, 1)] == [["c"], ["b", "a", "b"]]
     assert data.timestamp is None
     with pytest.raises(MatineeError, match=r"s.txt, row 3: user '7' has a line already, row 1"):
         read(file(tmp_path, "7 1\n8 1\n7 2\n", "s.txt"), format="sequences")
@@ -331,7 +336,7 @@ def test_real_sequences_and_sessions() -> None:
 # any id: quotes, separators, line ends, spaces, other scripts; csv cannot hold lone surrogates or (for polars) NUL
 ids = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
-    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), min_size=1, max_size=8),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), min_size=1, max_size=8),
     st.sampled_from(["007", "1e5", "nan", "NULL", '"', ",", "\r\n", " ", "\t", "-0", "1_0", "\ufeffx", "é"]),
 )
 rows = st.lists(st.tuples(ids, ids, st.floats(-100, 100, width=32), st.integers(0, 2**33)), min_size=1, max_size=12)

@@ -172,7 +172,7 @@ def _opened(url: str) -> Iterator[Any]:
     def ask() -> None:
         try:
             answer.put(opener.open(url, timeout=CONNECT_SECONDS))
-        except (OSError, http.client.HTTPException) as error:
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that asked
             answer.put(error)
         connected.set()  # also after a failure: there is nothing left to wait for
 
@@ -186,9 +186,11 @@ def _opened(url: str) -> Iterator[Any]:
         response.close()
         text = f"the server answers {response.code} {response.reason}"
         raise MatineeError(text, where=url, mend="try again later") from response
-    if isinstance(response, Exception):
+    if isinstance(response, (OSError, http.client.HTTPException)):
         reason = getattr(response, "reason", response)
         raise NoConnectionError(f"cannot be reached: {reason}", where=url) from response
+    if isinstance(response, Exception):
+        raise response
     with response:
         yield response
 

@@ -376,6 +376,12 @@ def test_folds_test_each_row_once(data: Dataset, n: int, seed: int, by: Any) -> 
             assert len(set(rows) & set(rows_of(split.valid))) == expected
 
 
+def test_valid_leaves_each_user_of_a_fold_a_row_in_train() -> None:
+    data = dataset([(u, i, i) for u in range(8) for i in range(3)])
+    for split in splits.folds(data, 2, by="user"):
+        assert set(split.train.user.tolist()) == set(range(8))
+
+
 def test_folds_depend_on_the_seed_alone() -> None:
     one, again, other = (splits.folds(some_log(), 4, seed=seed) for seed in (0, 0, 1))
     assert [contents(s) for s in one] == [contents(s) for s in again]
@@ -432,6 +438,8 @@ def test_refitted_sees_train_and_valid(name: str, data: Dataset, seed: int) -> N
         assert test.queries.history is before.queries.history
     else:
         check_holdout(data, test, rows_of(before), history, history)
+    words = "fold-in" if name.startswith("strong") else "train + valid"
+    assert test.protocol.history == f"{words} (fitted on train + valid)"
     assert test.truth is before.truth
     assert test.queries.exclude is before.queries.exclude
     assert test.protocol.fingerprint != before.protocol.fingerprint

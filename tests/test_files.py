@@ -92,6 +92,32 @@ def test_folder_is_replaced_whole(tmp_path: Path, can_exchange: bool, monkeypatc
     assert names(tmp_path) == ["model"]
 
 
+def test_two_writers_of_one_folder(tmp_path: Path) -> None:
+    target = tmp_path / "model"
+    with files.atomic_folder(target) as slow:
+        with files.atomic_folder(target) as quick:
+            (quick / "quick").write_text("1")
+        (slow / "slow").write_text("2")
+    assert names(target) == ["slow"]
+    assert names(tmp_path) == ["model"]
+
+
+def test_another_writer_between_check_and_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, rename = tmp_path / "model", Path.rename
+
+    def late(self: Path, to: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", rename)
+        target.mkdir()
+        (target / "quick").write_text("1")
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", late)
+    with files.atomic_folder(target) as temp:
+        (temp / "slow").write_text("2")
+    assert names(target) == ["slow"]
+    assert names(tmp_path) == ["model"]
+
+
 @pytest.mark.parametrize("kill_at", [1, 2, 3])
 def test_kill_between_the_renames_of_a_folder(tmp_path: Path, kill_at: int) -> None:
     """Without an exchanging rename there is a moment without `model`; settle() and the next write both repair it."""

@@ -210,8 +210,13 @@ def _sync(path: Path) -> None:
 def _swap(temp: Path, target: Path) -> None:
     """Put the folder `temp` where `target` is; afterwards `temp` holds the old content or is gone."""
     if not target.exists():
-        temp.rename(target)
-    elif not _exchange(temp, target):
+        try:
+            temp.rename(target)
+            return
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise  # otherwise another process came first: the last one wins, as with files
+    if not _exchange(temp, target):
         aside = _aside(target)
         target.rename(aside)  # a kill here leaves no `target`: settle() brings the old content back
         temp.rename(target)

@@ -374,3 +374,38 @@ def test_the_bad_row_is_named(tmp_path_factory: pytest.TempPathFactory, row: int
         read(path)
     line = 2 + row * (2 if multiline else 1)
     assert caught.value.where == f"log.csv, row {line}, column 'rating'"
+
+
+noise = st.lists(
+    st.sampled_from(
+        [b"1", b"7", b"a", b",", b",", b"\t", b"\n", b"\n", b"\r\n", b'"', b"\xe9", b"\xc3\xa9", b"-", b" ", b"\x00"]
+    ),
+    max_size=40,
+).map(b"".join)
+headers = st.sampled_from(
+    [b"", b"user,item\n", b"user,item,rating\n", b"user,item,time,x\n", b"user\titem\trating\n", b'"']
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(headers, st.one_of(noise, st.binary(max_size=60)), st.sampled_from(["log.csv", "log.csv.gz", "log.parquet"]))
+def test_noise_is_read_or_refused_in_words(
+    tmp_path_factory: pytest.TempPathFactory, header: bytes, body: bytes, name: str
+) -> None:
+    content = header + body
+    path = file(tmp_path_factory.mktemp("noise"), gzip.compress(content) if name.endswith("gz") else content, name)
+    for options in (
+        {},
+        {"quote": None},
+        {"encoding": "latin-1"},
+        {"header": ["user", "item"]},
+        {"format": "sequences"},
+    ):
+        places: list[str | None] = []
+        try:
+            data = read(path, **options)  # type: ignore[arg-type]
+        except MatineeError as error:
+            places.append(error.where)
+        else:
+            places.append(data.name if len(data) else None)
+        assert places[0], "either events, or a place in the file"

@@ -403,7 +403,7 @@ def test_noise_is_read_or_refused_in_words(
     ):
         places: list[str | None] = []
         try:
-            data = read(path, **options)  # type: ignore[arg-type]
+            data = read(path, **options)
         except MatineeError as error:
             places.append(error.where)
         else:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split
+from matinee.data.dataset import Bools, Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split, distinct
 from matinee.errors import MatineeError
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -112,7 +112,7 @@ def _of_users(data: Dataset, users: Ints, rows: Bools) -> tuple[NDArray[np.int64
 
 def answers(query: NDArray[np.int64], item: Ints, exclude: Ragged, n_items: int) -> Ragged:
     """The distinct items of each query, by code, without those that are excluded from its answers."""
-    pair = _distinct(query.astype(np.int64) * n_items + item)
+    pair = distinct(query.astype(np.int64) * n_items + item)
     gone = np.sort(exclude.rows * n_items + exclude.values)
     # np.isin says the same; its hash table takes ten times as long as this
     pair = pair[np.searchsorted(gone, pair, "left") == np.searchsorted(gone, pair, "right")]
@@ -144,13 +144,7 @@ def _lost(part: Holdout, n_items: int) -> int:
     """Hidden answers that are not in the truth."""
     if part.pairs is None:
         return 0
-    return len(_distinct(part.pairs.query.astype(np.int64) * n_items + part.pairs.item)) - len(part.truth.values)
-
-
-def _distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """np.unique by sorting: on a million keys a tenth of the time of numpy's hash table."""
-    keys = np.sort(keys)
-    return keys[np.diff(keys, prepend=-1) > 0]
+    return len(distinct(part.pairs.query.astype(np.int64) * n_items + part.pairs.item)) - len(part.truth.values)
 
 
 def refitted(split: Split) -> tuple[Dataset, Holdout]:

@@ -148,9 +148,13 @@ class Recipe(_Table):
         if spec.source in catalog.ENTRIES:
             data = catalog.load(spec.source, data_dir=data_dir)
         else:
-            below = Path(data_dir or ".") / spec.source
+            path = Path(spec.source)
+            if not path.exists():
+                path = Path(data_dir or ".") / spec.source
+            if not path.exists() and not path.suffix:
+                catalog.entry(spec.source)  # a mistyped name: raises with the near misses
             data = read(
-                below if below.exists() and not Path(spec.source).exists() else spec.source,
+                path,
                 user_id=spec.columns.get("user_id", AUTO),
                 item_id=spec.columns.get("item_id", AUTO),
                 rating=spec.columns.get("rating", AUTO),

@@ -1,5 +1,8 @@
 """Measuring: metrics with intervals, comparisons under one protocol, and the audit of a split."""
 
+import sys
+from types import ModuleType
+
 from matinee.evaluate.audit import AuditReport, Finding, audit
 from matinee.evaluate.evaluate import Evaluation, by_activity, evaluate
 from matinee.evaluate.significance import Comparison, PairedTest, compare, paired_test
@@ -16,3 +19,13 @@ __all__ = [
     "evaluate",
     "paired_test",
 ]
+
+
+class _Package(ModuleType):
+    """`mt.evaluate(...)` and this package share a name, and importing any part of the package puts the package there:
+    so calling the package measures."""
+
+    __call__ = staticmethod(evaluate)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -20,11 +20,12 @@ TIED_NEIGHBOURS = 0.05  # above this share of equal neighbouring timestamps, ord
 
 @dataclass(frozen=True)
 class Finding:
-    """level: fail stops a run, warn belongs in every report, info is for the record. number: a count or a share."""
+    """level: fail stops a run, warn belongs in every report, info is for the record. number: a count or a share,
+    None where it is unknown."""
 
     level: Level
     what: str
-    number: float
+    number: float | None
     words: str
 
 
@@ -54,8 +55,9 @@ class AuditReport:
         """level, what, number, words: one row a finding."""
         import polars as pl
 
-        rows = [(f.level, f.what, float(f.number), f.words) for f in self.findings]
-        return pl.DataFrame(rows, schema=["level", "what", "number", "words"], orient="row")
+        rows = [(f.level, f.what, f.number, f.words) for f in self.findings]
+        schema = {"level": pl.String, "what": pl.String, "number": pl.Float64, "words": pl.String}
+        return pl.DataFrame(rows, schema=schema, orient="row")
 
     def __str__(self) -> str:
         return "\n".join(f"{finding.level:<4}  {finding.words}" for finding in self.findings)
@@ -173,7 +175,7 @@ def _future(train: pl.DataFrame, test: pl.DataFrame) -> list[Finding]:
 
     if not _timed(train, test):
         words = "no timestamps: how much of train lies after the test events is unknown"
-        return [Finding("info", "future in train", np.nan, words)]
+        return [Finding("info", "future in train", None, words)]
     first, median = test["timestamp"].min(), test["timestamp"].quantile(0.5, "lower")
     after_first = float((train["timestamp"] > first).mean())  # type: ignore[arg-type]
     after_median = float((train["timestamp"] > median).mean())  # type: ignore[arg-type]
@@ -222,11 +224,11 @@ def _repeats(train: pl.DataFrame, repeats: int) -> list[Finding]:
 def _unseen(split: Split) -> list[Finding]:
     """What the test asks that train cannot teach."""
     answers = split.test.truth.values
-    items = np.bincount(split.train.item, minlength=split.train.n_items) == 0
-    users = np.bincount(split.train.user, minlength=split.train.n_users) == 0
+    items = split.train.item_counts() == 0
+    users = np.append(split.train.user_counts() == 0, True)  # code -1, never seen, reads the last entry
     asked = split.test.queries.user
     no_item = int(np.count_nonzero(items[answers]))
-    no_user = int(np.count_nonzero((asked < 0) | users[asked]))
+    no_user = int(np.count_nonzero(users[asked]))
     return [
         Finding(
             "warn" if no_item else "info",

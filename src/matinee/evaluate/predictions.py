@@ -30,8 +30,8 @@ def mae(label: ArrayLike, prediction: ArrayLike) -> float:
 
 
 def bce(label: ArrayLike, prediction: ArrayLike, *, low: float, high: float) -> float:
-    """Binary cross-entropy of ratings scaled to 0..1: y = (label - low) / (high - low), p likewise (prediction in rating
-    units), mean(-y log p - (1 - y) log(1 - p)).
+    """Binary cross-entropy of ratings scaled to 0..1: y = (label - low) / (high - low), p likewise (prediction in the
+    same units), mean(-y log p - (1 - y) log(1 - p)).
 
     low, high: the ends of the rating scale (0.5 and 5 for MovieLens). p is clipped to [eps, 1 - eps], eps as in
     `logloss`. The y are not 0 or 1, so a perfect prediction does not reach 0 but the entropy of the y.

@@ -1,0 +1,223 @@
+"""evaluate(): means, intervals, ties, what it refuses, and how it prints."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+
+import matinee as mt
+from matinee.data.dataset import Dataset, Holdout, Protocol, Queries, Ragged
+from matinee.data.ids import IdMap
+from matinee.errors import MatineeError, MatineeWarning
+from matinee.evaluate import Evaluation, by_activity, evaluate
+from matinee.rank import Recommendations, recommend
+
+USERS = IdMap(np.array(["ann", "bob", "cy", "dee"], dtype=object), what="user")
+ITEMS = IdMap(np.arange(100, 130), what="item")
+PROTOCOL = Protocol(data="toy", split="by hand", part="test", history="train", exclude="train")
+
+
+def holdout(user: list[int], truth: list[list[int]], histories: list[list[int]] | None = None) -> Holdout:
+    history = Ragged.from_lists(histories or [[] for _ in user])
+    queries = Queries(np.array(user, np.int32), history, Ragged.empty(len(user)))
+    return Holdout(queries, Ragged.from_lists(truth), PROTOCOL)
+
+
+def recs(user: list[int], item: list[list[int]], score: NDArray[np.float32] | None = None) -> Recommendations:
+    codes = np.array(item, np.int32)
+    if score is None:
+        score = np.tile(np.arange(codes.shape[1], 0, -1, dtype=np.float32), (len(codes), 1))
+    none = np.zeros(len(user), np.bool_)
+    return Recommendations(USERS, ITEMS, np.array(user, np.int32), codes, score, none, none)
+
+
+HELD = holdout([0, 1, 2, 3], [[1, 2], [3], [], [4]])
+GOOD = recs([0, 1, 2, 3], [[1, 2], [3, 9], [5, 6], [8, 4]])
+
+
+def test_means_leave_out_queries_without_an_answer() -> None:
+    result = evaluate(GOOD, HELD, k=2, metrics=["recall", "mrr"])
+    assert result.n_queries == 3
+    assert result.values["model", "mrr", 2][[0, 1, 3]].tolist() == [1, 1, 0.5]
+    assert math.isnan(result.values["model", "mrr", 2][2])
+    mean = result.mean("mrr", 2)
+    sample = np.array([1, 1, 0.5])
+    assert mean.value == pytest.approx(sample.mean())
+    assert mean.half == pytest.approx(1.959964 * sample.std(ddof=1) / math.sqrt(3))
+
+
+def test_queries_of_one_user_are_not_independent() -> None:
+    """ann asks three times: her residuals are summed before they are squared; two strangers stay apart."""
+    held = holdout([0, 0, 0, 1, -1, -1], [[1], [1], [1], [1], [1], [1]])
+    asked = recs([0, 0, 0, 1, -1, -1], [[1], [1], [2], [2], [2], [1]])
+    mean = evaluate(asked, held, k=1, metrics=["recall"]).mean("recall", 1)
+    residual = [0.5 + 0.5 - 0.5, -0.5, -0.5, 0.5]
+    error = math.sqrt(4 / 3 * sum(r * r for r in residual)) / 6
+    assert mean.value == 0.5
+    assert mean.half == pytest.approx(1.959964 * error)
+    assert "clustered by user" in str(evaluate(asked, held, k=1))
+
+
+def test_implicit_pools_its_precision_over_queries() -> None:
+    """Hits 1, 1, 0 of 2, 1, 1 within reach: 2 / 4 pooled, where precision@2 is the mean of 1/2, 1/2 and 0."""
+    lists = recs([0, 1, 2, 3], [[1, 9], [3, 9], [5, 6], [8, 7]])
+    plain = evaluate(lists, HELD, k=2, metrics=["precision"])
+    pooled = evaluate(lists, HELD, k=2, metrics=["precision"], convention="implicit")
+    assert plain.mean("precision", 2).value == pytest.approx(1 / 3)
+    assert pooled.mean("precision", 2).value == pytest.approx(2 / 4)
+    assert pooled.protocol.metrics == "implicit"
+    assert pooled.protocol.fingerprint != plain.protocol.fingerprint
+    with pytest.raises(MatineeError, match="values per query alone"):
+        Evaluation.from_frame(pooled.per_query(), pooled.protocol, pooled.queries)
+
+
+def test_frames_hold_every_mean_and_every_query() -> None:
+    result = evaluate({"a": GOOD, "b": recs([0, 1, 2, 3], [[9, 8]] * 4)}, HELD, k=(1, 2), metrics=["recall", "ndcg"])
+    means = result.to_frame()
+    assert means.columns == ["label", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "protocol"]
+    assert len(means) == 2 * 2 * 2
+    assert set(means["protocol"]) == {PROTOCOL.fingerprint}
+    per_query = result.per_query()
+    assert len(per_query) == 8 * 3
+    ann = per_query.filter(user_id="ann", label="a", metric="recall", k=1)
+    assert ann.select("query", "value").rows() == [(0, 0.5)]
+    back = Evaluation.from_frame(per_query, result.protocol, result.queries)
+    assert back.to_frame().equals(means)
+
+
+def test_unseen_users_have_no_id() -> None:
+    held = holdout([1, -1], [[1], [2]])
+    frame = evaluate(recs([1, -1], [[1], [2]]), held, k=1, metrics=["recall"]).per_query()
+    assert frame["user_id"].to_list() == ["bob", None]
+
+
+def test_a_table_for_people_names_protocol_queries_and_intervals() -> None:
+    text = str(evaluate(GOOD, HELD, k=2, metrics=["recall"], label="good"))
+    head, rule, row, *rest = text.splitlines()
+    assert head.split() == ["model", "recall@2"]
+    assert len(rule) == len(row) == len(head)
+    assert row.startswith("good")
+    assert "1.0000 ± 0.0000" in row
+    assert "3 queries (1 without a relevant item left out)" in text
+    assert str(PROTOCOL) in text
+    assert PROTOCOL.fingerprint in rest[-1]
+
+
+def test_html_escapes_labels() -> None:
+    page = evaluate(GOOD, HELD, k=2, label="<b>x</b>")._repr_html_()
+    assert "&lt;b&gt;x&lt;/b&gt;" in page
+    assert "<b>" not in page
+
+
+class Constant:
+    """Every item scores the same: the order of its recommendations is an accident of codes."""
+
+    users, items = USERS, ITEMS
+
+    def score(self, queries: Queries) -> NDArray[np.float32]:
+        return np.full((len(queries), len(ITEMS)), 0.25, np.float32)
+
+    def fallback(self, queries: Queries) -> NDArray[np.bool_]:
+        return np.zeros(len(queries), np.bool_)
+
+
+def test_a_constant_scorer_cannot_pass_quietly() -> None:
+    """Its list holds the lowest codes, which here are all the answers: a perfect score, and a warning beside it."""
+    held = holdout([0, 1, 2, 3], [[0], [1], [0, 1], [1]])
+    lists = recommend(Constant(), held.queries, k=2)
+    with pytest.warns(MatineeWarning, match=r"constant: at k = 2 the cut-off falls inside a tie at 100\.0% of the"):
+        result = evaluate(lists, held, k=2, metrics=["recall"], label="constant")
+    assert result.mean("recall", 2).value == 1
+    assert len(result.warnings) == 1
+    assert "warning: constant" in str(result)
+
+
+def test_ties_count_where_the_cut_falls_and_above_five_percent() -> None:
+    """One query in twenty is 5 % and passes; two are not. Ties above or below the cut, and padding, are harmless."""
+    held = holdout([-1] * 20, [[1]] * 20)
+    score = np.tile(np.array([5, 5, 4, 3], np.float32), (20, 1))
+    item = np.tile(np.array([1, 2, 3, 4], np.int32), (20, 1))
+    item[5, 2:], score[5, 2:] = -1, -np.inf
+    score[0, 2] = 5
+    lists = recs([-1] * 20, item.tolist(), score)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        evaluate(lists, held, k=(2, 3, 4))
+    lists.score[1, 2] = 5
+    with pytest.warns(MatineeWarning, match=r"at k = 2 .* 10\.0%"):
+        evaluate(lists, held, k=(2, 3))
+    with pytest.warns(MatineeWarning, match="at k = 1 .* 100"):
+        evaluate(lists, held, k=1)
+
+
+def test_refusals_say_how_to_mend() -> None:
+    with pytest.raises(MatineeError, match=r"k = 5 looks past the end of lists of 2\n.*recommend with k=5"):
+        evaluate(GOOD, HELD, k=5)
+    with pytest.raises(MatineeError, match="is not a cut-off"):
+        evaluate(GOOD, HELD, k=0)
+    with pytest.raises(MatineeError, match="is not a cut-off"):
+        evaluate(GOOD, HELD, k=())
+    with pytest.raises(MatineeError, match="do not answer the holdout's 4 queries"):
+        evaluate(recs([1, 0, 2, 3], [[1, 2]] * 4), HELD, k=2)
+    with pytest.raises(MatineeError, match="do not answer"):
+        evaluate(recs([0, 1], [[1, 2]] * 2), HELD, k=2)
+    with pytest.raises(MatineeError, match="no query has a relevant item"):
+        evaluate(GOOD, replace(HELD, truth=Ragged.empty(4)), k=2)
+    with pytest.raises(MatineeError, match="nothing to evaluate"):
+        evaluate({}, HELD, k=2)
+    with pytest.raises(MatineeError, match="did you mean recall"):
+        evaluate(GOOD, HELD, k=2, metrics=["recal"])
+    result = evaluate(GOOD, HELD, k=2, metrics=["recall"])
+    with pytest.raises(MatineeError, match="measured: recall@2"):
+        result.mean("ndcg", 2)
+    with pytest.raises(MatineeError, match="no model 'x'"):
+        result.mean("recall", 2, "x")
+    with pytest.raises(MatineeError, match="name one model"):
+        evaluate({"a": GOOD, "b": GOOD}, HELD, k=2).mean("recall", 2)
+
+
+def test_activity_groups_split_queries_by_history_length() -> None:
+    rng = np.random.default_rng(3)
+    n = 200
+    user = [-1] * n
+    lengths = rng.integers(1, 60, n)
+    held = holdout(user, [[1]] * n)
+    hit = rng.random(n) < lengths / 60
+    result = evaluate(recs(user, [[1] if h else [2] for h in hit]), held, k=1, metrics=["recall"])
+    groups = by_activity(result, lengths, n_groups=4)
+    assert groups["group"].to_list() == [1, 2, 3, 4]
+    assert groups["n_queries"].sum() == n
+    assert groups["n_queries"].min() > 35  # type: ignore[operator]
+    assert (groups["longest"].to_numpy()[:-1] < groups["shortest"].to_numpy()[1:]).all()
+    for row in groups.iter_rows(named=True):
+        of = (lengths >= row["shortest"]) & (lengths <= row["longest"])
+        assert row["value"] == pytest.approx(hit[of].mean())
+    assert len(by_activity(result, np.full(n, 7))) == 1
+    with pytest.raises(MatineeError, match="history lengths"):
+        by_activity(result, lengths[:-1])
+
+
+def test_the_package_itself_measures() -> None:
+    """`mt.evaluate` is the package once any part of it was imported, the function otherwise: both are called alike."""
+    # type checkers see the package under this name, because this file imports it
+    assert mt.evaluate(GOOD, HELD, k=2).n_queries == 3  # type: ignore[operator]
+
+
+def test_a_whole_line_on_a_small_log() -> None:
+    rng = np.random.default_rng(0)
+    log = pl.DataFrame({"user_id": rng.integers(0, 30, 600), "item_id": rng.integers(0, 40, 600)}).unique(
+        maintain_order=True
+    )
+    users, items = (IdMap.from_series(log[c], what=c) for c in ("user_id", "item_id"))
+    data = Dataset(users, items, users.encode(log["user_id"]), items.encode(log["item_id"]))
+    split = mt.split.random(data, seed=1)
+    lists = mt.recommend(mt.models.EASE(l2=10).fit(split.train), split.test.queries, k=10)
+    value = evaluate(lists, split.test, k=10, metrics=["recall", "ndcg"]).mean("recall", 10)
+    assert 0 < value.low < value.value < value.high < 1
+    assert value.n_queries == 30

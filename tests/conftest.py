@@ -1,0 +1,18 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets: $MATINEE_TEST_DATA, or ../shared/data beside the checkout."""
+    given = os.environ.get("MATINEE_TEST_DATA")
+    folder = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}: set MATINEE_TEST_DATA to a folder that holds ml-100k, ml-1m, ...")
+    return folder

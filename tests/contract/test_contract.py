@@ -1,0 +1,40 @@
+"""Every model of the registry keeps every promise in `checks`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contract.checks import CHECKS, CLOSED_FORM, Check
+from matinee.models import registry
+
+# a model runs with its defaults, and with these
+VARIANTS: dict[str, list[Mapping[str, Any]]] = {
+    "popularity": [{"half_life_days": 3.0}],
+    "item_knn": [{"weighting": "none", "shrinkage": 5.0}, {"weighting": "bm25"}, {"half_life": 4.0}],
+    "user_knn": [{"weighting": "none", "shrinkage": 2.0}, {"weighting": "bm25"}],
+    "ease": [{"half_life": 4.0}, {"l2": 0.01}],
+}
+CASES = [(name, hyper) for name in registry.names() for hyper in ({}, *VARIANTS.get(name, []))]
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+@pytest.mark.parametrize(
+    ("name", "hyper"), CASES, ids=lambda x: x if isinstance(x, str) else "-".join(map(str, x.values()))
+)
+def test_contract(name: str, hyper: Mapping[str, Any], check: Check) -> None:
+    check(lambda: registry.create(name, hyper))
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_model_file_is_the_papers_idea_and_nothing_else(name: str) -> None:
+    path = Path(inspect.getfile(registry.model_class(name)))
+    assert len(path.read_text().splitlines()) <= 150
+
+
+def test_exemptions_name_models_that_exist() -> None:
+    assert {*VARIANTS, *CLOSED_FORM} <= set(registry.names())

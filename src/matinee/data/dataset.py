@@ -145,8 +145,8 @@ class Dataset:
             context = context.filter(index) if index.dtype == bool else context[index]
         return replace(
             self,
-            user=cut(self.user),
-            item=cut(self.item),
+            user=self.user[index],
+            item=self.item[index],
             value=cut(self.value),
             timestamp=cut(self.timestamp),
             context=context,

@@ -1,0 +1,96 @@
+"""A few people, as they appear in a log: what they watched last and what each model would show them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Holdout
+from matinee.rank import Recommendations
+
+
+@dataclass(frozen=True)
+class Film:
+    """An item in words. title: without the year at its end, the item's id where it has none. hit: was it hidden?"""
+
+    title: str
+    year: int | None = None
+    genres: tuple[str, ...] = ()
+    hit: bool = False
+
+
+@dataclass(frozen=True)
+class Person:
+    """One query. user: the external id, None = never seen. group: from 1 (shortest histories) to n. last: the newest
+    films of the history, newest first. picks: label -> the model's best first."""
+
+    query: int
+    user: int | str | None
+    group: int
+    n_history: int
+    n_hidden: int
+    last: tuple[Film, ...]
+    picks: Mapping[str, tuple[Film, ...]]
+
+
+def people(
+    data: Dataset,
+    holdout: Holdout,
+    recommendations: Mapping[str, Recommendations],
+    *,
+    n: int = 5,
+    seed: int = 0,
+    n_last: int = 5,
+    n_picks: int = 10,
+) -> list[Person]:
+    """Up to n queries, one at random from each nth of the answerable ones by length of history, shortest first."""
+    out = []
+    for group, query in enumerate(_sample(holdout, n, seed), start=1):
+        history, truth = holdout.queries.history[query], holdout.truth[query]
+        code = int(holdout.queries.user[query])
+        picks = {label: recs.item[query, :n_picks] for label, recs in recommendations.items()}
+        out.append(
+            Person(
+                query=query,
+                user=data.users.decode([code])[0] if code >= 0 else None,
+                group=group,
+                n_history=len(history),
+                n_hidden=len(truth),
+                last=films(data, history[::-1][:n_last]),
+                picks={label: films(data, items[items >= 0], truth) for label, items in picks.items()},
+            )
+        )
+    return out
+
+
+def films(data: Dataset, codes: NDArray[np.int32], truth: Iterable[int] = ()) -> tuple[Film, ...]:
+    """Items in words, in the order of codes; those of `truth` are hits."""
+    hidden = {int(code) for code in truth}
+    rows = data.item_features[codes.tolist()].to_dicts() if data.item_features is not None else [{}] * len(codes)
+    ids = data.items.decode(codes)
+    return tuple(
+        _film(row, str(external), int(code) in hidden) for row, external, code in zip(rows, ids, codes, strict=True)
+    )
+
+
+def _film(row: Mapping[str, object], external: str, hit: bool) -> Film:
+    title, year, genres = row.get("title"), row.get("year"), row.get("genres")
+    text = external if title is None else str(title)
+    if isinstance(year, int | float):
+        year = int(year)
+        text = re.sub(rf"\s*\({year}\)$", "", text) or text
+    if isinstance(genres, str):
+        genres = genres.split("|")
+    names = tuple(str(genre) for genre in genres if genre) if isinstance(genres, Iterable) else ()
+    return Film(text, year if isinstance(year, int) else None, names, hit)
+
+
+def _sample(holdout: Holdout, n: int, seed: int) -> list[int]:
+    answerable = np.flatnonzero(holdout.truth.lengths)
+    ordered = answerable[np.argsort(holdout.queries.history.lengths[answerable], kind="stable")]
+    rng = np.random.default_rng(seed)
+    return [int(rng.choice(part)) for part in np.array_split(ordered, min(n, len(ordered)) or 1) if len(part)]

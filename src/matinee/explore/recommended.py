@@ -1,0 +1,102 @@
+"""What models recommend, seen from above: how much of the catalogue, how popular, how alike, and good for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Holdout
+from matinee.errors import MatineeError
+from matinee.evaluate import Evaluation, by_activity
+from matinee.rank import Recommendations
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_CELLS = 1 << 24  # comparisons held at once by overlap
+
+
+@dataclass(frozen=True)
+class ListFigures:
+    """One model's lists. coverage: distinct items recommended / items with a training event.
+
+    head_share: share of all recommendations that are one of the `head` items with most training events. median_events:
+    training events of the median recommendation. fallback, tied: share of the queries.
+    """
+
+    n_queries: int
+    n_recommended: int
+    n_distinct: int
+    coverage: float
+    head: int
+    head_share: float
+    median_events: float
+    fallback: float
+    tied: float
+
+
+def list_figures(recs: Recommendations, train: Dataset, *, head: int = 300) -> ListFigures:
+    """head: how many of the most popular items count as such; of equally popular ones the lower codes."""
+    counts = train.item_counts()
+    head = min(head, int(np.count_nonzero(counts)))
+    item = recs.item[recs.item >= 0]
+    given = np.bincount(item, minlength=len(counts))
+    popular = np.argsort(-counts, kind="stable")[:head]
+    distinct = int(np.count_nonzero(given))
+    return ListFigures(
+        n_queries=len(recs),
+        n_recommended=len(item),
+        n_distinct=distinct,
+        coverage=distinct / max(int(np.count_nonzero(counts)), 1),
+        head=head,
+        head_share=float(given[popular].sum() / max(len(item), 1)),
+        median_events=float(np.median(counts[item])) if len(item) else 0.0,
+        fallback=float(recs.fallback.mean()) if len(recs) else 0.0,
+        tied=float(recs.tied.mean()) if len(recs) else 0.0,
+    )
+
+
+def overlap(recommendations: Mapping[str, Recommendations]) -> NDArray[np.float64]:
+    """(M, M): how many items two models both recommend to one query, on average; the diagonal is the length of lists.
+
+    Raises MatineeError where two models did not answer the same queries.
+    """
+    lists = list(recommendations.items())
+    out = np.zeros((len(lists), len(lists)))
+    for a, (name, one) in enumerate(lists):
+        for b, (other_name, other) in enumerate(lists[: a + 1]):
+            if not np.array_equal(one.user, other.user):
+                raise MatineeError(
+                    f"{name} and {other_name} did not answer the same queries",
+                    mend="compare recommendations for one holdout",
+                )
+            out[a, b] = out[b, a] = _common(one.item, other.item) / max(len(one), 1)
+    return out
+
+
+def _common(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
+    """Items that stand in a row of both, summed over rows. Rows hold an item once; -1 pads."""
+    step = max(1, _CELLS // max(a.shape[1] * b.shape[1], 1))
+    total = 0
+    for start in range(0, len(a), step):
+        left, right = a[start : start + step, :, None], b[start : start + step, None, :]
+        total += int(np.count_nonzero((left == right) & (left >= 0)))
+    return total
+
+
+def activity_groups(
+    per_query: pl.DataFrame, holdout: Holdout, metric: str, k: int, *, n_groups: int = 4
+) -> pl.DataFrame:
+    """Means of one metric per quarter of the queries by history length; the columns of evaluate.by_activity.
+
+    per_query: columns query (row of the holdout), user_id, label, metric, k, value, of one seed and one holdout.
+    """
+    import polars as pl
+
+    part = per_query.filter((pl.col("metric") == metric) & (pl.col("k") == k))
+    evaluation = Evaluation.from_frame(part, holdout.protocol, queries="")
+    return by_activity(evaluation, holdout.queries.history.lengths[: len(evaluation)], n_groups=n_groups)

@@ -1,0 +1,218 @@
+"""Drawings as SVG text for the page: matplotlib figures without pyplot, the same bytes for the same numbers.
+
+Colours are names that the page's style sheet defines, so plots follow its light and dark scheme. Text stays text, in
+the page's font. What users wrote (labels of models) never passes through matplotlib, which would read $ as mathematics and
+miss glyphs: it draws a placeholder, and the escaped label takes its place.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
+
+from matinee.explore import Bars, Levels
+from matinee.report import words
+from matinee.report.scores import Cell
+
+WIDTH = 420  # px, and what the font size is chosen for: still readable in a column of 350
+FONT = 13
+NAMES = 20  # widest label of a model, in Latin letters
+
+# matplotlib must be given colours; these stand for the style sheet's names
+INK, SOFT, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#fdfdfd"
+COLOURS = {INK: "--ink", SOFT: "--soft", LINE: "--line", ACCENT: "--accent", PAPER: "--paper"}
+
+RC = {
+    "svg.fonttype": "none",
+    "font.size": FONT,
+    "axes.edgecolor": LINE,
+    "axes.labelcolor": SOFT,
+    "axes.linewidth": 1,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.spines.left": False,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 1,
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": LINE,
+    "ytick.color": LINE,
+    "xtick.labelcolor": SOFT,
+    "ytick.labelcolor": SOFT,
+    "ytick.major.size": 0,
+    "xtick.major.size": 4,
+    "xtick.minor.size": 0,
+    "figure.dpi": 72,
+    "path.simplify": False,
+}
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One model in one metric."""
+
+    label: str
+    cell: Cell
+
+
+def activity(bars: Bars, alt: str) -> Markup:
+    """Users by their number of events, on a logarithmic axis."""
+
+    def paint(axes: Axes) -> None:
+        _bars(axes, bars)
+        axes.set_xscale("log")
+        low, high = bars.edges[0], bars.edges[-1] - 1
+        nice = np.array([m * 10.0**e for e in range(13) for m in (1, 2, 5)])
+        inside = nice[(nice >= low) & (nice <= high)]
+        axes.xaxis.set_major_locator(FixedLocator(list(inside[:: -(-len(inside) // 7)] if len(inside) else [low])))
+        axes.xaxis.set_minor_locator(FixedLocator([]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(x)))
+        axes.set_xlabel("events of a user (logarithmic)")
+
+    return draw(paint, "activity", alt)
+
+
+def tail(points: np.ndarray, top_share: float, alt: str) -> Markup:
+    """The share of events that the most popular items hold; points (m, 2) in 0..1."""
+
+    def paint(axes: Axes) -> None:
+        axes.fill_between(points[:, 0], points[:, 1], color=ACCENT, alpha=0.12, linewidth=0)
+        axes.plot(points[:, 0], points[:, 1], color=ACCENT, linewidth=2)
+        axes.plot([0.1], [top_share], "o", color=ACCENT, markersize=8, markeredgecolor=PAPER, markeredgewidth=2)
+        axes.annotate(
+            f"top 10 %: {100 * top_share:.0f} % of events", (0.1, top_share), (12, -5), textcoords="offset points"
+        )
+        axes.set(xlim=(0, 1), ylim=(0, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.5, 1])
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f} %"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.0f} %"))
+        axes.set_xlabel("share of items, most popular first")
+
+    return draw(paint, "tail", alt)
+
+
+def ratings(levels: Levels, alt: str) -> Markup:
+    """Events by rating."""
+
+    def paint(axes: Axes) -> None:
+        step = float(np.diff(levels.value).min())
+        axes.bar(levels.value, levels.counts, width=step * (0.98 if levels.binned else 0.7), color=SOFT, linewidth=0)
+        if not levels.binned and len(levels.value) <= 10:
+            axes.set_xticks(levels.value, [f"{v:g}" for v in levels.value])
+        _count_axis(axes)
+        axes.set_xlabel("rating")
+
+    return draw(paint, "ratings", alt)
+
+
+def over_time(bars: Bars, alt: str) -> Markup:
+    """Events in equal stretches of time."""
+
+    def paint(axes: Axes) -> None:
+        _bars(axes, bars)
+        first, last = float(bars.edges[0]), float(bars.edges[-1])
+        at = np.linspace(first, last, 4)[:3] + (last - first) / 6
+        axes.set_xticks(at, [words.tick(second, last - first) for second in at])
+
+    return draw(paint, "over-time", alt, bottom=28)
+
+
+def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
+    """One metric: a dot a model with its interval; the means of several seeds as small marks. Best in the accent."""
+    labels = {f"label-{i:02d}": shorten(dot.label) for i, dot in enumerate(rows)}
+    left = 16 + 7.2 * max(display_width(label) for label in labels.values())
+
+    def paint(axes: Axes) -> None:
+        for y, dot in enumerate(rows):
+            cell, colour = dot.cell, ACCENT if dot.cell.best else SOFT
+            if cell.half is not None:
+                axes.plot([cell.value - cell.half, cell.value + cell.half], [y, y], color=colour, linewidth=2.5)
+            if len(cell.seeds) > 1:
+                axes.plot(cell.seeds, [y + 0.26] * len(cell.seeds), "|", color=colour, markersize=5)
+            axes.plot([cell.value], [y], "o", color=colour, markersize=9, markeredgecolor=PAPER, markeredgewidth=1.5)
+        axes.set_yticks(range(len(rows)), list(labels))
+        axes.tick_params("y", labelcolor=INK)
+        axes.set_ylim(len(rows) - 0.4, -0.6)
+        axes.grid(True, axis="x")
+        axes.grid(False, axis="y")
+        axes.spines["bottom"].set_visible(False)
+        axes.margins(x=0.06)
+        axes.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
+
+    svg = draw(paint, name, alt, height=40 + 26 * len(rows), left=left, bottom=28)
+    return Markup(re.sub(r"label-\d\d(?=</text>)", lambda found: escape(labels[found[0]]), svg))
+
+
+def draw(
+    paint: Callable[[Axes], None], name: str, alt: str, *, height: float = 220, left: float = 46, bottom: float = 44
+) -> Markup:
+    """The svg element of one axes that `paint` fills. name: unique on the page. alt: what it shows. Sizes in px."""
+    # "default" first: a reader's matplotlibrc must not change a report
+    with style.context(["default", {**RC, "svg.hashsalt": name}]):
+        figure = Figure(figsize=(WIDTH / 72, height / 72))
+        size = (WIDTH - left - 14) / WIDTH, (height - bottom - 10) / height
+        paint(figure.add_axes((left / WIDTH, bottom / height, *size)))
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return _inline(buffer.getvalue(), alt)
+
+
+def shorten(label: str, width: int = NAMES) -> str:
+    """At most `width` Latin letters wide, cut with an ellipsis."""
+    if display_width(label) <= width:
+        return label
+    while display_width(label) > width - 1:
+        label = label[:-1]
+    return label.rstrip() + "…"
+
+
+def display_width(text: str) -> int:
+    """In Latin letters: East Asian wide characters take two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def short(n: float) -> str:
+    """12, 1.5k, 20M: for axes."""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(n) >= size:
+            return f"{n / size:g}{unit}"
+    return f"{n:g}"
+
+
+def _bars(axes: Axes, bars: Bars) -> None:
+    axes.bar(
+        bars.edges[:-1], bars.counts, width=np.diff(bars.edges), align="edge", color=SOFT, edgecolor=PAPER, linewidth=1
+    )
+    axes.margins(x=0.01)
+    _count_axis(axes)
+
+
+def _count_axis(axes: Axes) -> None:
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: short(y)))
+
+
+def _inline(svg: str, alt: str) -> Markup:
+    """matplotlib's file as an element of the page: no prologue, metadata, style or group ids of its own."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg).replace("xlink:href", "href")
+    svg = re.sub(r"<defs>\s*</defs>\s*| font-family: [^;\"]*;| transform=\"rotate\(-?0 [^\"]*\"", "", svg)
+    view = re.search(r'viewBox="[^"]*"', svg)
+    assert view is not None  # matplotlib writes one
+    svg = f'<svg class="plot" role="img" aria-label="{escape(alt)}" {view[0]}>' + svg[svg.index(">") + 1 :]
+    for colour, name in COLOURS.items():
+        svg = svg.replace(colour, f"var({name})")
+    return Markup(re.sub(r">\s+<", "><", svg).strip())

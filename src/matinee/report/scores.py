@@ -1,0 +1,160 @@
+"""The tables of models: means over seeds, their intervals, who is best and who cannot be told from the best.
+
+One table per protocol. A value is the mean of the seeds' means. Its interval is half of the 95 % interval over queries,
+of one seed, averaged over the seeds: the same users answer under every seed, so more seeds do not make it narrower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.evaluate.significance import holm
+
+LOWER_IS_BETTER = {"rmse", "mae", "bce", "logloss"}
+ALPHA = 0.05
+
+Column = tuple[str, int]  # metric, k (0 where a metric has no cut-off)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """half: of the interval, None where it is unknown. seeds: the mean of each seed. close: not told from the best."""
+
+    value: float
+    half: float | None
+    seeds: tuple[float, ...]
+    best: bool = False
+    close: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    label: str
+    model: str
+    cells: tuple[Cell | None, ...]  # one a column, None = not measured
+
+
+@dataclass(frozen=True)
+class Table:
+    """rows: best in the first column first. tested: whether `close` was looked at. n_queries: (fewest, most)."""
+
+    fingerprint: str
+    split: str
+    words: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    n_queries: tuple[int, int]
+    seeds: tuple[int, ...]
+    tested: bool
+
+
+def score_tables(metrics: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.DataFrame) -> list[Table]:
+    """One table per protocol, those of the test first; else in the order of `metrics`."""
+    if metrics.is_empty():
+        return []
+    metrics = metrics.with_columns(pl.col("k").fill_null(0))
+    parts = metrics.partition_by("protocol", "split", maintain_order=True)
+    parts.sort(key=lambda part: part["split"][0] != "test")
+    return [_table(part, protocols, _values(per_query, part)) for part in parts]
+
+
+def _table(part: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.DataFrame) -> Table:
+    columns = list(part.select("metric", "k").unique(maintain_order=True).iter_rows())
+    models = dict(part.select("label", "model").unique("label", maintain_order=True).iter_rows())
+    grid = {label: [_cell(part, label, column) for column in columns] for label in models}
+    tested = False
+    for c, column in enumerate(columns):
+        tested |= _mark(list(grid.values()), c, column, list(grid), per_query)
+    rows = [Row(label, models[label], tuple(cells)) for label, cells in grid.items()]
+    fingerprint = str(part["protocol"][0])
+    queries = part["n_queries"].to_numpy()
+    return Table(
+        fingerprint=fingerprint,
+        split=str(part["split"][0]),
+        words=protocols.get(fingerprint, "protocol not described"),
+        columns=tuple(columns),
+        rows=tuple(sorted(rows, key=lambda row: _place(row, columns[0]))),
+        n_queries=(int(queries.min()), int(queries.max())),
+        seeds=tuple(part["seed"].unique().sort().to_list()),
+        tested=tested,
+    )
+
+
+def _cell(part: pl.DataFrame, label: str, column: Column) -> Cell | None:
+    metric, k = column
+    of = part.filter((pl.col("label") == label) & (pl.col("metric") == metric) & (pl.col("k") == k)).sort("seed")
+    value = of["value"].cast(pl.Float64).to_numpy()
+    if not len(value) or not np.isfinite(value).all():
+        return None
+    half = float(((of["ci_high"] - of["ci_low"]) / 2).cast(pl.Float64).fill_null(float("nan")).to_numpy().mean())
+    return Cell(float(value.mean()), half if np.isfinite(half) else None, tuple(value.tolist()))
+
+
+def _mark(rows: list[list[Cell | None]], c: int, column: Column, labels: list[str], per_query: pl.DataFrame) -> bool:
+    """Mark the best of a column, and who is not significantly worse, in place. Whether anything could be tested."""
+    measured = [r for r, cells in enumerate(rows) if cells[c] is not None]
+    if len(measured) < 2:
+        return False
+    sign = -1 if column[0] in LOWER_IS_BETTER else 1
+    values = {r: sign * cell.value for r in measured if (cell := rows[r][c]) is not None}
+    top = max(values.values())
+    best = [r for r in measured if values[r] == top]
+    others = [r for r in measured if values[r] < top]
+    p = against(per_query, column, labels[best[0]], [labels[r] for r in others])
+    for r in measured:
+        cell = rows[r][c]
+        if cell is not None:
+            close = r in others and p is not None and bool(p[others.index(r)] >= ALPHA)
+            rows[r][c] = Cell(cell.value, cell.half, cell.seeds, r in best, close)
+    return p is not None
+
+
+def against(per_query: pl.DataFrame, column: Column, best: str, others: list[str]) -> NDArray[np.float64] | None:
+    """p of a two-sided paired t-test of each other model against the best, corrected after Holm; None if untestable.
+
+    Differences on the same query are summed over the queries and seeds of a user, who counts once.
+    """
+    wide = per_query.filter((pl.col("metric") == column[0]) & (pl.col("k") == column[1]))
+    wide = wide.pivot(on="label", index=["seed", "query", "who"], values="value", aggregate_function="first")
+    if not others or any(label not in wide.columns for label in (best, *others)):
+        return None
+    differences = [(pl.col(best) - pl.col(label)).alias(f"d{i}") for i, label in enumerate(others)]
+    sums = wide.drop_nulls([best, *others]).select("who", *differences).group_by("who", maintain_order=True).sum()
+    if len(sums) < 2:
+        return None
+    return holm(np.array([_student(sums[f"d{i}"].to_numpy()) for i in range(len(others))]))
+
+
+def _student(d: NDArray[np.float64]) -> float:
+    """Two-sided p of the mean of d being 0."""
+    from scipy.stats import t
+
+    error = d.std(ddof=1) / np.sqrt(len(d))
+    if error == 0:
+        return 1.0 if d[0] == 0 else 0.0
+    return float(2 * t.sf(abs(d.mean() / error), len(d) - 1))
+
+
+def _values(per_query: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
+    """The rows behind one table, with `who`: the user, or the query itself where nobody is known to ask."""
+    if per_query.is_empty():
+        return pl.DataFrame(schema=["seed", "query", "who", "label", "metric", "k", "value"])
+    rows = per_query.filter(pl.col("split") == part["split"][0])
+    if "protocol" in rows.columns:
+        rows = rows.filter(pl.col("protocol") == part["protocol"][0])
+    unknown = pl.format("query {} of seed {}", "query", "seed")
+    who = pl.coalesce(pl.format("user {}", pl.col("user_id")), unknown) if "user_id" in rows.columns else unknown
+    return rows.with_columns(pl.col("k").fill_null(0), who=who)
+
+
+def _place(row: Row, column: Column) -> float:
+    """Sorts the best first and what was not measured last."""
+    cell = row.cells[0]
+    if cell is None:
+        return np.inf
+    return cell.value if column[0] in LOWER_IS_BETTER else -cell.value

@@ -1,0 +1,273 @@
+"""What each section of the report says: numbers from explore and scores, put into words, plots and rows of cells."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import polars as pl
+from markupsafe import Markup
+
+from matinee import explore
+from matinee.data.dataset import Dataset
+from matinee.report import plots, words
+from matinee.report.scores import Cell, Column, Table
+from matinee.report.study import Study
+from matinee.report.words import THIN, number_of, percent
+
+HEAD = 300  # how many most popular items; what the film contest's teams printed
+MAX_PANELS = 4
+N_PEOPLE = 5
+LEVELS = {"fail": "Failure", "warn": "Warning", "info": "Note"}
+
+
+class Figure(NamedTuple):
+    """A key figure: what, how much, and what that says."""
+
+    name: str
+    number: str
+    words: str
+
+
+class Plot(NamedTuple):
+    caption: str
+    svg: Markup
+
+
+# --- what was done -------------------------------------------------------------------------------------------------
+
+
+def lede(study: Study, tables: list[Table]) -> list[str]:
+    """What was done in one sentence, and what came of it in another."""
+    n_models = study.metrics["label"].n_unique() if len(study.metrics) else len(study.recommendations)
+    recommend = "it recommends" if n_models == 1 else "they recommend"
+    done = (
+        f"{number_of(n_models, 'model')} learned from {len(study.split.train):,} of the "
+        f"{number_of(len(study.data), 'event')} in {study.data.name}; what {recommend} was compared with events kept "
+        "hidden."
+    )
+    if not tables or len(tables[0].rows) < 2 or (best := tables[0].rows[0].cells[0]) is None:
+        return [done]
+    near = [row.label for row in tables[0].rows if row.cells[0] is not None and row.cells[0].close]
+    result = (
+        f"Best {words.column(*tables[0].columns[0])} in the {tables[0].split}: {tables[0].rows[0].label} with "
+        f"{plus_minus(best)}"
+    )
+    return [done, f"{result}; {words.listed(near)} cannot be told from it." if near else f"{result}."]
+
+
+# --- the data ------------------------------------------------------------------------------------------------------
+
+
+def key_figures(data: Dataset) -> dict[str, Any]:
+    found = explore.key_figures(data)
+    return {"grid": [*_sizes(found), *_shape(found)], "plots": _data_plots(found)}
+
+
+def _sizes(f: explore.KeyFigures) -> list[Figure]:
+    unused = f.n_catalogue - f.n_items
+    repeated = f"{f.repeated:,} repeat a pair of user and item" if f.repeated else "no pair of user and item twice"
+    items = f"with at least one event; {unused:,} more without" if unused else "with at least one event"
+    return [
+        Figure("Events", words.count(f.n_events), repeated),
+        Figure("Users", words.count(f.n_users), "with at least one event"),
+        Figure("Items", words.count(f.n_items), items),
+        Figure("Density", percent(f.density), "of all pairs of user and item occur"),
+    ]
+
+
+def _shape(f: explore.KeyFigures) -> list[Figure]:
+    figures = [
+        Figure("Events per user", words.count(f.user_events.median), _spread(f.user_events)),
+        Figure("Events per item", words.count(f.item_events.median), _spread(f.item_events)),
+        Figure(
+            "Long tail",
+            percent(f.top_share),
+            f"of events on the 10{THIN}% most popular items ({f.top_items:,} of them)",
+        ),
+    ]
+    if f.ratings is not None:
+        low, high = f.ratings.value[0], f.ratings.value[-1]
+        levels = "" if f.ratings.binned else f"; {len(f.ratings.value)} levels from {low:g} to {high:g}"
+        figures.append(Figure("Mean rating", f"{f.ratings.mean:.2f}", f"of all events{levels}"))
+    if f.first is not None and f.last is not None:
+        span = f"{words.date(f.first)} to {words.date(f.last)}"
+        figures.append(Figure("Time span", words.duration(f.last - f.first), span))
+    if f.tied is not None:
+        figures.append(Figure("Equal times", percent(f.tied), "of a user’s neighbouring events share a timestamp"))
+    return figures
+
+
+def _spread(s: explore.Spread) -> str:
+    middle = f"{words.count(s.lower)} to {words.count(s.upper)}"
+    return f"median; the middle half has {middle}, the extremes {s.smallest:,} and {s.largest:,}"
+
+
+def _data_plots(f: explore.KeyFigures) -> list[Plot]:
+    most, u = f"{f.user_events.largest:,}", f.user_events
+    out = [
+        Plot(
+            "Users by number of events",
+            plots.activity(
+                f.activity, f"Histogram of events per user: from {u.smallest:,} to {most}, median {u.median:g}"
+            ),
+        ),
+        Plot(
+            "Events held by the most popular items",
+            plots.tail(f.tail, f.top_share, f"Cumulative curve: the top tenth of items holds {percent(f.top_share)}"),
+        ),
+    ]
+    if f.ratings is not None:
+        mean = f"Histogram of ratings, mean {f.ratings.mean:.2f}"
+        out.append(Plot("Events by rating", plots.ratings(f.ratings, mean)))
+    if f.over_time is not None and f.first is not None and f.last is not None:
+        bar = words.duration(float(f.over_time.edges[1] - f.over_time.edges[0]))
+        alt = f"Histogram of events from {words.date(f.first)} to {words.date(f.last)}"
+        out.append(Plot(f"Events over time (a bar is {bar})", plots.over_time(f.over_time, alt)))
+    return out
+
+
+# --- the models ----------------------------------------------------------------------------------------------------
+
+
+def scores(number: int, table: Table) -> dict[str, Any]:
+    """number: of the table on the page."""
+    fewest, most = table.n_queries
+    queries = number_of(most, "query", "queries") if fewest == most else f"{fewest:,} to {most:,} queries"
+    by_metric: dict[str, list[int]] = {}
+    for metric, k in table.columns:
+        by_metric.setdefault(metric, []).append(k)
+    cells = [cell for row in table.rows for cell in row.cells if cell is not None]
+    return {
+        "table": table,
+        "heads": by_metric,
+        "order": [table.columns.index((metric, k)) for metric, ks in by_metric.items() for k in ks],
+        "queries": queries,
+        "first": words.column(*table.columns[0]),
+        "seeds": _seeds(table, cells),
+        "close": any(cell.close for cell in cells),
+        "intervals": any(cell.half is not None for cell in cells),
+        "plots": _score_plots(number, table) if table.split == "test" else [],
+    }
+
+
+def plus_minus(cell: Cell) -> str:
+    half = "" if cell.half is None else f" ±{THIN}{words.score(cell.half)}"
+    return f"{words.score(cell.value)}{half}"
+
+
+def _seeds(table: Table, cells: list[Cell]) -> str:
+    if len(table.seeds) == 1:
+        return f"one seed ({table.seeds[0]})"
+    apart = max(max(cell.seeds) - min(cell.seeds) for cell in cells)
+    names = words.listed([str(seed) for seed in table.seeds])
+    return f"means over {len(table.seeds)} seeds ({names}), which differ by {words.score(apart)} at most"
+
+
+def _score_plots(number: int, table: Table) -> list[Plot]:
+    """A panel a column; with many columns, one a metric at its first k."""
+    chosen: list[Column] = list(table.columns)
+    if len(chosen) > MAX_PANELS:
+        chosen = [next(c for c in table.columns if c[0] == metric) for metric in dict.fromkeys(m for m, _ in chosen)]
+    out = []
+    for column in chosen:
+        at = table.columns.index(column)
+        rows = [plots.Dot(row.label, cell) for row in table.rows if (cell := row.cells[at]) is not None]
+        if rows:
+            name = words.column(*column)
+            alt = f"{name}: " + ", ".join(f"{dot.label} {plus_minus(dot.cell)}" for dot in rows)
+            out.append(Plot(name, plots.dots(f"table-{number}-{name}", rows, alt)))
+    return out
+
+
+def costs(frame: pl.DataFrame) -> dict[str, Any] | None:
+    """Means over seeds, in the order given."""
+    if frame.is_empty():
+        return None
+    means = frame.group_by("label", maintain_order=True).agg(
+        pl.col("fit_seconds").mean(), pl.col("recommend_seconds").mean(), pl.col("peak_mb").max()
+    )
+    rows = [
+        (label, *(("–" if value is None else say(value)) for value, say in zip(values, _UNITS, strict=True)))
+        for label, *values in means.iter_rows()
+    ]
+    return {"rows": rows, "n_seeds": frame["seed"].n_unique()}
+
+
+_UNITS = (words.seconds, words.seconds, words.megabytes)
+
+
+# --- what is recommended -------------------------------------------------------------------------------------------
+
+
+def recommended(study: Study) -> dict[str, Any] | None:
+    recs = study.recommendations
+    if not recs or not len(study.split.test):
+        return None
+    found = {label: explore.list_figures(one, study.split.train, head=HEAD) for label, one in recs.items()}
+    common = explore.overlap(recs) if len(recs) > 1 else np.zeros((0, 0))
+    longest = max(one.k for one in recs.values())
+    return {
+        "rows": list(found.items()),
+        "head": next(iter(found.values())).head,
+        "k": longest,
+        "fallback": any(f.fallback > 0 for f in found.values()),
+        "overlap": [
+            [
+                (f"{common[a, b]:.1f}", round(0.3 * common[a, b] / longest, 3)) if a != b else None
+                for b in range(len(recs))
+            ]
+            for a in range(len(common))
+        ],
+    }
+
+
+def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
+    """The first metric of the test per quarter of the queries by length of history, in the first seed."""
+    test = [table for table in tables if table.split == "test"]
+    if not test or study.per_query.is_empty():
+        return None
+    (metric, k), labels = test[0].columns[0], [row.label for row in test[0].rows]
+    seed = test[0].seeds[0] if study.split.seed is None else study.split.seed
+    mine = (pl.col("split") == "test") & (pl.col("seed") == seed) & pl.col("label").is_in(labels)
+    if "protocol" in study.per_query.columns:
+        mine &= pl.col("protocol") == test[0].fingerprint
+    part = study.per_query.filter(mine)
+    if part.is_empty() or part["query"].n_unique() < 8:
+        return None
+    means = explore.activity_groups(part, study.split.test, metric, k)
+    heads = means.select("group", "shortest", "longest", "n_queries").unique("group").sort("group").rows()
+    if len(heads) < 2:
+        return None
+    value = {(label, group): value for label, group, value in means.select("label", "group", "value").iter_rows()}
+    return {
+        "column": words.column(metric, k),
+        "heads": [(f"{a:,}" if a == b else f"{a:,} to {b:,}", f"{n:,}") for _, a, b, n in heads],
+        "rows": [(label, [words.score(value[label, group]) for group, *_ in heads]) for label in labels],
+    }
+
+
+def sample(study: Study) -> dict[str, Any] | None:
+    """A few people, their last films and what each model would show them."""
+    if not study.recommendations:
+        return None
+    n_picks = 10 if len(study.recommendations) <= 4 else 5
+    chosen = explore.people(study.data, study.split.test, study.recommendations, n=N_PEOPLE, seed=0, n_picks=n_picks)
+    return {"chosen": chosen, "n_picks": n_picks} if chosen else None
+
+
+# --- what to doubt, and what words mean ----------------------------------------------------------------------------
+
+
+def findings(study: Study) -> list[tuple[str, str, str]]:
+    """(level, its name, words): failures, then warnings, then notes."""
+    found: list[tuple[str, str]] = [(f.level, f.words) for f in study.findings]
+    found += [("warn", text) for text in study.warnings] + [("info", text) for text in study.split.notes]
+    found.sort(key=lambda one: list(LEVELS).index(one[0]))
+    return [(level, LEVELS[level], text[:1].upper() + text[1:]) for level, text in dict.fromkeys(found)]
+
+
+def definitions(tables: list[Table]) -> list[tuple[str, str]]:
+    used = dict.fromkeys(metric for table in tables for metric, _ in table.columns)
+    out = [(metric, words.METRICS[metric]) for metric in used if metric in words.METRICS]
+    return [(f"{metric}@k" if metric not in words.WITHOUT_K else metric, text) for metric, text in out]

@@ -1,0 +1,48 @@
+"""What a report is made of, and writing it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from matinee.data.dataset import Dataset, Split
+from matinee.files import atomic_write
+from matinee.rank import Recommendations
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from matinee.evaluate import Finding
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything a report shows; any frame may be empty, and any part of the data may be missing.
+
+    data: after filters. split: of the first seed, as are the recommendations (label -> for split.test.queries).
+    metrics: label, model, split ("valid" | "test"), metric, k, value, ci_low, ci_high, n_queries, seed, protocol.
+    protocols: fingerprint -> words. findings: the audit's. per_query: label, split, query, user_id, metric, k, value,
+    seed, and protocol where labels alone do not tell. costs: label, seed, fit_seconds, recommend_seconds, peak_mb.
+    facts: printed at the foot, in their order ("command", "date", "cpu", "versions").
+    """
+
+    title: str
+    data: Dataset
+    split: Split
+    metrics: pl.DataFrame
+    protocols: Mapping[str, str]
+    findings: Sequence[Finding]
+    warnings: Sequence[str]
+    recommendations: Mapping[str, Recommendations]
+    per_query: pl.DataFrame
+    costs: pl.DataFrame
+    facts: Mapping[str, str]
+
+
+def write_report(study: Study, path: Path) -> None:
+    """One HTML file that needs nothing else. Equal studies give equal bytes."""
+    from matinee.report.page import render  # matplotlib and jinja2 cost a second that a recipe's check need not pay
+
+    atomic_write(path, render(study))

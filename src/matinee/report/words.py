@@ -1,0 +1,109 @@
+"""Numbers and names as the report prints them, one way each; units after a narrow no-break space."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+THIN = "\u202f"
+DAY = 86_400
+
+METRICS = {
+    "recall": "the share of a query’s hidden items that are among the first k recommended",
+    "recall_capped": "hits among the first k, divided by the smaller of k and the number of hidden items",
+    "hit_rate": "1 if any of the first k is a hidden item, otherwise 0",
+    "precision": "the share of the first k that are hidden items",
+    "ndcg": "hits among the first k, a hit at rank r counting 1 / log2(r + 1), divided by the best sum that k ranks "
+    "could reach for this query",
+    "mrr": "1 / rank of the first hit among the first k, 0 without one",
+    "map": "the sum, over the hits among the first k, of the precision at their ranks, divided by the smaller of k and "
+    "the number of hidden items",
+    "rmse": "the root of the mean squared error of predicted ratings; lower is better",
+    "mae": "the mean absolute error of predicted ratings; lower is better",
+    "bce": "binary cross-entropy of ratings scaled to 0 to 1; lower is better",
+    "auc": "the probability that a positive row scores above a negative one",
+    "gauc": "auc within each user, averaged",
+    "logloss": "minus the mean log-likelihood of the labels; lower is better",
+}
+
+WITHOUT_K = {"rmse", "mae", "bce", "auc", "gauc", "logloss"}
+
+
+def count(n: float) -> str:
+    """12,345; halves of quantiles keep a digit."""
+    return f"{n:,.0f}" if float(n).is_integer() or abs(n) >= 100 else f"{n:,.1f}"
+
+
+def percent(share: float) -> str:
+    """Three digits that matter: 0.042 %, 6.3 %, 43 %; never 0 or 100 for what is only near."""
+    value = 100 * share
+    if value in (0, 100):
+        return f"{value:.0f}{THIN}%"
+    digits = 0 if 10 <= value < 99.5 else 1 if 1 <= value < 99.95 else 2 if 0.095 <= value < 1 else 3
+    return f"{value:.{digits}f}{THIN}%"
+
+
+def score(value: float) -> str:
+    return f"{value:.4f}"
+
+
+def seconds(value: float) -> str:
+    if value < 100:
+        return f"{value:.2f}{THIN}s" if value < 10 else f"{value:.1f}{THIN}s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes}{THIN}min {rest:02d}{THIN}s"
+    return f"{minutes // 60}{THIN}h {minutes % 60:02d}{THIN}min"
+
+
+def megabytes(value: float) -> str:
+    return f"{value:,.0f}{THIN}MB" if value < 10_000 else f"{value / 1000:,.1f}{THIN}GB"
+
+
+def date(second: float) -> str:
+    """20 Sep 1997 (UTC); moments beyond the calendar as plain numbers."""
+    moment = _moment(second)
+    return f"{second:,.0f}" if moment is None else f"{moment.day}\u00a0{_MONTHS[moment.month - 1]}\u00a0{moment.year}"
+
+
+def tick(second: float, span: float) -> str:
+    """A moment as precise as an axis of `span` seconds needs."""
+    moment = _moment(second)
+    if moment is None:
+        return f"{second:,.0f}"
+    if span < 3 * DAY:
+        return f"{moment:%H:%M}"
+    month = _MONTHS[moment.month - 1]
+    return f"{month} {moment.year}" if span > 120 * DAY else f"{moment.day} {month}"
+
+
+def duration(span: float) -> str:
+    """A span of seconds in the unit a person would choose."""
+    for unit, size in (("years", 365.25 * DAY), ("days", DAY), ("hours", 3600), ("minutes", 60)):
+        if span >= 2 * size:
+            return f"{span / size:.1f} {unit}" if span < 20 * size else f"{span / size:,.0f} {unit}"
+    return f"{span:,.0f} seconds"
+
+
+def number_of(n: int, one: str, many: str | None = None) -> str:
+    """1 model, 2 models, 1,000 queries."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def column(metric: str, k: int) -> str:
+    return f"{metric}@{k}" if k else metric
+
+
+def listed(words: list[str]) -> str:
+    """a, b and c."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+# strftime's %b would follow the reader's locale
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _moment(second: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(second, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,1 +1,1 @@
-"""What every model promises. `checks` holds the promises as plain functions; the mutation test breaks them on purpose."""
+"""What every model promises: `checks` as plain functions, which the mutation test runs on broken models too."""

@@ -6,10 +6,11 @@ reason is said: POPULARITY is the same for everyone by definition, CLOSED_FORM m
 
 from __future__ import annotations
 
+import contextlib
 import re
 import tempfile
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -54,9 +55,15 @@ def refuses(act: Callable[[], Any], pattern: str) -> None:
     try:
         act()
     except MatineeError as error:
-        assert re.search(pattern, str(error)), f"the message does not say {pattern!r}: {error}"
+        said = str(error)
     else:
         raise AssertionError(f"no MatineeError about {pattern!r}")
+    assert re.search(pattern, said), f"the message does not say {pattern!r}: {said}"
+
+
+def refuses_values(name: str, field: str, *values: Any) -> None:
+    for value in values:
+        refuses(partial(registry.create, name, {field: value}), field)
 
 
 def same_answers(one: Recommendations, other: Recommendations) -> None:
@@ -65,7 +72,7 @@ def same_answers(one: Recommendations, other: Recommendations) -> None:
     assert one.fallback.tobytes() == other.fallback.tobytes()
 
 
-# --- fit ----------------------------------------------------------------------------------------------------------------
+# --- fit ------------------------------------------------------------------------------------------------------------
 
 
 def check_fit_returns_self(make: Make) -> None:
@@ -136,10 +143,10 @@ def check_ratings_and_times_missing_work_or_are_refused(make: Make) -> None:
     bare = Dataset(data().users, data().items, data().user, data().item)
     try:
         model = make().fit(bare)
-    except MatineeError as error:
-        assert re.search("timestamp|rating", str(error)), str(error)
-    else:
-        assert (recommend(model, bare.queries(), 3).item[0] >= 0).all()
+    except MatineeError:
+        refuses(lambda: make().fit(bare), "timestamp|rating")
+        return
+    assert (recommend(model, bare.queries(), 3).item[0] >= 0).all()
 
 
 def check_a_valid_holdout_may_be_given(make: Make) -> None:
@@ -155,7 +162,7 @@ def check_not_fitted_is_refused(make: Make) -> None:
         refuses(lambda: store.save_model(make(), Path(folder) / "model"), "not fitted")
 
 
-# --- score --------------------------------------------------------------------------------------------------------------
+# --- score ----------------------------------------------------------------------------------------------------------
 
 
 def check_scores_have_their_shape(make: Make) -> None:
@@ -275,7 +282,7 @@ def check_candidates_score_as_in_the_whole_catalogue(make: Make) -> None:
         assert set(given) == {c for c in allowed if whole[b, c] > -np.inf}
 
 
-# --- recommend ----------------------------------------------------------------------------------------------------------
+# --- recommend ------------------------------------------------------------------------------------------------------
 
 
 def check_excluded_items_are_never_recommended(make: Make) -> None:
@@ -373,7 +380,7 @@ def check_it_beats_popularity_where_taste_is_plain(make: Make) -> None:
         assert recall(model) > 1.2 * uniform
 
 
-# --- hyper-parameters and files -----------------------------------------------------------------------------------------
+# --- hyper-parameters and files -------------------------------------------------------------------------------------
 
 
 def check_save_and_load_keep_every_byte(make: Make) -> None:
@@ -411,21 +418,17 @@ def check_hyper_parameters_are_frozen_and_checked(make: Make) -> None:
     refuses(lambda: registry.create(name, {"no_such_thing": 1}), "no_such_thing")
     refuses(lambda: registry.create(name, {"seed": 1}), "seed")
     for field, info in type(model).model_fields.items():
-        try:
+        with contextlib.suppress(ValidationError):
             setattr(model, field, getattr(model, field))
-        except ValidationError as error:
-            assert "frozen" in str(error)  # noqa: PT017  # checks run without pytest
-        else:
             raise AssertionError(f"{field} can be set")
-        refuses(lambda field=field: registry.create(name, {field: ["wrong"]}), field)
-        if isinstance(getattr(model, field), float) or "float" in str(info.annotation):
-            for number in ("nan", "inf", "-inf"):
-                refuses(lambda field=field, number=number: registry.create(name, {field: float(number)}), field)
+        refuses_values(name, field, ["wrong"])
+        if "float" in str(info.annotation):
+            refuses_values(name, field, float("nan"), float("inf"), float("-inf"))
         for bound in info.metadata:
             if hasattr(bound, "ge"):
-                refuses(lambda field=field, low=bound.ge: registry.create(name, {field: low - 1}), field)
+                refuses_values(name, field, bound.ge - 1)
             if hasattr(bound, "gt"):
-                refuses(lambda field=field, low=bound.gt: registry.create(name, {field: low}), field)
+                refuses_values(name, field, bound.gt)
 
 
 def check_everything_is_documented(make: Make) -> None:

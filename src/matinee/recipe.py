@@ -132,9 +132,10 @@ class Recipe(_Table):
                     f"--set {setting}: no model of the recipe is called {label!r}",
                     mend=f"write LABEL.NAME=VALUE with a label of {', '.join(labels)}",
                 )
-            tables["model"][labels.index(label)][name] = value
-            if value.lower() == "none":  # TOML has no null: a setting that is left out has its default
-                del tables["model"][labels.index(label)][name]
+            table = tables["model"][labels.index(label)]
+            table |= registry.from_text(table["name"], {name: value})
+            if table[name] is None:  # TOML has no null: a setting that is left out has its default
+                del table[name]
         return _validated(tables, "recipe")
 
     def load_data(self, data_dir: StrPath | None = None) -> Dataset:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import json
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from matinee.errors import MatineeError
 
@@ -62,6 +64,23 @@ def create(name: str, hyper_parameters: Mapping[str, Any] | None = None) -> Mode
         return cls.model_validate(dict(hyper_parameters or {}))
     except ValidationError as error:
         raise MatineeError(_explain(name, cls, error), mend=f"see `matinee models show {name}`") from None
+
+
+def from_text(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
+    """Hyper-parameters as a command line spells them -> what `create` takes; pydantic then types "200" and "true".
+
+    "none" is None where the field may be None, and [1, 2] is a list; all else stays text.
+    """
+    fields = model_class(name).model_fields
+    values: dict[str, Any] = {}
+    for key, text in settings.items():
+        values[key] = text
+        if text.lower() == "none" and key in fields and type(None) in get_args(fields[key].annotation):
+            values[key] = None
+        elif text[:1] in ("[", "{"):
+            with contextlib.suppress(json.JSONDecodeError):
+                values[key] = json.loads(text)
+    return values
 
 
 def _explain(name: str, cls: type[Model], error: Any) -> str:

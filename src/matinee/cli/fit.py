@@ -1,0 +1,105 @@
+"""`fit`: one model on a whole log, saved."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from matinee.cli import screen
+from matinee.cli.options import (
+    DataDir,
+    Format,
+    ItemId,
+    Json,
+    MinItemEvents,
+    MinRating,
+    MinUserEvents,
+    Rating,
+    Settings,
+    Timestamp,
+    UserId,
+    settings,
+)
+from matinee.cli.sources import check_out, load_log
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: matinee fit ease --data ml-100k --set l2=200 --out models/ease")(fit)
+
+
+def fit(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name of `matinee models`.", show_default=False)],
+    data: Annotated[
+        str, typer.Option("--data", metavar="NAME|PATH", help="A name of `matinee data`, a file or a folder.")
+    ] = "ml-100k",
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where the model goes.", show_default="models/MODEL")
+    ] = None,
+    given: Settings = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of whatever the model draws.")] = 0,
+    without_histories: Annotated[
+        bool, typer.Option("--without-histories", help="Leave out who watched what: no --user later.")
+    ] = False,
+    data_dir: DataDir = None,
+    user_id: UserId = None,
+    item_id: ItemId = None,
+    rating: Rating = None,
+    timestamp: Timestamp = None,
+    form: Format = "log",
+    min_rating: MinRating = None,
+    min_user_events: MinUserEvents = 0,
+    min_item_events: MinItemEvents = 0,
+    as_json: Json = False,
+) -> None:
+    """Fit a model on a whole log and save it.
+
+    To know how good it is, `run` a recipe: it hides part of the log first.
+    """
+    from matinee.models import registry
+    from matinee.store import save_model
+
+    made = registry.create(model, registry.from_text(model, settings(given)))
+    target = Path("models", model) if out is None else out
+    check_out(target)
+    columns = {"user_id": user_id, "item_id": item_id, "rating": rating, "timestamp": timestamp}
+    log = load_log(
+        data,
+        data_dir,
+        columns=columns,
+        format=form,
+        min_rating=min_rating,
+        min_user_events=min_user_events,
+        min_item_events=min_item_events,
+    )
+    start = time.perf_counter()
+    made.fit(log, seed=seed)
+    seconds = time.perf_counter() - start
+    save_model(made, target, histories=not without_histories)
+    size = sum(file.stat().st_size for file in target.iterdir())
+    if as_json:
+        screen.emit(
+            {
+                "model": model,
+                "hyper_parameters": made.model_dump(mode="json"),
+                "data": {
+                    "name": log.name,
+                    "fingerprint": log.fingerprint,
+                    "events": len(log),
+                    "users": log.n_users,
+                    "items": log.n_items,
+                },
+                "seconds": seconds,
+                "out": str(target),
+                "bytes": size,
+            }
+        )
+        return
+    chosen = ", ".join(f"{name}={value}" for name, value in made.model_dump().items() if value is not None)
+    screen.say(f"{model}{f' ({chosen})' if chosen else ''}")
+    screen.say(f"fitted on {log.name}: {len(log):,} events, {log.n_users:,} users, {log.n_items:,} items")
+    screen.say(f"in {seconds:.2f} s, saved to {target} ({size / 1e6:,.1f} MB)")
+    if not without_histories:
+        screen.say(f"next: matinee recommend {target} --user {log.users.ids[0]}", "dim")

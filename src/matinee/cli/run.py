@@ -1,0 +1,115 @@
+"""`run`: a whole study."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from matinee.cli import screen
+from matinee.cli.options import DataDir, Json, settings, whole_numbers
+from matinee.cli.screen import Column
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def register(app: typer.Typer) -> None:
+    app.command(epilog="Example: matinee run recipes/ml-1m-static.toml --seeds 0,1,2 --set ease.l2=500")(run)
+
+
+def run(
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RECIPE]", help="A TOML file; without one, the default study.", show_default=False),
+    ] = None,
+    data_dir: DataDir = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="The run folder.", show_default="runs/NAME_OF_THE_RECIPE"),
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="0,1,2", help="In place of the recipe's seeds.", show_default=False)
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="LABEL.NAME=VALUE", help="A model's hyper-parameter; may be repeated."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another study in the run folder.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a study: split, fit, recommend, measure, and write a report.
+
+    A run that was interrupted goes on where it stopped when it is started again with the same --out.
+    """
+    changes = settings(given)
+    numbers = None if seeds is None else whole_numbers(seeds, "--seeds", least=0)
+    from matinee.recipe import load_recipe
+    from matinee.study import run_study
+
+    study = load_recipe(recipe).with_changes(seeds=numbers, settings=changes)
+    folder = Path("runs", "default" if recipe is None else recipe.stem) if out is None else out
+
+    def tell(text: str) -> None:
+        if as_json:
+            print(text, file=sys.stderr, flush=True)
+        else:
+            screen.say(text)
+            sys.stdout.flush()
+
+    command = shlex.join(["matinee", *sys.argv[1:]])
+    result = run_study(study, folder, data_dir=data_dir, overwrite=overwrite, command=command, tell=tell)
+    for text in result.warnings:
+        screen.warn(text)
+    if as_json:
+        screen.emit(
+            {
+                "out": str(result.out),
+                "report": str(result.report),
+                "seconds": result.seconds,
+                "resumed": result.resumed,
+                "warnings": list(result.warnings),
+                "metrics": result.metrics.to_dicts(),
+            }
+        )
+        return
+    words = json.loads((result.out / "run.json").read_text("utf-8"))["protocols"]
+    screen.say()
+    screen.say(study.title, "bold")
+    _show(result.metrics, words)
+    again = f", {result.resumed} of its units found done" if result.resumed else ""
+    screen.say(f"\n{result.seconds:.1f} s{again}")
+    screen.say(str(result.report))
+
+
+def _show(metrics: pl.DataFrame, protocols: dict[str, dict[str, Any]]) -> None:
+    """The table of the test, as the report has it: mean of the seeds, and the interval over queries of one seed."""
+    from matinee.data.dataset import Protocol
+    from matinee.report.scores import score_tables
+
+    words = {fingerprint: str(Protocol(**fields)) for fingerprint, fields in protocols.items()}
+    for part in score_tables(metrics, words, metrics.clear()):
+        if part.split != "test":
+            continue
+        columns = [Column("model")]
+        columns += [Column(f"{m}@{k}" if k else m, right=True, keep=c == 0) for c, (m, k) in enumerate(part.columns)]
+        rows, bold = [], []
+        for r, row in enumerate(part.rows):
+            rows.append([row.label, *(_cell(cell) for cell in row.cells)])
+            bold += [(r, c + 1) for c, cell in enumerate(row.cells) if cell is not None and cell.best]
+        screen.table(columns, rows, bold=bold)
+        seeds = f"mean of seeds {', '.join(map(str, part.seeds))}; " if len(part.seeds) > 1 else ""
+        fewest, most = part.n_queries
+        queries = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+        screen.say(f"\n{seeds}± half of the 95 % interval over {queries} queries", "dim")
+        screen.say(f"{part.words} [{part.fingerprint}]", "dim")
+
+
+def _cell(cell: Any) -> str:
+    if cell is None:
+        return "–"
+    return f"{cell.value:.4f}" + ("" if cell.half is None else f" ± {cell.half:.4f}")

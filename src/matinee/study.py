@@ -118,7 +118,8 @@ class _Run:
         mine = {"recipe.toml": self.recipe.to_toml(), "parts/data.json": json.dumps({"data": self.data.fingerprint})}
         theirs = {name: self.folder / name for name in mine if (self.folder / name).is_file()}
         differing = [name for name, file in theirs.items() if file.read_text("utf-8") != mine[name]]
-        foreign = not theirs and any(entry.name != ".lock" for entry in self.folder.iterdir())
+        # names with a dot are the lock, and what a killed first write left
+        foreign = not theirs and any(not entry.name.startswith(".") for entry in self.folder.iterdir())
         if (differing or foreign) and not overwrite:
             what = "other files" if foreign else "another recipe" if differing[0] == "recipe.toml" else "other data"
             raise MatineeError(

@@ -80,7 +80,7 @@ def main() -> None:
         vars(files)["_sync"] = dying(files._sync, int(number))
     elif moment == "evaluation":
         vars(metrics)["find_hits"] = dying(metrics.find_hits, int(number))
-    else:
+    elif moment != "never":
         sys.setprofile(profile)
     try:
         cli.main()

@@ -102,7 +102,7 @@ def test_killed_run_ends_as_an_undisturbed_one(
     out = tmp_path / "run"
     killed = run(moment, recipe, out)
     assert killed.returncode == -signal.SIGKILL, f"survived: {killed.stdout} {killed.stderr}"
-    again = run("count", recipe, out)
+    again = run("never", recipe, out)
     assert again.returncode == 0, again.stderr
     assert results(out) == expected
     assert not list(out.rglob(".tmp-*")), "a killed write left its temporary file"

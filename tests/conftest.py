@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Before numpy is imported: with several test processes, BLAS threads that wait for a core cost four times the work
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matinee.errors import MatineeError
@@ -20,6 +23,7 @@ def render(study: Study) -> str:
                 mend="pass the recommendations for split.test.queries of the first seed",
             )
     tables = score_tables(study.metrics, study.protocols, study.per_query)
+    study = _in_order(study, [row.label for table in tables for row in table.rows])
     return (
         _environment()
         .get_template("report.html.j2")
@@ -37,6 +41,15 @@ def render(study: Study) -> str:
             facts=study.facts,
         )
     )
+
+
+def _in_order(study: Study, labels: list[str]) -> Study:
+    """The study with its models in the order of the first table, so that every part of the page lists them alike."""
+    place = {label: at for at, label in enumerate(dict.fromkeys(labels))}
+    recs = sorted(study.recommendations.items(), key=lambda one: place.get(one[0], len(place)))
+    rank = pl.col("label").replace_strict(place, default=len(place), return_dtype=pl.Int64)
+    costs = study.costs if study.costs.is_empty() else study.costs.sort(rank, maintain_order=True)
+    return replace(study, recommendations=dict(recs), costs=costs)
 
 
 def _environment() -> Environment:

@@ -1,8 +1,8 @@
 """Drawings as SVG text for the page: matplotlib figures without pyplot, the same bytes for the same numbers.
 
 Colours are names that the page's style sheet defines, so plots follow its light and dark scheme. Text stays text, in
-the page's font. What users wrote (labels of models) never passes through matplotlib, which would read $ as mathematics and
-miss glyphs: it draws a placeholder, and the escaped label takes its place.
+the page's font. What users wrote (labels of models) never passes through matplotlib, which would read $ as mathematics
+and miss glyphs: it draws a placeholder, and the escaped label takes its place.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from matinee.report.scores import Cell
 
 WIDTH = 420  # px, and what the font size is chosen for: still readable in a column of 350
 FONT = 13
-NAMES = 20  # widest label of a model, in Latin letters
+NAMES = 20  # widest label of a model, in digits
 
 # matplotlib must be given colours; these stand for the style sheet's names
 INK, SOFT, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#fdfdfd"
@@ -95,7 +95,7 @@ def tail(points: np.ndarray, top_share: float, alt: str) -> Markup:
         axes.annotate(
             f"top 10 %: {100 * top_share:.0f} % of events", (0.1, top_share), (12, -5), textcoords="offset points"
         )
-        axes.set(xlim=(0, 1), ylim=(0, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.5, 1])
+        axes.set(xlim=(0, 1), ylim=(0, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0.5, 1])
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f} %"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.0f} %"))
         axes.set_xlabel("share of items, most popular first")
@@ -162,7 +162,7 @@ def draw(
     # "default" first: a reader's matplotlibrc must not change a report
     with style.context(["default", {**RC, "svg.hashsalt": name}]):
         figure = Figure(figsize=(WIDTH / 72, height / 72))
-        size = (WIDTH - left - 14) / WIDTH, (height - bottom - 10) / height
+        size = (WIDTH - left - 22) / WIDTH, (height - bottom - 10) / height
         paint(figure.add_axes((left / WIDTH, bottom / height, *size)))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -170,17 +170,23 @@ def draw(
 
 
 def shorten(label: str, width: int = NAMES) -> str:
-    """At most `width` Latin letters wide, cut with an ellipsis."""
+    """At most `width` digits wide, cut with an ellipsis."""
     if display_width(label) <= width:
         return label
-    while display_width(label) > width - 1:
+    while display_width(label) > width - 2:
         label = label[:-1]
     return label.rstrip() + "…"
 
 
-def display_width(text: str) -> int:
-    """In Latin letters: East Asian wide characters take two."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+def display_width(text: str) -> float:
+    """In digits of a usual sans serif; which font the reader has is not known here."""
+    return sum(_letter_width(c) for c in text)
+
+
+def _letter_width(c: str) -> float:
+    if unicodedata.east_asian_width(c) in "WF":
+        return 2.0
+    return 1.7 if c in "MWmw@%" else 1.3 if c.isupper() else 1.0
 
 
 def short(n: float) -> str:

@@ -99,8 +99,7 @@ def _shape(f: explore.KeyFigures) -> list[Figure]:
 
 
 def _spread(s: explore.Spread) -> str:
-    middle = f"{words.count(s.lower)} to {words.count(s.upper)}"
-    return f"median; the middle half has {middle}, the extremes {s.smallest:,} and {s.largest:,}"
+    return f"median; middle half {words.count(s.lower)}–{words.count(s.upper)}, all {s.smallest:,}–{s.largest:,}"
 
 
 def _data_plots(f: explore.KeyFigures) -> list[Plot]:
@@ -152,7 +151,7 @@ def scores(number: int, table: Table) -> dict[str, Any]:
 
 
 def plus_minus(cell: Cell) -> str:
-    half = "" if cell.half is None else f" ±{THIN}{words.score(cell.half)}"
+    half = "" if cell.half is None else f"\u00a0±{THIN}{words.score(cell.half)}"
     return f"{words.score(cell.value)}{half}"
 
 
@@ -242,7 +241,7 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     value = {(label, group): value for label, group, value in means.select("label", "group", "value").iter_rows()}
     return {
         "column": words.column(metric, k),
-        "heads": [(f"{a:,}" if a == b else f"{a:,} to {b:,}", f"{n:,}") for _, a, b, n in heads],
+        "heads": [(f"{a:,}" if a == b else f"{a:,}–{b:,}", f"{n:,}") for _, a, b, n in heads],
         "rows": [(label, [words.score(value[label, group]) for group, *_ in heads]) for label in labels],
     }
 

@@ -47,6 +47,8 @@ def score(value: float) -> str:
 
 
 def seconds(value: float) -> str:
+    if value < 0.1:
+        return f"{1000 * value:.0f}{THIN}ms"
     if value < 100:
         return f"{value:.2f}{THIN}s" if value < 10 else f"{value:.1f}{THIN}s"
     minutes, rest = divmod(round(value), 60)

@@ -1,0 +1,209 @@
+"""The page: every ordinary case renders, nothing is loaded, nothing escapes, equal studies give equal bytes."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from report_studies import HOSTILE, WORLD, make_data, make_study
+
+from matinee.errors import MatineeError, MatineeWarning
+from matinee.report import Study, write_report
+from matinee.report.page import render
+
+VOID = {"meta", "br", "img", "link", "input", "hr"}
+LOADING = {"script", "link", "img", "iframe", "object", "embed", "video", "audio", "source", "image", "base", "form"}
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and text, and complains about tags that do not close."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.text: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text.append(data)
+
+    @property
+    def words(self) -> str:
+        return " ".join(" ".join(self.text).split())
+
+
+def page_of(study: Study) -> Page:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        return Page(render(study))
+
+
+def quiet_study(*args: object, **kwargs: object) -> Study:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatineeWarning)  # small data is full of ties
+        return make_study(*args, **kwargs)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    return quiet_study(seeds=(0, 1))
+
+
+CASES = {
+    "bare": lambda: quiet_study(make_data(titles=None, times=False, ratings=False)),
+    "no timestamps": lambda: quiet_study(make_data(times=False)),
+    "no ratings": lambda: quiet_study(make_data(ratings=False)),
+    "no genres": lambda: quiet_study(make_data(genres=False)),
+    "one model": lambda: quiet_study(labels=["popularity"]),
+    "one user": lambda: quiet_study(make_data(n_users=1)),
+    "two users": lambda: quiet_study(make_data(n_users=2), seeds=(0, 1, 2)),
+    "world": lambda: quiet_study(make_data(titles=WORLD), labels=["人気", "Überraschung $\\frac{1}{2}$"]),
+    "long": lambda: quiet_study(labels=["popularity", "a_very_long_label_of_a_model_" * 4], title="Title" * 40),
+    "twelve": lambda: quiet_study(labels=[f"model_{i}" for i in range(12)], k=(1, 2, 3, 5)),
+    "one metric": lambda: _only(quiet_study(), pl.col("metric") == "ndcg"),
+    "valid only": lambda: _only(quiet_study(), pl.col("split") == "valid"),
+    "equal ratings": lambda: _equal_ratings(),
+}
+
+
+def _only(study: Study, rows: pl.Expr) -> Study:
+    return replace(study, metrics=study.metrics.filter(rows), per_query=study.per_query.filter(rows))
+
+
+def _equal_ratings() -> Study:
+    data = make_data()
+    moment = np.full(len(data), 10**17, np.int64)  # beyond any calendar
+    return quiet_study(replace(data, value=np.ones(len(data), np.float32), timestamp=moment))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ordinary_cases_render(case: str) -> None:
+    page = page_of(CASES[case]())
+    assert page.tags["section"] >= 4
+    assert "None" not in page.words
+    assert not re.search(r"\bnan\b", page.words)
+
+
+def test_frames_may_be_empty(study: Study) -> None:
+    none = pl.DataFrame()
+    bare = replace(
+        study, metrics=none, per_query=none, costs=none, recommendations={}, findings=[], warnings=[], facts={}
+    )
+    assert "Nothing was found" in page_of(bare).words
+    without = page_of(replace(study, per_query=none))
+    assert "t-test" not in without.words
+    assert "t-test" in page_of(study).words
+
+
+def test_hostile_text_stays_text(study: Study) -> None:
+    clean = page_of(study)
+    data = make_data(titles=HOSTILE)
+    dirty = quiet_study(data, labels=HOSTILE[:2], title=HOSTILE[0], command=HOSTILE[1])
+    dirty = replace(
+        dirty,
+        warnings=HOSTILE,
+        data=replace(data, name=HOSTILE[0]),
+        protocols=dict.fromkeys(dirty.protocols, HOSTILE[1]),
+    )
+    page = page_of(dirty)
+    assert set(page.tags) <= set(clean.tags)
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    for text in HOSTILE:
+        assert " ".join(text.split()) in page.words
+
+
+def test_loads_nothing(study: Study) -> None:
+    html = render(study)
+    page = Page(html)
+    assert not LOADING & set(page.tags)
+    for _, name, value in page.attributes:
+        assert name not in {"src", "srcset", "poster", "data", "action", "background"}
+        if name.endswith("href"):
+            assert value.startswith("#")
+    assert "@import" not in html
+    assert set(re.findall(r"url\((.)", html)) <= {"#"}
+    assert "http" not in html.replace("http-equiv", "")
+
+
+def test_ids_are_unique_and_links_arrive(study: Study) -> None:
+    page = page_of(study)
+    ids = Counter(value for _, name, value in page.attributes if name == "id")
+    assert max(ids.values()) == 1
+    targets = {value[1:] for _, name, value in page.attributes if name == "href"}
+    labelled = {value for _, name, value in page.attributes if name == "aria-labelledby"}
+    assert targets | labelled <= set(ids)
+
+
+def test_tables_and_pictures_are_accessible(study: Study) -> None:
+    page = page_of(study)
+    scopes = [value for tag, name, value in page.attributes if tag == "th" and name == "scope"]
+    assert len(scopes) == page.tags["th"]
+    named = [value for tag, name, value in page.attributes if tag == "svg" and name == "aria-label"]
+    assert len(named) == page.tags["svg"] > 4
+    assert all(named)
+
+
+def test_same_study_same_bytes(study: Study, tmp_path: Path) -> None:
+    write_report(study, tmp_path / "deep" / "a.html")
+    write_report(quiet_study(seeds=(0, 1)), tmp_path / "b.html")
+    assert (tmp_path / "deep" / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_the_readers_own_matplotlib_settings_change_nothing(study: Study) -> None:
+    import matplotlib
+
+    before = render(study)
+    with matplotlib.rc_context({"font.size": 40, "axes.grid": False, "svg.fonttype": "path"}):
+        assert render(study) == before
+
+
+def test_protocols_never_share_a_table(study: Study) -> None:
+    page = page_of(study)
+    assert [name for _, attribute, name in page.attributes if attribute == "class"].count("scores") == 2
+    words = list(study.protocols.values())
+    assert all(page.words.count(text) == 1 for text in words)
+
+
+def test_recommendations_must_answer_the_test(study: Study) -> None:
+    recs = study.recommendations["ease"]
+    short = replace(recs, user=recs.user[1:], item=recs.item[1:], score=recs.score[1:])
+    with pytest.raises(MatineeError, match=r"ease: .* test queries"):
+        render(replace(study, recommendations={"ease": short}))
+
+
+def test_hits_are_the_hidden_items(study: Study) -> None:
+    page = page_of(study)
+    holdout, recs = study.split.test, study.recommendations
+    from matinee.explore import people
+
+    expected = 0
+    for person in people(study.data, holdout, recs):
+        hidden = set(holdout.truth[person.query].tolist())
+        expected += sum(len(hidden & set(one.item[person.query].tolist())) for one in recs.values())
+    marked = [value for tag, name, value in page.attributes if tag == "li" and name == "class" and value == "hit"]
+    assert len(marked) == expected > 0

@@ -1,0 +1,108 @@
+"""A real browser lays the page out: nothing overflows sideways, and no label of a plot is cut, at 1440 and 390 px."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from report_studies import HOSTILE, WORLD, make_data
+from test_report import quiet_study
+
+from matinee.report.page import render
+
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
+QUIET = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--window-size=1600,1200",
+]
+
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine (apt-get install chromium)")
+
+# A window cannot be made narrower than about 500 px, a frame can; and a frame given as text may be looked into.
+MEASURE = """
+<!doctype html><meta charset="utf-8">
+<iframe style="border:0;width:%dpx;height:1200px" srcdoc="%s"></iframe><pre id="found"></pre>
+<script>
+onload = () => {
+  const page = document.querySelector("iframe").contentDocument, root = page.documentElement, wide = [], cut = [];
+  const name = e => e.tagName + "." + (e.getAttribute("class") || "") + " " + e.textContent.slice(0, 40);
+  for (const e of page.body.querySelectorAll("*")) {
+    const box = e.getBoundingClientRect();
+    if (!e.parentElement.closest(".scroll, svg, .unseen") && (box.right > root.clientWidth + 1 || box.left < -1))
+      wide.push(name(e));
+  }
+  for (const e of page.querySelectorAll("svg text")) {
+    const box = e.getBoundingClientRect(), frame = e.closest("svg").getBoundingClientRect();
+    if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1) cut.push(name(e));
+  }
+  const found = {shown: root.clientWidth, needed: root.scrollWidth, wide, cut};
+  document.getElementById("found").textContent = JSON.stringify(found);
+};
+</script>
+"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """shown: px there are. needed: px the content takes. wide, cut: elements beyond the page, labels beyond a plot."""
+
+    shown: int
+    needed: int
+    wide: list[str]
+    cut: list[str]
+
+
+def layout(page: str, width: int, folder: Path) -> Layout:
+    wrapper = folder / "wrapper.html"
+    wrapper.write_text(MEASURE % (width, html.escape(page)), encoding="utf-8")
+    assert BROWSER is not None
+    command = [BROWSER, *QUIET, f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=5000", "--dump-dom"]
+    done = subprocess.run([*command, wrapper.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    found = re.search(r'<pre id="found">(.+?)</pre>', done.stdout, re.DOTALL)
+    assert found is not None, done.stderr
+    return Layout(**json.loads(html.unescape(found[1])))
+
+
+PAGES = {
+    "ordinary": lambda: quiet_study(seeds=(0, 1)),
+    "awkward": lambda: quiet_study(
+        make_data(titles=WORLD + HOSTILE),
+        labels=["popularity", "人気の高い映画を推薦する簡単なモデルです", "W" * 90, *(f"model_{i}" for i in range(9))],
+        k=(1, 2, 3, 5),
+        title="Wort" * 60,
+        command="/a/very/long/path" * 30,
+    ),
+}
+
+
+@pytest.mark.parametrize("width", [1440, 390])
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_overflows(name: str, width: int, tmp_path: Path) -> None:
+    found = layout(render(PAGES[name]()), width, tmp_path)
+    assert found.shown == width
+    assert (found.needed, found.wide, found.cut) == (width, [], [])
+
+
+def test_what_overflows_is_found(tmp_path: Path) -> None:
+    """The measure itself: a wide table outside its container and a label outside its plot are both named."""
+    page = render(PAGES["ordinary"]()).replace('class="scroll"', 'class="not-scroll"', 1)
+    page = page.replace("<figure><figcaption>", '<figure><p style="width:500px">wide</p><figcaption>', 1)
+    page = re.sub(r'(<text style="[^"]*" x=")[\d.]+', r"\g<1>430", page, count=1)
+    found = layout(page, 390, tmp_path)
+    assert found.needed > 390
+    assert any("wide" in one for one in found.wide)
+    assert len(found.cut) == 1

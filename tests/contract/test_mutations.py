@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -344,9 +345,11 @@ MUTATIONS: dict[str, Mutation] = {
 
 def red(model: str, make: Make) -> str | None:
     """The first check that fails, if any. Only a broken promise counts: any other exception is this test's fault."""
-    for name, check in [*CHECKS.items(), *((c.__name__, c) for c in model_checks.CHECKS[model])]:
+    checks: dict[str, Callable[[], None]] = {name: partial(check, make) for name, check in CHECKS.items()}
+    checks |= {check.__name__: check for check in model_checks.CHECKS[model]}
+    for name, check in checks.items():
         try:
-            check(make) if name in CHECKS else check()  # type: ignore[call-arg]
+            check()
         except (AssertionError, MatineeError):
             return name
     return None

@@ -177,7 +177,7 @@ class Dataset:
         order = self.order
         key = self.user[order].astype(np.int64) * self.n_items + self.item[order]
         by_pair = np.argsort(key, kind="stable")
-        last = by_pair[np.append(np.diff(key[by_pair]) > 0, True)]
+        last = by_pair[np.diff(key[by_pair], append=self.n_users * self.n_items) > 0]  # holds for an empty log too
         key, value = key[last], self.value[order[last]]
         return csr_array((value, (key // self.n_items, key % self.n_items)), shape=(self.n_users, self.n_items))
 

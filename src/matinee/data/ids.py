@@ -140,5 +140,5 @@ class IdMap:
 
     def decode(self, codes: NDArray[np.integer[Any]] | Sequence[int]) -> list[Id]:
         """External ids of codes >= 0, as Python values."""
-        ids: list[Id] = self.ids[np.asarray(codes)].tolist()
+        ids: list[Id] = self.ids[np.asarray(codes, np.int64)].tolist()
         return ids

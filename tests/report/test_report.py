@@ -207,3 +207,26 @@ def test_hits_are_the_hidden_items(study: Study) -> None:
         expected += sum(len(hidden & set(one.item[person.query].tolist())) for one in recs.values())
     marked = [value for tag, name, value in page.attributes if tag == "li" and name == "class" and value == "hit"]
     assert len(marked) == expected > 0
+
+
+def test_colours_have_contrast(study: Study) -> None:
+    """WCAG AA, 4.5 to 1, for every colour of text, on paper and on the strongest tint, light and dark."""
+    rules = re.findall(r":root \{(.*?)\}", render(study), re.DOTALL)
+    schemes = [dict(re.findall(r"--(\w+): (#\w{6})", rule)) for rule in rules[:2]]  # the third is paper's
+    for colours in schemes:
+        paper, accent = _channels(colours["paper"]), _channels(colours["accent"])
+        for name in ("ink", "soft", "accent", "warn"):
+            assert _contrast(_channels(colours[name]), paper) >= 4.5
+        assert _contrast(_channels(colours["ink"]), 0.3 * accent + 0.7 * paper) >= 4.5
+
+
+def _channels(colour: str) -> np.ndarray:
+    return np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+
+
+def _contrast(a: np.ndarray, b: np.ndarray) -> float:
+    def luminance(c: np.ndarray) -> float:
+        return float(np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+
+    low, high = sorted([luminance(a), luminance(b)])
+    return (high + 0.05) / (low + 0.05)

@@ -15,7 +15,7 @@ from matinee.report.scores import Cell, Column, Table
 from matinee.report.study import Study
 from matinee.report.words import THIN, number_of, percent
 
-HEAD = 300  # how many most popular items; what the film contest's teams printed
+HEAD = 300  # so many items count as most popular, as the film contest's teams had it; but a fifth of them at most
 MAX_PANELS = 4
 N_PEOPLE = 5
 LEVELS = {"fail": "Failure", "warn": "Warning", "info": "Note"}
@@ -53,7 +53,10 @@ def lede(study: Study, tables: list[Table]) -> list[str]:
         f"Best {words.column(*tables[0].columns[0])} in the {tables[0].split}: {tables[0].rows[0].label} with "
         f"{plus_minus(best)}"
     )
-    return [done, f"{result}; {words.listed(near)} cannot be told from it." if near else f"{result}."]
+    if near:
+        others = words.listed(near) if len(near) <= 3 else f"{len(near)} others"
+        result += f"; {others} cannot be told from it"
+    return [done, result + "."]
 
 
 # --- the data ------------------------------------------------------------------------------------------------------
@@ -99,7 +102,8 @@ def _shape(f: explore.KeyFigures) -> list[Figure]:
 
 
 def _spread(s: explore.Spread) -> str:
-    return f"median; middle half {words.count(s.lower)}–{words.count(s.upper)}, all {s.smallest:,}–{s.largest:,}"
+    middle = words.span(words.count(s.lower), words.count(s.upper))
+    return f"median; middle half {middle}, all {words.span(f'{s.smallest:,}', f'{s.largest:,}')}"
 
 
 def _data_plots(f: explore.KeyFigures) -> list[Plot]:
@@ -203,12 +207,14 @@ def recommended(study: Study) -> dict[str, Any] | None:
     recs = study.recommendations
     if not recs or not len(study.split.test):
         return None
-    found = {label: explore.list_figures(one, study.split.train, head=HEAD) for label, one in recs.items()}
+    train = study.split.train
+    head = min(HEAD, -(-int(np.count_nonzero(train.item_counts())) // 5))
+    found = {label: explore.list_figures(one, train, head=head) for label, one in recs.items()}
     common = explore.overlap(recs) if len(recs) > 1 else np.zeros((0, 0))
     longest = max(one.k for one in recs.values())
     return {
         "rows": list(found.items()),
-        "head": next(iter(found.values())).head,
+        "head": head,
         "k": longest,
         "fallback": any(f.fallback > 0 for f in found.values()),
         "overlap": [
@@ -227,7 +233,7 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     if not test or study.per_query.is_empty():
         return None
     (metric, k), labels = test[0].columns[0], [row.label for row in test[0].rows]
-    seed = test[0].seeds[0] if study.split.seed is None else study.split.seed
+    seed = study.per_query["seed"][0]  # the first one run: a held split has a seed of its own
     mine = (pl.col("split") == "test") & (pl.col("seed") == seed) & pl.col("label").is_in(labels)
     if "protocol" in study.per_query.columns:
         mine &= pl.col("protocol") == test[0].fingerprint
@@ -241,7 +247,7 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     value = {(label, group): value for label, group, value in means.select("label", "group", "value").iter_rows()}
     return {
         "column": words.column(metric, k),
-        "heads": [(f"{a:,}" if a == b else f"{a:,}–{b:,}", f"{n:,}") for _, a, b, n in heads],
+        "heads": [(f"{a:,}" if a == b else words.span(f"{a:,}", f"{b:,}"), f"{n:,}") for _, a, b, n in heads],
         "rows": [(label, [words.score(value[label, group]) for group, *_ in heads]) for label in labels],
     }
 
@@ -260,10 +266,10 @@ def sample(study: Study) -> dict[str, Any] | None:
 
 def findings(study: Study) -> list[tuple[str, str, str]]:
     """(level, its name, words): failures, then warnings, then notes."""
-    found: list[tuple[str, str]] = [(f.level, f.words) for f in study.findings]
+    found: list[tuple[str, str]] = [(f.level, f.words[:1].upper() + f.words[1:]) for f in study.findings]
     found += [("warn", text) for text in study.warnings] + [("info", text) for text in study.split.notes]
     found.sort(key=lambda one: list(LEVELS).index(one[0]))
-    return [(level, LEVELS[level], text[:1].upper() + text[1:]) for level, text in dict.fromkeys(found)]
+    return [(level, LEVELS[level], text) for level, text in dict.fromkeys(found)]
 
 
 def definitions(tables: list[Table]) -> list[tuple[str, str]]:

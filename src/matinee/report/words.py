@@ -48,7 +48,7 @@ def score(value: float) -> str:
 
 def seconds(value: float) -> str:
     if value < 0.1:
-        return f"{1000 * value:.0f}{THIN}ms"
+        return f"{1000 * value:.0f}{THIN}ms" if value >= 0.0005 else f"under 1{THIN}ms"
     if value < 100:
         return f"{value:.2f}{THIN}s" if value < 10 else f"{value:.1f}{THIN}s"
     minutes, rest = divmod(round(value), 60)
@@ -89,6 +89,11 @@ def duration(span: float) -> str:
 def number_of(n: int, one: str, many: str | None = None) -> str:
     """1 model, 2 models, 1,000 queries."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def span(low: str, high: str) -> str:
+    """20–737, on one line."""
+    return f"{low}–\u2060{high}"
 
 
 def column(metric: str, k: int) -> str:

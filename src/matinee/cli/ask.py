@@ -50,7 +50,7 @@ def recommend(
     include_seen: Annotated[bool, typer.Option("--include-seen", help="What was watched may come again.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Recommend items to a user of the log, to someone new, or to everyone."""
+    """Recommend to a user of the log, to someone new, or to all."""
     if out is not None and out.suffix not in FORMATS:
         raise MatineeError(f"unknown kind of file {out.suffix!r}", where=str(out), mend=f"name it {', '.join(FORMATS)}")
     if everyone and (user is not None or history):
@@ -81,7 +81,7 @@ def recommend(
         return
     answer = _answer(model, queries, recs)
     if as_json:
-        screen.emit(answer | {"user_id": _user_id(model, queries)})
+        screen.emit({"user_id": _user_id(model, queries)} | answer)
         return
     _show_history(model, queries)
     if recs.fallback[0]:
@@ -97,7 +97,7 @@ def similar(
     k: K = 10,
     as_json: Json = False,
 ) -> None:
-    """The items that a model recommends to someone who watched only this one."""
+    """What a model recommends to someone who watched one item."""
     from matinee.rank import similar_items
 
     model = open_model(model_dir)
@@ -121,7 +121,10 @@ def explain(
     k: K = 10,
     as_json: Json = False,
 ) -> None:
-    """Which items of a history push an item up: its score with and without each of them."""
+    """Which items of a history push an item up.
+
+    The item's score for the whole history, and without each of its items.
+    """
     import numpy as np
 
     from matinee.explain import explain as explained
@@ -149,7 +152,7 @@ def explain(
         return
     _show_history(model, queries)
     screen.say(f"{type(model).__name__} scores {this.name}{_genres_of(this)} {why.score:.4g}; pushed up most by\n")
-    columns = [Column("title", fold=True), Column("push", right=True), Column("score without it", right=True)]
+    columns = [Column("title", least=20), Column("push", right=True), Column("score without it", right=True)]
     cells = [
         [str(r["title"] or r["item_id"]), _number(r["push"], sign=True), _number(r["score_without"])] for r in rows
     ]
@@ -218,7 +221,7 @@ def _show_history(model: Model, queries: Queries) -> None:
     last = f", the last {len(watched)}" if len(codes) > len(watched) else ""
     screen.say(f"user {user} watched {len(codes)} items{last}:")
     screen.table(
-        [Column("title"), Column("genres", style="dim", keep=False)],
+        [Column("title", least=20), Column("genres", style="dim", least=14)],
         [["  " + film.name, ", ".join(film.genres)] for film in watched],
         header=False,
     )
@@ -242,11 +245,11 @@ def _show_items(found: Sequence[Film], scores: Sequence[float], k: int) -> None:
     years = any(film.year is not None and f"({film.year})" not in film.name for film in found)
     columns: list[tuple[Column, list[str]]] = [(Column("#", right=True), [str(r + 1) for r in range(len(found))])]
     if titles:
-        columns.append((Column("title", fold=True), [film.name for film in found]))
+        columns.append((Column("title", least=20), [film.name for film in found]))
     if years:
         columns.append((Column("year", right=True), [str(film.year or "") for film in found]))
     if any(film.genres for film in found):
-        columns.append((Column("genres", style="dim", keep=False), [", ".join(film.genres) for film in found]))
+        columns.append((Column("genres", style="dim", least=14), [", ".join(film.genres) for film in found]))
     columns.append((Column("score", right=True), [_number(score) for score in scores[: len(found)]]))
     columns.append((Column("id", right=True, style="dim"), [str(film.item_id) for film in found]))
     screen.table([c for c, _ in columns], list(zip(*(cells for _, cells in columns), strict=True)))

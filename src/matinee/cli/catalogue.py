@@ -16,6 +16,7 @@ from matinee.cli.options import (
     DataDir,
     Format,
     ItemId,
+    Items,
     Json,
     MinItemEvents,
     MinRating,
@@ -23,6 +24,7 @@ from matinee.cli.options import (
     Rating,
     Timestamp,
     UserId,
+    Users,
 )
 from matinee.cli.screen import Column
 from matinee.cli.sources import films, load_log, open_model
@@ -85,7 +87,7 @@ def list_data(data_dir: DataDir = None, as_json: Json = False) -> None:
         return
     right = [Column(name, right=True) for name in ("events", "users", "films")]
     screen.table(
-        [Column("name"), Column("title"), *right, Column("where", keep=False)],
+        [Column("name"), Column("title"), *right, Column("where", least=24, keep=False)],
         [[r["name"], r["title"], *(f"{r[c]:,}" for c in ("events", "users", "items")), r["folder"] or "to be fetched"]
          for r in rows],
     )  # fmt: skip
@@ -103,6 +105,8 @@ def show_data(
     item_id: ItemId = None,
     rating: Rating = None,
     timestamp: Timestamp = None,
+    users: Users = None,
+    items: Items = None,
     form: Format = "log",
     min_rating: MinRating = None,
     min_user_events: MinUserEvents = 0,
@@ -117,6 +121,8 @@ def show_data(
         source,
         data_dir,
         columns={"user_id": user_id, "item_id": item_id, "rating": rating, "timestamp": timestamp},
+        users=users,
+        items=items,
         format=form,
         min_rating=min_rating,
         min_user_events=min_user_events,
@@ -137,9 +143,10 @@ def show_data(
         )
         return
     screen.say(f"{log.name} [{log.fingerprint}]", "bold")
-    screen.table([Column("", style="dim"), Column("", fold=True)], _figures(figures, log), header=False)
+    screen.table([Column("", style="dim"), Column("", least=30)], _figures(figures, log), header=False)
     screen.say()
-    columns = [Column(name, right=name == "rating", fold=name == "title") for name in first[0]]
+    least = {"title": 20, "genres": 14}
+    columns = [Column(name, right=name == "rating", least=least.get(name)) for name in first[0]]
     screen.table(columns, [[_shown(value) for value in row.values()] for row in first])
     if licence:
         screen.say(f"\nlicence: {licence}", "dim")
@@ -194,7 +201,7 @@ def _first_rows(log: Dataset) -> list[dict[str, Any]]:
         if log.value is not None:
             row["rating"] = float(log.value[r])
         if log.timestamp is not None:
-            row["time"] = datetime.fromtimestamp(int(log.timestamp[r]), UTC).isoformat(sep=" ")[:19]
+            row["time"] = datetime.fromtimestamp(int(log.timestamp[r]), UTC).isoformat(" ", "minutes")[:16]
         rows.append(row)
     names = dict.fromkeys(name for row in rows for name in row)
     return [{name: row.get(name) for name in names} for row in rows]
@@ -224,7 +231,7 @@ def list_models(as_json: Json = False) -> None:
     if as_json:
         screen.emit(rows)
         return
-    screen.table([Column("name"), Column("class", style="dim"), Column("what it is", fold=True)],
+    screen.table([Column("name"), Column("class", style="dim"), Column("what it is", least=30)],
                  [list(row.values()) for row in rows])  # fmt: skip
     screen.say("\nmatinee models show NAME lists a model's hyper-parameters", "dim")
 
@@ -257,8 +264,12 @@ def show_model(
         return
     screen.say(f"{found['name']} ({cls.__name__})", "bold")
     screen.say(found["doc"] + "\n")
+    least = {"type": 8, "range": 8, "meaning": 20}
     names = ["name", *(["value"] if fitted is not None else []), "type", "default", "range", "meaning"]
-    screen.table([Column(n, fold=n == "meaning") for n in names], [[_word(row[n]) for n in names] for row in rows])
+    screen.table(
+        [Column(n, least=least.get(n)) for n in names],
+        [[_word(row[n]) for n in names] for row in rows],
+    )
     if fitted is not None:
         _show_fitted(found["fitted"])
 
@@ -326,7 +337,9 @@ def _show_fitted(found: dict[str, Any]) -> None:
 
 
 def _doc(cls: type[Model]) -> str:
-    return inspect.getdoc(cls) or ""
+    """The docstring, a line a paragraph."""
+    paragraphs = (inspect.getdoc(cls) or "").split("\n\n")
+    return "\n\n".join(p if "\n " in p else " ".join(p.split()) for p in paragraphs)
 
 
 def _type(annotation: Any) -> str:

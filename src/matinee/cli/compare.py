@@ -46,7 +46,7 @@ def compare(
     part: Annotated[Literal["test", "valid"], typer.Option("--split", help="Whose numbers.")] = "test",
     as_json: Json = False,
 ) -> None:
-    """Put models side by side, with paired tests on the queries they share.
+    """Put models side by side, with paired tests.
 
     Numbers that were measured under different protocols are refused.
     """
@@ -166,7 +166,7 @@ def _column(joint: Evaluation, metric: str | None, k: int | None) -> tuple[str, 
     for name, cut in joint.columns:
         if metric in (None, name) and k in (None, cut):
             return name, cut
-    asked = "@".join(str(part) for part in (metric, k) if part is not None)
+    asked = f"k = {k}" if metric is None else metric if k is None else f"{metric}@{k}"
     raise MatineeError(f"{asked} was not measured", mend=f"measured: {', '.join(f'{m}@{c}' for m, c in joint.columns)}")
 
 
@@ -190,8 +190,8 @@ def _tests(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> 
 def _show_tests(tests: Sequence[PairedTest]) -> None:
     first = tests[0]
     columns = [
-        Column(f"{first.metric}@{first.k}: the first"),
-        Column("minus the second"),
+        Column("model"),
+        Column("minus"),
         Column("difference", right=True),
         Column("95 % interval", right=True),
         Column("p", right=True, keep=False),
@@ -201,6 +201,7 @@ def _show_tests(tests: Sequence[PairedTest]) -> None:
         [t.a, t.b, f"{t.difference:+.4f}", f"{t.ci_low:+.4f} to {t.ci_high:+.4f}", _p(t.p_random), _p(t.p_holm)]
         for t in tests
     ]
+    screen.say(f"Differences in {first.metric}@{first.k}", "bold")
     screen.table(columns, rows)
     screen.say(
         f"\npaired randomisation test over {first.n_users:,} users ({first.n_queries:,} queries); "

@@ -53,7 +53,7 @@ def evaluate(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Measure a model or a file of recommendations against hidden pairs."""
+    """Measure a model, or any recommendations, on hidden pairs."""
     wanted = None if cuts is None else whole_numbers(cuts, "-k", least=1)
     from matinee.data.readers import read
     from matinee.evaluate import evaluate as measured
@@ -99,7 +99,8 @@ def show(result: Evaluation, *, by: tuple[str, int] | None = None) -> None:
             [[label, *(f"{m.value:.4f} ± {m.half:.4f}" for m in row)] for label, row in zip(labels, grid, strict=True)],
             bold=[(r, c + 1) for r, row in enumerate(grid) for c, m in enumerate(row) if m.value == best[c]],
         )
-    screen.say(f"\nmean over {result.n_queries:,} queries with its 95 % interval", "dim")
+    once = "" if result.clusters is None else ", which counts each user once"
+    screen.say(f"\nmean over {result.n_queries:,} queries with its 95 % interval{once}", "dim")
     screen.say(f"{result.protocol} [{result.protocol.fingerprint}]", "dim")
 
 
@@ -168,7 +169,7 @@ def _truth(hidden: Dataset, items: IdMap) -> Ragged:
 
     from matinee.data.dataset import Ragged
 
-    code = items.encode(hidden.items.series)
+    code = items.encode(hidden.items.series).copy()
     unknown = code < 0
     code[unknown] = len(items) + np.arange(unknown.sum(), dtype=np.int32)
     pairs = np.unique(np.stack([hidden.user, code[hidden.item]]), axis=1)

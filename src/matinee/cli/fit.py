@@ -13,6 +13,7 @@ from matinee.cli.options import (
     DataDir,
     Format,
     ItemId,
+    Items,
     Json,
     MinItemEvents,
     MinRating,
@@ -21,6 +22,7 @@ from matinee.cli.options import (
     Settings,
     Timestamp,
     UserId,
+    Users,
     settings,
 )
 from matinee.cli.sources import check_out, load_log
@@ -31,9 +33,11 @@ def register(app: typer.Typer) -> None:
 
 
 def fit(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name of `matinee models`.", show_default=False)],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Its name: `matinee models` lists them.", show_default=False)
+    ],
     data: Annotated[
-        str, typer.Option("--data", metavar="NAME|PATH", help="A name of `matinee data`, a file or a folder.")
+        str, typer.Option("--data", metavar="NAME|PATH", help="A file, a folder, or a name of `matinee data`.")
     ] = "ml-100k",
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where the model goes.", show_default="models/MODEL")
@@ -48,6 +52,8 @@ def fit(
     item_id: ItemId = None,
     rating: Rating = None,
     timestamp: Timestamp = None,
+    users: Users = None,
+    items: Items = None,
     form: Format = "log",
     min_rating: MinRating = None,
     min_user_events: MinUserEvents = 0,
@@ -69,6 +75,8 @@ def fit(
         data,
         data_dir,
         columns=columns,
+        users=users,
+        items=items,
         format=form,
         min_rating=min_rating,
         min_user_events=min_user_events,

@@ -13,7 +13,13 @@ from matinee.errors import MatineeError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", metavar="DIR", help="Where data sets lie, each in a folder of its name."),
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="Where data sets lie, each in a folder of its name.",
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
@@ -37,13 +43,11 @@ History = Annotated[
 ]
 
 # How a log file is read and which of its events count
-_LOG = "How the log is read"
 UserId = Annotated[
     str | None,
     typer.Option(
         "--user-id",
         metavar="COLUMN",
-        rich_help_panel=_LOG,
         help="The column of user ids.",
         show_default="found by its name",
     ),
@@ -53,7 +57,6 @@ ItemId = Annotated[
     typer.Option(
         "--item-id",
         metavar="COLUMN",
-        rich_help_panel=_LOG,
         help="The column of item ids.",
         show_default="found by its name",
     ),
@@ -63,7 +66,6 @@ Rating = Annotated[
     typer.Option(
         "--rating",
         metavar="COLUMN",
-        rich_help_panel=_LOG,
         help="The column of ratings.",
         show_default="found by its name",
     ),
@@ -73,27 +75,25 @@ Timestamp = Annotated[
     typer.Option(
         "--timestamp",
         metavar="COLUMN",
-        rich_help_panel=_LOG,
         help="The column of times.",
         show_default="found by its name",
     ),
 ]
+Users = Annotated[str | None, typer.Option("--users", metavar="FILE", help="A table of users.", show_default=False)]
+Items = Annotated[
+    str | None,
+    typer.Option("--items", metavar="FILE", help="A table of items: title, year, genres ...", show_default=False),
+]
 Format = Annotated[
     Literal["log", "sequences", "sessions"],
-    typer.Option("--format", rich_help_panel=_LOG, help="One event, one user or one session a line."),
+    typer.Option("--format", help="One event, one user or one session a line."),
 ]
 MinRating = Annotated[
     float | None,
-    typer.Option(
-        "--min-rating", metavar="R", rich_help_panel=_LOG, help="Keep events rated at least R.", show_default=False
-    ),
+    typer.Option("--min-rating", metavar="R", help="Keep events rated at least R.", show_default=False),
 ]
-MinUserEvents = Annotated[
-    int, typer.Option("--min-user-events", metavar="N", min=0, rich_help_panel=_LOG, help="Drop users with fewer.")
-]
-MinItemEvents = Annotated[
-    int, typer.Option("--min-item-events", metavar="N", min=0, rich_help_panel=_LOG, help="Drop items with fewer.")
-]
+MinUserEvents = Annotated[int, typer.Option("--min-user-events", metavar="N", min=0, help="Drop users with fewer.")]
+MinItemEvents = Annotated[int, typer.Option("--min-item-events", metavar="N", min=0, help="Drop items with fewer.")]
 
 
 def settings(given: Sequence[str] | None) -> dict[str, str]:

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 def run(
     recipe: Annotated[
         Path | None,
-        typer.Argument(metavar="[RECIPE]", help="A TOML file; without one, the default study.", show_default=False),
+        typer.Argument(metavar="RECIPE", help="A TOML file; without one, the default study.", show_default=False),
     ] = None,
     data_dir: DataDir = None,
     out: Annotated[
@@ -42,7 +42,7 @@ def run(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another study in the run folder.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Run a study: split, fit, recommend, measure, and write a report.
+    """Run a study: split, fit, measure, and write a report.
 
     A run that was interrupted goes on where it stopped when it is started again with the same --out.
     """

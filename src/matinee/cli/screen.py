@@ -7,24 +7,29 @@ import math
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 WIDE = 10_000  # where nobody watches, nothing is cut or folded
+PADDING = 3  # between columns
 
 
 @dataclass(frozen=True)
 class Column:
-    """right: numbers. style: rich's word for it. keep: False where the column may go when the terminal is narrow."""
+    """right: numbers. style: rich's word for it. least: to how many characters it may be folded; None: never.
+
+    keep: False where the column may be left out of a narrow terminal.
+    """
 
     name: str
     right: bool = False
     style: str = ""
+    least: int | None = None
     keep: bool = True
-    fold: bool = False
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -67,71 +72,85 @@ def table(
     columns: Sequence[Column],
     rows: Iterable[Sequence[str]],
     *,
-    title: str = "",
     bold: Iterable[tuple[int, int]] = (),
     header: bool = True,
 ) -> None:
-    """A table on stdout. bold: (row, column) of cells. Columns that may go are dropped, last first, until it fits."""
-    out, cells, strong = console(), [[_printable(c) for c in row] for row in rows], set(bold)
-    shown = list(range(len(columns)))
-    built = _build(columns, cells, strong, shown, out, header=header)
-    while built.__rich_measure__(out, out.options.update(max_width=WIDE)).maximum > out.width:
-        droppable = [c for c in shown if not columns[c].keep]
+    """A table on stdout. bold: (row, column) of cells.
+
+    In a narrow terminal columns with `least` fold first; then those that may go are left out, last first.
+    """
+    out, cells = console(), [[_printable(cell) for cell in row] for row in rows]
+    widths = _widths(columns, cells, out.width)
+    built = _built(columns, cells, set(bold), widths, people=out.is_terminal, header=header)
+    _write(built, out)
+    gone = [column.name for c, column in enumerate(columns) if c not in widths]
+    if gone:
+        _print(f"(not shown for want of width: {', '.join(gone)})", "dim", out)
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available: int) -> dict[int, int]:
+    """Column number -> characters, of the columns that are shown."""
+    from rich.cells import cell_len
+
+    widths = {
+        c: max((cell_len(text) for text in (column.name, *(row[c] for row in rows))), default=0)
+        for c, column in enumerate(columns)
+    }
+    least = {c: min(widths[c], columns[c].least or widths[c]) for c in widths}
+    available += PADDING  # none after the last column
+    while sum(least[c] + PADDING for c in widths) > available and len(widths) > 1:
+        droppable = [c for c in widths if not columns[c].keep]
         if not droppable:
             break
-        shown.remove(droppable[-1])
-        built = _build(columns, cells, strong, shown, out, header=header)
-    if title:
-        _print(title, "bold", out)
-    with out.capture() as captured:
-        out.print(built)
-    text = "\n".join(line.rstrip() for line in captured.get().splitlines())
-    sys.stdout.write(text.strip("\n") + "\n")
-    if len(shown) < len(columns):
-        gone = ", ".join(columns[c].name for c in range(len(columns)) if c not in shown)
-        _print(f"(not shown for want of width: {gone})", "dim", out)
+        del widths[droppable[-1]]
+    while sum(width + PADDING for width in widths.values()) > available:
+        shrinkable = [c for c in widths if widths[c] > least[c]]
+        if not shrinkable:
+            break
+        widths[max(shrinkable, key=lambda c: widths[c])] -= 1
+    return widths
 
 
-def _build(
+def _built(
     columns: Sequence[Column],
     rows: Sequence[Sequence[str]],
     bold: set[tuple[int, int]],
-    shown: Sequence[int],
-    out: Console,
+    widths: dict[int, int],
     *,
+    people: bool,
     header: bool,
 ) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    people = out.is_terminal
     built = Table(
         box=box.SIMPLE_HEAD if people and header else None,
         show_header=header,
         show_edge=False,
         pad_edge=False,
         header_style="dim",
-        padding=(0, 2, 0, 0) if not people or not header else (0, 1),
+        padding=(0, 1) if people and header else (0, 2, 0, 0),
     )
-    for c in shown:
-        column = columns[c]
-        built.add_column(
-            Text(column.name),
-            justify="right" if column.right else "left",
-            style=column.style,
-            overflow="fold" if column.fold else "ellipsis",
-            no_wrap=not column.fold,
-        )
+    for c, width in widths.items():
+        justify: Literal["left", "right"] = "right" if columns[c].right else "left"
+        built.add_column(Text(columns[c].name), justify=justify, style=columns[c].style, overflow="fold", width=width)
     for r, row in enumerate(rows):
-        built.add_row(*(Text(row[c], style="bold" if (r, c) in bold else "") for c in shown))
+        built.add_row(*(Text(row[c], style="bold" if (r, c) in bold else "") for c in widths))
     return built
 
 
 def _print(text: str, style: str, out: Console) -> None:
     from rich.text import Text
 
-    out.print(Text("\n".join(_printable(line) for line in text.split("\n")), style=style))
+    _write(Text("\n".join(_printable(line) for line in text.split("\n")), style=style), out)
+
+
+def _write(what: Table | Text, out: Console) -> None:
+    """Render, and write without spaces at line ends. rich itself would end the program where a reader left the pipe."""
+    with out.capture() as captured:
+        out.print(what)
+    out.file.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
 
 
 def _printable(text: str) -> str:

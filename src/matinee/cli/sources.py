@@ -36,12 +36,14 @@ def load_log(source: str, data_dir: Path | None, **spec: Any) -> Dataset:
 
 
 def open_model(folder: Path) -> Model:
-    """The fitted model of a folder; a run's folder is answered with the models inside."""
+    """The fitted model of a folder; of a run, its models are named."""
     from matinee.store import MANIFEST, load_model
 
     inside = sorted(str(path.parent) for path in folder.glob(f"models/*/{MANIFEST}"))
     if inside and not (folder / MANIFEST).exists():
-        raise MatineeError("this is a run, not a model", where=str(folder), mend=f"name one of {', '.join(inside)}")
+        raise MatineeError(
+            "this folder is no model, but holds some", where=str(folder), mend=f"name one of {', '.join(inside)}"
+        )
     return load_model(folder)
 
 

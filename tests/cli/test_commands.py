@@ -1,0 +1,491 @@
+"""Each command in this process: what it prints, what its JSON says, what it refuses and how."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from cli.world import World, answer, ask, done, refused
+from matinee.cli import screen
+from matinee.cli.screen import Column
+from matinee.data.readers import read
+from matinee.evaluate import evaluate
+from matinee.explain import explain
+from matinee.files import atomic_write
+from matinee.models import registry
+from matinee.rank import recommend, similar_items
+from matinee.split import provided
+from matinee.store import load_model
+
+COMMANDS = ["run", "fit", "recommend", "similar", "explain", "evaluate", "compare"]
+GROUPS = [("data",), ("data", "list"), ("data", "show"), ("models",), ("models", "list"), ("models", "show")]
+
+
+@pytest.mark.parametrize("command", [(name,) for name in COMMANDS] + GROUPS)
+def test_every_help_has_an_example_in_one_line(command: tuple[str, ...]) -> None:
+    lines = [line.strip() for line in done(*command, "--help").splitlines()]
+    assert any(line.startswith(f"Example: matinee {command[0]}") for line in lines)
+
+
+def test_every_summary_fits_the_overview() -> None:
+    overview = done("--help")
+    assert all(name in overview for name in COMMANDS)
+    assert "..." not in overview.partition("Commands:")[2]
+
+
+# --- run --------------------------------------------------------------------------------------------------------------
+
+
+def test_run_prints_progress_the_table_and_the_report_last(world: World, tmp_path: Path) -> None:
+    lines = done("run", world.recipe, "--out", tmp_path / "x", "--seeds", "3").splitlines()
+    assert "320 events" in lines[0]
+    assert sum("ndcg@3" in line and "seed-3" in line for line in lines) == 2
+    assert any(line.split()[:3] == ["model", "ndcg@3", "ndcg@5"] for line in lines)
+    assert lines[-1] == str(tmp_path / "x" / "report.html")
+    assert Path(lines[-1]).is_file()
+
+
+def test_run_goes_on_where_it_stopped_and_speaks_json(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.run, tmp_path / "x")
+    found = answer("run", world.recipe, "--out", tmp_path / "x")
+    assert found["resumed"] == 4
+    assert found["metrics"] == json.loads((world.run / "metrics.json").read_text())
+    assert found["report"] == str(tmp_path / "x" / "report.html")
+
+
+def test_the_tables_values_are_means_over_seeds(world: World, tmp_path: Path) -> None:
+    shutil.copytree(world.run, tmp_path / "x")
+    line = next(x for x in done("run", world.recipe, "--out", tmp_path / "x").splitlines() if x.startswith("ease"))
+    rows = pl.read_json(world.run / "metrics.json")
+    mean = rows.filter(split="test", label="ease", metric="ndcg", k=3)["value"].mean()
+    assert line.split()[1] == f"{mean:.4f}"
+
+
+def test_run_sets_hyper_parameters_by_label(world: World, tmp_path: Path) -> None:
+    done("run", world.recipe, "--out", tmp_path, "--seeds", "0", "--set", "ease.l2=77", "--set", "ease.half_life=2")
+    assert load_model(tmp_path / "models" / "ease") == registry.create("ease", {"l2": 77, "half_life": 2})
+
+
+def test_run_refuses_before_it_works(world: World, tmp_path: Path) -> None:
+    assert "there is no such recipe" in refused("run", tmp_path / "no.toml")
+    assert "popularity, ease" in refused("run", world.recipe, "--set", "eas.l2=3")
+    assert "did you mean l2?" in refused("run", world.recipe, "--set", "ease.l22=3")
+    assert "--seeds 1,x" in refused("run", world.recipe, "--seeds", "1,x")
+    shutil.copytree(world.run, tmp_path / "x")
+    assert "--overwrite" in ask("run", world.recipe, "--out", tmp_path / "x", "--set", "ease.l2=3").stderr
+    assert (tmp_path / "x" / "metrics.json").read_text() == (world.run / "metrics.json").read_text()
+
+
+# --- fit --------------------------------------------------------------------------------------------------------------
+
+
+def test_fit_saves_the_model_of_the_whole_log(world: World, tmp_path: Path) -> None:
+    found = answer("fit", "ease", "--data", world.log, "--set", "l2=10", "--out", tmp_path / "m")
+    assert found["data"]["events"] == 320
+    assert found["hyper_parameters"]["l2"] == 10.0
+    plain = registry.create("ease", {"l2": 10}).fit(read(world.log))
+    assert np.array_equal(load_model(tmp_path / "m").fitted.learned.W, plain.fitted.learned.W)
+
+
+def test_fit_maps_columns_and_filters(world: World, tmp_path: Path) -> None:
+    text = world.log.read_text().replace("user_id,item_id,rating,timestamp", "who,what,stars,at")
+    atomic_write(tmp_path / "odd.csv", text)
+    columns = ["--user-id", "who", "--item-id", "what", "--rating", "stars", "--timestamp", "at"]
+    filters = ["--min-rating", "4", "--min-user-events", "2"]
+    found = answer("fit", "popularity", "--data", tmp_path / "odd.csv", "--out", tmp_path / "m", *columns, *filters)
+    kept = pl.read_csv(world.log).filter(pl.col("rating") >= 4).filter(pl.len().over("user_id") >= 2)
+    assert found["data"]["events"] == len(kept)
+    assert found["data"]["users"] == kept["user_id"].n_unique()
+    assert "user_id" in refused("fit", "popularity", "--data", tmp_path / "odd.csv", "--out", tmp_path / "n")
+
+
+def test_settings_are_typed_by_the_models_fields() -> None:
+    typed = registry.from_text("item_knn", {"weighting": "none", "half_life": "None", "k": "20"})
+    assert typed == {"weighting": "none", "half_life": None, "k": "20"}
+    assert registry.create("item_knn", typed).model_dump()["k"] == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["eas"], "use one of: ease"),
+        (["ease", "--set", "l22=3"], "did you mean l2?"),
+        (["ease", "--set", "l2=abc"], "l2 = 'abc'"),
+        (["ease", "--set", "l2"], "NAME=VALUE"),
+        (["ease", "--set", "l2=1", "--set", "l2=2"], "given twice"),
+        (["ease", "--data", "ml-100"], "did you mean ml-100k"),
+        (["ease", "--data", "nowhere.csv"], "no such file"),
+        (["ease", "--data-dir", "/nowhere"], "does not exist"),
+    ],
+)
+def test_fit_refuses_what_it_cannot_mean(arguments: list[str], words: str, tmp_path: Path) -> None:
+    assert words in refused("fit", *arguments, "--out", tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_fit_refuses_a_place_that_holds_something_else(world: World, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("dear")
+    assert "holds no model" in refused("fit", "ease", "--data", world.log, "--out", tmp_path)
+    assert "is a file" in refused("fit", "ease", "--data", world.log, "--out", tmp_path / "mine.txt")
+    assert (tmp_path / "mine.txt").read_text() == "dear"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_fit_refuses_a_place_it_may_not_write(world: World, tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    assert "nothing can be written" in refused("fit", "ease", "--data", world.log, "--out", tmp_path / "m")
+
+
+# --- recommend, similar, explain --------------------------------------------------------------------------------------
+
+
+def test_recommend_to_a_user_is_what_the_library_says(world: World) -> None:
+    found = answer("recommend", world.model, "--user", "7", "-k", "4")
+    model = load_model(world.model)
+    recs = recommend(model, model.data.queries([7]), 4)
+    assert [r["item_id"] for r in found["recommendations"]] == model.items.decode(recs.item[0])
+    assert [r["score"] for r in found["recommendations"]] == pytest.approx(recs.score[0].tolist())
+    assert [r["rank"] for r in found["recommendations"]] == [1, 2, 3, 4]
+    assert found["user_id"] == 7
+    assert found["history_items"] == 8
+    assert [h["item_id"] for h in found["history"]] == model.items.decode(model.data.queries([7]).history[0][-5:])
+
+
+def test_people_see_titles_genres_and_the_last_five(world: World) -> None:
+    text = done("recommend", world.model, "--user", "7", "-k", "3")
+    assert text.startswith("user 7 watched 8 items, the last 5:")
+    assert text.count("Film ") >= 7
+    assert "Drama, [bold]Odd" in text  # as it is: no markup
+
+
+def test_the_year_has_a_column_where_titles_do_not_end_in_it(world: World, tmp_path: Path) -> None:
+    plain = "item_id,title,year\n" + "".join(f"{i},Film {i},{1900 + i}\n" for i in range(100, 121))
+    atomic_write(tmp_path / "items.csv", plain)
+    done("fit", "ease", "--data", world.log, "--items", tmp_path / "items.csv", "--out", tmp_path / "m")
+    head = [x for x in done("recommend", tmp_path / "m", "--user", "7").splitlines() if x.split()[:1] == ["#"]]
+    assert head[0].split() == ["#", "title", "year", "score", "id"]
+    assert "year" not in done("recommend", world.model, "--user", "7")
+
+
+def test_recommend_to_someone_new_by_title_or_id(world: World) -> None:
+    by_title = answer("recommend", world.model, "--history", "Amélie (2000)", "--history", "film 103 (2003)")
+    by_id = answer("recommend", world.model, "--history", "100", "--history", "103")
+    assert by_title == by_id
+    assert by_title["user_id"] is None
+    assert [h["item_id"] for h in by_title["history"]] == [100, 103]
+    assert not {100, 103} & {r["item_id"] for r in by_title["recommendations"]}
+
+
+def test_include_seen_allow_and_deny(world: World, tmp_path: Path) -> None:
+    seen = answer("recommend", world.model, "--history", "100", "--include-seen", "-k", "50")["recommendations"]
+    assert 100 in {r["item_id"] for r in seen}
+    (tmp_path / "allowed.txt").write_text("101\nFilm 102 (2002)\n\n")
+    allowed = answer("recommend", world.model, "--history", "100", "--allow", f"@{tmp_path / 'allowed.txt'}")
+    assert {r["item_id"] for r in allowed["recommendations"]} == {101, 102}
+    best = answer("recommend", world.model, "--history", "100", "-k", "1")["recommendations"][0]["item_id"]
+    denied = answer("recommend", world.model, "--history", "100", "--deny", best)["recommendations"]
+    assert best not in {r["item_id"] for r in denied}
+    assert "nothing else may be recommended" in done(
+        "recommend", world.model, "--user", "1", "--allow", "101", "--include-seen"
+    )
+
+
+def test_popularity_is_owned_up_to(world: World) -> None:
+    assert answer("recommend", world.model, "--history", "120")["fallback"] is True  # never watched by anyone
+    assert "what is popular" in done("recommend", world.model, "--history", "120")
+    assert "what is popular" not in done("recommend", world.model, "--history", "100")
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
+def test_recommend_to_all_into_a_file(world: World, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / "new" / f"recs.{suffix}"
+    assert answer("recommend", world.model, "--all", "-k", "3", "--out", out)["rows"] == 120
+    table = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}[suffix](out)
+    model = load_model(world.model)
+    assert table.columns == ["user_id", "item_id", "score", "rank"]
+    assert table["item_id"].to_list() == recommend(model, model.data.queries(), 3).to_frame()["item_id"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "whose recommendations?"),
+        (["--user", "1", "--history", "100"], "two different people"),
+        (["--user", "400"], "did you mean 40"),
+        (["--user", "nobody"], "--history TITLE"),
+        (["--history", " "], "--history is empty"),
+        (["--history", "Amelie (2000)"], "Amélie (2000)"),
+        (["--history", "Film"], "did you mean: Film 101 (2001)"),
+        (["--user", "1", "--deny", "@/nowhere"], "/nowhere: cannot be read"),
+        (["--user", "1", "--out", "x.xls"], ".parquet, .csv, .jsonl"),
+        (["--all"], "--out"),
+        (["--all", "--user", "1", "--out", "x.csv"], "leave out --user"),
+        (["--user", "1", "-k", "0"], "-k"),
+    ],
+)
+def test_recommend_refuses_what_it_cannot_answer(world: World, arguments: list[str], words: str) -> None:
+    assert words in refused("recommend", world.model, *arguments)
+
+
+def test_a_folder_that_is_no_model_names_the_models_near_it(world: World) -> None:
+    assert str(world.run / "models" / "ease") in refused("recommend", world.run, "--user", "1")
+    assert "matinee fit --out" in refused("recommend", world.folder / "runs", "--user", "1")
+
+
+def test_a_model_without_histories_answers_only_the_new(world: World) -> None:
+    assert "without histories" in refused("recommend", world.bare, "--user", "1")
+    assert "without histories" in refused("recommend", world.bare, "--all", "--out", "x.csv")
+    assert "without histories" in refused("evaluate", world.bare, "--truth", world.hidden)
+    new = ("--history", "103")
+    assert answer("recommend", world.bare, *new) == answer("recommend", world.model, *new)
+
+
+def test_similar(world: World) -> None:
+    found = answer("similar", world.model, "Film 103 (2003)", "-k", "5")
+    model = load_model(world.model)
+    recs = similar_items(model, [103], 5)
+    assert found["item"]["item_id"] == 103
+    assert [r["item_id"] for r in found["recommendations"]] == model.items.decode(recs.item[0])
+    assert done("similar", world.model, "103").startswith("like Film 103 (2003) (Drama, [bold]Odd):")
+    assert "Film 101" in refused("similar", world.model, "Film 1001 (2001)")
+
+
+def test_explain(world: World) -> None:
+    found = answer("explain", world.model, "--user", "7", "--item", "119", "-k", "3")
+    model = load_model(world.model)
+    why = explain(model, model.data.queries([7]), model.items.code(119))
+    assert found["score"] == pytest.approx(why.score)
+    assert found["history_items"] == 8
+    pushes = [row["push"] for row in found["pushed_by"]]
+    assert pushes == pytest.approx(sorted(why.push.tolist(), reverse=True)[:3])
+    for row in found["pushed_by"]:
+        assert row["push"] == pytest.approx(found["score"] - row["score_without"], abs=1e-6)
+    text = done("explain", world.model, "--history", "101", "--history", "102", "--item", "103")
+    assert "EASE scores Film 103 (2003)" in text
+    assert "never saw" in refused("explain", world.model, "--history", "101", "--item", "120")
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_a_model_as_the_library_does(world: World) -> None:
+    found = answer("evaluate", world.model, "--truth", world.hidden, "-k", "3,5", "--metrics", "recall,ndcg")
+    split = provided(read(world.log), test=world.hidden)
+    model = registry.create("ease", {"l2": 10}).fit(split.train)
+    held = split.test
+    plain = evaluate(recommend(model, held.queries, 5), held, k=[3, 5], metrics=["recall", "ndcg"])
+    assert len(found["metrics"]) == 4
+    for row in found["metrics"]:
+        assert row["value"] == pytest.approx(plain.mean(row["metric"], row["k"]).value)
+        assert row["n_queries"] == 40
+
+
+def test_a_file_of_recommendations_measures_as_its_model(world: World, tmp_path: Path) -> None:
+    out = tmp_path / "recs.parquet"
+    done("recommend", world.model, "--all", "-k", "10", "--out", out)
+    by_rank = answer("evaluate", out, "--truth", world.hidden, "-k", "3,10")["metrics"]
+    pl.read_parquet(out).drop("rank").sample(fraction=1, shuffle=True, seed=1).write_csv(tmp_path / "scores.csv")
+    by_score = answer("evaluate", tmp_path / "scores.csv", "--truth", world.hidden, "-k", "3,10")["metrics"]
+    model = answer("evaluate", world.model, "--truth", world.hidden, "-k", "3,10")["metrics"]
+    for rows in (by_rank, by_score):
+        assert [(r["metric"], r["k"], r["value"]) for r in rows] == [(r["metric"], r["k"], r["value"]) for r in model]
+
+
+def test_what_no_model_can_know_stays_in_the_denominator(world: World, tmp_path: Path) -> None:
+    known = answer("evaluate", world.model, "--truth", world.hidden, "-k", "5", "--metrics", "recall")["metrics"][0]
+    rows = world.hidden.read_text().splitlines()
+    unknown = [rows[0], *(line for row in rows[1:] for line in (row, f"{row.split(',')[0]},99999"))]
+    (tmp_path / "more.csv").write_text("\n".join(unknown) + "\n")
+    more = answer("evaluate", world.model, "--truth", tmp_path / "more.csv", "-k", "5", "--metrics", "recall")
+    assert more["metrics"][0]["value"] == pytest.approx(known["value"] / 2)
+    done("recommend", world.model, "--all", "--out", tmp_path / "recs.csv")
+    of_file = answer("evaluate", tmp_path / "recs.csv", "--truth", tmp_path / "more.csv", "-k", "5")
+    assert of_file["metrics"][0]["value"] == pytest.approx(known["value"] / 2)
+
+
+def test_strangers_are_answered_by_popularity_with_a_warning(world: World, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("user_id,item_id\n1,120\n9999,110\n")
+    result = ask("evaluate", world.model, "--truth", tmp_path / "t.csv", "-k", "21", "--metrics", "recall", "--json")
+    assert result.stderr.startswith("warning: 1 of 2 users")
+    assert json.loads(result.stdout)["metrics"][0]["value"] == pytest.approx(0.5)
+
+
+def test_missing_users_of_a_file_are_misses_and_said(world: World, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("user_id,item_id\n1,100\n2,101\n")
+    (tmp_path / "r.csv").write_text("user_id,item_id,rank\n1,100,1\n77,5,1\n")
+    result = ask("evaluate", tmp_path / "r.csv", "--truth", tmp_path / "t.csv", "--metrics", "recall", "--json")
+    assert "1 of 2 users have no recommendations" in result.stderr
+    assert [(m["k"], m["value"]) for m in json.loads(result.stdout)["metrics"]] == [(1, 0.5)]
+
+
+def test_integer_and_text_ids_meet(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("user_id,item_id\n1,7\n2,x8\n")
+    (tmp_path / "r.csv").write_text("user_id,item_id,rank\n1,7,1\n2,9,1\n")
+    found = answer("evaluate", tmp_path / "r.csv", "--truth", tmp_path / "t.csv", "--metrics", "recall")
+    assert found["metrics"][0]["value"] == pytest.approx(0.5)
+
+
+def test_evaluate_refuses(world: World, tmp_path: Path) -> None:
+    assert "fitted on" in refused("evaluate", world.model, "--truth", world.log)
+    assert done("evaluate", world.model, "--truth", world.log, "--include-seen")
+    assert "did you mean recall" in refused("evaluate", world.model, "--truth", world.hidden, "--metrics", "recal")
+    assert "known: matinee" in refused("evaluate", world.model, "--truth", world.hidden, "--convention", "ours")
+    assert "no such file" in refused("evaluate", world.model, "--truth", tmp_path / "no.csv")
+    assert "'rank' or 'score'" in refused("evaluate", world.log, "--truth", world.hidden)
+    (tmp_path / "r.csv").write_text("user_id,item_id,rank\n1,100,1\n1,101,1\n")
+    assert "two items at rank 1" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden)
+    (tmp_path / "r.csv").write_text("user_id,item_id,rank\n991,100,1\n")
+    assert "none of its users" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden)
+    (tmp_path / "r.csv").write_text("user_id,item_id,rank\n1,100,1\n")
+    assert "past the end" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden, "-k", "5")
+
+
+# --- compare ----------------------------------------------------------------------------------------------------------
+
+
+def test_compare_the_models_of_a_run_over_all_its_seeds(world: World) -> None:
+    found = answer("compare", world.run, "--metric", "recall", "-k", "5")
+    values = pl.read_parquet(world.run / "metrics.parquet").filter(split="test", metric="recall", k=5)
+    means = {r["label"]: r["value"] for r in found["metrics"] if (r["metric"], r["k"]) == ("recall", 5)}
+    assert means == pytest.approx(dict(values.group_by("label").agg(pl.col("value").mean()).iter_rows()))
+    (test,) = found["tests"]
+    assert {test["a"], test["b"]} == {"ease", "popularity"}
+    assert test["difference"] == pytest.approx(means[test["a"]] - means[test["b"]])
+    assert (test["n_queries"], test["n_users"]) == (80, 40)
+
+
+def test_compare_runs_and_baselines(world: World, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    done("run", world.recipe, "--out", other, "--set", "ease.l2=500")
+    found = answer("compare", world.run, other / "metrics.parquet", "--baseline", "small/popularity")
+    labels = {"small/popularity", "small/ease", "other/popularity", "other/ease"}
+    assert {row["label"] for row in found["metrics"]} == labels
+    assert [test["b"] for test in found["tests"]] == ["small/popularity"] * 3
+    assert all(test["p_holm"] >= test["p_random"] for test in found["tests"])
+    text = done("compare", world.run, other)
+    assert "Differences in ndcg@3" in text
+    assert "40 users (80 queries)" in text
+
+
+def test_compare_refuses_other_protocols_and_other_queries(world: World, tmp_path: Path) -> None:
+    recipe = tmp_path / "other.toml"
+    recipe.write_text(world.recipe.read_text().replace('strategy = "random"', 'strategy = "random"\nby = "row"'))
+    done("run", recipe, "--out", tmp_path / "by_row")
+    text = refused("compare", world.run, tmp_path / "by_row")
+    assert "different protocols" in text
+    assert "random by row" in text
+    done("run", world.recipe, "--out", tmp_path / "one_seed", "--seeds", "0")
+    assert "same queries" in refused("compare", world.run, tmp_path / "one_seed")
+    recipe.write_text("split_seed = 5\n" + world.recipe.read_text())
+    done("run", recipe, "--out", tmp_path / "held")
+    assert "same queries" in refused("compare", world.run, tmp_path / "held")
+
+
+def test_compare_refuses_what_is_not_there(world: World, tmp_path: Path) -> None:
+    assert "no finished run" in refused("compare", tmp_path)
+    assert "k = 7 was not measured" in refused("compare", world.run, "-k", "7")
+    assert "popularity, ease" in refused("compare", world.run, "--baseline", "eas")
+    shutil.copytree(world.run, tmp_path / "x")
+    (tmp_path / "x" / "run.json").write_text("{")
+    assert "cannot be read" in refused("compare", tmp_path / "x")
+
+
+# --- data, models -----------------------------------------------------------------------------------------------------
+
+
+def test_data_lists_sets_and_licences(tmp_path: Path) -> None:
+    (tmp_path / "ml-1m").mkdir()
+    rows = {row["name"]: row for row in answer("data", "--data-dir", tmp_path)}
+    assert rows["ml-1m"]["folder"] == str(tmp_path / "ml-1m")
+    assert rows["ml-100k"]["events"] == 100_000
+    assert done("data") == done("data", "list")
+    assert "Research use only" in done("data")
+
+
+def test_data_show(world: World) -> None:
+    found = answer("data", "show", world.log, "--items", world.items)
+    assert (found["n_events"], found["n_users"], found["n_catalogue"]) == (320, 40, 21)
+    assert found["first_rows"][0]["title"].startswith("Film ")
+    assert sum(found["ratings"].values()) == 320
+    text = done("data", "show", world.log, "--items", world.items)
+    assert "8 to 8, median 8, mean 8.0" in text
+    assert "1970-01-01 00:16" in text
+    assert "did you mean ml-100k" in refused("data", "show", "ml100k")
+
+
+def test_models_list_and_show() -> None:
+    rows = {row["name"]: row for row in answer("models")}
+    assert set(rows) == set(registry.names())
+    assert rows["ease"]["class"] == "EASE"
+    assert done("models") == done("models", "list")
+    found = {row["name"]: row for row in answer("models", "show", "item_knn")["hyper_parameters"]}
+    assert found["weighting"]["type"] == "none | tfidf | bm25"
+    assert found["half_life"] == {
+        "name": "half_life",
+        "type": "float | none",
+        "default": None,
+        "range": "",
+        "meaning": found["half_life"]["meaning"],
+    }
+    assert found["k"]["range"] == "10 to 1000 (log)"
+    assert "Steck, WWW 2019" in done("models", "show", "ease")
+    assert "use one of: ease" in refused("models", "show", "eese")
+
+
+def test_models_show_what_a_fitted_one_holds(world: World) -> None:
+    found = answer("models", "show", world.model)
+    assert found["fitted"]["data"] == "log"
+    assert (found["fitted"]["events"], found["fitted"]["users"], found["fitted"]["items"]) == (320, 40, 21)
+    assert found["fitted"]["arrays"] == [{"name": "W", "shape": [21, 21], "kind": "float32, dense", "parameters": 441}]
+    assert found["fitted"]["files"]["weights.safetensors"] > 441 * 4
+    assert {"name": "l2", "value": 10.0}.items() <= found["hyper_parameters"][1].items()
+    text = done("models", "show", world.model)
+    assert "21 x 21" in text
+    assert "histories.safetensors" in text
+
+
+# --- the screen -------------------------------------------------------------------------------------------------------
+
+
+def narrow(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    from rich.console import Console
+
+    made = screen.console
+    monkeypatch.setattr(
+        screen, "console", lambda **k: Console(file=made(**k).file, width=width, markup=False, force_terminal=False)
+    )
+
+
+def test_a_narrow_table_folds_then_leaves_out_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    columns = [Column("title", least=10), Column("a", right=True), Column("bb", keep=False), Column("ccc", keep=False)]
+    row = ["The film with a long name", "12345", "x" * 12, "y" * 12]
+    screen.table(columns, [row])
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    narrow(monkeypatch, 36)
+    screen.table(columns, [row])
+    text = capsys.readouterr().out
+    assert "(not shown for want of width: ccc)" in text
+    assert "xxxxxxxxxxxx" in text
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 36
+    words = "".join(line[:12].strip() for line in lines[1:-1])
+    assert words.replace(" ", "") == "Thefilmwithalongname"
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.table([Column("title")], [["\x1b[31mred\x07"]])
+    screen.say("\x1b]0;owned\x07")
+    assert "\x1b" not in capsys.readouterr().out
+
+
+def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.emit({"a": float("nan"), "b": [float("inf"), 1.5], "c": Path("x"), "d": True, "e": "é"})
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5], "c": "x", "d": True, "e": "é"}

@@ -1,6 +1,6 @@
 """Models on disk: a folder of safetensors, Parquet and one JSON manifest. Loading executes nothing.
 
-manifest.json            schema version, model, hyper-parameters, library version, data fingerprint, SHA-256 of the files
+manifest.json            schema version, model, hyper-parameters, library version, data fingerprint, SHA-256 of files
 weights.safetensors      what the model learned, and item counts
 items.parquet            ids, titles, features, in code order
 users.parquet            the same of users
@@ -29,10 +29,12 @@ from matinee.models.base import Fitted, Model
 
 if TYPE_CHECKING:
     import polars as pl
+    from scipy.sparse import csr_array
 
 SCHEMA = 1
 MANIFEST, WEIGHTS, ITEMS, USERS = "manifest.json", "weights.safetensors", "items.parquet", "users.parquet"
 HISTORIES = "histories.safetensors"
+FILES = {MANIFEST, WEIGHTS, ITEMS, USERS, HISTORIES}
 ROWS = ("user", "item", "value", "timestamp")
 
 
@@ -59,16 +61,17 @@ def save_model(model: Model, path: StrPath, *, histories: bool = True) -> Path:
     Raises MatineeError when the model is not fitted, not registered, the disk is full, or `path` holds something else.
     """
     target = Path(path)
-    if target.is_dir() and any(target.iterdir()) and not (target / MANIFEST).is_file():
-        raise MatineeError("this folder is not empty and holds no model", where=str(target), mend="name another folder")
+    others = sorted({file.name for file in target.iterdir()} - FILES) if target.is_dir() else []
+    if others:  # the folder is replaced as a whole, and they are not ours to remove
+        raise MatineeError(f"this folder holds {others[0]!r}", where=str(target), mend="name a new or empty folder")
     fitted = model.fitted
     name = registry.name_of(model)
     arrays, learned = _flatten(fitted.learned)
     data = fitted.data
     with atomic_folder(target) as folder:
         _write_arrays(folder / WEIGHTS, {**arrays, "popularity": fitted.popularity})
-        _table(data.items, data.item_features).write_parquet(folder / ITEMS)
-        _table(data.users, data.user_features).write_parquet(folder / USERS)
+        _table(data.items, "item_id", data.item_features).write_parquet(folder / ITEMS)
+        _table(data.users, "user_id", data.user_features).write_parquet(folder / USERS)
         if histories:
             rows = {row: getattr(data, row) for row in ROWS if getattr(data, row) is not None}
             _write_arrays(folder / HISTORIES, rows)
@@ -95,7 +98,7 @@ def read_manifest(path: StrPath) -> Manifest:
         raise MatineeError("no model is here", where=str(path), mend="name a folder that `matinee fit --out` wrote")
     try:
         manifest = Manifest.model_validate(json.loads(file.read_text("utf-8")))
-    except (ValidationError, ValueError) as error:
+    except (ValidationError, ValueError, RecursionError) as error:
         raise MatineeError(
             f"not a model's manifest: {str(error).splitlines()[0]}",
             where=str(file),
@@ -140,12 +143,10 @@ def load_model(path: StrPath) -> Model:
     )
     arrays = _read_arrays(folder / WEIGHTS)
     learned = _unflatten(type(model), arrays, manifest, folder)
-    popularity = arrays.get("popularity")
-    if popularity is None or popularity.shape != (len(items),) or popularity.dtype != np.float32:
-        raise _broken(folder / WEIGHTS, "lacks the item counts")
-    for name, shape in learned.shapes(len(users), len(items)).items():
-        if getattr(learned, name).shape != shape:
-            raise _broken(folder / WEIGHTS, f"{name} has shape {getattr(learned, name).shape}, not {shape}")
+    popularity = arrays.get("popularity", np.empty(0, np.float32))
+    shapes = learned.shapes(len(users), len(items))
+    for name, value in (("popularity", popularity), *((name, getattr(learned, name)) for name in shapes)):
+        _check_numbers(name, value, shapes.get(name, (len(items),)), folder / WEIGHTS)
     return model.restore(Fitted(data, popularity, learned))
 
 
@@ -171,18 +172,11 @@ def _flatten(learned: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
 
 
 def _unflatten(cls: type[Model], arrays: dict[str, NDArray[Any]], manifest: Manifest, folder: Path) -> Any:
-    from scipy.sparse import csr_array
-
     values: dict[str, Any] = {}
     try:
         for name, kind in manifest.learned.items():
             if kind == "csr":
-                parts = {part: arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr", "shape")}
-                matrix = csr_array(
-                    (parts["data"], parts["indices"], parts["indptr"]), shape=tuple(parts["shape"].tolist())
-                )
-                matrix.check_format(full_check=True)  # an index out of bounds would read foreign memory
-                values[name] = matrix
+                values[name] = _matrix(*(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr", "shape")))
             else:
                 values[name] = arrays[name] if kind == "array" else kind
         return cls.learned_type(**values)
@@ -190,10 +184,41 @@ def _unflatten(cls: type[Model], arrays: dict[str, NDArray[Any]], manifest: Mani
         raise _broken(folder / WEIGHTS, f"does not hold a {cls.__name__} ({error})") from None
 
 
+def _matrix(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], shape: NDArray[Any]) -> csr_array:
+    """A csr matrix, every index in bounds: the kernels do not look (scipy's own check skips a matrix that claims no
+    values). Raises ValueError."""
+    from scipy.sparse import csr_array
+
+    if any(part.dtype.kind != "i" or part.ndim != 1 for part in (indices, indptr, shape)) or shape.shape != (2,):
+        raise ValueError("a matrix is indexed by other things than integers")
+    rows, columns = shape.tolist()
+    aligned = data.shape == indices.shape and indptr.shape == (rows + 1,)
+    if not aligned or indptr[0] != 0 or indptr[-1] != len(indices) or (np.diff(indptr) < 0).any():
+        raise ValueError("the rows of a matrix do not fit together")
+    if len(indices) and not 0 <= indices.min() <= indices.max() < columns:
+        raise ValueError("an index of a matrix is out of range")
+    return csr_array((data, indices, indptr), shape=(rows, columns))
+
+
+def _check_numbers(name: str, value: Any, shape: tuple[int, ...], path: Path) -> None:
+    """Raise MatineeError unless the value is an array or csr matrix of this shape, finite, of a type kernels know."""
+    if getattr(value, "shape", None) != shape:
+        raise _broken(path, f"{name} has shape {getattr(value, 'shape', None)}, not {shape}")
+    numbers = value if isinstance(value, np.ndarray) else value.data
+    if numbers.dtype not in (np.float32, np.float64, np.int32, np.int64):
+        raise _broken(path, f"{name} holds {numbers.dtype}")
+    with np.errstate(invalid="ignore"):
+        if not np.isfinite(
+            numbers.sum(dtype=np.float64)
+        ):  # a NaN or infinity stays in a sum, and a sum needs no memory
+            raise _broken(path, f"{name} holds numbers that are not finite")
+
+
 def _write_arrays(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
     from safetensors.numpy import save_file
 
     save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    path.chmod(0o644)  # safetensors writes for its owner only, and a server may run as another user
 
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
@@ -204,8 +229,8 @@ def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     return arrays
 
 
-def _table(ids: IdMap, features: pl.DataFrame | None) -> pl.DataFrame:
-    frame = ids.series.to_frame()
+def _table(ids: IdMap, column: str, features: pl.DataFrame | None) -> pl.DataFrame:
+    frame = ids.series.alias(column).to_frame()
     return frame if features is None else frame.hstack(features)
 
 
@@ -215,7 +240,7 @@ def _read_table(path: Path, id_column: str) -> tuple[IdMap, pl.DataFrame | None]
     table: pl.DataFrame = _parsed(path, lambda: pl.read_parquet(path), pl.exceptions.PolarsError)
     if id_column not in table.columns:
         raise _broken(path, f"has no column {id_column}")
-    ids = IdMap.from_series(table[id_column], what=id_column)
+    ids = IdMap.from_series(table[id_column], what=id_column.removesuffix("_id"))
     if len(ids) != len(table) or not ids.series.equals(table[id_column]):
         raise _broken(path, "ids are not sorted or not distinct")
     return ids, table.drop(id_column) if table.width > 1 else None
@@ -240,9 +265,10 @@ def _no_rows() -> dict[str, NDArray[Any]]:
 
 
 def _parsed(path: Path, read: Callable[[], Any], refusal: type[Exception]) -> Any:
+    """What `read` gives. Number types that numpy lacks come as AttributeError, KeyError or TypeError."""
     try:
         return read()
-    except (refusal, ValueError, OSError) as error:
+    except (refusal, ValueError, OSError, AttributeError, KeyError, TypeError) as error:
         raise _broken(path, f"cannot be read ({error})") from None
 
 

@@ -41,7 +41,7 @@ def log(
 
 
 def groups() -> Dataset:
-    """90 users in 4 groups and 70 items in 4 groups of unequal size; 9 of 10 events stay within the own group.
+    """90 users in 4 groups and 69 watched items in 4 groups of unequal size; 9 of 10 events stay within the own group.
 
     Fewer users and items than the neighbours a model keeps by default, so that no tie lies at a cut. No timestamp
     occurs twice, rows are in no order, one user has no event and two items have none.

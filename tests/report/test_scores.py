@@ -47,7 +47,7 @@ def test_means_intervals_and_order() -> None:
     assert (best.value, other.value) == pytest.approx((0.45, 0.2))
     assert best.half == pytest.approx(0.015)
     assert (best.best, other.best, other.close) == (True, False, False)
-    assert other.seeds == (0.1, 0.3)
+    assert other.runs == (0.1, 0.3)
     assert (table.n_queries, table.seeds, table.words, table.tested) == ((50, 51), (0, 1), "words of p", False)
 
 
@@ -77,6 +77,22 @@ def test_one_table_per_protocol_and_gaps_stay_gaps() -> None:
     assert tables[0].rows[1].cells[0] is None
 
 
+def test_folds_are_runs_of_their_own() -> None:
+    frame = metrics({"a": [0.1, 0.3, 0.2], "b": [0.5, 0.4, 0.6]}).with_columns(fold=pl.col("seed"), seed=pl.lit(7))
+    rng = np.random.default_rng(0)
+    values = {"a": rng.random((3, 40)), "b": rng.random((3, 40)) + np.array([[1.0], [-1.0], [0.3]])}
+    rows = per_query(values, list(range(40))).with_columns(fold=pl.col("seed"), seed=pl.lit(7))
+    (table,) = score_tables(frame, PROTOCOLS, rows)
+    assert (table.seeds, table.n_folds) == ((7,), 3)
+    cell = table.rows[0].cells[0]
+    assert cell is not None
+    assert cell.runs == (0.5, 0.4, 0.6)
+    assert cell.value == pytest.approx(0.5)
+    found = against(rows.with_columns(who=pl.col("user_id")), ("ndcg", 10), "b", ["a"])
+    assert found is not None
+    assert found[0] == pytest.approx(stats.ttest_rel(values["b"].sum(axis=0), values["a"].sum(axis=0)).pvalue)
+
+
 def test_significance_is_a_paired_t_test_by_user() -> None:
     rng = np.random.default_rng(1)
     n, seeds = 80, 3
@@ -86,7 +102,7 @@ def test_significance_is_a_paired_t_test_by_user() -> None:
         "near": base + 0.2 + rng.normal(-0.005, 0.1, (seeds, n)),
         "far": base + rng.normal(0, 0.1, (seeds, n)),
     }
-    frame = per_query(values, list(range(n))).with_columns(who=pl.format("user {}", "user_id"))
+    frame = per_query(values, list(range(n))).with_columns(who=pl.col("user_id"), fold=pl.lit(None, pl.Int32))
     found = against(frame, ("ndcg", 10), "best", ["near", "far"])
     assert found is not None
     raw = [stats.ttest_rel(values["best"].sum(axis=0), values[x].sum(axis=0)).pvalue for x in ("near", "far")]

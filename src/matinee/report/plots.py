@@ -130,7 +130,7 @@ def over_time(bars: Bars, alt: str) -> Markup:
 
 
 def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
-    """One metric: a dot a model with its interval; the means of several seeds as small marks. Best in the accent."""
+    """One metric: a dot a model with its interval; the means of several runs as small marks. Best in the accent."""
     labels = {f"label-{i:02d}": shorten(dot.label) for i, dot in enumerate(rows)}
     left = 16 + 7.2 * max(display_width(label) for label in labels.values())
 
@@ -139,8 +139,8 @@ def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
             cell, colour = dot.cell, ACCENT if dot.cell.best else SOFT
             if cell.half is not None:
                 axes.plot([cell.value - cell.half, cell.value + cell.half], [y, y], color=colour, linewidth=2.5)
-            if len(cell.seeds) > 1:
-                axes.plot(cell.seeds, [y + 0.26] * len(cell.seeds), "|", color=colour, markersize=5)
+            if len(cell.runs) > 1:
+                axes.plot(cell.runs, [y + 0.26] * len(cell.runs), "|", color=colour, markersize=5)
             axes.plot([cell.value], [y], "o", color=colour, markersize=9, markeredgecolor=PAPER, markeredgewidth=1.5)
         axes.set_yticks(range(len(rows)), list(labels))
         axes.tick_params("y", labelcolor=INK)

@@ -1,7 +1,8 @@
 """The tables of models: means over seeds, their intervals, who is best and who cannot be told from the best.
 
-One table per protocol. A value is the mean of the seeds' means. Its interval is half of the 95 % interval over queries,
-of one seed, averaged over the seeds: the same users answer under every seed, so more seeds do not make it narrower.
+One table per protocol. A value is the mean of the means of its runs (a seed each, or a fold of one). Its interval is
+half of the 95 % interval over queries, of one run, averaged over the runs: the same users answer in each, so more runs
+do not make it narrower.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ Column = tuple[str, int]  # metric, k (0 where a metric has no cut-off)
 
 @dataclass(frozen=True)
 class Cell:
-    """half: of the interval, None where it is unknown. seeds: the mean of each seed. close: not told from the best."""
+    """half: of the interval, None where it is unknown. runs: the mean of each run. close: not told from the best."""
 
     value: float
     half: float | None
-    seeds: tuple[float, ...]
+    runs: tuple[float, ...]
     best: bool = False
     close: bool = False
 
@@ -41,7 +42,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """rows: best in the first column first. tested: whether `close` was looked at. n_queries: (fewest, most)."""
+    """rows: best in the first column first. tested: whether `close` was looked at. n_queries: (fewest, most) of a run.
+
+    n_folds: 1 where nothing was cross-validated.
+    """
 
     fingerprint: str
     split: str
@@ -50,6 +54,7 @@ class Table:
     rows: tuple[Row, ...]
     n_queries: tuple[int, int]
     seeds: tuple[int, ...]
+    n_folds: int
     tested: bool
 
 
@@ -57,7 +62,7 @@ def score_tables(metrics: pl.DataFrame, protocols: Mapping[str, str], per_query:
     """One table per protocol, those of the test first; else in the order of `metrics`."""
     if metrics.is_empty():
         return []
-    metrics = metrics.with_columns(pl.col("k").fill_null(0))
+    metrics = _with_fold(metrics).with_columns(pl.col("k").fill_null(0))
     parts = metrics.partition_by("protocol", "split", maintain_order=True)
     parts.sort(key=lambda part: part["split"][0] != "test")
     return [_table(part, protocols, _values(per_query, part)) for part in parts]
@@ -81,13 +86,16 @@ def _table(part: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.DataF
         rows=tuple(sorted(rows, key=lambda row: _place(row, columns[0]))),
         n_queries=(int(queries.min()), int(queries.max())),
         seeds=tuple(part["seed"].unique().sort().to_list()),
+        n_folds=part["fold"].n_unique(),
         tested=tested,
     )
 
 
 def _cell(part: pl.DataFrame, label: str, column: Column) -> Cell | None:
     metric, k = column
-    of = part.filter((pl.col("label") == label) & (pl.col("metric") == metric) & (pl.col("k") == k)).sort("seed")
+    of = part.filter((pl.col("label") == label) & (pl.col("metric") == metric) & (pl.col("k") == k)).sort(
+        "seed", "fold"
+    )
     value = of["value"].cast(pl.Float64).to_numpy()
     if not len(value) or not np.isfinite(value).all():
         return None
@@ -110,17 +118,17 @@ def _mark(rows: list[list[Cell | None]], c: int, column: Column, labels: list[st
         cell = rows[r][c]
         if cell is not None:
             close = r in others and p is not None and bool(p[others.index(r)] >= ALPHA)
-            rows[r][c] = Cell(cell.value, cell.half, cell.seeds, r in best, close)
+            rows[r][c] = Cell(cell.value, cell.half, cell.runs, r in best, close)
     return p is not None
 
 
 def against(per_query: pl.DataFrame, column: Column, best: str, others: list[str]) -> NDArray[np.float64] | None:
     """p of a two-sided paired t-test of each other model against the best, corrected after Holm; None if untestable.
 
-    Differences on the same query are summed over the queries and seeds of a user, who counts once.
+    Differences on the same query are summed over the queries and runs of a user, who counts once.
     """
     wide = per_query.filter((pl.col("metric") == column[0]) & (pl.col("k") == column[1]))
-    wide = wide.pivot(on="label", index=["seed", "query", "who"], values="value", aggregate_function="first")
+    wide = wide.pivot(on="label", index=["seed", "fold", "query", "who"], values="value", aggregate_function="first")
     if not others or any(label not in wide.columns for label in (best, *others)):
         return None
     differences = [(pl.col(best) - pl.col(label)).alias(f"d{i}") for i, label in enumerate(others)]
@@ -143,13 +151,17 @@ def _student(d: NDArray[np.float64]) -> float:
 def _values(per_query: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
     """The rows behind one table, with `who`: the user, or the query itself where nobody is known to ask."""
     if per_query.is_empty():
-        return pl.DataFrame(schema=["seed", "query", "who", "label", "metric", "k", "value"])
-    rows = per_query.filter(pl.col("split") == part["split"][0])
+        return pl.DataFrame(schema=["seed", "fold", "query", "who", "label", "metric", "k", "value"])
+    rows = _with_fold(per_query).filter(pl.col("split") == part["split"][0])
     if "protocol" in rows.columns:
         rows = rows.filter(pl.col("protocol") == part["protocol"][0])
     unknown = pl.format("query {} of seed {}", "query", "seed")
     who = pl.coalesce(pl.format("user {}", pl.col("user_id")), unknown) if "user_id" in rows.columns else unknown
     return rows.with_columns(pl.col("k").fill_null(0), who=who)
+
+
+def _with_fold(frame: pl.DataFrame) -> pl.DataFrame:
+    return frame if "fold" in frame.columns else frame.with_columns(fold=pl.lit(None, pl.Int32))
 
 
 def _place(row: Row, column: Column) -> float:

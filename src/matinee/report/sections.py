@@ -147,7 +147,9 @@ def scores(number: int, table: Table) -> dict[str, Any]:
         "order": [table.columns.index((metric, k)) for metric, ks in by_metric.items() for k in ks],
         "queries": queries,
         "first": words.column(*table.columns[0]),
-        "seeds": _seeds(table, cells),
+        "runs": _runs(table, cells),
+        "run": "fold" if table.n_folds > 1 else "seed",
+        "repeated": any(len(cell.runs) > 1 for cell in cells),
         "close": any(cell.close for cell in cells),
         "intervals": any(cell.half is not None for cell in cells),
         "plots": _score_plots(number, table) if table.split == "test" else [],
@@ -159,12 +161,15 @@ def plus_minus(cell: Cell) -> str:
     return f"{words.score(cell.value)}{half}"
 
 
-def _seeds(table: Table, cells: list[Cell]) -> str:
+def _runs(table: Table, cells: list[Cell]) -> str:
+    seeds = f"{len(table.seeds)} seeds ({words.listed([str(seed) for seed in table.seeds])})"
     if len(table.seeds) == 1:
-        return f"one seed ({table.seeds[0]})"
-    apart = max(max(cell.seeds) - min(cell.seeds) for cell in cells)
-    names = words.listed([str(seed) for seed in table.seeds])
-    return f"means over {len(table.seeds)} seeds ({names}), which differ by {words.score(apart)} at most"
+        seeds = f"one seed ({table.seeds[0]})"
+    if len(table.seeds) == table.n_folds == 1:
+        return seeds
+    apart = max(max(cell.runs) - min(cell.runs) for cell in cells)
+    over = seeds if table.n_folds == 1 else f"{table.n_folds} folds of {seeds}"
+    return f"means over {over}, which differ by {words.score(apart)} at most"
 
 
 def _score_plots(number: int, table: Table) -> list[Plot]:
@@ -184,17 +189,17 @@ def _score_plots(number: int, table: Table) -> list[Plot]:
 
 
 def costs(frame: pl.DataFrame) -> dict[str, Any] | None:
-    """Means over seeds, in the order given."""
+    """Medians over runs, in the order given: on a shared machine one run may take many times as long."""
     if frame.is_empty():
         return None
-    means = frame.group_by("label", maintain_order=True).agg(
-        pl.col("fit_seconds").mean(), pl.col("recommend_seconds").mean(), pl.col("peak_mb").max()
+    middle = frame.group_by("label", maintain_order=True).agg(
+        pl.col("fit_seconds").median(), pl.col("recommend_seconds").median(), pl.col("peak_mb").max()
     )
     rows = [
         (label, *(("–" if value is None else say(value)) for value, say in zip(values, _UNITS, strict=True)))
-        for label, *values in means.iter_rows()
+        for label, *values in middle.iter_rows()
     ]
-    return {"rows": rows, "n_seeds": frame["seed"].n_unique()}
+    return {"rows": rows, "n_runs": int(frame["label"].value_counts()["count"].to_numpy().max())}
 
 
 _UNITS = (words.seconds, words.seconds, words.megabytes)
@@ -233,10 +238,13 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     if not test or study.per_query.is_empty():
         return None
     (metric, k), labels = test[0].columns[0], [row.label for row in test[0].rows]
-    seed = study.per_query["seed"][0]  # the first one run: a held split has a seed of its own
-    mine = (pl.col("split") == "test") & (pl.col("seed") == seed) & pl.col("label").is_in(labels)
+    first = [c for c in ("seed", "fold") if c in study.per_query.columns]  # of the first run, as the recommendations
+    one = study.per_query.select(first).row(0, named=True)
+    mine = (pl.col("split") == "test") & pl.col("label").is_in(labels)
     if "protocol" in study.per_query.columns:
         mine &= pl.col("protocol") == test[0].fingerprint
+    for name, value in one.items():
+        mine &= pl.col(name).eq_missing(value)
     part = study.per_query.filter(mine)
     if part.is_empty() or part["query"].n_unique() < 8:
         return None

@@ -1,0 +1,92 @@
+"""What one model promises beyond the contract."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from contract.logs import groups, log, one_query
+from matinee.data.dataset import Pairs
+from matinee.errors import MatineeError
+from matinee.models.ease import EASE
+from matinee.models.item_knn import ItemKNN
+from matinee.models.popularity import Popularity
+from matinee.models.user_knn import UserKNN
+from matinee.rank import recommend
+
+
+class TestPopularity:
+    def test_decay_needs_times(self) -> None:
+        with pytest.raises(MatineeError, match="no timestamps"):
+            Popularity(half_life_days=7.0).fit(replace(groups(), timestamp=None))
+
+    def test_a_day_of_age_halves_at_a_half_life_of_a_day(self) -> None:
+        day = 86_400
+        data = log(["a", "b", "c", "a"], ["old", "old", "mid", "new"], [day, 2 * day, 3 * day, 4 * day])
+        scores = Popularity(half_life_days=1.0).fit(data).score(one_query([]))
+        assert dict(zip(data.items.decode(range(3)), scores[0].tolist(), strict=True)) == {
+            "old": 0.125 + 0.25,
+            "mid": 0.5,
+            "new": 1.0,
+        }
+
+    def test_ages_beyond_any_half_life_count_nothing_but_stay_known(self) -> None:
+        data = log(["a", "b"], ["old", "new"], [0, 10**12])
+        recs = recommend(Popularity(half_life_days=1e-9).fit(data), one_query([]), 2)
+        assert data.items.decode(recs.item[0]) == ["new", "old"]
+        assert recs.score[0].tolist() == [1.0, 0.0]
+
+    def test_a_repeated_event_counts_again(self) -> None:
+        data = log(["a", "a", "b"], ["x", "x", "y"], [1, 2, 3])
+        assert Popularity().fit(data).score(one_query([]))[0].tolist() == [2.0, 1.0]
+
+
+class TestEASE:
+    def test_weights_are_one_float32_buffer_with_an_empty_diagonal(self) -> None:
+        W = EASE().fit(groups()).fitted.learned.W
+        assert W.dtype == np.float32
+        assert W.flags.c_contiguous
+        assert (np.diagonal(W) == 0.0).all()
+
+    def test_repeats_in_the_log_do_not_count(self) -> None:
+        data = groups()
+        twice = data.rows(np.concatenate([np.arange(len(data)), np.arange(0, len(data), 3)]))
+        assert EASE().fit(twice).fitted.learned.W.tobytes() == EASE().fit(data).fitted.learned.W.tobytes()
+
+    def test_a_log_too_singular_for_its_ridge_is_solved_in_float64(self) -> None:
+        users = [f"u{u}" for u in range(300) for _ in range(2)]
+        data = log(users, ["a", "b"] * 300)  # two columns that are the same
+        W = EASE(l2=1e-3).fit(data).fitted.learned.W
+        exact = 300 / (300 + 1e-3)  # <a, b> / (<a, a> + l2)
+        np.testing.assert_allclose(W, [[0, exact], [exact, 0]], rtol=1e-6)
+
+
+class TestNeighbours:
+    def test_item_knn_keeps_at_most_k_of_each_column(self) -> None:
+        W = ItemKNN(k=3).fit(groups()).fitted.learned.W
+        assert np.diff(W.tocsc().indptr).max() == 3
+        assert np.diff(W.indptr).max() > 3, "a popular item is a neighbour of many"
+        assert (W.diagonal() == 0).all()
+
+    def test_user_knn_asks_others_only(self) -> None:
+        data = log(["a", "a", "b"], ["x", "y", "z"], [1, 2, 3])
+        model = UserKNN().fit(data)
+        known, nobody = (model.score(one_query([0, 1], exclude=[], user=u))[0].tolist() for u in (0, -1))
+        assert known == [0.0, 0.0, 0.0]
+        np.testing.assert_allclose(nobody, [1.0, 1.0, 0.0], rtol=1e-6)
+
+
+def test_ranking_models_predict_no_ratings() -> None:
+    codes = np.zeros(1, np.int32)
+    with pytest.raises(MatineeError, match="predicts no ratings"):
+        EASE().fit(groups()).predict(Pairs(codes, codes, codes))
+
+
+def test_a_failed_fit_leaves_the_earlier_one() -> None:
+    model = Popularity(half_life_days=2.0).fit(groups())
+    before = model.score(one_query([]))
+    with pytest.raises(MatineeError, match="no timestamps"):
+        model.fit(replace(groups(), timestamp=None))
+    assert model.score(one_query([])).tobytes() == before.tobytes()

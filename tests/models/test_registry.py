@@ -1,0 +1,100 @@
+"""Names of models, and the words for what does not fit."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import EntryPoint
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+import matinee
+from matinee import models
+from matinee.errors import MatineeError
+from matinee.models import registry
+from matinee.models.ease import EASE
+from matinee.models.item_knn import ItemKNN
+from matinee.models.popularity import Popularity
+
+
+class Unregistered(Popularity):
+    pass
+
+
+def test_every_name_is_a_class_of_its_own() -> None:
+    classes = {name: registry.model_class(name) for name in registry.names()}
+    assert len(set(classes.values())) == len(classes)
+    for name, cls in classes.items():
+        assert registry.name_of(cls()) == name
+        assert getattr(models, cls.__name__) is cls
+        assert cls.__name__ in dir(models)
+
+
+def test_the_package_offers_models_by_class_name() -> None:
+    assert matinee.models.EASE is EASE
+    with pytest.raises(AttributeError, match="no attribute 'Eeze'"):
+        _ = models.Eeze
+
+
+@pytest.mark.parametrize(
+    ("name", "hyper", "words"),
+    [
+        ("eas", {}, r"unknown model 'eas'(.|\n)*ease"),
+        ("qqqq", {}, r"unknown model 'qqqq'(.|\n)*popularity"),
+        ("ease", {"l22": 1}, r"no hyper-parameter 'l22' \(did you mean l2\?\)"),
+        ("ease", {"zzz": 1}, r"no hyper-parameter 'zzz' \(it has half_life, l2\)"),
+        ("ease", {"l2": 0}, r"l2 = 0: input should be greater than 0"),
+        ("ease", {"l2": "much"}, "l2 = 'much'"),
+        ("ease", {"l2": None}, "l2 = None"),
+        ("ease", {"l2": float("nan")}, "l2 = nan"),
+        ("item_knn", {"k": 2.5}, r"k = 2\.5"),
+        ("item_knn", {"weighting": "tf-idf"}, "weighting = 'tf-idf'"),
+        ("item_knn", {"k": 0, "shrinkage": -1}, r"k = 0(.|\n)*shrinkage = -1"),
+    ],
+)
+def test_what_does_not_fit_is_named(name: str, hyper: dict[str, Any], words: str) -> None:
+    with pytest.raises(MatineeError, match=words):
+        registry.create(name, hyper)
+
+
+def test_text_from_a_command_line_becomes_numbers() -> None:
+    assert registry.create("item_knn", {"k": "7", "shrinkage": "1e1"}) == ItemKNN(k=7, shrinkage=10.0)
+
+
+def test_unregistered_models_have_no_name() -> None:
+    with pytest.raises(MatineeError, match=r"test_registry:Unregistered is not in the registry"):
+        registry.name_of(Unregistered())
+
+
+def test_other_packages_register_models_but_cannot_take_our_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    points = [EntryPoint(n, f"{__name__}:Unregistered", "matinee.models") for n in ("theirs", "ease")]
+    monkeypatch.setattr(registry, "entry_points", lambda group: points if group == "matinee.models" else [])
+    assert type(registry.create("theirs")) is Unregistered
+    assert registry.name_of(Unregistered()) == "theirs"
+    assert registry.model_class("ease") is EASE
+
+
+def test_equality_is_by_class_and_hyper_parameters() -> None:
+    assert EASE(l2=5) == EASE(l2=5.0)
+    assert EASE(l2=5) != EASE(l2=6)
+    assert Popularity() != Unregistered()
+    assert EASE() != "ease"
+
+
+def test_hyper_parameters_do_not_change() -> None:
+    model = EASE()
+    with pytest.raises(ValidationError, match="frozen"):
+        model.l2 = 3.0  # type: ignore[misc]
+
+
+def test_naming_models_imports_none() -> None:
+    code = (
+        "import sys\n"
+        "from matinee.models import registry\n"
+        "registry.names()\n"
+        "print([m for m in ('numpy', 'scipy', 'polars', 'numba', 'torch', 'matinee.models.ease') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"

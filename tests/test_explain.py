@@ -69,6 +69,7 @@ def test_what_lies_in_parallel_is_cut_in_parallel(log: Dataset) -> None:
     history = queries.history[0]
     assert queries.values is not None
     assert queries.times is not None
+    values, times = np.asarray(queries.values), np.asarray(queries.times)
 
     class Spy:
         users, items = log.users, log.items
@@ -81,8 +82,8 @@ def test_what_lies_in_parallel_is_cut_in_parallel(log: Dataset) -> None:
             for row in range(len(asked)):
                 cut = slice(*asked.history.offsets[row : row + 2])
                 keep = np.isin(history, asked.history[row])
-                np.testing.assert_array_equal(asked.values[cut], queries.values[keep])
-                np.testing.assert_array_equal(asked.times[cut], queries.times[keep])
+                np.testing.assert_array_equal(asked.values[cut], values[keep])
+                np.testing.assert_array_equal(asked.times[cut], times[keep])
                 self.seen += 1
             return np.zeros((len(asked), len(log.items)), np.float32)
 

@@ -23,11 +23,26 @@ from matinee.rank import recommend, similar_items
 from matinee.split import provided
 from matinee.store import load_model
 
-COMMANDS = ["run", "fit", "recommend", "similar", "explain", "evaluate", "compare"]
-GROUPS = [("data",), ("data", "list"), ("data", "show"), ("models",), ("models", "list"), ("models", "show")]
+COMMANDS: list[tuple[str, ...]] = [
+    ("run",),
+    ("fit",),
+    ("recommend",),
+    ("similar",),
+    ("explain",),
+    ("evaluate",),
+    ("compare",),
+]
+GROUPS: list[tuple[str, ...]] = [
+    ("data",),
+    ("data", "list"),
+    ("data", "show"),
+    ("models",),
+    ("models", "list"),
+    ("models", "show"),
+]
 
 
-@pytest.mark.parametrize("command", [(name,) for name in COMMANDS] + GROUPS)
+@pytest.mark.parametrize("command", [*COMMANDS, *GROUPS])
 def test_every_help_has_an_example_in_one_line(command: tuple[str, ...]) -> None:
     lines = [line.strip() for line in done(*command, "--help").splitlines()]
     assert any(line.startswith(f"Example: matinee {command[0]}") for line in lines)
@@ -35,7 +50,7 @@ def test_every_help_has_an_example_in_one_line(command: tuple[str, ...]) -> None
 
 def test_every_summary_fits_the_overview() -> None:
     overview = done("--help")
-    assert all(name in overview for name in COMMANDS)
+    assert all(name in overview for (name,) in COMMANDS)
     assert "..." not in overview.partition("Commands:")[2]
 
 
@@ -63,8 +78,8 @@ def test_the_tables_values_are_means_over_seeds(world: World, tmp_path: Path) ->
     shutil.copytree(world.run, tmp_path / "x")
     line = next(x for x in done("run", world.recipe, "--out", tmp_path / "x").splitlines() if x.startswith("ease"))
     rows = pl.read_json(world.run / "metrics.json")
-    mean = rows.filter(split="test", label="ease", metric="ndcg", k=3)["value"].mean()
-    assert line.split()[1] == f"{mean:.4f}"
+    values = rows.filter(split="test", label="ease", metric="ndcg", k=3)["value"].to_list()
+    assert line.split()[1] == f"{sum(values) / 2:.4f}"
 
 
 def test_run_sets_hyper_parameters_by_label(world: World, tmp_path: Path) -> None:
@@ -136,9 +151,8 @@ def test_fit_refuses_a_place_that_holds_something_else(world: World, tmp_path: P
     assert (tmp_path / "mine.txt").read_text() == "dear"
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the superuser may write anywhere")
-def test_fit_refuses_a_place_it_may_not_write(world: World, tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
+def test_fit_refuses_a_place_it_may_not_write(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # a mode of 0o555 would not stop the superuser
     assert "nothing can be written" in refused("fit", "ease", "--data", world.log, "--out", tmp_path / "m")
 
 
@@ -202,11 +216,17 @@ def test_popularity_is_owned_up_to(world: World) -> None:
     assert "what is popular" not in done("recommend", world.model, "--history", "100")
 
 
+def read_table(path: Path) -> pl.DataFrame:
+    if path.suffix == ".parquet":
+        return pl.read_parquet(path)
+    return pl.read_csv(path) if path.suffix == ".csv" else pl.read_ndjson(path)
+
+
 @pytest.mark.parametrize("suffix", ["parquet", "csv", "jsonl"])
 def test_recommend_to_all_into_a_file(world: World, tmp_path: Path, suffix: str) -> None:
     out = tmp_path / "new" / f"recs.{suffix}"
     assert answer("recommend", world.model, "--all", "-k", "3", "--out", out)["rows"] == 120
-    table = {"parquet": pl.read_parquet, "csv": pl.read_csv, "jsonl": pl.read_ndjson}[suffix](out)
+    table = read_table(out)
     model = load_model(world.model)
     assert table.columns == ["user_id", "item_id", "score", "rank"]
     assert table["item_id"].to_list() == recommend(model, model.data.queries(), 3).to_frame()["item_id"].to_list()
@@ -476,8 +496,7 @@ def test_a_narrow_table_folds_then_leaves_out_and_says_so(
     assert "xxxxxxxxxxxx" in text
     lines = text.splitlines()
     assert max(map(len, lines)) <= 36
-    words = "".join(line[:12].strip() for line in lines[1:-1])
-    assert words.replace(" ", "") == "Thefilmwithalongname"
+    assert " ".join(line.split("  ")[0] for line in lines[1:-1]) == "The film with a long name"
 
 
 def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,190 @@
+"""The families of torch models: a model says its net and its loss; training, scoring and keeping are here."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import PrivateAttr
+
+from matinee.data.dataset import Dataset, Floats, Holdout, Queries, Ragged
+from matinee.errors import MatineeError
+from matinee.models.base import Fitted, Model, Shapes, tunable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from matinee.nn.blocks import Rows
+    from matinee.nn.train import Pass, Step, Training
+
+
+@dataclass(frozen=True)
+class NetWeights:
+    """weights: the net's parameters by name. curve: float64 (epochs, 4), see nn.train.CURVE."""
+
+    weights: dict[str, NDArray[Any]]
+    curve: NDArray[np.float64]
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        return {"curve": (len(self.curve), 4)}  # the net itself checks its weights when it takes them
+
+
+class Network(Model):
+    """A net trained by nn/train.py, with early stopping on ndcg@10 where `valid` is given to fit."""
+
+    learned_type = NetWeights
+
+    epochs: int = tunable(100, "most epochs; early stopping ends before", ge=1)
+    batch_size: int = tunable(500, "examples a step", ge=1)
+    learning_rate: float = tunable(1e-3, "AdamW's step size", low=1e-4, high=1e-2, log=True, gt=0.0)
+    weight_decay: float = tunable(0.0, "AdamW's decay", ge=0.0)
+    schedule: Literal["constant", "cosine", "exponential"] = tunable("constant", "how the learning rate falls")
+    warmup: int = tunable(0, "steps over which the learning rate rises", ge=0)
+    clip: float | None = tunable(None, "largest gradient norm", gt=0.0)
+    patience: int = tunable(10, "epochs without a better validation before stopping", ge=1)
+    precision: Literal["float32", "bfloat16"] = tunable("float32", "of matrix products in training")
+
+    _net: Any = PrivateAttr(default=None)
+
+    @abstractmethod
+    def build(self, data: Dataset) -> nn.Module:
+        """A fresh net for this log's users, items and features; weights drawn from torch's generator."""
+
+    @abstractmethod
+    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
+        """The passes of an epoch, and the number of examples each walks over."""
+
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> NetWeights:
+        torch = import_torch()
+        from matinee.nn.train import Loop
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            net = self.build(data)
+        net.eval()
+        passes, n = self.passes(net, data)
+        probe = self.model_copy()
+        probe._net = net
+        probe._fitted = Fitted(data, data.item_counts().astype(np.float32), NetWeights({}, np.empty((0, 4))))
+        validate = None if valid is None or not len(valid) else _ndcg(probe, valid)
+        curve = Loop(net, passes, n, self.training(), seed=seed, validate=validate).run()
+        self._net = net
+        return NetWeights({name: value.numpy() for name, value in net.state_dict().items()}, curve)
+
+    def training(self) -> Training:
+        from matinee.nn.train import Training
+
+        return Training(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            schedule=self.schedule,
+            warmup=self.warmup,
+            clip=self.clip,
+            patience=self.patience,
+            precision=self.precision,
+        )
+
+    def restore(self, fitted: Fitted) -> Self:
+        torch = import_torch()
+        net = self.build(fitted.data)
+        weights = {name: torch.from_numpy(np.array(value)) for name, value in fitted.learned.weights.items()}
+        try:
+            net.load_state_dict(weights)
+        except RuntimeError as error:
+            raise MatineeError(
+                f"the saved weights do not fit {type(self).__name__}: {str(error).splitlines()[-1].strip()}",
+                mend="fit and save the model again",
+            ) from None
+        self._net = net.eval()
+        return super().restore(fitted)
+
+    @property
+    def net(self) -> Any:
+        return self._net
+
+
+class Autoencoder(Network):
+    """A net from an interaction row to scores (B, n_items). A member says the net and its loss."""
+
+    rated: ClassVar[bool] = False
+    """True where rows hold ratings instead of 1s."""
+
+    @abstractmethod
+    def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
+        """The loss summed over the rows."""
+
+    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
+        from matinee.nn.train import Pass
+
+        users = np.flatnonzero(data.user_counts() > 0)
+        rows = self.training_rows(data)
+        return [
+            Pass("all", lambda batch, step: self.loss(net, rows(users[batch]), step), list(net.parameters()))
+        ], len(users)
+
+    def training_rows(self, data: Dataset) -> Callable[[NDArray[np.int64]], Rows]:
+        """rows(users): their interactions, each item once."""
+        X = data.matrix(values=self.rated)
+        ragged = Ragged(X.indptr.astype(np.int64), X.indices.astype(np.int32))
+
+        def rows(users: NDArray[np.int64]) -> Rows:
+            return rows_of(ragged.take(users), X.data[ragged.positions(users)], users)
+
+        return rows
+
+    def score_histories(self, queries: Queries) -> Floats:
+        torch = import_torch()
+        history = self.history_rows(queries)
+        with torch.inference_mode():
+            scores: Floats = self.net(history).float().numpy()
+        return scores
+
+    def history_rows(self, queries: Queries) -> Rows:
+        """The queries' histories, a repeated item once (with its last rating)."""
+        from matinee import kernels
+
+        history = queries.history
+        last = kernels.last_occurrence(history.offsets, history.values, len(self.items))
+        value = np.ones(len(last), np.float32) if queries.values is None or not self.rated else queries.values
+        return rows_of(history.keep(last), value[last], queries.user)
+
+
+def rows_of(items: Ragged, value: Floats, user: NDArray[np.integer[Any]]) -> Rows:
+    """Arrays -> tensors."""
+    torch = import_torch()
+    from matinee.nn.blocks import Rows
+
+    return Rows(
+        item=torch.from_numpy(items.values.astype(np.int64)),
+        row=torch.from_numpy(items.rows),
+        offsets=torch.from_numpy(items.offsets[:-1].copy()),
+        value=torch.from_numpy(np.array(value, np.float32)),
+        user=torch.from_numpy(user.astype(np.int64)),
+        side=torch.zeros(len(items), 0),
+    )
+
+
+def import_torch() -> Any:
+    """torch, or one line that says what to install."""
+    try:
+        import torch
+    except ImportError:
+        raise MatineeError("this model needs PyTorch", mend="pip install 'matinee[torch]'") from None
+    return torch
+
+
+def _ndcg(model: Model, valid: Holdout) -> Callable[[], float]:
+    from matinee.evaluate.metrics import ranking
+    from matinee.rank import recommend
+
+    def validate() -> float:
+        found = ranking(recommend(model, valid.queries, 10).item, valid.truth, k=[10], metrics=["ndcg"])
+        return float(np.nanmean(found["ndcg", 10]))
+
+    return validate

@@ -1,0 +1,1 @@
+"""What the torch models share: the training loop, losses, blocks. Nothing here knows a model."""

@@ -1,0 +1,66 @@
+"""Pieces of nets that several models use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+
+@dataclass(frozen=True)
+class Rows:
+    """B sparse rows of interactions: entry e says that row[e] holds item[e] with value[e].
+
+    item, row: int64 (E,), rows in order. offsets: int64 (B,), where each row starts. value: float32 (E,).
+    user: int64 (B,), -1 = never seen. side: float32 (B, S), what else is known about the row; S may be 0.
+    """
+
+    item: Tensor
+    row: Tensor
+    offsets: Tensor
+    value: Tensor
+    user: Tensor
+    side: Tensor
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    @property
+    def sums(self) -> Tensor:
+        """(B,): the sum of each row's values."""
+        return torch.zeros(len(self)).index_add_(0, self.row, self.value)
+
+    def normalised(self) -> Rows:
+        """Rows of length 1; empty rows stay empty."""
+        squares = torch.zeros(len(self)).index_add_(0, self.row, self.value**2)
+        return replace(self, value=self.value / squares.clamp_min(1e-12).sqrt()[self.row])
+
+    def corrupted(self, share: float, *, training: bool) -> Rows:
+        """Dropout on the entries: each is left out with this probability, the rest scaled up."""
+        return replace(self, value=F.dropout(self.value, share, training))
+
+
+class SparseLinear(nn.Module):
+    """A linear layer on sparse rows: reads only the weights of the items present. Weight: (n_in, n_out)."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(n_in, n_out)))
+        self.bias = nn.Parameter(torch.zeros(n_out))
+
+    def forward(self, rows: Rows) -> Tensor:
+        """float32 (B, n_out)."""
+        mixed: Tensor = F.embedding_bag(
+            rows.item, self.weight, rows.offsets, mode="sum", per_sample_weights=rows.value.to(self.weight.dtype)
+        )
+        return mixed + self.bias
+
+
+def dense(n_in: int, n_out: int) -> nn.Linear:
+    """A linear layer with Xavier normal weights and no bias to start with."""
+    layer = nn.Linear(n_in, n_out)
+    nn.init.xavier_normal_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,271 @@
+"""The training loop, the only one.
+
+The order of examples, dropout and everything a model draws are pure functions of (seed, epoch, pass, step, rank), so a
+run that was killed and resumed ends in the same bytes as one that was not. Under torchrun each process takes every
+world-th example of a batch and gradients are summed: the same global batches, whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from matinee.errors import MatineeError
+from matinee.files import atomic_path
+from matinee.progress import bar
+
+Rows = NDArray[np.int64]
+CURVE = ("epoch", "train_loss", "valid_metric", "seconds")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where training is. seed: for whatever the loss draws with numpy; torch's generator is seeded already.
+
+    number counts the optimiser's steps of this pass's kind over all epochs, from 0 (annealing goes by it).
+    """
+
+    epoch: int
+    number: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One walk over all examples within an epoch.
+
+    loss(rows, step): the loss summed over these examples (0-dim). parameters: what the optimiser moves; passes of one
+    `name` share it. before: called at the pass's start.
+    """
+
+    name: str
+    loss: Callable[[Rows, Step], Tensor]
+    parameters: Sequence[nn.Parameter]
+    before: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """How to train. patience: epochs without a better validation before stopping; clip: largest gradient norm."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "cosine", "exponential"] = "constant"
+    warmup: int = 0
+    clip: float | None = None
+    patience: int = 10
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+
+class Loop:
+    """A net under training. `curve` holds one row an epoch, see CURVE; `net` ends with its best weights."""
+
+    def __init__(
+        self,
+        net: nn.Module,
+        passes: Sequence[Pass],
+        n_examples: int,
+        training: Training,
+        *,
+        seed: int,
+        validate: Callable[[], float] | None = None,
+        checkpoint: Path | None = None,
+    ) -> None:
+        self.net, self.passes, self.n, self.training, self.seed = net, passes, n_examples, training, seed
+        self.validate, self.checkpoint = validate, checkpoint
+        self.optimisers = {
+            p.name: torch.optim.AdamW(p.parameters, training.learning_rate, weight_decay=training.weight_decay)
+            for p in passes
+        }
+        self.steps = dict.fromkeys(self.optimisers, 0)
+        self.curve: list[list[float]] = []
+        self.best: dict[str, Tensor] = {}
+        self.rank, self.world = _rank()
+
+    def run(self) -> NDArray[np.float64]:
+        """Train to the end or until validation stops improving; returns the curve, (epochs, len(CURVE)).
+
+        Raises MatineeError when the loss is no longer a number; the last good checkpoint stays.
+        """
+        with torch.random.fork_rng(devices=[]), bar(self.training.epochs, "training") as tell:
+            self._resume()
+            tell(len(self.curve), "")
+            while len(self.curve) < self.training.epochs and not self._stale():
+                start = time.perf_counter()
+                self.net.train()
+                loss = self._epoch(len(self.curve))
+                self.net.eval()
+                metric = math.nan if self.validate is None else self._validated()
+                best = max((row[2] for row in self.curve if not math.isnan(row[2])), default=-math.inf)
+                if self.validate is None or metric > best:
+                    self.best = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
+                self.curve.append([len(self.curve), loss, metric, time.perf_counter() - start])
+                self._save()
+                tell(1, f"loss {loss:.4g}" + ("" if math.isnan(metric) else f", valid {metric:.4f}"))
+        self.net.load_state_dict(self.best)
+        self.net.eval()
+        return np.array(self.curve, np.float64).reshape(-1, len(CURVE))
+
+    def _stale(self) -> bool:
+        """True when the best validation lies `patience` epochs back."""
+        metrics = [row[2] for row in self.curve]
+        if self.validate is None or not metrics:
+            return False
+        return len(metrics) - 1 - int(np.argmax(metrics)) >= self.training.patience
+
+    def _epoch(self, epoch: int) -> float:
+        """All passes once; the mean loss an example of the last pass."""
+        total = 0.0
+        for index, each in enumerate(self.passes):
+            if each.before is not None:
+                each.before()
+            order = np.random.default_rng([self.seed, epoch, index]).permutation(self.n)
+            total = 0.0
+            for start in range(0, self.n, self.training.batch_size):
+                batch = order[start : start + self.training.batch_size]
+                total += self._step(each, batch, epoch, index, start)
+        return total / self.n
+
+    def _step(self, each: Pass, batch: Rows, epoch: int, index: int, start: int) -> float:
+        mixed = np.random.SeedSequence([self.seed, epoch, index, start, self.rank]).generate_state(1, np.uint64)[0]
+        seed = int(mixed >> np.uint64(1))
+        torch.manual_seed(seed)
+        optimiser = self.optimisers[each.name]
+        rate = self._rate(self.steps[each.name], each.name)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        optimiser.zero_grad(set_to_none=True)
+        step = Step(epoch, self.steps[each.name], seed)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+            loss = each.loss(batch[self.rank :: self.world], step)
+        value = float(_summed(loss.detach().clone(), self.world).item())
+        if not math.isfinite(value):
+            raise MatineeError(
+                f"the loss became {value} in epoch {epoch}, batch {start // self.training.batch_size} "
+                f"at learning rate {rate:g}",
+                mend="lower learning_rate, or clip gradients" + ("" if self.checkpoint is None else "; the last good "
+                f"epoch is kept in {self.checkpoint}"),
+            )  # fmt: skip
+        torch.autograd.backward(loss / len(batch))
+        if self.world > 1:
+            for parameter in each.parameters:
+                if parameter.grad is not None:
+                    _summed(parameter.grad, self.world)
+        if self.training.clip is not None:
+            nn.utils.clip_grad_norm_(each.parameters, self.training.clip)
+        optimiser.step()
+        self.steps[each.name] += 1
+        return value
+
+    def _rate(self, step: int, name: str) -> float:
+        """Learning rate of a step: linear warm-up, then constant, half a cosine to 0, or down to a tenth by powers."""
+        training = self.training
+        passes = sum(p.name == name for p in self.passes)
+        last = training.epochs * passes * math.ceil(self.n / training.batch_size)
+        if step < training.warmup:
+            return training.learning_rate * (step + 1) / training.warmup
+        done = (step - training.warmup) / max(1, last - training.warmup)
+        factor = {"constant": 1.0, "cosine": 0.5 * (1 + math.cos(math.pi * done)), "exponential": 0.1**done}
+        return training.learning_rate * factor[training.schedule]
+
+    def _validated(self) -> float:
+        assert self.validate is not None
+        metric = torch.tensor(self.validate() if self.rank == 0 else 0.0, dtype=torch.float64)
+        return float(_summed(metric, self.world).item())
+
+    # -- checkpoints -------------------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        if self.checkpoint is None or self.rank != 0:
+            return
+        from safetensors.torch import save_file
+
+        tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        for kind, optimiser in self.optimisers.items():
+            for number, state in optimiser.state_dict()["state"].items():
+                tensors |= {f"optimiser.{kind}.{number}.{part}": value for part, value in state.items()}
+        tensors = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
+        about = {"curve": json.dumps(self.curve), "steps": json.dumps(self.steps), "plan": self._plan()}
+        with atomic_path(self.checkpoint) as temp:
+            save_file(tensors, temp, metadata=about)
+
+    def _resume(self) -> None:
+        """Take up the checkpoint of this very plan; anything else found there is started over."""
+        if self.checkpoint is None or not self.checkpoint.is_file():
+            return
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(self.checkpoint, framework="pt") as file:
+                about = file.metadata() or {}
+                if about.get("plan") != self._plan():
+                    return
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+        except SafetensorError:
+            return
+        self.curve, self.steps = json.loads(about["curve"]), json.loads(about["steps"])
+        self.net.load_state_dict(_below(tensors, "net."))
+        self.best = _below(tensors, "best.")
+        for kind, optimiser in self.optimisers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for name, value in _below(tensors, f"optimiser.{kind}.").items():
+                number, _, part = name.partition(".")
+                state.setdefault(int(number), {})[part] = value
+            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+
+    def _plan(self) -> str:
+        """What a checkpoint must agree with to be gone on from."""
+        shapes = {name: list(value.shape) for name, value in self.net.state_dict().items()}
+        return json.dumps([self.seed, self.n, self.world, vars(self.training), shapes], sort_keys=True)
+
+
+def fold_in(vector: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int, learning_rate: float) -> Tensor:
+    """A few Adam steps on user vectors (B, ...) alone, from `vector`, down loss(vectors): new users of trained nets."""
+    vector = vector.detach().clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([vector], learning_rate)
+    for _ in range(steps):
+        (gradient,) = torch.autograd.grad(loss(vector), vector)
+        vector.grad = gradient
+        optimiser.step()
+    return vector.detach()
+
+
+def _rank() -> tuple[int, int]:
+    """(rank, world size) of this process; torchrun's processes find each other here."""
+    import os
+
+    if not torch.distributed.is_available():
+        return 0, 1
+    if not torch.distributed.is_initialized() and "TORCHELASTIC_RUN_ID" in os.environ:
+        torch.distributed.init_process_group("gloo")
+    if not torch.distributed.is_initialized():
+        return 0, 1
+    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+
+
+def _summed(tensor: Tensor, world: int) -> Tensor:
+    """In place, over all processes."""
+    if world > 1:
+        torch.distributed.all_reduce(tensor)
+    return tensor
+
+
+def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def trainable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
+    return [parameter for module in modules for parameter in module.parameters()]

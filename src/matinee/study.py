@@ -172,6 +172,7 @@ class _Run:
         split = self.split_of(unit)
         model = unit.model.create()
         with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("ignore")
             warnings.simplefilter("always", MatineeWarning)
             with measured() as fitting:
                 model.fit(split.train, valid=split.valid, seed=unit.seed)
@@ -184,6 +185,7 @@ class _Run:
                 test = split.test
             found["test"] = self._measure(unit, model, test)
         evaluation, recs, ranking = found["test"]
+        valid_warnings = found["valid"][0].warnings if "valid" in found else ()  # the test's say the same
         if self._is_first(unit):
             save_model(model, self.folder / "models" / unit.model.label)
             with atomic_path(self.folder / "recommendations" / f"{unit.model.label}.parquet") as temp:
@@ -194,7 +196,7 @@ class _Run:
             "metrics": rows,
             "protocols": {e.protocol.fingerprint: asdict(e.protocol) for e, _, _ in found.values()},
             "costs": {"fit": asdict(fitting), "recommend": asdict(ranking)},
-            "warnings": list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, MatineeWarning))),
+            "warnings": [text for text in dict.fromkeys(str(w.message) for w in caught) if text not in valid_warnings],
         }
         with atomic_folder(self.folder / unit.part) as temp:
             pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32)).write_parquet(
@@ -235,7 +237,8 @@ class _Run:
         parts = [json.loads((self.folder / unit.part / "unit.json").read_text("utf-8")) for unit in self.units]
         rows = [row for part in parts for row in part["metrics"]]
         protocols = {fingerprint: words for part in parts for fingerprint, words in part["protocols"].items()}
-        warned = tuple(dict.fromkeys(text for part in parts for text in part["warnings"]))
+        first = [part for unit, part in zip(self.units, parts, strict=True) if self._is_first(unit)]
+        warned = tuple(dict.fromkeys(text for part in first for text in part["warnings"]))  # seeds repeat them
         lines = ",\n".join(json.dumps(row) for row in rows)
         atomic_write(self.folder / "metrics.json", f"[\n{lines}\n]\n")
         per_query = pl.concat([pl.read_parquet(self.folder / unit.part / "per_query.parquet") for unit in self.units])

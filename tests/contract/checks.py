@@ -429,6 +429,8 @@ def check_hyper_parameters_are_frozen_and_checked(make: Make) -> None:
                 refuses_values(name, field, bound.ge - 1)
             if hasattr(bound, "gt"):
                 refuses_values(name, field, bound.gt)
+            if hasattr(bound, "lt"):
+                refuses_values(name, field, bound.lt)
 
 
 def check_everything_is_documented(make: Make) -> None:

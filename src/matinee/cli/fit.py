@@ -105,7 +105,8 @@ def fit(
             }
         )
         return
-    chosen = ", ".join(f"{name}={value}" for name, value in made.model_dump().items() if value is not None)
+    values = made.model_dump().items()
+    chosen = ", ".join(f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in values if v is not None)
     screen.say(f"{model}{f' ({chosen})' if chosen else ''}")
     screen.say(f"fitted on {log.name}: {len(log):,} events, {log.n_users:,} users, {log.n_items:,} items")
     screen.say(f"in {seconds:.2f} s, saved to {target} ({size / 1e6:,.1f} MB)")

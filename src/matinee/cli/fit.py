@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -86,29 +86,27 @@ def fit(
     made.fit(log, seed=seed)
     seconds = time.perf_counter() - start
     save_model(made, target, histories=not without_histories)
-    size = sum(file.stat().st_size for file in target.iterdir())
+    found = {
+        "model": model,
+        "hyper_parameters": made.model_dump(mode="json"),
+        "data": {"name": log.name, "fingerprint": log.fingerprint}
+        | {"events": len(log), "users": log.n_users, "items": log.n_items},
+        "seconds": seconds,
+        "out": str(target),
+        "bytes": sum(file.stat().st_size for file in target.iterdir()),
+    }
     if as_json:
-        screen.emit(
-            {
-                "model": model,
-                "hyper_parameters": made.model_dump(mode="json"),
-                "data": {
-                    "name": log.name,
-                    "fingerprint": log.fingerprint,
-                    "events": len(log),
-                    "users": log.n_users,
-                    "items": log.n_items,
-                },
-                "seconds": seconds,
-                "out": str(target),
-                "bytes": size,
-            }
-        )
+        screen.emit(found)
         return
-    values = made.model_dump().items()
-    chosen = ", ".join(f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in values if v is not None)
-    screen.say(f"{model}{f' ({chosen})' if chosen else ''}")
-    screen.say(f"fitted on {log.name}: {len(log):,} events, {log.n_users:,} users, {log.n_items:,} items")
-    screen.say(f"in {seconds:.2f} s, saved to {target} ({size / 1e6:,.1f} MB)")
+    _show(found)
     if not without_histories:
         screen.say(f"next: matinee recommend {target} --user {log.users.ids[0]}", "dim")
+
+
+def _show(found: dict[str, Any]) -> None:
+    values = found["hyper_parameters"].items()
+    chosen = ", ".join(f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in values if v is not None)
+    data = found["data"]
+    screen.say(f"{found['model']}{f' ({chosen})' if chosen else ''}")
+    screen.say(f"fitted on {data['name']}: {data['events']:,} events, {data['users']:,} users, {data['items']:,} items")
+    screen.say(f"in {found['seconds']:.2f} s, saved to {found['out']} ({found['bytes'] / 1e6:,.1f} MB)")

@@ -15,7 +15,7 @@ from matinee.cli.options import DataDir, Json, settings, whole_numbers
 from matinee.cli.screen import Column
 
 if TYPE_CHECKING:
-    import polars as pl
+    from matinee.study import StudyResult
 
 
 def register(app: typer.Typer) -> None:
@@ -77,22 +77,22 @@ def run(
             }
         )
         return
-    words = json.loads((result.out / "run.json").read_text("utf-8"))["protocols"]
     screen.say()
     screen.say(study.title, "bold")
-    _show(result.metrics, words)
+    _show(result)
     again = f", {result.resumed} of its units found done" if result.resumed else ""
     screen.say(f"\n{result.seconds:.1f} s{again}")
     screen.say(str(result.report))
 
 
-def _show(metrics: pl.DataFrame, protocols: dict[str, dict[str, Any]]) -> None:
+def _show(result: StudyResult) -> None:
     """The table of the test, as the report has it: mean of the seeds, and the interval over queries of one seed."""
     from matinee.data.dataset import Protocol
     from matinee.report.scores import score_tables
 
+    protocols = json.loads((result.out / "run.json").read_text("utf-8"))["protocols"]
     words = {fingerprint: str(Protocol(**fields)) for fingerprint, fields in protocols.items()}
-    for part in score_tables(metrics, words, metrics.clear()):
+    for part in score_tables(result.metrics, words, result.metrics.clear()):
         if part.split != "test":
             continue
         columns = [Column("model")]

@@ -205,7 +205,7 @@ def _check_numbers(name: str, value: Any, shape: tuple[int, ...], path: Path) ->
     if getattr(value, "shape", None) != shape:
         raise _broken(path, f"{name} has shape {getattr(value, 'shape', None)}, not {shape}")
     numbers = value if isinstance(value, np.ndarray) else value.data
-    if numbers.dtype not in (np.float32, np.float64, np.int32, np.int64):
+    if numbers.dtype not in (np.float32, np.float64, np.int32, np.int64, np.uint64):
         raise _broken(path, f"{name} holds {numbers.dtype}")
     with np.errstate(invalid="ignore"):
         if not np.isfinite(

@@ -33,6 +33,9 @@ Check = Callable[[Make], None]
 CLOSED_FORM = {"popularity", "item_knn", "user_knn", "ease"}
 """Models whose scores are a formula of the log: no random start, so names of ids cannot matter."""
 
+SMALL_LOG: dict[str, dict[str, Any]] = {}
+"""Registry name -> hyper-parameters in place of defaults that are meant for logs a thousand times as large."""
+
 
 @lru_cache(maxsize=1)
 def data() -> Dataset:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contract.checks import CHECKS, CLOSED_FORM, Check
+from contract.checks import CHECKS, CLOSED_FORM, SMALL_LOG, Check
 from matinee.models import registry
 
 # a model runs with its defaults, and with these
@@ -19,7 +19,7 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
     "user_knn": [{"weighting": "none", "shrinkage": 2.0}, {"weighting": "bm25"}],
     "ease": [{"half_life": 4.0}, {"l2": 0.01}],
 }
-CASES = [(name, hyper) for name in registry.names() for hyper in ({}, *VARIANTS.get(name, []))]
+CASES = [(name, hyper) for name in registry.names() for hyper in (SMALL_LOG.get(name, {}), *VARIANTS.get(name, []))]
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
@@ -37,4 +37,4 @@ def test_a_model_file_is_the_papers_idea_and_nothing_else(name: str) -> None:
 
 
 def test_exemptions_name_models_that_exist() -> None:
-    assert {*VARIANTS, *CLOSED_FORM} <= set(registry.names())
+    assert {*VARIANTS, *CLOSED_FORM, *SMALL_LOG} <= set(registry.names())

@@ -44,7 +44,7 @@ def test_the_package_offers_models_by_class_name() -> None:
         ("eas", {}, r"unknown model 'eas'(.|\n)*ease"),
         ("qqqq", {}, r"unknown model 'qqqq'(.|\n)*popularity"),
         ("ease", {"l22": 1}, r"no hyper-parameter 'l22' \(did you mean l2\?\)"),
-        ("ease", {"zzz": 1}, r"no hyper-parameter 'zzz' \(it has half_life, l2\)"),
+        ("ease", {"zzz": 1}, r"no hyper-parameter 'zzz' \(it has .*l2\b.*\)"),
         ("ease", {"l2": 0}, r"l2 = 0: input should be greater than 0"),
         ("ease", {"l2": "much"}, "l2 = 'much'"),
         ("ease", {"l2": None}, "l2 = None"),

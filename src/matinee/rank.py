@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Floats, Ints, Queries, Ragged, Scorer
+from matinee.data.dataset import Bools, Dataset, Floats, Ints, Queries, Ragged, Scorer
 from matinee.data.ids import Id, IdMap
 from matinee.data.validate import check_queries
 from matinee.errors import MatineeError
@@ -49,8 +49,11 @@ class Recommendations:
     def __len__(self) -> int:
         return len(self.user)
 
-    def to_frame(self) -> pl.DataFrame:
-        """Columns user_id, item_id, score, rank (from 1); and `query` (row number) where users do not tell rows."""
+    def to_frame(self, data: Dataset | None = None) -> pl.DataFrame:
+        """Columns user_id, item_id, score, rank (from 1); `query` (row number) where users do not tell rows apart.
+
+        data: the log, for a column `title` where it has titles.
+        """
         import polars as pl
 
         row, column = np.nonzero(self.item >= 0)
@@ -65,7 +68,9 @@ class Recommendations:
             }
         )
         frame = frame.with_columns(user_id=pl.when(pl.Series(user >= 0)).then("user_id"))
-        told_apart = (self.user >= 0).all() and len(np.unique(self.user)) == len(self.user)
+        if data is not None and data.item_features is not None and "title" in data.item_features.columns:
+            frame = frame.with_columns(title=data.item_features["title"].gather(self.item[row, column]))
+        told_apart = len(self) == 1 or (self.user >= 0).all() and len(np.unique(self.user)) == len(self.user)
         return frame.drop("query") if told_apart else frame
 
 

@@ -191,7 +191,10 @@ class _Run:
             with atomic_path(self.folder / "recommendations" / f"{unit.model.label}.parquet") as temp:
                 recs.to_frame().write_parquet(temp)
         rows = [self._row(unit, part, mean) for part, (e, _, _) in found.items() for mean in e.to_frame().to_dicts()]
-        per_query = [e.per_query().with_columns(split=pl.lit(part)) for part, (e, _, _) in found.items()]
+        per_query = [
+            e.per_query().with_columns(split=pl.lit(part), protocol=pl.lit(e.protocol.fingerprint))
+            for part, (e, _, _) in found.items()
+        ]
         content = {
             "metrics": rows,
             "protocols": {e.protocol.fingerprint: asdict(e.protocol) for e, _, _ in found.values()},

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 class MultiVAE(Autoencoder):
     """Variational autoencoder with multinomial likelihood (Liang, Krishnan, Hoffman & Jebara, WWW 2018).
 
-    Loss (eq. 4 with the annealed weight of section 2.2.2): -sum_i x_i log softmax(f(z))_i + beta KL(q(z|x) || N(0, 1)), z drawn in training and the
-    mean elsewhere; tanh layers n_items-hidden-latent-hidden-n_items; rows normalised to length 1 and dropped out.
-    beta rises linearly to `kl_weight` over `anneal_epochs`. Deviation: AdamW for Adam.
+    Loss (eq. 4, beta annealed as in section 2.2.2): -sum_i x_i log softmax(f(z))_i + beta KL(q(z|x) || N(0, 1)); z is
+    drawn in training, the mean elsewhere; tanh layers n_items-hidden-latent-hidden-n_items; rows normalised to length 1
+    and dropped out; beta rises linearly to `kl_weight` over `anneal_epochs`. Deviation: AdamW for Adam.
     """
 
     hidden: int = tunable(600, "units of the hidden layers", choices=[200, 400, 600], ge=1)
     latent: int = tunable(200, "dimensions of z", choices=[64, 128, 200], ge=1)
-    dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.7, ge=0.0)
+    dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.7, ge=0.0, lt=1.0)
     kl_weight: float = tunable(0.2, "largest beta", low=0.05, high=1.0, ge=0.0)
     anneal_epochs: int = tunable(50, "epochs until beta is largest", ge=1)
     batch_size: int = tunable(500, "users a step", ge=1)

@@ -124,9 +124,9 @@ class Autoencoder(Network):
 
         users = np.flatnonzero(data.user_counts() > 0)
         rows = self.training_rows(data)
-        return [
-            Pass("all", lambda batch, step: self.loss(net, rows(users[batch]), step), list(net.parameters()))
-        ], len(users)
+        return [Pass("all", lambda batch, step: self.loss(net, rows(users[batch]), step), list(net.parameters()))], len(
+            users
+        )
 
     def training_rows(self, data: Dataset) -> Callable[[NDArray[np.int64]], Rows]:
         """rows(users): their interactions, each item once."""

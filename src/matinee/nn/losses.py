@@ -31,9 +31,9 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
 
 
 def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """(B,): log density of N(mean, exp(log_variance)) at z, summed over the latent dimensions."""
+    """(B, latent): log density of N(mean, exp(log_variance)) at z, dimension by dimension."""
     log_2pi = 1.8378770664093453
-    return -0.5 * (log_variance + (z - mean) ** 2 / log_variance.exp() + log_2pi).sum(dim=1)
+    return -0.5 * (log_variance + (z - mean) ** 2 / log_variance.exp() + log_2pi)
 
 
 def sampled(mean: Tensor, log_variance: Tensor, *, training: bool) -> Tensor:

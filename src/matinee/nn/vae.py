@@ -1,29 +1,124 @@
-"""The autoencoder nets: encoder and decoder around a code, deterministic or Gaussian."""
+"""The autoencoders' nets: interaction rows to a code, deterministic or Gaussian, to logits (B, n_items)."""
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee.nn.blocks import Rows, SparseLinear, dense
-from matinee.nn.losses import sampled
+from matinee.nn.losses import log_normal, sampled
+
+
+class DenoisingAutoencoder(nn.Module):
+    """x, dropped out -> hidden layers -> logits. user_dim > 0 adds a learned vector of each user to the first layer."""
+
+    def __init__(
+        self, n_items: int, hidden: tuple[int, ...], dropout: float, activation: nn.Module, *, n_users: int = 0
+    ) -> None:
+        super().__init__()
+        self.dropout, self.activation = dropout, activation
+        self.encoder = SparseLinear(n_items, hidden[0])
+        # row n_users is nobody's: the vector of those never seen, which stays 0
+        self.users = nn.Embedding(n_users + 1, hidden[0], padding_idx=n_users) if n_users else None
+        if self.users is not None:
+            nn.init.normal_(self.users.weight[:-1], std=0.01)
+        sizes = [*hidden, n_items]
+        layers: list[nn.Module] = []
+        for n_in, n_out in pairwise(sizes):
+            layers += [activation, dense(n_in, n_out)]
+        self.decoder = nn.Sequential(*layers)
+
+    def forward(self, rows: Rows, user: Tensor | None = None) -> Tensor:
+        """user: (B, hidden) vectors in place of the learned ones."""
+        mixed = self.encoder(rows.normalised().corrupted(self.dropout, training=self.training))
+        if self.users is not None:
+            mixed = mixed + (self.users(rows.user % self.users.num_embeddings) if user is None else user)
+        logits: Tensor = self.decoder(mixed)
+        return logits
 
 
 class GaussianAutoencoder(nn.Module):
-    """x -> tanh hidden -> (mean, log variance) -> z -> tanh hidden -> logits, (B, n_items)."""
+    """x -> tanh hidden -> (mean, log variance) -> z -> tanh hidden -> logits; with n_side both ends see rows.side."""
 
-    def __init__(self, n_items: int, hidden: int, latent: int, dropout: float) -> None:
+    def __init__(self, n_items: int, hidden: int, latent: int, dropout: float, *, n_side: int = 0) -> None:
         super().__init__()
         self.dropout = dropout
         self.encoder = SparseLinear(n_items, hidden)
+        self.side = nn.Linear(n_side, hidden, bias=False) if n_side else None
         self.code = dense(hidden, 2 * latent)
-        self.decoder = nn.Sequential(dense(latent, hidden), nn.Tanh(), dense(hidden, n_items))
+        self.decoder = nn.Sequential(dense(latent + n_side, hidden), nn.Tanh(), dense(hidden, n_items))
 
     def parts(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, mean and log variance of z."""
         rows = rows.normalised().corrupted(self.dropout, training=self.training)
-        mean, log_variance = self.code(torch.tanh(self.encoder(rows))).chunk(2, dim=1)
-        return self.decoder(sampled(mean, log_variance, training=self.training)), mean, log_variance
+        mixed = self.encoder(rows) if self.side is None else self.encoder(rows) + self.side(rows.side)
+        mean, log_variance = self.code(torch.tanh(mixed)).chunk(2, dim=1)
+        z = sampled(mean, log_variance, training=self.training)
+        return self.decoder(z if self.side is None else torch.cat([z, rows.side], dim=1)), mean, log_variance
 
     def forward(self, rows: Rows) -> Tensor:
         return self.parts(rows)[0]
+
+
+class DenseEncoder(nn.Module):
+    """RecVAE's encoder: x -> five layers of swish and layer norm, each fed by all before -> (mean, log variance)."""
+
+    def __init__(self, n_items: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.first = SparseLinear(n_items, hidden)
+        self.others = nn.ModuleList(dense(hidden, hidden) for _ in range(4))
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden, eps=0.1) for _ in range(5))
+        self.code = dense(hidden, 2 * latent)
+
+    def forward(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """rows are normalised, and dropped out in training."""
+        layer = self.norms[0](F.silu(self.first(rows)))
+        before = layer
+        for linear, norm in zip(self.others, self.norms[1:], strict=True):
+            layer = norm(F.silu(linear(layer) + before))
+            before = before + layer
+        mean, log_variance = self.code(layer).chunk(2, dim=1)
+        return mean, log_variance
+
+
+class CompositeVAE(nn.Module):
+    """RecVAE's net: a dense encoder, a linear decoder, and `before`, the encoder as it was when the prior last took it.
+
+    The prior mixes, in each dimension of z, N(0, 1), the posterior of `before`, and a wide normal (log variance 10), by
+    3/20, 3/4 and 1/10 (Shenbin et al., WSDM 2020, eq. 6; the weights are those of the authors' code).
+    """
+
+    def __init__(self, n_items: int, hidden: int, latent: int) -> None:
+        super().__init__()
+        self.dropout = 0.0
+        self.encoder = DenseEncoder(n_items, hidden, latent)
+        self.before = DenseEncoder(n_items, hidden, latent).requires_grad_(False)
+        self.before.load_state_dict(self.encoder.state_dict())
+        self.decoder = dense(latent, n_items)
+
+    def parts(self, rows: Rows) -> tuple[Tensor, Tensor]:
+        """Logits, and log q(z|x) - log p(z|x), (B,)."""
+        rows = rows.normalised()
+        mean, log_variance = self.encoder(rows.corrupted(self.dropout, training=self.training))
+        z = sampled(mean, log_variance, training=self.training)
+        return self.decoder(z), (log_normal(z, mean, log_variance) - self.log_prior(z, rows)).sum(dim=1)
+
+    def log_prior(self, z: Tensor, rows: Rows) -> Tensor:
+        """(B, latent): log density of the prior at z."""
+        with torch.no_grad():
+            mean, log_variance = self.before(rows)
+        zero = torch.zeros(())
+        parts = [
+            log_normal(z, zero, zero) + math.log(3 / 20),
+            log_normal(z, mean, log_variance) + math.log(3 / 4),
+            log_normal(z, zero, zero + 10.0) + math.log(1 / 10),
+        ]
+        return torch.stack(parts).logsumexp(dim=0)
+
+    def forward(self, rows: Rows) -> Tensor:
+        logits: Tensor = self.decoder(self.encoder(rows.normalised())[0])
+        return logits

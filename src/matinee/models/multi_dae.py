@@ -1,0 +1,38 @@
+"""Multi-DAE: a denoising autoencoder with a multinomial likelihood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from matinee.data.dataset import Dataset
+from matinee.models.base import tunable
+from matinee.models.network import Autoencoder
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from matinee.nn.blocks import Rows
+    from matinee.nn.train import Step
+
+
+class MultiDAE(Autoencoder):
+    """Denoising autoencoder with multinomial likelihood (Liang, Krishnan, Hoffman & Jebara, WWW 2018, section 2.3).
+
+    Loss: -sum_i x_i log softmax(f(x))_i; rows normalised to length 1 and dropped out; one tanh layer. Deviation:
+    AdamW's decoupled decay for the paper's L2.
+    """
+
+    hidden: int = tunable(200, "units of the hidden layer", choices=[200, 400, 600], ge=1)
+    dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.8, ge=0.0, lt=1.0)
+
+    def build(self, data: Dataset) -> nn.Module:
+        from torch.nn import Tanh
+
+        from matinee.nn.vae import DenoisingAutoencoder
+
+        return DenoisingAutoencoder(data.n_items, (self.hidden,), self.dropout, Tanh())
+
+    def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
+        from matinee.nn.losses import multinomial
+
+        return multinomial(net(rows), rows)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matinee.models.admm_slim import AdmmSLIM as AdmmSLIM
     from matinee.models.ease import EASE as EASE
     from matinee.models.item_knn import ItemKNN as ItemKNN
     from matinee.models.popularity import Popularity as Popularity
+    from matinee.models.slim import SLIM as SLIM
     from matinee.models.user_knn import UserKNN as UserKNN
 
 

@@ -35,12 +35,13 @@ def tunable(
     choices: Sequence[Any] | None = None,
     ge: float | None = None,
     gt: float | None = None,
+    lt: float | None = None,
 ) -> Any:
     """A hyper-parameter, written once: its default, meaning, tuning range (low..high or choices) and hard bounds."""
     span: JsonDict = {"choices": list(choices)} if choices else {}
     if low is not None:
         span = {"low": low, "high": high, "log": log}
-    return Field(default, description=doc, ge=ge, gt=gt, json_schema_extra={"tune": span} if span else None)
+    return Field(default, description=doc, ge=ge, gt=gt, lt=lt, json_schema_extra={"tune": span} if span else None)
 
 
 Shapes = dict[str, tuple[int, ...]]
@@ -186,7 +187,7 @@ class ItemWeights:
 class ItemItem(Model):
     """scores = X_q @ W: each item of the history votes for every item. A member only says what W is."""
 
-    learned_type = ItemWeights
+    learned_type: ClassVar[type[Learned]] = ItemWeights
 
     half_life: float | None = tunable(
         None, "halve a history item's vote for every so many items watched after it (None: all votes equal)", gt=0.0

@@ -1,4 +1,4 @@
-"""EASE: the closed-form linear autoencoder."""
+"""EASE: the closed-form linear autoencoder, and the pieces that other linear models share with it."""
 
 from __future__ import annotations
 
@@ -20,36 +20,76 @@ FLOAT32_CONDITION = 2e4
 class EASE(ItemItem):
     """Embarrassingly shallow autoencoder (Steck, WWW 2019, eq. 8): B_ij = -P_ij / P_jj, P = (X'X + l2 I)^-1.
 
-    Column j of the weights is the ridge regression of item j on all other items. P comes from a Cholesky factorisation
-    in place, so one (n_items, n_items) buffer exists: float32 where max_i sum_j G_ij / l2, a bound on the condition of
-    G = X'X + l2 I, is at most 2e4, else float64. half_life is our addition: it decays the query, not the fit.
+    Column j of the weights is the ridge regression of item j on all other items.
+
+    dropout p adds p / (1 - p) diag(X'X) to the ridge: the same regression averaged over inputs dropped with
+    probability p (EDLAE: Steck, NeurIPS 2020, eq. 9 with the diagonal kept at zero). user_damping weighs a user of n
+    items by n^-user_damping in X'X, scaled so that the trace stays (user-side normalisation: Park et al., SIGIR 2025):
+    otherwise a user counts n^2 times. Both are 0 in the paper of 2019. half_life is our addition: it decays the query,
+    not the fit.
+
+    P comes from a Cholesky factorisation in place, so one (n_items, n_items) buffer exists: float32 where a bound on
+    the condition, max_i sum_j G_ij over the least ridge, is at most 2e4, else float64.
     """
 
     l2: float = tunable(300.0, "ridge on the Gram diagonal", low=1.0, high=1e4, log=True, gt=0.0)
+    dropout: float = tunable(
+        0.0, "inputs dropped with this probability, in expectation", low=0.0, high=0.8, ge=0.0, lt=1.0
+    )
+    user_damping: float = tunable(0.0, "a user of n items weighs n^-user_damping in the fit", low=0.0, high=1.0, ge=0.0)
 
     def weights(self, X: csr_array) -> NDArray[np.float32]:
-        from scipy.linalg import lapack
-
         from matinee import kernels
 
-        row_sums = X.T @ (X @ np.ones(X.shape[1]))
-        precise = (row_sums.max() + self.l2) / self.l2 > FLOAT32_CONDITION
-        P = gram(X, np.float64 if precise else np.float32)
-        P[np.diag_indices_from(P)] += self.l2
-        potrf, potri = (lapack.dpotrf, lapack.dpotri) if precise else (lapack.spotrf, lapack.spotri)
-        # LAPACK is column-major: our upper triangle is its lower one, and P.T is the same memory
-        factor, failed = potrf(P.T, lower=1, overwrite_a=1, clean=0)
-        inverse, failed_inverse = potri(factor, lower=1, overwrite_c=1)
-        if failed or failed_inverse:  # l2 > 0 makes G positive definite: only rounding can get here
-            raise MatineeError(f"the Gram matrix is singular to rounding at l2 = {self.l2}", mend="raise l2")
-        P = inverse.T
-        n = len(P)
+        X = damped(X, self.user_damping)
+        P = ridge_inverse(X, self.l2 + self.dropout / (1.0 - self.dropout) * squares(X))
         diagonal = np.diagonal(P).copy()
-        # mirroring writes below a block's rows, so blocks touch disjoint places
-        kernels.parallel(lambda a, b: kernels.mirror_upper(a, b, P), n, chunk=256)
-        kernels.parallel(lambda a, b: kernels.ridge_weights_rows(a, b, P, diagonal), n, chunk=256)
+        kernels.parallel(lambda a, b: kernels.ridge_weights_rows(a, b, P, diagonal), len(P), chunk=256)
         W: NDArray[np.float32] = P.astype(np.float32, copy=False)
         return W
+
+
+def damped(X: csr_array, power: float) -> csr_array:
+    """X, csr (n_users, n_items) of 1s, with a user of n items weighing n^-power in X'X, whose trace stays."""
+    from scipy.sparse import csr_array
+
+    if power == 0.0 or X.nnz == 0:
+        return X
+    length = np.diff(X.indptr)
+    weight: NDArray[np.float64] = np.maximum(length, 1.0) ** -power
+    weight *= length.sum() / (weight * length).sum()
+    return csr_array((np.repeat(np.sqrt(weight), length).astype(np.float32), X.indices, X.indptr), shape=X.shape)
+
+
+def squares(X: csr_array) -> NDArray[np.float64]:
+    """(n_items,): the diagonal of X'X."""
+    squared: NDArray[np.float64] = X.data.astype(np.float64) ** 2
+    return np.bincount(X.indices, squared, minlength=X.shape[1]).astype(np.float64)
+
+
+def ridge_inverse(X: csr_array, ridge: NDArray[np.float64]) -> NDArray[Any]:
+    """(X'X + diag(ridge))^-1, (n_items, n_items), symmetric; ridge > 0: (n_items,). float32 or, badly conditioned, 64.
+
+    Raises MatineeError where it is singular to rounding.
+    """
+    from scipy.linalg import lapack
+
+    from matinee import kernels
+
+    bound = (X.T @ (X @ np.ones(X.shape[1])) + ridge).max() / ridge.min()
+    precise = bound > FLOAT32_CONDITION
+    G = gram(X, np.float64 if precise else np.float32)
+    G[np.diag_indices_from(G)] += ridge
+    potrf, potri = (lapack.dpotrf, lapack.dpotri) if precise else (lapack.spotrf, lapack.spotri)
+    # LAPACK is column-major: our upper triangle is its lower one, and P.T is the same memory
+    factor, failed = potrf(G.T, lower=1, overwrite_a=1, clean=0)
+    inverse, failed_inverse = potri(factor, lower=1, overwrite_c=1)
+    if failed or failed_inverse:  # a positive ridge makes G positive definite: only rounding can get here
+        raise MatineeError(f"the Gram matrix is singular to rounding at l2 = {ridge.min():g}", mend="raise l2")
+    P: NDArray[Any] = inverse.T
+    # mirroring writes below a block's rows, so blocks touch disjoint places
+    kernels.parallel(lambda a, b: kernels.mirror_upper(a, b, P), len(P), chunk=256)
+    return P
 
 
 def gram(X: csr_array, dtype: Any = np.float32) -> NDArray[Any]:

@@ -20,6 +20,8 @@ BUILT_IN = {
     "item_knn": "matinee.models.item_knn:ItemKNN",
     "user_knn": "matinee.models.user_knn:UserKNN",
     "ease": "matinee.models.ease:EASE",
+    "slim": "matinee.models.slim:SLIM",
+    "admm_slim": "matinee.models.admm_slim:AdmmSLIM",
 }
 
 

@@ -130,7 +130,7 @@ def test_how_many_neighbours_share_a_timestamp() -> None:
 def test_repeats_and_unreachable_answers_are_counted() -> None:
     train = log([*TRAIN, (0, 1, 11), (0, 1, 11)])
     test = hidden(TEST)
-    barred = replace(test, queries=test.queries.with_exclude(Ragged.from_lists([[6, 1], []])))
+    barred = replace(test, queries=replace(test.queries, exclude=Ragged.from_lists([[6, 1], []])))
     report = audit(replace(HONEST, train=train, test=barred))
     assert found(report, "duplicate pairs") == [("warn", 2)]
     assert any("1 with the same timestamp" in words for words in report.warnings)

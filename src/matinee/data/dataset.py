@@ -250,29 +250,35 @@ class Queries:
         stop = min(stop, len(self))
         if start == 0 and stop == len(self):
             return self
-        first, last = self.history.offsets[start], self.history.offsets[stop]
+        events = slice(self.history.offsets[start], self.history.offsets[stop])
+        rows = slice(start, stop)
+        return self._part(self.history.slice(start, stop), self.exclude.slice(start, stop), events, rows)
 
-        def aligned(array: NDArray[Any] | None) -> NDArray[Any] | None:
-            return None if array is None else array[first:last]
+    def take(self, rows: NDArray[np.integer[Any]]) -> Queries:
+        """These rows, in this order."""
+        return self._part(self.history.take(rows), self.exclude.take(rows), self.history.positions(rows), rows)
 
-        def cut(rows: Any) -> Any:
-            return None if rows is None else rows[start:stop]
+    def _part(self, history: Ragged, exclude: Ragged, events: Any, rows: Any) -> Queries:
+        """events, rows: what indexes arrays in parallel with the history's values, and with the queries."""
 
+        def at(array: Any, index: Any) -> Any:
+            return None if array is None else array[index]
+
+        title = self.title
+        if title is not None:
+            title = title[rows] if isinstance(rows, slice) else tuple(title[row] for row in rows)
         return Queries(
-            user=self.user[start:stop],
-            history=self.history.slice(start, stop),
-            exclude=self.exclude.slice(start, stop),
-            values=aligned(self.values),
-            times=aligned(self.times),
-            time=cut(self.time),
-            context=cut(self.context),
-            user_features=cut(self.user_features),
-            title=cut(self.title),
-            candidates=cut(self.candidates),
+            user=self.user[rows],
+            history=history,
+            exclude=exclude,
+            values=at(self.values, events),
+            times=at(self.times, events),
+            time=at(self.time, rows),
+            context=at(self.context, rows),
+            user_features=at(self.user_features, rows),
+            title=title,
+            candidates=at(self.candidates, rows),
         )
-
-    def with_exclude(self, exclude: Ragged) -> Queries:
-        return replace(self, exclude=exclude)
 
 
 @dataclass(frozen=True)

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from matinee.data.dataset import Dataset
 from matinee.models.base import tunable
-from matinee.models.multi_dae import MultiDAE
+from matinee.models.network import Autoencoder, log_odds
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from matinee.nn.blocks import Rows
     from matinee.nn.train import Step
 
 
-class DAE(MultiDAE):
+class DAE(Autoencoder):
     """Denoising autoencoder (Vincent et al., ICML 2008) on interaction rows.
 
-    Loss: binary cross-entropy over all items, of which those not watched count as 0; otherwise the net of Multi-DAE.
+    Loss: binary cross-entropy over all items, of which those not watched count as 0. Rows are normalised to length 1
+    and dropped out; one tanh layer; the output's bias begins at the items' log odds, or training would mostly go to it.
     """
 
-    dropout: float = tunable(0.3, "share of the input left out in training", low=0.2, high=0.8, ge=0.0, lt=1.0)
+    hidden: int = tunable(200, "units of the hidden layer", choices=[64, 200, 400], ge=1)
+    dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.8, ge=0.0, lt=1.0)
+
+    def build(self, data: Dataset) -> nn.Module:
+        from matinee.nn.vae import DenoisingAutoencoder
+
+        return DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=log_odds(data))
 
     def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
         from matinee.nn.losses import logistic

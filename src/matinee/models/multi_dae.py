@@ -26,11 +26,9 @@ class MultiDAE(Autoencoder):
     dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.8, ge=0.0, lt=1.0)
 
     def build(self, data: Dataset) -> nn.Module:
-        from torch.nn import Tanh
-
         from matinee.nn.vae import DenoisingAutoencoder
 
-        return DenoisingAutoencoder(data.n_items, (self.hidden,), self.dropout, Tanh())
+        return DenoisingAutoencoder(data.n_items, self.hidden, self.dropout)
 
     def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
         from matinee.nn.losses import multinomial

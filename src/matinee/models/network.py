@@ -36,7 +36,7 @@ class NetWeights:
 class Network(Model):
     """A net trained by nn/train.py, with early stopping on ndcg@10 where `valid` is given to fit."""
 
-    learned_type = NetWeights
+    learned_type: ClassVar[type[NetWeights]] = NetWeights
 
     epochs: int = tunable(100, "most epochs; early stopping ends before", ge=1)
     batch_size: int = tunable(500, "examples a step", ge=1)
@@ -153,6 +153,14 @@ class Autoencoder(Network):
         last = kernels.last_occurrence(history.offsets, history.values, len(self.items))
         value = np.ones(len(last), np.float32) if queries.values is None or not self.rated else queries.values
         return rows_of(history.keep(last), value[last], queries.user)
+
+
+def log_odds(data: Dataset) -> Tensor:
+    """float32 (n_items,): log odds that a user watched each item, where a logistic loss begins."""
+    torch = import_torch()
+    share = (data.item_counts() + 0.5) / (np.count_nonzero(data.user_counts()) + 1.0)
+    odds: Tensor = torch.from_numpy(np.log(share / np.maximum(1.0 - share, 1e-3)).astype(np.float32))
+    return odds
 
 
 def rows_of(items: Ragged, value: Floats, user: NDArray[np.integer[Any]]) -> Rows:

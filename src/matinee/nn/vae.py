@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -14,30 +13,32 @@ from matinee.nn.losses import log_normal, sampled
 
 
 class DenoisingAutoencoder(nn.Module):
-    """x, dropped out -> hidden layers -> logits. user_dim > 0 adds a learned vector of each user to the first layer."""
+    """x, dropped out -> tanh hidden -> logits, whose bias begins at `start` (n_items,).
+
+    With n_users a learned vector of each user is added to the hidden layer's input.
+    """
 
     def __init__(
-        self, n_items: int, hidden: tuple[int, ...], dropout: float, activation: nn.Module, *, n_users: int = 0
+        self, n_items: int, hidden: int, dropout: float, *, start: Tensor | None = None, n_users: int = 0
     ) -> None:
         super().__init__()
-        self.dropout, self.activation = dropout, activation
-        self.encoder = SparseLinear(n_items, hidden[0])
+        self.dropout = dropout
+        self.encoder = SparseLinear(n_items, hidden)
         # row n_users is nobody's: the vector of those never seen, which stays 0
-        self.users = nn.Embedding(n_users + 1, hidden[0], padding_idx=n_users) if n_users else None
+        self.users = nn.Embedding(n_users + 1, hidden, padding_idx=n_users) if n_users else None
         if self.users is not None:
             nn.init.normal_(self.users.weight[:-1], std=0.01)
-        sizes = [*hidden, n_items]
-        layers: list[nn.Module] = []
-        for n_in, n_out in pairwise(sizes):
-            layers += [activation, dense(n_in, n_out)]
-        self.decoder = nn.Sequential(*layers)
+        self.decoder = dense(hidden, n_items)
+        if start is not None:
+            with torch.no_grad():
+                self.decoder.bias.copy_(start)
 
     def forward(self, rows: Rows, user: Tensor | None = None) -> Tensor:
         """user: (B, hidden) vectors in place of the learned ones."""
         mixed = self.encoder(rows.normalised().corrupted(self.dropout, training=self.training))
         if self.users is not None:
             mixed = mixed + (self.users(rows.user % self.users.num_embeddings) if user is None else user)
-        logits: Tensor = self.decoder(mixed)
+        logits: Tensor = self.decoder(torch.tanh(mixed))
         return logits
 
 

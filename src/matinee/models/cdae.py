@@ -1,0 +1,90 @@
+"""CDAE: a denoising autoencoder that also knows who is asking."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Floats, Holdout, Queries
+from matinee.models.base import Shapes, tunable
+from matinee.models.dae import DAE
+from matinee.models.factors import hash_rows
+from matinee.models.network import NetWeights, import_torch, log_odds
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+FOLD_IN_STEPS, FOLD_IN_RATE = 20, 0.05
+
+
+@dataclass(frozen=True)
+class UserNetWeights(NetWeights):
+    """seen: uint64 (n_users,), a hash of the history that each user's vector was learned on."""
+
+    seen: NDArray[np.uint64]
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        return {**super().shapes(n_users, n_items), "seen": (n_users,)}
+
+
+class CDAE(DAE):
+    """Collaborative denoising autoencoder (Wu, DuBois, Zheng & Ester, WSDM 2016).
+
+    DAE with a vector V_u of each user added to the hidden layer's input (eq. 3).
+    Loss: binary cross-entropy over all items (the paper samples negatives). A user whose history has changed, or was
+    never seen, gets a vector by a few gradient steps on it alone, from 0, down the same loss on their history.
+    """
+
+    learned_type: ClassVar[type[NetWeights]] = UserNetWeights
+
+    hidden: int = tunable(200, "units of the hidden layer", choices=[64, 200, 400], ge=1)
+
+    def build(self, data: Dataset) -> nn.Module:
+        from matinee.nn.vae import DenoisingAutoencoder
+
+        start = log_odds(data)
+        return DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=start, n_users=data.n_users)
+
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> UserNetWeights:
+        learned = super().learn(data, valid, seed)
+        return UserNetWeights(learned.weights, learned.curve, seen_by(data))
+
+    def score_histories(self, queries: Queries) -> Floats:
+        torch = import_torch()
+        rows = self.history_rows(queries)
+        user = self.user_vectors(queries)
+        with torch.inference_mode():
+            scores: Floats = self.net(rows, user).numpy()
+        return scores
+
+    def user_vectors(self, queries: Queries) -> Tensor:
+        """float32 (B, hidden): learned where the history is the one learned on, else folded in."""
+        torch = import_torch()
+        from matinee.nn.losses import logistic
+        from matinee.nn.train import fold_in
+
+        learned = self.fitted.learned
+        seen = (
+            learned.seen if isinstance(learned, UserNetWeights) else seen_by(self.data)
+        )  # within training: the latter
+        own = (queries.user >= 0) & (hash_rows(queries.history, None) == seen[np.maximum(queries.user, 0)])
+        with torch.inference_mode():
+            vectors: Tensor = self.net.users.weight[
+                torch.from_numpy(np.maximum(queries.user, 0).astype(np.int64))
+            ].clone()
+        new = np.flatnonzero(~own)
+        if len(new):
+            rows = self.history_rows(queries.take(new))
+            zero = torch.zeros(len(new), self.hidden)
+            folded = fold_in(
+                zero, lambda user: logistic(self.net(rows, user), rows), steps=FOLD_IN_STEPS, learning_rate=FOLD_IN_RATE
+            )
+            vectors[torch.from_numpy(new)] = folded
+        return vectors
+
+
+def seen_by(data: Dataset) -> NDArray[np.uint64]:
+    return hash_rows(data.histories(), None)

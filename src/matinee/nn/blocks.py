@@ -30,11 +30,11 @@ class Rows:
     @property
     def sums(self) -> Tensor:
         """(B,): the sum of each row's values."""
-        return torch.zeros(len(self)).index_add_(0, self.row, self.value)
+        return self.value.new_zeros(len(self)).index_add_(0, self.row, self.value)
 
     def normalised(self) -> Rows:
         """Rows of length 1; empty rows stay empty."""
-        squares = torch.zeros(len(self)).index_add_(0, self.row, self.value**2)
+        squares = self.value.new_zeros(len(self)).index_add_(0, self.row, self.value**2)
         return replace(self, value=self.value / squares.clamp_min(1e-12).sqrt()[self.row])
 
     def corrupted(self, share: float, *, training: bool) -> Rows:

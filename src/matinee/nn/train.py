@@ -3,17 +3,19 @@
 The order of examples, dropout and everything a model draws are pure functions of (seed, epoch, pass, step, rank), so a
 run that was killed and resumed ends in the same bytes as one that was not. Under torchrun each process takes every
 world-th example of a batch and gradients are summed: the same global batches, whatever the number of processes.
+What a net or a pass remembers from one epoch to the next must lie in the net's state: checkpoints hold nothing else.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import math
+import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matinee.errors import MatineeError
-from matinee.files import atomic_path
+from matinee.nn import checkpoint as checkpoints
 from matinee.progress import bar
 
 Rows = NDArray[np.int64]
@@ -45,7 +47,7 @@ class Pass:
     """One walk over all examples within an epoch.
 
     loss(rows, step): the loss summed over these examples (0-dim). parameters: what the optimiser moves; passes of one
-    `name` share it. before: called at the pass's start.
+    `name` share it, and its parameters. before: called at the pass's start, on every rank alike.
     """
 
     name: str
@@ -70,7 +72,11 @@ class Training:
 
 
 class Loop:
-    """A net under training. `curve` holds one row an epoch, see CURVE; `net` ends with its best weights."""
+    """A net under training. `curve` holds one row an epoch, see CURVE; `net` ends with its best weights.
+
+    checkpoint: a file that is replaced after every epoch, and gone on from when it is there. about: what such a file
+    must agree with beside the training and the net's shapes, as JSON values (hyper-parameters, the data's fingerprint).
+    """
 
     def __init__(
         self,
@@ -82,24 +88,34 @@ class Loop:
         seed: int,
         validate: Callable[[], float] | None = None,
         checkpoint: Path | None = None,
+        about: Mapping[str, Any] | None = None,
     ) -> None:
         self.net, self.passes, self.n, self.training, self.seed = net, passes, n_examples, training, seed
-        self.validate, self.checkpoint = validate, checkpoint
+        self.validate, self.checkpoint, self.about = validate, checkpoint, dict(about or {})
         self.optimisers = {
-            p.name: torch.optim.AdamW(p.parameters, training.learning_rate, weight_decay=training.weight_decay)
+            p.name: torch.optim.AdamW(
+                p.parameters, training.learning_rate, weight_decay=training.weight_decay, fused=True
+            )
             for p in passes
         }
         self.steps = dict.fromkeys(self.optimisers, 0)
         self.curve: list[list[float]] = []
         self.best: dict[str, Tensor] = {}
         self.rank, self.world = _rank()
+        if self.world > 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
+            raise MatineeError(
+                "batch normalisation sees only its own process's share of a batch", mend="train in one process"
+            )
 
     def run(self) -> NDArray[np.float64]:
         """Train to the end or until validation stops improving; returns the curve, (epochs, len(CURVE)).
 
-        Raises MatineeError when the loss is no longer a number; the last good checkpoint stays.
+        Raises MatineeError when the loss or a weight is no longer a number (the last good checkpoint stays), and when
+        `checkpoint` is anything but a checkpoint of this training.
         """
-        with torch.random.fork_rng(devices=[]), bar(self.training.epochs, "training") as tell:
+        silent = contextlib.nullcontext(lambda steps, text: None)
+        shown = bar(self.training.epochs, "training") if self.rank == 0 else silent
+        with torch.random.fork_rng(devices=[]), shown as tell:
             self._resume()
             tell(len(self.curve), "")
             while len(self.curve) < self.training.epochs and not self._stale():
@@ -108,8 +124,8 @@ class Loop:
                 loss = self._epoch(len(self.curve))
                 self.net.eval()
                 metric = math.nan if self.validate is None else self._validated()
-                best = max((row[2] for row in self.curve if not math.isnan(row[2])), default=-math.inf)
-                if self.validate is None or metric > best:
+                earlier = [row[2] for row in self.curve if not math.isnan(row[2])]
+                if not earlier or metric > max(earlier):
                     self.best = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
                 self.curve.append([len(self.curve), loss, metric, time.perf_counter() - start])
                 self._save()
@@ -121,63 +137,70 @@ class Loop:
     def _stale(self) -> bool:
         """True when the best validation lies `patience` epochs back."""
         metrics = [row[2] for row in self.curve]
-        if self.validate is None or not metrics:
+        if np.isnan(metrics).all():  # not validated, or nothing there to measure
             return False
-        return len(metrics) - 1 - int(np.argmax(metrics)) >= self.training.patience
+        return len(metrics) - 1 - int(np.nanargmax(metrics)) >= self.training.patience
 
     def _epoch(self, epoch: int) -> float:
         """All passes once; the mean loss an example of the last pass."""
         total = 0.0
         for index, each in enumerate(self.passes):
             if each.before is not None:
+                torch.manual_seed(_mixed(self.seed, epoch, index, self.n))
                 each.before()
             order = np.random.default_rng([self.seed, epoch, index]).permutation(self.n)
             total = 0.0
             for start in range(0, self.n, self.training.batch_size):
                 batch = order[start : start + self.training.batch_size]
                 total += self._step(each, batch, epoch, index, start)
+            if not all(bool(parameter.isfinite().all()) for parameter in each.parameters):
+                self._diverged("a weight is no longer a number", each, epoch, start)
         return total / self.n
 
     def _step(self, each: Pass, batch: Rows, epoch: int, index: int, start: int) -> float:
-        mixed = np.random.SeedSequence([self.seed, epoch, index, start, self.rank]).generate_state(1, np.uint64)[0]
-        seed = int(mixed >> np.uint64(1))
+        seed = _mixed(self.seed, epoch, index, start, self.rank)
         torch.manual_seed(seed)
         optimiser = self.optimisers[each.name]
-        rate = self._rate(self.steps[each.name], each.name)
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = self._rate(each)
         optimiser.zero_grad(set_to_none=True)
         step = Step(epoch, self.steps[each.name], seed)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
-            loss = each.loss(batch[self.rank :: self.world], step)
+        mine, loss = batch[self.rank :: self.world], torch.zeros(())
+        if len(mine):  # fewer examples than processes: the last ones have none
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+                loss = each.loss(mine, step)
         value = float(_summed(loss.detach().clone(), self.world).item())
         if not math.isfinite(value):
-            raise MatineeError(
-                f"the loss became {value} in epoch {epoch}, batch {start // self.training.batch_size} "
-                f"at learning rate {rate:g}",
-                mend="lower learning_rate, or clip gradients" + ("" if self.checkpoint is None else "; the last good "
-                f"epoch is kept in {self.checkpoint}"),
-            )  # fmt: skip
-        torch.autograd.backward(loss / len(batch))
+            self._diverged(f"the loss became {value}", each, epoch, start)
+        if len(mine):
+            torch.autograd.backward(loss / len(batch), inputs=list(each.parameters))
         if self.world > 1:
-            for parameter in each.parameters:
-                if parameter.grad is not None:
-                    _summed(parameter.grad, self.world)
+            _sum_gradients(each.parameters, self.world)
         if self.training.clip is not None:
             nn.utils.clip_grad_norm_(each.parameters, self.training.clip)
         optimiser.step()
         self.steps[each.name] += 1
         return value
 
-    def _rate(self, step: int, name: str) -> float:
-        """Learning rate of a step: linear warm-up, then constant, half a cosine to 0, or down to a tenth by powers."""
-        training = self.training
-        passes = sum(p.name == name for p in self.passes)
+    def _diverged(self, what: str, each: Pass, epoch: int, start: int) -> NoReturn:
+        kept = (
+            "" if self.checkpoint is None or not self.curve else f"; the last good epoch is kept in {self.checkpoint}"
+        )
+        raise MatineeError(
+            f"{what} in epoch {epoch}, batch {start // self.training.batch_size}, "
+            f"at learning rate {self._rate(each):g}",
+            mend=f"lower learning_rate, or clip gradients{kept}",
+        )
+
+    def _rate(self, each: Pass) -> float:
+        """Learning rate now: linear warm-up, then constant, half a cosine to 0, or down to a tenth by powers."""
+        training, step = self.training, self.steps[each.name]
+        passes = sum(p.name == each.name for p in self.passes)
         last = training.epochs * passes * math.ceil(self.n / training.batch_size)
         if step < training.warmup:
             return training.learning_rate * (step + 1) / training.warmup
         done = (step - training.warmup) / max(1, last - training.warmup)
-        factor = {"constant": 1.0, "cosine": 0.5 * (1 + math.cos(math.pi * done)), "exponential": 0.1**done}
+        factor = {"constant": 1.0, "cosine": 0.5 * (1 + math.cos(math.pi * done)), "exponential": math.pow(0.1, done)}
         return training.learning_rate * factor[training.schedule]
 
     def _validated(self) -> float:
@@ -190,46 +213,45 @@ class Loop:
     def _save(self) -> None:
         if self.checkpoint is None or self.rank != 0:
             return
-        from safetensors.torch import save_file
-
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for kind, optimiser in self.optimisers.items():
             for number, state in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{kind}.{number}.{part}": value for part, value in state.items()}
-        tensors = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
-        about = {"curve": json.dumps(self.curve), "steps": json.dumps(self.steps), "plan": self._plan()}
-        with atomic_path(self.checkpoint) as temp:
-            save_file(tensors, temp, metadata=about)
+        checkpoints.write(self.checkpoint, tensors, {"plan": self._plan(), "curve": self.curve, "steps": self.steps})
 
     def _resume(self) -> None:
-        """Take up the checkpoint of this very plan; anything else found there is started over."""
-        if self.checkpoint is None or not self.checkpoint.is_file():
-            return
-        from safetensors import SafetensorError, safe_open
+        """Take up the checkpoint where there is one."""
+        found = None if self.checkpoint is None else checkpoints.read(self.checkpoint, self._plan())
+        if found is not None:
+            tensors, about = found
+            self.curve, self.steps = about["curve"], about["steps"]
+            self.net.load_state_dict(_below(tensors, "net."))
+            self.best = _below(tensors, "best.")
+            for kind, optimiser in self.optimisers.items():
+                state: dict[int, dict[str, Tensor]] = {}
+                for name, value in _below(tensors, f"optimiser.{kind}.").items():
+                    number, _, part = name.partition(".")
+                    state.setdefault(int(number), {})[part] = value
+                optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+        epochs = torch.tensor([len(self.curve)])
+        if int(_summed(epochs, self.world)) != self.world * len(self.curve):
+            raise MatineeError(
+                "not every process finds the checkpoint",
+                where=str(self.checkpoint),
+                mend="put it where all can read it",
+            )
 
-        try:
-            with safe_open(self.checkpoint, framework="pt") as file:
-                about = file.metadata() or {}
-                if about.get("plan") != self._plan():
-                    return
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-        except SafetensorError:
-            return
-        self.curve, self.steps = json.loads(about["curve"]), json.loads(about["steps"])
-        self.net.load_state_dict(_below(tensors, "net."))
-        self.best = _below(tensors, "best.")
-        for kind, optimiser in self.optimisers.items():
-            state: dict[int, dict[str, Tensor]] = {}
-            for name, value in _below(tensors, f"optimiser.{kind}.").items():
-                number, _, part = name.partition(".")
-                state.setdefault(int(number), {})[part] = value
-            optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-
-    def _plan(self) -> str:
+    def _plan(self) -> dict[str, Any]:
         """What a checkpoint must agree with to be gone on from."""
         shapes = {name: list(value.shape) for name, value in self.net.state_dict().items()}
-        return json.dumps([self.seed, self.n, self.world, vars(self.training), shapes], sort_keys=True)
+        words = {
+            "seed": self.seed,
+            "examples": self.n,
+            "processes": self.world,
+            "passes": [p.name for p in self.passes],
+        }
+        return {**self.about, **words, **vars(self.training), "shapes": shapes}
 
 
 def fold_in(vector: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int, learning_rate: float) -> Tensor:
@@ -245,8 +267,6 @@ def fold_in(vector: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int, lea
 
 def _rank() -> tuple[int, int]:
     """(rank, world size) of this process; torchrun's processes find each other here."""
-    import os
-
     if not torch.distributed.is_available():
         return 0, 1
     if not torch.distributed.is_initialized() and "TORCHELASTIC_RUN_ID" in os.environ:
@@ -263,9 +283,24 @@ def _summed(tensor: Tensor, world: int) -> Tensor:
     return tensor
 
 
+def _sum_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
+    """Over all processes. A parameter that some rank's examples did not reach has no gradient there: it counts as 0."""
+    reached = _summed(torch.tensor([float(p.grad is not None) for p in parameters]), world)
+    for parameter, ranks in zip(parameters, reached.tolist(), strict=True):
+        if ranks:
+            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
+            _summed(parameter.grad, world)
+
+
+def _mixed(*numbers: int) -> int:
+    """A seed for torch, 63 bits."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
 def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def trainable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
-    return [parameter for module in modules for parameter in module.parameters()]
+    """The modules' parameters, each once."""
+    return list(dict.fromkeys(parameter for module in modules for parameter in module.parameters()))

@@ -25,7 +25,9 @@ import numpy as np
 from matinee import split as splits
 from matinee.data.dataset import Dataset, Holdout, Protocol, Split
 from matinee.errors import MatineeError, MatineeWarning
-from matinee.evaluate import AuditReport, Evaluation, audit, evaluate
+from matinee.evaluate import AuditReport, Evaluation, audit, evaluate, evaluate_ratings
+from matinee.evaluate.evaluate import named
+from matinee.evaluate.predictions import RATING
 from matinee.files import StrPath, atomic_folder, atomic_path, atomic_write, locked
 from matinee.meter import Cost, machine, measured
 from matinee.models.base import Model
@@ -184,20 +186,23 @@ class _Run:
             else:
                 test = split.test
             found["test"] = self._measure(unit, model, test)
-        evaluation, recs, ranking = found["test"]
-        valid_warnings = found["valid"][0].warnings if "valid" in found else ()  # the test's say the same
+        _, recs, ranking = found["test"]
+        evaluations = [(part, e) for part, (measures, _, _) in found.items() for e in measures]
+        valid_warnings = [
+            text for part, e in evaluations if part == "valid" for text in e.warnings
+        ]  # the test's say it
         if self._is_first(unit):
             save_model(model, self.folder / "models" / unit.model.label)
             with atomic_path(self.folder / "recommendations" / f"{unit.model.label}.parquet") as temp:
                 recs.to_frame().write_parquet(temp)
-        rows = [self._row(unit, part, mean) for part, (e, _, _) in found.items() for mean in e.to_frame().to_dicts()]
+        rows = [self._row(unit, part, mean) for part, e in evaluations for mean in e.to_frame().to_dicts()]
         per_query = [
             e.per_query().with_columns(split=pl.lit(part), protocol=pl.lit(e.protocol.fingerprint))
-            for part, (e, _, _) in found.items()
-        ]
+            for part, e in evaluations
+        ] or [pl.DataFrame(schema={"query": pl.Int32, "k": pl.Int32})]  # nothing that the model could be asked
         content = {
             "metrics": rows,
-            "protocols": {e.protocol.fingerprint: asdict(e.protocol) for e, _, _ in found.values()},
+            "protocols": {e.protocol.fingerprint: asdict(e.protocol) for _, e in evaluations},
             "costs": {"fit": asdict(fitting), "recommend": asdict(ranking)},
             "warnings": [text for text in dict.fromkeys(str(w.message) for w in caught) if text not in valid_warnings],
         }
@@ -207,21 +212,36 @@ class _Run:
             )
             _save_recommendations(recs, temp / "recommendations.npz")
             (temp / "unit.json").write_text(json.dumps(content), "utf-8")
-        metric, k = evaluation.columns[0]
-        value = evaluation.mean(metric, k)
-        self.tell(
-            f"{unit.split_name}  {unit.model.label}: {metric}@{k} {value.value:.4f} ± {value.half:.4f}, "
-            f"fit {fitting.seconds:.2f} s, ranking {ranking.seconds:.2f} s"
-        )
+        told = [
+            f"{named(*column)} {e.mean(*column).value:.4f} ± {e.mean(*column).half:.4f}"
+            for e in found["test"][0]
+            for column in e.columns[:1]
+        ]
+        told += [f"fit {fitting.seconds:.2f} s", f"ranking {ranking.seconds:.2f} s"]
+        self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(told)}")
 
-    def _measure(self, unit: _Unit, model: Model, holdout: Holdout) -> tuple[Evaluation, Recommendations, Cost]:
-        spec = self.recipe.evaluate
+    def _measure(self, unit: _Unit, model: Model, holdout: Holdout) -> tuple[list[Evaluation], Recommendations, Cost]:
+        """Up to two evaluations: of the ranking, and of predicted ratings where the recipe asks and the model can."""
+        spec, label = self.recipe.evaluate, unit.model.label
         with measured() as cost:
             recs = recommend(model, holdout.queries, max(spec.k), progress=True)
-        evaluation = evaluate(
-            recs, holdout, k=spec.k, metrics=spec.metrics, convention=spec.convention, label=unit.model.label
-        )
-        return evaluation, recs, cost
+        ranked = [metric for metric in spec.metrics if metric not in RATING]
+        rated = [metric for metric in spec.metrics if metric in RATING]
+        found = []
+        if ranked:
+            found.append(evaluate(recs, holdout, k=spec.k, metrics=ranked, convention=spec.convention, label=label))
+        if rated and self.data.value is None:
+            raise MatineeError(
+                f"{self.data.name} has no ratings, so {', '.join(rated)} cannot be measured",
+                mend="map its rating column ([data] columns), or leave these metrics out",
+            )
+        if rated and not model.predicts:
+            warnings.warn(f"{label} predicts no ratings: no {', '.join(rated)}", MatineeWarning, stacklevel=2)
+        elif rated and holdout.pairs is not None and self.data.value is not None:
+            predicted = model.predict(holdout.pairs, holdout.queries)
+            scale = float(self.data.value.min()), float(self.data.value.max())
+            found.append(evaluate_ratings(predicted, holdout, model.users, scale=scale, metrics=rated, label=label))
+        return found, recs, cost
 
     def _is_first(self, unit: _Unit) -> bool:
         return unit.seed == self.recipe.seeds[0] and not unit.fold
@@ -244,7 +264,8 @@ class _Run:
         warned = tuple(dict.fromkeys(text for part in first for text in part["warnings"]))  # seeds repeat them
         lines = ",\n".join(json.dumps(row) for row in rows)
         atomic_write(self.folder / "metrics.json", f"[\n{lines}\n]\n")
-        per_query = pl.concat([pl.read_parquet(self.folder / unit.part / "per_query.parquet") for unit in self.units])
+        tables = [pl.read_parquet(self.folder / unit.part / "per_query.parquet") for unit in self.units]
+        per_query = pl.concat([table for table in tables if table.height] or tables, how="diagonal_relaxed")
         with atomic_path(self.folder / "metrics.parquet") as temp:
             per_query.write_parquet(temp)
         costs = [

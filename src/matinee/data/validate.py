@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
-    from matinee.data.dataset import Dataset, Queries, Ragged
+    from matinee.data.dataset import Dataset, Pairs, Queries, Ragged
 
 
 def dataset_columns(data: Dataset) -> dict[str, NDArray[Any]]:
@@ -59,6 +59,19 @@ def check_queries(queries: Queries, n_users: int, n_items: int) -> None:
             raise MatineeError(
                 f"{name} of the queries are not in parallel with their history", mend="pass one for each"
             )
+
+
+def check_pairs(pairs: Pairs, n_users: int, n_items: int, n_queries: int | None) -> None:
+    """Raise MatineeError where codes are not those of a model, or pairs see queries that are not there (None: none)."""
+    if not len(pairs.user) == len(pairs.item) == len(pairs.query):
+        raise MatineeError(
+            f"{len(pairs.user)} users, {len(pairs.item)} items and {len(pairs.query)} query rows are not pairs",
+            mend="pass one of each a pair",
+        )
+    _check_codes(pairs.user, -1, n_users, "user")
+    _check_codes(pairs.item, 0, n_items, "item")
+    if n_queries is not None:
+        _check_codes(pairs.query, 0, n_queries, "query row")
 
 
 def _check_ragged(rows: Ragged, n: int, n_items: int, what: str) -> None:

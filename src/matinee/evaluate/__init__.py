@@ -5,6 +5,7 @@ from types import ModuleType
 
 from matinee.evaluate.audit import AuditReport, Finding, audit
 from matinee.evaluate.evaluate import Evaluation, by_activity, evaluate
+from matinee.evaluate.ratings import evaluate_ratings
 from matinee.evaluate.significance import Comparison, PairedTest, compare, paired_test
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "by_activity",
     "compare",
     "evaluate",
+    "evaluate_ratings",
     "paired_test",
 ]
 

@@ -18,6 +18,7 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import metrics as formulas
 from matinee.evaluate.metrics import Values
+from matinee.evaluate.predictions import ROOTED
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution
 TIED_SHARE = 0.05  # cut-offs inside a tie at more queries than this are a warning
 
-Key = tuple[str, str, int]  # label, metric, k
+Key = tuple[str, str, int]  # label, metric, k (0 where the metric has no cut-off)
 
 
 class Mean(NamedTuple):
@@ -83,20 +84,27 @@ class Evaluation:
         """(B,) which user a query belongs to, each unseen one its own; None where nobody asks twice."""
         return clusters_of(self.user)
 
-    def mean(self, metric: str, k: int, label: str | None = None) -> Mean:
-        """The mean of one column. label may be left out where there is one model."""
+    def mean(self, metric: str, k: int = 0, label: str | None = None) -> Mean:
+        """The mean of one column (of rmse, its root). label may be left out where there is one model."""
         label = self._label(label)
         if (label, metric, k) not in self.values:
             raise MatineeError(
-                f"{metric}@{k} was not measured", mend=f"measured: {', '.join(f'{m}@{c}' for m, c in self.columns)}"
+                f"{named(metric, k)} was not measured", mend=f"measured: {', '.join(named(*c) for c in self.columns)}"
             )
-        return mean_of(self.values[label, metric, k], self.weights.get((metric, k)), self.clusters)
+        mean = mean_of(self.values[label, metric, k], self.weights.get((metric, k)), self.clusters)
+        if metric not in ROOTED:
+            return mean
+        value, low, high = np.sqrt(np.maximum(mean[:3], 0.0)).tolist()
+        return Mean(value, low, high, mean.n_queries)
 
     def to_frame(self) -> pl.DataFrame:
-        """label, metric, k, value, ci_low, ci_high, n_queries, protocol: one row a mean."""
+        """label, metric, k (null: no cut-off), value, ci_low, ci_high, n_queries, protocol: one row a mean."""
         import polars as pl
 
-        rows = [(*key, *self.mean(key[1], key[2], key[0]), self.protocol.fingerprint) for key in self.values]
+        rows = [
+            (key[0], key[1], key[2] or None, *self.mean(key[1], key[2], key[0]), self.protocol.fingerprint)
+            for key in self.values
+        ]
         schema = ["label", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "protocol"]
         return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -110,7 +118,7 @@ class Evaluation:
             base.with_columns(
                 label=pl.lit(label),
                 metric=pl.lit(metric),
-                k=pl.lit(k, pl.Int32),
+                k=pl.lit(k or None, pl.Int32),
                 value=pl.Series(value, nan_to_null=True),
             )
             for (label, metric, k), value in self.values.items()
@@ -131,7 +139,7 @@ class Evaluation:
         for name, part in per_query.group_by("label", "metric", "k", maintain_order=True):
             value = np.full(n, np.nan)
             value[part["query"].to_numpy()] = part["value"].cast(pl.Float64).to_numpy()
-            values[str(name[0]), str(name[1]), int(str(name[2]))] = value
+            values[str(name[0]), str(name[1]), int(str(name[2] or 0))] = value
         weights = formulas.convention_of(protocol.metrics).weights
         if any(metric in weights for _, metric, _ in values):
             raise MatineeError(
@@ -161,7 +169,7 @@ class Evaluation:
         for label in self.labels:
             means = [self.mean(metric, k, label) for metric, k in self.columns]
             rows.append([label, *(f"{m.value:.4f}" + ("" if np.isnan(m.half) else f" ± {m.half:.4f}") for m in means)])
-        return ["model", *(f"{metric}@{k}" for metric, k in self.columns)], rows
+        return ["model", *(named(*column) for column in self.columns)], rows
 
     def _notes(self) -> list[str]:
         left_out = len(self) - self.n_queries
@@ -247,6 +255,11 @@ def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_group
             rows.append((label, metric, k, int(g) + 1, int(lengths[of].min()), int(lengths[of].max()), *mean))
     schema = ["label", "metric", "k", "group", "shortest", "longest", "value", "ci_low", "ci_high", "n_queries"]
     return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def named(metric: str, k: int) -> str:
+    """A column as tables head it: ndcg@10, rmse."""
+    return f"{metric}@{k}" if k else metric
 
 
 def mean_of(value: Values, weight: Values | None, cluster: NDArray[np.int64] | None) -> Mean:

@@ -15,6 +15,17 @@ from matinee.errors import MatineeError
 Values = NDArray[np.float64]
 
 names = ("rmse", "mae", "bce", "auc", "gauc", "logloss")
+RATING = ("rmse", "mae", "bce")
+ROOTED = ("rmse",)
+"""Metrics that are the square root of the mean of their `errors`."""
+
+
+def errors(metric: str, label: ArrayLike, prediction: ArrayLike, scale: tuple[float, float]) -> Values:
+    """float64 (n,): each row's part in a metric of RATING, which is their mean (rmse: the root of it)."""
+    if metric == "bce":
+        return _scaled_entropy(label, prediction, *scale)
+    y, p = _checked(label, prediction)
+    return (p - y) ** 2 if metric == "rmse" else np.abs(p - y)
 
 
 def rmse(label: ArrayLike, prediction: ArrayLike) -> float:
@@ -36,12 +47,7 @@ def bce(label: ArrayLike, prediction: ArrayLike, *, low: float, high: float) -> 
     low, high: the ends of the rating scale (0.5 and 5 for MovieLens). p is clipped to [eps, 1 - eps], eps as in
     `logloss`. The y are not 0 or 1, so a perfect prediction does not reach 0 but the entropy of the y.
     """
-    if not low < high:
-        raise MatineeError(f"{low}..{high} is not a rating scale", mend="pass low < high, e.g. low=0.5, high=5")
-    y, p = ((values - low) / (high - low) for values in _checked(label, prediction))
-    if y.min() < 0 or y.max() > 1:
-        raise MatineeError(f"a rating lies outside the scale {low}..{high}", mend="pass the ends of its scale")
-    return _cross_entropy(y, p, _eps(prediction))
+    return float(np.mean(_scaled_entropy(label, prediction, low, high)))
 
 
 def logloss(label: ArrayLike, prediction: ArrayLike) -> float:
@@ -53,7 +59,7 @@ def logloss(label: ArrayLike, prediction: ArrayLike) -> float:
     _binary(y)
     if p.min() < 0 or p.max() > 1:
         raise MatineeError("a prediction is not a probability (0 to 1)", mend="pass probabilities, not logits")
-    return _cross_entropy(y, p, _eps(prediction))
+    return float(np.mean(_cross_entropy(y, p, _eps(prediction))))
 
 
 def auc(label: ArrayLike, prediction: ArrayLike) -> float:
@@ -100,9 +106,19 @@ def _auc_by_group(y: Values, p: Values, group: NDArray[np.int64]) -> tuple[Value
     return wins / np.where(pairs > 0, pairs, np.nan), rows
 
 
-def _cross_entropy(y: Values, p: Values, eps: float) -> float:
+def _scaled_entropy(label: ArrayLike, prediction: ArrayLike, low: float, high: float) -> Values:
+    if not low < high:
+        raise MatineeError(f"{low}..{high} is not a rating scale", mend="pass low < high, e.g. low=0.5, high=5")
+    y, p = ((values - low) / (high - low) for values in _checked(label, prediction))
+    if y.min() < 0 or y.max() > 1:
+        raise MatineeError(f"a rating lies outside the scale {low}..{high}", mend="pass the ends of its scale")
+    return _cross_entropy(y, p, _eps(prediction))
+
+
+def _cross_entropy(y: Values, p: Values, eps: float) -> Values:
     p = np.clip(p, eps, 1 - eps)
-    return float(-np.mean(y * np.log(p) + (1 - y) * np.log1p(-p)))
+    entropy: Values = -(y * np.log(p) + (1 - y) * np.log1p(-p))
+    return entropy
 
 
 def _eps(prediction: ArrayLike) -> float:

@@ -11,8 +11,9 @@ import numpy as np
 
 from matinee.data.dataset import Protocol
 from matinee.errors import MatineeError
-from matinee.evaluate.evaluate import Evaluation, standard_error
+from matinee.evaluate.evaluate import Evaluation, named, standard_error
 from matinee.evaluate.metrics import Values
+from matinee.evaluate.predictions import ROOTED
 
 if TYPE_CHECKING:
     import polars as pl
@@ -45,7 +46,7 @@ class PairedTest:
 
     def __str__(self) -> str:
         return (
-            f"{self.a} - {self.b}: {self.metric}@{self.k} {self.difference:+.4f} "
+            f"{self.a} - {self.b}: {named(self.metric, self.k)} {self.difference:+.4f} "
             f"[{self.ci_low:+.4f}, {self.ci_high:+.4f}], p = {self.p_random:.2g} (randomisation), {self.p_t:.2g} (t), "
             f"{self.p_holm:.2g} (Holm)"
         )
@@ -108,7 +109,7 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
             raise MatineeError(f"two models are called {', '.join(sorted(twice))}", mend="pass label= to evaluate")
         missing = set(first.columns) ^ set(other.columns)
         if missing:
-            names = ", ".join(f"{m}@{c}" for m, c in sorted(missing))
+            names = ", ".join(named(*column) for column in sorted(missing))
             raise MatineeError(f"{both} were not both measured by {names}", mend="use the same metrics and k for all")
         values |= other.values
     return replace(first, values=values, warnings=tuple(text for e in evaluations for text in e.warnings))
@@ -138,11 +139,15 @@ def paired_test(
     draws: int = 10_000,
     seed: int = 0,
 ) -> PairedTest:
-    """Two models of one evaluation (see `joined`). p_holm is p_random: a single pair needs no correction."""
+    """Two models of one evaluation (see `joined`). p_holm is p_random: a single pair needs no correction.
+
+    Of rmse the mean squared errors are tested: a difference of roots is theirs divided by the sum of the roots.
+    """
     metric, k = _column(evaluation, metric, k)
-    for label in (a, b):
-        evaluation.mean(metric, k, label)  # names what is missing
+    means = [evaluation.mean(metric, k, label).value for label in (a, b)]  # names what is missing
     difference = evaluation.values[a, metric, k] - evaluation.values[b, metric, k]
+    if metric in ROOTED and sum(means) > 0:
+        difference = difference / sum(means)
     weight, cluster = evaluation.weights.get((metric, k)), evaluation.clusters
     mean, error, groups, n = standard_error(difference, weight, cluster)
     low, high, p_t = _student(mean, error, groups)
@@ -202,5 +207,5 @@ def _column(evaluation: Evaluation, metric: str | None, k: int | None) -> tuple[
     for name, cut in evaluation.columns:
         if metric in (None, name) and k in (None, cut):
             return name, cut
-    measured = ", ".join(f"{m}@{c}" for m, c in evaluation.columns)
-    raise MatineeError(f"{metric}@{k} was not measured", mend=f"measured: {measured}")
+    measured = ", ".join(named(*column) for column in evaluation.columns)
+    raise MatineeError(f"{named(metric or 'this', k or 0)} was not measured", mend=f"measured: {measured}")

@@ -18,8 +18,9 @@ from pydantic.config import JsonDict
 
 from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Ints, Pairs, Queries
 from matinee.data.ids import IdMap
-from matinee.data.validate import check_queries
+from matinee.data.validate import check_pairs, check_queries
 from matinee.errors import MatineeError
+from matinee.files import StrPath
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -76,6 +77,8 @@ class Model(BaseModel, ABC):
     """The class of what `learn` returns."""
     scores_unknown_items: ClassVar[bool] = False
     """True where items without a training event can be scored (from features)."""
+    predicts: ClassVar[bool] = False
+    """True where `predict` has a meaning."""
 
     _fitted: Fitted | None = PrivateAttr(default=None)
 
@@ -91,8 +94,14 @@ class Model(BaseModel, ABC):
 
     # -- what everyone calls -----------------------------------------------------------------------------------------
 
-    def fit(self, data: Dataset, *, valid: Holdout | None = None, seed: int = 0) -> Self:
-        """Learn from a log. valid: a holdout for early stopping or weights, where the model uses one."""
+    def fit(
+        self, data: Dataset, *, valid: Holdout | None = None, seed: int = 0, checkpoint: StrPath | None = None
+    ) -> Self:
+        """Learn from a log.
+
+        valid: a holdout for early stopping or weights, where the model uses one. checkpoint: a file in which models
+        that train in epochs keep their state, and from which a killed fit goes on; others need none.
+        """
         if len(data) == 0:
             raise MatineeError(f"{data.name} has no events to learn from", mend="check filters and the split's ratios")
         learned = self.learn(data, valid, seed)
@@ -128,11 +137,30 @@ class Model(BaseModel, ABC):
         nothing: Bools = np.bincount(history.rows[known], minlength=len(queries)) == 0
         return nothing
 
-    def predict(self, pairs: Pairs) -> Floats:
-        """float32 (n,): a rating or a probability for each pair, where the model has such a meaning."""
+    def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
+        """float32 (n,): a rating or a probability for each pair, where the model has such a meaning.
+
+        queries: row pairs.query[r] holds the history that pair r sees (a holdout's own queries); None: what the pair's
+        user had in the training log.
+        """
         raise MatineeError(
             f"{type(self).__name__} ranks items and predicts no ratings", mend="use a rating model, or `recommend`"
         )
+
+    def asked(self, pairs: Pairs, queries: Queries | None) -> tuple[Queries, NDArray[np.integer[Any]]]:
+        """Checked: the queries that hold the histories of `predict`, and which row each pair sees."""
+        n_users, n_items = len(self.users), len(self.items)
+        check_pairs(pairs, n_users, n_items, None if queries is None else len(queries))
+        if queries is not None:
+            check_queries(queries, n_users, n_items)
+            return queries, pairs.query
+        user, row = np.unique(pairs.user, return_inverse=True)
+        queries = self.data.queries_of(np.maximum(user, 0))
+        if len(user) and user[0] < 0:  # nobody knows what an unseen user watched
+            keep = queries.history.rows > 0
+            values = None if queries.values is None else queries.values[keep]
+            queries = Queries(user, queries.history.keep(keep), queries.exclude, values)
+        return queries, row
 
     @property
     def fitted(self) -> Fitted:

@@ -1,0 +1,74 @@
+"""iALS: weighted least squares on who watched what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Floats, Holdout
+from matinee.models.base import tunable
+from matinee.models.factors import Factors, Vectors, regress, stop_unless_finite
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+class IALS(Factors):
+    """Implicit alternating least squares (Hu, Koren, Volinsky, ICDM 2008) in the form of Rendle et al. (RecSys 2022,
+    "Revisiting the performance of iALS", eq. 1-8):
+
+        sum over watched (u.v - 1)^2 + alpha0 sum over all (u.v)^2 + sum_u reg_u |u|^2 + sum_i reg_i |v|^2,
+        reg_u = l2 (|I_u| + alpha0 n_items)^nu, reg_i = l2 (|U_i| + alpha0 n_users)^nu.
+
+    While fitting, a half-step is a few steps of conjugate gradients from where the vector stands (Takacs,
+    Pilaszy, Tikk, RecSys 2011) in place of an exact solve; the last one, over the users, is exact, and so is a
+    newcomer's vector.
+    """
+
+    factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
+    alpha0: float = tunable(0.3, "weight of a pair nobody watched", low=0.01, high=1.0, log=True, gt=0.0)
+    l2: float = tunable(0.01, "penalty on the vectors", low=1e-4, high=0.1, log=True, gt=0.0)
+    nu: float = tunable(1.0, "how the penalty grows with what a user or item has", low=0.0, high=1.0, ge=0.0)
+    iterations: int = tunable(15, "rounds of users, then items", low=5, high=30, ge=1)
+    steps: int = tunable(3, "conjugate gradient steps of a half-step", ge=1)
+
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
+        X = data.matrix()
+        X_t = X.T.tocsr()
+        rng = np.random.default_rng(seed)
+        scale = 0.1 / np.sqrt(self.factors)
+        U, V = (rng.normal(0.0, scale, (n, self.factors)).astype(np.float32) for n in X.shape)
+        for iteration in range(self.iterations):
+            self.half_step(X, V, U)
+            self.half_step(X_t, U, V)
+            stop_unless_finite(V, f"iteration {iteration + 1} at l2 = {self.l2:g}", "raise l2 or alpha0")
+        return self.with_users(data, Vectors(np.empty((0, 0), np.float32), V, np.empty(0, np.uint64)))
+
+    def half_step(self, X: csr_array, V: Floats, U: Floats) -> None:
+        """Move each row of U, in place, towards the least squares solution with V fixed; X csr, row = row of U."""
+        from matinee import kernels, kernels_factors
+
+        G = np.float32(self.alpha0) * (V.T @ V)
+        ridge = self.ridge(X).astype(np.float32)
+        kernels.parallel(
+            lambda start, stop: kernels_factors.conjugate_gradient_rows(
+                start, stop, X.indptr, X.indices, V, G, ridge, self.steps, U
+            ),
+            len(U),
+            chunk=128,
+        )
+
+    def ridge(self, X: csr_array) -> NDArray[np.float64]:
+        """(rows of X,): l2 (what the row has + alpha0 columns)^nu."""
+        n: NDArray[np.float64] = np.diff(X.indptr) + self.alpha0 * X.shape[1]
+        return self.l2 * n**self.nu
+
+    def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
+        V = learned.V.astype(np.float64)
+        U = np.zeros((X.shape[0], self.factors))
+        penalty = np.repeat(self.ridge(X)[:, None], self.factors, axis=1)
+        prior = self.alpha0 * (V.T @ V), np.zeros(self.factors)
+        regress(X, V, np.zeros(len(V)), U, penalty=penalty, prior=prior)
+        return U.astype(np.float32)

@@ -30,10 +30,14 @@ from matinee.rank import Recommendations, recommend, similar_items
 Make = Callable[[], Model]
 Check = Callable[[Make], None]
 
-CLOSED_FORM = {"popularity", "item_knn", "user_knn", "ease"}
+CLOSED_FORM = {"popularity", "item_knn", "user_knn", "ease", "slim", "admm_slim", "svd", "svd_ae"}
 """Models whose scores are a formula of the log: no random start, so names of ids cannot matter."""
 
-SMALL_LOG: dict[str, dict[str, Any]] = {}
+SMALL_LOG: dict[str, dict[str, Any]] = {
+    "slim": {"l1": 0.1, "l2": 1.0},
+    "admm_slim": {"l1": 0.1, "l2": 5.0, "rho": 10.0, "iterations": 20},
+    "svd": {"k": 6},
+}
 """Registry name -> hyper-parameters in place of defaults that are meant for logs a thousand times as large."""
 
 

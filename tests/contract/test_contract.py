@@ -17,7 +17,16 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
     "popularity": [{"half_life_days": 3.0}],
     "item_knn": [{"weighting": "none", "shrinkage": 5.0}, {"weighting": "bm25"}, {"half_life": 4.0}],
     "user_knn": [{"weighting": "none", "shrinkage": 2.0}, {"weighting": "bm25"}],
-    "ease": [{"half_life": 4.0}, {"l2": 0.01}],
+    "ease": [{"half_life": 4.0}, {"l2": 0.01}, {"dropout": 0.5, "user_damping": 0.5}],
+    "slim": [
+        {"l1": 0.2, "l2": 1.0, "nonnegative": False, "half_life": 4.0},
+        {"l1": 0.1, "l2": 1.0, "user_damping": 0.5},
+    ],
+    "admm_slim": [
+        {"l1": 0.1, "l2": 5.0, "rho": 10.0, "nonnegative": True, "half_life": 4.0},
+        {"l1": 0.1, "l2": 5.0, "rho": 10.0, "dropout": 0.0, "user_damping": 0.0},
+    ],
+    "svd_ae": [{"share": 0.1}, {"half_life": 4.0}],
 }
 CASES = [(name, hyper) for name in registry.names() for hyper in (SMALL_LOG.get(name, {}), *VARIANTS.get(name, []))]
 

@@ -15,11 +15,14 @@ from contract.checks import CHECKS, SMALL_LOG, Make
 from matinee import kernels, rank, store
 from matinee.data.dataset import Dataset, Floats, Queries, Ragged
 from matinee.errors import MatineeError
-from matinee.models import base, ease, registry
+from matinee.models import base, ease, registry, svd
+from matinee.models.admm_slim import AdmmSLIM
 from matinee.models.base import Fitted, ItemItem, Model
 from matinee.models.ease import EASE
 from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Counts, Popularity
+from matinee.models.slim import SLIM
+from matinee.models.svd_ae import SVDAE, LowRankWeights
 from matinee.models.user_knn import UserKNN
 from oracle import model_checks
 
@@ -292,6 +295,45 @@ def weights_saved_in_half_precision(patch: Patch) -> None:
     patch.setattr(store, "_write_arrays", write)
 
 
+def transposed_slim(patch: Patch) -> None:
+    right = SLIM.weights
+    patch.setattr(SLIM, "weights", lambda self, X: right(self, X).T.tocsr())
+
+
+def users_not_damped(patch: Patch) -> None:
+    patch.setattr(ease, "damped", lambda X, power: X)
+
+
+def dropout_forgotten(patch: Patch) -> None:
+    patch.setattr(ease, "squares", lambda X: np.zeros(X.shape[1]))
+
+
+def one_step_too_few(patch: Patch) -> None:
+    right = AdmmSLIM.weights
+    patch.setattr(
+        AdmmSLIM, "weights", lambda self, X: right(self.model_copy(update={"iterations": self.iterations - 1}), X)
+    )
+
+
+def queries_not_normalised(patch: Patch) -> None:
+    right = SVDAE.low_rank
+
+    def low_rank(self: SVDAE, R: csr_array) -> LowRankWeights:
+        learned = right(self, R)
+        root = np.sqrt(np.maximum(np.asarray(R.sum(axis=0)), 1.0)).astype(np.float32)
+        return replace(learned, left=learned.left * root[:, None])
+
+    patch.setattr(SVDAE, "low_rank", low_rank)
+
+
+def smallest_singular_values(patch: Patch) -> None:
+    def wrong(X: csr_array, k: int) -> Any:
+        U, s, Vt = np.linalg.svd(X.toarray(), full_matrices=False)
+        return U[:, -k:], s[-k:], Vt[-k:].T
+
+    patch.setattr(svd, "truncated_svd", wrong)
+
+
 def anything_goes(patch: Patch) -> None:
     patch.setattr(registry, "create", lambda name, hyper=None: registry.model_class(name)())
 
@@ -339,6 +381,12 @@ MUTATIONS: dict[str, Mutation] = {
         f.__name__: Mutation("popularity", f)
         for f in (popularity_by_distinct_users, popularity_of_nothing, ties_to_the_highest_code)
     },
+    "transposed_slim": Mutation("slim", transposed_slim, {"l1": 0.1, "l2": 1.0}),
+    "one_step_too_few": Mutation("admm_slim", one_step_too_few, {"l1": 0.1, "l2": 5.0, "rho": 10.0}),
+    "users_not_damped": Mutation("ease", users_not_damped),
+    "dropout_forgotten": Mutation("ease", dropout_forgotten),
+    "queries_not_normalised": Mutation("svd_ae", queries_not_normalised),
+    "smallest_singular_values": Mutation("svd", smallest_singular_values, {"k": 6}),
     "popularity_never_decays": Mutation("popularity", popularity_never_decays, {"half_life_days": 3.0}),
 }
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from matinee.models.item_knn import ItemKNN as ItemKNN
     from matinee.models.popularity import Popularity as Popularity
     from matinee.models.slim import SLIM as SLIM
+    from matinee.models.svd import SVD as SVD
+    from matinee.models.svd_ae import SVDAE as SVDAE
     from matinee.models.user_knn import UserKNN as UserKNN
 
 

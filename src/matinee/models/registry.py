@@ -22,6 +22,8 @@ BUILT_IN = {
     "ease": "matinee.models.ease:EASE",
     "slim": "matinee.models.slim:SLIM",
     "admm_slim": "matinee.models.admm_slim:AdmmSLIM",
+    "svd": "matinee.models.svd:SVD",
+    "svd_ae": "matinee.models.svd_ae:SVDAE",
 }
 
 

@@ -1,0 +1,85 @@
+"""How much of a log its side tables describe."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Bools, Dataset
+from matinee.errors import MatineeWarning
+
+Side = Literal["users", "items"]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much of the log a side table describes. Readers drop nothing: ids that only the table has get codes too.
+
+    in_log: ids with an event. described: those of them of whom the table says anything. without_event: ids that have
+    none, as those have that stand in the table only. missing: column -> ids with an event and no value there.
+    """
+
+    what: Side
+    in_log: int
+    described: int
+    without_event: int
+    missing: Mapping[str, int]
+
+    def __str__(self) -> str:
+        text = f"{self.what}: {self.described:,} of {self.in_log:,} in the log are described"
+        if self.without_event:
+            text += f", {self.without_event:,} more have no event"
+        gaps = ", ".join(f"{name} {n:,}" for name, n in self.missing.items() if n)
+        return f"{text}; missing: {gaps}" if gaps else text
+
+
+def coverage(data: Dataset) -> tuple[Coverage, ...]:
+    """One for each side table there is. A MatineeWarning where a table says nothing of most of the log's ids.
+
+    Single columns may be mostly empty, as tags are.
+    """
+    tables: list[tuple[Side, pl.DataFrame | None, NDArray[np.int64]]] = [
+        ("users", data.user_features, data.user_counts()),
+        ("items", data.item_features, data.item_counts()),
+    ]
+    found = tuple(_covered(what, table, counts > 0) for what, table, counts in tables if table is not None)
+    for each in found:
+        if 2 * each.described < each.in_log:
+            warnings.warn(
+                f"{data.name}: the table of {each.what} describes {each.described:,} of the {each.in_log:,} in the log"
+                f"; {each.without_event:,} {each.what} have no event: are its ids those of the log?",
+                MatineeWarning,
+                stacklevel=2,
+            )
+    return found
+
+
+def _covered(what: Side, table: pl.DataFrame, in_log: Bools) -> Coverage:
+    said = {column.name: _said(column)[in_log] for column in table.iter_columns()}
+    n = int(in_log.sum())
+    described = np.logical_or.reduce([np.zeros(n, bool), *said.values()])
+    return Coverage(
+        what=what,
+        in_log=n,
+        described=int(described.sum()),
+        without_event=int((~in_log).sum()),
+        missing={name: n - int(there.sum()) for name, there in said.items()},
+    )
+
+
+def _said(column: pl.Series) -> Bools:
+    """(n,): true where there is a value; an empty list, an empty text and NaN are none."""
+    there = column.is_not_null()
+    if isinstance(column.dtype, pl.List):
+        there &= (column.list.len() > 0).fill_null(False)
+    elif column.dtype == pl.String:
+        there &= (column != "").fill_null(False)
+    elif column.dtype.is_float():
+        there &= column.is_not_nan().fill_null(False)
+    return there.to_numpy()

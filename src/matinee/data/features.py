@@ -105,9 +105,9 @@ class Numeric(_Field):
         raw = _numbers(column)
         _check_finite(column, raw, raw)
         there = raw[~np.isnan(raw)]
-        if not len(there) or there.min() == there.max():
+        if not len(there) or there.min() == there.max():  # the std of equal numbers may be a rounding error
             return cls(name=column.name, mean=float(there[0]) if len(there) else 0.0, scale=1.0)
-        return cls(name=column.name, mean=float(there.mean()), scale=float(there.std()))
+        return cls(name=column.name, mean=float(there.mean()), scale=float(there.std()) or 1.0)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -1,0 +1,121 @@
+"""CVAE: Multi-VAE whose encoder and decoder also see what is known of who asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import polars as pl
+
+from matinee.data.dataset import Dataset, Floats, Queries
+from matinee.data.features import Fields
+from matinee.errors import MatineeError
+from matinee.models.base import tunable
+from matinee.models.multi_vae import MultiVAE
+from matinee.models.network import import_torch
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from torch import Tensor, nn
+
+    from matinee.nn.blocks import Rows
+    from matinee.nn.train import Step
+
+
+@dataclass(frozen=True)
+class Table:
+    """A side table's fields, and its rows as `Encoded.matrix` gives them: csr float32 (n, width)."""
+
+    fields: Fields
+    rows: csr_array
+
+
+class CVAE(MultiVAE):
+    """Conditional variational autoencoder (Sohn, Lee & Yan, NeurIPS 2015) with Multi-VAE's likelihood and loss.
+
+    The encoder q(z|x, c) and the decoder p(x|z, c) see a side vector c beside the history x (the conditional VAE among
+    those that Lee, Song & Moon, CIKM 2017, compare). It is not Li & She's "collaborative VAE" (KDD 2017). Deviation:
+    the prior of z is N(0, 1), whatever c. `condition` says what c holds:
+
+    users:   the row of who asks in the table of users: 1 for each category (gender, occupation), numbers standardised;
+             for somebody new what `Queries.user_features` brings, else zeros, which training shows for a share of users
+    history: of the items in the history, the share that has each genre, director, writer..., and their mean numbers
+
+    A log without such tables is an ordinary case: c is empty, and this is Multi-VAE. The vocabulary is a function of
+    the tables saved with the model, and is fitted from them again when it is loaded.
+    """
+
+    condition: Literal["users", "history", "both"] = tunable(
+        "both", "what the side vector holds", choices=["users", "history", "both"]
+    )
+    min_count: int = tunable(10, "fewest users or items that make a value known", ge=1)
+    max_values: int = tunable(500, "most values known of a column, the most frequent ones", ge=1)
+    hidden_share: float = tunable(
+        0.1, "share of users whose side vector is hidden in training", low=0.0, high=0.5, ge=0.0, lt=1.0
+    )
+
+    def build(self, data: Dataset) -> nn.Module:
+        from matinee.nn.vae import GaussianAutoencoder
+
+        users = None if self.condition == "history" else self.table(data.user_features)
+        items = None if self.condition == "users" else self.table(data.item_features)
+        width = sum(table.rows.shape[1] for table in (users, items) if table is not None)
+        net: Any = GaussianAutoencoder(data.n_items, self.hidden, self.latent, self.dropout, n_side=width)
+        net.side_tables = users, items  # kept with the net: one cannot be had without the other
+        return net  # type: ignore[no-any-return]
+
+    def table(self, features: pl.DataFrame | None) -> Table | None:
+        """None where nothing is known."""
+        if features is None:
+            return None
+        fields = Fields.fit(features, min_count=self.min_count, max_values=self.max_values)
+        return Table(fields, fields.encode(features).matrix()) if fields.labels else None
+
+    def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
+        torch = import_torch()
+        parts = [
+            part * (torch.rand(len(rows), 1) >= self.hidden_share)  # drawn from the step's seed
+            for part in self.side(net, rows)
+        ]
+        return super().loss(net, replace(rows, side=torch.cat([rows.side, *parts], dim=1)), step)
+
+    def history_rows(self, queries: Queries) -> Rows:
+        torch = import_torch()
+        rows = super().history_rows(queries)
+        parts = self.side(self.net, rows, queries.user_features)
+        return replace(rows, side=torch.cat([rows.side, *parts], dim=1))
+
+    def side(self, net: Any, rows: Rows, brought: pl.DataFrame | None = None) -> list[Tensor]:
+        """The parts of the side vector, float32 (B, width): of who asks, then of the history."""
+        torch = import_torch()
+        users, items = net.side_tables
+        parts = []
+        if users is not None:
+            parts.append(known_of(users, rows.user.numpy(), brought))
+        if items is not None:
+            parts.append(mean_of(items, rows))
+        return [torch.from_numpy(part) for part in parts]
+
+
+def known_of(users: Table, user: np.ndarray[Any, Any], brought: pl.DataFrame | None) -> Floats:
+    """(B, width): what the request brings of each user where it brings anything, else the table's row, else zeros."""
+    known: Floats = users.rows[np.maximum(user, 0)].toarray()
+    known[user < 0] = 0.0
+    if brought is None:
+        return known
+    if len(brought) != len(user):
+        raise MatineeError(f"user_features has {len(brought)} rows, not {len(user)}", mend="pass one row a query")
+    said: Floats = users.fields.encode(brought).matrix().toarray()
+    return np.where(said.any(axis=1, keepdims=True), said, known)
+
+
+def mean_of(items: Table, rows: Rows) -> Floats:
+    """(B, width): the mean over each row's items; zeros for an empty row."""
+    from scipy.sparse import csr_array
+
+    offsets = np.append(rows.offsets.numpy(), len(rows.item))
+    ones = np.ones(len(rows.item), np.float32)
+    watched = csr_array((ones, rows.item.numpy(), offsets), shape=(len(rows), items.rows.shape[0]))
+    total: Floats = (watched @ items.rows).toarray()
+    return total / np.maximum(np.diff(offsets), 1).astype(np.float32)[:, None]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from contract.checks import CHECKS, CLOSED_FORM, SMALL_LOG, Check
+from contract.checks import CHECKS, CLOSED_FORM, RATING, SMALL_LOG, Check
 from matinee.models import registry
 
 # a model runs with its defaults, and with these
@@ -26,6 +26,8 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
         {"l1": 0.1, "l2": 5.0, "rho": 10.0, "nonnegative": True, "half_life": 4.0},
         {"l1": 0.1, "l2": 5.0, "rho": 10.0, "dropout": 0.0, "user_damping": 0.0},
     ],
+    "ials": [{"nu": 0.5, "factors": 7}],
+    "biased_mf": [{"loss": "bce"}, {"factors": 0}],
     "svd_ae": [{"share": 0.1}, {"half_life": 4.0}],
 }
 CASES = [(name, hyper) for name in registry.names() for hyper in (SMALL_LOG.get(name, {}), *VARIANTS.get(name, []))]
@@ -46,4 +48,4 @@ def test_a_model_file_is_the_papers_idea_and_nothing_else(name: str) -> None:
 
 
 def test_exemptions_name_models_that_exist() -> None:
-    assert {*VARIANTS, *CLOSED_FORM, *SMALL_LOG} <= set(registry.names())
+    assert {*VARIANTS, *CLOSED_FORM, *SMALL_LOG, *RATING} <= set(registry.names())

@@ -52,7 +52,8 @@ def compare(
     """
     from matinee.evaluate.significance import joined
 
-    joint = joined(_same_columns(_evaluations([_Run.open(path, part) for path in runs])))
+    opened = [_measuring(_Run.open(path, part), metric) for path in runs]
+    joint = joined(_same_columns(_evaluations(opened)))
     column = _column(joint, metric, k)
     tests = _tests(joint, column, baseline)
     if as_json:
@@ -119,6 +120,15 @@ def _with_protocol(values: pl.DataFrame, means: list[dict[str, Any]], part: str)
     return values.join(table, on="label", how="left", maintain_order="left")
 
 
+def _measuring(run: _Run, metric: str | None) -> _Run:
+    """Of a run that measured rankings and ratings, the protocol of what is asked for (or was measured first)."""
+    import polars as pl
+
+    wanted = metric or run.values["metric"][0]
+    having = run.values.filter(pl.col("metric") == wanted)["protocol"].unique()
+    return replace(run, values=run.values.filter(pl.col("protocol").is_in(having.implode()))) if len(having) else run
+
+
 def _evaluations(runs: Sequence[_Run]) -> list[Evaluation]:
     """One evaluation for each protocol of each run; labels that several runs use get the run's name before them."""
     import polars as pl
@@ -163,11 +173,13 @@ def _same_columns(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 
 
 def _column(joint: Evaluation, metric: str | None, k: int | None) -> tuple[str, int]:
+    from matinee.evaluate.evaluate import named
+
     for name, cut in joint.columns:
         if metric in (None, name) and k in (None, cut):
             return name, cut
     asked = f"k = {k}" if metric is None else metric if k is None else f"{metric}@{k}"
-    raise MatineeError(f"{asked} was not measured", mend=f"measured: {', '.join(f'{m}@{c}' for m, c in joint.columns)}")
+    raise MatineeError(f"{asked} was not measured", mend=f"measured: {', '.join(named(*c) for c in joint.columns)}")
 
 
 def _tests(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> list[PairedTest]:
@@ -175,8 +187,10 @@ def _tests(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> 
     import numpy as np
 
     from matinee.evaluate.significance import holm, paired_test
+    from matinee.report.scores import LOWER_IS_BETTER
 
-    order = sorted(joint.labels, key=lambda label: -joint.mean(*column, label).value)
+    sign = 1 if column[0] in LOWER_IS_BETTER else -1
+    order = sorted(joint.labels, key=lambda label: sign * joint.mean(*column, label).value)
     if baseline is not None and baseline not in order:
         raise MatineeError(f"no model is called {baseline!r}", mend=f"use one of {', '.join(joint.labels)}")
     pairs = list(combinations(order, 2))
@@ -188,6 +202,8 @@ def _tests(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> 
 
 
 def _show_tests(tests: Sequence[PairedTest]) -> None:
+    from matinee.evaluate.evaluate import named
+
     first = tests[0]
     columns = [
         Column("model"),
@@ -201,7 +217,7 @@ def _show_tests(tests: Sequence[PairedTest]) -> None:
         [t.a, t.b, f"{t.difference:+.4f}", f"{t.ci_low:+.4f} to {t.ci_high:+.4f}", _p(t.p_random), _p(t.p_holm)]
         for t in tests
     ]
-    screen.say(f"Differences in {first.metric}@{first.k}", "bold")
+    screen.say(f"Differences in {named(first.metric, first.k)}", "bold")
     screen.table(columns, rows)
     screen.say(
         f"\npaired randomisation test over {first.n_users:,} users ({first.n_queries:,} queries); "

@@ -84,18 +84,22 @@ def evaluate(
 
 def show(result: Evaluation, *, by: tuple[str, int] | None = None) -> None:
     """One model: a row a metric. Several: a row a model, best first by the column `by`, best values in bold."""
+    from matinee.evaluate.evaluate import named
+    from matinee.report.scores import LOWER_IS_BETTER
+
     if len(result.labels) == 1:
         means = [(metric, k, result.mean(metric, k)) for metric, k in result.columns]
         columns = [Column("metric"), *(Column(name, right=True) for name in ("value", "95 % interval"))]
-        screen.table(columns, [[f"{m}@{k}", f"{v.value:.4f}", f"{v.low:.4f} – {v.high:.4f}"] for m, k, v in means])
+        screen.table(columns, [[named(m, k), f"{v.value:.4f}", f"{v.low:.4f} – {v.high:.4f}"] for m, k, v in means])
     else:
         first = by or result.columns[0]
-        labels = sorted(result.labels, key=lambda label: -result.mean(*first, label).value)
         order = [first, *(column for column in result.columns if column != first)]
+        signs = [-1 if metric in LOWER_IS_BETTER else 1 for metric, _ in order]
+        labels = sorted(result.labels, key=lambda label: -signs[0] * result.mean(*first, label).value)
         grid = [[result.mean(metric, k, label) for metric, k in order] for label in labels]
-        best = [max(row[c].value for row in grid) for c in range(len(order))]
+        best = [sign * max(sign * row[c].value for row in grid) for c, sign in enumerate(signs)]
         screen.table(
-            [Column("model"), *(Column(f"{m}@{k}", right=True, keep=c == 0) for c, (m, k) in enumerate(order))],
+            [Column("model"), *(Column(named(m, k), right=True, keep=c == 0) for c, (m, k) in enumerate(order))],
             [[label, *(f"{m.value:.4f} ± {m.half:.4f}" for m in row)] for label, row in zip(labels, grid, strict=True)],
             bold=[(r, c + 1) for r, row in enumerate(grid) for c, m in enumerate(row) if m.value == best[c]],
         )

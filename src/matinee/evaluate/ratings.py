@@ -45,8 +45,7 @@ def evaluate_ratings(
         digest.update(np.ascontiguousarray(array).tobytes())
     protocol = replace(
         holdout.protocol,
-        candidates="the hidden ratings",
+        candidates=f"the hidden ratings, from {scale[0]:g} to {scale[1]:g}",
         exclude="nothing",
-        metrics=f"errors of ratings from {scale[0]:g} to {scale[1]:g}",
     )
     return Evaluation(errors, pairs.user, users, protocol, digest.hexdigest())

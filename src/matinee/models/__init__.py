@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matinee.models.admm_slim import AdmmSLIM as AdmmSLIM
+    from matinee.models.bayesian_mf import BayesianMF as BayesianMF
+    from matinee.models.biased_mf import BiasedMF as BiasedMF
+    from matinee.models.bpr import BPR as BPR
     from matinee.models.ease import EASE as EASE
+    from matinee.models.ials import IALS as IALS
     from matinee.models.item_knn import ItemKNN as ItemKNN
     from matinee.models.popularity import Popularity as Popularity
     from matinee.models.slim import SLIM as SLIM

@@ -85,8 +85,8 @@ class BayesianMF(RatingFactors):
             prior = learned.mean[n], learned.precision[n]
             draw_rows(X, V[:, :-1], V[:, -1], prior, learned.noise[n], None, P)
             U[n, :, :-1] = P
-        side_by_side: Floats = U.transpose(1, 0, 2).reshape(X.shape[0], -1) / np.float32(s)
-        return side_by_side
+        U /= np.float32(s)
+        return U.transpose(1, 0, 2).reshape(X.shape[0], -1)
 
 
 def normal_wishart(P: Array, rng: np.random.Generator) -> tuple[Array, Array]:

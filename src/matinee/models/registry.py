@@ -24,6 +24,10 @@ BUILT_IN = {
     "admm_slim": "matinee.models.admm_slim:AdmmSLIM",
     "svd": "matinee.models.svd:SVD",
     "svd_ae": "matinee.models.svd_ae:SVDAE",
+    "ials": "matinee.models.ials:IALS",
+    "bpr": "matinee.models.bpr:BPR",
+    "biased_mf": "matinee.models.biased_mf:BiasedMF",
+    "bayesian_mf": "matinee.models.bayesian_mf:BayesianMF",
 }
 
 

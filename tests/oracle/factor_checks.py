@@ -1,0 +1,214 @@
+"""The factor models against their formulas, in plain float64 numpy on asymmetric data. Shares no code with matinee."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Floats, Pairs, Queries, Ragged
+from matinee.data.ids import IdMap
+from matinee.models.bayesian_mf import BayesianMF
+from matinee.models.biased_mf import BiasedMF
+from matinee.models.bpr import BPR
+from matinee.models.ials import IALS
+from oracle import truths
+
+Matrix = NDArray[np.float64]
+N_USERS, N_ITEMS = 61, 37
+LOG = truths.random_log(8, N_USERS, N_ITEMS)
+X = truths.dense(LOG, N_ITEMS)
+DATA = truths.as_dataset(LOG, N_ITEMS)
+
+
+def rated(
+    n_users: int = 150, n_items: int = 60, f: int = 3, spread: float = 0.5, seed: int = 1
+) -> tuple[Dataset, Floats, Matrix]:
+    """About a third of all pairs rated from known factors and biases; the ratings; what all would be without noise."""
+    rng = np.random.default_rng(seed)
+    P, Q = rng.normal(0, 0.8, (n_users, f)), rng.normal(0, 0.8, (n_items, f))
+    clean = 3.0 + rng.normal(0, 0.5, (n_users, 1)) + rng.normal(0, 0.5, (1, n_items)) + P @ Q.T
+    user, item = np.nonzero(rng.random(clean.shape) < 0.35)
+    value = (clean[user, item] + rng.normal(0, spread, len(user))).astype(np.float32)
+    maps = IdMap(np.arange(n_users)), IdMap(np.arange(n_items))
+    return Dataset(*maps, user.astype(np.int32), item.astype(np.int32), value=value), value, clean
+
+
+def check_ials() -> None:
+    """A half-step of many steps ends where the objective's gradient is 0; every round lowers the objective."""
+    alpha0, l2, nu = 0.2, 0.05, 0.7
+    model = IALS(factors=5, alpha0=alpha0, l2=l2, nu=nu, iterations=3, steps=60)
+    rng = np.random.default_rng(0)
+    U, V = (rng.normal(0, 0.3, (n, 5)).astype(np.float32) for n in X.shape)
+    csr, csr_t = DATA.matrix(), DATA.matrix().T.tocsr()
+    reg_u = l2 * (X.sum(axis=1) + alpha0 * N_ITEMS) ** nu
+    reg_i = l2 * (X.sum(axis=0) + alpha0 * N_USERS) ** nu
+
+    def gradients() -> tuple[Matrix, Matrix]:
+        u, v = U.astype(np.float64), V.astype(np.float64)
+        S = u @ v.T
+        E = X * (S - 1) + alpha0 * S
+        return E @ v + reg_u[:, None] * u, E.T @ u + reg_i[:, None] * v
+
+    def objective() -> float:
+        u, v = U.astype(np.float64), V.astype(np.float64)
+        S = u @ v.T
+        penalty = (reg_u * (u**2).sum(axis=1)).sum() + (reg_i * (v**2).sum(axis=1)).sum()
+        return float((X * (S - 1) ** 2).sum() + alpha0 * (S**2).sum() + penalty)
+
+    losses = [objective()]
+    for _ in range(5):
+        model.half_step(csr, V, U)
+        assert np.abs(gradients()[0]).max() < 1e-4  # float32 sums of terms of order one
+        losses.append(objective())
+        model.half_step(csr_t, U, V)
+        assert np.abs(gradients()[1]).max() < 1e-4
+        losses.append(objective())
+    assert (np.diff(losses) <= 1e-5).all()
+    model.fit(DATA)
+    learned = model.fitted.learned
+    U, V = learned.U, learned.V
+    assert np.abs(gradients()[0]).max() < 1e-5, "the users of a fit are solved exactly"
+    truth = []
+    for history in ([3], [0, 5, 9, 5]):
+        x = np.zeros(N_ITEMS)
+        x[history] = 1.0
+        v = V.astype(np.float64)
+        reg = l2 * (x.sum() + alpha0 * N_ITEMS) ** nu
+        truth.append(v @ np.linalg.solve(v.T @ (v * (x + alpha0)[:, None]) + reg * np.eye(5), v.T @ x))
+    found = model.score(truths.histories([[3], [0, 5, 9, 5]]))
+    np.testing.assert_allclose(found, truth, rtol=1e-4, atol=1e-5)
+
+
+def check_bpr_gradient() -> None:
+    """One epoch over one pair moves the three vectors by the gradient of the plain formula, found by differences."""
+    from matinee.kernels_factors import bpr_epoch
+
+    rng = np.random.default_rng(2)
+    rate, l2 = 1e-2, 0.3
+    U, V = rng.normal(0, 1, (2, 4)).astype(np.float32), rng.normal(0, 1, (3, 4)).astype(np.float32)
+    U[:, -1] = 1.0
+    before = U.copy(), V.copy()
+    # user 1 watched items 0 and 2: the only negative is 1
+    indptr, indices, users = np.array([0, 0, 2]), np.array([0, 2], np.int32), np.array([1, 1], np.int32)
+    pool = np.arange(3, dtype=np.int32)
+    told = bpr_epoch(np.array([1]), users, indptr, indices, pool, np.uint64(7), rate, l2, U, V)
+
+    def loss(theta: Matrix) -> float:
+        u, i, j = np.append(theta[:3], 1.0), theta[3:7], theta[7:]
+        return float(np.log1p(np.exp(-(u @ i - u @ j))) + l2 / 2 * (theta**2).sum())
+
+    theta = np.concatenate([before[0][1, :3], before[1][2], before[1][1]]).astype(np.float64)
+    step = 1e-6
+    gradient = [(loss(theta + step * e) - loss(theta - step * e)) / (2 * step) for e in np.eye(11)]
+    moved = np.concatenate([U[1, :3], V[2], V[1]]) - theta
+    np.testing.assert_allclose(moved, -rate * np.array(gradient), rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(told, loss(theta) - l2 / 2 * (theta**2).sum(), rtol=1e-5)
+    assert (U[0] == before[0][0]).all()
+    assert (V[0] == before[1][0]).all()
+    assert U[1, -1] == 1.0
+
+
+def check_bpr_ranks_the_watched_first() -> None:
+    """After many epochs nearly every watched item outranks nearly every other (AUC on the training log)."""
+    model = BPR(factors=16, l2=0.001, epochs=200, fold_epochs=100).fit(DATA)
+    S = model.score(DATA.queries())
+    auc = np.mean([(S[u][X[u] > 0][:, None] > S[u][X[u] == 0]).mean() for u in range(N_USERS)])
+    assert auc > 0.97
+
+
+def check_biased_mf() -> None:
+    """The users of a fit are ridge regressions on the items; so is someone new; the last fit of items leaves little."""
+    data, ratings, clean = rated()
+    model = BiasedMF(factors=3, l2=0.1, nu=0.5, bias_l2=1.0, iterations=40).fit(data)
+    learned = model.fitted.learned
+    V = learned.V.astype(np.float64)
+    mean = float(np.mean(ratings))
+    for user in (0, 7, 149):
+        mine = np.flatnonzero(data.user == user)
+        F, y = V[data.item[mine]][:, :4], ratings[mine] - V[data.item[mine]][:, 4]
+        assert (F[:, 3] == 1).all()
+        ridge = np.diag([0.1 * len(mine) ** 0.5] * 3 + [1.0])
+        truth = np.linalg.solve(F.T @ F + ridge, F.T @ y)
+        np.testing.assert_allclose(learned.U[user], [*truth, 1.0], rtol=1e-4, atol=1e-5)
+    everyone = np.indices(clean.shape).reshape(2, -1).astype(np.int32)
+    found = model.predict(Pairs(everyone[0], everyone[1], everyone[0])).reshape(clean.shape)
+    error = np.sqrt(((found - clean) ** 2).mean())
+    # noise of .5 in 4 numbers from about 21 and 4 from about 52 ratings: .5 sqrt(4/21 + 4/52) = .26
+    assert error < 0.35 < np.sqrt(((mean - clean) ** 2).mean()) / 2, error
+
+
+def check_biased_mf_logistic() -> None:
+    """With bce a user's vector is where the gradient of the penalised cross-entropy vanishes."""
+    data, ratings, _ = rated()
+    model = BiasedMF(factors=3, loss="bce", l2=0.5, nu=0.3, bias_l2=0.4, iterations=20).fit(data)
+    learned = model.fitted.learned
+    V, low, high = learned.V.astype(np.float64), learned.low, learned.high
+    assert (low, high) == (ratings.min(), ratings.max())
+    for user in (0, 7, 149):
+        mine = np.flatnonzero(data.user == user)
+        F = V[data.item[mine]]
+        x = learned.U[user].astype(np.float64)
+        p = 1 / (1 + np.exp(-F @ x))
+        y = (ratings[mine] - low) / (high - low)
+        penalty = np.array([0.5 * len(mine) ** 0.3] * 3 + [0.4])
+        gradient = F[:, :4].T @ (p - y) + penalty * x[:4]
+        assert np.abs(gradient).max() < 1e-5
+        pairs = Pairs(data.user[mine], data.item[mine], np.zeros(len(mine), np.int32))
+        np.testing.assert_allclose(model.predict(pairs), low + (high - low) * p, rtol=1e-5)
+
+
+def check_biased_mf_falls_back_to_biases() -> None:
+    data, ratings, _ = rated()
+    model = BiasedMF(factors=3).fit(data)
+    nobody = Queries(np.array([-1], np.int32), Ragged.empty(1), Ragged.empty(1))
+    items = np.arange(60, dtype=np.int32)
+    found = model.predict(Pairs(np.full(60, -1, np.int32), items, np.zeros(60, np.int32)), nobody)
+    np.testing.assert_allclose(found, np.clip(model.fitted.learned.V[:, -1], ratings.min(), ratings.max()))
+
+
+def check_bayesian_mf_posterior() -> None:
+    """Draws of one row have the posterior's mean and covariance (Salakhutdinov and Mnih, eq. 12-13)."""
+    from matinee.models.bayesian_mf import draw_rows, normal_wishart
+
+    rng = np.random.default_rng(3)
+    F, offset = rng.normal(0, 1, (9, 3)), rng.normal(3, 1, 9)
+    y, n, noise = rng.normal(3, 1, 9), 40_000, 1.7
+    A = rng.normal(0, 1, (3, 3))
+    precision, mean = A @ A.T + np.eye(3), rng.normal(0, 1, 3)
+    from scipy.sparse import csr_array
+
+    rows = csr_array(np.tile(y, (n, 1)))
+    draws = np.zeros((n, 3))
+    draw_rows(rows, F, offset, (mean, precision), noise, rng.standard_normal((n, 3)), draws)
+    covariance = np.linalg.inv(precision + noise * F.T @ F)
+    center = covariance @ (precision @ mean + noise * F.T @ (y - offset))
+    error = np.sqrt(np.diag(covariance) / n)
+    assert (np.abs(draws.mean(axis=0) - center) < 5 * error).all()
+    np.testing.assert_allclose(np.cov(draws.T), covariance, atol=6 * np.abs(covariance).max() / np.sqrt(n))
+    # of many rows with a known spread the hyper-parameters' draws centre on it
+    spread = np.linalg.inv(precision)
+    P = rng.multivariate_normal(mean, spread, 5000)
+    drawn = [normal_wishart(P, rng) for _ in range(400)]
+    np.testing.assert_allclose(np.mean([m for m, _ in drawn], axis=0), mean, atol=0.1)
+    np.testing.assert_allclose(np.mean([p for _, p in drawn], axis=0), precision, rtol=0.12, atol=0.12)
+
+
+def check_bayesian_mf_beats_its_point_estimate() -> None:
+    data, ratings, clean = rated(spread=1.0)
+    everyone = np.indices(clean.shape).reshape(2, -1).astype(np.int32)
+    pairs = Pairs(everyone[0], everyone[1], everyone[0])
+    clean = np.clip(clean, ratings.min(), ratings.max()).ravel()
+    error = {}
+    for model in (BayesianMF(factors=8), BiasedMF(factors=8, l2=4.0, nu=0.0)):
+        error[type(model).__name__] = float(np.sqrt(((model.fit(data).predict(pairs) - clean) ** 2).mean()))
+    assert error["BayesianMF"] < error["BiasedMF"] < 1.0, error
+
+
+CHECKS: dict[str, list[Callable[[], None]]] = {
+    "ials": [check_ials],
+    "bpr": [check_bpr_gradient, check_bpr_ranks_the_watched_first],
+    "biased_mf": [check_biased_mf, check_biased_mf_logistic, check_biased_mf_falls_back_to_biases],
+    "bayesian_mf": [check_bayesian_mf_posterior, check_bayesian_mf_beats_its_point_estimate],
+}

@@ -104,6 +104,26 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
         _sync(target.parent)
 
 
+def make_folder(path: StrPath) -> None:
+    """Make a folder and its parents, if they are not there. Raises MatineeError."""
+    with _explained(Path(path), "write"):
+        Path(path).mkdir(parents=True, exist_ok=True)
+
+
+def discard(path: StrPath) -> None:
+    """Remove a file, a link or a folder, if it is there: a kill leaves it whole, or gone under its name."""
+    target = Path(path)
+    clean(target)
+    if not os.path.lexists(target):
+        return
+    with _explained(target, "remove"):
+        temp = target.rename(_temporary(target))
+        if temp.is_dir() and not temp.is_symlink():
+            shutil.rmtree(temp)
+        else:
+            temp.unlink()
+
+
 @contextlib.contextmanager
 def locked(path: StrPath) -> Iterator[None]:
     """Hold this lock file during the block; the system lets it go when the process ends, however it ends.

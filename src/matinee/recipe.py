@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from matinee.data.dataset import Dataset
+from matinee import split as splits
+from matinee.data.dataset import Dataset, Split
 from matinee.errors import MatineeError
+from matinee.evaluate.metrics import formulas_of
+from matinee.evaluate.predictions import RATING
 from matinee.files import StrPath
 from matinee.models import registry
 from matinee.models.base import Model
@@ -21,36 +26,66 @@ DEFAULT = "default_study.toml"
 
 
 class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataTable(_Table):
     """[data]: where the log is and which events count."""
 
-    source: str = "ml-100k"
-    columns: dict[Literal["user_id", "item_id", "rating", "timestamp"], str] = {}
-    format: Literal["log", "sequences", "sessions"] = "log"
-    users: str | None = None
-    items: str | None = None
-    duplicates: Literal["keep", "last", "first", "sum", "error"] = "keep"
-    min_rating: float | None = None
-    drop_ratings: list[float] = []
-    label_min: float | None = None
-    min_user_events: int = Field(0, ge=0)
-    min_item_events: int = Field(0, ge=0)
-    since: str | None = None
-    until: str | None = None
+    source: str = Field("ml-100k", description="a name of `matinee data`, a folder in a known layout, or a file")
+    columns: dict[Literal["user_id", "item_id", "rating", "timestamp"], str] = Field(
+        {}, description="column names of a file, where they are not the usual ones"
+    )
+    format: Literal["log", "sequences", "sessions"] = Field(
+        "log", description="of a file: an event a line; a user and their items in order; an anonymous session"
+    )
+    users: str | None = Field(None, description="a file that describes users, by an id column")
+    items: str | None = Field(None, description="a file that describes items: title, year, genres, anything")
+    duplicates: Literal["keep", "last", "first", "sum", "error"] = Field(
+        "keep", description="what happens to a user's repeated events with one item"
+    )
+    min_rating: float | None = Field(None, description="keep events rated at least this")
+    drop_ratings: list[float] = Field([], description="leave out events with these ratings")
+    label_min: float | None = Field(None, description="ratings become 1 (at least this) or 0, after the filters")
+    min_user_events: int = Field(0, ge=0, description="leave out users with fewer events; iterated with items")
+    min_item_events: int = Field(0, ge=0, description="leave out items with fewer events; iterated with users")
+    since: str | None = Field(None, description="keep events from this date or time on (ISO; UTC without a zone)")
+    until: str | None = Field(None, description="keep events before this date or time")
+
+    @field_validator("since", "until", mode="before")
+    @classmethod
+    def _dates(cls, moment: object) -> object:
+        """TOML has dates of its own."""
+        return moment.isoformat() if isinstance(moment, date) else moment
+
+    @field_validator("since", "until")
+    @classmethod
+    def _readable(cls, moment: str | None) -> str | None:
+        from matinee.data.filters import seconds
+
+        if moment is not None:
+            try:
+                seconds(moment)
+            except MatineeError as error:
+                raise ValueError(f"{error.what}; {error.mend}") from None
+        return moment
 
 
 class EvaluateTable(_Table):
     """[evaluate]: what is measured."""
 
-    k: list[int] = [10, 20]
-    metrics: list[str] = ["recall", "ndcg", "hit_rate", "mrr"]
-    convention: str = "matinee"
-    candidates: Literal["all"] = "all"
-    exclude_seen: bool = True
-    refit: bool = False
+    k: list[int] = Field([10, 20], description="cut-offs; the largest is the length of the lists that are kept")
+    metrics: list[str] = Field(
+        ["recall", "ndcg", "hit_rate", "mrr"],
+        min_length=1,
+        description="also precision, map, recall_capped; and what predicted ratings have: rmse, mae, bce",
+    )
+    convention: str = Field("matinee", description="whose definitions: matinee, or a library's for comparison")
+    candidates: Literal["all"] = Field(
+        "all", description="what is ranked: all items with a training event (a provided file may name others)"
+    )
+    exclude_seen: bool = Field(True, description="false where repeats are answers (sessions): nothing is excluded")
+    refit: bool = Field(False, description="fit again on train + valid before the test; another protocol")
 
     @field_validator("k")
     @classmethod
@@ -59,14 +94,21 @@ class EvaluateTable(_Table):
             raise ValueError("needs at least one cut-off, each 1 or more")
         return sorted(set(k))
 
+    @field_validator("metrics")
+    @classmethod
+    def _once(cls, metrics: list[str]) -> list[str]:
+        return list(dict.fromkeys(metrics))
+
 
 class ModelTable(BaseModel):
     """[[model]]: a registry name, a label for tables and folders, and hyper-parameters."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    name: str
-    label: str = ""
+    name: str = Field(description="a name of `matinee models`; its hyper-parameters are further keys of this table")
+    label: str = Field(
+        "", max_length=100, description="a unique name for tables and folders; when left out, the model's name"
+    )
 
     @model_validator(mode="after")
     def _checked(self) -> Self:
@@ -87,13 +129,15 @@ class ModelTable(BaseModel):
 class Recipe(_Table):
     """A study. seeds: each seeds the split and the fits; split_seed holds the split while the fits vary."""
 
-    title: str = "A study"
-    seeds: list[int] = [0]
-    split_seed: int | None = None
-    data: DataTable = DataTable()
-    split: dict[str, Any] = {"strategy": "random"}
-    evaluate: EvaluateTable = EvaluateTable()
-    model: list[ModelTable]
+    title: str = Field("A study", description="heads the report")
+    seeds: list[int] = Field([0], description="the study is done once for each; a seed draws the split and the fits")
+    split_seed: int | None = Field(
+        None, ge=0, description="draws every split, so that only the fits vary with the seed"
+    )
+    data: DataTable = Field(DataTable(), description="where the log is and which events count")
+    split: dict[str, Any] = Field({"strategy": "random"}, description="the strategy and its options")
+    evaluate: EvaluateTable = Field(EvaluateTable(), description="what is measured")
+    model: list[ModelTable] = Field(description="one [[model]] table a model")
 
     @model_validator(mode="after")
     def _checked(self) -> Self:
@@ -101,11 +145,11 @@ class Recipe(_Table):
             raise ValueError("seeds: needs at least one, each once and none negative")
         if not self.model:
             raise ValueError("needs at least one [[model]] table")
-        labels = [model.label for model in self.model]
-        twice = sorted({label for label in labels if labels.count(label) > 1})
+        labels = [model.label.casefold() for model in self.model]  # some file systems cannot tell EASE from ease
+        twice = [model.label for model in self.model if labels.count(model.label.casefold()) > 1]
         if twice:
-            raise ValueError(f"label {twice[0]!r} is used twice: give one of the models another `label`")
-        if "strategy" not in self.split:
+            raise ValueError(f"label {twice[-1]!r} is used twice: give one of the models another `label`")
+        if not isinstance(self.split.get("strategy"), str):
             raise ValueError("split: needs a strategy")
         return self
 
@@ -132,6 +176,8 @@ class Recipe(_Table):
                     f"--set {setting}: no model of the recipe is called {label!r}",
                     mend=f"write LABEL.NAME=VALUE with a label of {', '.join(labels)}",
                 )
+            if name in ModelTable.model_fields:
+                raise MatineeError(f"--set {setting}: {name!r} is no hyper-parameter", mend="change the recipe")
             table = tables["model"][labels.index(label)]
             table |= registry.from_text(table["name"], {name: value})
             if table[name] is None:  # TOML has no null: a setting that is left out has its default
@@ -141,17 +187,18 @@ class Recipe(_Table):
     def load_data(self, data_dir: StrPath | None = None) -> Dataset:
         """Read and filter the log: a catalogue name, a path, or a path below data_dir."""
         from matinee.data import catalog
+        from matinee.data.assemble import deduplicated
         from matinee.data.columns import AUTO
         from matinee.data.filters import filter_events
         from matinee.data.readers import read
 
         spec = self.data
+        path = located(spec.source, data_dir)
+        if spec.source in catalog.ENTRIES or path.is_dir():
+            self._refuse_file_keys()
         if spec.source in catalog.ENTRIES:
-            data = catalog.load(spec.source, data_dir=data_dir)
+            data = deduplicated(catalog.load(spec.source, data_dir=data_dir), spec.duplicates)
         else:
-            path = Path(spec.source)
-            if not path.exists():
-                path = Path(data_dir or ".") / spec.source
             if not path.exists() and not path.suffix:
                 catalog.entry(spec.source)  # a mistyped name: raises with the near misses
             data = read(
@@ -161,8 +208,8 @@ class Recipe(_Table):
                 rating=spec.columns.get("rating", AUTO),
                 timestamp=spec.columns.get("timestamp", AUTO),
                 format=spec.format,
-                users=spec.users,
-                items=spec.items,
+                users=spec.users and located(spec.users, data_dir),
+                items=spec.items and located(spec.items, data_dir),
                 duplicates=spec.duplicates,
             )
         return filter_events(
@@ -176,16 +223,51 @@ class Recipe(_Table):
             until=spec.until,
         )
 
+    def _refuse_file_keys(self) -> None:
+        """A known layout says itself what its columns and tables are: these keys would be without effect."""
+        empty = DataTable()
+        for key in ("columns", "format", "users", "items"):
+            if getattr(self.data, key) != getattr(empty, key):
+                raise MatineeError(
+                    f"[data] {key} is for files, and {self.data.source} has a layout of its own",
+                    mend=f"leave {key} out, or name the file to read as source",
+                )
+
+    def split_data(self, data: Dataset, seed: int, data_dir: StrPath | None = None) -> list[Split]:
+        """The splits of one seed: n where the recipe says folds = n, else one."""
+        options = {name: value for name, value in self.split.items() if name != "strategy"}
+        options |= {name: str(path) for name, path in self._split_files(data_dir).items()}
+        options["exclude_seen"] = self.evaluate.exclude_seen
+        return splits.make(
+            data, self.split["strategy"], options, seed=seed if self.split_seed is None else self.split_seed
+        )
+
+    def files(self, data_dir: StrPath | None = None) -> list[Path]:
+        """What the study reads beside its log."""
+        described = [located(name, data_dir) for name in (self.data.users, self.data.items) if name]
+        return described + list(self._split_files(data_dir).values())
+
+    def _split_files(self, data_dir: StrPath | None) -> dict[str, Path]:
+        if self.split["strategy"] != "provided":
+            return {}
+        return {part: located(self.split[part], data_dir) for part in ("valid", "test") if part in self.split}
+
+
+def located(name: str, data_dir: StrPath | None) -> Path:
+    """A path as given, or below data_dir where it is found only there."""
+    below = Path(data_dir or ".") / name
+    return below if below.exists() and not Path(name).exists() else Path(name)
+
 
 def load_recipe(path: StrPath | None = None) -> Recipe:
     """The recipe of a TOML file; without one, the default study. Raises MatineeError naming file, table and key."""
     if path is None:
         return _validated(tomllib.loads(files("matinee").joinpath(DEFAULT).read_text("utf-8")), DEFAULT)
     try:
-        tables = tomllib.loads(Path(path).read_text("utf-8"))
+        tables = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except FileNotFoundError:
         raise MatineeError("there is no such recipe", where=str(path), mend="name a TOML file, see recipes/") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MatineeError(f"not valid TOML: {error}", where=str(path), mend="mend that line") from None
     except OSError as error:
         raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), mend="name a TOML file") from None
@@ -198,9 +280,28 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
     except ValidationError as error:
         problems = "; ".join(_problem(e["loc"], e["type"], e["msg"]) for e in error.errors())
         raise MatineeError(problems, where=where, mend="see docs/recipes.md for every key") from None
+    # whatever is misspelled is found before the data is read
     for model in recipe.model:
-        model.create()  # an unknown model or hyper-parameter is found before the data is read
+        with _placed(where, f"[[model]] {model.label}"):
+            model.create()
+    with _placed(where, "[evaluate]"):
+        ranked = [metric for metric in recipe.evaluate.metrics if metric not in RATING]
+        formulas_of(ranked, recipe.evaluate.convention)
+    with _placed(where, "[split]"):
+        options = {name: value for name, value in recipe.split.items() if name != "strategy"}
+        if "exclude_seen" in options:
+            raise MatineeError("exclude_seen stands in [evaluate]", mend="move it there")
+        splits.check(recipe.split["strategy"], options)
     return recipe
+
+
+@contextlib.contextmanager
+def _placed(where: str, table: str) -> Iterator[None]:
+    """Say which file and table an error is about."""
+    try:
+        yield
+    except MatineeError as error:
+        raise MatineeError(error.what, where=f"{where}, {table}", mend=error.mend) from None
 
 
 def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:

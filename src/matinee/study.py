@@ -12,6 +12,7 @@ exists is not done again. The run folder's own files are put together from the p
 from __future__ import annotations
 
 import json
+import re
 import time
 import warnings
 from collections.abc import Callable
@@ -28,12 +29,21 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import AuditReport, Evaluation, audit, evaluate, evaluate_ratings
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.predictions import RATING
-from matinee.files import StrPath, atomic_folder, atomic_path, atomic_write, locked
+from matinee.files import (
+    StrPath,
+    atomic_folder,
+    atomic_path,
+    atomic_write,
+    discard,
+    locked,
+    make_folder,
+    sha256,
+)
 from matinee.meter import Cost, machine, measured
 from matinee.models.base import Model
 from matinee.rank import Recommendations, recommend
 from matinee.recipe import ModelTable, Recipe
-from matinee.store import save_model
+from matinee.store import MANIFEST, save_model
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,6 +51,8 @@ if TYPE_CHECKING:
 METRIC_COLUMNS = (
     "label", "model", "split", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "seed", "protocol",
 )  # fmt: skip
+RESULTS = ("recipe.toml", "metrics.json", "metrics.parquet", "report.html", "run.json")
+MARK = Path("parts", "study.json")  # which study a folder holds: its recipe, data and other files
 
 
 @dataclass(frozen=True)
@@ -64,14 +76,16 @@ def run_study(
     command: str = "",
     tell: Callable[[str], None] = lambda text: None,
 ) -> StudyResult:
-    """Run a recipe into a folder. tell: is given one line for each finished piece of work.
+    """Run a recipe into a folder. tell: is given one line for each finished piece of work. A study that is finished is
+    left as it is.
 
-    Raises MatineeError when the folder holds another study (unless overwrite), another process is writing to it, or the
-    audit finds an event in both train and test.
+    Raises MatineeError when the folder holds another study (unless overwrite) or no study, another process is writing
+    to it, or the audit finds an event in both train and test.
     """
     folder = Path(out)
     start = time.perf_counter()
-    folder.mkdir(parents=True, exist_ok=True)
+    _study_in(folder)  # a folder that is not ours is left without even a lock
+    make_folder(folder)
     with locked(folder / ".lock"):
         run = _Run(recipe, folder, data_dir, tell)
         run.claim(overwrite)
@@ -79,7 +93,8 @@ def run_study(
         for unit in run.units:
             if not run.done(unit):
                 run.work(unit)
-        metrics, warned = run.collect(command)
+        finished = resumed == len(run.units) and all((folder / name).is_file() for name in RESULTS)
+        metrics, warned = run.kept() if finished else run.collect(command)
     seconds = time.perf_counter() - start
     return StudyResult(folder, metrics, folder / "report.html", seconds, resumed, warned)
 
@@ -110,40 +125,48 @@ class _Run:
         if recipe.split.get("folds") is not None:
             folds = list(range(int(recipe.split["folds"])))
         self.units = [_Unit(s, f, model) for s in recipe.seeds for f in folds for model in recipe.model]
-        self._splits: tuple[str, list[Split]] | None = None
-        self._reading = Cost()
+        self._splits: tuple[int, list[Split]] | None = None
+        self._reading, self._splitting = Cost(), Cost()
 
     # -- the folder --------------------------------------------------------------------------------------------------
 
     def claim(self, overwrite: bool) -> None:
         """Make sure the folder is empty or holds this very study on this very data."""
-        mine = {"recipe.toml": self.recipe.to_toml(), "parts/data.json": json.dumps({"data": self.data.fingerprint})}
-        theirs = {name: self.folder / name for name in mine if (self.folder / name).is_file()}
-        differing = [name for name, file in theirs.items() if file.read_text("utf-8") != mine[name]]
-        # names with a dot are the lock, and what a killed first write left
-        foreign = not theirs and any(not entry.name.startswith(".") for entry in self.folder.iterdir())
-        if (differing or foreign) and not overwrite:
-            what = "other files" if foreign else "another recipe" if differing[0] == "recipe.toml" else "other data"
-            raise MatineeError(
-                f"this folder holds {what} already, and nothing was touched",
-                where=str(self.folder),
-                mend="choose another --out, or pass --overwrite to replace the study in it",
-            )
-        if differing:
+        theirs = _study_in(self.folder)
+        mine = {"recipe": self.recipe.to_toml()}
+        if theirs and theirs.get("recipe") != mine["recipe"] and not overwrite:
+            raise self._another("another recipe")  # known before the data is read
+        mine["data"] = self.data.fingerprint
+        mine |= {str(path): sha256(path) for path in self.recipe.files(self.data_dir)}
+        if theirs and theirs != mine:
+            if not overwrite:
+                raise self._another("results on other data")
             self._clear()
-        for name, text in mine.items():
-            atomic_write(self.folder / name, text)
+        if theirs != mine:
+            atomic_write(self.folder / MARK, json.dumps(mine, indent=2))
+        if not (self.folder / "recipe.toml").is_file():
+            atomic_write(self.folder / "recipe.toml", mine["recipe"])
+
+    def _another(self, what: str) -> MatineeError:
+        return MatineeError(
+            f"this folder holds {what} already, and nothing was touched",
+            where=str(self.folder),
+            mend="choose another --out, or pass --overwrite to replace the study in it",
+        )
 
     def _clear(self) -> None:
-        import shutil
-
-        for name in ("metrics.json", "metrics.parquet", "report.html", "run.json"):
-            (self.folder / name).unlink(missing_ok=True)
-        for name in ("parts", "models", "recommendations"):
-            shutil.rmtree(self.folder / name, ignore_errors=True)
+        """Remove another study. Its mark stays until ours replaces it, so a kill in between leaves a study's folder."""
+        for name in (*RESULTS, "models", "recommendations"):
+            discard(self.folder / name)
+        for part in self.folder.glob("parts/*"):
+            if part != self.folder / MARK:
+                discard(part)
 
     def done(self, unit: _Unit) -> bool:
-        return (self.folder / unit.part / "unit.json").is_file()
+        needed = [unit.part / "unit.json"]
+        if self._is_first(unit):
+            needed += [Path("models", unit.model.label, MANIFEST), _recommendations(unit)]
+        return all((self.folder / name).is_file() for name in needed)
 
     # -- the work ------------------------------------------------------------------------------------------------------
 
@@ -152,19 +175,24 @@ class _Run:
         with measured() as self._reading:
             data = self.recipe.load_data(self.data_dir)
         self.tell(f"{data} read in {self._reading.seconds:.1f} s")
+        rated = [metric for metric in self.recipe.evaluate.metrics if metric in RATING]
+        if rated and data.value is None:
+            raise MatineeError(
+                f"{data.name} has no ratings, so {', '.join(rated)} cannot be measured",
+                mend="map its rating column ([data] columns), or leave these metrics out",
+            )
         return data
 
     def split_of(self, unit: _Unit) -> Split:
         """The unit's split; the last one made is kept, for units come in the order of splits."""
-        key = f"seed-{unit.seed}"
-        if self._splits is None or self._splits[0] != key:
-            seed = unit.seed if self.recipe.split_seed is None else self.recipe.split_seed
-            options = {name: value for name, value in self.recipe.split.items() if name != "strategy"}
-            options.setdefault("exclude_seen", self.recipe.evaluate.exclude_seen)
-            made = splits.make(self.data, self.recipe.split["strategy"], options, seed=seed)
+        seed = unit.seed if self.recipe.split_seed is None else self.recipe.split_seed
+        if self._splits is None or self._splits[0] != seed:
+            self._splits = None  # the last one need not stay in memory meanwhile
+            with measured() as self._splitting:
+                made = self.recipe.split_data(self.data, seed, self.data_dir)
             for split in made:
                 audit(split).raise_if_failed()
-            self._splits = key, made
+            self._splits = seed, made
         return self._splits[1][unit.fold or 0]
 
     def work(self, unit: _Unit) -> None:
@@ -174,7 +202,6 @@ class _Run:
         split = self.split_of(unit)
         model = unit.model.create()
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("ignore")
             warnings.simplefilter("always", MatineeWarning)
             with measured() as fitting:
                 model.fit(split.train, valid=split.valid, seed=unit.seed)
@@ -186,14 +213,13 @@ class _Run:
             else:
                 test = split.test
             found["test"] = self._measure(unit, model, test)
+        _pass_on(caught)
         _, recs, ranking = found["test"]
         evaluations = [(part, e) for part, (measures, _, _) in found.items() for e in measures]
-        valid_warnings = [
-            text for part, e in evaluations if part == "valid" for text in e.warnings
-        ]  # the test's say it
+        said = {part: {text for p, e in evaluations if p == part for text in e.warnings} for part in ("valid", "test")}
         if self._is_first(unit):
             save_model(model, self.folder / "models" / unit.model.label)
-            with atomic_path(self.folder / "recommendations" / f"{unit.model.label}.parquet") as temp:
+            with atomic_path(self.folder / _recommendations(unit)) as temp:
                 recs.to_frame().write_parquet(temp)
         rows = [self._row(unit, part, mean) for part, e in evaluations for mean in e.to_frame().to_dicts()]
         per_query = [
@@ -203,8 +229,9 @@ class _Run:
         content = {
             "metrics": rows,
             "protocols": {e.protocol.fingerprint: asdict(e.protocol) for _, e in evaluations},
+            "splitting": asdict(self._splitting),
             "costs": {"fit": asdict(fitting), "recommend": asdict(ranking)},
-            "warnings": [text for text in dict.fromkeys(str(w.message) for w in caught) if text not in valid_warnings],
+            "warnings": [text for text in _texts(caught) if text not in said["valid"] - said["test"]],
         }
         with atomic_folder(self.folder / unit.part) as temp:
             pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32)).write_parquet(
@@ -230,11 +257,6 @@ class _Run:
         found = []
         if ranked:
             found.append(evaluate(recs, holdout, k=spec.k, metrics=ranked, convention=spec.convention, label=label))
-        if rated and self.data.value is None:
-            raise MatineeError(
-                f"{self.data.name} has no ratings, so {', '.join(rated)} cannot be measured",
-                mend="map its rating column ([data] columns), or leave these metrics out",
-            )
         if rated and not model.predicts:
             warnings.warn(f"{label} predicts no ratings: no {', '.join(rated)}", MatineeWarning, stacklevel=2)
         elif rated and holdout.pairs is not None and self.data.value is not None:
@@ -248,20 +270,19 @@ class _Run:
 
     def _row(self, unit: _Unit, part: str, mean: dict[str, Any]) -> dict[str, Any]:
         row = {**mean, "model": unit.model.name, "split": part, "seed": unit.seed}
-        ordered = {column: row[column] for column in METRIC_COLUMNS}
+        ordered = {column: None if row[column] != row[column] else row[column] for column in METRIC_COLUMNS}  # no NaN
         return ordered if unit.fold is None else {**ordered, "fold": unit.fold}
 
     # -- the results ------------------------------------------------------------------------------------------------
 
     def collect(self, command: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
-        """Put the run folder's files together from all parts."""
+        """Put the run folder's files together from all parts; run.json is the last."""
         import polars as pl
 
         parts = [json.loads((self.folder / unit.part / "unit.json").read_text("utf-8")) for unit in self.units]
         rows = [row for part in parts for row in part["metrics"]]
         protocols = {fingerprint: words for part in parts for fingerprint, words in part["protocols"].items()}
-        first = [part for unit, part in zip(self.units, parts, strict=True) if self._is_first(unit)]
-        warned = tuple(dict.fromkeys(text for part in first for text in part["warnings"]))  # seeds repeat them
+        warned = _distinct([text for part in parts for text in part["warnings"]])
         lines = ",\n".join(json.dumps(row) for row in rows)
         atomic_write(self.folder / "metrics.json", f"[\n{lines}\n]\n")
         tables = [pl.read_parquet(self.folder / unit.part / "per_query.parquet") for unit in self.units]
@@ -282,14 +303,23 @@ class _Run:
                      "users": self.data.n_users, "items": self.data.n_items},
             "machine": machine(),
             "reading": asdict(self._reading),
+            "splitting": {f"seed-{unit.seed}": part["splitting"] for unit, part in zip(self.units, parts, strict=True)},
             "costs": costs,
             "protocols": protocols,
             "audit": [asdict(finding) for finding in report.findings],
+            "notes": list(self.split_of(self.units[0]).notes),
             "warnings": list(warned),
         }  # fmt: skip
         self._write_report(metrics, per_query, costs, facts, report)
         atomic_write(self.folder / "run.json", json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
         return metrics, warned
+
+    def kept(self) -> tuple[pl.DataFrame, tuple[str, ...]]:
+        """What `collect` left when the study was finished."""
+        import polars as pl
+
+        rows, facts = (json.loads((self.folder / name).read_text("utf-8")) for name in ("metrics.json", "run.json"))
+        return pl.DataFrame(rows, infer_schema_length=None), tuple(facts["warnings"])
 
     def _write_report(
         self, metrics: pl.DataFrame, per_query: pl.DataFrame, costs: list[dict[str, Any]], facts: dict[str, Any],
@@ -301,20 +331,19 @@ class _Run:
 
         first = [unit for unit in self.units if self._is_first(unit)]
         split = self.split_of(first[0])
+        same_ids = split.train.users is self.data.users and split.train.items is self.data.items
         words = {fingerprint: str(Protocol(**fields)) for fingerprint, fields in facts["protocols"].items()}
         peaks = [max(c["fit"]["peak_mb"] or 0.0, c["recommend"]["peak_mb"] or 0.0) or None for c in costs]
         study = Study(
             title=self.recipe.title,
-            data=self.data,
+            data=self.data if same_ids else split.train,  # provided files may bring ids of their own
             split=split,
             metrics=metrics,
             protocols=words,
             findings=audited.findings,
             warnings=facts["warnings"],
             recommendations={
-                unit.model.label: _load_recommendations(
-                    self.folder / unit.part / "recommendations.npz", split.test, self.data
-                )
+                unit.model.label: _load_recommendations(self.folder / unit.part / "recommendations.npz", split)
                 for unit in first
             },
             per_query=per_query,
@@ -336,7 +365,51 @@ def _save_recommendations(recs: Recommendations, path: Path) -> None:
     np.savez(path, item=recs.item, score=recs.score, tied=recs.tied, fallback=recs.fallback)
 
 
-def _load_recommendations(path: Path, holdout: Holdout, data: Dataset) -> Recommendations:
+def _load_recommendations(path: Path, split: Split) -> Recommendations:
     with np.load(path, allow_pickle=False) as arrays:
         kept = {name: arrays[name] for name in ("item", "score", "tied", "fallback")}
-    return Recommendations(data.users, data.items, holdout.queries.user, **kept)
+    return Recommendations(split.train.users, split.train.items, split.test.queries.user, **kept)
+
+
+def _recommendations(unit: _Unit) -> Path:
+    return Path("recommendations", f"{unit.model.label}.parquet")
+
+
+def _study_in(folder: Path) -> dict[str, str]:
+    """The mark of the study that a folder holds; empty where the folder is. Raises MatineeError for other folders."""
+    try:
+        mark: dict[str, str] = json.loads((folder / MARK).read_text("utf-8"))
+        return mark
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise MatineeError(f"cannot be read: {error}", where=str(folder / MARK), mend="choose another --out") from None
+    # names with a dot are the lock, and what a killed first write left
+    others = [e.name for e in folder.iterdir() if not e.name.startswith(".")] if folder.is_dir() else []
+    if [name for name in others if name != MARK.parts[0] or any((folder / name).glob("[!.]*"))]:
+        raise MatineeError(
+            f"this folder holds {min(others)!r} and no study, and nothing was touched",
+            where=str(folder),
+            mend="choose another --out: a new folder, or one of a study",
+        )
+    return {}
+
+
+def _texts(caught: list[warnings.WarningMessage]) -> list[str]:
+    """Ours, each once."""
+    return list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, MatineeWarning)))
+
+
+def _pass_on(caught: list[warnings.WarningMessage]) -> None:
+    """Warnings that are not ours go where they would have gone."""
+    for w in caught:
+        if not issubclass(w.category, MatineeWarning):
+            warnings.warn_explicit(w.message, w.category, w.filename, w.lineno)
+
+
+def _distinct(texts: list[str]) -> tuple[str, ...]:
+    """Seeds and folds say the same with other shares: the first of each is kept."""
+    kept: dict[str, str] = {}
+    for text in texts:
+        kept.setdefault(re.sub(r"[\d.,]+ ?%", "%", text), text)
+    return tuple(kept.values())

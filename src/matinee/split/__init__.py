@@ -20,13 +20,14 @@ never be given, so a hidden event that repeats an excluded one is no answer: it 
 own timestamp would be the only candidate, and it tells a model when the user came back.
 """
 
-from matinee.split.options import STRATEGIES, make
+from matinee.split.options import STRATEGIES, check, make
 from matinee.split.parts import refitted
 from matinee.split.provided import provided
 from matinee.split.strategies import folds, leave_one_out, mixed, random, strong, temporal
 
 __all__ = [
     "STRATEGIES",
+    "check",
     "folds",
     "leave_one_out",
     "make",

@@ -36,14 +36,31 @@ def make(data: Dataset, strategy: str, options: Mapping[str, object] | None = No
     options: arguments of the strategy's function by name (exclude_seen included). The seed goes to those that have one.
     Raises MatineeError naming the strategy or option that is unknown, missing or of the wrong type.
     """
-    options = dict(options or {})
+    function, arguments = _call(strategy, options or {}, seed)
+    made = function(data, **arguments)
+    return [made] if isinstance(made, Split) else made
+
+
+def check(strategy: str, options: Mapping[str, object] | None = None) -> None:
+    """Raise MatineeError for what `make` refuses without looking at the data."""
+    _call(strategy, options or {}, 0)
+
+
+def _call(
+    strategy: str, options: Mapping[str, object], seed: int
+) -> tuple[Callable[..., Split | list[Split]], dict[str, Any]]:
+    """The function of a strategy and its arguments but for the data."""
     if strategy not in STRATEGIES:
-        raise MatineeError(f"unknown split strategy {strategy!r}", mend=f"choose one of {', '.join(STRATEGIES)}")
+        near = difflib.get_close_matches(strategy, STRATEGIES, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise MatineeError(f"unknown split strategy {strategy!r}", mend=f"{hint}choose one of {', '.join(STRATEGIES)}")
     if strategy == "random" and "folds" in options:
-        options["n"] = options.pop("folds")
-        return strategies.folds(data, **_typed("random with folds", strategies.folds, options, seed))
-    function = STRATEGIES[strategy]
-    return [function(data, **_typed(strategy, function, options, seed))]
+        renamed = {"n" if name == "folds" else name: value for name, value in options.items()}
+        arguments = _typed("random with folds", strategies.folds, renamed, seed)
+        if arguments["n"] < 2:
+            raise MatineeError(f"{arguments['n']} folds do not make a cross-validation", mend="choose at least 2")
+        return strategies.folds, arguments
+    return STRATEGIES[strategy], _typed(strategy, STRATEGIES[strategy], options, seed)
 
 
 def _typed(strategy: str, function: Callable[..., object], options: Mapping[str, object], seed: int) -> dict[str, Any]:

@@ -585,3 +585,30 @@ def test_a_failing_model_leaves_the_others_work(make: Make, tmp_path: Path, monk
         with pytest.raises(MatineeError, match="too big"):
             run_study(make(), tmp_path / "run")
     assert run_study(make(), tmp_path / "run").resumed == 1
+
+
+def test_rating_metrics_need_ratings_and_models_that_predict_them(
+    make: Make, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EASE, "predicts", True)
+    monkeypatch.setattr(EASE, "predict", lambda self, pairs, queries: np.full(len(pairs), 3.0, np.float32))
+    rated = RANDOM + EVALUATE.replace('["ndcg", "recall"]', '["rmse", "ndcg"]')
+    with pytest.raises(MatineeError, match="log has no ratings, so rmse cannot be measured"):
+        run_study(make(rated), tmp_path / "none")
+    assert not list((tmp_path / "none").rglob("unit.json"))
+    head, *lines = (files / "log.csv").read_text().splitlines()
+    stars = "".join(f"{line},{1 + int(line.split(',')[1]) % 5}\n" for line in lines)
+    (tmp_path / "stars.csv").write_text(f"{head},rating\n{stars}")
+    text = (tmp_path / "recipe.toml").read_text().replace(str(files / "log.csv"), str(tmp_path / "stars.csv"))
+    (tmp_path / "recipe.toml").write_text(text)
+    result = run_study(load_recipe(tmp_path / "recipe.toml"), tmp_path / "run")
+    found = {(r["label"], r["split"], r["metric"], r["k"]): r for r in rows_of(tmp_path / "run")}
+    assert [list(row) for row in rows_of(tmp_path / "run")] == [KEYS] * len(found)
+    assert {key for key in found if key[2] == "rmse"} == {
+        ("mine", "valid", "rmse", None),
+        ("mine", "test", "rmse", None),
+    }
+    row = found["mine", "test", "rmse", None]  # 3 stars for films that have 1 to 5, each as often
+    assert row["value"] == pytest.approx(2**0.5, abs=0.2)
+    assert 0 < row["ci_low"] < row["value"] < row["ci_high"] < 2
+    assert any(text == "popularity predicts no ratings: no rmse" for text in result.warnings)

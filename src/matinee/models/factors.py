@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Hashes = NDArray[np.uint64]
 PAIRS = 1 << 16  # pairs predicted at once
+ROWS = 1 << 14  # users folded in at once
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Factors(Model):
 
     def with_users(self, data: Dataset, learned: Vectors) -> Vectors:
         """The last step of a fit: U and `seen`, by folding in the users of the log."""
-        U = self.fold_in(learned, data.matrix(values=self.uses_ratings))
+        X = data.matrix(values=self.uses_ratings)
+        U = np.concatenate([self.fold_in(learned, X[start : start + ROWS]) for start in range(0, X.shape[0], ROWS)])
         history = data.histories()
         ratings = data.value[data.order] if self.uses_ratings and data.value is not None else None
         return replace(learned, U=U, seen=hash_rows(history, ratings))

@@ -44,7 +44,7 @@ def read(path: Path, plan: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str,
     if found.get("sha256") != _digest(text, tensors):
         raise MatineeError("is no checkpoint, or a damaged one", where=str(path), mend=mend)
     about: dict[str, Any] = json.loads(text)
-    differing = _differences(about["plan"], json.loads(json.dumps(plan)))
+    differing = _differences(about["plan"], plan)
     if differing:
         raise MatineeError(f"is the checkpoint of another training: {differing}", where=str(path), mend=mend)
     return tensors, about
@@ -63,7 +63,7 @@ def _differences(old: dict[str, Any], new: dict[str, Any]) -> str:
     """Empty when the plans agree; long values are only named."""
     words = []
     for name in sorted(old.keys() | new.keys()):
-        was, now = (json.dumps(plan.get(name)) for plan in (old, new))
+        was, now = (json.dumps(plan.get(name), sort_keys=True) for plan in (old, new))
         if was != now:
             words.append(f"{name} was {was}, now {now}" if len(was + now) < 60 else f"{name} differs")
     return "; ".join(words)

@@ -75,6 +75,7 @@ def refusal(folder: Path, text: str) -> MatineeError:
         ("[evaluate]\nmetrics = ['recal']\n" + POPULARITY, "[evaluate]: unknown metric 'recal'"),
         ("[evaluate]\nconvention = 'recbol'\n" + POPULARITY, "unknown metric convention 'recbol'"),
         ("[evaluate]\ncandidates = 'some'\n" + POPULARITY, "evaluate.candidates"),
+        ("[evaluate]\nmetrics = ['rmse']\n" + POPULARITY, "no model of this recipe predicts ratings, so rmse"),
         ("[split]\nvalid = 0.1\n" + POPULARITY, "split: needs a strategy"),
         ("[split]\nstrategy = 3\n" + POPULARITY, "split: needs a strategy"),
         ("[split]\nstrategy = 'randon'\n" + POPULARITY, "[split]: unknown split strategy 'randon'"),

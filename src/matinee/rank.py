@@ -70,7 +70,7 @@ class Recommendations:
         frame = frame.with_columns(user_id=pl.when(pl.Series(user >= 0)).then("user_id"))
         if data is not None and data.item_features is not None and "title" in data.item_features.columns:
             frame = frame.with_columns(title=data.item_features["title"].gather(self.item[row, column]))
-        told_apart = len(self) == 1 or (self.user >= 0).all() and len(np.unique(self.user)) == len(self.user)
+        told_apart = len(self) == 1 or ((self.user >= 0).all() and len(np.unique(self.user)) == len(self.user))
         return frame.drop("query") if told_apart else frame
 
 

@@ -287,6 +287,11 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
     with _placed(where, "[evaluate]"):
         ranked = [metric for metric in recipe.evaluate.metrics if metric not in RATING]
         formulas_of(ranked, recipe.evaluate.convention)
+        if not ranked and not any(registry.model_class(model.name).predicts for model in recipe.model):
+            raise MatineeError(
+                f"no model of this recipe predicts ratings, so {', '.join(recipe.evaluate.metrics)} is of none",
+                mend="add a model that does, or a metric of ranked lists",
+            )
     with _placed(where, "[split]"):
         options = {name: value for name, value in recipe.split.items() if name != "strategy"}
         if "exclude_seen" in options:

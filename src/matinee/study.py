@@ -197,8 +197,6 @@ class _Run:
 
     def work(self, unit: _Unit) -> None:
         """Fit one model on one split, measure it on valid and test, and keep what it leaves."""
-        import polars as pl
-
         split = self.split_of(unit)
         model = unit.model.create()
         with warnings.catch_warnings(record=True) as caught:
@@ -221,24 +219,12 @@ class _Run:
             save_model(model, self.folder / "models" / unit.model.label)
             with atomic_path(self.folder / _recommendations(unit)) as temp:
                 recs.to_frame().write_parquet(temp)
-        rows = [self._row(unit, part, mean) for part, e in evaluations for mean in e.to_frame().to_dicts()]
-        per_query = [
-            e.per_query().with_columns(split=pl.lit(part), protocol=pl.lit(e.protocol.fingerprint))
-            for part, e in evaluations
-        ] or [pl.DataFrame(schema={"query": pl.Int32, "k": pl.Int32})]  # nothing that the model could be asked
-        content = {
-            "metrics": rows,
-            "protocols": {e.protocol.fingerprint: asdict(e.protocol) for _, e in evaluations},
+        facts = {
             "splitting": asdict(self._splitting),
             "costs": {"fit": asdict(fitting), "recommend": asdict(ranking)},
             "warnings": [text for text in _texts(caught) if text not in said["valid"] - said["test"]],
         }
-        with atomic_folder(self.folder / unit.part) as temp:
-            pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32)).write_parquet(
-                temp / "per_query.parquet"
-            )
-            _save_recommendations(recs, temp / "recommendations.npz")
-            (temp / "unit.json").write_text(json.dumps(content), "utf-8")
+        self._keep(unit, evaluations, recs, facts)
         told = [
             f"{named(*column)} {e.mean(*column).value:.4f} ± {e.mean(*column).half:.4f}"
             for e in found["test"][0]
@@ -246,6 +232,28 @@ class _Run:
         ]
         told += [f"fit {fitting.seconds:.2f} s", f"ranking {ranking.seconds:.2f} s"]
         self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(told)}")
+
+    def _keep(
+        self, unit: _Unit, evaluations: list[tuple[str, Evaluation]], recs: Recommendations, facts: dict[str, Any]
+    ) -> None:
+        """Write a unit's part; with it the unit is done."""
+        import polars as pl
+
+        per_query = [
+            e.per_query().with_columns(split=pl.lit(part), protocol=pl.lit(e.protocol.fingerprint))
+            for part, e in evaluations
+        ] or [pl.DataFrame(schema={"query": pl.Int32, "k": pl.Int32})]  # nothing that the model could be asked
+        content = {
+            "metrics": [self._row(unit, part, mean) for part, e in evaluations for mean in e.to_frame().to_dicts()],
+            "protocols": {e.protocol.fingerprint: asdict(e.protocol) for _, e in evaluations},
+            **facts,
+        }
+        with atomic_folder(self.folder / unit.part) as temp:
+            pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32)).write_parquet(
+                temp / "per_query.parquet"
+            )
+            _save_recommendations(recs, temp / "recommendations.npz")
+            (temp / "unit.json").write_text(json.dumps(content), "utf-8")
 
     def _measure(self, unit: _Unit, model: Model, holdout: Holdout) -> tuple[list[Evaluation], Recommendations, Cost]:
         """Up to two evaluations: of the ranking, and of predicted ratings where the recipe asks and the model can."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from matinee.errors import MatineeError
 from matinee.nn import checkpoint as checkpoints
+from matinee.nn.processes import rank, sum_gradients, summed
 from matinee.progress import bar
 
 Rows = NDArray[np.int64]
@@ -101,7 +101,7 @@ class Loop:
         self.steps = dict.fromkeys(self.optimisers, 0)
         self.curve: list[list[float]] = []
         self.best: dict[str, Tensor] = {}
-        self.rank, self.world = _rank()
+        self.rank, self.world = rank()
         if self.world > 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
             raise MatineeError(
                 "batch normalisation sees only its own process's share of a batch", mend="train in one process"
@@ -128,7 +128,9 @@ class Loop:
                 if not earlier or metric > max(earlier):
                     self.best = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
                 self.curve.append([len(self.curve), loss, metric, time.perf_counter() - start])
-                self._save()
+                if self.checkpoint is not None and self.rank == 0:
+                    self._save(self.checkpoint)
+                summed(torch.zeros(()), self.world)  # no process goes on before the checkpoint is there
                 tell(1, f"loss {loss:.4g}" + ("" if math.isnan(metric) else f", valid {metric:.4f}"))
         self.net.load_state_dict(self.best)
         self.net.eval()
@@ -169,13 +171,13 @@ class Loop:
         if len(mine):  # fewer examples than processes: the last ones have none
             with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
                 loss = each.loss(mine, step)
-        value = float(_summed(loss.detach().clone(), self.world).item())
+        value = float(summed(loss.detach().to(torch.float64, copy=True), self.world).item())
         if not math.isfinite(value):
             self._diverged(f"the loss became {value}", each, epoch, start)
         if len(mine):
             torch.autograd.backward(loss / len(batch), inputs=list(each.parameters))
         if self.world > 1:
-            _sum_gradients(each.parameters, self.world)
+            sum_gradients(each.parameters, self.world)
         if self.training.clip is not None:
             nn.utils.clip_grad_norm_(each.parameters, self.training.clip)
         optimiser.step()
@@ -206,19 +208,17 @@ class Loop:
     def _validated(self) -> float:
         assert self.validate is not None
         metric = torch.tensor(self.validate() if self.rank == 0 else 0.0, dtype=torch.float64)
-        return float(_summed(metric, self.world).item())
+        return float(summed(metric, self.world).item())
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
-    def _save(self) -> None:
-        if self.checkpoint is None or self.rank != 0:
-            return
+    def _save(self, path: Path) -> None:
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for kind, optimiser in self.optimisers.items():
             for number, state in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{kind}.{number}.{part}": value for part, value in state.items()}
-        checkpoints.write(self.checkpoint, tensors, {"plan": self._plan(), "curve": self.curve, "steps": self.steps})
+        checkpoints.write(path, tensors, {"plan": self._plan(), "curve": self.curve, "steps": self.steps})
 
     def _resume(self) -> None:
         """Take up the checkpoint where there is one."""
@@ -235,9 +235,9 @@ class Loop:
                     state.setdefault(int(number), {})[part] = value
                 optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
         epochs = torch.tensor([len(self.curve)])
-        if int(_summed(epochs, self.world)) != self.world * len(self.curve):
+        if int(summed(epochs, self.world)) != self.world * len(self.curve):
             raise MatineeError(
-                "not every process finds the checkpoint",
+                "the processes do not find the same checkpoint",
                 where=str(self.checkpoint),
                 mend="put it where all can read it",
             )
@@ -263,33 +263,6 @@ def fold_in(vector: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int, lea
         vector.grad = gradient
         optimiser.step()
     return vector.detach()
-
-
-def _rank() -> tuple[int, int]:
-    """(rank, world size) of this process; torchrun's processes find each other here."""
-    if not torch.distributed.is_available():
-        return 0, 1
-    if not torch.distributed.is_initialized() and "TORCHELASTIC_RUN_ID" in os.environ:
-        torch.distributed.init_process_group("gloo")
-    if not torch.distributed.is_initialized():
-        return 0, 1
-    return torch.distributed.get_rank(), torch.distributed.get_world_size()
-
-
-def _summed(tensor: Tensor, world: int) -> Tensor:
-    """In place, over all processes."""
-    if world > 1:
-        torch.distributed.all_reduce(tensor)
-    return tensor
-
-
-def _sum_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
-    """Over all processes. A parameter that some rank's examples did not reach has no gradient there: it counts as 0."""
-    reached = _summed(torch.tensor([float(p.grad is not None) for p in parameters]), world)
-    for parameter, ranks in zip(parameters, reached.tolist(), strict=True):
-        if ranks:
-            parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-            _summed(parameter.grad, world)
 
 
 def _mixed(*numbers: int) -> int:

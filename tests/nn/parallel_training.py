@@ -1,0 +1,133 @@
+"""Train the toy net in this process; torchrun starts two. Called by test_data_parallel.py.
+
+python parallel_training.py FOLDER CASE...   each process leaves CASE.RANK.safetensors: final weights and the curve
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from matinee.errors import MatineeError
+from matinee.nn import checkpoint
+from matinee.nn.train import Loop, Pass, Rows, Step
+from nn.toy import INPUTS, PLAN, N, Toy, alternating, softmax_loss_of, validator
+
+
+def plain(net: Toy) -> list[Pass]:
+    return [Pass("all", softmax_loss_of(net), list(net.parameters()))]
+
+
+def two_parts(net: Toy) -> list[Pass]:
+    loss = softmax_loss_of(net)
+    encoder = Pass("encoder", loss, list(net.encoder.parameters()))
+    return [encoder, encoder, Pass("decoder", loss, list(net.decoder.parameters()), before=net.remember)]
+
+
+def unreached(net: Toy) -> list[Pass]:
+    """One parameter reached by row 0 alone, so on one rank at most, and one reached by none: it must not decay."""
+    odd, idle = nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(3))
+    net.register_parameter("odd", odd)
+    net.register_parameter("idle", idle)
+    inner = softmax_loss_of(net)
+
+    def loss(rows: Rows, step: Step) -> Tensor:
+        value = inner(rows, step)
+        return value + ((odd - 3.0) ** 2).sum() if 0 in rows else value
+
+    return [Pass("all", loss, list(net.parameters()))]
+
+
+def diverging(net: Toy) -> list[Pass]:
+    """Not a number at row 7: on one rank of two."""
+    inner = softmax_loss_of(net)
+
+    def loss(rows: Rows, step: Step) -> Tensor:
+        return inner(rows, step) * (math.nan if 7 in rows and step.epoch == 2 else 1.0)
+
+    return [Pass("all", loss, list(net.parameters()))]
+
+
+CASES: dict[str, tuple[Callable[[Toy], list[Pass]], int]] = {
+    "plain": (plain, 5),  # batches of 5, 5, 5, 5 and 3: ranks see 3 and 2
+    "one_left": (plain, 11),  # 23 = 11 + 11 + 1: rank 1 has nothing of the last batch
+    "two_parts": (two_parts, 5),
+    "unreached": (unreached, 5),
+    "draws": (alternating, 5),
+    "resumed": (plain, 5),
+    "diverging": (diverging, 5),
+}
+
+
+def train(case: str, folder: Path) -> None:
+    passes, batch_size = CASES[case]
+    path, writes = folder / f"{case}.checkpoint", 0
+    write = checkpoint.write
+
+    def counting(*args: Any) -> None:
+        nonlocal writes
+        writes += 1
+        write(*args)
+
+    def build(interrupted_in: int = -1) -> tuple[Loop, Toy]:
+        net = Toy(dropout=0.3 if case == "draws" else 0.0)
+
+        def power_cut() -> None:
+            if len(running.curve) == interrupted_in:
+                raise KeyboardInterrupt
+
+        planned = passes(net)
+        planned[0] = replace(planned[0], before=power_cut)
+        training = replace(PLAN, batch_size=batch_size)
+        running = Loop(net, planned, N, training, seed=3, validate=validator(net), checkpoint=path)
+        return running, net
+
+    with mock.patch.object(checkpoint, "write", counting):
+        if case == "resumed":
+            with contextlib.suppress(KeyboardInterrupt):
+                build(interrupted_in=2)[0].run()
+        (running, net), error = build(), ""
+        try:
+            curve = running.run()
+        except MatineeError as found:
+            curve, error = np.array(running.curve), found.what
+    tensors = {name: value.clone() for name, value in net.state_dict().items()}
+    tensors["curve"] = torch.from_numpy(curve[:, :3].copy())
+    save_file(tensors, folder / f"{case}.{running.rank}", {"error": error, "writes": str(writes)})
+
+
+def normalised() -> str:
+    """What a net with batch normalisation is told."""
+    net = nn.Sequential(nn.Linear(6, 5), nn.BatchNorm1d(5))
+    one = Pass("all", lambda rows, step: net(torch.from_numpy(INPUTS[rows])).sum(), list(net.parameters()))
+    try:
+        Loop(net, [one], N, PLAN, seed=0)
+    except MatineeError as error:
+        return str(error)
+    return ""
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    for case in sys.argv[2:]:
+        train(case, folder)
+    (folder / f"normalised.{os.environ.get('RANK', '0')}").write_text(normalised())
+
+
+if __name__ == "__main__":
+    main()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-# Before numpy is imported: with several test processes, BLAS threads that wait for a core cost four times the work
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Before numpy and torch are imported: with several test processes, threads that wait for a core cost many times the work
+for library in ("OPENBLAS", "OMP", "MKL"):
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

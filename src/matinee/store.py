@@ -46,7 +46,7 @@ class Manifest(BaseModel):
     schema_version: int
     model: str
     hyper_parameters: dict[str, Any]
-    learned: dict[str, Literal["array", "csr"] | int | float | str | None]
+    learned: dict[str, Literal["array", "arrays", "csr"] | int | float | str | None]
     matinee: str
     data_name: str
     data_fingerprint: str
@@ -166,6 +166,9 @@ def _flatten(learned: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         elif isinstance(value, np.ndarray):
             layout[entry.name] = "array"
             arrays[entry.name] = value
+        elif isinstance(value, dict):
+            layout[entry.name] = "arrays"
+            arrays |= {f"{entry.name}.{name}": array for name, array in value.items()}
         else:
             layout[entry.name] = value
     return arrays, layout
@@ -177,6 +180,13 @@ def _unflatten(cls: type[Model], arrays: dict[str, NDArray[Any]], manifest: Mani
         for name, kind in manifest.learned.items():
             if kind == "csr":
                 values[name] = _matrix(*(arrays[f"{name}.{part}"] for part in ("data", "indices", "indptr", "shape")))
+            elif kind == "arrays":
+                below = {
+                    key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")
+                }
+                for key, array in below.items():
+                    _check_numbers(key, array, array.shape, folder / WEIGHTS)
+                values[name] = below
             else:
                 values[name] = arrays[name] if kind == "array" else kind
         return cls.learned_type(**values)

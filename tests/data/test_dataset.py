@@ -280,5 +280,10 @@ class TestQueries:
         whole = self.full()
         assert whole.slice(0, 4) is whole
 
-    def test_another_exclusion(self) -> None:
-        assert lists(self.full().take(np.array([2, 0])).history) == [lists(self.full().history)[2], lists(self.full().history)[0]]
+    def test_rows_in_any_order(self) -> None:
+        whole = self.full()
+        part = whole.take(np.array([2, 0, 2]))
+        assert lists(part.history) == [lists(whole.history)[row] for row in (2, 0, 2)]
+        assert lists(part.exclude) == [lists(whole.exclude)[row] for row in (2, 0, 2)]
+        assert part.context is not None
+        assert part.context["c"].to_list() == [2, 0, 2]

@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matinee.models.admm_slim import AdmmSLIM as AdmmSLIM
+    from matinee.models.auto_rec import AutoRec as AutoRec
     from matinee.models.bayesian_mf import BayesianMF as BayesianMF
     from matinee.models.biased_mf import BiasedMF as BiasedMF
     from matinee.models.bpr import BPR as BPR
+    from matinee.models.cdae import CDAE as CDAE
+    from matinee.models.cvae import CVAE as CVAE
+    from matinee.models.dae import DAE as DAE
     from matinee.models.ease import EASE as EASE
     from matinee.models.ials import IALS as IALS
     from matinee.models.item_knn import ItemKNN as ItemKNN
+    from matinee.models.multi_dae import MultiDAE as MultiDAE
+    from matinee.models.multi_vae import MultiVAE as MultiVAE
     from matinee.models.popularity import Popularity as Popularity
+    from matinee.models.rec_vae import RecVAE as RecVAE
     from matinee.models.slim import SLIM as SLIM
     from matinee.models.svd import SVD as SVD
     from matinee.models.svd_ae import SVDAE as SVDAE

@@ -71,10 +71,8 @@ class CDAE(DAE):
             learned.seen if isinstance(learned, UserNetWeights) else seen_by(self.data)
         )  # within training: the latter
         own = (queries.user >= 0) & (hash_rows(queries.history, None) == seen[np.maximum(queries.user, 0)])
-        with torch.inference_mode():
-            vectors: Tensor = self.net.users.weight[
-                torch.from_numpy(np.maximum(queries.user, 0).astype(np.int64))
-            ].clone()
+        known = torch.from_numpy(np.maximum(queries.user, 0).astype(np.int64))
+        vectors: Tensor = self.net.users.weight.detach()[known]
         new = np.flatnonzero(~own)
         if len(new):
             rows = self.history_rows(queries.take(new))

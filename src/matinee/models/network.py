@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -13,13 +14,14 @@ from pydantic import PrivateAttr
 
 from matinee.data.dataset import Dataset, Floats, Holdout, Queries, Ragged
 from matinee.errors import MatineeError
+from matinee.files import StrPath
 from matinee.models.base import Fitted, Model, Shapes, tunable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from matinee.nn.blocks import Rows
-    from matinee.nn.train import Pass, Step, Training
+    from matinee.nn.train import Pass, Step
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,11 @@ class NetWeights:
     curve: NDArray[np.float64]
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
-        return {"curve": (len(self.curve), 4)}  # the net itself checks its weights when it takes them
+        return {}  # the net itself checks its weights when it takes them
 
 
-class Network(Model):
-    """A net trained by nn/train.py, with early stopping on ndcg@10 where `valid` is given to fit."""
-
-    learned_type: ClassVar[type[NetWeights]] = NetWeights
+class Trained(Model):
+    """The hyper-parameters of nn/train.py, and where a training keeps its state."""
 
     epochs: int = tunable(100, "most epochs; early stopping ends before", ge=1)
     batch_size: int = tunable(500, "examples a step", ge=1)
@@ -47,6 +47,35 @@ class Network(Model):
     clip: float | None = tunable(None, "largest gradient norm", gt=0.0)
     patience: int = tunable(10, "epochs without a better validation before stopping", ge=1)
     precision: Literal["float32", "bfloat16"] = tunable("float32", "of matrix products in training")
+
+    _checkpoint: Path | None = PrivateAttr(default=None)
+
+    def fit(
+        self, data: Dataset, *, valid: Holdout | None = None, seed: int = 0, checkpoint: StrPath | None = None
+    ) -> Self:
+        self._checkpoint = None if checkpoint is None else Path(checkpoint)
+        return super().fit(data, valid=valid, seed=seed)
+
+    def train(
+        self, net: Any, passes: list[Pass], n: int, data: Dataset, *, seed: int, validate: Callable[[], float] | None
+    ) -> NDArray[np.float64]:
+        """Train a net over n examples of this log; returns the curve, see nn.train.CURVE."""
+        from matinee.nn.train import Loop, Training
+
+        training = Training(**{field.name: getattr(self, field.name) for field in fields(Training)})
+        about = {
+            "model": type(self).__name__,
+            "hyper_parameters": self.model_dump(mode="json"),
+            "data": data.fingerprint,
+        }
+        loop = Loop(net, passes, n, training, seed=seed, validate=validate, checkpoint=self._checkpoint, about=about)
+        return loop.run()
+
+
+class Network(Trained):
+    """A net trained by nn/train.py, with early stopping on ndcg@10 where `valid` is given to fit."""
+
+    learned_type: ClassVar[type[NetWeights]] = NetWeights
 
     _net: Any = PrivateAttr(default=None)
 
@@ -60,8 +89,6 @@ class Network(Model):
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> NetWeights:
         torch = import_torch()
-        from matinee.nn.train import Loop
-
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             net = self.build(data)
@@ -71,24 +98,9 @@ class Network(Model):
         probe._net = net
         probe._fitted = Fitted(data, data.item_counts().astype(np.float32), NetWeights({}, np.empty((0, 4))))
         validate = None if valid is None or not len(valid) else _ndcg(probe, valid)
-        curve = Loop(net, passes, n, self.training(), seed=seed, validate=validate).run()
+        curve = self.train(net, passes, n, data, seed=seed, validate=validate)
         self._net = net
         return NetWeights({name: value.numpy() for name, value in net.state_dict().items()}, curve)
-
-    def training(self) -> Training:
-        from matinee.nn.train import Training
-
-        return Training(
-            epochs=self.epochs,
-            batch_size=self.batch_size,
-            learning_rate=self.learning_rate,
-            weight_decay=self.weight_decay,
-            schedule=self.schedule,
-            warmup=self.warmup,
-            clip=self.clip,
-            patience=self.patience,
-            precision=self.precision,
-        )
 
     def restore(self, fitted: Fitted) -> Self:
         torch = import_torch()

@@ -28,6 +28,13 @@ BUILT_IN = {
     "bpr": "matinee.models.bpr:BPR",
     "biased_mf": "matinee.models.biased_mf:BiasedMF",
     "bayesian_mf": "matinee.models.bayesian_mf:BayesianMF",
+    "auto_rec": "matinee.models.auto_rec:AutoRec",
+    "dae": "matinee.models.dae:DAE",
+    "multi_dae": "matinee.models.multi_dae:MultiDAE",
+    "cdae": "matinee.models.cdae:CDAE",
+    "multi_vae": "matinee.models.multi_vae:MultiVAE",
+    "cvae": "matinee.models.cvae:CVAE",
+    "rec_vae": "matinee.models.rec_vae:RecVAE",
 }
 
 

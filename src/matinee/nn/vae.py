@@ -42,6 +42,22 @@ class DenoisingAutoencoder(nn.Module):
         return logits
 
 
+class RatingAutoencoder(nn.Module):
+    """AutoRec's net: ratings -> sigmoid code -> a rating for every column."""
+
+    def __init__(self, n_columns: int, hidden: int) -> None:
+        super().__init__()
+        self.encoder = SparseLinear(n_columns, hidden)
+        self.decoder = dense(hidden, n_columns)
+
+    def code(self, rows: Rows) -> Tensor:
+        return torch.sigmoid(self.encoder(rows))
+
+    def forward(self, rows: Rows) -> Tensor:
+        ratings: Tensor = self.decoder(self.code(rows))
+        return ratings
+
+
 class GaussianAutoencoder(nn.Module):
     """x -> tanh hidden -> (mean, log variance) -> z -> tanh hidden -> logits; with n_side both ends see rows.side."""
 

@@ -1,0 +1,141 @@
+"""What CVAE promises beyond the contract, and the contract on a log with side tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from contract import checks
+from contract.logs import N_GROUPS, groups, one_query
+from matinee import store
+from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.errors import MatineeError
+from matinee.models.cvae import CVAE
+from matinee.models.multi_vae import MultiVAE
+from matinee.rank import recommend
+from oracle import cvae_checks
+
+SMALL: dict[str, Any] = {"hidden": 16, "latent": 8, "epochs": 40, "batch_size": 20, "learning_rate": 0.01}
+CONDITIONS = ["users", "history", "both"]
+KNOWS_WHO_ASKS = "a_known_users_history_answers_like_the_user"
+
+
+@lru_cache(maxsize=1)
+def described() -> Dataset:
+    """The contract's log with tables: the group of a user as a town, that of an item's viewers as a genre, with gaps."""
+    data = groups()
+    group = np.arange(data.n_users) % N_GROUPS
+    town = [None if u % 7 == 3 else "ABCD"[g] for u, g in enumerate(group.tolist())]
+    views = np.zeros((data.n_items, N_GROUPS))
+    np.add.at(views, (data.item, group[data.user]), 1.0)
+    genre = [None if i % 9 == 2 else ["wxyz"[g], "all"] for i, g in enumerate(views.argmax(axis=1).tolist())]
+    year = [None if i % 5 == 4 else 1950 + i for i in range(data.n_items)]
+    return replace(
+        data,
+        user_features=pl.DataFrame({"town": town}),
+        item_features=pl.DataFrame({"genres": genre, "year": year}, schema_overrides={"year": pl.Int64}),
+    )
+
+
+def cvae(condition: str, **more: Any) -> CVAE:
+    return CVAE.model_validate({"condition": condition, "min_count": 2, **SMALL, **more})
+
+
+@pytest.mark.parametrize("name", checks.CHECKS)
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_contract_with_side_tables(condition: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "data", described)
+    if condition != "history" and name == KNOWS_WHO_ASKS:
+        with pytest.raises(AssertionError):  # it is the point of the model that they do not
+            checks.CHECKS[name](lambda: cvae(condition))
+    else:
+        checks.CHECKS[name](lambda: cvae(condition))
+
+
+@pytest.mark.parametrize("check", [check for each in cvae_checks.CHECKS.values() for check in each])
+def test_oracle(check: Any) -> None:
+    check()
+
+
+def test_without_side_tables_it_is_multi_vae() -> None:
+    data = groups()
+    wanted = MultiVAE(**SMALL).fit(data, seed=3).score(data.queries())
+    for condition in CONDITIONS:
+        assert cvae(condition).fit(data, seed=3).score(data.queries()).tobytes() == wanted.tobytes()
+    untold = replace(data, item_features=pl.DataFrame({"title": [f"film {i}" for i in range(data.n_items)]}))
+    assert cvae("both").fit(untold, seed=3).score(data.queries()).tobytes() == wanted.tobytes()
+
+
+def test_who_asks_decides_where_the_history_says_little() -> None:
+    """The same short history, asked by people of two towns: each is given more of what their town watches."""
+    data = described()
+    model = cvae("users", hidden_share=0.1).fit(data, seed=3)
+    popular = int(data.item_counts().argmax())
+    row = Ragged.from_lists([[popular]] * 2)
+    towns = pl.DataFrame({"town": ["A", "C"]})
+    recs = recommend(model, Queries(np.full(2, -1, np.int32), row, row, user_features=towns), 5)
+    group = np.arange(data.n_users) % N_GROUPS
+    liked = [np.bincount(data.item[group[data.user] == g], minlength=data.n_items) for g in (0, 2)]
+    assert liked[0][recs.item[0]].sum() > 2 * liked[0][recs.item[1]].sum()
+    assert liked[1][recs.item[1]].sum() > 2 * liked[1][recs.item[0]].sum()
+
+
+def test_side_vectors_are_hidden_by_the_steps_seed() -> None:
+    data = described()
+    one, same, other = (
+        cvae("both", hidden_share=share).fit(data, seed=3).score(data.queries()) for share in (0.5, 0.5, 0.0)
+    )
+    assert one.tobytes() == same.tobytes()
+    assert one.tobytes() != other.tobytes()
+
+
+def test_somebody_unknown_is_answered_better_when_training_hid_some() -> None:
+    """Their own histories, asked as by nobody: what training never showed it answers worse."""
+    data = described()
+    queries = replace(data.queries(), user=np.full(data.n_users, -1, np.int32))
+    watched = data.matrix().toarray() > 0
+
+    def surprise(share: float) -> float:
+        scores = cvae("users", hidden_share=share, epochs=80).fit(data, seed=3).score(queries).astype(np.float64)
+        scores = np.where(np.isfinite(scores), scores, -1e9)[data.user_counts() > 0]
+        log_share = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
+        return -float(log_share[watched[data.user_counts() > 0]].mean())
+
+    assert surprise(0.3) < surprise(0.0)
+
+
+def test_loaded_without_histories_it_answers_alike(tmp_path: Path) -> None:
+    data = described()
+    model = cvae("both").fit(data, seed=3)
+    loaded = store.load_model(store.save_model(model, tmp_path / "model", histories=False))
+    queries = replace(data.queries(), user_features=pl.DataFrame({"town": ["B", None, "Q"] * 30 + ["A"]}))
+    assert loaded.score(queries).tobytes() == model.score(queries).tobytes()
+
+
+def test_a_refit_that_fails_leaves_the_model_as_it_was() -> None:
+    data = described()
+    model = cvae("both").fit(data, seed=3)
+    before = model.score(data.queries())
+    with pytest.raises(MatineeError):
+        model.fit(groups().rows(np.zeros(0, np.int64)))
+    assert model.score(data.queries()).tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (pl.DataFrame({"town": ["A", "B"]}), "user_features has 2 rows, not 1"),
+        (pl.DataFrame({"city": ["A"]}), "none of the columns town"),
+        (pl.DataFrame({"town": [["A"]]}), "column 'town' holds List"),
+    ],
+)
+def test_what_a_request_brings_is_checked(table: pl.DataFrame, said: str) -> None:
+    model = cvae("users", epochs=1).fit(described())
+    with pytest.raises(MatineeError, match=said):
+        model.score(replace(one_query([0, 1]), user_features=table))

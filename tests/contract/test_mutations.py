@@ -411,6 +411,7 @@ def test_mutation_turns_the_suites_red(name: str, monkeypatch: pytest.MonkeyPatc
     assert red(mutation.model, lambda: cls.model_validate(mutation.hyper)) is not None
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", sorted({mutation.model for mutation in MUTATIONS.values()}))
 def test_unbroken_models_are_green(name: str) -> None:
+    """What turns red below is green unbroken; test_contract.py holds every model to it, one check at a time."""
     assert red(name, lambda: registry.create(name, SMALL_LOG.get(name, {}))) is None

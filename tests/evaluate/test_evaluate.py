@@ -206,7 +206,7 @@ def test_activity_groups_split_queries_by_history_length() -> None:
 def test_the_package_itself_measures() -> None:
     """`mt.evaluate` is the package once any part of it was imported, the function otherwise: both are called alike."""
     # type checkers see the package under this name, because this file imports it
-    assert mt.evaluate(GOOD, HELD, k=2).n_queries == 3  # type: ignore[operator]
+    assert mt.evaluate(GOOD, HELD, k=2).n_queries == 3
 
 
 def test_a_whole_line_on_a_small_log() -> None:

@@ -28,7 +28,7 @@ KNOWS_WHO_ASKS = "a_known_users_history_answers_like_the_user"
 
 @lru_cache(maxsize=1)
 def described() -> Dataset:
-    """The contract's log with tables: the group of a user as a town, that of an item's viewers as a genre, with gaps."""
+    """The contract log with tables: a user's group as a town, that of an item's viewers as a genre, with gaps."""
     data = groups()
     group = np.arange(data.n_users) % N_GROUPS
     town = [None if u % 7 == 3 else "ABCD"[g] for u, g in enumerate(group.tolist())]

@@ -36,7 +36,8 @@ def unit_rows() -> Rows:
     X = np.zeros((len(HISTORIES), N_ITEMS))
     for row, history in enumerate(HISTORIES):
         X[row, history] = 1.0
-    return X / np.sqrt((X**2).sum(axis=1, keepdims=True))
+    X /= np.sqrt((X**2).sum(axis=1, keepdims=True))
+    return X
 
 
 def weights(model: Network) -> dict[str, Rows]:
@@ -91,8 +92,9 @@ def check_rec_vae() -> None:
 
     def norm(index: int, x: Rows) -> Rows:
         centred = x - x.mean(axis=1, keepdims=True)
-        scaled = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 0.1)
-        return scaled * w[f"encoder.norms.{index}.weight"] + w[f"encoder.norms.{index}.bias"]
+        scaled: Rows = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 0.1)
+        scaled *= w[f"encoder.norms.{index}.weight"]
+        return scaled + w[f"encoder.norms.{index}.bias"]
 
     def swish(x: Rows) -> Rows:
         return x / (1.0 + np.exp(-x))

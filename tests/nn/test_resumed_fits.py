@@ -1,0 +1,74 @@
+"""`fit(checkpoint=...)` of every trained model: interrupted and started again, it ends in the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from contract.checks import SMALL_LOG
+from contract.logs import groups, last_hidden
+from matinee.errors import MatineeError
+from matinee.models import registry
+from matinee.models.network import Trained
+from matinee.nn.train import Loop
+
+TRAINED = [name for name in registry.names() if issubclass(registry.model_class(name), Trained)]
+TRAIN, VALID = last_hidden(groups())
+
+
+class Stop(Exception):  # noqa: N818 - a power cut, not an error
+    pass
+
+
+def create(name: str, **hyper: Any) -> Trained:
+    model = registry.create(name, {**SMALL_LOG.get(name, {}), "epochs": 5, **hyper})
+    assert isinstance(model, Trained)
+    return model
+
+
+def interrupted(model: Trained, path: Path, epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit until this epoch's examples are walked over, and no further."""
+    walk = Loop._epoch
+
+    def stopping(self: Loop, number: int) -> float:
+        loss = walk(self, number)
+        if number == epoch:
+            raise Stop
+        return loss
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_epoch", stopping)
+        with pytest.raises(Stop):
+            model.fit(TRAIN, valid=VALID, seed=3, checkpoint=path)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_interrupted_and_fitted_again(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    straight = create(name).fit(TRAIN, valid=VALID, seed=3)
+    model = create(name)
+    for epoch in (0, 2, 4):
+        interrupted(model, tmp_path / "c", epoch, monkeypatch)
+        assert (tmp_path / "c").exists() == (epoch > 0)
+    model.fit(TRAIN, valid=VALID, seed=3, checkpoint=tmp_path / "c")
+    assert model.score(TRAIN.queries()).tobytes() == straight.score(TRAIN.queries()).tobytes()
+    curves = [m.fitted.learned.curve[:, :3] for m in (model, straight)]
+    np.testing.assert_array_equal(curves[0], curves[1])
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_checkpoint_of_another_fit_is_refused(name: str, tmp_path: Path) -> None:
+    create(name, epochs=1).fit(TRAIN, seed=3, checkpoint=tmp_path / "c")
+    before = (tmp_path / "c").read_bytes()
+    others: list[tuple[Trained, dict[str, Any]]] = [
+        (create(name, epochs=1), {"seed": 4}),
+        (create(name, epochs=1, learning_rate=0.02), {"seed": 3}),
+    ]
+    for model, how in others:
+        with pytest.raises(MatineeError, match="is the checkpoint of another training"):
+            model.fit(TRAIN, checkpoint=tmp_path / "c", **how)
+    with pytest.raises(MatineeError, match="data was "):
+        create(name, epochs=1).fit(groups(), seed=3, checkpoint=tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == before

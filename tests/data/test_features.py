@@ -1,4 +1,4 @@
-"""Side tables to arrays and back, against plain Python; and what the real tables leave undescribed."""
+"""Side tables to arrays and back, against plain Python."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data.samples import ml_100k, real, write
+from data.samples import ml_100k, real
 from matinee.data import side
 from matinee.data.catalog import load
-from matinee.data.coverage import Coverage, coverage
 from matinee.data.dataset import Ragged
 from matinee.data.features import Categorical, Fields, Kind, MultiValued, Numbers, Numeric, kinds
 from matinee.data.readers import read
-from matinee.errors import MatineeError, MatineeWarning
+from matinee.errors import MatineeError
 
 PEOPLE = pl.DataFrame({"gender": ["F", "M", None, "M"], "age": [30, None, 50, 40]})
 FILMS = pl.DataFrame(
@@ -320,48 +319,10 @@ def test_against_plain_python(
     assert shuffled.labels == fields.labels
 
 
-class TestCoverage:
-    def test_ids_on_one_side_only_are_counted(self, tmp_path: Path) -> None:
-        data = read(ml_100k(tmp_path / "ml"))
-        users, items = coverage(data)
-        assert users == Coverage("users", 3, 3, 1, {"age": 0, "gender": 0, "occupation": 0, "zip": 0})
-        assert items == Coverage("items", 4, 4, 1, {"title": 0, "year": 0, "genres": 0})
-        assert str(items) == "items: 4 of 4 in the log are described, 1 more have no event"
-
-    def test_nulls_empty_lists_empty_texts_and_nan_say_nothing(self) -> None:
-        log = pl.DataFrame({"user_id": ["u"] * 4, "item_id": [1, 2, 3, 4]})
-        table = pl.DataFrame(
-            {
-                "item_id": [1, 2, 3, 9],
-                "tags": [["x"], [], None, ["y"]],
-                "name": ["a", "", "c", "d"],
-                "score": [1.0, math.nan, None, 2.0],
-            }
-        )
-        (items,) = coverage(read(log, items=table))
-        assert items == Coverage("items", 4, 2, 1, {"tags": 3, "name": 2, "score": 3})
-        assert str(items).endswith("are described, 1 more have no event; missing: tags 3, name 2, score 3")
-
-    def test_a_table_of_other_ids_is_a_warning(self) -> None:
-        log = pl.DataFrame({"user_id": ["u", "v", "w"], "item_id": ["1", "2", "3"]})
-        table = pl.DataFrame({"user_id": ["U", "V", "w"], "gender": ["F", "M", "F"]})
-        data = read(log, users=table)
-        with pytest.warns(MatineeWarning, match=r"users describes 1 of the 3 in the log; 2 users have no event"):
-            (users,) = coverage(data)
-        assert users.described == 1
-
-    def test_no_tables(self) -> None:
-        assert coverage(read(pl.DataFrame({"user_id": ["u"], "item_id": ["i"]}))) == ()
-
-
 class TestRealTables:
     def test_ml_1m(self) -> None:
         real("ml-1m/movies_extrainfos.dat")
         data = load("ml-1m", data_dir=real("ml-1m").parent)
-        users, items = coverage(data)
-        assert (users.in_log, users.described, users.without_event) == (6040, 6040, 0)
-        assert (items.in_log, items.described, items.without_event) == (3706, 3706, 177)
-        assert items.missing["directors"] > 0
         table = data.item_features
         assert table is not None
         fields = Fields.fit(table, min_count=5)
@@ -385,10 +346,6 @@ class TestRealTables:
         cast = pl.read_csv(folder / "castings.csv").join(people, on="people", how="left")
         films = side.joined(films, [side.gathered(cast, "movie", "korean", "actors")], "movie")
         data = read(folder / "rates.csv", items=films)
-        (items,) = coverage(data)
-        assert items.in_log == 600
-        assert items.described >= 590
-        assert items.without_event > 0
         fields = Fields.fit(data.item_features, min_count=3)  # type: ignore[arg-type]
         assert "genres=드라마" in fields.labels
         assert Fields.from_dict(json.loads(json.dumps(fields.to_dict()))) == fields
@@ -423,16 +380,3 @@ def test_a_model_folder_holds_the_tables_in_code_order(tmp_path: Path) -> None:
         assert Fields.fit(one) == Fields.fit(other)
         matrices = [Fields.fit(table).encode(table).matrix().toarray() for table in (one, other)]
         assert matrices[0].tobytes() == matrices[1].tobytes()
-
-
-def test_contest_tables_with_gaps(tmp_path: Path) -> None:
-    files: dict[str, str | bytes] = {
-        "train_ratings.csv": "user,item,time\n1,10,5\n1,20,6\n2,30,7\n",
-        "titles.tsv": "item\ttitle\n10\tA (1990)\n20\tB (1991)\n30\tC (1992)\n",
-        "directors.tsv": "item\tdirector\n10\tnm1\n10\tnm2\n99\tnm3\n",
-        "years.tsv": "item\tyear\n10\t1990\n",
-    }
-    data = read(write(tmp_path / "contest", files))
-    (items,) = coverage(data)
-    assert (items.in_log, items.described, items.without_event) == (3, 3, 1)
-    assert items.missing["directors"] == 2

@@ -202,12 +202,12 @@ class _Run:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", MatineeWarning)
             with measured() as fitting:
-                model.fit(split.train, valid=split.valid, seed=unit.seed)
+                model.fit(split.train, valid=split.valid, seed=unit.seed, checkpoint=self._checkpoint(unit))
             found = {"valid": self._measure(unit, model, split.valid)} if len(split.valid) else {}
             if self.recipe.evaluate.refit:
                 everything, test = splits.refitted(split)
                 with measured() as fitting:
-                    model.fit(everything, seed=unit.seed)
+                    model.fit(everything, seed=unit.seed, checkpoint=self._checkpoint(unit, "refit"))
             else:
                 test = split.test
             found["test"] = self._measure(unit, model, test)
@@ -222,9 +222,12 @@ class _Run:
         facts = {
             "splitting": asdict(self._splitting),
             "costs": {"fit": asdict(fitting), "recommend": asdict(ranking)},
+            "curve": model.curve,
             "warnings": [text for text in _texts(caught) if text not in said["valid"] - said["test"]],
         }
         self._keep(unit, evaluations, recs, facts)
+        for what in ("fit", "refit"):
+            discard(self._checkpoint(unit, what))
         told = [
             f"{named(*column)} {e.mean(*column).value:.4f} ± {e.mean(*column).half:.4f}"
             for e in found["test"][0]
@@ -232,6 +235,10 @@ class _Run:
         ]
         told += [f"fit {fitting.seconds:.2f} s", f"ranking {ranking.seconds:.2f} s"]
         self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(told)}")
+
+    def _checkpoint(self, unit: _Unit, what: str = "fit") -> Path:
+        """Where a training keeps its state until the unit is done."""
+        return self.folder / unit.part.with_name(f".{unit.model.label}.{what}.safetensors")
 
     def _keep(
         self, unit: _Unit, evaluations: list[tuple[str, Evaluation]], recs: Recommendations, facts: dict[str, Any]
@@ -313,6 +320,11 @@ class _Run:
             "reading": asdict(self._reading),
             "splitting": {f"seed-{unit.seed}": part["splitting"] for unit, part in zip(self.units, parts, strict=True)},
             "costs": costs,
+            "curves": {
+                unit.model.label: part["curve"]
+                for unit, part in zip(self.units, parts, strict=True)
+                if self._is_first(unit) and part["curve"]
+            },
             "protocols": protocols,
             "audit": [asdict(finding) for finding in report.findings],
             "notes": list(self.split_of(self.units[0]).notes),
@@ -365,6 +377,7 @@ class _Run:
                 }
             ),
             facts={"command": facts["command"], **facts["machine"]},
+            curves=facts["curves"],
         )
         write_report(study, self.folder / "report.html")
 

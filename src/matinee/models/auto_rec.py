@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Autoencoded(RatingVectors):
     """encoder: float32 (n_items, hidden), bias (hidden,), what turns a user's ratings into a code; zeros if on items.
 
-    mean: what was taken off every rating. curve: float64 (epochs, 4), see nn.train.CURVE.
+    mean: what was taken off every rating. curve: float64 (epochs, 4), see nn.CURVE.
     """
 
     encoder: Floats

@@ -21,6 +21,7 @@ from matinee.data.ids import IdMap
 from matinee.data.validate import check_pairs, check_queries
 from matinee.errors import MatineeError
 from matinee.files import StrPath
+from matinee.nn import CURVE
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -169,6 +170,15 @@ class Model(BaseModel, ABC):
                 f"{type(self).__name__} is not fitted", mend="call .fit(data) first, or load a fitted model"
             )
         return self._fitted
+
+    @property
+    def curve(self) -> list[dict[str, float | None]]:
+        """One entry an epoch of the last fit: epoch, train_loss, valid_metric (None: not measured), seconds.
+
+        Empty for models that do not train in epochs.
+        """
+        rows = getattr(self.fitted.learned, "curve", np.empty((0, len(CURVE))))
+        return [{name: None if np.isnan(x) else float(x) for name, x in zip(CURVE, row, strict=True)} for row in rows]
 
     @property
     def is_fitted(self) -> bool:

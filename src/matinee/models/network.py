@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetWeights:
-    """weights: the net's parameters by name. curve: float64 (epochs, 4), see nn.train.CURVE."""
+    """weights: the net's parameters by name. curve: float64 (epochs, 4), see nn.CURVE."""
 
     weights: dict[str, NDArray[Any]]
     curve: NDArray[np.float64]
@@ -59,7 +59,7 @@ class Trained(Model):
     def train(
         self, net: Any, passes: list[Pass], n: int, data: Dataset, *, seed: int, validate: Callable[[], float] | None
     ) -> NDArray[np.float64]:
-        """Train a net over n examples of this log; returns the curve, see nn.train.CURVE."""
+        """Train a net over n examples of this log; returns the curve, see nn.CURVE."""
         from matinee.nn.train import Loop, Training
 
         training = Training(**{field.name: getattr(self, field.name) for field in fields(Training)})

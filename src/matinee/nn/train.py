@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matinee.errors import MatineeError
+from matinee.nn import CURVE
 from matinee.nn import checkpoint as checkpoints
 from matinee.nn.processes import rank, sum_gradients, summed
 from matinee.progress import bar
 
 Rows = NDArray[np.int64]
-CURVE = ("epoch", "train_loss", "valid_metric", "seconds")
 
 
 @dataclass(frozen=True)

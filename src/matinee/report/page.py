@@ -33,6 +33,7 @@ def render(study: Study) -> str:
             figures=sections.key_figures(study.data),
             tables=[sections.scores(number, table) for number, table in enumerate(tables)],
             costs=sections.costs(study.costs),
+            trainings=sections.trainings(study),
             recommended=sections.recommended(study),
             groups=sections.groups(study, tables),
             people=sections.sample(study),

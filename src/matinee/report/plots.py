@@ -155,14 +155,37 @@ def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
     return Markup(re.sub(r"label-\d\d(?=</text>)", lambda found: escape(labels[found[0]]), svg))
 
 
+def curve(name: str, loss: Sequence[float], metric: Sequence[float], alt: str) -> Markup:
+    """A training: its loss (left axis, the quiet line) and its validation (right axis, accent), an epoch a step."""
+
+    def paint(axes: Axes) -> None:
+        epochs = np.arange(1, len(loss) + 1)
+        axes.plot(epochs, loss, color=SOFT, linewidth=2)
+        axes.set_xlabel("epoch")
+        axes.margins(x=0.02)
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        if np.isfinite(metric).any():
+            right = axes.twinx()
+            right.plot(epochs, metric, color=ACCENT, linewidth=2)
+            best = int(np.nanargmax(metric))
+            right.plot([best + 1], [metric[best]], "o", color=ACCENT, markersize=7)
+            right.yaxis.set_major_locator(MaxNLocator(4))
+            right.tick_params("y", labelcolor=ACCENT)
+            right.grid(False)
+
+    return draw(paint, name, alt, left=52, right=46)
+
+
 def draw(
-    paint: Callable[[Axes], None], name: str, alt: str, *, height: float = 220, left: float = 46, bottom: float = 44
-) -> Markup:
+    paint: Callable[[Axes], None], name: str, alt: str, *, height: float = 220, left: float = 46, bottom: float = 44,
+    right: float = 22,
+) -> Markup:  # fmt: skip
     """The svg element of one axes that `paint` fills. name: unique on the page. alt: what it shows. Sizes in px."""
     # "default" first: a reader's matplotlibrc must not change a report
     with style.context(["default", {**RC, "svg.hashsalt": name}]):
         figure = Figure(figsize=(WIDTH / 72, height / 72))
-        size = (WIDTH - left - 22) / WIDTH, (height - bottom - 10) / height
+        size = (WIDTH - left - right) / WIDTH, (height - bottom - 10) / height
         paint(figure.add_axes((left / WIDTH, bottom / height, *size)))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})

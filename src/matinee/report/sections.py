@@ -202,6 +202,24 @@ def costs(frame: pl.DataFrame) -> dict[str, Any] | None:
     return {"rows": rows, "n_runs": int(frame["label"].value_counts()["count"].to_numpy().max())}
 
 
+def trainings(study: Study) -> list[Plot]:
+    """Loss and validation by epoch, of each model that trains in epochs."""
+    out = []
+    for label, curve in study.curves.items():
+        loss, metric = (
+            [np.nan if (x := epoch[name]) is None else x for epoch in curve] for name in ("train_loss", "valid_metric")
+        )
+        if loss:
+            at = (
+                ""
+                if np.isnan(metric).all()
+                else f", best validation {np.nanmax(metric):.4f} in epoch {np.nanargmax(metric) + 1}"
+            )
+            caption = f"{label}: {len(loss)} epochs{at}"
+            out.append(Plot(caption, plots.curve(f"training-{label}", loss, metric, caption)))
+    return out
+
+
 _UNITS = (words.seconds, words.seconds, words.megabytes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,8 @@ class Study:
     metrics: label, model, split ("valid" | "test"), metric, k, value, ci_low, ci_high, n_queries, seed, protocol.
     protocols: fingerprint -> words. findings: the audit's. per_query: label, split, query, user_id, metric, k, value,
     seed, and protocol where labels alone do not tell. costs: label, seed, fit_seconds, recommend_seconds, peak_mb.
-    facts: printed at the foot, in their order ("command", "date", "cpu", "versions").
+    facts: printed at the foot, in their order ("command", "date", "cpu", "versions"). curves: label -> an entry a
+    training epoch (Model.curve).
     """
 
     title: str
@@ -39,6 +40,7 @@ class Study:
     per_query: pl.DataFrame
     costs: pl.DataFrame
     facts: Mapping[str, str]
+    curves: Mapping[str, Sequence[Mapping[str, float | None]]] = field(default_factory=dict)
 
 
 def write_report(study: Study, path: Path) -> None:

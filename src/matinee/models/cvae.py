@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from matinee.nn.blocks import Rows
-    from matinee.nn.train import Step
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,8 @@ class CVAE(MultiVAE):
 
     users:   the row of who asks in the table of users: 1 for each category (gender, occupation), numbers standardised;
              for somebody new what `Queries.user_features` brings, else zeros, which training shows for a share of users
-    history: of the items in the history, the share that has each genre, director, writer..., and their mean numbers
+    history: of the items in the history, the share that has each genre, director, writer..., and their mean numbers;
+             in training of the items that dropout leaves, or c would tell what is to be found
 
     A log without such tables is an ordinary case: c is empty, and this is Multi-VAE. The vocabulary is a function of
     the tables saved with the model, and is fitted from them again when it is loaded.
@@ -72,13 +72,11 @@ class CVAE(MultiVAE):
         fields = Fields.fit(features, min_count=self.min_count, max_values=self.max_values)
         return Table(fields, fields.encode(features).matrix()) if fields.labels else None
 
-    def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
+    def seen(self, net: Any, rows: Rows) -> Rows:
         torch = import_torch()
-        parts = [
-            part * (torch.rand(len(rows), 1) >= self.hidden_share)  # drawn from the step's seed
-            for part in self.side(net, rows)
-        ]
-        return super().loss(net, replace(rows, side=torch.cat([rows.side, *parts], dim=1)), step)
+        rows = super().seen(net, rows)
+        parts = [part * (torch.rand(len(rows), 1) >= self.hidden_share) for part in self.side(net, rows)]
+        return replace(rows, side=torch.cat([rows.side, *parts], dim=1))
 
     def history_rows(self, queries: Queries) -> Rows:
         torch = import_torch()
@@ -111,11 +109,11 @@ def known_of(users: Table, user: np.ndarray[Any, Any], brought: pl.DataFrame | N
 
 
 def mean_of(items: Table, rows: Rows) -> Floats:
-    """(B, width): the mean over each row's items; zeros for an empty row."""
+    """(B, width): the mean over each row's items, but those dropped out; zeros for an empty row."""
     from scipy.sparse import csr_array
 
     offsets = np.append(rows.offsets.numpy(), len(rows.item))
-    ones = np.ones(len(rows.item), np.float32)
-    watched = csr_array((ones, rows.item.numpy(), offsets), shape=(len(rows), items.rows.shape[0]))
-    total: Floats = (watched @ items.rows).toarray()
-    return total / np.maximum(np.diff(offsets), 1).astype(np.float32)[:, None]
+    there = (rows.value != 0).float().numpy()
+    watched = csr_array((there, rows.item.numpy(), offsets), shape=(len(rows), items.rows.shape[0]))
+    mean: Floats = (watched @ items.rows).toarray() / np.maximum(watched.sum(axis=1), np.float32(1.0))[:, None]
+    return mean

@@ -38,6 +38,11 @@ class MultiVAE(Autoencoder):
     def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
         from matinee.nn.losses import gaussian_kl, multinomial
 
-        logits, mean, log_variance = net.parts(rows)
+        logits, mean, log_variance = net.parts_of(self.seen(net, rows))
         beta = self.kl_weight * min(1.0, (step.epoch + 1) / self.anneal_epochs)
         return multinomial(logits, rows) + beta * gaussian_kl(mean, log_variance).sum()
+
+    def seen(self, net: Any, rows: Rows) -> Rows:
+        """What the encoder sees of rows to learn from."""
+        seen: Rows = net.seen(rows)
+        return seen

@@ -69,9 +69,16 @@ class GaussianAutoencoder(nn.Module):
         self.code = dense(hidden, 2 * latent)
         self.decoder = nn.Sequential(dense(latent + n_side, hidden), nn.Tanh(), dense(hidden, n_items))
 
+    def seen(self, rows: Rows) -> Rows:
+        """The rows as the encoder sees them: of length 1, and dropped out in training."""
+        return rows.normalised().corrupted(self.dropout, training=self.training)
+
     def parts(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, mean and log variance of z."""
-        rows = rows.normalised().corrupted(self.dropout, training=self.training)
+        return self.parts_of(self.seen(rows))
+
+    def parts_of(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        """The same from rows as `seen` gives them."""
         mixed = self.encoder(rows) if self.side is None else self.encoder(rows) + self.side(rows.side)
         mean, log_variance = self.code(torch.tanh(mixed)).chunk(2, dim=1)
         z = sampled(mean, log_variance, training=self.training)

@@ -13,7 +13,7 @@ from matinee.data.features import Fields
 from matinee.errors import MatineeError
 from matinee.models.base import tunable
 from matinee.models.multi_vae import MultiVAE
-from matinee.models.network import import_torch
+from matinee.models.network import import_torch, log_odds
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -61,7 +61,8 @@ class CVAE(MultiVAE):
         users = None if self.condition == "history" else self.table(data.user_features)
         items = None if self.condition == "users" else self.table(data.item_features)
         width = sum(table.rows.shape[1] for table in (users, items) if table is not None)
-        net: Any = GaussianAutoencoder(data.n_items, self.hidden, self.latent, self.dropout, n_side=width)
+        start = log_odds(data)
+        net: Any = GaussianAutoencoder(data.n_items, self.hidden, self.latent, self.dropout, start=start, n_side=width)
         net.side_tables = users, items  # kept with the net: one cannot be had without the other
         return net  # type: ignore[no-any-return]
 

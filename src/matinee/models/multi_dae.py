@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matinee.data.dataset import Dataset
 from matinee.models.base import tunable
-from matinee.models.network import Autoencoder
+from matinee.models.network import Autoencoder, log_odds
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -28,7 +28,7 @@ class MultiDAE(Autoencoder):
     def build(self, data: Dataset) -> nn.Module:
         from matinee.nn.vae import DenoisingAutoencoder
 
-        return DenoisingAutoencoder(data.n_items, self.hidden, self.dropout)
+        return DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=log_odds(data))
 
     def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
         from matinee.nn.losses import multinomial

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matinee.data.dataset import Dataset
 from matinee.models.base import tunable
-from matinee.models.network import Autoencoder
+from matinee.models.network import Autoencoder, log_odds
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -33,7 +33,7 @@ class MultiVAE(Autoencoder):
     def build(self, data: Dataset) -> nn.Module:
         from matinee.nn.vae import GaussianAutoencoder
 
-        return GaussianAutoencoder(data.n_items, self.hidden, self.latent, self.dropout)
+        return GaussianAutoencoder(data.n_items, self.hidden, self.latent, self.dropout, start=log_odds(data))
 
     def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
         from matinee.nn.losses import gaussian_kl, multinomial

@@ -58,9 +58,10 @@ class SparseLinear(nn.Module):
         return mixed + self.bias
 
 
-def dense(n_in: int, n_out: int) -> nn.Linear:
-    """A linear layer with Xavier normal weights and no bias to start with."""
+def dense(n_in: int, n_out: int, *, start: Tensor | None = None) -> nn.Linear:
+    """A linear layer with Xavier normal weights, and a bias that begins at `start` (n_out,), else at 0."""
     layer = nn.Linear(n_in, n_out)
     nn.init.xavier_normal_(layer.weight)
-    nn.init.zeros_(layer.bias)
+    with torch.no_grad():
+        layer.bias.copy_(torch.zeros(n_out) if start is None else start)
     return layer

@@ -28,10 +28,7 @@ class DenoisingAutoencoder(nn.Module):
         self.users = nn.Embedding(n_users + 1, hidden, padding_idx=n_users) if n_users else None
         if self.users is not None:
             nn.init.normal_(self.users.weight[:-1], std=0.01)
-        self.decoder = dense(hidden, n_items)
-        if start is not None:
-            with torch.no_grad():
-                self.decoder.bias.copy_(start)
+        self.decoder = dense(hidden, n_items, start=start)
 
     def forward(self, rows: Rows, user: Tensor | None = None) -> Tensor:
         """user: (B, hidden) vectors in place of the learned ones."""
@@ -59,15 +56,20 @@ class RatingAutoencoder(nn.Module):
 
 
 class GaussianAutoencoder(nn.Module):
-    """x -> tanh hidden -> (mean, log variance) -> z -> tanh hidden -> logits; with n_side both ends see rows.side."""
+    """x -> tanh hidden -> (mean, log variance) -> z -> tanh hidden -> logits, whose bias begins at `start`.
 
-    def __init__(self, n_items: int, hidden: int, latent: int, dropout: float, *, n_side: int = 0) -> None:
+    With n_side both ends also see rows.side.
+    """
+
+    def __init__(
+        self, n_items: int, hidden: int, latent: int, dropout: float, *, start: Tensor | None = None, n_side: int = 0
+    ) -> None:
         super().__init__()
         self.dropout = dropout
         self.encoder = SparseLinear(n_items, hidden)
         self.side = nn.Linear(n_side, hidden, bias=False) if n_side else None
         self.code = dense(hidden, 2 * latent)
-        self.decoder = nn.Sequential(dense(latent + n_side, hidden), nn.Tanh(), dense(hidden, n_items))
+        self.decoder = nn.Sequential(dense(latent + n_side, hidden), nn.Tanh(), dense(hidden, n_items, start=start))
 
     def seen(self, rows: Rows) -> Rows:
         """The rows as the encoder sees them: of length 1, and dropped out in training."""

@@ -207,6 +207,7 @@ class _Run:
             if self.recipe.evaluate.refit:
                 everything, test = splits.refitted(split)
                 with measured() as fitting:
+                    model = model.for_refit()
                     model.fit(everything, seed=unit.seed, checkpoint=self._checkpoint(unit, "refit"))
             else:
                 test = split.test

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Autoencoded(RatingVectors):
     """encoder: float32 (n_items, hidden), bias (hidden,), what turns a user's ratings into a code; zeros if on items.
 
-    mean: what was taken off every rating. curve: float64 (epochs, 4), see nn.CURVE.
+    mean: what was taken off every rating. curve: float64 (epochs, 3), nn.CURVE without its seconds.
     """
 
     encoder: Floats
@@ -129,7 +129,7 @@ class AutoRec(Trained, RatingFactors):
         counts = data.item_counts().astype(np.float32)
 
         def validate() -> float:
-            probe.restore(Fitted(data, counts, learned(np.empty((0, 4)))))
+            probe.restore(Fitted(data, counts, learned(np.empty((0, 3)))))
             return -float(np.sqrt(np.mean((probe.predict(pairs, valid.queries) - label) ** 2, dtype=np.float64)))
 
         return validate

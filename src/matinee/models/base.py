@@ -103,6 +103,8 @@ class Model(BaseModel, ABC):
         valid: a holdout for early stopping or weights, where the model uses one. checkpoint: a file in which models
         that train in epochs keep their state, and from which a killed fit goes on; others need none.
         """
+        if seed < 0:
+            raise MatineeError(f"seed = {seed} is negative", mend="pass 0 or more")
         if len(data) == 0:
             raise MatineeError(f"{data.name} has no events to learn from", mend="check filters and the split's ratios")
         learned = self.learn(data, valid, seed)
@@ -173,12 +175,20 @@ class Model(BaseModel, ABC):
 
     @property
     def curve(self) -> list[dict[str, float | None]]:
-        """One entry an epoch of the last fit: epoch, train_loss, valid_metric (None: not measured), seconds.
+        """One entry an epoch of the last fit: epoch, train_loss, valid_metric (None: not measured).
 
         Empty for models that do not train in epochs.
         """
-        rows = getattr(self.fitted.learned, "curve", np.empty((0, len(CURVE))))
-        return [{name: None if np.isnan(x) else float(x) for name, x in zip(CURVE, row, strict=True)} for row in rows]
+        names = CURVE[:-1]
+        rows = getattr(self.fitted.learned, "curve", np.empty((0, len(names))))
+        return [{name: None if np.isnan(x) else float(x) for name, x in zip(names, row, strict=True)} for row in rows]
+
+    def for_refit(self) -> Self:
+        """The model to fit once more on train and valid, with nothing left to stop by: takes its epochs along."""
+        metrics = [-np.inf if (x := epoch["valid_metric"]) is None else x for epoch in self.curve]
+        if not np.isfinite(metrics).any():
+            return self
+        return self.model_copy(update={"epochs": int(np.argmax(metrics)) + 1})
 
     @property
     def is_fitted(self) -> bool:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NetWeights:
-    """weights: the net's parameters by name. curve: float64 (epochs, 4), see nn.CURVE."""
+    """weights: the net's parameters by name. curve: float64 (epochs, 3), nn.CURVE without its seconds."""
 
     weights: dict[str, NDArray[Any]]
     curve: NDArray[np.float64]
@@ -59,7 +59,8 @@ class Trained(Model):
     def train(
         self, net: Any, passes: list[Pass], n: int, data: Dataset, *, seed: int, validate: Callable[[], float] | None
     ) -> NDArray[np.float64]:
-        """Train a net over n examples of this log; returns the curve, see nn.CURVE."""
+        """Train a net over n examples of this log; returns the curve, nn.CURVE without its seconds: equal seeds are to
+        give equal bytes."""
         from matinee.nn.train import Loop, Training
 
         training = Training(**{field.name: getattr(self, field.name) for field in fields(Training)})
@@ -69,7 +70,7 @@ class Trained(Model):
             "data": data.fingerprint,
         }
         loop = Loop(net, passes, n, training, seed=seed, validate=validate, checkpoint=self._checkpoint, about=about)
-        return loop.run()
+        return loop.run()[:, :-1]
 
 
 class Network(Trained):
@@ -96,7 +97,7 @@ class Network(Trained):
         passes, n = self.passes(net, data)
         probe = self.model_copy()
         probe._net = net
-        probe._fitted = Fitted(data, data.item_counts().astype(np.float32), NetWeights({}, np.empty((0, 4))))
+        probe._fitted = Fitted(data, data.item_counts().astype(np.float32), NetWeights({}, np.empty((0, 3))))
         validate = None if valid is None or not len(valid) else _ndcg(probe, valid)
         curve = self.train(net, passes, n, data, seed=seed, validate=validate)
         self._net = net
@@ -104,7 +105,8 @@ class Network(Trained):
 
     def restore(self, fitted: Fitted) -> Self:
         torch = import_torch()
-        net = self.build(fitted.data)
+        with torch.random.fork_rng(devices=[]):  # the net's first weights, soon replaced, are no draw of the caller's
+            net = self.build(fitted.data)
         weights = {name: torch.from_numpy(np.array(value)) for name, value in fitted.learned.weights.items()}
         try:
             net.load_state_dict(weights)
@@ -205,6 +207,7 @@ def _ndcg(model: Model, valid: Holdout) -> Callable[[], float]:
 
     def validate() -> float:
         found = ranking(recommend(model, valid.queries, 10).item, valid.truth, k=[10], metrics=["ndcg"])
-        return float(np.nanmean(found["ndcg", 10]))
+        asked = ~np.isnan(found["ndcg", 10])
+        return float(found["ndcg", 10][asked].mean()) if asked.any() else float("nan")
 
     return validate

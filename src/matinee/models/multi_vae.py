@@ -23,12 +23,12 @@ class MultiVAE(Autoencoder):
     and dropped out; beta rises linearly to `kl_weight` over `anneal_epochs`. Deviation: AdamW for Adam.
     """
 
-    hidden: int = tunable(600, "units of the hidden layers", choices=[200, 400, 600], ge=1)
-    latent: int = tunable(200, "dimensions of z", choices=[64, 128, 200], ge=1)
+    hidden: int = tunable(400, "units of the hidden layers", choices=[200, 400, 600], ge=1)
+    latent: int = tunable(32, "dimensions of z", choices=[32, 64, 128, 200], ge=1)
     dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.7, ge=0.0, lt=1.0)
-    kl_weight: float = tunable(0.2, "largest beta", low=0.05, high=1.0, ge=0.0)
+    kl_weight: float = tunable(0.05, "largest beta", low=0.01, high=1.0, ge=0.0)
     anneal_epochs: int = tunable(50, "epochs until beta is largest", ge=1)
-    batch_size: int = tunable(500, "users a step", ge=1)
+    learning_rate: float = tunable(3e-3, "AdamW's step size", low=1e-4, high=1e-2, log=True, gt=0.0)
 
     def build(self, data: Dataset) -> nn.Module:
         from matinee.nn.vae import GaussianAutoencoder

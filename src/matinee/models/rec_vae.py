@@ -30,7 +30,7 @@ class RecVAE(Autoencoder):
     )
     gamma: float = tunable(0.005, "KL weight for each event of a user", low=0.001, high=0.02, log=True, ge=0.0)
     encoder_passes: int = tunable(3, "passes over the encoder to one over the decoder", ge=1)
-    learning_rate: float = tunable(5e-4, "AdamW's step size", low=1e-4, high=1e-2, log=True, gt=0.0)
+    learning_rate: float = tunable(1e-3, "AdamW's step size", low=1e-4, high=1e-2, log=True, gt=0.0)
 
     def build(self, data: Dataset) -> nn.Module:
         from matinee.nn.vae import CompositeVAE

@@ -33,9 +33,9 @@ class Table:
 class CVAE(MultiVAE):
     """Conditional variational autoencoder (Sohn, Lee & Yan, NeurIPS 2015) with Multi-VAE's likelihood and loss.
 
-    The encoder q(z|x, c) and the decoder p(x|z, c) see a side vector c beside the history x (the conditional VAE among
-    those that Lee, Song & Moon, CIKM 2017, compare). It is not Li & She's "collaborative VAE" (KDD 2017). Deviation:
-    the prior of z is N(0, 1), whatever c. `condition` says what c holds:
+    The encoder q(z|x, c) and the decoder p(x|z, c) see a side vector c beside the history x. Other autoencoders with
+    side information: Lee, Song & Moon (CIKM 2017), and Li & She's "collaborative VAE" (KDD 2017), which shares only
+    the letters. Deviation: the prior of z is N(0, 1), whatever c. `condition` says what c holds:
 
     users:   the row of who asks in the table of users: 1 for each category (gender, occupation), numbers standardised;
              for somebody new what `Queries.user_features` brings, else zeros, which training shows for a share of users

@@ -22,7 +22,9 @@ from matinee.progress import track
 if TYPE_CHECKING:
     import polars as pl
 
-BLOCK_BYTES = 32 << 20  # scores of one block; models may hold a few arrays of this size
+# Scores of one block; models may hold a few arrays of this size. Small enough to be memory used again and again: above
+# some 16 MB every block would be mapped, zeroed and unmapped by the system, which costs more than the selection.
+BLOCK_BYTES = 8 << 20
 Allowed = Sequence[Id] | Mapping[Id, Sequence[Id]]
 
 

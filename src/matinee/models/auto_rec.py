@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset, Floats, Holdout, Ragged
 from matinee.models.base import Fitted, Learned, Shapes, tunable
 from matinee.models.factors import RatingFactors, RatingVectors, Vectors, hash_rows, regress
-from matinee.models.network import Trained, import_torch, rows_of
+from matinee.models.network import Trained, device_of, import_torch, rows_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -71,7 +71,7 @@ class AutoRec(Trained, RatingFactors):
 
         def loss(batch: NDArray[np.int64], step: Any) -> Any:
             chosen = present[batch]
-            rows = rows_of(ragged.take(chosen), R.data[ragged.positions(chosen)], chosen)
+            rows = rows_of(ragged.take(chosen), R.data[ragged.positions(chosen)], chosen).to(device_of(net))
             return squared_seen(net(rows), rows)
 
         def learned(curve: NDArray[np.float64]) -> Autoencoded:
@@ -94,9 +94,9 @@ class AutoRec(Trained, RatingFactors):
         low, high, mean = scale
         torch = import_torch()
         with torch.inference_mode():
-            codes = net.code(rows_of(ragged, value, np.arange(len(ragged)))).numpy()
-            weight, bias = (getattr(net.decoder, part).numpy() for part in ("weight", "bias"))
-            encoder, first = (getattr(net.encoder, part).numpy().copy() for part in ("weight", "bias"))
+            codes = net.code(rows_of(ragged, value, np.arange(len(ragged))).to(device_of(net))).cpu().numpy()
+            weight, bias = (getattr(net.decoder, part).cpu().numpy() for part in ("weight", "bias"))
+            encoder, first = (getattr(net.encoder, part).cpu().numpy().copy() for part in ("weight", "bias"))
         coded = np.column_stack([codes, np.ones(len(codes))]).astype(np.float32)
         decoded = np.column_stack([weight, bias + np.float32(mean)])
         U, V = (coded, decoded) if self.based == "users" else (decoded, coded)

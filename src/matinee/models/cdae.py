@@ -12,7 +12,7 @@ from matinee.data.dataset import Dataset, Floats, Holdout, Queries
 from matinee.models.base import Shapes, tunable
 from matinee.models.dae import DAE
 from matinee.models.factors import hash_rows
-from matinee.models.network import NetWeights, import_torch, log_odds
+from matinee.models.network import NetWeights, device_of, import_torch, log_odds
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -54,10 +54,10 @@ class CDAE(DAE):
 
     def score_histories(self, queries: Queries) -> Floats:
         torch = import_torch()
-        rows = self.history_rows(queries)
+        rows = self.history_rows(queries).to(device_of(self.net))
         user = self.user_vectors(queries)
         with torch.inference_mode():
-            scores: Floats = self.net(rows, user).numpy()
+            scores: Floats = self.net(rows, user).cpu().numpy()
         return scores
 
     def user_vectors(self, queries: Queries) -> Tensor:
@@ -75,8 +75,8 @@ class CDAE(DAE):
         vectors: Tensor = self.net.users.weight.detach()[known]
         new = np.flatnonzero(~own)
         if len(new):
-            rows = self.history_rows(queries.take(new))
-            zero = torch.zeros(len(new), self.hidden)
+            rows = self.history_rows(queries.take(new)).to(vectors.device)
+            zero = torch.zeros(len(new), self.hidden, device=vectors.device)
             folded = fold_in(
                 zero, lambda user: logistic(self.net(rows, user), rows), steps=FOLD_IN_STEPS, learning_rate=FOLD_IN_RATE
             )

@@ -76,7 +76,9 @@ class CVAE(MultiVAE):
     def seen(self, net: Any, rows: Rows) -> Rows:
         torch = import_torch()
         rows = super().seen(net, rows)
-        parts = [part * (torch.rand(len(rows), 1) >= self.hidden_share) for part in self.side(net, rows)]
+        parts = [
+            part * (torch.rand(len(rows), 1, device=part.device) >= self.hidden_share) for part in self.side(net, rows)
+        ]
         return replace(rows, side=torch.cat([rows.side, *parts], dim=1))
 
     def history_rows(self, queries: Queries) -> Rows:
@@ -91,10 +93,10 @@ class CVAE(MultiVAE):
         users, items = net.side_tables
         parts = []
         if users is not None:
-            parts.append(known_of(users, rows.user.numpy(), brought))
+            parts.append(known_of(users, rows.user.cpu().numpy(), brought))
         if items is not None:
             parts.append(mean_of(items, rows))
-        return [torch.from_numpy(part) for part in parts]
+        return [torch.from_numpy(part).to(rows.value.device) for part in parts]
 
 
 def known_of(users: Table, user: np.ndarray[Any, Any], brought: pl.DataFrame | None) -> Floats:
@@ -113,8 +115,8 @@ def mean_of(items: Table, rows: Rows) -> Floats:
     """(B, width): the mean over each row's items, but those dropped out; zeros for an empty row."""
     from scipy.sparse import csr_array
 
-    offsets = np.append(rows.offsets.numpy(), len(rows.item))
-    there = (rows.value != 0).float().numpy()
-    watched = csr_array((there, rows.item.numpy(), offsets), shape=(len(rows), items.rows.shape[0]))
+    offsets = np.append(rows.offsets.cpu().numpy(), len(rows.item))
+    there = (rows.value != 0).float().cpu().numpy()
+    watched = csr_array((there, rows.item.cpu().numpy(), offsets), shape=(len(rows), items.rows.shape[0]))
     mean: Floats = (watched @ items.rows).toarray() / np.maximum(watched.sum(axis=1), np.float32(1.0))[:, None]
     return mean

@@ -47,6 +47,9 @@ class Trained(Model):
     clip: float | None = tunable(None, "largest gradient norm", gt=0.0)
     patience: int = tunable(10, "epochs without a better validation before stopping", ge=1)
     precision: Literal["float32", "bfloat16"] = tunable("float32", "of matrix products in training")
+    device: Literal["auto", "cpu", "cuda", "mps"] = tunable(
+        "auto", "what to train on; auto: the GPU where there is one"
+    )
 
     _checkpoint: Path | None = PrivateAttr(default=None)
 
@@ -66,7 +69,7 @@ class Trained(Model):
         training = Training(**{field.name: getattr(self, field.name) for field in fields(Training)})
         about = {
             "model": type(self).__name__,
-            "hyper_parameters": self.model_dump(mode="json"),
+            "hyper_parameters": self.model_dump(mode="json", exclude={"device"}),
             "data": data.fingerprint,
         }
         loop = Loop(net, passes, n, training, seed=seed, validate=validate, checkpoint=self._checkpoint, about=about)
@@ -138,9 +141,11 @@ class Autoencoder(Network):
 
         users = np.flatnonzero(data.user_counts() > 0)
         rows = self.training_rows(data)
-        return [Pass("all", lambda batch, step: self.loss(net, rows(users[batch]), step), list(net.parameters()))], len(
-            users
-        )
+
+        def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
+            return self.loss(net, rows(users[batch]).to(device_of(net)), step)
+
+        return [Pass("all", loss, list(net.parameters()))], len(users)
 
     def training_rows(self, data: Dataset) -> Callable[[NDArray[np.int64]], Rows]:
         """rows(users): their interactions, each item once."""
@@ -154,9 +159,9 @@ class Autoencoder(Network):
 
     def score_histories(self, queries: Queries) -> Floats:
         torch = import_torch()
-        history = self.history_rows(queries)
+        history = self.history_rows(queries).to(device_of(self.net))
         with torch.inference_mode():
-            scores: Floats = self.net(history).float().numpy()
+            scores: Floats = self.net(history).float().cpu().numpy()
         return scores
 
     def history_rows(self, queries: Queries) -> Rows:
@@ -167,6 +172,11 @@ class Autoencoder(Network):
         last = kernels.last_occurrence(history.offsets, history.values, len(self.items))
         value = np.ones(len(last), np.float32) if queries.values is None or not self.rated else queries.values
         return rows_of(history.keep(last), value[last], queries.user)
+
+
+def device_of(net: nn.Module) -> Any:
+    """Where the net's parameters are: the GPU within a training there, else the CPU."""
+    return next(net.parameters()).device
 
 
 def log_odds(data: Dataset) -> Tensor:

@@ -27,6 +27,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self.offsets)
 
+    def to(self, device: torch.device) -> Rows:
+        return Rows(**{name: value.to(device) for name, value in vars(self).items()})
+
     @property
     def sums(self) -> Tensor:
         """(B,): the sum of each row's values."""

@@ -18,7 +18,7 @@ def write(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None
     """about: JSON values, the training's plan under "plan"."""
     from safetensors.torch import save_file
 
-    tensors = {name: value.detach().clone().contiguous() for name, value in tensors.items()}
+    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     text = json.dumps(about, sort_keys=True)
     with atomic_path(path) as temp:
         save_file(tensors, temp, metadata={"about": text, "sha256": _digest(text, tensors)})

@@ -47,18 +47,23 @@ class Pass:
     """One walk over all examples within an epoch.
 
     loss(rows, step): the loss summed over these examples (0-dim). parameters: what the optimiser moves; passes of one
-    `name` share it, and its parameters. before: called at the pass's start, on every rank alike.
+    `name` share it, and its parameters. before: called at the pass's start, on every rank alike. terms(rows): of how
+    many terms these examples' loss is the sum (histories have one for each item): steps follow the mean over a batch.
     """
 
     name: str
     loss: Callable[[Rows, Step], Tensor]
     parameters: Sequence[nn.Parameter]
     before: Callable[[], None] | None = None
+    terms: Callable[[Rows], float] = len
 
 
 @dataclass(frozen=True)
 class Training:
-    """How to train. patience: epochs without a better validation before stopping; clip: largest gradient norm."""
+    """How to train. patience: epochs without a better validation before stopping; clip: largest gradient norm.
+
+    device: "auto" is the GPU where there is one.
+    """
 
     epochs: int
     batch_size: int
@@ -69,6 +74,7 @@ class Training:
     clip: float | None = None
     patience: int = 10
     precision: Literal["float32", "bfloat16"] = "float32"
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
 
 class Loop:
@@ -91,6 +97,8 @@ class Loop:
         about: Mapping[str, Any] | None = None,
     ) -> None:
         self.net, self.passes, self.n, self.training, self.seed = net, passes, n_examples, training, seed
+        self.device = chosen_device(training.device)
+        net.to(self.device)
         self.validate, self.checkpoint, self.about = validate, checkpoint, dict(about or {})
         self.optimisers = {
             p.name: torch.optim.AdamW(
@@ -110,12 +118,14 @@ class Loop:
     def run(self) -> NDArray[np.float64]:
         """Train to the end or until validation stops improving; returns the curve, (epochs, len(CURVE)).
 
+        The net trains on the device and ends on the CPU.
+
         Raises MatineeError when the loss or a weight is no longer a number (the last good checkpoint stays), and when
         `checkpoint` is anything but a checkpoint of this training.
         """
         silent = contextlib.nullcontext(lambda steps, text: None)
         shown = bar(self.training.epochs, "training") if self.rank == 0 else silent
-        with torch.random.fork_rng(devices=[]), shown as tell:
+        with torch.random.fork_rng(), shown as tell:
             self._resume()
             tell(len(self.curve), "")
             while len(self.curve) < self.training.epochs and not self._stale():
@@ -133,7 +143,7 @@ class Loop:
                 summed(torch.zeros(()), self.world)  # no process goes on before the checkpoint is there
                 tell(1, f"loss {loss:.4g}" + ("" if math.isnan(metric) else f", valid {metric:.4f}"))
         self.net.load_state_dict(self.best)
-        self.net.eval()
+        self.net.cpu().eval()
         return np.array(self.curve, np.float64).reshape(-1, len(CURVE))
 
     def _stale(self) -> bool:
@@ -144,20 +154,21 @@ class Loop:
         return len(metrics) - 1 - int(np.nanargmax(metrics)) >= self.training.patience
 
     def _epoch(self, epoch: int) -> float:
-        """All passes once; the mean loss an example of the last pass."""
-        total = 0.0
+        """All passes once; the mean loss of a term of the last pass."""
+        total = terms = 0.0
         for index, each in enumerate(self.passes):
             if each.before is not None:
                 torch.manual_seed(_mixed(self.seed, epoch, index, self.n))
                 each.before()
             order = np.random.default_rng([self.seed, epoch, index]).permutation(self.n)
-            total = 0.0
+            total = terms = 0.0
             for start in range(0, self.n, self.training.batch_size):
                 batch = order[start : start + self.training.batch_size]
                 total += self._step(each, batch, epoch, index, start)
+                terms += each.terms(batch)
             if not all(bool(parameter.isfinite().all()) for parameter in each.parameters):
                 self._diverged("a weight is no longer a number", each, epoch, start)
-        return total / self.n
+        return total / max(terms, 1.0)
 
     def _step(self, each: Pass, batch: Rows, epoch: int, index: int, start: int) -> float:
         seed = _mixed(self.seed, epoch, index, start, self.rank)
@@ -169,13 +180,13 @@ class Loop:
         step = Step(epoch, self.steps[each.name], seed)
         mine, loss = batch[self.rank :: self.world], torch.zeros(())
         if len(mine):  # fewer examples than processes: the last ones have none
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.training.precision == "bfloat16"):
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.training.precision == "bfloat16"):
                 loss = each.loss(mine, step)
         value = float(summed(loss.detach().to(torch.float64, copy=True), self.world).item())
         if not math.isfinite(value):
             self._diverged(f"the loss became {value}", each, epoch, start)
         if len(mine):
-            torch.autograd.backward(loss / len(batch), inputs=list(each.parameters))
+            torch.autograd.backward(loss / max(each.terms(batch), 1.0), inputs=list(each.parameters))
         if self.world > 1:
             sum_gradients(each.parameters, self.world)
         if self.training.clip is not None:
@@ -251,7 +262,18 @@ class Loop:
             "processes": self.world,
             "passes": [p.name for p in self.passes],
         }
-        return {**self.about, **words, **vars(self.training), "shapes": shapes}
+        training = {name: value for name, value in vars(self.training).items() if name != "device"}  # resume anywhere
+        return {**self.about, **words, **training, "shapes": shapes}
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device of this name. Raises MatineeError where the machine has none."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device("cuda" if there["cuda"] else "cpu")
+    if not there[name]:
+        raise MatineeError(f"this machine offers PyTorch no device {name!r}", mend='use device = "auto" or "cpu"')
+    return torch.device(name)
 
 
 def fold_in(vector: Tensor, loss: Callable[[Tensor], Tensor], *, steps: int, learning_rate: float) -> Tensor:

@@ -137,7 +137,7 @@ class CompositeVAE(nn.Module):
         """(B, latent): log density of the prior at z."""
         with torch.no_grad():
             mean, log_variance = self.before(rows)
-        zero = torch.zeros(())
+        zero = z.new_zeros(())
         parts = [
             log_normal(z, zero, zero) + math.log(3 / 20),
             log_normal(z, mean, log_variance) + math.log(3 / 4),

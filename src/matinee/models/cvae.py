@@ -62,7 +62,15 @@ class CVAE(MultiVAE):
         items = None if self.condition == "users" else self.table(data.item_features)
         width = sum(table.rows.shape[1] for table in (users, items) if table is not None)
         start = log_odds(data)
-        net: Any = GaussianAutoencoder(data.n_items, self.hidden, self.latent, self.dropout, start=start, n_side=width)
+        net: Any = GaussianAutoencoder(
+            data.n_items,
+            self.hidden,
+            self.latent,
+            self.dropout,
+            decoder_hidden=self.decoder_hidden,
+            start=start,
+            n_side=width,
+        )
         net.side_tables = users, items  # kept with the net: one cannot be had without the other
         return net  # type: ignore[no-any-return]
 

@@ -30,6 +30,8 @@ class RecVAE(Autoencoder):
     )
     gamma: float = tunable(0.005, "KL weight for each event of a user", low=0.001, high=0.02, log=True, ge=0.0)
     encoder_passes: int = tunable(3, "passes over the encoder to one over the decoder", ge=1)
+    epochs: int = tunable(50, "most epochs, each of all passes; early stopping ends before", ge=1)
+    patience: int = tunable(5, "epochs without a better validation before stopping", ge=1)
     learning_rate: float = tunable(1e-3, "AdamW's step size", low=1e-4, high=1e-2, log=True, gt=0.0)
 
     def build(self, data: Dataset) -> nn.Module:

@@ -1,15 +1,26 @@
-"""Losses summed over the rows of a batch. Logits are (B, n_items); what was watched comes as sparse rows.
+"""Losses, summed: of rows (logits (B, n_items); what was watched comes as sparse rows), and of what comes next.
 
 Under mixed precision nets answer in bfloat16, whose 8 bits are too few for a sum: all sums are float32 at least.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee.nn.blocks import Rows
+
+PIECE = 1 << 20
+"""Scores in memory at a time: 4 MB, which a core's caches nearly hold."""
+LEAST_STATES = 32
+"""States at a time, however many items: fewer would make the products slow."""
+FAR_BELOW = -1e4
+TINY = 1e-24
 
 
 def multinomial(logits: Tensor, rows: Rows) -> Tensor:
@@ -46,6 +57,172 @@ def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
 def sampled(mean: Tensor, log_variance: Tensor, *, training: bool) -> Tensor:
     """A draw from N(mean, exp(log_variance)) with its gradient (Kingma & Welling 2014); the mean outside training."""
     return mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if training else mean
+
+
+# --- what comes next: N states (N, d) against the vectors of all items (n_items, d); the right one is target (N,) ---
+
+
+@dataclass(frozen=True)
+class Negatives:
+    """Items to tell the target from: int64 (K,), the same for all states, or (N, K), each state's own.
+
+    log_q: float32 (n_items,), the log probability with which each item was drawn; None where the loss takes the drawn
+    ones as they are. A negative that is a state's target counts for nothing there.
+    """
+
+    item: Tensor
+    log_q: Tensor | None = None
+
+    def slice(self, start: int, stop: int) -> Negatives:
+        return self if self.item.dim() == 1 else Negatives(self.item[start:stop], self.log_q)
+
+
+Formula = Callable[[Tensor, Tensor, Tensor, Negatives], Tensor]
+"""loss(states, vectors, target, negatives), summed over the states."""
+
+
+def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor) -> Tensor:
+    """-sum log softmax(states @ vectors.T)[target] over all items, without all (N, n_items) logits in memory.
+
+    A piece of them at a time gives its share of the loss and of both gradients. Under autocast products are bfloat16.
+    """
+    loss: Tensor = _CrossEntropy.apply(states, vectors, target)
+    return loss
+
+
+def against(formula: Formula, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
+    """One of the formulas below, a piece of the states at a time, so that (N, K) scores are never all in memory."""
+    loss: Tensor = _Pieces.apply(states, vectors, target, formula, negatives)
+    return loss
+
+
+def sampled_softmax(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
+    """Cross-entropy of the target among itself and the negatives, each logit less its log probability to be drawn
+    (Bengio & Senecal, 2008; eq. 2 of Yi et al., RecSys 2019, which corrects the target's as well)."""
+    positive, negative = _scores(states, vectors, target, negatives)
+    if negatives.log_q is not None:
+        positive = positive - negatives.log_q[target]
+        negative = negative - negatives.log_q[negatives.item]
+    return (torch.cat([positive[:, None], negative], dim=1).logsumexp(dim=1) - positive).sum()
+
+
+def binary(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
+    """Binary cross-entropy, the target 1 and its negatives 0 (SASRec: Kang & McAuley, ICDM 2018, eq. 7)."""
+    return generalised_binary(states, vectors, target, negatives, beta=1.0)
+
+
+def generalised_binary(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives, *, beta: float) -> Tensor:
+    """gBCE: the target's probability to the power beta (gSASRec: Petrov & Macdonald, RecSys 2023, eq. 7)."""
+    positive, negative = _scores(states, vectors, target, negatives)
+    return beta * F.softplus(-positive).sum() + F.softplus(negative).sum()
+
+
+def calibration(n_negatives: int, n_items: int, t: float) -> float:
+    """gBCE's beta for a calibration t: 0 leaves BCE as it is, 1 makes its probabilities right (the same, eq. 15)."""
+    rate = n_negatives / max(n_items - 1, 1)
+    return rate * (t * (1.0 - 1.0 / rate) + 1.0 / rate) if rate else 1.0
+
+
+def pairwise(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
+    """-log sigmoid of how far the target is ahead, the mean over its negatives (BPR: Rendle et al., UAI 2009)."""
+    positive, negative = _scores(states, vectors, target, negatives)
+    return (F.softplus(negative - positive[:, None]).sum(dim=1) / _count(negative)).sum()
+
+
+def top1_max(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
+    """TOP1-max (GRU4Rec: Hidasi & Karatzoglou, CIKM 2018, eq. 8)."""
+    positive, negative = _scores(states, vectors, target, negatives)
+    there, share = _shares(negative)
+    return (share * (torch.sigmoid(there - positive[:, None]) + torch.sigmoid(there**2))).sum()
+
+
+def bpr_max(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives, *, penalty: float = 1.0) -> Tensor:
+    """BPR-max with its penalty on the negatives' scores (Hidasi & Karatzoglou, CIKM 2018, eq. 10)."""
+    positive, negative = _scores(states, vectors, target, negatives)
+    there, share = _shares(negative)
+    ahead = (share * torch.sigmoid(positive[:, None] - there)).sum(dim=1)
+    return (penalty * (share * there**2).sum(dim=1) - (ahead + TINY).log()).sum()
+
+
+def _scores(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
+    """float32 (N,) of the targets and (N, K) of the negatives; -inf where a negative is the target."""
+    positive = _wide((states * vectors[target]).sum(dim=1))
+    others = vectors[negatives.item]
+    negative = states @ others.T if negatives.item.dim() == 1 else (others @ states[:, :, None]).squeeze(2)
+    return positive, _wide(negative).masked_fill(negatives.item == target[:, None], -torch.inf)
+
+
+def _shares(negative: Tensor) -> tuple[Tensor, Tensor]:
+    """The negatives' scores, finite, and their softmax, 0 for a masked one."""
+    there = negative.clamp_min(FAR_BELOW)
+    return there, there.softmax(dim=1) * negative.isfinite()
+
+
+def _count(negative: Tensor) -> Tensor:
+    return negative.isfinite().sum(dim=1).clamp_min(1)
+
+
+class _Pieces(torch.autograd.Function):
+    """A sum over states, taken piece by piece, gradients at once."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, states: Tensor, vectors: Tensor, target: Tensor, formula: Formula, negatives: Negatives
+    ) -> Tensor:
+        gradient = torch.empty_like(states)
+        shared = vectors.detach().requires_grad_()
+        shared.grad = torch.zeros_like(vectors)
+        total = states.new_zeros(())
+        width = negatives.item.shape[-1] * (1 if negatives.item.dim() == 1 else vectors.shape[1])
+        step = max(LEAST_STATES, PIECE // max(width, 1))
+        for start in range(0, len(states), step):
+            stop = min(start + step, len(states))
+            piece = states[start:stop].detach().requires_grad_()
+            with torch.enable_grad():
+                loss = formula(piece, shared, target[start:stop], negatives.slice(start, stop))
+            loss.backward()
+            total += loss.detach()
+            gradient[start:stop] = piece.grad
+        ctx.save_for_backward(gradient, shared.grad)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, outer: Tensor) -> Any:  # type: ignore[override]
+        states, vectors = ctx.saved_tensors
+        return outer * states, outer * vectors, None, None, None
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """The gradient is softmax - one-hot, times the vectors on one side and the states on the other."""
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, vectors: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+        device = states.device.type
+        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else vectors.dtype
+        V = vectors.to(kind)
+        of_states, of_vectors = torch.empty_like(states), torch.zeros_like(vectors)
+        total = torch.zeros((), dtype=vectors.dtype, device=states.device)
+        step = max(LEAST_STATES, PIECE // max(len(vectors), 1))
+        with torch.autocast(device, enabled=False):
+            for start in range(0, len(states), step):
+                stop = min(start + step, len(states))
+                h, right = states[start:stop].to(kind), target[start:stop, None]
+                p = (h @ V.T).to(vectors.dtype)
+                total -= p.gather(1, right).sum()
+                most = p.amax(dim=1, keepdim=True)
+                sums = p.sub_(most).exp_().sum(dim=1, keepdim=True)
+                total += (sums.log() + most).sum()
+                p.div_(sums).scatter_add_(1, right, torch.full_like(sums, -1.0))
+                p = p.to(kind)
+                of_states[start:stop] = p @ V
+                of_vectors += p.T @ h
+        ctx.save_for_backward(of_states, of_vectors)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, outer: Tensor) -> Any:  # type: ignore[override]
+        states, vectors = ctx.saved_tensors
+        return outer * states, outer * vectors, None
 
 
 def _wide(tensor: Tensor) -> Tensor:

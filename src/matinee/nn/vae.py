@@ -56,20 +56,31 @@ class RatingAutoencoder(nn.Module):
 
 
 class GaussianAutoencoder(nn.Module):
-    """x -> tanh hidden -> (mean, log variance) -> z -> tanh hidden -> logits, whose bias begins at `start`.
+    """x -> tanh hidden -> (mean, log variance) -> z -> logits, whose bias begins at `start`.
 
-    With n_side both ends also see rows.side.
+    The decoder is linear, or has one tanh layer of decoder_hidden units. With n_side both ends also see rows.side.
     """
 
     def __init__(
-        self, n_items: int, hidden: int, latent: int, dropout: float, *, start: Tensor | None = None, n_side: int = 0
+        self,
+        n_items: int,
+        hidden: int,
+        latent: int,
+        dropout: float,
+        *,
+        decoder_hidden: int = 0,
+        start: Tensor | None = None,
+        n_side: int = 0,
     ) -> None:
         super().__init__()
         self.dropout = dropout
         self.encoder = SparseLinear(n_items, hidden)
         self.side = nn.Linear(n_side, hidden, bias=False) if n_side else None
         self.code = dense(hidden, 2 * latent)
-        self.decoder = nn.Sequential(dense(latent + n_side, hidden), nn.Tanh(), dense(hidden, n_items, start=start))
+        self.decoder: nn.Module = dense(latent + n_side, n_items, start=start)
+        if decoder_hidden:
+            first, last = dense(latent + n_side, decoder_hidden), dense(decoder_hidden, n_items, start=start)
+            self.decoder = nn.Sequential(first, nn.Tanh(), last)
 
     def seen(self, rows: Rows) -> Rows:
         """The rows as the encoder sees them: of length 1, and dropped out in training."""

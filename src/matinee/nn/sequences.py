@@ -1,0 +1,158 @@
+"""Histories side by side: batches of sequences in which almost no position is spent on padding.
+
+The histories of a batch lie one behind the other, longest first, in groups of like length: a group of `rows` histories
+is a rectangle of rows x length slots, of which only the ends of the shorter ones are empty. So each layer that looks at
+one item at a time is one call on all slots, attention and recurrence see each group as a rectangle without a copy, and
+no group mixes histories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from matinee.data.dataset import Ragged
+
+LEAST_FILLED = 0.85
+"""A group's shortest history has at least this share of its longest one's length."""
+
+Index = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Group:
+    """rows x length slots, from slot `start`."""
+
+    start: int
+    rows: int
+    length: int
+
+    @property
+    def slots(self) -> int:
+        return self.rows * self.length
+
+
+@dataclass(frozen=True)
+class Packed:
+    """B histories in N slots. A history lies in consecutive slots, oldest first, from the left end of its group's row.
+
+    item: int64 (N,), item codes; n_items where a slot is empty. position: int64 (N,), from 0 at a history's start.
+    time: float32 (N,), days before the last event of the history; None without timestamps.
+    first, length: int64 (B,), where each history begins, and how long it is, in the order of the batch; empty histories
+    have none. slot: int64 (E,), the slots that hold events, history after history.
+    """
+
+    item: Tensor
+    position: Tensor
+    slot: Tensor
+    first: Tensor
+    length: Tensor
+    groups: tuple[Group, ...]
+    time: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.length)
+
+    @property
+    def last(self) -> Tensor:
+        """(B,): the slot of each history's last event."""
+        return self.first + self.length - 1
+
+    def split(self, x: Tensor) -> tuple[Tensor, ...]:
+        """(N, d) -> each group's (rows, length, d), without a copy."""
+        parts = x.split([group.slots for group in self.groups])
+        return tuple(part.view(group.rows, group.length, -1) for part, group in zip(parts, self.groups, strict=True))
+
+    def filled(self, group: int) -> Tensor:
+        """bool (rows, length): true where the group's slots hold events."""
+        where = self.groups[group]
+        full = torch.zeros(len(self.item), dtype=torch.bool, device=self.item.device)
+        full[self.slot] = True
+        return full[where.start : where.start + where.slots].view(where.rows, where.length)
+
+    def join(self, parts: list[Tensor]) -> Tensor:
+        """Each group's (rows, length, d) -> (N, d)."""
+        return torch.cat([part.reshape(-1, part.shape[-1]) for part in parts])
+
+    def to(self, device: torch.device) -> Packed:
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
+        return Packed(**{**vars(self), **moved})
+
+
+def pack(histories: Ragged, n_items: int, times: Index | None = None) -> Packed:
+    """times: Unix seconds, in parallel with histories.values."""
+    lengths = histories.lengths
+    order = np.argsort(-lengths, kind="stable")
+    order = order[: np.count_nonzero(lengths)]
+    first = np.zeros(len(lengths), np.int64)
+    groups, slots = [], 0
+    for start, stop in _cuts(lengths[order]):
+        group = Group(slots, stop - start, int(lengths[order[start]]))
+        first[order[start:stop]] = slots + np.arange(group.rows) * group.length
+        groups.append(group)
+        slots += group.slots
+    place = np.arange(len(histories.values)) - np.repeat(histories.offsets[:-1], lengths)
+    slot = np.repeat(first, lengths) + place
+    item = np.full(slots, n_items, np.int64)
+    item[slot] = histories.values
+    position = np.concatenate([np.tile(np.arange(g.length), g.rows) for g in groups] or [np.empty(0, np.int64)])
+    time = None
+    if times is not None:
+        ends = np.repeat(times[np.maximum(histories.offsets[1:] - 1, 0)], lengths) if len(times) else times
+        time = np.zeros(slots, np.float32)
+        time[slot] = (ends - times) / 86_400.0
+    return Packed(
+        item=torch.from_numpy(item),
+        position=torch.from_numpy(position),
+        slot=torch.from_numpy(slot),
+        first=torch.from_numpy(first),
+        length=torch.from_numpy(lengths.copy()),
+        groups=tuple(groups),
+        time=None if time is None else torch.from_numpy(time),
+    )
+
+
+def _cuts(lengths: Index) -> Iterator[tuple[int, int]]:
+    """Where to cut falling lengths into groups."""
+    start = 0
+    while start < len(lengths):
+        least = int(np.ceil(LEAST_FILLED * lengths[start]))
+        stop = int(np.searchsorted(-lengths, -least, side="right"))
+        yield start, stop
+        start = stop
+
+
+def latest(histories: Ragged, n: int) -> tuple[Ragged, Index]:
+    """The last n values of each row, and where they lay."""
+    lengths = np.minimum(histories.lengths, n)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    at = np.repeat(histories.offsets[1:] - offsets[1:], lengths) + np.arange(offsets[-1])
+    return Ragged(offsets, histories.values[at]), at
+
+
+def windows(histories: Ragged, n: int, *, every: bool) -> tuple[Ragged, Index]:
+    """Pieces of at most n values in which at least one value follows another, and where their values lay.
+
+    every = False: the last n of each history. True: as many pieces as cover it, each beginning with the value that
+    the one before ends with, so that each value but the first is once what follows; the last piece is always full.
+    """
+    histories_lengths = histories.lengths
+    if every:
+        steps = np.maximum(histories_lengths - 1, 0)
+        counts = -(-steps // (n - 1))
+    else:
+        counts = (histories_lengths > 1).astype(np.int64)
+    row = np.repeat(np.arange(len(histories)), counts)
+    number = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)  # 0: the latest piece
+    stop = histories.offsets[1:][row] - number * (n - 1)
+    start = np.maximum(stop - n, histories.offsets[:-1][row])
+    lengths = stop - start
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    at: Any = np.repeat(start - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return Ragged(offsets, histories.values[at]), at

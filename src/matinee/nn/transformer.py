@@ -1,0 +1,161 @@
+"""The transformer's blocks on packed histories."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from matinee.nn.blocks import dense
+from matinee.nn.sequences import Packed
+
+FeedForward = Literal["relu", "gelu", "swiglu"]
+
+
+class Transformer(nn.Module):
+    """Blocks of attention and feed-forward layers, each after a layer norm of its own, and a layer norm at the end.
+
+    causal: no slot sees a later one of its history. gated: each block's outputs are let in by a gate, x + f(x) *
+    sigmoid(W x) (LiGR: Borisyuk et al., 2025). time_bias: attention also weighs how long ago, and how many items ago,
+    an event was (HSTU: Zhai et al., ICML 2024, section 3.2).
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        blocks: int,
+        heads: int,
+        dropout: float,
+        *,
+        causal: bool = True,
+        widening: int = 1,
+        feed_forward: FeedForward = "relu",
+        gated: bool = False,
+        bias_length: int = 0,
+    ) -> None:
+        super().__init__()
+        self.causal = causal
+        self.blocks = nn.ModuleList(
+            Block(dim, heads, dropout, causal, widening, feed_forward, gated, bias_length) for _ in range(blocks)
+        )
+        self.norm = nn.LayerNorm(dim)
+
+    def forward(self, x: Tensor, packed: Packed) -> Tensor:
+        """(N, dim) -> (N, dim)."""
+        for block in self.blocks:
+            x = block(x, packed)
+        normed: Tensor = self.norm(x)
+        return normed
+
+
+class Block(nn.Module):
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        dropout: float,
+        causal: bool,
+        widening: int,
+        feed_forward: FeedForward,
+        gated: bool,
+        bias_length: int,
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.attention = Attention(dim, heads, causal, bias_length)
+        self.mixing = GatedForward(dim, widening) if feed_forward == "swiglu" else Forward(dim, widening, feed_forward)
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2))
+        self.gates = nn.ModuleList(dense(dim, dim) for _ in range(2)) if gated else None
+
+    def forward(self, x: Tensor, packed: Packed) -> Tensor:
+        x = self.let_in(0, x, self.attention(self.norms[0](x), packed))
+        return self.let_in(1, x, self.mixing(self.norms[1](x)))
+
+    def let_in(self, number: int, x: Tensor, more: Tensor) -> Tensor:
+        if self.gates is not None:
+            more = more * torch.sigmoid(self.gates[number](x))
+        return x + F.dropout(more, self.dropout, self.training)
+
+
+class Attention(nn.Module):
+    """Scaled dot products within each history (Vaswani et al., NeurIPS 2017, eq. 1). Attention weights are not dropped
+    out: the fast kernels for CPUs do not know how, and dropout of the output did as well."""
+
+    def __init__(self, dim: int, heads: int, causal: bool, bias_length: int) -> None:
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.inputs = dense(dim, 3 * dim)
+        self.output = dense(dim, dim)
+        self.bias = RelativeBias(heads, bias_length) if bias_length else None
+
+    def forward(self, x: Tensor, packed: Packed) -> Tensor:
+        found = []
+        for group, part in enumerate(packed.split(self.inputs(x))):
+            rows, length, width = part.shape
+            q, k, v = part.view(rows, length, 3, self.heads, width // (3 * self.heads)).permute(2, 0, 3, 1, 4).unbind(0)
+            mask = None
+            if self.bias is not None:
+                mask = self.bias(packed, group, self.causal)
+            elif not self.causal:
+                mask = packed.filled(group)[:, None, None, :]
+            mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None and self.causal)
+            found.append(mixed.transpose(1, 2).reshape(rows, length, -1))
+        out: Tensor = self.output(packed.join(found))
+        return out
+
+
+class RelativeBias(nn.Module):
+    """What a pair of slots adds to its attention logit: by places apart, and by time apart in steps of log base 2 hours
+    (HSTU's bias, with a head of its own each)."""
+
+    STEPS = 24
+
+    def __init__(self, heads: int, length: int) -> None:
+        super().__init__()
+        self.length = length
+        self.places = nn.Parameter(torch.zeros(2 * length - 1, heads))
+        self.times = nn.Parameter(torch.zeros(self.STEPS, heads))
+
+    def forward(self, packed: Packed, group: int, causal: bool) -> Tensor:
+        """(rows or 1, heads, length, length): the bias of slot i (third axis) for slot j (last)."""
+        where = packed.groups[group]
+        place = torch.arange(where.length, device=packed.item.device)
+        apart = (place[:, None] - place[None, :]).clamp(1 - self.length, self.length - 1) + self.length - 1
+        bias = self.places[apart].permute(2, 0, 1)[None]
+        if packed.time is not None:
+            time = packed.time[where.start : where.start + where.slots].view(where.rows, -1)
+            hours = (24.0 * (time[:, None, :] - time[:, :, None])).abs()
+            step = torch.log2(1.0 + hours).long().clamp_max(self.STEPS - 1)
+            bias = bias + self.times[step].permute(0, 3, 1, 2)
+        if causal:
+            later = torch.ones(where.length, where.length, dtype=torch.bool, device=bias.device).triu(1)
+            return bias.masked_fill(later, -torch.inf)
+        return bias.masked_fill(~packed.filled(group)[:, None, None, :], -torch.inf)
+
+
+class Forward(nn.Module):
+    """Two linear layers, one slot at a time."""
+
+    def __init__(self, dim: int, widening: int, activation: FeedForward) -> None:
+        super().__init__()
+        self.first, self.second = dense(dim, widening * dim), dense(widening * dim, dim)
+        self.activation = F.relu if activation == "relu" else F.gelu
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.second(self.activation(self.first(x)))
+        return out
+
+
+class GatedForward(nn.Module):
+    """SwiGLU (Shazeer, 2020)."""
+
+    def __init__(self, dim: int, widening: int) -> None:
+        super().__init__()
+        self.first, self.second = dense(dim, 2 * widening * dim), dense(widening * dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        gate, value = self.first(x).chunk(2, dim=-1)
+        out: Tensor = self.second(F.silu(gate) * value)
+        return out

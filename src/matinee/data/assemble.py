@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from matinee.data.columns import unify_ids
 from matinee.data.dataset import Dataset, Floats
 from matinee.data.ids import IdMap
+from matinee.data.side import Unmatched, Who
 from matinee.data.tables import Table
 from matinee.errors import MatineeError
 
@@ -33,12 +34,16 @@ class Log:
 
 @dataclass(frozen=True)
 class Side:
-    """What is known of users or items: row r of `features` describes ids[r]. `column` is where the ids stood."""
+    """What is known of users or items: row r of `features` describes ids[r]. `column` is where the ids stood.
+
+    left_out: further tables that say something of ids which this one has not.
+    """
 
     table: Table
     column: str
     ids: pl.Series
     features: pl.DataFrame
+    left_out: tuple[Unmatched, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,7 @@ class Parts:
 
 
 def build(parts: Parts, *, name: str, duplicates: Duplicates = "keep") -> Dataset:
-    """Code the ids and align the tables. Ids that stand only in a side table get codes too.
+    """Code the ids and align the tables. Ids that stand only in a side table get codes too, and are counted.
 
     Raises MatineeError when the log is empty, a side table has two rows for one id, or ids mix types.
     """
@@ -62,7 +67,17 @@ def build(parts: Parts, *, name: str, duplicates: Duplicates = "keep") -> Datase
     items, item, item_features = _coded(log.item, log.table.is_text, parts.items, "item")
     context = None if log.context is None or log.context.width == 0 else log.context
     data = Dataset(
-        users, items, user, item, log.rating, log.timestamp, context, user_features, item_features, name=name
+        users,
+        items,
+        user,
+        item,
+        log.rating,
+        log.timestamp,
+        context,
+        user_features,
+        item_features,
+        name,
+        (*_unmatched("users", parts.users, user, len(users)), *_unmatched("items", parts.items, item, len(items))),
     )
     return deduplicated(data, duplicates, log.table.place)
 
@@ -110,6 +125,14 @@ def side_of(table: Table, column: str, ids: pl.Series, features: pl.DataFrame) -
         row = int(np.flatnonzero(ids.is_first_distinct().not_().to_numpy())[0])
         raise table.error(f"a second row describes {ids[row]!r}", row, column, mend="keep one row for each id")
     return Side(table, column, ids, features)
+
+
+def _unmatched(what: Who, side: Side | None, codes: NDArray[np.int32], n: int) -> tuple[Unmatched, ...]:
+    """What of a side table the log's codes (of n ids) do not match."""
+    if side is None:
+        return ()
+    ids = n - len(np.unique(codes))  # an id has a code from the log or from the table
+    return (*([Unmatched(what, side.table.name, ids)] if ids else []), *side.left_out)
 
 
 def _coded(

@@ -5,50 +5,58 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Bools, Dataset
+from matinee.data.side import Unmatched, Who
 from matinee.errors import MatineeWarning
-
-Side = Literal["users", "items"]
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much of the log a side table describes. Readers drop nothing: ids that only the table has get codes too.
+    """How much of the log a side table describes. Ids that only the table has get codes too.
 
     in_log: ids with an event. described: those of them of whom the table says anything. without_event: ids that have
     none, as those have that stand in the table only. missing: column -> ids with an event and no value there.
+    unmatched: of its files, ids that the log as read had not (before filters), and ids that were left out.
     """
 
-    what: Side
+    what: Who
     in_log: int
     described: int
     without_event: int
     missing: Mapping[str, int]
+    unmatched: tuple[Unmatched, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.what}: {self.described:,} of {self.in_log:,} in the log are described"
         if self.without_event:
             text += f", {self.without_event:,} more have no event"
         gaps = ", ".join(f"{name} {n:,}" for name, n in self.missing.items() if n)
-        return f"{text}; missing: {gaps}" if gaps else text
+        text = f"{text}; missing: {gaps}" if gaps else text
+        return "; ".join([text, *(str(each) for each in self.unmatched if not each.kept)])
 
 
 def coverage(data: Dataset) -> tuple[Coverage, ...]:
-    """One for each side table there is. A MatineeWarning where a table says nothing of most of the log's ids.
+    """One for each side table there is.
 
-    Single columns may be mostly empty, as tags are.
+    A MatineeWarning where tables tell of ids that the log as read had not, and where a table says nothing of most of
+    the log's ids. Missing values are no warning: single columns may be mostly empty, as tags are.
     """
-    tables: list[tuple[Side, pl.DataFrame | None, NDArray[np.int64]]] = [
+    tables: list[tuple[Who, pl.DataFrame | None, NDArray[np.int64]]] = [
         ("users", data.user_features, data.user_counts()),
         ("items", data.item_features, data.item_counts()),
     ]
-    found = tuple(_covered(what, table, counts > 0) for what, table, counts in tables if table is not None)
+    found = tuple(
+        _covered(what, table, counts > 0, tuple(each for each in data.unmatched if each.what == what))
+        for what, table, counts in tables
+        if table is not None
+    )
+    if data.unmatched:
+        warnings.warn(f"{data.name}: {'; '.join(map(str, data.unmatched))}", MatineeWarning, stacklevel=2)
     for each in found:
         if 2 * each.described < each.in_log:
             warnings.warn(
@@ -60,7 +68,7 @@ def coverage(data: Dataset) -> tuple[Coverage, ...]:
     return found
 
 
-def _covered(what: Side, table: pl.DataFrame, in_log: Bools) -> Coverage:
+def _covered(what: Who, table: pl.DataFrame, in_log: Bools, unmatched: tuple[Unmatched, ...]) -> Coverage:
     said = {column.name: _said(column)[in_log] for column in table.iter_columns()}
     n = int(in_log.sum())
     described = np.logical_or.reduce([np.zeros(n, bool), *said.values()])
@@ -70,6 +78,7 @@ def _covered(what: Side, table: pl.DataFrame, in_log: Bools) -> Coverage:
         described=int(described.sum()),
         without_event=int((~in_log).sum()),
         missing={name: n - int(there.sum()) for name, there in said.items()},
+        unmatched=unmatched,
     )
 
 

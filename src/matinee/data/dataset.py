@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import polars as pl
     from scipy.sparse import csr_array
 
+    from matinee.data.side import Unmatched
+
 Ints = NDArray[np.int32]
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -98,8 +100,8 @@ class Dataset:
     """A log of who watched what, with codes inside and external ids at the border. Rows keep the log's order.
 
     user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
-    context: n rows of further columns of the log. user_features, item_features: row c describes code c (null where
-    the table had no such id). A split's parts share their parent's IdMaps, so one code means one item everywhere.
+    context: n rows of further columns. user_features, item_features: row c describes code c (null where the table had
+    none). unmatched: ids of tables that the log as read had not. Parts of a split share IdMaps: one code, one item.
     Raises MatineeError naming the row for codes out of range and values or times that are not finite or negative.
     """
 
@@ -113,6 +115,7 @@ class Dataset:
     user_features: pl.DataFrame | None = None
     item_features: pl.DataFrame | None = None
     name: str = "log"
+    unmatched: tuple[Unmatched, ...] = ()
 
     def __post_init__(self) -> None:
         from matinee.data.validate import dataset_columns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -9,6 +10,7 @@ import polars as pl
 from matinee.data import side
 from matinee.data.assemble import Log, Parts, Side, side_of
 from matinee.data.columns import guess_types, id_column, rating_column, time_column
+from matinee.data.side import Unmatched
 from matinee.data.tables import DOUBLE_COLON, Dialect, content, text_table
 
 # fixed in the README; the file u.genre is not needed, and copies of it circulate cut short
@@ -104,11 +106,9 @@ def read_dat(folder: Path) -> Parts:
     log = _log(folder / "ratings.dat", Dialect(DOUBLE_COLON, None, header=_LOG))
     items = _side(folder / "movies.dat", Dialect(DOUBLE_COLON, None, header=["item_id", "title", "genres"]), "item_id")
     if items is not None:
-        frame = items.features.with_columns(items.ids.alias("item_id"))
-        frame = frame.join(_extra(folder / "movies_extrainfos.dat"), on="item_id", how="left", maintain_order="left")
         dialect = Dialect(DOUBLE_COLON, None, header=["user_id", "item_id", "tag", "timestamp"])
-        frame = frame.join(_tags(folder / "tags.dat", dialect), on="item_id", how="left", maintain_order="left")
-        items = _with(items, _without_empty(side.described(frame.drop("item_id"))))
+        extra, tags = folder / "movies_extrainfos.dat", folder / "tags.dat"
+        items = _joined(items, {extra.name: _extra(extra), tags.name: _tags(tags, dialect)})
     header = ["user_id", "gender", "age", "occupation", "zip"]
     users = _side(folder / "users.dat", Dialect(DOUBLE_COLON, None, header=header), "user_id")
     if users is not None:
@@ -122,16 +122,14 @@ def read_csv(folder: Path) -> Parts:
     log = _log(folder / "ratings.csv", Dialect(","), names)
     items = _side(folder / "movies.csv", Dialect(","), "item_id", names)
     assert items is not None  # the layout is recognised by this file
-    frame = items.features.with_columns(items.ids.alias("item_id"))
-    others = [_tags(folder / "tags.csv", Dialect(","), names)]
+    others = {"tags.csv": _tags(folder / "tags.csv", Dialect(","), names)}
     if (folder / "links.csv").is_file():
         links = text_table(folder / "links.csv", Dialect(",")).rename(
             {**names, "imdbId": "imdb_id", "tmdbId": "tmdb_id"}
         )
-        others.append(links.frame.with_columns(pl.col("tmdb_id").cast(pl.Int64, strict=False)).unique("item_id"))
-    for other in others:
-        frame = frame.join(other, on="item_id", how="left", maintain_order="left")
-    return Parts(log, items=_with(items, _without_empty(side.described(frame.drop("item_id")))))
+        tmdb = pl.col("tmdb_id").cast(pl.Int64, strict=False)
+        others["links.csv"] = links.frame.with_columns(tmdb).unique("item_id", keep="first", maintain_order=True)
+    return Parts(log, items=_joined(items, others))
 
 
 def _log(path: Path, dialect: Dialect, names: dict[str, str] | None = None) -> Log:
@@ -158,8 +156,20 @@ def _side(path: Path, dialect: Dialect, column: str, names: dict[str, str] | Non
     return side_of(table, column, id_column(table, column), table.frame.drop(column))
 
 
+def _joined(items: Side, others: dict[str, pl.DataFrame]) -> Side:
+    """The films with further columns of other files, by item_id: one row an id. Ids that only they have are counted."""
+    frame = items.features.with_columns(items.ids.alias("item_id"))
+    left_out = []
+    for name, other in others.items():
+        if unknown := len(other.join(frame, on="item_id", how="anti")):
+            left_out.append(Unmatched("items", name, unknown, absent_from=items.table.name))
+        frame = frame.join(other, on="item_id", how="left", maintain_order="left")
+    features = _without_empty(side.described(frame.drop("item_id")))
+    return replace(items, features=features, left_out=tuple(left_out))
+
+
 def _with(side: Side, frame: pl.DataFrame) -> Side:
-    return Side(side.table, side.column, side.ids, frame)
+    return replace(side, features=frame)
 
 
 def _with_encoding(path: Path, dialect: Dialect) -> Dialect:

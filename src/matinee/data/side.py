@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import polars as pl
+
+Who = Literal["users", "items"]
 
 LISTS = ("genres", "directors", "writers", "actors", "tags")
 TEXT = (*LISTS, "title", "zip", "zip_code", "phone", "imdb_id")
 _YEAR = r"\((\d{4})\)\s*(?:\([^()]*\)\s*)?$"  # "Toy Story (1995)", and "Land Before Time III (1995) (V)"
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """Ids of a side table that `absent_from` has not. That is the log, and they are kept as ids without an event; or
+    the main table of users or items, and what the side table says of them is left out. ids: how many, not 0."""
+
+    what: Who
+    table: str
+    ids: int
+    absent_from: str = "the log"
+
+    @property
+    def kept(self) -> bool:
+        return self.absent_from == "the log"
+
+    def __str__(self) -> str:
+        fate = "kept, without an event" if self.kept else "left out"
+        return f"not in {self.absent_from}: {self.ids:,} of the {self.what} in {self.table} ({fate})"
 
 
 def described(frame: pl.DataFrame) -> pl.DataFrame:

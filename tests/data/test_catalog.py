@@ -26,7 +26,7 @@ from matinee.data.catalog import ENTRIES, cache_folder, entry, load
 from matinee.data.download import Limits, NoConnectionError, unzip
 from matinee.errors import MatineeError
 
-from .samples import ml_100k, ml_100k_recbole, real
+from .samples import ml_100k, ml_100k_recbole, real, write
 
 SMALL = replace(ENTRIES["ml-100k"], events=4, users=4, movies=5, wheel=None)
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
@@ -354,12 +354,15 @@ def test_unexpected_names_are_not_unpacked(tmp_path: Path) -> None:
 def test_names(tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match=r"no data set named 'ml-1M'[\s\S]*did you mean ml-1m"):
         load("ml-1M", cache_dir=tmp_path)
-    with pytest.raises(MatineeError, match=r"use one of ml-100k, ml-latest-small, .*ml-32m; or pass a file"):
+    with pytest.raises(MatineeError, match=r"use one of ml-100k, ml-latest-small, .*, beauty; or pass a file"):
         load("netflix!", cache_dir=tmp_path)
     for known in ENTRIES.values():
         assert entry(known.name) is known
         assert known.licence in known.describe()
-        assert known.url().endswith(f"/{known.name}.zip")
+        assert known.citation in known.describe()
+        url = known.url()
+        assert (url is None) == (known.bring is not None)
+        assert url is None or url.endswith(f"/{known.name}.zip")
 
 
 def test_cache_folder_follows_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -370,7 +373,32 @@ def test_cache_folder_follows_the_platform(monkeypatch: pytest.MonkeyPatch, tmp_
     assert tmp_path in cache_folder().parents
 
 
-@pytest.mark.parametrize("name", ["ml-100k", "ml-latest-small", "ml-1m"])
+def test_a_set_without_an_address_says_which_files_to_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is never asked for over the network, absent or damaged."""
+
+    def asked(*_: Any, **__: Any) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(catalog, "fetch_text", asked)
+    monkeypatch.setattr(catalog, "fetch", asked)
+    with pytest.raises(MatineeError, match="there is no address to fetch it from") as caught:
+        load("beauty", data_dir=tmp_path, cache_dir=tmp_path / "cache")
+    assert f"put Beauty.txt, Beauty_item2attributes.json into {tmp_path / 'cache' / 'beauty'}" in str(caught.value)
+    assert "--data-dir DIR" in str(caught.value)
+    assert "one user a line" in str(caught.value)
+    folder = write(tmp_path / "cache" / "beauty", {"Beauty.txt": "1 5 6\n2 6\n"})
+    with pytest.raises(MatineeError, match=r"cache/beauty: lacks Beauty_item2attributes\.json\n.*Beauty\.txt has one"):
+        load("beauty", cache_dir=tmp_path / "cache")
+    write(folder, {"Beauty_item2attributes.json": '{"5": [3, 1], "9": []}'})
+    with pytest.raises(MatineeError, match=r"holds 3 reviews, 2 users and 3 items where beauty has 198,502 reviews"):
+        load("beauty", cache_dir=tmp_path / "cache")
+    monkeypatch.setitem(ENTRIES, "beauty", replace(ENTRIES["beauty"], events=3, users=2, movies=3))
+    data = load("beauty", cache_dir=tmp_path / "cache")
+    assert data.item_features is not None
+    assert data.item_features["attributes"].to_list() == [["3", "1"], None, []]
+
+
+@pytest.mark.parametrize("name", ["ml-100k", "ml-latest-small", "ml-1m", "diginetica", "beauty"])
 def test_real_sets_pass_their_checks(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     folder = real(name)
     monkeypatch.undo()

@@ -220,3 +220,43 @@ def test_real_counts(name: str, counts: tuple[int, int, int], rated: int) -> Non
     if name == "ml-latest-small":
         tags = data.item_features["tags"].list.len().sum()
         assert tags == pl.read_csv(real(name) / "tags.csv").select("movieId", "tag").n_unique()
+
+
+def test_sessions_of_diginetica(tmp_path: Path) -> None:
+    folder = write(tmp_path / "d", {"train_sessions.txt": "7 7 12\n12 3\n", "test_prefix_target.txt": "7 99\t3\n"})
+    data = read(folder)
+    assert data.users.decode(data.user) == [1, 1, 1, 2, 2]
+    assert data.items.decode(data.item) == [7, 7, 12, 12, 3], "repeats kept; the test's items do not join the log"
+    assert data.items.ids.tolist() == [3, 7, 12]
+    assert data.timestamp is None
+
+
+def test_sequences_with_attributes(tmp_path: Path) -> None:
+    folder = write(
+        tmp_path / "toys",
+        {"Toys.txt": "u2 9 4\nu1 4\n", "Toys_item2attributes.json": '{"4": [2, "soft"], "11": [], "9": [7]}'},
+    )
+    data = read(folder)
+    assert data.users.decode(data.user) == ["u2", "u2", "u1"]
+    assert data.items.decode(data.item) == [9, 4, 4]
+    assert data.items.ids.tolist() == [4, 9, 11]
+    assert items(data) == {"attributes": [["2", "soft"], ["7"], []]}
+    assert data.name == "toys"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"4": [1', r"Toys_item2attributes\.json: is no JSON: .*line 1"),
+        ("[" * 100_000, r"Toys_item2attributes\.json: is no JSON"),
+        ("[1]", r"Toys_item2attributes\.json: is a list, not an object"),
+        ('{"4": [1], "9": 3}', r"Toys_item2attributes\.json, item '9': is no list of attributes"),
+        ('{"4": [1.5]}', r"item '4': is no list of attributes"),
+        ('{"4": [true]}', r"item '4': is no list of attributes"),
+        ('{"": [1]}', r"item '': is no list of attributes"),
+    ],
+)
+def test_bad_attributes_are_named(tmp_path: Path, content: str, message: str) -> None:
+    folder = write(tmp_path, {"Toys.txt": "1 9 4\n", "Toys_item2attributes.json": content})
+    with pytest.raises(MatineeError, match=message):
+        read(folder)

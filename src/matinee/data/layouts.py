@@ -1,4 +1,5 @@
-"""Folders recognised by their files: MovieLens in its three official layouts, the film contest's, and recbole's."""
+"""Folders recognised by their files: MovieLens in its three official layouts, the film contest's, recbole's, sessions
+and sequences."""
 
 from __future__ import annotations
 
@@ -9,11 +10,14 @@ import polars as pl
 from matinee.data import movielens, side
 from matinee.data.assemble import Log, Parts, Side, side_of
 from matinee.data.columns import guess_types, id_column, rating_column, time_column
+from matinee.data.sequences import read_attributes, read_sequences
 from matinee.data.tables import Dialect, Table, text_table
 from matinee.errors import MatineeError
 
 KNOWN = """u.data (MovieLens 100K), ratings.dat (MovieLens 1M, 10M), ratings.csv + movies.csv (other MovieLens \
-releases), train_ratings.csv (film contest) or one NAME.inter (recbole)"""
+releases), train_ratings.csv (film contest), one NAME.inter (recbole), train_sessions.txt (Diginetica) or NAME.txt + \
+NAME_item2attributes.json (Amazon)"""
+ATTRIBUTES = "_item2attributes.json"
 
 
 def read_folder(folder: Path) -> Parts:
@@ -26,6 +30,12 @@ def read_folder(folder: Path) -> Parts:
         return read_contest(folder)
     if (folder / "ratings.csv").is_file() and (folder / "movies.csv").is_file():
         return movielens.read_csv(folder)
+    if (folder / "train_sessions.txt").is_file():
+        return Parts(read_sequences(folder / "train_sessions.txt", named=False))
+    described = [path for path in folder.glob(f"*{ATTRIBUTES}") if _sequences(path).is_file()]
+    if len(described) == 1:
+        log, items = read_sequences(_sequences(described[0]), named=True), read_attributes(described[0])
+        return Parts(log, items=items)
     logs = sorted(folder.glob("*.inter"))
     if len(logs) == 1:
         return read_recbole(logs[0])
@@ -35,6 +45,11 @@ def read_folder(folder: Path) -> Parts:
         where=str(folder),
         mend=f"pass one log file, or a folder with {KNOWN}",
     )
+
+
+def _sequences(attributes: Path) -> Path:
+    """NAME.txt beside NAME_item2attributes.json: a user and their items a line."""
+    return attributes.with_name(attributes.name.removesuffix(ATTRIBUTES) + ".txt")
 
 
 def read_contest(folder: Path) -> Parts:

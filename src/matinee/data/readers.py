@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import polars as pl
-
 from matinee.data import side
 from matinee.data.assemble import Duplicates, Log, Parts, Side, build, side_of
 from matinee.data.columns import (
@@ -21,7 +19,8 @@ from matinee.data.columns import (
 )
 from matinee.data.dataset import Dataset
 from matinee.data.layouts import read_folder
-from matinee.data.tables import Dialect, Table, decoded, table_of
+from matinee.data.sequences import read_sequences
+from matinee.data.tables import Dialect, Table, table_of
 from matinee.errors import MatineeError
 
 Format = Literal["log", "sequences", "sessions"]
@@ -47,9 +46,9 @@ def read(
 ) -> Dataset:
     """Read a log.
 
-    source: a CSV, TSV (.gz too) or Parquet file; a folder in the layout of MovieLens, of the film contest or of
-    recbole (recognised by its files; the options about columns and text do not concern it); or a dataframe of pandas,
-    polars, DuckDB or PyArrow.
+    source: a CSV, TSV (.gz too) or Parquet file; a folder in the layout of MovieLens, of the film contest, of recbole
+    or of the sets of sequences (recognised by its files; the options about columns and text do not concern it); or a
+    dataframe of pandas, polars, DuckDB or PyArrow.
 
     user_id, item_id, rating, timestamp: column names. By default the usual ones are tried (columns.NAMES): user_id,
     user, uid; item_id, item, movie_id, movie; rating, rate, stars; timestamp, time, datetime. None: do not read it.
@@ -73,9 +72,8 @@ def read(
         if path.is_dir():
             return build(read_folder(path), name=name, duplicates=duplicates)
         if format != "log":
-            parts = _lines(path, encoding, named=format == "sequences")
-            item_id = "item_id" if item_id == AUTO else item_id
-            parts = Parts(parts.log, _side(users, "user_id", AUTO), _side(items, "item_id", AUTO))
+            log = read_sequences(path, encoding, named=format == "sequences")
+            parts = Parts(log, _side(users, "user_id", AUTO), _side(items, "item_id", AUTO))
             return build(parts, name=name, duplicates=duplicates)
     elif format != "log":
         raise MatineeError(
@@ -114,39 +112,3 @@ def _side(source: Any, role: str, like: str) -> Side | None:
     rest = table.frame.drop(column)
     known = side.described(guess_types(rest, keep=side.TEXT) if table.is_text else rest)
     return side_of(table, column, id_column(table, column), known)
-
-
-def _lines(path: Path, encoding: str, *, named: bool) -> Parts:
-    """One user (named) or one anonymous session a line; ids between spaces or tabs."""
-    if not path.is_file():
-        raise MatineeError("there is no such file", where=str(path), mend="check the path")
-    users: list[str] = []
-    lengths: list[int] = []
-    items: list[str] = []
-    seen: dict[str, int] = {}
-    for number, line in enumerate(decoded(path, encoding).split("\n"), start=1):
-        ids = line.split()
-        if not ids:
-            continue
-        if named:
-            user = ids.pop(0)
-            where = f"{path.name}, row {number}"
-            if user in seen:
-                raise MatineeError(
-                    f"user {user!r} has a line already, row {seen[user]}",
-                    where=where,
-                    mend='put all items of a user on one line, or read it with format="sessions"',
-                )
-            if not ids:
-                raise MatineeError(f"user {user!r} has no items", where=where, mend="remove the line")
-            seen[user] = number
-            users.append(user)
-        lengths.append(len(ids))
-        items.extend(ids)
-    count = pl.Series("count", lengths, dtype=pl.UInt32)
-    row = pl.Series("row", range(len(lengths)), dtype=pl.UInt32)
-    row = pl.DataFrame({"row": row, "count": count}).select(pl.col("row").repeat_by("count").explode())["row"]
-    ids_of_rows = pl.Series("user_id", users, dtype=pl.String) if named else pl.Series(range(1, len(lengths) + 1))
-    item = pl.Series("item_id", items, dtype=pl.String)
-    table = Table(pl.DataFrame({"item_id": item}), path.name, path)
-    return Parts(Log(table, ids_of_rows[row] if len(row) else ids_of_rows.head(0), item))

@@ -1,0 +1,219 @@
+"""Negative sampling: items that a user did not watch. numpy in, int64 codes out; torch is not needed.
+
+Everything drawn is a function of the Generator given, so a training that seeds one from its step (`Step.seed`) has new
+negatives in each epoch, and the same ones when it is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import ArrayLike, NDArray
+
+from matinee import kernels
+from matinee.data.dataset import Bools, Dataset, Floats, Ragged
+from matinee.errors import MatineeError
+
+Codes = NDArray[np.integer[Any]]
+Drawn = NDArray[np.int64]
+
+ROUNDS = 12
+"""How often a collision is drawn again before the user's unwatched items are listed."""
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Draws items with replacement, item i with probability exp(log_q[i]).
+
+    log_q: float32 (n_items,), -inf for items that are never drawn. Subtracted from the logits of a sampled softmax it
+    takes the sampling's bias away (logQ correction: Bengio & Senécal, 2008; in batches: Yi et al., RecSys 2019).
+    items: int64 (S,), the codes that can be drawn. keep float64 and other int64 (S,): their alias table; None where
+    all are equally likely.
+    """
+
+    log_q: Floats
+    items: Drawn
+    keep: NDArray[np.float64] | None = None
+    other: Drawn | None = None
+
+    @classmethod
+    def of(cls, data: Dataset, kind: Literal["uniform", "popularity"] = "uniform", alpha: float = 0.75) -> Sampler:
+        """By name, over the items of a log. `alpha` is read by "popularity" alone."""
+        return cls.uniform(data.n_items) if kind == "uniform" else cls.popularity(data.item_counts(), alpha)
+
+    @classmethod
+    def uniform(cls, n_items: int) -> Sampler:
+        """Every item alike, those without a training event too."""
+        if n_items < 1:
+            raise MatineeError("there are no items to draw from", mend="pass a log that has items")
+        return cls(np.full(n_items, -np.log(n_items), np.float32), np.arange(n_items))
+
+    @classmethod
+    def popularity(cls, counts: ArrayLike, alpha: float = 0.75) -> Sampler:
+        """p_i ~ counts_i ** alpha; items without an event are never drawn. counts: (n_items,), events of each item.
+
+        alpha 1: as often as watched, as in batches; .75: word2vec's (Mikolov et al., NeurIPS 2013); 0: all watched
+        items alike. Raises MatineeError where nothing was watched, a count is negative or not finite, or alpha is not.
+        """
+        counts = np.asarray(counts, np.float64)
+        if not (np.isfinite(counts) & (counts >= 0)).all() or not np.isfinite(alpha):
+            raise MatineeError(
+                f"counts or alpha = {alpha} are not numbers from 0 up", mend="pass Dataset.item_counts()"
+            )
+        items = np.flatnonzero(counts)
+        if not len(items):
+            raise MatineeError("no item has a training event, so none can be drawn", mend="draw uniformly, or train")
+        log_p = alpha * np.log(counts[items])
+        log_p -= log_p.max()
+        log_p -= np.log(np.exp(log_p).sum())
+        log_q = np.full(len(counts), -np.inf, np.float32)
+        log_q[items] = log_p
+        keep, other = np.empty(len(items)), np.empty(len(items), np.int64)
+        kernels.alias_table(np.exp(log_p), keep, other)
+        return cls(log_q, items, keep, items[other])
+
+    def draw(self, size: int, rng: Generator) -> Drawn:
+        """int64 (size,) item codes."""
+        place = rng.integers(0, len(self.items), size)
+        if self.keep is None or self.other is None:
+            return self.items[place]
+        return np.where(rng.random(size) < self.keep[place], self.items[place], self.other[place])
+
+
+@dataclass(frozen=True)
+class Positives:
+    """What each user watched. items: row = user, distinct item codes in ascending order, all below n_items.
+
+    A membership test is a binary search in the user's own row: a million pairs of ML-1M take about .05 s on one core,
+    and there is nothing beside the log's own codes to hold.
+    """
+
+    items: Ragged
+    n_items: int
+
+    @classmethod
+    def of(cls, data: Dataset) -> Positives:
+        """Every pair of a log, whatever its rating."""
+        X = data.matrix()
+        return cls(Ragged(X.indptr.astype(np.int64), X.indices.astype(np.int32)), data.n_items)
+
+    def contain(self, users: Codes, items: Codes) -> Bools:
+        """bool (n,): did users[p] watch items[p]. A user who was never seen (-1) watched nothing.
+
+        Raises MatineeError for other user codes than those of the log, and arrays of different lengths.
+        """
+        self.check_users(users)
+        if users.shape != items.shape:
+            raise MatineeError(f"{users.shape} users and {items.shape} items are not pairs", mend="pass one of each")
+        out = np.empty(len(users), np.bool_)
+        offsets, values = self.items.offsets, self.items.values
+
+        def run(start: int, stop: int) -> None:
+            kernels.rows_contain(start, stop, offsets, values, users, items, out)
+
+        kernels.parallel(run, len(users), chunk=1 << 16)
+        return out
+
+    def unwatched(self, user: int, items: Drawn) -> Drawn:
+        """Those of these items that one user did not watch."""
+        return items if user < 0 else items[~np.isin(items, self.items[user])]
+
+    def check_users(self, users: Codes) -> None:
+        """Raise MatineeError for user codes that are not those of the log, nor -1."""
+        if users.size and not -1 <= users.min() <= users.max() < len(self.items):  # compiled loops index by them
+            raise MatineeError(
+                f"the user codes are not in -1..{len(self.items) - 1}", mend="make them from the log of the positives"
+            )
+
+
+def negatives(users: Codes, n: int, sampler: Sampler, positives: Positives, rng: Generator) -> Drawn:
+    """int64 (len(users), n): n items for each row that its user did not watch; an item may come twice.
+
+    They follow the sampler's distribution on what the user did not watch. -1 stands where the sampler can draw nothing
+    but what the user watched. Collisions alone are drawn again; a user in whom they persist, because nearly everything
+    was watched, is answered from the list of what was not.
+    """
+    if n < 0 or len(sampler.log_q) != positives.n_items:
+        raise MatineeError(
+            f"n = {n}, a sampler of {len(sampler.log_q)} items and positives of {positives.n_items} do not fit",
+            mend="make the sampler and the positives from one log, and ask for 0 negatives or more",
+        )
+    user = np.repeat(users, n)
+    drawn = sampler.draw(len(user), rng)
+    again = np.flatnonzero(positives.contain(user, drawn))
+    for _ in range(ROUNDS):
+        if not len(again):
+            break
+        drawn[again] = sampler.draw(len(again), rng)
+        again = again[positives.contain(user[again], drawn[again])]
+    for one in np.unique(user[again]):
+        rows = again[user[again] == one]
+        drawn[rows] = _from_unwatched(int(one), len(rows), sampler, positives, rng)
+    return drawn.reshape(len(users), n)
+
+
+def _from_unwatched(user: int, size: int, sampler: Sampler, positives: Positives, rng: Generator) -> Drawn:
+    """int64 (size,): draws from the list of what a user did not watch; -1 where the list is empty."""
+    there = positives.unwatched(user, sampler.items)
+    if not len(there):
+        return np.full(size, -1)
+    log_p = sampler.log_q[there].astype(np.float64)
+    up_to = np.cumsum(np.exp(log_p - log_p.max()))
+    drawn: Drawn = there[np.searchsorted(up_to, rng.random(size) * up_to[-1], side="right")]
+    return drawn
+
+
+def hardest(
+    users: Codes,
+    n: int,
+    of: int,
+    score: Callable[[Drawn], NDArray[Any]],
+    sampler: Sampler,
+    positives: Positives,
+    rng: Generator,
+) -> Drawn:
+    """int64 (len(users), n): each the highest-scored of `of` negatives of its own (Zhang et al., SIGIR 2013, dynamic
+    negative sampling). -1 as in `negatives`; of equal scores the first drawn.
+
+    score(items): items int64 (len(users), n * of) -> the score of each for its row's user, finite or -inf. Raises
+    MatineeError when a score is NaN or their shape is another.
+    """
+    if of < 1:
+        raise MatineeError(f"the highest-scored of {of} candidates", mend="draw 1 or more for each negative")
+    drawn = negatives(users, n * of, sampler, positives, rng)
+    scores = np.asarray(score(np.maximum(drawn, 0)))
+    if scores.shape != drawn.shape or np.isnan(scores).any():
+        raise MatineeError(
+            f"the scores of {drawn.shape} candidates have shape {scores.shape}, or one is NaN",
+            mend="give one number for each; lower the learning rate where a net has diverged",
+        )
+    groups = drawn.reshape(len(users), n, of)
+    best = np.where(drawn < 0, -np.inf, scores).reshape(groups.shape).argmax(axis=2)
+    chosen: Drawn = np.take_along_axis(groups, best[:, :, None], axis=2)[:, :, 0]
+    return chosen
+
+
+def in_batch(users: Codes, items: Codes, positives: Positives) -> Bools:
+    """bool (B, B): true where items[c], the positive of row c, may stand as a negative of row r.
+
+    False on the diagonal, where items[c] is the item of row r again, and where the user of row r watched it. An item is
+    such a negative as often as it is watched: correct the logits by `Sampler.popularity(counts, 1.0).log_q`.
+    Memory: B x B, and B x the distinct items of the batch, in bytes.
+    """
+    positives.check_users(users)
+    codes, column = np.unique(items, return_inverse=True)
+    if len(codes) and not 0 <= codes[0] <= codes[-1] < positives.n_items:
+        raise MatineeError(f"the item codes are not in 0..{positives.n_items - 1}", mend="make them from the same log")
+    place = np.full(positives.n_items, -1)
+    place[codes] = np.arange(len(codes))
+    watched = np.zeros((len(users), len(codes)), np.bool_)
+    known = np.flatnonzero(users >= 0)
+    theirs = positives.items.take(users[known])
+    at = place[theirs.values]
+    watched[known[theirs.rows[at >= 0]], at[at >= 0]] = True
+    watched[np.arange(len(users)), column] = True
+    return ~watched[:, column]

@@ -145,6 +145,16 @@ def test_run_json_says_what_the_numbers_rest_on(finished: tuple[Recipe, StudyRes
         "events": 400,
         "users": 40,
         "items": 24,
+        "side_tables": [
+            {
+                "what": "items",
+                "in_log": 24,
+                "described": 24,
+                "without_event": 0,
+                "missing": {"title": 0, "year": 0},
+                "unmatched": [],
+            }
+        ],
     }
     assert {"python", "matinee", "numpy", "cpu", "cores"} <= set(facts["machine"])
     units = [(cost["label"], cost["seed"], cost["fold"]) for cost in facts["costs"]]
@@ -156,6 +166,22 @@ def test_run_json_says_what_the_numbers_rest_on(finished: tuple[Recipe, StudyRes
     assert all(10 < cost["peak_mb"] < 1e5 for cost in costs)
     assert set(facts["protocols"]) == {row["protocol"] for row in rows_of(out)}
     assert any(finding["what"] == "shared events" for finding in facts["audit"])
+
+
+def test_what_side_tables_tell_of_unknown_films_is_reported(make: Make, files: Path, tmp_path: Path) -> None:
+    more = (files / "films.csv").read_text() + "900,Unseen (1991)\n901,Unseen too (1992)\n"
+    (tmp_path / "more.csv").write_text(more)
+    recipe = make()
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"items": str(tmp_path / "more.csv")})})
+    said = "log: not in the log: 2 of the items in more.csv (kept, without an event)"
+    result = run_study(recipe, tmp_path / "run")
+    assert said in result.warnings
+    facts = facts_of(tmp_path / "run")
+    (table,) = facts["data"]["side_tables"]
+    assert (table["in_log"], table["described"], table["without_event"]) == (24, 24, 2)
+    assert [each["ids"] for each in table["unmatched"]] == [2]
+    assert said in facts["warnings"]
+    assert said in (tmp_path / "run" / "report.html").read_text()
 
 
 def test_models_are_the_first_seeds_and_answer_as_they_did(

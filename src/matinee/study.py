@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matinee import split as splits
+from matinee.data.coverage import Coverage, coverage
 from matinee.data.dataset import Dataset, Holdout, Protocol, Split
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import AuditReport, Evaluation, audit, evaluate, evaluate_ratings
@@ -183,6 +184,15 @@ class _Run:
             )
         return data
 
+    @cached_property
+    def described(self) -> tuple[tuple[Coverage, ...], list[str]]:
+        """How much of the log its side tables describe, and what there is to warn of."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", MatineeWarning)
+            found = coverage(self.data)
+        _pass_on(caught)
+        return found, _texts(caught)
+
     def split_of(self, unit: _Unit) -> Split:
         """The unit's split; the last one made is kept, for units come in the order of splits."""
         seed = unit.seed if self.recipe.split_seed is None else self.recipe.split_seed
@@ -203,6 +213,7 @@ class _Run:
             warnings.simplefilter("always", MatineeWarning)
             with measured() as fitting:
                 model.fit(split.train, valid=split.valid, seed=unit.seed, checkpoint=self._checkpoint(unit))
+            training = {"curve": model.curve, "curve_names": [model.rounds, *model.curve_names]}  # a refit has no valid
             found = {"valid": self._measure(unit, model, split.valid)} if len(split.valid) else {}
             if self.recipe.evaluate.refit:
                 everything, test = splits.refitted(split)
@@ -223,7 +234,7 @@ class _Run:
         facts = {
             "splitting": asdict(self._splitting),
             "costs": {"fit": asdict(fitting), "recommend": asdict(ranking)},
-            "curve": model.curve,
+            **training,
             "warnings": [text for text in _texts(caught) if text not in said["valid"] - said["test"]],
         }
         self._keep(unit, evaluations, recs, facts)
@@ -298,7 +309,8 @@ class _Run:
         parts = [json.loads((self.folder / unit.part / "unit.json").read_text("utf-8")) for unit in self.units]
         rows = [row for part in parts for row in part["metrics"]]
         protocols = {fingerprint: words for part in parts for fingerprint, words in part["protocols"].items()}
-        warned = _distinct([text for part in parts for text in part["warnings"]])
+        side_tables, doubts = self.described
+        warned = _distinct([*doubts, *(text for part in parts for text in part["warnings"])])
         lines = ",\n".join(json.dumps(row) for row in rows)
         atomic_write(self.folder / "metrics.json", f"[\n{lines}\n]\n")
         tables = [pl.read_parquet(self.folder / unit.part / "per_query.parquet") for unit in self.units]
@@ -316,15 +328,19 @@ class _Run:
             "command": command,
             "seeds": self.recipe.seeds,
             "data": {"name": self.data.name, "fingerprint": self.data.fingerprint, "events": len(self.data),
-                     "users": self.data.n_users, "items": self.data.n_items},
+                     "users": self.data.n_users, "items": self.data.n_items,
+                     "side_tables": [asdict(table) for table in side_tables]},
             "machine": machine(),
             "reading": asdict(self._reading),
             "splitting": {f"seed-{unit.seed}": part["splitting"] for unit, part in zip(self.units, parts, strict=True)},
             "costs": costs,
-            "curves": {
-                unit.model.label: part["curve"]
-                for unit, part in zip(self.units, parts, strict=True)
-                if self._is_first(unit) and part["curve"]
+            **{
+                what: {
+                    unit.model.label: part[one]
+                    for unit, part in zip(self.units, parts, strict=True)
+                    if self._is_first(unit) and part["curve"]
+                }
+                for what, one in (("curves", "curve"), ("curve_names", "curve_names"))
             },
             "protocols": protocols,
             "audit": [asdict(finding) for finding in report.findings],
@@ -379,6 +395,8 @@ class _Run:
             ),
             facts={"command": facts["command"], **facts["machine"]},
             curves=facts["curves"],
+            curve_names=facts["curve_names"],
+            side_tables=self.described[0],
         )
         write_report(study, self.folder / "report.html")
 

@@ -81,6 +81,10 @@ class AutoRec(Trained, RatingFactors):
         passes = [Pass("all", loss, list(net.parameters()))]
         return learned(self.train(net, passes, len(present), data, seed=seed, validate=validate))
 
+    @property
+    def curve_names(self) -> tuple[str, str]:
+        return "loss", "rmse"
+
     def of_net(
         self,
         net: Any,

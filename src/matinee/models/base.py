@@ -80,6 +80,8 @@ class Model(BaseModel, ABC):
     """True where items without a training event can be scored (from features)."""
     predicts: ClassVar[bool] = False
     """True where `predict` has a meaning."""
+    rounds: ClassVar[str] = "epochs"
+    """The hyper-parameter that says how many rounds a fit goes, where it goes in rounds: a row of `curve` is one."""
 
     _fitted: Fitted | None = PrivateAttr(default=None)
 
@@ -175,20 +177,25 @@ class Model(BaseModel, ABC):
 
     @property
     def curve(self) -> list[dict[str, float | None]]:
-        """One entry an epoch of the last fit: epoch, train_loss, valid_metric (None: not measured).
+        """One entry an epoch (a round) of the last fit: epoch, train_loss, valid_metric (None: not measured).
 
-        Empty for models that do not train in epochs.
+        Of valid_metric more is better: an error has a minus. Empty for models that do not learn in rounds.
         """
         names = CURVE[:-1]
         rows = getattr(self.fitted.learned, "curve", np.empty((0, len(names))))
         return [{name: None if np.isnan(x) else float(x) for name, x in zip(names, row, strict=True)} for row in rows]
 
+    @property
+    def curve_names(self) -> tuple[str, str]:
+        """What train_loss and valid_metric of `curve` measure. Equal names are one measure: they share an axis."""
+        return "loss", "ndcg@10"
+
     def for_refit(self) -> Self:
-        """The model to fit once more on train and valid, with nothing left to stop by: takes its epochs along."""
+        """The model to fit once more on train and valid, with nothing left to stop by: takes its rounds along."""
         metrics = [-np.inf if (x := epoch["valid_metric"]) is None else x for epoch in self.curve]
         if not np.isfinite(metrics).any():
             return self
-        return self.model_copy(update={"epochs": int(np.argmax(metrics)) + 1})
+        return self.model_copy(update={self.rounds: int(np.argmax(metrics)) + 1})
 
     @property
     def is_fitted(self) -> bool:

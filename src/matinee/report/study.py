@@ -14,6 +14,7 @@ from matinee.rank import Recommendations
 if TYPE_CHECKING:
     import polars as pl
 
+    from matinee.data.coverage import Coverage
     from matinee.evaluate import Finding
 
 
@@ -26,7 +27,8 @@ class Study:
     protocols: fingerprint -> words. findings: the audit's. per_query: label, split, query, user_id, metric, k, value,
     seed, and protocol where labels alone do not tell. costs: label, seed, fit_seconds, recommend_seconds, peak_mb.
     facts: printed at the foot, in their order ("command", "date", "cpu", "versions"). curves: label -> an entry a
-    training epoch (Model.curve).
+    round of the fit on train (Model.curve). curve_names: label -> how rounds, loss and validation are called
+    (Model.rounds, Model.curve_names). side_tables: how much of the data they describe.
     """
 
     title: str
@@ -41,6 +43,8 @@ class Study:
     costs: pl.DataFrame
     facts: Mapping[str, str]
     curves: Mapping[str, Sequence[Mapping[str, float | None]]] = field(default_factory=dict)
+    curve_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    side_tables: Sequence[Coverage] = ()
 
 
 def write_report(study: Study, path: Path) -> None:

@@ -428,6 +428,13 @@ def test_data_lists_sets_and_licences(tmp_path: Path) -> None:
     assert "Research use only" in done("data")
 
 
+@pytest.mark.parametrize("command", [("data", "show"), ("fit", "popularity", "--data")])
+def test_a_table_of_unknown_items_is_told_once(command: tuple[str, ...], world: World, tmp_path: Path) -> None:
+    out = ("--out", tmp_path / "model") if "fit" in command else ()
+    stderr = ask(*command, world.log, "--items", world.items, *out).stderr
+    assert stderr.count("warning: log: not in the log: 1 of the items in items.csv (kept, without an event)") == 1
+
+
 def test_data_show(world: World) -> None:
     found = answer("data", "show", world.log, "--items", world.items)
     assert (found["n_events"], found["n_users"], found["n_catalogue"]) == (320, 40, 21)
@@ -436,6 +443,9 @@ def test_data_show(world: World) -> None:
     text = done("data", "show", world.log, "--items", world.items)
     assert "8 to 8, median 8, mean 8.0" in text
     assert "1970-01-01 00:16" in text
+    (table,) = found["side_tables"]
+    assert (table["what"], table["in_log"], table["described"], table["without_event"]) == ("items", 20, 20, 1)
+    assert "item table         20 of 20 in the log are described, 1 more without an event" in text
     assert "did you mean ml-100k" in refused("data", "show", "ml100k")
 
 

@@ -30,7 +30,7 @@ def test_ids_on_one_side_only_are_counted(tmp_path: Path) -> None:
     nobody, unseen = Unmatched("users", "u.user", 1), Unmatched("items", "u.item", 1)
     assert users == Coverage("users", 3, 3, 1, {"age": 0, "gender": 0, "occupation": 0, "zip": 0}, (nobody,))
     assert items == Coverage("items", 4, 4, 1, {"title": 0, "year": 0, "genres": 0}, (unseen,))
-    assert str(items) == "items: 4 of 4 in the log are described, 1 more have no event"
+    assert str(items) == "items: 4 of 4 in the log are described, 1 more without an event"
 
 
 def test_nulls_empty_lists_empty_texts_and_nan_say_nothing() -> None:
@@ -47,7 +47,7 @@ def test_nulls_empty_lists_empty_texts_and_nan_say_nothing() -> None:
         (items,) = coverage(read(log, items=table))
     unseen = Unmatched("items", "the dataframe", 1)
     assert items == Coverage("items", 4, 2, 1, {"tags": 3, "name": 2, "score": 3}, (unseen,))
-    assert str(items).endswith("are described, 1 more have no event; missing: tags 3, name 2, score 3")
+    assert str(items).endswith("are described, 1 more without an event; missing: tags 3, name 2, score 3")
 
 
 def test_a_table_of_other_ids_is_a_warning() -> None:

@@ -116,6 +116,7 @@ def show_data(
 ) -> None:
     """Load a log: its key figures, its columns and its first rows."""
     from matinee.data.catalog import ENTRIES
+    from matinee.data.coverage import coverage
     from matinee.explore import key_figures
 
     log = load_log(
@@ -129,7 +130,7 @@ def show_data(
         min_user_events=min_user_events,
         min_item_events=min_item_events,
     )
-    figures, first = key_figures(log), _first_rows(log)
+    figures, first, tables = key_figures(log), _first_rows(log), coverage(log)
     licence = ENTRIES[source].licence if source in ENTRIES else None
     if as_json:
         short = {
@@ -140,11 +141,12 @@ def show_data(
             {"name": log.name, "fingerprint": log.fingerprint, "licence": licence}
             | short
             | {"ratings": levels and dict(zip(levels["value"].tolist(), levels["counts"].tolist(), strict=True))}
-            | {"columns": _columns(log), "first_rows": first}
+            | {"columns": _columns(log), "side_tables": [asdict(table) for table in tables], "first_rows": first}
         )
         return
     screen.say(f"{log.name} [{log.fingerprint}]", "bold")
-    screen.table([Column("", style="dim"), Column("", least=30)], _figures(figures, log), header=False)
+    known = [[f"{table.what[:-1]} table", str(table).partition(": ")[2]] for table in tables]
+    screen.table([Column("", style="dim"), Column("", least=30)], _figures(figures, log) + known, header=False)
     screen.say()
     least = {"title": 20, "genres": 14}
     columns = [Column(name, right=name == "rating", least=least.get(name)) for name in first[0]]

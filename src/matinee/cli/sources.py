@@ -17,8 +17,12 @@ if TYPE_CHECKING:
 
 
 def load_log(source: str, data_dir: Path | None, **spec: Any) -> Dataset:
-    """A data set by its name, or a log by its path. spec: keys of a recipe's [data] table."""
+    """A data set by its name, or a log by its path. spec: keys of a recipe's [data] table.
+
+    Warns where its side tables do not fit it.
+    """
     from matinee.data import catalog
+    from matinee.data.coverage import coverage
     from matinee.recipe import DataTable, ModelTable, Recipe
 
     below = Path(data_dir or ".") / source
@@ -32,7 +36,9 @@ def load_log(source: str, data_dir: Path | None, **spec: Any) -> Dataset:
         )
     spec["columns"] = {role: name for role, name in spec.get("columns", {}).items() if name is not None}
     table = DataTable(source=source, **spec)
-    return Recipe(data=table, model=[ModelTable(name="popularity")]).load_data(data_dir)
+    log = Recipe(data=table, model=[ModelTable(name="popularity")]).load_data(data_dir)
+    coverage(log)
+    return log
 
 
 def open_model(folder: Path) -> Model:

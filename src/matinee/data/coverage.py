@@ -34,7 +34,7 @@ class Coverage:
     def __str__(self) -> str:
         text = f"{self.what}: {self.described:,} of {self.in_log:,} in the log are described"
         if self.without_event:
-            text += f", {self.without_event:,} more have no event"
+            text += f", {self.without_event:,} more without an event"
         gaps = ", ".join(f"{name} {n:,}" for name, n in self.missing.items() if n)
         text = f"{text}; missing: {gaps}" if gaps else text
         return "; ".join([text, *(str(each) for each in self.unmatched if not each.kept)])

@@ -248,9 +248,14 @@ class Recipe(_Table):
         return described + list(self._split_files(data_dir).values())
 
     def _split_files(self, data_dir: StrPath | None) -> dict[str, Path]:
-        if self.split["strategy"] != "provided":
+        """The files that the split names: as given, below data_dir, or in the cache beside a named set."""
+        from matinee.data import catalog
+
+        if self.split["strategy"] not in ("provided", "sessions"):
             return {}
-        return {part: located(self.split[part], data_dir) for part in ("valid", "test") if part in self.split}
+        named = {part: self.split.get(part) for part in ("valid", "test")}
+        paths = {part: located(name, data_dir) for part, name in named.items() if isinstance(name, str)}
+        return {part: p if p.exists() else located(str(p), catalog.cache_folder()) for part, p in paths.items()}
 
 
 def located(name: str, data_dir: StrPath | None) -> Path:

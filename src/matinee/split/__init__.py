@@ -1,16 +1,17 @@
 """Splits: pure functions of (data, seed). What was hidden, what a model may see, what it may not answer.
 
-Every split of a log puts each of its rows in exactly one of train, valid and test (under `strong`, a user's fold-in
-rows go with that user). Sorting by time is stable: equal timestamps keep the log's order; a log without timestamps is
-in the order of its rows. Random choices are drawn along (user, time), so shuffling rows of distinct times changes
-nothing. Shares are floored (`shares.py` says how) and valid = 0 means no valid part.
+Every split of a log puts each of its rows in exactly one of train, valid and test (under `strong` and `sessions`, a
+hidden user's other rows go with that user). Sorting by time is stable: equal timestamps keep the log's order; a log
+without timestamps is in the order of its rows. Random choices are drawn along (user, time), so shuffling rows of
+distinct times changes nothing. Shares are floored (`shares.py` says how) and valid = 0 means no valid part.
 
 What a query sees:
 
     random, mixed, temporal   history = train; excluded: train in valid, train + valid in test
     leave_one_out             valid: both are train; test: both are train + valid
     strong                    both are the user's fold-in rows
-    provided                  as random for files of pairs; as the file says for JSON lines
+    sessions                  both are the session so far
+    provided                  as random for files of pairs; as the file says for queries
 
 `exclude_seen=False` (sessions, where repeats are answers) excludes nothing. Otherwise an answer that is excluded could
 never be given, so a hidden event that repeats an excluded one is no answer: it is dropped from `truth` (it stays in
@@ -18,23 +19,33 @@ never be given, so a hidden event that repeats an excluded one is no answer: it 
 
 `Queries.time` is given by `temporal` alone: the cut, where one may honestly stand and ask. Elsewhere a hidden event's
 own timestamp would be the only candidate, and it tells a model when the user came back.
+
+Every hidden row is an answer, and the whole catalogue is ranked. `labelled` makes only rows labelled 1 answers;
+`observed` and `sampled` say what is ranked instead. All three take what a split hid, and change the protocol.
 """
 
+from matinee.split.candidates import labelled, limited, observed, sampled
 from matinee.split.options import STRATEGIES, check, make
 from matinee.split.parts import refitted
 from matinee.split.provided import provided
+from matinee.split.sessions import sessions
 from matinee.split.strategies import folds, leave_one_out, mixed, random, strong, temporal
 
 __all__ = [
     "STRATEGIES",
     "check",
     "folds",
+    "labelled",
     "leave_one_out",
+    "limited",
     "make",
     "mixed",
+    "observed",
     "provided",
     "random",
     "refitted",
+    "sampled",
+    "sessions",
     "strong",
     "temporal",
 ]

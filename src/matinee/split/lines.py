@@ -1,4 +1,4 @@
-"""Queries in JSON lines, checked line by line."""
+"""Queries a line each, in JSON or as a session's prefix and what followed, checked line by line."""
 
 from __future__ import annotations
 
@@ -48,11 +48,38 @@ def read_lines(content: bytes, file: str, data: Dataset) -> list[Line]:
     return lines
 
 
-def _object(raw: bytes, where: str) -> dict[str, object]:
+def read_prefixes(content: bytes, file: str, data: Dataset) -> list[Line]:
+    """One Line for each line that is not blank: item ids between spaces (a session so far, perhaps nothing yet), a tab,
+    and the item that followed. Raises MatineeError naming file and line."""
+    lines: list[Line] = []
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        if not raw.strip():
+            continue
+        where = f"{file}, line {number}"
+        prefix, tab, target = _text(raw, where).rstrip("\r ").rpartition("\t")
+        if not tab or len(target.split()) != 1:
+            raise MatineeError(
+                "is not items, a tab and one item",
+                where=where,
+                mend='write "12 7 12<tab>3": seen so far, what followed',
+            )
+        history, (answer,) = ([_id(one, data.items, where) for one in text.split()] for text in (prefix, target))
+        lines.append(Line(user=None, history=history, exclude=None, candidates=None, truth=[answer]))
+    if not lines:
+        raise MatineeError("holds no query", where=file, mend="is this the file you meant?")
+    return lines
+
+
+def _text(raw: bytes, where: str) -> str:
     try:
-        found = json.loads(raw.decode("utf-8-sig"))
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise MatineeError(f"is not UTF-8: {error.reason}", where=where, mend="store the file as UTF-8") from None
+
+
+def _object(raw: bytes, where: str) -> dict[str, object]:
+    try:
+        found = json.loads(_text(raw, where))
     except (json.JSONDecodeError, RecursionError) as error:
         raise MatineeError(f"is no JSON: {error}", where=where, mend="write one JSON object a line") from None
     if not isinstance(found, dict):

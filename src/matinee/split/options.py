@@ -13,6 +13,7 @@ from matinee.data.dataset import Dataset, Split
 from matinee.errors import MatineeError
 from matinee.split import strategies
 from matinee.split.provided import provided
+from matinee.split.sessions import sessions
 
 
 def _files(data: Dataset, *, test: str | Path, valid: str | Path | None = None, exclude_seen: bool = True) -> Split:
@@ -26,6 +27,7 @@ STRATEGIES: dict[str, Callable[..., Split]] = {
     "temporal": strategies.temporal,
     "mixed": strategies.mixed,
     "strong": strategies.strong,
+    "sessions": sessions,
     "provided": _files,
 }
 

@@ -119,6 +119,14 @@ def answers(query: NDArray[np.int64], item: Ints, exclude: Ragged, n_items: int)
     return Ragged.from_rows(pair // n_items, (pair % n_items).astype(np.int32), len(exclude))
 
 
+def padded(rows: Ragged) -> Ints:
+    """(B, longest row), -1 beyond a row's end."""
+    width = int(rows.lengths.max(initial=0))
+    table: NDArray[np.int32] = np.full((len(rows), width), -1, np.int32)
+    table[np.arange(width) < rows.lengths[:, None]] = rows.values
+    return table
+
+
 def checked(split: Split, *, valid: bool, mend: str) -> Split:
     """The split, with a note for each part that lost answers to the exclusion.
 
@@ -137,7 +145,7 @@ def checked(split: Split, *, valid: bool, mend: str) -> Split:
             )
         if lost := _lost(part, split.train.n_items):
             notes.append(f"{lost:,} answers of {name} repeat an excluded event and are left out of its truth")
-    return replace(split, notes=tuple(notes))
+    return replace(split, notes=tuple(dict.fromkeys(notes)))  # a provided test was checked before
 
 
 def _lost(part: Holdout, n_items: int) -> int:
@@ -150,8 +158,8 @@ def _lost(part: Holdout, n_items: int) -> int:
 def refitted(split: Split) -> tuple[Dataset, Holdout]:
     """What `refit = true` fits on and tests with: (train + valid, the test with train + valid as history).
 
-    Under `strong` no test user has a row there: the fold-in stays the history. What is excluded and the answers do not
-    change. The protocol does, and its fingerprint with it.
+    A history that is not the log's train stays as it is: a fold-in, a session so far, what a file gives. What is
+    excluded and the answers do not change. The protocol does, and its fingerprint with it.
 
     Raises MatineeError when the split has no train_valid (JSON lines bring their own histories).
     """
@@ -160,9 +168,8 @@ def refitted(split: Split) -> tuple[Dataset, Holdout]:
             "this split cannot say what train + valid is", mend="set refit = false, or split the log with Matinee"
         )
     test, words = split.test, split.test.protocol.history
-    queries = split.train_valid.queries_of(test.queries.user)
-    if len(queries.history.values):
-        words = "train + valid"
+    if words.startswith("train"):
+        queries, words = split.train_valid.queries_of(test.queries.user), "train + valid"
         test = replace(
             test,
             queries=replace(test.queries, history=queries.history, values=queries.values, times=queries.times),

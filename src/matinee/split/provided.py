@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split
 from matinee.data.ids import Id, IdMap
 from matinee.errors import MatineeError
-from matinee.split.lines import Line, read_lines
-from matinee.split.parts import TEST, TRAIN, VALID, Part, Seen, answers, checked, holdout
+from matinee.split.lines import Line, read_lines, read_prefixes
+from matinee.split.parts import TEST, TRAIN, VALID, Part, Seen, answers, checked, holdout, padded
 
 if TYPE_CHECKING:
     import polars as pl
 
 LINES = (".jsonl", ".ndjson")
+PREFIXES = ".txt"
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -42,6 +43,7 @@ def provided(
     .jsonl, .ndjson: one query a line, {"user"?, "history", "exclude"?, "candidates"?, "truth"}. `history` is oldest
     first. `exclude` is all that is excluded; without it that is the history (nothing if not `exclude_seen`).
     `candidates` are all that is ranked, answers included; every line has them or none. A query without user has -1.
+    .txt: one query of an anonymous session a line: items so far between spaces, a tab, the item that followed.
 
     Ids that only the files know join the IdMaps of the split, so that answers no model can know stay in recall's
     denominator; `Split.notes` counts them. train's codes then differ from data's.
@@ -96,6 +98,8 @@ def _source(given: str | Path | Dataset, data: Dataset) -> Source:
     words = f"{path.name} {hashlib.sha256(content).hexdigest()[:8]}"
     if path.suffix.lower() in LINES:
         return Source(words, read_lines(content, str(path), data))
+    if path.suffix.lower() == PREFIXES:
+        return Source(words, read_prefixes(content, str(path), data))
     return Source(words, _read_pairs(path, content, data))
 
 
@@ -108,7 +112,7 @@ def _read_pairs(path: Path, content: bytes, data: Dataset) -> Dataset:
         raise MatineeError(
             f"unknown kind of file {kind!r}",
             where=str(path),
-            mend=f"use one of {', '.join((*SEPARATORS, '.parquet', *LINES))}",
+            mend=f"use one of {', '.join((*SEPARATORS, '.parquet', *LINES, PREFIXES))}",
         )
     try:
         if kind == ".parquet":
@@ -288,7 +292,7 @@ def _of_lines(lines: list[Line], users: IdMap, items: IdMap, protocol: Protocol,
             user,
             ragged([line.history for line in lines]),
             exclude,
-            candidates=None if candidates is None else _padded(candidates),
+            candidates=None if candidates is None else padded(candidates),
         ),
         answers(truth.rows, truth.values, exclude, len(items)),
         replace(
@@ -298,11 +302,3 @@ def _of_lines(lines: list[Line], users: IdMap, items: IdMap, protocol: Protocol,
         ),
         Pairs(user[truth.rows], truth.values, truth.rows.astype(np.int32)),
     )
-
-
-def _padded(rows: Ragged) -> Ints:
-    """(B, longest row), -1 beyond a row's end."""
-    width = int(rows.lengths.max(initial=0))
-    table: NDArray[np.int32] = np.full((len(rows), width), -1, np.int32)
-    table[np.arange(width) < rows.lengths[:, None]] = rows.values
-    return table

@@ -1,0 +1,229 @@
+"""What is ranked: the whole catalogue, each query's own hidden rows, or a file of sampled negatives.
+
+A split hides rows; these functions change a Holdout afterwards: which of its rows are answers (labels), and which items
+stand beside them (candidates). Each says so in the protocol, so numbers made under different rules never share a table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Bools, Holdout, Ints, Pairs, Ragged, Split
+from matinee.data.ids import IdMap
+from matinee.errors import MatineeError, MatineeWarning
+from matinee.split.parts import answers, padded
+
+LABELLED = ", answers = rows labelled 1"
+OBSERVED = "each query's own hidden rows"
+LINE = re.compile(r"\(([^,()]+),([^,()]+)\)")  # (user,item)
+
+
+def labelled(split: Split) -> Split:
+    """The split of a log with labels (0 and 1, as `filter_events(label_min=...)` makes them) in which only hidden rows
+    labelled 1 are answers. A query without one stays, and counts in no average. train keeps all rows: `data.value`
+    holds their labels. A part whose hidden pairs came without labels (`provided`) is left as it is.
+
+    Raises MatineeError for other labels.
+    """
+    notes, parts = list(split.notes), {}
+    for name, part in (("valid", split.valid), ("test", split.test)):
+        parts[name] = part if part.pairs is None or part.pairs.label is None else _labelled(part)
+        if len(part) and parts[name] is not part:
+            asked, answered = len(part), int(np.count_nonzero(parts[name].truth.lengths))
+            notes.append(f"{asked - answered:,} of {asked:,} queries of {name} have no row labelled 1, so no answer")
+    return replace(split, valid=parts["valid"], test=parts["test"], notes=tuple(notes))
+
+
+def limited(holdout: Holdout, rule: str | Path, users: IdMap, items: IdMap) -> Holdout:
+    """The holdout under a recipe's rule: "all" (as it is), "observed", or the path of a file of sampled negatives."""
+    if rule == "all":
+        return holdout
+    return observed(holdout) if rule == "observed" else sampled(holdout, rule, users, items)
+
+
+def observed(holdout: Holdout) -> Holdout:
+    """Each query ranks its own hidden rows and nothing else; those labelled 1 are the answers. A repeated item stands
+    once, and is an answer if any of its rows is labelled 1; excluded items are not ranked.
+
+    Raises MatineeError where the hidden rows have no labels 0 and 1.
+    """
+    made = _labelled(holdout)
+    assert made.pairs is not None
+    rows = _items(made.pairs.query, made.pairs.item, made)
+    queries = replace(made.queries, candidates=padded(rows))
+    return replace(made, queries=queries, protocol=replace(made.protocol, candidates=OBSERVED))
+
+
+def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> Holdout:
+    """One query a line of a file in the format of He et al. (Neural Collaborative Filtering, WWW 2017), in its order:
+
+        (user,item)<tab>negative<tab>negative...
+
+    with external ids. `item`, which must be hidden in this holdout, is the answer; it and the negatives are ranked,
+    but for what the query excludes. Users of the holdout without a line are not asked, and lines of users whom the
+    holdout does not ask are left out; both are warnings, as are negatives that the log does not know.
+
+    Raises MatineeError naming file and line for what cannot be read, and for an item that is not hidden.
+    """
+    lines = _read(Path(path), users, items)
+    query = _query_of(holdout.queries.user, lines.user)
+    _check_hidden(holdout, lines, query, users, items)
+    asked = np.flatnonzero(query >= 0)
+    if not len(asked):
+        raise MatineeError("none of its users has a query in the split", where=lines.name, mend="check the ids")
+    _warn_of_gaps(lines, query, holdout)
+    truth = Ragged(np.arange(len(asked) + 1), lines.item[asked])
+    limited = replace(
+        holdout,
+        queries=holdout.queries.take(query[asked]),
+        truth=truth,
+        pairs=Pairs(holdout.queries.user[query[asked]], truth.values, np.arange(len(asked), dtype=np.int32)),
+        protocol=replace(holdout.protocol, candidates=f"as given in {lines.name} {lines.digest}"),
+    )
+    named = truth.join(lines.negatives.take(asked))
+    rows = _items(named.rows, named.values, limited)
+    return replace(limited, queries=replace(limited.queries, candidates=padded(rows)))
+
+
+# --- labels -------------------------------------------------------------------------------------------------------
+
+
+def _labelled(holdout: Holdout) -> Holdout:
+    pairs, protocol = holdout.pairs, holdout.protocol
+    if protocol.split.endswith(LABELLED):
+        return holdout
+    if pairs is None or pairs.label is None:
+        raise MatineeError(
+            f"the hidden rows of {protocol.part} have no labels that say which are answers",
+            mend="split a log that has ratings, with label_min",
+        )
+    if not np.isin(pairs.label, (0, 1)).all():
+        raise MatineeError(
+            f"the labels of {protocol.part} run from {pairs.label.min():g} to {pairs.label.max():g}, not 0 and 1",
+            mend="make labels of ratings first: label_min = 4.0, say, in [data] or filter_events",
+        )
+    positive = pairs.label == 1
+    truth = _items(pairs.query[positive], pairs.item[positive], holdout)
+    return replace(holdout, truth=truth, protocol=replace(protocol, split=protocol.split + LABELLED))
+
+
+def _items(query: NDArray[np.integer], item: Ints, holdout: Holdout) -> Ragged:
+    """The distinct items of each query, by code, without those that it excludes."""
+    exclude = holdout.queries.exclude
+    n_items = 1 + max(int(item.max(initial=0)), int(exclude.values.max(initial=0)))
+    return answers(query.astype(np.int64), item, exclude, n_items)
+
+
+# --- sampled negatives --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """user, item: int32 (L,), -1 where the log does not know the id. number: the line in the file, from 1. unknown:
+    negatives left out, because the log does not know them."""
+
+    name: str
+    digest: str
+    number: list[int]
+    user: Ints
+    item: Ints
+    negatives: Ragged
+    unknown: int
+
+
+def _read(path: Path, users: IdMap, items: IdMap) -> _Lines:
+    """Raises MatineeError naming file and line."""
+    import polars as pl
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), mend="check the path") from None
+    number, user, item, negatives = [], [], [], []
+    for n, raw in enumerate(content.split(b"\n"), start=1):
+        if raw.strip():
+            who, what, others = _line(raw, f"{path}, line {n}")
+            number.append(n)
+            user.append(who)
+            item.append(what)
+            negatives.append(others)
+    if not number:
+        raise MatineeError("holds no line", where=str(path), mend="is this the file you meant?")
+
+    def coded(ids: IdMap, texts: Iterable[str]) -> Ints:
+        return ids.encode(pl.Series("id", list(texts), pl.String))
+
+    codes = coded(items, (text for row in negatives for text in row))
+    every = Ragged(np.concatenate([[0], np.cumsum([len(row) for row in negatives])]), codes)
+    known: Bools = codes >= 0
+    return _Lines(
+        path.name,
+        hashlib.sha256(content).hexdigest()[:8],
+        number,
+        coded(users, user),
+        coded(items, item),
+        every.keep(known),
+        int(np.count_nonzero(~known)),
+    )
+
+
+def _line(raw: bytes, where: str) -> tuple[str, str, list[str]]:
+    """(user, item, negatives) of one line, as text."""
+    try:
+        head, *others = (text.strip() for text in raw.decode("utf-8-sig").strip().split("\t"))
+    except UnicodeDecodeError as error:
+        raise MatineeError(f"is not UTF-8: {error.reason}", where=where, mend="store the file as UTF-8") from None
+    pair = LINE.fullmatch(head)
+    negatives = [text for text in others if text]
+    if pair is None or not negatives:
+        raise MatineeError(
+            f"is no line of sampled negatives: {head[:40]!r} with {len(negatives)} negatives",
+            where=where,
+            mend="write (user,item), then one or more negatives, with tabs between them",
+        )
+    return pair[1].strip(), pair[2].strip(), negatives
+
+
+def _query_of(asked: Ints, user: Ints) -> NDArray[np.int64]:
+    """(L,): the first query of each line's user, -1 where there is none."""
+    known, first = np.unique(asked, return_index=True)
+    at = np.minimum(np.searchsorted(known, user), max(len(known) - 1, 0))
+    there = (user >= 0) & (known[at] == user) if len(known) else np.zeros(len(user), bool)
+    return np.where(there, first[at] if len(known) else -1, -1)
+
+
+def _check_hidden(holdout: Holdout, lines: _Lines, query: NDArray[np.int64], users: IdMap, items: IdMap) -> None:
+    """Raises MatineeError at the first asked line whose item is not among its query's answers: a model may have
+    learned from it."""
+    truth, n = holdout.truth, len(items) + 1  # + 1: the item may be unknown
+    hidden = np.isin(query * n + lines.item + 1, truth.rows * n + truth.values + 1)
+    wrong = np.flatnonzero((query >= 0) & ~hidden)
+    if len(wrong):
+        line = int(wrong[0])
+        user = users.decode([lines.user[line]])[0]
+        item = f"item {items.decode([lines.item[line]])[0]!r}" if lines.item[line] >= 0 else "its item"
+        raise MatineeError(
+            f"{item} of user {user!r} is no answer of this split, nor are those of {len(wrong) - 1:,} more lines",
+            where=f"{lines.name}, line {lines.number[line]}",
+            mend='split the log as the file was made: strategy = "provided" with its positives as test',
+        )
+
+
+def _warn_of_gaps(lines: _Lines, query: NDArray[np.int64], holdout: Holdout) -> None:
+    strangers = int(np.count_nonzero(query < 0))
+    silent = len(holdout) - len(np.unique(query[query >= 0]))
+    for n, words in (
+        (strangers, f"{strangers:,} of {len(query):,} lines are of users whom the split does not ask: left out"),
+        (silent, f"{silent:,} of {len(holdout):,} queries of the split have no line: they are not asked"),
+        (lines.unknown, f"{lines.unknown:,} negatives are items that the log does not know: left out"),
+    ):
+        if n:
+            warnings.warn(f"{lines.name}: {words}", MatineeWarning, stacklevel=4)

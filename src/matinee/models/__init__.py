@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from matinee.models.multi_vae import MultiVAE as MultiVAE
     from matinee.models.popularity import Popularity as Popularity
     from matinee.models.rec_vae import RecVAE as RecVAE
+    from matinee.models.sasrec import SASRec as SASRec
     from matinee.models.slim import SLIM as SLIM
     from matinee.models.svd import SVD as SVD
     from matinee.models.svd_ae import SVDAE as SVDAE

@@ -19,9 +19,9 @@ class MultiVAE(Autoencoder):
     """Variational autoencoder with multinomial likelihood (Liang, Krishnan, Hoffman & Jebara, WWW 2018).
 
     Loss (eq. 4, beta annealed as in section 2.2.2): -sum_i x_i log softmax(f(z))_i + beta KL(q(z|x) || N(0, 1)); z is
-    drawn in training, the mean elsewhere; a tanh layer before z and, with decoder_hidden, one after it (the paper's best
-    models have one there or none; none is better on MovieLens 1M); rows normalised to length 1 and dropped out; beta
-    rises linearly to `kl_weight` over `anneal_epochs`. Deviation: AdamW for Adam.
+    drawn in training, the mean elsewhere; a tanh layer before z and, with decoder_hidden, one after it (the paper's
+    best models have one there or none; none is better on MovieLens 1M); rows normalised to length 1 and dropped out;
+    beta rises linearly to `kl_weight` over `anneal_epochs`. Deviation: AdamW for Adam.
     """
 
     hidden: int = tunable(600, "units of the encoder's hidden layer", choices=[200, 400, 600], ge=1)

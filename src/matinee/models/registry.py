@@ -35,6 +35,7 @@ BUILT_IN = {
     "multi_vae": "matinee.models.multi_vae:MultiVAE",
     "cvae": "matinee.models.cvae:CVAE",
     "rec_vae": "matinee.models.rec_vae:RecVAE",
+    "sasrec": "matinee.models.sasrec:SASRec",
 }
 
 

@@ -5,7 +5,7 @@ Under mixed precision nets answer in bfloat16, whose 8 bits are too few for a su
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,8 @@ PIECE = 1 << 20
 """Scores in memory at a time: 4 MB, which a core's caches nearly hold."""
 LEAST_STATES = 32
 """States at a time, however many items: fewer would make the products slow."""
+SAFE_LOGIT = 60.0
+"""exp of it, summed over a catalogue, is far from float32's largest number; and exp of its negative from 0."""
 FAR_BELOW = -1e4
 TINY = 1e-24
 
@@ -86,13 +88,13 @@ def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor) -> Tensor:
 
     A piece of them at a time gives its share of the loss and of both gradients. Under autocast products are bfloat16.
     """
-    loss: Tensor = _CrossEntropy.apply(states, vectors, target)
+    loss: Tensor = _CrossEntropy.apply(states, vectors, target)  # type: ignore[no-untyped-call]
     return loss
 
 
 def against(formula: Formula, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
     """One of the formulas below, a piece of the states at a time, so that (N, K) scores are never all in memory."""
-    loss: Tensor = _Pieces.apply(states, vectors, target, formula, negatives)
+    loss: Tensor = _Pieces.apply(states, vectors, target, formula, negatives)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -166,63 +168,67 @@ class _Pieces(torch.autograd.Function):
     """A sum over states, taken piece by piece, gradients at once."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, states: Tensor, vectors: Tensor, target: Tensor, formula: Formula, negatives: Negatives
     ) -> Tensor:
-        gradient = torch.empty_like(states)
-        shared = vectors.detach().requires_grad_()
-        shared.grad = torch.zeros_like(vectors)
+        of_states, of_vectors = torch.empty_like(states), torch.zeros_like(vectors)
         total = states.new_zeros(())
         width = negatives.item.shape[-1] * (1 if negatives.item.dim() == 1 else vectors.shape[1])
-        step = max(LEAST_STATES, PIECE // max(width, 1))
-        for start in range(0, len(states), step):
-            stop = min(start + step, len(states))
-            piece = states[start:stop].detach().requires_grad_()
+        for start, stop in _cuts(len(states), width):
+            h, V = states[start:stop].detach().requires_grad_(), vectors.detach().requires_grad_()
             with torch.enable_grad():
-                loss = formula(piece, shared, target[start:stop], negatives.slice(start, stop))
-            loss.backward()
+                loss = formula(h, V, target[start:stop], negatives.slice(start, stop))
+            of_states[start:stop], more = torch.autograd.grad(loss, [h, V])
+            of_vectors += more
             total += loss.detach()
-            gradient[start:stop] = piece.grad
-        ctx.save_for_backward(gradient, shared.grad)
+        ctx.save_for_backward(of_states, of_vectors)
         return total
 
     @staticmethod
-    def backward(ctx: Any, outer: Tensor) -> Any:  # type: ignore[override]
-        states, vectors = ctx.saved_tensors
-        return outer * states, outer * vectors, None, None, None
+    def backward(ctx: Any, outer: Tensor) -> Any:
+        of_states, of_vectors = ctx.saved_tensors
+        return outer * of_states, outer * of_vectors, None, None, None
 
 
 class _CrossEntropy(torch.autograd.Function):
     """The gradient is softmax - one-hot, times the vectors on one side and the states on the other."""
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, vectors: Tensor, target: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, states: Tensor, vectors: Tensor, target: Tensor) -> Tensor:
         device = states.device.type
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else vectors.dtype
+        wide = torch.promote_types(states.dtype, vectors.dtype)
         V = vectors.to(kind)
-        of_states, of_vectors = torch.empty_like(states), torch.zeros_like(vectors)
-        total = torch.zeros((), dtype=vectors.dtype, device=states.device)
-        step = max(LEAST_STATES, PIECE // max(len(vectors), 1))
+        right = vectors[target].to(wide)
+        total = -(states * right).sum()
+        of_states, of_vectors = -right, torch.zeros_like(vectors).index_add_(0, target, -states.to(vectors.dtype))
+        largest = states.norm(dim=1).amax() * vectors.norm(dim=1).amax() if len(states) else total
+        shifted = bool(largest > SAFE_LOGIT)
         with torch.autocast(device, enabled=False):
-            for start in range(0, len(states), step):
-                stop = min(start + step, len(states))
-                h, right = states[start:stop].to(kind), target[start:stop, None]
-                p = (h @ V.T).to(vectors.dtype)
-                total -= p.gather(1, right).sum()
-                most = p.amax(dim=1, keepdim=True)
-                sums = p.sub_(most).exp_().sum(dim=1, keepdim=True)
-                total += (sums.log() + most).sum()
-                p.div_(sums).scatter_add_(1, right, torch.full_like(sums, -1.0))
+            for start, stop in _cuts(len(states), len(vectors)):
+                h = states[start:stop].to(kind)
+                p = (h @ V.T).to(wide)
+                if shifted:  # else no logit is large enough for exp to overflow
+                    most = p.amax(dim=1, keepdim=True)
+                    p, total = p.sub_(most), total + most.sum()
+                sums = p.exp_().sum(dim=1, keepdim=True)
+                total += sums.log().sum()
                 p = p.to(kind)
-                of_states[start:stop] = p @ V
-                of_vectors += p.T @ h
-        ctx.save_for_backward(of_states, of_vectors)
+                of_states[start:stop] += (p @ V) / sums
+                of_vectors += p.T @ (h / sums).to(kind)
+        ctx.save_for_backward(of_states.to(states.dtype), of_vectors)
         return total
 
     @staticmethod
-    def backward(ctx: Any, outer: Tensor) -> Any:  # type: ignore[override]
-        states, vectors = ctx.saved_tensors
-        return outer * states, outer * vectors, None
+    def backward(ctx: Any, outer: Tensor) -> Any:
+        of_states, of_vectors = ctx.saved_tensors
+        return outer * of_states, outer * of_vectors, None
+
+
+def _cuts(n: int, width: int) -> Iterator[tuple[int, int]]:
+    """Pieces of n states with about PIECE scores, `width` each."""
+    step = max(LEAST_STATES, PIECE // max(width, 1))
+    return ((start, min(start + step, n)) for start in range(0, n, step))
 
 
 def _wide(tensor: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class Packed:
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, d) -> each group's (rows, length, d), without a copy."""
-        parts = x.split([group.slots for group in self.groups])
+        parts = torch.split(x, [group.slots for group in self.groups])
         return tuple(part.view(group.rows, group.length, -1) for part, group in zip(parts, self.groups, strict=True))
 
     def filled(self, group: int) -> Tensor:

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from matinee.nn.blocks import dense
+from matinee.nn.blocks import dense, dropout, item_table
 from matinee.nn.sequences import Packed
 
 FeedForward = Literal["relu", "gelu", "swiglu"]
+
+
+class TransformerNet(nn.Module):
+    """Items and their positions -> Transformer -> a state at each slot.
+
+    n_special: tokens beyond the items and the empty slot's (n_items), such as BERT4Rec's mask. options: Transformer's.
+    """
+
+    def __init__(
+        self,
+        n_items: int,
+        length: int,
+        dim: int,
+        blocks: int,
+        heads: int,
+        dropout: float,
+        *,
+        relative: bool = False,
+        n_special: int = 0,
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.n_items, self.dropout = n_items, dropout
+        self.items = item_table(n_items + n_special, dim, empty=n_items)
+        self.positions = nn.Embedding(length, dim)
+        nn.init.normal_(self.positions.weight, std=0.02)
+        self.transformer = Transformer(dim, blocks, heads, dropout, bias_length=length if relative else 0, **options)
+
+    @property
+    def vectors(self) -> Tensor:
+        """(n_items, dim)."""
+        return self.items.weight[: self.n_items]
+
+    def forward(self, packed: Packed) -> Tensor:
+        x = self.items(packed.item) + self.positions(packed.position)
+        states: Tensor = self.transformer(dropout(x, self.dropout, training=self.training), packed)
+        return states
 
 
 class Transformer(nn.Module):
@@ -76,7 +113,7 @@ class Block(nn.Module):
     def let_in(self, number: int, x: Tensor, more: Tensor) -> Tensor:
         if self.gates is not None:
             more = more * torch.sigmoid(self.gates[number](x))
-        return x + F.dropout(more, self.dropout, self.training)
+        return x + dropout(more, self.dropout, training=self.training)
 
 
 class Attention(nn.Module):
@@ -92,7 +129,10 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, packed: Packed) -> Tensor:
         found = []
-        for group, part in enumerate(packed.split(self.inputs(x))):
+        inputs = self.inputs(x)
+        if inputs.device.type == "cpu":  # its kernels for bfloat16 are slower here than those for float32
+            inputs = inputs.float()
+        for group, part in enumerate(packed.split(inputs)):
             rows, length, width = part.shape
             q, k, v = part.view(rows, length, 3, self.heads, width // (3 * self.heads)).permute(2, 0, 3, 1, 4).unbind(0)
             mask = None

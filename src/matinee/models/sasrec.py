@@ -1,0 +1,47 @@
+"""SASRec: self-attention over a history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from matinee.data.dataset import Dataset
+from matinee.models.base import tunable
+from matinee.models.sequence import Sequence
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class SASRec(Sequence):
+    """Self-attentive sequential recommendation (Kang & McAuley, ICDM 2018).
+
+    Loss: cross-entropy over all items by default, which matters more than the architecture (Klenitskiy & Vasilev,
+    RecSys 2023); "bce" with negatives = 1, negatives_for = "event" is the paper's (eq. 7), "gbce" gSASRec's (Petrov &
+    Macdonald, RecSys 2023). Deviations from the paper: layers are normalised before and not within the residual sum,
+    dropout leaves attention weights alone, positions count from the history's start.
+
+    Options beyond it: gated, see nn.transformer.Transformer; relative, a bias by places and time apart in attention.
+    """
+
+    blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
+    heads: int = tunable(1, "attention heads", choices=[1, 2, 4], ge=1)
+    widening: int = tunable(1, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
+    feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("relu", "between its layers")
+    gated: bool = tunable(False, "let each layer's output in by a gate")
+    relative: bool = tunable(False, "weigh attention by places and time apart")
+
+    def build(self, data: Dataset) -> nn.Module:
+        from matinee.nn.transformer import TransformerNet
+
+        return TransformerNet(
+            data.n_items,
+            self.max_len,
+            self.dim,
+            self.blocks,
+            self.heads,
+            self.dropout,
+            widening=self.widening,
+            feed_forward=self.feed_forward,
+            gated=self.gated,
+            relative=self.relative,
+        )

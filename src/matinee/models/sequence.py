@@ -1,0 +1,226 @@
+"""The family of sequence models: a net from a history to a state at each of its events, scored against item vectors.
+
+A member says its net, and, where it learns otherwise than by guessing what comes next, what a lesson is. Cutting and
+packing histories, losses and negatives, training and scoring are here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Floats, Queries, Ragged
+from matinee.models.base import tunable
+from matinee.models.network import Network, device_of, import_torch
+from matinee.nn.sampling import Sampler
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from matinee.nn.losses import Negatives
+    from matinee.nn.sequences import Packed
+    from matinee.nn.train import Pass, Step
+
+SLOTS = 1 << 14
+"""Events encoded at once where a model answers."""
+
+LossName = Literal["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "top1_max", "bpr_max"]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Pieces of histories to learn from, and when their events happened, in parallel with item.values."""
+
+    item: Ragged
+    times: NDArray[np.int64] | None
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def take(self, rows: NDArray[np.int64]) -> Histories:
+        times = None if self.times is None else self.times[self.item.positions(rows)]
+        return Histories(self.item.take(rows), times)
+
+    def where(self, mask: NDArray[np.bool_]) -> Histories:
+        """Only these events."""
+        return Histories(self.item.keep(mask), None if self.times is None else self.times[mask])
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a batch teaches: after the net has seen `packed`, its states at `slot` (N,) should find `target` (N,)."""
+
+    packed: Packed
+    slot: Tensor
+    target: Tensor
+
+
+class Sequence(Network):
+    """scores = state at the end of the history . item vectors. Repeats stay in a history; so may they be recommended.
+
+    build() gives a net with `forward(packed) -> (N, dim)`, a state at each slot, and `vectors`, (n_items, dim). Items
+    without a training event say nothing: they are left out of histories.
+    """
+
+    causal: ClassVar[bool] = True
+    """True where the state at a slot depends on it and earlier ones alone."""
+
+    max_len: int = tunable(200, "events of a history that count, the latest", choices=[50, 100, 200], ge=2)
+    windows: Literal["last", "all"] = tunable(
+        "last", "learn from the last max_len events of a history, or from all, cut into pieces"
+    )
+    dim: int = tunable(64, "length of an item's vector", choices=[32, 64, 128, 256], ge=1)
+    dropout: float = tunable(0.1, "share of inputs and layers' outputs left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
+    loss: LossName = tunable(
+        "cross_entropy",
+        "over all items, or against drawn ones",
+        choices=["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "top1_max", "bpr_max"],
+    )
+    negatives: int = tunable(256, "items drawn to tell the next one from", low=1, high=4096, log=True, ge=1)
+    negatives_for: Literal["batch", "event"] = tunable(
+        "batch", "draw them once for all of a batch, or anew for each event"
+    )
+    sampling: Literal["uniform", "popularity", "in_batch"] = tunable("uniform", "how negatives are drawn")
+    alpha: float = tunable(0.75, "popularity: an item is drawn in proportion to its events^alpha", ge=0.0)
+    log_q: bool = tunable(True, "sampled softmax: correct for how likely an item was drawn")
+    calibration: float = tunable(0.75, "gbce: 0 is bce, 1 gives calibrated probabilities", low=0.0, high=1.0, ge=0.0)
+    epochs: int = tunable(200, "most epochs; early stopping ends before", ge=1)
+    batch_size: int = tunable(128, "histories a step", ge=1)
+
+    # -- learning ----------------------------------------------------------------------------------------------------
+
+    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
+        from matinee.nn.train import Pass
+
+        pieces = self.pieces(data)
+        draw = self.drawing(data)
+        lengths = pieces.item.lengths
+
+        def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
+            return self.batch_loss(net, pieces.take(batch), draw, step)
+
+        every = list(net.parameters())
+        return [Pass("all", loss, every, terms=lambda batch: self.terms(lengths[batch]))], len(pieces)
+
+    def pieces(self, data: Dataset) -> Histories:
+        """What an epoch walks over."""
+        from matinee.nn.sequences import windows
+
+        item, at = windows(data.histories(), self.max_len + 1, every=self.windows == "all")
+        return Histories(item, None if data.timestamp is None else data.timestamp[data.order[at]])
+
+    def terms(self, lengths: NDArray[np.int64]) -> float:
+        """How many events of such pieces are guessed."""
+        return float(lengths.sum() - len(lengths))
+
+    def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
+        """The loss summed over a batch of pieces."""
+        lesson = self.lesson(net, batch, step)
+        return self.loss_of(net(lesson.packed)[lesson.slot], net.vectors, lesson.target, draw(lesson.target, step))
+
+    def lesson(self, net: Any, batch: Histories, step: Step) -> Lesson:
+        """At each event but the last: what came next."""
+        torch = import_torch()
+        ends = np.zeros(len(batch.item.values), np.bool_)
+        ends[batch.item.offsets[1:] - 1] = True
+        starts = np.zeros_like(ends)
+        starts[batch.item.offsets[:-1]] = True
+        packed = self.packed(net, batch.where(~ends))
+        target = torch.from_numpy(batch.item.values[~starts].astype(np.int64)).to(device_of(net))
+        return Lesson(packed, packed.slot, target)
+
+    def packed(self, net: Any, histories: Histories) -> Packed:
+        from matinee.nn.sequences import pack
+
+        return pack(histories.item, net.n_items, histories.times).to(device_of(net))
+
+    def loss_of(self, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None) -> Tensor:
+        """The loss by name, summed over the states (N, dim)."""
+        from matinee.nn import losses
+
+        if negatives is None:
+            return losses.cross_entropy(states, vectors, target)
+        formulas: dict[str, losses.Formula] = {
+            "sampled_softmax": losses.sampled_softmax,
+            "bce": losses.binary,
+            "gbce": partial(
+                losses.generalised_binary,
+                beta=losses.calibration(self.negatives, len(vectors), self.calibration),
+            ),
+            "bpr": losses.pairwise,
+            "top1_max": losses.top1_max,
+            "bpr_max": losses.bpr_max,
+        }
+        return losses.against(formulas[self.loss], states, vectors, target, negatives)
+
+    def drawing(self, data: Dataset) -> Draw:
+        """draw(target, step) -> the batch's negatives; None where the loss is over all items."""
+        torch = import_torch()
+        from matinee.nn.losses import Negatives
+
+        if self.loss == "cross_entropy":
+            return lambda target, step: None
+        sampler = Sampler.of(
+            data,
+            "uniform" if self.sampling == "uniform" else "popularity",
+            alpha=1.0 if self.sampling == "in_batch" else self.alpha,
+        )
+        log_q = torch.from_numpy(sampler.log_q) if self.log_q and self.sampling != "uniform" else None
+
+        def draw(target: Tensor, step: Step) -> Negatives:
+            rng = np.random.default_rng(step.seed)
+            size = (self.negatives,) if self.negatives_for == "batch" else (len(target), self.negatives)
+            if self.sampling == "in_batch":
+                item = target[torch.from_numpy(rng.integers(len(target), size=size)).to(target.device)]
+            else:
+                item = torch.from_numpy(sampler.draw(int(np.prod(size)), rng).reshape(size)).to(target.device)
+            return Negatives(item, None if log_q is None else log_q.to(target.device))
+
+        return draw
+
+    # -- answering ---------------------------------------------------------------------------------------------------
+
+    def score_histories(self, queries: Queries) -> Floats:
+        known = self.fitted.popularity[queries.history.values] > 0
+        histories = Histories(queries.history, queries.times).where(known)
+        scores = np.empty((len(queries), len(self.items)), np.float32)
+        for rows in blocks(histories.item.lengths, self.max_len):
+            scores[rows] = self.answers(histories.take(rows))
+        return scores
+
+    def answers(self, histories: Histories) -> Floats:
+        """float32 (B, n_items)."""
+        torch = import_torch()
+        net = self.net
+        with torch.inference_mode():
+            packed, slot = self.question(net, histories)
+            states = torch.zeros(len(histories), net.vectors.shape[1], device=device_of(net))
+            asked = packed.length > 0
+            states[asked] = net(packed)[slot[asked]].float()
+            scores: Floats = (states @ net.vectors.T).cpu().numpy()
+        return scores
+
+    def question(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
+        """What the net sees of whole histories, and the slot (B,) whose state answers."""
+        from matinee.nn.sequences import latest
+
+        item, at = latest(histories.item, self.max_len)
+        packed = self.packed(net, Histories(item, None if histories.times is None else histories.times[at]))
+        return packed, packed.last
+
+
+Draw = Callable[[Any, Any], Any]
+"""draw(target, step) -> Negatives | None."""
+
+
+def blocks(lengths: NDArray[np.int64], longest: int) -> list[NDArray[np.int64]]:
+    """Row numbers, in blocks of like length and of at most SLOTS events."""
+    order = np.argsort(-lengths, kind="stable")
+    events = np.cumsum(np.minimum(lengths[order], longest) + 1)
+    cuts = np.flatnonzero(np.diff(events // SLOTS)) + 1
+    return [rows for rows in np.split(order, cuts) if len(rows)]

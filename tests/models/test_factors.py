@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 
+from matinee import split as splits
 from matinee.data.dataset import Dataset, Pairs, Queries, Ragged
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.models import registry
+from matinee.models.biased_mf import BiasedMF
 from matinee.models.factors import Factors, RatingFactors, hash_rows
 
 RATING = ["biased_mf", "bayesian_mf"]
@@ -113,3 +116,14 @@ def test_hashes_know_items_and_ratings_and_not_their_order() -> None:
     assert len(set(plain.tolist())) == 4
     ratings = np.arange(len(rows.values), dtype=np.float32)
     assert len(set(hash_rows(rows, ratings).tolist())) == 6
+
+
+@pytest.mark.parametrize("loss", ["squared", "bce"])
+def test_equal_ratings_and_a_holdout_without_any_are_ordinary(loss: Literal["squared", "bce"]) -> None:
+    """Cross-entropy of a scale without length has no meaning, so nothing is measured, and nothing fails."""
+    data = replace(log(), value=np.full(500, 3.0, np.float32))
+    unrated = replace(splits.random(data, seed=3).valid, pairs=None)
+    model = BiasedMF(factors=2, loss=loss, iterations=2).fit(data, valid=unrated)
+    assert [epoch["valid_metric"] for epoch in model.curve] == [None, None]
+    assert all((epoch["train_loss"] is None) == (loss == "bce") for epoch in model.curve)
+    assert model.for_refit() is model

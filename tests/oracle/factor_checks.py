@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Pairs, Queries, Ragged
+from matinee.data.dataset import Dataset, Floats, Holdout, Ints, Pairs, Protocol, Queries, Ragged
 from matinee.data.ids import IdMap
 from matinee.models.bayesian_mf import BayesianMF
 from matinee.models.biased_mf import BiasedMF
@@ -159,6 +159,71 @@ def check_biased_mf_logistic() -> None:
         np.testing.assert_allclose(model.predict(pairs), low + (high - low) * p, rtol=1e-5)
 
 
+def hidden_fifth(data: Dataset, ratings: Floats) -> tuple[Dataset, Holdout]:
+    """The log without a fifth of its ratings, the lowest among them, and a holdout of those."""
+    hidden = np.random.default_rng(5).random(len(ratings)) < 0.2
+    hidden[ratings.argmin()] = True
+    seen = data.rows(~hidden)
+    pairs = Pairs(data.user[hidden], data.item[hidden], data.user[hidden], label=ratings[hidden])
+    protocol = Protocol("data", "split", "valid", "train", "nothing")
+    return seen, Holdout(seen.queries(), Ragged.empty(seen.n_users), protocol, pairs)
+
+
+def error_of(model: BiasedMF, user: Ints, item: Ints, rating: Floats, low: float, high: float) -> float:
+    """The root of the mean squared error, or the cross-entropy of ratings scaled from low..high to 0..1."""
+    learned = model.fitted.learned
+    score = (learned.U[user].astype(np.float64) * learned.V[item].astype(np.float64)).sum(axis=1)
+    if model.loss == "squared":
+        return float(np.sqrt(((np.clip(score, learned.low, learned.high) - rating) ** 2).mean()))
+    y = (rating.astype(np.float64) - low) / (high - low)
+    p = (learned.low + (learned.high - learned.low) / (1 + np.exp(-score)) - low) / (high - low)
+    return float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean())
+
+
+def check_biased_mf_curve() -> None:
+    """The row of the iteration that was kept holds the errors of the model, on its own ratings and on hidden ones.
+
+    With bce a round's users are a step of Newton's method from where the model's are: the errors agree to 1e-4.
+    """
+    data, ratings, _ = rated(spread=1.0)
+    seen, valid = hidden_fifth(data, ratings)
+    assert seen.value is not None
+    assert valid.pairs is not None
+    assert ratings.min() < seen.value.min(), "a hidden rating lies outside the range of the log"
+    ends = float(ratings.min()), float(ratings.max())
+    for model, tolerance in ((BiasedMF(factors=3, iterations=4), 1e-5), (BiasedMF(factors=3, loss="bce"), 1e-4)):
+        model.fit(seen, valid=valid)
+        assert [row["epoch"] for row in model.curve] == list(range(model.iterations))
+        row = model.curve[model.for_refit().iterations - 1]
+        found = row["train_loss"] or np.nan, -(row["valid_metric"] or np.nan)
+        hidden = valid.pairs
+        wanted = (
+            error_of(model, seen.user, seen.item, seen.value, *ends),
+            error_of(model, hidden.user, hidden.item, ratings_of(hidden), *ends),
+        )
+        np.testing.assert_allclose(found, wanted, rtol=tolerance)
+        model.fit(seen)
+        assert [row["valid_metric"] for row in model.curve] == [None] * model.iterations
+
+
+def ratings_of(pairs: Pairs) -> Floats:
+    assert pairs.label is not None
+    return pairs.label
+
+
+def check_biased_mf_stops_where_valid_is_best() -> None:
+    """With next to no penalty more iterations fit the noise: the best ones on valid are kept, and so many refitted."""
+    data, ratings, _ = rated(n_users=60, n_items=40, spread=1.5)
+    seen, valid = hidden_fifth(data, ratings)
+    model = BiasedMF(factors=4, l2=0.3, nu=0.0, bias_l2=0.1, iterations=40).fit(seen, valid=valid)
+    metrics = [row["valid_metric"] or np.nan for row in model.curve]
+    again = model.for_refit()
+    assert again.iterations == 1 + int(np.argmax(metrics)) < 40
+    np.testing.assert_array_equal(again.fit(seen).fitted.learned.V, model.fitted.learned.V)
+    losses = [row["train_loss"] or np.nan for row in model.curve]
+    assert losses[-1] < losses[again.iterations - 1], "the rest of the iterations went on fitting"
+
+
 def check_biased_mf_falls_back_to_biases() -> None:
     data, ratings, _ = rated()
     model = BiasedMF(factors=3).fit(data)
@@ -209,6 +274,12 @@ def check_bayesian_mf_beats_its_point_estimate() -> None:
 CHECKS: dict[str, list[Callable[[], None]]] = {
     "ials": [check_ials],
     "bpr": [check_bpr_gradient, check_bpr_ranks_the_watched_first],
-    "biased_mf": [check_biased_mf, check_biased_mf_logistic, check_biased_mf_falls_back_to_biases],
+    "biased_mf": [
+        check_biased_mf,
+        check_biased_mf_logistic,
+        check_biased_mf_curve,
+        check_biased_mf_stops_where_valid_is_best,
+        check_biased_mf_falls_back_to_biases,
+    ],
     "bayesian_mf": [check_bayesian_mf_posterior, check_bayesian_mf_beats_its_point_estimate],
 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Floats, Holdout
-from matinee.models.base import tunable
+from matinee.evaluate import predictions
+from matinee.models.base import Learned, tunable
 from matinee.models.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite
 
 if TYPE_CHECKING:
@@ -17,6 +20,13 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 FOLD_IN_STEPS = 8  # Newton's method from 0 doubles its digits each step: more change nothing in float32
 MEND = "raise l2"
+
+
+@dataclass(frozen=True)
+class BiasedVectors(RatingVectors):
+    """curve: float64 (iterations, 3), nn.CURVE without its seconds."""
+
+    curve: NDArray[np.float64]
 
 
 class BiasedMF(RatingFactors):
@@ -29,7 +39,11 @@ class BiasedMF(RatingFactors):
     its bias are a ridge regression (squared, exact) or a logistic one (bce, a Newton step an iteration). The penalty is
     l2 n^nu |p|^2 + bias_l2 b^2, n the ratings of that user or item: nu = 0 is a Gaussian prior, nu = 1 the paper's (and
     Zhou et al. 2008's). Last, users are regressed on the final items, as newcomers are. mu stays the mean.
+    Given `valid`, the items of the iteration that predicts its ratings best are kept.
     """
+
+    learned_type: ClassVar[type[Learned]] = BiasedVectors
+    rounds = "iterations"
 
     factors: int = tunable(32, "length of a vector; 0: biases only", low=4, high=128, log=True, ge=0)
     loss: Literal["squared", "bce"] = tunable("squared", "squared error, or sigmoid and cross-entropy")
@@ -39,23 +53,57 @@ class BiasedMF(RatingFactors):
     iterations: int = tunable(15, "rounds of users, then items", low=5, high=40, ge=1)
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
-        X = data.matrix(values=True)
-        low, high = float(X.data.min()), float(X.data.max())
-        X = self.targets(X, low, high)
-        X_t = X.T.tocsr()
+        R = data.matrix(values=True)
+        low, high = float(R.data.min()), float(R.data.max())
+        curve = np.empty((self.iterations, 3))
+        best: BiasedVectors | None = None
+        for iteration, (U, V) in enumerate(self.alternate(self.targets(R, low, high), seed)):
+            learned = BiasedVectors(U, V, np.empty(0, np.uint64), low, high, curve)
+            curve[iteration] = iteration, *self.errors(R, valid, self.as_it_stands(data, learned))
+            if best is None or not curve[iteration, 2] <= curve[:iteration, 2].max():  # NaN, not validated: the last
+                best = learned
+        assert best is not None  # there is at least one iteration
+        return self.with_users(data, best)
+
+    def alternate(self, X: csr_array, seed: int) -> Iterator[tuple[Floats, Floats]]:
+        """The vectors of users (n_users, f + 2) and items (n_items, f + 2) after each iteration: a bias faces a 1."""
         mu = float(X.data.mean(dtype=np.float64))
         if self.loss == "bce":
             mu = float(np.log(np.clip(mu, 1e-3, None) / np.clip(1 - mu, 1e-3, None)))
+        X_t = X.T.tocsr()
         f = self.factors
-        P, Q = np.zeros((data.n_users, f + 1)), np.zeros((data.n_items, f + 1))  # the last column is the bias
-        Q[:, :f] = np.random.default_rng(seed).normal(0.0, 0.1, (data.n_items, f))
+        P, Q = (np.zeros((n, f + 1)) for n in X.shape)  # the last column is the bias
+        Q[:, :f] = np.random.default_rng(seed).normal(0.0, 0.1, (len(Q), f))
+        self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)
         for iteration in range(self.iterations):
-            self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)
             self.regress(X_t, facing_one(P), mu + P[:, f], Q, steps=1)
             stop_unless_finite(Q, f"iteration {iteration + 1} at l2 = {self.l2:g}", MEND)
-        V = np.column_stack([facing_one(Q), mu + Q[:, f]]).astype(np.float32)
-        learned = RatingVectors(np.empty((0, 0), np.float32), V, np.empty(0, np.uint64), low, high)
-        return self.with_users(data, learned)
+            self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)
+            items = np.column_stack([facing_one(Q), mu + Q[:, f]]).astype(np.float32)
+            yield np.column_stack([P, np.ones(len(P))]).astype(np.float32), items
+
+    @property
+    def curve_names(self) -> tuple[str, str]:
+        return ("bce", "bce") if self.loss == "bce" else ("rmse", "rmse")
+
+    def errors(self, R: csr_array, valid: Holdout | None, standing: BiasedMF) -> tuple[float, float]:
+        """Of the model as it stands in a fit: the error of the training ratings R, csr (n_users, n_items), and minus
+        that of valid's; NaN where there is none."""
+        learned: BiasedVectors = standing.fitted.learned
+        fitted = standing.ratings(learned.U, np.repeat(np.arange(R.shape[0]), np.diff(R.indptr)), R.indices)
+        pairs = None if valid is None else valid.pairs
+        if valid is None or pairs is None or pairs.label is None or not len(pairs):
+            return self.error(R.data, fitted, (learned.low, learned.high)), np.nan
+        ends = min(learned.low, float(pairs.label.min())), max(learned.high, float(pairs.label.max()))
+        hidden = self.error(pairs.label, standing.predict(pairs, valid.queries), ends)
+        return self.error(R.data, fitted, ends), -hidden
+
+    def error(self, rating: Floats, predicted: Floats, ends: tuple[float, float]) -> float:
+        """What `loss` minimises, of ratings of this range: rmse, or bce (NaN where all ratings are equal)."""
+        if self.loss == "squared":
+            return predictions.rmse(rating, predicted)
+        low, high = ends
+        return predictions.bce(rating, predicted, low=low, high=high) if low < high else np.nan
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         assert isinstance(learned, RatingVectors)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Pairs, Queries, Ragged
+from matinee.data.dataset import Dataset, Floats, Holdout, Ints, Pairs, Queries, Ragged
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, Learned, Model, Shapes
 
@@ -65,19 +65,25 @@ class Factors(Model):
         """The last step of a fit: U and `seen`, by folding in the users of the log."""
         X = data.matrix(values=self.uses_ratings)
         U = np.concatenate([self.fold_in(learned, X[start : start + ROWS]) for start in range(0, X.shape[0], ROWS)])
-        history = data.histories()
+        return replace(learned, U=U, seen=self.histories_of(data))
+
+    def histories_of(self, data: Dataset) -> Hashes:
+        """`seen` of this log's users."""
         ratings = data.value[data.order] if self.uses_ratings and data.value is not None else None
-        return replace(learned, U=U, seen=hash_rows(history, ratings))
+        return hash_rows(data.histories(), ratings)
+
+    def as_it_stands(self, data: Dataset, learned: Vectors) -> Self:
+        """A copy to be asked in the middle of a fit: known users by their rows of learned.U."""
+        probe = self.model_copy()
+        popularity = data.item_counts().astype(np.float32)
+        return probe.restore(Fitted(data, popularity, replace(learned, seen=self.histories_of(data))))
 
     def ndcg(self, data: Dataset, valid: Holdout, learned: Vectors) -> float:
         """ndcg@10 on valid as things stand in a fit: known users by their rows of learned.U."""
         from matinee.evaluate import metrics
         from matinee.rank import recommend
 
-        seen = hash_rows(data.histories(), None)
-        probe = self.model_copy()
-        probe.restore(Fitted(data, data.item_counts().astype(np.float32), replace(learned, seen=seen)))
-        recs = recommend(probe, valid.queries, 10)
+        recs = recommend(self.as_it_stands(data, learned), valid.queries, 10)
         found = metrics.ranking(recs.item, valid.truth, k=[10], metrics=["ndcg"])
         return float(np.nanmean(found["ndcg", 10]))
 
@@ -148,11 +154,15 @@ class RatingFactors(Factors):
 
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
         queries, row = self.asked(pairs, queries)
-        U, V = self.vectors(queries), self.fitted.learned.V
-        score = np.empty(len(pairs))
-        for start in range(0, len(pairs), PAIRS):
+        return self.ratings(self.vectors(queries), row, pairs.item)
+
+    def ratings(self, U: Floats, row: NDArray[np.integer[Any]], item: Ints) -> Floats:
+        """float32 (n,): what the user of U[row[r]] is predicted to rate item[r]."""
+        V = self.fitted.learned.V
+        score = np.empty(len(item))
+        for start in range(0, len(item), PAIRS):
             part = slice(start, start + PAIRS)
-            score[part] = np.einsum("nf,nf->n", U[row[part]], V[pairs.item[part]], dtype=np.float64)
+            score[part] = np.einsum("nf,nf->n", U[row[part]], V[item[part]], dtype=np.float64)
         return self.to_rating(score).astype(np.float32)
 
 

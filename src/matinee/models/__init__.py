@@ -8,14 +8,17 @@ if TYPE_CHECKING:
     from matinee.models.admm_slim import AdmmSLIM as AdmmSLIM
     from matinee.models.auto_rec import AutoRec as AutoRec
     from matinee.models.bayesian_mf import BayesianMF as BayesianMF
+    from matinee.models.bert4rec import BERT4Rec as BERT4Rec
     from matinee.models.biased_mf import BiasedMF as BiasedMF
     from matinee.models.bpr import BPR as BPR
     from matinee.models.cdae import CDAE as CDAE
+    from matinee.models.cl4srec import CL4SRec as CL4SRec
     from matinee.models.cvae import CVAE as CVAE
     from matinee.models.dae import DAE as DAE
     from matinee.models.ease import EASE as EASE
     from matinee.models.ials import IALS as IALS
     from matinee.models.item_knn import ItemKNN as ItemKNN
+    from matinee.models.markov import Markov as Markov
     from matinee.models.multi_dae import MultiDAE as MultiDAE
     from matinee.models.multi_vae import MultiVAE as MultiVAE
     from matinee.models.popularity import Popularity as Popularity

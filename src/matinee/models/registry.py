@@ -19,6 +19,7 @@ BUILT_IN = {
     "popularity": "matinee.models.popularity:Popularity",
     "item_knn": "matinee.models.item_knn:ItemKNN",
     "user_knn": "matinee.models.user_knn:UserKNN",
+    "markov": "matinee.models.markov:Markov",
     "ease": "matinee.models.ease:EASE",
     "slim": "matinee.models.slim:SLIM",
     "admm_slim": "matinee.models.admm_slim:AdmmSLIM",
@@ -36,6 +37,8 @@ BUILT_IN = {
     "cvae": "matinee.models.cvae:CVAE",
     "rec_vae": "matinee.models.rec_vae:RecVAE",
     "sasrec": "matinee.models.sasrec:SASRec",
+    "bert4rec": "matinee.models.bert4rec:BERT4Rec",
+    "cl4srec": "matinee.models.cl4srec:CL4SRec",
 }
 
 

@@ -31,6 +31,9 @@ class SASRec(Sequence):
     relative: bool = tunable(False, "weigh attention by places and time apart")
 
     def build(self, data: Dataset) -> nn.Module:
+        return self.transformer(data)
+
+    def transformer(self, data: Dataset, *, n_special: int = 0) -> nn.Module:
         from matinee.nn.transformer import TransformerNet
 
         return TransformerNet(
@@ -44,4 +47,5 @@ class SASRec(Sequence):
             feed_forward=self.feed_forward,
             gated=self.gated,
             relative=self.relative,
+            n_special=n_special,
         )

@@ -201,17 +201,17 @@ class Sequence(Network):
             packed, slot = self.question(net, histories)
             states = torch.zeros(len(histories), net.vectors.shape[1], device=device_of(net))
             asked = packed.length > 0
-            states[asked] = net(packed)[slot[asked]].float()
+            states[asked] = net(packed)[slot[asked]].mean(dim=1)
             scores: Floats = (states @ net.vectors.T).cpu().numpy()
         return scores
 
     def question(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
-        """What the net sees of whole histories, and the slot (B,) whose state answers."""
+        """What the net sees of whole histories, and the slots (B, M) whose mean state answers."""
         from matinee.nn.sequences import latest
 
         item, at = latest(histories.item, self.max_len)
         packed = self.packed(net, Histories(item, None if histories.times is None else histories.times[at]))
-        return packed, packed.last
+        return packed, packed.last[:, None]
 
 
 Draw = Callable[[Any, Any], Any]

@@ -146,6 +146,18 @@ def bpr_max(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negative
     return (penalty * (share * there**2).sum(dim=1) - (ahead + TINY).log()).sum()
 
 
+def info_nce(one: Tensor, other: Tensor, temperature: float) -> Tensor:
+    """Each row's other view (B, d) against all other rows of both views, by cosine, summed over the B pairs.
+
+    SimCLR: Chen et al., ICML 2020, eq. 1; a pair counts as the mean of both directions.
+    """
+    views = F.normalize(_wide(torch.cat([one, other])), dim=1)
+    logits = views @ views.T / temperature
+    logits.fill_diagonal_(-torch.inf)  # a view is not its own partner
+    partner = torch.arange(len(views), device=views.device).roll(len(one))
+    return F.cross_entropy(logits, partner, reduction="sum") / 2
+
+
 def _scores(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
     """float32 (N,) of the targets and (N, K) of the negatives; -inf where a negative is the target."""
     positive = _wide((states * vectors[target]).sum(dim=1))

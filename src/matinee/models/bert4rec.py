@@ -1,0 +1,104 @@
+"""BERT4Rec: a transformer that sees both sides of a gap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Dataset, Ragged
+from matinee.models.base import tunable
+from matinee.models.network import device_of, import_torch
+from matinee.models.sequence import Histories, Lesson, Sequence
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from matinee.nn.sequences import Packed
+    from matinee.nn.train import Step
+
+PLACES = 4
+"""Gaps that are put to a history where a film may have been watched at any time."""
+
+
+class BERT4Rec(Sequence):
+    """Sequential recommendation with bidirectional encoders (Sun et al., CIKM 2019).
+
+    Learns to fill gaps: a share of a history's items is replaced by a [MASK] and guessed (eq. 8); a share of the
+    histories has a gap at the end alone, which is what will be asked. Asked, a [MASK] follows the history.
+    ask = "anywhere" is for splits that hide items from anywhere in a history: PLACES gaps, evenly spread and one at the
+    end, and the mean of their states. It takes many epochs: each sees few of the items (Petrov & Macdonald, RecSys
+    2022). Deviations: as for SASRec; no output layer, items' vectors alone.
+    """
+
+    causal: ClassVar[bool] = False
+
+    blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
+    heads: int = tunable(2, "attention heads", choices=[1, 2, 4], ge=1)
+    widening: int = tunable(4, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
+    feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("gelu", "between its layers")
+    mask_share: float = tunable(0.2, "share of a history's items to guess", low=0.1, high=0.6, gt=0.0, lt=1.0)
+    last_share: float = tunable(0.1, "share of histories with a gap at the end alone", low=0.0, high=1.0, ge=0.0)
+    ask: Literal["end", "anywhere"] = tunable("end", "where what is hidden may lie in the history")
+
+    def build(self, data: Dataset) -> nn.Module:
+        from matinee.nn.transformer import TransformerNet
+
+        return TransformerNet(
+            data.n_items,
+            self.max_len + PLACES,
+            self.dim,
+            self.blocks,
+            self.heads,
+            self.dropout,
+            n_special=1,
+            causal=False,
+            widening=self.widening,
+            feed_forward=self.feed_forward,
+        )
+
+    def terms(self, lengths: NDArray[np.int64]) -> float:
+        return float(lengths.sum()) * self.mask_share  # in expectation: only the step's scale follows it
+
+    def lesson(self, net: Any, batch: Histories, step: Step) -> Lesson:
+        """At each gap: what was there."""
+        torch = import_torch()
+        item = batch.item
+        hidden = self.gaps(item, np.random.default_rng(step.seed))
+        shown = np.where(hidden, net.n_items + 1, item.values).astype(np.int32)
+        packed = self.packed(net, Histories(Ragged(item.offsets, shown), batch.times))
+        target = torch.from_numpy(item.values[hidden].astype(np.int64)).to(device_of(net))
+        return Lesson(packed, packed.slot[torch.from_numpy(hidden).to(device_of(net))], target)
+
+    def gaps(self, item: Ragged, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Which events are hidden: at least one of each history."""
+        hidden: NDArray[np.bool_] = rng.random(len(item.values)) < self.mask_share
+        at_end = rng.random(len(item)) < self.last_share
+        hidden[at_end[item.rows]] = False
+        any_hidden = np.bincount(item.rows[hidden], minlength=len(item)) > 0
+        hidden[item.offsets[1:][~any_hidden] - 1] = True
+        return hidden
+
+    def question(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
+        torch = import_torch()
+        from matinee.nn.sequences import latest
+
+        item, at = latest(histories.item, self.max_len)
+        gaps = PLACES if self.ask == "anywhere" else 1
+        # each gap stands behind the n-th event: evenly spread, the last behind all
+        behind = np.ceil(item.lengths[:, None] * np.arange(1, gaps + 1) / gaps).astype(np.int64)
+        rows = np.repeat(np.arange(len(item)), gaps)
+        every_row = np.concatenate([item.rows, rows])
+        place = np.concatenate([np.arange(len(item.values)) - item.offsets[:-1][item.rows], behind.ravel() - 0.5])
+        order = np.lexsort((place, every_row))
+        asked = np.concatenate([item.values, np.full(len(rows), net.n_items + 1)]).astype(np.int32)[order]
+        offsets = item.offsets + np.arange(len(item) + 1) * gaps
+        times = None
+        if histories.times is not None:
+            seen = histories.times[at]
+            event = np.minimum(item.offsets[:-1][rows] + np.maximum(behind.ravel() - 1, 0), max(len(seen) - 1, 0))
+            times = np.concatenate([seen, seen[event] if len(seen) else np.zeros(len(rows), np.int64)])[order]
+        packed = self.packed(net, Histories(Ragged(offsets, asked), times))
+        where = torch.from_numpy(np.flatnonzero(asked == net.n_items + 1)).to(device_of(net))
+        return packed, packed.slot[where].view(len(item), gaps)

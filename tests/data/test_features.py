@@ -19,8 +19,9 @@ from data.samples import ml_100k, real
 from matinee.data import side
 from matinee.data.catalog import load
 from matinee.data.dataset import Ragged
-from matinee.data.features import Categorical, Fields, Kind, MultiValued, Numbers, Numeric, kinds
+from matinee.data.features import Fields, kinds
 from matinee.data.readers import read
+from matinee.data.vocabulary import Categorical, Kind, MultiValued, Numbers, Numeric
 from matinee.errors import MatineeError
 
 PEOPLE = pl.DataFrame({"gender": ["F", "M", None, "M"], "age": [30, None, 50, 40]})

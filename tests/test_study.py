@@ -15,8 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from matinee import load_model, recommend
-from matinee import study as studies
+from matinee import load_model, recommend, run_folder
 from matinee.data.dataset import Dataset, Split
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import discard
@@ -477,7 +476,7 @@ def test_killed_while_overwriting(moment: int, make: Make, tmp_path: Path, monke
         discard(path)
 
     with monkeypatch.context() as patched:
-        patched.setattr(studies, "discard", dying)
+        patched.setattr(run_folder, "discard", dying)
         with pytest.raises(KeyboardInterrupt):
             run_study(other, out, overwrite=True)
     for recipe, whole in ((make(), tmp_path / "first"), (other, tmp_path / "second")):

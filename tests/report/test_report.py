@@ -120,6 +120,12 @@ def test_frames_may_be_empty(study: Study) -> None:
     assert "t-test" in page_of(study).words
 
 
+def test_values_per_query_may_stay_in_their_file(study: Study, tmp_path: Path) -> None:
+    assert isinstance(study.per_query, pl.DataFrame)
+    study.per_query.write_parquet(tmp_path / "values.parquet")
+    assert render(replace(study, per_query=pl.scan_parquet(tmp_path / "values.parquet"))) == render(study)
+
+
 def test_hostile_text_stays_text(study: Study) -> None:
     clean = page_of(study)
     data = make_data(titles=HOSTILE)

@@ -58,17 +58,19 @@ class Table:
     tested: bool
 
 
-def score_tables(metrics: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.DataFrame) -> list[Table]:
+def score_tables(
+    metrics: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.DataFrame | pl.LazyFrame
+) -> list[Table]:
     """One table per protocol, those of the test first; else in the order of `metrics`."""
     if metrics.is_empty():
         return []
     metrics = _with_fold(metrics).with_columns(pl.col("k").fill_null(0))
     parts = metrics.partition_by("protocol", "split", maintain_order=True)
     parts.sort(key=lambda part: part["split"][0] != "test")
-    return [_table(part, protocols, _values(per_query, part)) for part in parts]
+    return [_table(part, protocols, _values(per_query.lazy(), part)) for part in parts]
 
 
-def _table(part: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.DataFrame) -> Table:
+def _table(part: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.LazyFrame) -> Table:
     columns = list(part.select("metric", "k").unique(maintain_order=True).iter_rows())
     models = dict(part.select("label", "model").unique("label", maintain_order=True).iter_rows())
     grid = {label: [_cell(part, label, column) for column in columns] for label in models}
@@ -103,7 +105,7 @@ def _cell(part: pl.DataFrame, label: str, column: Column) -> Cell | None:
     return Cell(float(value.mean()), half if np.isfinite(half) else None, tuple(value.tolist()))
 
 
-def _mark(rows: list[list[Cell | None]], c: int, column: Column, labels: list[str], per_query: pl.DataFrame) -> bool:
+def _mark(rows: list[list[Cell | None]], c: int, column: Column, labels: list[str], per_query: pl.LazyFrame) -> bool:
     """Mark the best of a column, and who is not significantly worse, in place. Whether anything could be tested."""
     measured = [r for r, cells in enumerate(rows) if cells[c] is not None]
     if len(measured) < 2:
@@ -122,13 +124,17 @@ def _mark(rows: list[list[Cell | None]], c: int, column: Column, labels: list[st
     return p is not None
 
 
-def against(per_query: pl.DataFrame, column: Column, best: str, others: list[str]) -> NDArray[np.float64] | None:
+def against(
+    per_query: pl.DataFrame | pl.LazyFrame, column: Column, best: str, others: list[str]
+) -> NDArray[np.float64] | None:
     """p of a two-sided paired t-test of each other model against the best, corrected after Holm; None if untestable.
 
     Differences on the same query are summed over the queries and runs of a user, who counts once.
     """
-    wide = per_query.filter((pl.col("metric") == column[0]) & (pl.col("k") == column[1]))
-    wide = wide.pivot(on="label", index=["seed", "fold", "query", "who"], values="value", aggregate_function="first")
+    of_column = (pl.col("metric") == column[0]) & (pl.col("k").fill_null(0) == column[1])
+    rows = per_query.lazy().filter(of_column).collect()
+    index = ["seed", "fold", "query", "who"]
+    wide = _with_who(_with_fold(rows)).pivot(on="label", index=index, values="value", aggregate_function="first")
     if not others or any(label not in wide.columns for label in (best, *others)):
         return None
     differences = [(pl.col(best) - pl.col(label)).alias(f"d{i}") for i, label in enumerate(others)]
@@ -148,16 +154,22 @@ def _student(d: NDArray[np.float64]) -> float:
     return float(2 * t.sf(abs(d.mean() / error), len(d) - 1))
 
 
-def _values(per_query: pl.DataFrame, part: pl.DataFrame) -> pl.DataFrame:
-    """The rows behind one table, with `who`: the user, or the query itself where nobody is known to ask."""
-    if per_query.is_empty():
-        return pl.DataFrame(schema=["seed", "fold", "query", "who", "label", "metric", "k", "value"])
-    rows = _with_fold(per_query).filter(pl.col("split") == part["split"][0])
-    if "protocol" in rows.columns:
-        rows = rows.filter(pl.col("protocol") == part["protocol"][0])
+def _values(per_query: pl.LazyFrame, part: pl.DataFrame) -> pl.LazyFrame:
+    """The rows behind one table."""
+    names = per_query.collect_schema().names()
+    if not {"query", "split"} <= set(names):  # there are none
+        return pl.LazyFrame(schema=["seed", "fold", "query", "label", "metric", "k", "value"])
+    rows = per_query.filter(pl.col("split") == part["split"][0])
+    return rows.filter(pl.col("protocol") == part["protocol"][0]) if "protocol" in names else rows
+
+
+def _with_who(rows: pl.DataFrame) -> pl.DataFrame:
+    """With `who`: the user, or the query itself where nobody is known to ask."""
+    if "who" in rows.columns:
+        return rows
     unknown = pl.format("query {} of seed {}", "query", "seed")
     who = pl.coalesce(pl.format("user {}", pl.col("user_id")), unknown) if "user_id" in rows.columns else unknown
-    return rows.with_columns(pl.col("k").fill_null(0), who=who)
+    return rows.with_columns(who=who)
 
 
 def _with_fold(frame: pl.DataFrame) -> pl.DataFrame:

@@ -253,17 +253,18 @@ def recommended(study: Study) -> dict[str, Any] | None:
 def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     """The first metric of the test per quarter of the queries by length of history, in the first seed."""
     test = [table for table in tables if table.split == "test"]
-    if not test or study.per_query.is_empty():
+    names = set(study.per_query.lazy().collect_schema().names())
+    if not test or not {"query", "split"} <= names or test[0].columns[0][0] in words.WITHOUT_K:
         return None
     (metric, k), labels = test[0].columns[0], [row.label for row in test[0].rows]
-    first = [c for c in ("seed", "fold") if c in study.per_query.columns]  # of the first run, as the recommendations
-    one = study.per_query.select(first).row(0, named=True)
     mine = (pl.col("split") == "test") & pl.col("label").is_in(labels)
-    if "protocol" in study.per_query.columns:
+    mine &= (pl.col("metric") == metric) & (pl.col("k") == k)
+    if "protocol" in names:
         mine &= pl.col("protocol") == test[0].fingerprint
-    for name, value in one.items():
-        mine &= pl.col(name).eq_missing(value)
-    part = study.per_query.filter(mine)
+    part = study.per_query.lazy().filter(mine).collect()
+    for run in ("seed", "fold"):  # of the first run, as the recommendations
+        if run in names and len(part):
+            part = part.filter(pl.col(run).eq_missing(part[run][0]))
     if part.is_empty() or part["query"].n_unique() < 8:
         return None
     means = explore.activity_groups(part, study.split.test, metric, k)

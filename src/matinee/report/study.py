@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Study:
-    """Everything a report shows; any frame may be empty, and any part of the data may be missing.
+    """Everything a report shows; any frame may be empty, and any part of the data may be missing. per_query may be a
+    LazyFrame over a file: only the rows behind one column of a table are then in memory at a time.
 
     data: after filters. split: of the first seed, as are the recommendations (label -> for split.test.queries).
     metrics: label, model, split ("valid" | "test"), metric, k, value, ci_low, ci_high, n_queries, seed, protocol.
@@ -39,7 +40,7 @@ class Study:
     findings: Sequence[Finding]
     warnings: Sequence[str]
     recommendations: Mapping[str, Recommendations]
-    per_query: pl.DataFrame
+    per_query: pl.DataFrame | pl.LazyFrame
     costs: pl.DataFrame
     facts: Mapping[str, str]
     curves: Mapping[str, Sequence[Mapping[str, float | None]]] = field(default_factory=dict)

@@ -1,0 +1,190 @@
+"""What the units of a study leave, and the files of the run folder that are put together from it.
+
+Values per query are never all in memory: they go from the parts' files into metrics.parquet as a stream, and the report
+reads from there what a table needs.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from matinee.data.coverage import Coverage
+from matinee.data.dataset import Dataset, Protocol, Split
+from matinee.evaluate import AuditReport, Evaluation
+from matinee.files import atomic_folder, atomic_path, atomic_write
+from matinee.rank import Recommendations
+from matinee.run_folder import RunFolder, Unit
+
+if TYPE_CHECKING:
+    import polars as pl
+
+METRIC_COLUMNS = (
+    "label", "model", "split", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "seed", "protocol",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the report shows beside the units' results. split: the first. side_tables: how much they describe."""
+
+    title: str
+    data: Dataset
+    split: Split
+    audited: AuditReport
+    side_tables: Sequence[Coverage]
+
+
+def keep(
+    folder: RunFolder,
+    unit: Unit,
+    evaluations: Sequence[tuple[str, Evaluation]],
+    recs: Recommendations,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write a unit's part; with it the unit is done. evaluations: (part of the split, values). facts: for unit.json."""
+    import polars as pl
+
+    per_query = [
+        e.per_query().with_columns(split=pl.lit(part), protocol=pl.lit(e.protocol.fingerprint))
+        for part, e in evaluations
+    ] or [pl.DataFrame(schema={"query": pl.Int32, "k": pl.Int32})]  # nothing that the model could be asked
+    content = {
+        "metrics": [_row(unit, part, mean) for part, e in evaluations for mean in e.to_frame().to_dicts()],
+        "protocols": {e.protocol.fingerprint: asdict(e.protocol) for _, e in evaluations},
+        **facts,
+    }
+    with atomic_folder(folder / unit.part) as temp:
+        pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32)).write_parquet(
+            temp / "per_query.parquet"
+        )
+        np.savez(temp / "recommendations.npz", item=recs.item, score=recs.score, tied=recs.tied, fallback=recs.fallback)
+        (temp / "unit.json").write_text(json.dumps(content), "utf-8")
+
+
+def _row(unit: Unit, part: str, mean: Mapping[str, Any]) -> dict[str, Any]:
+    row = {**mean, "model": unit.model.name, "split": part, "seed": unit.seed}
+    ordered = {column: None if row[column] != row[column] else row[column] for column in METRIC_COLUMNS}  # no NaN
+    return ordered if unit.fold is None else {**ordered, "fold": unit.fold}
+
+
+def collect(
+    folder: RunFolder, units: Sequence[Unit], shown: Shown, head: Mapping[str, Any], doubts: Sequence[str]
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Put the run folder's files together from all parts; run.json is the last. head: its first entries. doubts:
+    warnings about the data.
+
+    Returns the table of means (METRIC_COLUMNS) and all warnings, each kind once.
+    """
+    import polars as pl
+
+    parts = [json.loads((folder / unit.part / "unit.json").read_text("utf-8")) for unit in units]
+    rows = [row for part in parts for row in part["metrics"]]
+    lines = ",\n".join(json.dumps(row) for row in rows)
+    atomic_write(folder / "metrics.json", f"[\n{lines}\n]\n")
+    _stream([folder / unit.part / "per_query.parquet" for unit in units], folder / "metrics.parquet")
+    metrics = pl.DataFrame(rows, infer_schema_length=None)
+    facts = {**head, **_facts(units, parts, shown), "warnings": _distinct(doubts, parts)}
+    _write_report(folder, [unit for unit in units if unit.first], shown, metrics, facts)
+    atomic_write(folder / "run.json", json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
+    return metrics, tuple(facts["warnings"])
+
+
+def kept(folder: RunFolder) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """What `collect` returned when the study was finished."""
+    import polars as pl
+
+    rows, facts = (json.loads((folder / name).read_text("utf-8")) for name in ("metrics.json", "run.json"))
+    return pl.DataFrame(rows, infer_schema_length=None), tuple(facts["warnings"])
+
+
+def _stream(sources: Sequence[Path], target: Path) -> None:
+    """All tables under each other, in their order, without holding them. A model that could be asked nothing has an
+    empty table, which knows no column's kind."""
+    import polars as pl
+
+    tables = [pl.scan_parquet(source) for source in sources]
+    filled = [table for table in tables if table.select(pl.len()).collect().item()]
+    with atomic_path(target) as temp:
+        pl.concat(filled or tables, how="diagonal_relaxed").sink_parquet(temp)
+
+
+def _facts(units: Sequence[Unit], parts: Sequence[Mapping[str, Any]], shown: Shown) -> dict[str, Any]:
+    """run.json from the splitting on, but for the warnings."""
+    both = list(zip(units, parts, strict=True))
+    return {
+        "splitting": {f"seed-{unit.seed}": part["splitting"] for unit, part in both},
+        "costs": [
+            {"label": unit.model.label, "seed": unit.seed, "fold": unit.fold, **part["costs"]} for unit, part in both
+        ],
+        **{
+            what: {unit.model.label: part[one] for unit, part in both if unit.first and part["curve"]}
+            for what, one in (("curves", "curve"), ("curve_names", "curve_names"))
+        },
+        "protocols": {fingerprint: words for part in parts for fingerprint, words in part["protocols"].items()},
+        "audit": [asdict(finding) for finding in shown.audited.findings],
+        "notes": list(shown.split.notes),
+    }
+
+
+def _distinct(doubts: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Seeds and folds say the same with other shares: the first of each is kept."""
+    first: dict[str, str] = {}
+    for text in (*doubts, *(text for part in parts for text in part["warnings"])):
+        first.setdefault(re.sub(r"[\d.,]+ ?%", "%", text), text)
+    return list(first.values())
+
+
+def _write_report(
+    folder: RunFolder, first: Sequence[Unit], shown: Shown, metrics: pl.DataFrame, facts: Mapping[str, Any]
+) -> None:
+    import polars as pl
+
+    from matinee.report import Study, write_report
+
+    data, split = shown.data, shown.split
+    same_ids = split.train.users is data.users and split.train.items is data.items
+    recs = {unit.model.label: _recommendations(folder / unit.part / "recommendations.npz", split) for unit in first}
+    study = Study(
+        title=shown.title,
+        data=data if same_ids else split.train,  # provided files may bring ids of their own
+        split=split,
+        metrics=metrics,
+        protocols={fingerprint: str(Protocol(**fields)) for fingerprint, fields in facts["protocols"].items()},
+        findings=shown.audited.findings,
+        warnings=facts["warnings"],
+        recommendations=recs,
+        per_query=pl.scan_parquet(folder / "metrics.parquet"),
+        costs=_costs(facts["costs"]),
+        facts={"command": facts["command"], **facts["machine"]},
+        curves=facts["curves"],
+        curve_names=facts["curve_names"],
+        side_tables=shown.side_tables,
+    )
+    write_report(study, folder / "report.html")
+
+
+def _costs(costs: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame(
+        {
+            "label": [c["label"] for c in costs],
+            "seed": [c["seed"] for c in costs],
+            "fit_seconds": [c["fit"]["seconds"] for c in costs],
+            "recommend_seconds": [c["recommend"]["seconds"] for c in costs],
+            "peak_mb": [max(c["fit"]["peak_mb"] or 0.0, c["recommend"]["peak_mb"] or 0.0) or None for c in costs],
+        }
+    )
+
+
+def _recommendations(path: Path, split: Split) -> Recommendations:
+    with np.load(path, allow_pickle=False) as arrays:
+        found = {name: arrays[name] for name in ("item", "score", "tied", "fallback")}
+    return Recommendations(split.train.users, split.train.items, split.test.queries.user, **found)

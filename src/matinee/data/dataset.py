@@ -223,6 +223,14 @@ class Dataset:
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
+    @cached_property
+    def side_fingerprint(self) -> str:
+        """16 hex digits of the side tables and the context."""
+        digest = hashlib.sha256()
+        for table in (self.user_features, self.item_features, self.context):
+            digest.update(b"-" if table is None else table.write_ipc(None).getvalue())
+        return digest.hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Queries:
@@ -341,6 +349,14 @@ class Holdout:
 
     def __len__(self) -> int:
         return len(self.queries)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of who is asked, what they may see, and what is right."""
+        digest = hashlib.sha256(self.queries.user.tobytes())
+        for rows in (self.queries.history, self.queries.exclude, self.truth):
+            digest.update(rows.offsets.tobytes() + rows.values.tobytes())
+        return digest.hexdigest()[:16]
 
 
 @dataclass(frozen=True)

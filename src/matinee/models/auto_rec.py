@@ -79,7 +79,7 @@ class AutoRec(Trained, RatingFactors):
 
         validate = self.rmse(data, valid, learned)
         passes = [Pass("all", loss, list(net.parameters()))]
-        return learned(self.train(net, passes, len(present), data, seed=seed, validate=validate))
+        return learned(self.train(net, passes, len(present), data, seed=seed, valid=valid, validate=validate))
 
     @property
     def curve_names(self) -> tuple[str, str]:

@@ -60,10 +60,18 @@ class Trained(Model):
         return super().fit(data, valid=valid, seed=seed)
 
     def train(
-        self, net: Any, passes: list[Pass], n: int, data: Dataset, *, seed: int, validate: Callable[[], float] | None
+        self,
+        net: Any,
+        passes: list[Pass],
+        n: int,
+        data: Dataset,
+        *,
+        seed: int,
+        valid: Holdout | None,
+        validate: Callable[[], float] | None,
     ) -> NDArray[np.float64]:
         """Train a net over n examples of this log; returns the curve, nn.CURVE without its seconds: equal seeds are to
-        give equal bytes."""
+        give equal bytes. valid: what `validate` measures on, and so what the best epoch depends on."""
         from matinee.nn.train import Loop, Training
 
         training = Training(**{field.name: getattr(self, field.name) for field in fields(Training)})
@@ -71,6 +79,8 @@ class Trained(Model):
             "model": type(self).__name__,
             "hyper_parameters": self.model_dump(mode="json", exclude={"device"}),
             "data": data.fingerprint,
+            "side tables": data.side_fingerprint,
+            "valid": None if valid is None else valid.fingerprint,
         }
         loop = Loop(net, passes, n, training, seed=seed, validate=validate, checkpoint=self._checkpoint, about=about)
         return loop.run()[:, :-1]
@@ -102,7 +112,7 @@ class Network(Trained):
         probe._net = net
         probe._fitted = Fitted(data, data.item_counts().astype(np.float32), NetWeights({}, np.empty((0, 3))))
         validate = None if valid is None or not len(valid) else _ndcg(probe, valid)
-        curve = self.train(net, passes, n, data, seed=seed, validate=validate)
+        curve = self.train(net, passes, n, data, seed=seed, valid=valid, validate=validate)
         self._net = net
         return NetWeights({name: value.numpy() for name, value in net.state_dict().items()}, curve)
 

@@ -30,7 +30,7 @@ from matinee.rank import Recommendations, recommend, similar_items
 Make = Callable[[], Model]
 Check = Callable[[Make], None]
 
-CLOSED_FORM = {"popularity", "item_knn", "user_knn", "ease", "slim", "admm_slim", "svd", "svd_ae"}
+CLOSED_FORM = {"popularity", "item_knn", "user_knn", "markov", "ease", "slim", "admm_slim", "svd", "svd_ae"}
 """Models whose scores are a formula of the log: no random start, so names of ids cannot matter."""
 
 RATING = {"auto_rec", "biased_mf", "bayesian_mf"}

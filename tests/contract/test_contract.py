@@ -17,6 +17,7 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
     "popularity": [{"half_life_days": 3.0}],
     "item_knn": [{"weighting": "none", "shrinkage": 5.0}, {"weighting": "bm25"}, {"half_life": 4.0}],
     "user_knn": [{"weighting": "none", "shrinkage": 2.0}, {"weighting": "bm25"}],
+    "markov": [{"window": 4, "last": 6, "half_life": 8.0, "shrinkage": 0.5}],
     "ease": [{"half_life": 4.0}, {"l2": 0.01}, {"dropout": 0.5, "user_damping": 0.5}],
     "slim": [
         {"l1": 0.2, "l2": 1.0, "nonnegative": False, "half_life": 4.0},

@@ -15,7 +15,7 @@ from contract.checks import CHECKS, SMALL_LOG, Make
 from matinee import kernels, rank, store
 from matinee.data.dataset import Dataset, Floats, Queries, Ragged
 from matinee.errors import MatineeError
-from matinee.models import base, ease, registry, svd
+from matinee.models import base, ease, markov, registry, svd
 from matinee.models.admm_slim import AdmmSLIM
 from matinee.models.base import Fitted, ItemItem, Model
 from matinee.models.ease import EASE
@@ -300,6 +300,20 @@ def transposed_slim(patch: Patch) -> None:
     patch.setattr(SLIM, "weights", lambda self, X: right(self, X).T.tocsr())
 
 
+def transitions_reversed(patch: Patch) -> None:
+    right = markov.followed
+    patch.setattr(markov, "followed", lambda data, window: right(data, window).T.tocsr())
+
+
+def transitions_between_users(patch: Patch) -> None:
+    right = markov.followed
+    patch.setattr(markov, "followed", lambda data, window: right(replace(data, user=np.zeros_like(data.user)), window))
+
+
+def first_event_instead_of_the_last(patch: Patch) -> None:
+    patch.setattr(markov, "ages", lambda history: np.arange(len(history.values)) - history.offsets[history.rows])
+
+
 def users_not_damped(patch: Patch) -> None:
     patch.setattr(ease, "damped", lambda X, power: X)
 
@@ -380,6 +394,10 @@ MUTATIONS: dict[str, Mutation] = {
     **{
         f.__name__: Mutation("popularity", f)
         for f in (popularity_by_distinct_users, popularity_of_nothing, ties_to_the_highest_code)
+    },
+    **{
+        f.__name__: Mutation("markov", f)
+        for f in (transitions_reversed, transitions_between_users, first_event_instead_of_the_last)
     },
     "transposed_slim": Mutation("slim", transposed_slim, {"l1": 0.1, "l2": 1.0}),
     "one_step_too_few": Mutation("admm_slim", one_step_too_few, {"l1": 0.1, "l2": 5.0, "rho": 10.0}),

@@ -14,7 +14,7 @@ from matinee.models.ease import EASE
 from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Popularity
 from matinee.models.user_knn import UserKNN
-from oracle import cvae_checks, factor_checks, linear_checks, net_checks, truths
+from oracle import cvae_checks, factor_checks, linear_checks, markov_checks, net_checks, truths
 
 N_USERS, N_ITEMS = 83, 41  # more items than one chunk of the Gram kernels
 LOG = truths.random_log(4, N_USERS, N_ITEMS)
@@ -95,6 +95,7 @@ CHECKS: dict[str, list[Callable[[], None]]] = {
     "user_knn": [check_user_knn],
     "ease": [check_ease, check_history_half_life, *linear_checks.EASE_CHECKS],
     **linear_checks.CHECKS,
+    **markov_checks.CHECKS,
     **factor_checks.CHECKS,
     **net_checks.CHECKS,
     **cvae_checks.CHECKS,

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.config import JsonDict
 
-from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Ints, Pairs, Queries
+from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Ints, Pairs, Queries, Ragged
 from matinee.data.ids import IdMap
 from matinee.data.validate import check_pairs, check_queries
 from matinee.errors import MatineeError
@@ -268,8 +268,12 @@ class ItemItem(Model):
         last: Bools = kernels.last_occurrence(history.offsets, history.values, len(self.items))
         if self.half_life is None:
             return last.astype(np.float32)
-        age = np.repeat(history.offsets[1:] - 1, history.lengths) - np.arange(len(history.values))
-        return np.where(last, 0.5 ** (age / self.half_life), 0.0).astype(np.float32)
+        return np.where(last, 0.5 ** (ages(history) / self.half_life), 0.0).astype(np.float32)
+
+
+def ages(history: Ragged) -> NDArray[np.int64]:
+    """In parallel with history.values: how many events of the row come after each."""
+    return np.repeat(history.offsets[1:] - 1, history.lengths) - np.arange(len(history.values))
 
 
 def weighted_rows(

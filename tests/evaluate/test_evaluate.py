@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from dataclasses import replace
@@ -75,6 +76,24 @@ def test_implicit_pools_its_precision_over_queries() -> None:
     assert pooled.protocol.fingerprint != plain.protocol.fingerprint
     with pytest.raises(MatineeError, match="values per query alone"):
         Evaluation.from_frame(pooled.per_query(), pooled.protocol, pooled.queries)
+
+
+def test_short_lists_come_with_what_chance_reaches() -> None:
+    """Lists of 3, 2 and 1 candidates, the last of a query without an answer; every order of each is looked at."""
+    lists, truth = [[1, 2, 5], [3, 9], [6]], [[1, 2], [3, 7], []]
+    held = holdout([0, 1, 2], truth)
+    padded = np.array([[*row, -1, -1][:3] for row in lists], np.int32)
+    named = replace(held, queries=replace(held.queries, candidates=padded))
+    recall = []
+    for candidates, answers in zip(lists[:2], truth[:2], strict=True):
+        orders = [len(set(order[:2]) & set(answers)) / len(answers) for order in itertools.permutations(candidates)]
+        recall.append(np.mean(orders))
+    found = evaluate(recs([0, 1, 2], [[1, 2, 5], [9, 3, -1], [6, -1, -1]]), named, k=[2, 3], metrics=["recall"])
+    assert len(found.notes) == 1
+    assert "2.5 items on average" in found.notes[0]
+    assert f"the first 2 would already show {np.mean(recall):.0%} of the answers" in found.notes[0]
+    assert found.notes[0] in str(found)
+    assert evaluate(GOOD, HELD, k=2).notes == ()
 
 
 def test_frames_hold_every_mean_and_every_query() -> None:

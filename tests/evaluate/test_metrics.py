@@ -41,6 +41,8 @@ BY_HAND = {
     ("recbole", "precision"): (2 / 4, 1 / 4),
     ("librecommender", "ndcg"): (DCG_A / sum(D[:2]), 1),
     ("librecommender", "map"): (AP_A / 2, 1),
+    ("autoint_study", "ndcg"): (DCG_A / sum(D[:3]), 1),
+    ("autoint_study", "hit_rate"): (2 / 3, 1),
 }
 
 
@@ -63,9 +65,35 @@ def test_conventions_part_where_more_is_relevant_than_k() -> None:
         ("lenskit", "map"): 1.0,
         ("trec", "map"): 0.5,
         ("rectools", "map"): 0.5,
+        ("matinee", "ndcg"): 1.0,
+        ("autoint_study", "ndcg"): (D[0] + D[1]) / sum(D[:4]),
+        ("autoint_study", "hit_rate"): 0.5,
+        ("matinee", "hit_rate"): 1.0,
     }
     for (convention, metric), value in expected.items():
         assert ranking(item, truth, k=2, metrics=[metric], convention=convention)[metric, 2] == pytest.approx([value])
+
+
+def test_the_autoint_study_divides_by_the_gain_of_all_positives() -> None:
+    """In plain loops: natural logarithms; the gain of the list over the gain of all positives in front."""
+
+    def gain(listed: list[int], positives: list[int]) -> float:
+        return sum(1 / math.log(place + 2) for place, item in enumerate(listed) if item in positives)
+
+    rng = np.random.default_rng(5)
+    lists = [rng.permutation(30)[:10].tolist() for _ in range(20)]
+    positives = [rng.permutation(30)[: 1 + row].tolist() for row in range(20)]
+    found = ranking(
+        np.array(lists, np.int32),
+        Ragged.from_lists(positives),
+        k=10,
+        metrics=["ndcg", "hit_rate"],
+        convention="autoint_study",
+    )
+    ndcg = [gain(a, b) / gain(b, b) for a, b in zip(lists, positives, strict=True)]
+    np.testing.assert_allclose(found["ndcg", 10], ndcg, rtol=1e-12)
+    hit_rate = [len(set(a) & set(b)) / len(b) for a, b in zip(lists, positives, strict=True)]
+    np.testing.assert_allclose(found["hit_rate", 10], hit_rate, rtol=1e-12)
 
 
 def test_librecommender_scores_an_empty_hand_zero_and_lenskit_an_empty_list_not_at_all() -> None:

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error, roc_auc_score
 
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions as m
+from matinee.evaluate.evaluate import standard_error
 
 # few distinct scores, so that ties are common
 rows = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.1, 0.3, 0.30001, 0.9, 1.0]), st.integers(3, 6)))
@@ -33,6 +35,66 @@ def test_clicks_agree_with_scikit_learn(clicks: list[tuple[int, float, int]]) ->
             total, weight = total + of.sum() * roc_auc_score(y[of], p[of]), weight + of.sum()
     assume(weight)
     assert m.gauc(y, p, user) == pytest.approx(total / weight, rel=1e-12)
+
+
+@settings(deadline=None)
+@given(rows)
+def test_the_parts_of_rows_average_to_the_metrics(clicks: list[tuple[int, float, int]]) -> None:
+    assume({label for label, _, _ in clicks} == {0, 1})
+    y, p, user = (np.array(column) for column in zip(*clicks, strict=True))
+
+    def parts(metric: str) -> np.ndarray:
+        return m.row_values(metric, y, p, scale=(0, 1), user=user)
+
+    assert parts("auc").mean() == pytest.approx(roc_auc_score(y, p), rel=1e-12, abs=1e-12)
+    assert parts("logloss").mean() == pytest.approx(log_loss(y, p, labels=[0, 1]), rel=1e-9)
+    mixed = [u for u in set(user.tolist()) if len(set(y[user == u].tolist())) == 2]
+    assume(mixed)
+    assert np.nanmean(parts("gauc")) == pytest.approx(m.gauc(y, p, user), rel=1e-12)
+    assert (~np.isnan(parts("gauc"))).tolist() == [u in mixed for u in user.tolist()]
+
+
+def test_the_interval_of_auc_is_delongs_by_user() -> None:
+    """Obuchowski (Biometrics 1997) with placements counted pair by pair; every user has rows of both classes."""
+    rng = np.random.default_rng(11)
+    user = np.repeat(np.arange(25), rng.integers(4, 12, 25))
+    y = (rng.random(len(user)) < 0.3 + 0.4 * (user % 2)).astype(float)
+    for u in range(25):
+        y[np.flatnonzero(user == u)[:2]] = 0, 1
+    p = np.round(0.3 * y + rng.normal(0.3 + 0.01 * user, 0.3), 1)
+    positives, negatives = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
+    beats = {(i, j): 1.0 if p[i] > p[j] else 0.5 if p[i] == p[j] else 0.0 for i in positives for j in negatives}
+    area = sum(beats.values()) / len(beats)
+    of_positive = {i: sum(beats[i, j] for j in negatives) / len(negatives) - area for i in positives}
+    of_negative = {j: sum(beats[i, j] for i in positives) / len(positives) - area for j in negatives}
+    a = np.array([sum(v for i, v in of_positive.items() if user[i] == u) for u in range(25)])
+    b = np.array([sum(v for j, v in of_negative.items() if user[j] == u) for u in range(25)])
+    n_positive, n_negative = len(positives), len(negatives)
+    variance = (a**2).sum() / n_positive**2 + (b**2).sum() / n_negative**2 + 2 * (a * b).sum() / len(beats)
+    parts = m.row_values("auc", y, p, scale=(0, 1), user=user)
+    mean, error, groups, n = standard_error(parts, None, user)
+    assert (groups, n) == (25, len(y))
+    assert mean == pytest.approx(area, rel=1e-12)
+    assert error == pytest.approx(np.sqrt(25 / 24 * variance), rel=1e-9)
+
+
+@settings(deadline=None)
+@given(rows, st.integers(1, 12))
+def test_calibration_agrees_with_scikit_learn(clicks: list[tuple[int, float, int]], bins: int) -> None:
+    assume(clicks)
+    y, p, _ = (np.array(column) for column in zip(*clicks, strict=True))
+    found = m.calibration(y, p, bins=bins)
+    positive, predicted = calibration_curve(y, p, n_bins=bins, strategy="uniform")
+    assert [one.positive for one in found] == pytest.approx(positive.tolist())
+    assert [one.predicted for one in found] == pytest.approx(predicted.tolist())
+    assert sum(one.n for one in found) == len(clicks)
+    assert sum(one.n * one.positive for one in found) == pytest.approx(y.sum())
+
+
+def test_calibration_counts_rows_by_stretch() -> None:
+    found = m.calibration([0, 1, 1, 0, 1], [0.05, 0.1, 0.95, 1.0, 0.35], bins=10)
+    assert [(one.positive, one.n) for one in found] == [(0.5, 2), (1.0, 1), (0.5, 2)]
+    assert [one.predicted for one in found] == pytest.approx([0.075, 0.35, 0.975])
 
 
 @settings(deadline=None)
@@ -84,3 +146,7 @@ def test_what_cannot_be_measured_is_an_error() -> None:
         m.bce([3], [3], low=5, high=5)
     with pytest.raises(MatineeError, match="1 users for 2 labels"):
         m.gauc([1, 0], [0.1, 0.2], [1])
+    with pytest.raises(MatineeError, match="0 bins"):
+        m.calibration([1, 0], [0.1, 0.2], bins=0)
+    with pytest.raises(MatineeError, match="not a probability"):
+        m.calibration([1, 0], [3.0, 4.0])

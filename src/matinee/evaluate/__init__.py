@@ -5,17 +5,20 @@ from types import ModuleType
 
 from matinee.evaluate.audit import AuditReport, Finding, audit
 from matinee.evaluate.evaluate import Evaluation, by_activity, evaluate
+from matinee.evaluate.predictions import Bin, calibration
 from matinee.evaluate.ratings import evaluate_ratings
 from matinee.evaluate.significance import Comparison, PairedTest, compare, paired_test
 
 __all__ = [
     "AuditReport",
+    "Bin",
     "Comparison",
     "Evaluation",
     "Finding",
     "PairedTest",
     "audit",
     "by_activity",
+    "calibration",
     "compare",
     "evaluate",
     "evaluate_ratings",

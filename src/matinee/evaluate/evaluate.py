@@ -51,7 +51,7 @@ class Evaluation:
     values: (label, metric, k) -> float64 (B,), NaN where the query has no relevant item; averages leave these out.
     user: int32 (B,) codes into users, -1 = never seen. weights: (metric, k) -> (B,) for the few conventions whose
     number is not the plain mean over queries. queries: 16 hex digits over who was asked and what was hidden: two
-    seeds of one split share a protocol, not this.
+    seeds of one split share a protocol, not this. notes: what a reader of the numbers should know, a sentence each.
     """
 
     values: Mapping[Key, Values]
@@ -61,6 +61,7 @@ class Evaluation:
     queries: str
     warnings: tuple[str, ...] = ()
     weights: Mapping[tuple[str, int], Values] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.user)
@@ -179,7 +180,7 @@ class Evaluation:
         by_user = "" if self.clusters is None else ", clustered by user"
         notes = [f"{asked}; mean ± half of the 95 % interval over queries{by_user}"]
         notes += [f"{self.protocol} [{self.protocol.fingerprint}]"]
-        return notes + [f"warning: {text}" for text in self.warnings]
+        return [*notes, *self.notes, *(f"warning: {text}" for text in self.warnings)]
 
     def _label(self, label: str | None) -> str:
         if label is None and len(self.labels) == 1:
@@ -229,8 +230,9 @@ def evaluate(
     for text in warned:
         python_warnings.warn(text, MatineeWarning, stacklevel=2)
     protocol = replace(holdout.protocol, metrics=convention)
-    users = next(iter(models.values())).users
-    return Evaluation(values, holdout.queries.user, users, protocol, _fingerprint(holdout), tuple(warned), weighed)
+    users, notes = next(iter(models.values())).users, _short_lists(holdout, min(cuts))
+    asked = holdout.queries.user
+    return Evaluation(values, asked, users, protocol, _fingerprint(holdout), tuple(warned), weighed, notes)
 
 
 def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_groups: int = 4) -> pl.DataFrame:
@@ -301,6 +303,25 @@ def clusters_of(user: Ints) -> NDArray[np.int64] | None:
     cluster = user.astype(np.int64)
     cluster[~seen] = int(user.max()) + 1 + np.arange(np.count_nonzero(~seen))
     return cluster
+
+
+def _short_lists(holdout: Holdout, k: int) -> tuple[str, ...]:
+    """Why numbers of named candidates look so good; nothing where the whole catalogue is ranked."""
+    candidates, relevant = holdout.queries.candidates, holdout.truth.lengths
+    if candidates is None:
+        return ()
+    there = formulas.find_hits(candidates, holdout.truth)
+    asked = (relevant > 0) & (there.listed > 0)
+    if not asked.any():
+        return ()
+    listed, found = there.listed[asked], there.count(candidates.shape[1])[asked] / relevant[asked]
+    by_chance = float((found * np.minimum(k, listed) / listed).mean())
+    return (
+        f"these numbers flatter: what is ranked is not the catalogue but short lists with the answers in them, "
+        f"{listed.mean():,.1f} items on average, and in random order the first {k} would already show {by_chance:.0%} "
+        "of the answers. They compare with no number over the whole catalogue, where even the order of the models may "
+        "be another one (Krichene and Rendle, KDD 2020)",
+    )
 
 
 def _fingerprint(holdout: Holdout) -> str:

@@ -143,6 +143,14 @@ def _ndcg_of_found(hits: Hits, k: int) -> Values:
     return _where_relevant(hits, _dcg(hits, k, _discount(k)) / np.where(np.isnan(ideal), 1, ideal))
 
 
+def _ndcg_uncut_ideal(hits: Hits, k: int) -> Values:
+    """The ideal holds all relevant items, also past rank k: 1 is out of reach where |rel| > k. The discount is
+    1 / ln(r + 1); the base of the logarithm cancels."""
+    longest = max(k, int(hits.relevant.max(initial=0)))
+    discount = 1 / np.log(np.arange(2, longest + 2))
+    return _dcg(hits, k, discount[:k]) / _ideal(discount)[hits.relevant]
+
+
 def _map_of_found(hits: Hits, k: int) -> Values:
     """The mean of precision@r over the hits, divided by their number and not by |rel|. 0 without hits."""
     return _where_relevant(hits, _precision_sum(hits, k) / np.maximum(hits.count(k), 1))
@@ -213,6 +221,12 @@ CONVENTIONS: Mapping[str, Convention] = {
         ndcg=_ndcg_of_found,
         map=_map_of_found,
     ),
+    "autoint_study": _convention(
+        "the AutoInt+ study of MovieLens 1M, label = rating >= 4, each user's own test rows ranked, k = 10",
+        "",
+        ndcg=_ndcg_uncut_ideal,
+        hit_rate=recall,
+    ),
 }
 """Other libraries' definitions, for comparing with numbers they printed; never the default.
 
@@ -225,11 +239,13 @@ CONVENTIONS: Mapping[str, Convention] = {
 | lenskit        | hits / min(k, rel) | hits / min(k, listed) | log2(max(r, 2)), min(k, rel) | min(k, rel, listed) |
 | recbole        | hits / rel         | hits / k              | log2(r + 1), min(k, rel)   | min(k, rel)         |
 | librecommender | hits / rel         | hits / k              | log2(r + 1), hits found    | hits found          |
+| autoint_study  | -                  | -                     | ln(r + 1), rel             | -                   |
 
 rel: relevant items; listed: length of the list. implicit's precision is the sum of hits over the sum of min(k, rel),
 both over all queries: a mean of recall_capped in which a query weighs min(k, rel).
-hit_rate and mrr are the same wherever a library has them; recall_capped exists under that name only here. trec_eval's
-recip_rank has no cut-off: its number equals ours when the lists it reads end at k.
+hit_rate and mrr are the same wherever a library has them, but for the AutoInt+ study, whose hit rate is recall;
+recall_capped exists under that name only here. trec_eval's recip_rank has no cut-off: its number equals ours when the
+lists it reads end at k.
 """
 
 

@@ -5,7 +5,7 @@ label, prediction: (n,) arrays. An empty, uneven or not finite input is a Matine
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,16 +14,34 @@ from matinee.errors import MatineeError
 
 Values = NDArray[np.float64]
 
-names = ("rmse", "mae", "bce", "auc", "gauc", "logloss")
 RATING = ("rmse", "mae", "bce")
+CLICK = ("auc", "gauc", "logloss")
+"""Metrics of labels 0 and 1."""
+names = (*RATING, *CLICK)
 ROOTED = ("rmse",)
-"""Metrics that are the square root of the mean of their `errors`."""
+"""Metrics that are the square root of the mean of their `row_values`."""
 
 
-def errors(metric: str, label: ArrayLike, prediction: ArrayLike, scale: tuple[float, float]) -> Values:
-    """float64 (n,): each row's part in a metric of RATING, which is their mean (rmse: the root of it)."""
-    if metric == "bce":
-        return _scaled_entropy(label, prediction, *scale)
+def row_values(
+    metric: str, label: ArrayLike, prediction: ArrayLike, *, scale: tuple[float, float], user: ArrayLike
+) -> Values:
+    """float64 (n,): each row's part in a metric of `names`, which is the mean of the parts that are not NaN (of rmse
+    the root of it). scale: the ends of the ratings, for bce. user: (n,) integers, equal for rows of one user.
+
+    rmse, mae, bce, logloss: the row's own error. gauc: the auc of the row's user, NaN where that user has one class.
+    auc: auc + n times the row's influence on it, so that differences and intervals, clustered by user, are those of
+    DeLong et al. (Biometrics 1988; clustered: Obuchowski, Biometrics 1997). The mean over some of the rows is not their
+    auc. Raises MatineeError as the metric's own function does.
+    """
+    match metric:
+        case "bce":
+            return _scaled_entropy(label, prediction, *scale)
+        case "logloss":
+            return _click_entropy(label, prediction)
+        case "auc":
+            return _auc_parts(label, prediction)
+        case "gauc":
+            return _auc_of_users(label, prediction, user)
     y, p = _checked(label, prediction)
     return (p - y) ** 2 if metric == "rmse" else np.abs(p - y)
 
@@ -55,21 +73,14 @@ def logloss(label: ArrayLike, prediction: ArrayLike) -> float:
 
     p is clipped to [eps, 1 - eps] with eps of the predictions' own type: a float32 cannot say 1 - 1e-16.
     """
-    y, p = _checked(label, prediction)
-    _binary(y)
-    if p.min() < 0 or p.max() > 1:
-        raise MatineeError("a prediction is not a probability (0 to 1)", mend="pass probabilities, not logits")
-    return float(np.mean(_cross_entropy(y, p, _eps(prediction))))
+    return float(np.mean(_click_entropy(label, prediction)))
 
 
 def auc(label: ArrayLike, prediction: ArrayLike) -> float:
     """P(a positive scores above a negative), equal scores counting half: (sum of the positives' mid-ranks
     - P (P + 1) / 2) / (P N), the Mann-Whitney form of the area under the ROC curve. Needs both classes."""
-    y, p = _checked(label, prediction)
-    value, _ = _auc_by_group(_binary(y), p, np.zeros(len(y), np.int64))
-    if np.isnan(value[0]):
-        raise MatineeError("auc needs positive and negative labels", mend="check the labels: they are all the same")
-    return float(value[0])
+    y, p = _both_classes(label, prediction)
+    return float(_auc_by_group(y, p, np.zeros(len(y), np.int64))[0])
 
 
 def gauc(label: ArrayLike, prediction: ArrayLike, user: ArrayLike) -> float:
@@ -77,19 +88,77 @@ def gauc(label: ArrayLike, prediction: ArrayLike, user: ArrayLike) -> float:
 
     Zhou et al., KDD 2018, section 6, weights by impressions, as here; RecBole weights by positives. user: (n,) codes.
     """
+    return float(np.nanmean(_auc_of_users(label, prediction, user)))
+
+
+class Bin(NamedTuple):
+    """n rows whose predictions lie in one stretch of 0..1. predicted: their mean. positive: the share labelled 1."""
+
+    predicted: float
+    positive: float
+    n: int
+
+
+def calibration(label: ArrayLike, prediction: ArrayLike, *, bins: int = 10) -> list[Bin]:
+    """How far probabilities can be believed: a Bin for each of `bins` equal stretches of 0..1 that has rows, in order.
+
+    An inner end belongs to the stretch below it, as in scikit-learn's calibration_curve. Calibrated: predicted equals
+    positive in every bin, within what n rows can tell.
+    """
+    if bins < 1:
+        raise MatineeError(f"{bins} bins hold nothing", mend="pass 1 or more")
+    y, p = _probabilities(label, prediction)
+    at = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], p)
+    count, predicted, positive = (np.bincount(at, weights=w, minlength=bins) for w in (np.ones_like(p), p, y))
+    return [
+        Bin(float(predicted[b] / count[b]), float(positive[b] / count[b]), int(count[b])) for b in np.flatnonzero(count)
+    ]
+
+
+# --- parts --------------------------------------------------------------------------------------------------------
+
+
+def _auc_parts(label: ArrayLike, prediction: ArrayLike) -> Values:
+    """auc + n / P (v - auc) for a positive, v the share of negatives below it; the same with N for a negative, v the
+    share of positives above it. Equal scores count half; both v have the mean auc."""
+    y, p = _both_classes(label, prediction)
+    positive = y == 1
+    # where a row stands among all, less its place in its own class, is how many of the other class stand below
+    below = _mid_ranks(p, np.zeros(len(p), np.int64)) - _mid_ranks(p, positive.astype(np.int64))
+    n_positive = np.count_nonzero(positive)
+    n_negative = len(y) - n_positive
+    share = np.where(positive, below / n_negative, 1 - below / n_positive)
+    value = share[positive].mean()
+    parts: Values = value + len(y) / np.where(positive, n_positive, n_negative) * (share - value)
+    return parts
+
+
+def _auc_of_users(label: ArrayLike, prediction: ArrayLike, user: ArrayLike) -> Values:
+    """(n,): the auc among the rows of the row's user; NaN where they are of one class."""
     y, p = _checked(label, prediction)
     group = np.asarray(user)
     if group.shape != y.shape:
         raise MatineeError(f"{len(group)} users for {len(y)} labels", mend="pass one user a label")
-    value, rows = _auc_by_group(_binary(y), p, np.unique(group, return_inverse=True)[1])
-    both = ~np.isnan(value)
-    if not both.any():
+    at = np.unique(group, return_inverse=True)[1]
+    value = _auc_by_group(_binary(y), p, at)
+    if np.isnan(value).all():
         raise MatineeError("gauc needs a user with positive and negative labels", mend="use auc")
-    return float((value[both] * rows[both]).sum() / rows[both].sum())
+    return value[at]
 
 
-def _auc_by_group(y: Values, p: Values, group: NDArray[np.int64]) -> tuple[Values, NDArray[np.int64]]:
-    """auc of each group 0..G-1, NaN where it has one class, and its rows; ranks are taken within the group."""
+def _auc_by_group(y: Values, p: Values, group: NDArray[np.int64]) -> Values:
+    """(G,): the auc within each group 0..G-1, NaN where it has one class."""
+    rows = np.bincount(group)
+    positives = np.bincount(group, weights=y)
+    rank_sum = np.bincount(group, weights=_mid_ranks(p, group) * y)
+    pairs = positives * (rows - positives)
+    wins = rank_sum - positives * (positives + 1) / 2
+    return np.asarray(wins / np.where(pairs > 0, pairs, np.nan), np.float64)
+
+
+def _mid_ranks(p: Values, group: NDArray[np.int64]) -> Values:
+    """(n,): the rank of each row within its group 0..G-1, lowest score first, from 1; equal scores share the mean of
+    theirs."""
     order = np.lexsort((p, group))
     g, s = group[order], p[order]
     new = np.ones(len(s), np.bool_)  # starts a run of equal scores of one group
@@ -98,12 +167,13 @@ def _auc_by_group(y: Values, p: Values, group: NDArray[np.int64]) -> tuple[Value
     stop = np.append(start[1:], len(s))
     rows = np.bincount(group)
     first = np.cumsum(rows) - rows  # where each group begins in the sorted order
-    mid_rank = np.repeat((start + 1 + stop) / 2, stop - start) - first[g]
-    positives = np.bincount(g, weights=y[order])
-    rank_sum = np.bincount(g, weights=mid_rank * y[order])
-    pairs = positives * (rows - positives)
-    wins = rank_sum - positives * (positives + 1) / 2
-    return wins / np.where(pairs > 0, pairs, np.nan), rows
+    rank = np.empty(len(s))
+    rank[order] = np.repeat((start + 1 + stop) / 2, stop - start) - first[g]
+    return rank
+
+
+def _click_entropy(label: ArrayLike, prediction: ArrayLike) -> Values:
+    return _cross_entropy(*_probabilities(label, prediction), _eps(prediction))
 
 
 def _scaled_entropy(label: ArrayLike, prediction: ArrayLike, low: float, high: float) -> Values:
@@ -136,6 +206,20 @@ def _checked(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
             raise MatineeError(f"{what} is not a finite number: {values[bad[0]]}", where=f"row {bad[0]}")
+    return y, p
+
+
+def _probabilities(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
+    y, p = _checked(label, prediction)
+    if p.min() < 0 or p.max() > 1:
+        raise MatineeError("a prediction is not a probability (0 to 1)", mend="pass probabilities, not logits")
+    return _binary(y), p
+
+
+def _both_classes(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
+    y, p = _checked(label, prediction)
+    if not 0 < _binary(y).sum() < len(y):
+        raise MatineeError("auc needs positive and negative labels", mend="check the labels: they are all the same")
     return y, p
 
 

@@ -1,4 +1,4 @@
-"""Predicted ratings against hidden ones: an error per pair, and means with intervals clustered by user."""
+"""Predicted ratings or clicks against hidden ones: a value per pair, and means with intervals clustered by user."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matinee.data.dataset import Floats, Holdout
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions as formulas
 from matinee.evaluate.evaluate import Evaluation
+from matinee.evaluate.metrics import Values
 
 
 def evaluate_ratings(
@@ -26,17 +28,25 @@ def evaluate_ratings(
 ) -> Evaluation:
     """Measure predictions for the holdout's pairs (of one model, or label -> predictions); a query is a pair.
 
-    scale: the ends of the ratings (0.5, 5.0), which bce needs. users: the split's. k is 0: there is no cut-off.
-    Raises MatineeError where the pairs have no ratings, or predictions are not finite or not one a pair.
+    metrics: names of evaluate.predictions.names; those of CLICK need labels 0 and 1. scale: the ends of the ratings
+    (0.5, 5.0; of labels 0, 1), which bce needs. users: the split's. k is 0: there is no cut-off.
+    Raises MatineeError for unknown metrics, where the pairs have no ratings or not both labels, or predictions are not
+    finite, not one a pair, or (logloss) no probabilities.
     """
     models = dict(predicted) if isinstance(predicted, Mapping) else {label or "model": predicted}
+    if not models:
+        raise MatineeError("there is nothing to evaluate", mend="pass predictions, or a label -> predictions map")
+    if unknown := [metric for metric in metrics if metric not in formulas.names]:
+        raise MatineeError(f"{unknown[0]!r} measures no prediction", mend=f"choose of {', '.join(formulas.names)}")
     pairs = holdout.pairs
     if pairs is None or pairs.label is None:
         raise MatineeError(
             f"the log has no ratings, so {', '.join(metrics)} cannot be measured", mend="map its rating column"
         )
-    errors = {
-        (name, metric, 0): formulas.errors(metric, pairs.label, prediction, scale)
+    # a user who was never seen is known by the query alone
+    user = np.where(pairs.user >= 0, pairs.user.astype(np.int64), -1 - pairs.query.astype(np.int64))
+    values = {
+        (name, metric, 0): formulas.row_values(metric, pairs.label, prediction, scale=scale, user=user)
         for name, prediction in models.items()
         for metric in metrics
     }
@@ -48,4 +58,17 @@ def evaluate_ratings(
         candidates=f"the hidden ratings, from {scale[0]:g} to {scale[1]:g}",
         exclude="nothing",
     )
-    return Evaluation(errors, pairs.user, users, protocol, digest.hexdigest())
+    notes = _one_class(user, values[next(iter(models)), "gauc", 0]) if "gauc" in metrics else ()
+    return Evaluation(values, pairs.user, users, protocol, digest.hexdigest(), notes=notes)
+
+
+def _one_class(user: NDArray[np.int64], values: Values) -> tuple[str, ...]:
+    """How many users gauc leaves out; values: (n,) its row values."""
+    left_out = np.isnan(values)
+    if not left_out.any():
+        return ()
+    gone, all_users = len(np.unique(user[left_out])), len(np.unique(user))
+    return (
+        f"gauc leaves out {gone:,} of {all_users:,} users, whose hidden rows ({left_out.mean():.1%} of all) are of one "
+        "class",
+    )

@@ -20,8 +20,8 @@ METRICS = {
     "rmse": "the root of the mean squared error of predicted ratings; lower is better",
     "mae": "the mean absolute error of predicted ratings; lower is better",
     "bce": "binary cross-entropy of ratings scaled to 0 to 1; lower is better",
-    "auc": "the probability that a positive row scores above a negative one",
-    "gauc": "auc within each user, averaged",
+    "auc": "the probability that a row labelled 1 is predicted above one labelled 0; equal predictions count half",
+    "gauc": "auc within each user, averaged by their rows; users whose rows are of one class are left out",
     "logloss": "minus the mean log-likelihood of the labels; lower is better",
 }
 

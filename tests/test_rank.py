@@ -261,13 +261,15 @@ class Scorer:
     users, items = IdMap(np.arange(n_users)), IdMap(np.arange(n_items))
     row = np.random.default_rng(0).random(n_items, np.float32)
     def score(self, queries):
-        return np.tile(self.row, (len(queries), 1))
+        scores = np.tile(self.row, (len(queries), 1))
+        return scores if queries.candidates is None else np.take_along_axis(scores, queries.candidates, axis=1)
     def fallback(self, queries):
         return np.zeros(len(queries), np.bool_)
 
 def queries(n):
-    rows = Ragged(np.arange(0, 20 * n + 1, 20, dtype=np.int64), np.tile(np.arange(20, dtype=np.int32), n))
-    return Queries(np.arange(n, dtype=np.int32), rows, rows)
+    seen = Ragged(np.arange(0, 20 * n + 1, 20, dtype=np.int64), np.tile(np.arange(20, dtype=np.int32), n))
+    candidates = np.tile(np.arange(5, 25, dtype=np.int32), (n, 1)) if rules == "candidates" else None
+    return Queries(np.arange(n, dtype=np.int32), seen, seen, candidates=candidates)
 
 scorer = Scorer()
 few, many = queries(10), queries(n_users)
@@ -286,7 +288,12 @@ class TestMemory:
     @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
     @pytest.mark.parametrize(
         ("n_users", "rules"),
-        [(20_000, "none"), (20_000, "by_user"), pytest.param(200_000, "none", marks=pytest.mark.slow)],
+        [
+            (20_000, "none"),
+            (20_000, "by_user"),
+            (20_000, "candidates"),
+            pytest.param(200_000, "none", marks=pytest.mark.slow),
+        ],
     )
     def test_growth_is_bounded(self, n_users: int, rules: str) -> None:
         run = subprocess.run(

@@ -100,7 +100,8 @@ def recommend(
     score = np.full((len(queries), k), -np.inf, np.float32)
     tied = np.zeros(len(queries), np.bool_)
     fallback = np.zeros(len(queries), np.bool_)
-    for start, block in blocks(queries, columns, progress=progress):
+    # a model may score the whole catalogue and pick the candidates afterwards
+    for start, block in blocks(queries, max(columns, len(model.items)), progress=progress):
         stop = start + len(block)
         scores = model.score(block)
         exclude = rules.exclude(block)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split
 from matinee.data.ids import Id, IdMap

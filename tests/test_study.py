@@ -338,6 +338,30 @@ def test_refit_is_another_protocol(
     assert len(load_model(out / "models" / "mine").data) > len(load_model(finished[2] / "models" / "mine").data)
 
 
+def test_a_refit_keeps_the_curve_of_the_fit_that_was_validated(files: Path, make: Make, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    head, *rows = (files / "log.csv").read_text().split()
+    rated = [f"{row},{rating}" for row, rating in zip(rows, rng.integers(1, 6, len(rows)), strict=True)]
+    (tmp_path / "rated.csv").write_text("\n".join([f"{head},rating", *rated]))
+    models = '[[model]]\nname = "biased_mf"\nfactors = 6\nl2 = 0.1\nnu = 0.0\niterations = 30\n'
+    body = RANDOM + '[evaluate]\nk = [5]\nmetrics = ["ndcg", "rmse"]\nrefit = true\n'
+    recipe = make(body, models=models)
+    recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": str(tmp_path / "rated.csv")})})
+    run_study(recipe, tmp_path / "run")
+    facts = facts_of(tmp_path / "run")
+    assert facts["curve_names"] == {"biased_mf": ["iterations", "rmse", "rmse"]}
+    metrics = [row["valid_metric"] for row in facts["curves"]["biased_mf"]]
+    model = load_model(tmp_path / "run" / "models" / "biased_mf")
+    assert len(metrics) == 30
+    assert model.model_dump()["iterations"] == 1 + int(np.argmax(metrics)) < 30, "noise is best left alone early"
+    (valid,) = [r["value"] for r in rows_of(tmp_path / "run") if (r["split"], r["metric"]) == ("valid", "rmse")]
+    assert valid == pytest.approx(-max(metrics), rel=1e-6)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"best validation rmse {-max(metrics):.4f} in iteration {1 + int(np.argmax(metrics))}" in page
+    assert f"1 model learned from {len(model.data)} of the 400 events" in page
+    assert "Favourites" in page
+
+
 def test_repeats_may_be_answers(files: Path, make: Make, tmp_path: Path) -> None:
     out = tmp_path / "run"
     run_study(make(RANDOM + EVALUATE + "exclude_seen = false\n"), out)

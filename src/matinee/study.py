@@ -15,7 +15,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -223,7 +223,11 @@ class _Run:
             "machine": machine(),
             "reading": asdict(self._reading),
         }
-        shown = results.Shown(self.recipe.title, data, split, audit(split), side_tables)
+        audited = audit(split)
+        if self.recipe.evaluate.refit:  # the report is of the models that were tested, and of the histories they saw
+            everything, test = splits.refitted(split)
+            split = replace(split, train=everything, test=test)
+        shown = results.Shown(self.recipe.title, data, split, audited, side_tables)
         return results.collect(self.folder, self.units, shown, head, doubts)
 
 

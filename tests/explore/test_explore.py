@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -153,9 +154,32 @@ def test_people_are_of_varied_activity_and_told_by_title() -> None:
     assert [p.n_history for p in chosen] == sorted(p.n_history for p in chosen)
     for person in chosen:
         history, truth = made.test.queries.history[person.query], made.test.truth[person.query].tolist()
-        assert [film.title for film in person.last] == [str(i) for i in history[::-1][:5]]
         assert [film.hit for film in person.picks["m"]] == [7 in truth, 8 in truth]
         assert (person.n_history, person.n_hidden) == (len(history), len(truth))
+
+
+@pytest.mark.parametrize("values", ["rated", "equal", "none"])
+def test_favourites_are_the_best_rated_or_else_the_newest(values: str) -> None:
+    """Films watched twice count once, by their last rating; ratings that are all equal say nothing."""
+    data = log(2, n=900)
+    if values != "rated":
+        data = replace(data, value=np.ones(len(data), np.float32) if values == "equal" else None)
+    made = split.random(data, seed=0)
+    queries = made.test.queries
+    repeats = 0
+    for person in people(data, made.test, {}, n=5):
+        start, stop = queries.history.offsets[person.query : person.query + 2].tolist()
+        given = [1.0] * (stop - start) if queries.values is None else queries.values[start:stop].tolist()
+        last = {
+            item: (place, rating)
+            for place, (item, rating) in enumerate(zip(queries.history[person.query].tolist(), given, strict=True))
+        }
+        repeats += stop - start - len(last)
+        wanted = sorted(last, key=lambda item: (-last[item][1], -last[item][0]))[:5]
+        assert [film.title for film in person.favourites] == [str(item) for item in wanted]
+        ratings = [last[item][1] if values == "rated" else None for item in wanted]
+        assert [film.rating for film in person.favourites] == ratings
+    assert repeats > 0
 
 
 def test_films_in_words() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from matinee import split
+from matinee.data.coverage import coverage
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.evaluate import audit, evaluate
@@ -30,6 +31,24 @@ WORLD = [
     "Night of the Day of the Dawn of the Son of the Bride of the Return of the Revenge of the Terror of the Attack of "
     "the Evil, Mutant, Alien, Flesh Eating, Hellbound, Zombified Living Dead Part 2: In Shocking 2-D (1991)",
     "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft" * 2,
+]
+
+
+def curve(loss: Sequence[float], metric: Sequence[float | None]) -> list[dict[str, float | None]]:
+    """As Model.curve gives it."""
+    rows = enumerate(zip(loss, metric, strict=True))
+    return [{"epoch": float(at), "train_loss": one, "valid_metric": other} for at, (one, other) in rows]
+
+
+# a model that was not validated, one whose validation is another measure, one with the same measure, one of one epoch
+NAMES = [("epochs", "loss", "ndcg@10"), ("epochs", "loss", "ndcg@10"), ("iterations", "rmse", "rmse")] * 2
+CURVES = [
+    curve([2.0, 1.5, 1.25], [None] * 3),
+    curve([5.0, 4.0, 3.5, 3.25], [0.1, 0.3, 0.2, 0.25]),
+    curve([0.9, 0.7, 0.6], [-0.95, -0.85, -0.875]),
+    [],
+    curve([0.5], [0.125]),
+    curve([None, None], [None, None]),  # type: ignore[list-item]
 ]
 
 
@@ -111,4 +130,7 @@ def make_study(
             costs, schema=["label", "seed", "fit_seconds", "recommend_seconds", "peak_mb"], orient="row"
         ),
         facts={"command": "matinee run small.toml", **facts},
+        curves={label: CURVES[at % len(CURVES)] for at, label in enumerate(labels)},
+        curve_names={label: NAMES[at % len(NAMES)] for at, label in enumerate(labels)},
+        side_tables=coverage(data),
     )

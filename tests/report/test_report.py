@@ -18,6 +18,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.report import Study, write_report
 from matinee.report.page import render
 
+COLOURS = ("soft", "accent")  # of training and validation
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 LOADING = {"script", "link", "img", "iframe", "object", "embed", "video", "audio", "source", "image", "base", "form"}
 
@@ -213,6 +214,66 @@ def test_hits_are_the_hidden_items(study: Study) -> None:
         expected += sum(len(hidden & set(one.item[person.query].tolist())) for one in recs.values())
     marked = [value for tag, name, value in page.attributes if tag == "li" and name == "class" and value == "hit"]
     assert len(marked) == expected > 0
+
+
+def test_trainings_are_told_in_their_own_measures() -> None:
+    labels = ["plain", "apart", "shared", "none", "single", "unmeasured"]
+    page = page_of(quiet_study(labels=labels))
+    captions = [name for tag, attribute, name in page.attributes if tag == "svg" and attribute == "aria-label"]
+    found = {label: text for text in captions for label in labels if text.startswith(f"{label}: ")}
+    assert found == {
+        "plain": "plain: 3 epochs",
+        "apart": "apart: 4 epochs, best validation ndcg@10 0.3000 in epoch 2",
+        "shared": "shared: 3 iterations, best validation rmse 0.8500 in iteration 2",
+        "single": "single: 1 epoch, best validation ndcg@10 0.1250 in epoch 1",
+    }
+    assert "right axis, where it is of another measure" in page.words
+    only = page_of(quiet_study(labels=labels[:1]))
+    assert "right axis" not in only.words
+    assert "best validation" not in only.words
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_one_measure_has_one_axis(shared: bool) -> None:
+    """Heights of both lines are one linear function of their numbers exactly where they are one measure."""
+    from matinee.report import plots
+
+    numbers = [0.9, 0.5, 0.95, 0.85]
+    svg = plots.curve("x", numbers[:2], numbers[2:], "x", best=1, shared=shared)
+    lines = [re.findall(rf'd="M [\d.]+ ([\d.]+) \nL [\d.]+ ([\d.]+) \n"[^>]*--{colour}', svg) for colour in COLOURS]
+    (training,), (validation,) = lines
+    heights = [float(y) for y in (*training, *validation)]
+    left = np.polyfit(numbers, heights, 1, full=True)[1]
+    assert (left[0] < 1e-6) == shared
+    assert (">training<" in svg, ">validation<" in svg) == (shared, shared)
+
+
+def test_people_are_shown_with_ratings_and_genres(study: Study) -> None:
+    page = page_of(study)
+    assert "What they rated best, beside what each model recommends" in page.words
+    assert "rated 5 · Drama, Sci-Fi" in page.words
+    lists = [name for tag, attribute, name in page.attributes if (tag, attribute) == ("ol", "class")]
+    assert lists == []
+    assert page.tags["ol"] == 5 * len(study.recommendations)
+    unrated = page_of(quiet_study(make_data(ratings=False)))
+    assert "What they watched last" in unrated.words
+    assert "rated" not in unrated.words
+
+
+@pytest.mark.parametrize(
+    ("n_models", "people"), [(1, "Five users"), (4, "Four users"), (9, "Two users"), (12, "A user")]
+)
+def test_many_models_leave_room_for_fewer_people(n_models: int, people: str) -> None:
+    page = page_of(quiet_study(labels=[f"model_{i}" for i in range(n_models)]))
+    assert people in page.words
+    assert page.tags["article"] == ["A user", "Two users", "Three users", "Four users", "Five users"].index(people) + 1
+
+
+def test_what_is_known_of_items_is_told() -> None:
+    data = make_data(titles=["A (1990)", "B"])
+    assert "Items: 40 of 40 in the log are described; missing: year 20." in page_of(quiet_study(data)).words
+    bare = page_of(quiet_study(make_data(titles=None)))
+    assert "What is known of users and items" not in bare.words
 
 
 def test_colours_have_contrast(study: Study) -> None:

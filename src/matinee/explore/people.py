@@ -1,39 +1,44 @@
-"""A few people, as they appear in a log: what they watched last and what each model would show them."""
+"""A few people, as they appear in a log: what they liked best and what each model would show them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Holdout
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.rank import Recommendations
 
 
 @dataclass(frozen=True)
 class Film:
-    """An item in words. title: without the year at its end, the item's id where it has none. hit: was it hidden?"""
+    """An item in words. title: without the year at its end, the item's id where it has none. hit: was it hidden?
+
+    rating: the one that the person whose film it is gave it.
+    """
 
     title: str
     year: int | None = None
     genres: tuple[str, ...] = ()
     hit: bool = False
+    rating: float | None = None
 
 
 @dataclass(frozen=True)
 class Person:
-    """One query. user: the external id, None = never seen. group: from 1 (shortest histories) to n. last: the newest
-    films of the history, newest first. picks: label -> the model's best first."""
+    """One query. user: the external id, None = never seen. group: from 1 (shortest histories) to n. favourites: films
+    of the history, each once, the best rated first and newer ones first among those; the newest first where there are
+    no ratings. picks: label -> the model's best first."""
 
     query: int
     user: int | str | None
     group: int
     n_history: int
     n_hidden: int
-    last: tuple[Film, ...]
+    favourites: tuple[Film, ...]
     picks: Mapping[str, tuple[Film, ...]]
 
 
@@ -44,7 +49,7 @@ def people(
     *,
     n: int = 5,
     seed: int = 0,
-    n_last: int = 5,
+    n_favourites: int = 5,
     n_picks: int = 10,
 ) -> list[Person]:
     """Up to n queries, one at random from each nth of the answerable ones by length of history, shortest first."""
@@ -60,7 +65,7 @@ def people(
                 group=group,
                 n_history=len(history),
                 n_hidden=len(truth),
-                last=films(data, history[::-1][:n_last]),
+                favourites=_favourites(data, holdout.queries, query)[:n_favourites],
                 picks={label: films(data, items[items >= 0], truth) for label, items in picks.items()},
             )
         )
@@ -75,6 +80,19 @@ def films(data: Dataset, codes: NDArray[np.int32], truth: Iterable[int] = ()) ->
     return tuple(
         _film(row, str(external), int(code) in hidden) for row, external, code in zip(rows, ids, codes, strict=True)
     )
+
+
+def _favourites(data: Dataset, queries: Queries, query: int) -> tuple[Film, ...]:
+    """All films of a history, as `Person` orders them. A log whose values are all equal has no ratings."""
+    start, stop = queries.history.offsets[query : query + 2]
+    items = queries.history.values[start:stop][::-1]
+    values = None if queries.values is None else queries.values[start:stop][::-1]
+    newest = np.sort(np.unique(items, return_index=True)[1])
+    if values is None or data.value is None or not len(data) or data.value.min() == data.value.max():
+        return films(data, items[newest])
+    best = newest[np.argsort(-values[newest], kind="stable")]
+    told = zip(films(data, items[best]), values[best].tolist(), strict=True)
+    return tuple(replace(film, rating=rating) for film, rating in told)
 
 
 def _film(row: Mapping[str, object], external: str, hit: bool) -> Film:

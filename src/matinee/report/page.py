@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -11,6 +13,8 @@ from matinee.errors import MatineeError
 from matinee.report import sections, words
 from matinee.report.scores import score_tables
 from matinee.report.study import Study
+
+Part = TypeVar("Part")
 
 
 def render(study: Study) -> str:
@@ -30,7 +34,7 @@ def render(study: Study) -> str:
         .render(
             title=study.title,
             lede=sections.lede(study, tables),
-            figures=sections.key_figures(study.data),
+            figures=sections.key_figures(study.data, study.side_tables),
             tables=[sections.scores(number, table) for number, table in enumerate(tables)],
             costs=sections.costs(study.costs),
             trainings=sections.trainings(study),
@@ -47,10 +51,13 @@ def render(study: Study) -> str:
 def _in_order(study: Study, labels: list[str]) -> Study:
     """The study with its models in the order of the first table, so that every part of the page lists them alike."""
     place = {label: at for at, label in enumerate(dict.fromkeys(labels))}
-    recs = sorted(study.recommendations.items(), key=lambda one: place.get(one[0], len(place)))
+
+    def ordered(parts: Mapping[str, Part]) -> dict[str, Part]:
+        return dict(sorted(parts.items(), key=lambda one: place.get(one[0], len(place))))
+
     rank = pl.col("label").replace_strict(place, default=len(place), return_dtype=pl.Int64)
     costs = study.costs if study.costs.is_empty() else study.costs.sort(rank, maintain_order=True)
-    return replace(study, recommendations=dict(recs), costs=costs)
+    return replace(study, recommendations=ordered(study.recommendations), curves=ordered(study.curves), costs=costs)
 
 
 def _environment() -> Environment:

@@ -155,26 +155,47 @@ def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
     return Markup(re.sub(r"label-\d\d(?=</text>)", lambda found: escape(labels[found[0]]), svg))
 
 
-def curve(name: str, loss: Sequence[float], metric: Sequence[float], alt: str) -> Markup:
-    """A training: its loss (left axis, the quiet line) and its validation (right axis, accent), an epoch a step."""
+def curve(
+    name: str, loss: Sequence[float], metric: Sequence[float], alt: str, *, step: str = "epoch",
+    best: int | None = None, shared: bool = False,
+) -> Markup:  # fmt: skip
+    """A training: its loss (the quiet line) and its validation (accent), a step each; `best` is marked, from 0.
+
+    shared: they are one measure and have one axis; else the loss has the left one and the validation the right one.
+    """
 
     def paint(axes: Axes) -> None:
-        epochs = np.arange(1, len(loss) + 1)
-        axes.plot(epochs, loss, color=SOFT, linewidth=2)
-        axes.set_xlabel("epoch")
+        steps = np.arange(1, len(loss) + 1)
+        point = "o" if len(loss) == 1 else None
+        axes.plot(steps, loss, marker=point, color=SOFT, linewidth=2)
+        axes.set_xlabel(step)
         axes.margins(x=0.02)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        if np.isfinite(metric).any():
-            right = axes.twinx()
-            right.plot(epochs, metric, color=ACCENT, linewidth=2)
-            best = int(np.nanargmax(metric))
-            right.plot([best + 1], [metric[best]], "o", color=ACCENT, markersize=7)
-            right.yaxis.set_major_locator(MaxNLocator(4))
-            right.tick_params("y", labelcolor=ACCENT)
-            right.grid(False)
+        if best is None:
+            return
+        side = axes if shared else axes.twinx()
+        side.plot(steps, metric, color=ACCENT, linewidth=2)
+        side.plot([best + 1], [metric[best]], "o", color=ACCENT, markersize=7)
+        if shared:
+            axes.margins(y=0.2)  # room for the lines' names
+            above = 1 if metric[-1] >= loss[-1] else -1
+            _name(axes, "validation", len(loss), metric[-1], ACCENT, above)
+            _name(axes, "training", len(loss), loss[-1], SOFT, -above)
+            return
+        side.yaxis.set_major_locator(MaxNLocator(4))
+        side.tick_params("y", labelcolor=ACCENT)
+        side.grid(False)
 
-    return draw(paint, name, alt, left=52, right=46)
+    return draw(paint, name, alt, left=52, right=22 if shared or best is None else 46)
+
+
+def _name(axes: Axes, text: str, x: float, y: float, colour: str, above: int) -> None:
+    """A line's name at its right end, on the side where the other line is not."""
+    axes.annotate(
+        text, (x, y), (0, 9 * above), textcoords="offset points", ha="right",
+        va="bottom" if above > 0 else "top", color=colour, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
+    )  # fmt: skip
 
 
 def draw(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,15 +10,18 @@ import polars as pl
 from markupsafe import Markup
 
 from matinee import explore
+from matinee.data.coverage import Coverage
 from matinee.data.dataset import Dataset
 from matinee.report import plots, words
-from matinee.report.scores import Cell, Column, Table
+from matinee.report.scores import LOWER_IS_BETTER, Cell, Column, Table
 from matinee.report.study import Study
 from matinee.report.words import THIN, number_of, percent
 
 HEAD = 300  # so many items count as most popular, as the film contest's teams had it; but a fifth of them at most
 MAX_PANELS = 4
-N_PEOPLE = 5
+N_PEOPLE = 5  # at most, and so many that there are about N_LISTS lists of ten films
+N_LISTS = 20
+PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
 LEVELS = {"fail": "Failure", "warn": "Warning", "info": "Note"}
 
 
@@ -62,9 +66,13 @@ def lede(study: Study, tables: list[Table]) -> list[str]:
 # --- the data ------------------------------------------------------------------------------------------------------
 
 
-def key_figures(data: Dataset) -> dict[str, Any]:
+def key_figures(data: Dataset, side_tables: Sequence[Coverage] = ()) -> dict[str, Any]:
     found = explore.key_figures(data)
-    return {"grid": [*_sizes(found), *_shape(found)], "plots": _data_plots(found)}
+    return {
+        "grid": [*_sizes(found), *_shape(found)],
+        "plots": _data_plots(found),
+        "tables": [str(table)[:1].upper() + str(table)[1:] for table in side_tables],
+    }
 
 
 def _sizes(f: explore.KeyFigures) -> list[Figure]:
@@ -202,22 +210,26 @@ def costs(frame: pl.DataFrame) -> dict[str, Any] | None:
     return {"rows": rows, "n_runs": int(frame["label"].value_counts()["count"].to_numpy().max())}
 
 
-def trainings(study: Study) -> list[Plot]:
-    """Loss and validation by epoch, of each model that trains in epochs."""
-    out = []
+def trainings(study: Study) -> dict[str, Any] | None:
+    """Loss and validation by epoch, of each model that learns in epochs (or in rounds by another name)."""
+    out, apart = [], False
     for label, curve in study.curves.items():
+        rounds, measure, validation = study.curve_names.get(label, ("epochs", "loss", "validation"))
         loss, metric = (
-            [np.nan if (x := epoch[name]) is None else x for epoch in curve] for name in ("train_loss", "valid_metric")
+            [np.nan if (x := row[name]) is None else x for row in curve] for name in ("train_loss", "valid_metric")
         )
-        if loss:
-            at = (
-                ""
-                if np.isnan(metric).all()
-                else f", best validation {np.nanmax(metric):.4f} in epoch {np.nanargmax(metric) + 1}"
-            )
-            caption = f"{label}: {len(loss)} epochs{at}"
-            out.append(Plot(caption, plots.curve(f"training-{label}", loss, metric, caption)))
-    return out
+        if np.isnan([*loss, *metric]).all():  # no rounds, or nothing there to measure
+            continue
+        best = None if np.isnan(metric).all() else int(np.nanargmax(metric))
+        step, caption = rounds.removesuffix("s"), f"{label}: {number_of(len(loss), rounds.removesuffix('s'))}"
+        if best is not None:
+            metric = [-x for x in metric] if validation in LOWER_IS_BETTER else metric
+            caption += f", best validation {validation} {words.score(metric[best])} in {step} {best + 1}"
+        shared = measure == validation
+        apart |= best is not None and not shared
+        name = f"training-{label}"
+        out.append(Plot(caption, plots.curve(name, loss, metric, caption, step=step, best=best, shared=shared)))
+    return {"plots": out, "apart": apart} if out else None
 
 
 _UNITS = (words.seconds, words.seconds, words.megabytes)
@@ -280,12 +292,15 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
 
 
 def sample(study: Study) -> dict[str, Any] | None:
-    """A few people, their last films and what each model would show them."""
+    """A few people, their favourites and what each model would show them: fewer people where there are many models."""
     if not study.recommendations:
         return None
-    n_picks = 10 if len(study.recommendations) <= 4 else 5
-    chosen = explore.people(study.data, study.split.test, study.recommendations, n=N_PEOPLE, seed=0, n_picks=n_picks)
-    return {"chosen": chosen, "n_picks": n_picks} if chosen else None
+    n = min(N_PEOPLE, max(1, N_LISTS // (1 + len(study.recommendations))))
+    chosen = explore.people(study.data, study.split.test, study.recommendations, n=n, seed=0)
+    if not chosen:
+        return None
+    rated = any(film.rating is not None for person in chosen for film in person.favourites)
+    return {"chosen": chosen, "part": PARTS.get(len(chosen), "part"), "rated": rated}
 
 
 # --- what to doubt, and what words mean ----------------------------------------------------------------------------

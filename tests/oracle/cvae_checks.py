@@ -51,7 +51,7 @@ def truth(model: CVAE, side: Rows) -> Rows:
     w = weights(model)
     hidden = np.tanh(sparse(w, "encoder", unit_rows()) + side @ w["side.weight"].T)
     mean = linear(w, "code", hidden)[:, :3]
-    return linear(w, "decoder.2", np.tanh(linear(w, "decoder.0", np.hstack([mean, side]))))
+    return linear(w, "decoder", np.hstack([mean, side]))
 
 
 def check_cvae() -> None:

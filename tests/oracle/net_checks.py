@@ -79,11 +79,13 @@ def cross_entropy(logits: NDArray[Any], watched: NDArray[np.bool_]) -> float:
 
 
 def check_multi_vae() -> None:
-    model = MultiVAE(hidden=7, latent=3, **SMALL).fit(DATA)
-    w = weights(model)
-    mean = linear(w, "code", np.tanh(sparse(w, "encoder", unit_rows())))[:, :3]
-    truth = linear(w, "decoder.2", np.tanh(linear(w, "decoder.0", mean)))
-    close(model.score(truths.histories(HISTORIES)), truth)
+    for decoder_hidden in (0, 5):
+        model = MultiVAE(hidden=7, latent=3, decoder_hidden=decoder_hidden, **SMALL).fit(DATA)
+        w = weights(model)
+        mean = linear(w, "code", np.tanh(sparse(w, "encoder", unit_rows())))[:, :3]
+        deep = decoder_hidden > 0
+        truth = linear(w, "decoder.2", np.tanh(linear(w, "decoder.0", mean))) if deep else linear(w, "decoder", mean)
+        close(model.score(truths.histories(HISTORIES)), truth)
 
 
 def check_rec_vae() -> None:

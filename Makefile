@@ -5,7 +5,7 @@ BIN := .venv/bin
 RECIPE ?=
 ARGS ?=
 
-.PHONY: run test lint types check check-long bench studies clean help
+.PHONY: run test lint types check check-long bench bench-nets studies clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -51,9 +51,18 @@ studies: .venv/.ready
 bench: .bench-venv/.ready
 	.bench-venv/bin/python benchmarks/static.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
 
+# nets and sequence models beside RecBole and RecTools; takes an hour or two
+bench-nets: .bench-torch/.ready
+	.bench-torch/bin/python benchmarks/nets.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
+	.bench-torch/bin/python benchmarks/sequences.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
+
 .bench-venv/.ready: benchmarks/requirements.txt benchmarks/setup.sh constraints.txt pyproject.toml
 	sh benchmarks/setup.sh
 	@touch $@
 
+.bench-torch/.ready: benchmarks/requirements-torch.txt benchmarks/setup.sh constraints.txt pyproject.toml
+	sh benchmarks/setup.sh torch
+	@touch $@
+
 clean:
-	rm -rf .venv .bench-venv runs build dist
+	rm -rf .venv .bench-venv .bench-torch runs build dist

@@ -107,6 +107,14 @@ def itemknn(bench: Bench) -> Iterator[Row]:
     yield bench.judge(row, {name: by_name[name].items(answer) for name, answer in answers.items()})
 
 
+def ials_fit(bench: Bench) -> Iterator[Row]:
+    """64 factors, 15 iterations; what each model then recommends is judged."""
+    fits = [Contender(library.name, library.fit_ials, library.one_blas_thread) for library in bench.libraries]
+    row, models = race("iALS fit", fits, bench.repeats)
+    by_name = {library.name: library for library in bench.libraries}
+    yield bench.judge(row, {name: by_name[name].items(by_name[name].recommend(m)) for name, m in models.items()})
+
+
 def topk(bench: Bench) -> Iterator[Row]:
     """20,480 users x 20,108 items x 128 random factors."""
     n_users, n_items, d, seen = (200, 100, 8, 10) if bench.toy else (20_480, 20_108, 128, 70)
@@ -219,6 +227,7 @@ WORKS = {
     "recommend_ease": recommend_ease,
     "recommend_factors": recommend_factors,
     "itemknn": itemknn,
+    "ials_fit": ials_fit,
     "topk": topk,
     "one_user": one_user,
     "metrics": metrics,

@@ -9,9 +9,9 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_info, threadpool_limits  # type: ignore[imp
 
 OURS = "matinee"
 PACKAGES = ["matinee", "numpy", "scipy", "numba", "polars", "rectools", "irspack", "implicit", "ir-measures"]
+PACKAGES += ["torch", "pytorch-lightning", "recbole"]  # of .bench-torch
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ class Row:
         ours = median(self.seconds[OURS]) if self.seconds.get(OURS) else None
         lines = [f"\n{self.work:<34}{'median':>10}{'fastest':>10}{'slowest':>10}   its time / ours"]
         for name, seconds in self.seconds.items():
-            middle = median(seconds)
+            middle = median(seconds) if seconds else float("nan")
             ratio = f"{middle / ours:>10.2f}x" if ours else f"{'':>11}"
             facts = "  ".join(f"{key} {value}" for key, value in self.facts.get(name, {}).items())
-            times = "".join(f"{s:>10.4g}" for s in (middle, min(seconds), max(seconds)))
+            times = "".join(f"{s:>10.4g}" for s in (middle, min(seconds, default=middle), max(seconds, default=middle)))
             lines.append(f"  {name:<32}{times}{ratio}   {facts}".rstrip())
         return "\n".join(lines)
 
@@ -74,6 +75,12 @@ def race(work: str, contenders: Sequence[Contender], repeats: int, *, calls: int
     return row, answers
 
 
+def _versions() -> Iterator[tuple[str, str]]:
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            yield name, version(name)
+
+
 def environment() -> dict[str, Any]:
     """Everything that decides a time. Call it when all libraries are loaded: it lists their thread pools."""
     cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
@@ -88,7 +95,7 @@ def environment() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "load_at_start": os.getloadavg()[0],
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": dict(_versions()),
         "variables": {
             name: os.environ.get(name) for name in ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
         },

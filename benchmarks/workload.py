@@ -16,6 +16,8 @@ Floats = NDArray[np.float32]
 K = 10  # how many items are recommended
 L2 = 500.0  # EASE's ridge
 NEIGHBOURS = 50  # ItemKNN's k
+FACTORS, ITERATIONS = 64, 15  # iALS's
+ALPHA0, IALS_L2 = 0.3, 0.01  # its weight of a pair nobody watched, and penalty, where a library has both
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""The benchmarks run, on made-up data, in every library that benchmarks/setup.sh has installed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matinee import split
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def module(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """module(name): one of benchmarks/, which are scripts and no package."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module
+
+
+def command(venv: str, script: str, *words: str) -> list[str]:
+    python = ROOT / venv / "bin" / "python"
+    if not python.exists():
+        pytest.skip(f"no {venv}: made by benchmarks/setup.sh")
+    return [str(python), str(ROOT / "benchmarks" / script), "--toy", *words]
+
+
+def rows(venv: str, script: str, out: Path, *words: str) -> dict[str, Any]:
+    """Work's title -> its row, from the JSON line a run leaves."""
+    subprocess.run([*command(venv, script, *words), "--out", str(out)], check=True, capture_output=True, timeout=600)
+    return {row["work"]: row for row in json.loads(out.read_text())["rows"]}
+
+
+@pytest.mark.slow
+def test_ials_is_raced_in_four_libraries_and_two_with_one_loss_agree(tmp_path: Path) -> None:
+    row = rows(".bench-venv", "static.py", tmp_path / "out", "--work", "ials_fit", "--repeats", "1")["iALS fit"]
+    assert set(row["seconds"]) == {"matinee", "rectools", "irspack", "implicit"}
+    ndcg = {name: facts["ndcg@10"] for name, facts in row["facts"].items()}
+    assert ndcg["matinee"] == pytest.approx(ndcg["irspack"], abs=0.03)
+    assert ndcg["rectools"] == pytest.approx(ndcg["implicit"], abs=0.01)
+
+
+@pytest.mark.slow
+def test_nets_learn_in_both_libraries(tmp_path: Path) -> None:
+    words = ("--work", "multi_vae,rec_vae", "--epochs", "3", "--threads", "1")
+    found = rows(".bench-torch", "nets.py", tmp_path / "out", *words)
+    assert len(found) == 2
+    for row in found.values():
+        assert set(row["seconds"]) == {"matinee", "recbole"}
+        for library, seconds in row["seconds"].items():
+            assert len(seconds) == 2  # the first warms up
+            losses = row["facts"][library]["losses"]
+            assert losses[2] < losses[1] < losses[0]
+
+
+@pytest.mark.slow
+def test_sequences_are_counted_in_events_that_both_libraries_learn_from(tmp_path: Path, module: Any) -> None:
+    words = ("--work", "sasrec_100,bert4rec", "--epochs", "2", "--threads", "1")
+    found = rows(".bench-torch", "sequences.py", tmp_path / "out", *words)
+    lengths = split.leave_one_out(module("splits").toy()).train.histories().lengths
+    guessed = int(np.maximum(np.minimum(lengths, 101) - 1, 0).sum())
+    seen = int(np.minimum(lengths[lengths > 1], 200).sum())
+    for title, events in (("SASRec, length 100, ML-1M", guessed), ("BERT4Rec, length 200, ML-100K", seen)):
+        facts = found[title]["facts"]
+        assert {name: facts[name]["events"] for name in facts} == {"matinee": events, "rectools": events}
+
+
+@pytest.mark.slow
+def test_a_killed_training_of_rectools_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+    words = ("--length", "20", "--threads", "1", "--max-epochs", "4")
+
+    def start(name: str) -> list[str]:
+        where = ("--work-dir", str(tmp_path / name), "--out", str(tmp_path / f"{name}.jsonl"))
+        return command(".bench-torch", "rectools_sasrec.py", *words, *where)
+
+    subprocess.run(start("whole"), check=True, capture_output=True, timeout=600)
+    with subprocess.Popen(start("killed"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as killed:
+        assert killed.stdout is not None
+        killed.stdout.readline()  # the first epoch is kept
+        killed.kill()
+    assert killed.returncode == -signal.SIGKILL
+    assert len((tmp_path / "killed.jsonl").read_text().splitlines()) < 6
+    subprocess.run(start("killed"), check=True, capture_output=True, timeout=600)
+    whole, resumed = (list(numbers(tmp_path / f"{name}.jsonl")) for name in ("whole", "killed"))
+    assert resumed == whole
+    assert whole[-1]["lists_equal_to_its_own"] == 1.0
+    assert [line["epoch"] for line in whole[:-1]] == [0, 1, 2, 3]
+
+
+def numbers(path: Path) -> Iterator[dict[str, float]]:
+    """The lines after the head, without times."""
+    for line in path.read_text().splitlines()[1:]:
+        yield {name: value for name, value in json.loads(line).items() if "seconds" not in name}
+
+
+def test_recbole_is_given_histories_in_their_order(tmp_path: Path, module: Any) -> None:
+    nets, data = module("recbole_nets"), module("splits").toy()
+    (tmp_path / "log").mkdir()
+    arguments = nets._one_log(split.leave_one_out(data), tmp_path)
+    assert arguments["eval_args"]["split"] == {"LS": "valid_and_test"}
+    user, item, row = np.loadtxt(tmp_path / "log" / "log.inter", skiprows=1, dtype=np.int64).T
+    assert (np.diff(row) > 0).all()
+    for code in range(data.n_users):
+        np.testing.assert_array_equal(item[user == code], data.histories()[code])

@@ -53,7 +53,11 @@ WORKS = {
         "GRU4Rec, length 50, ML-100K",
         "ml-100k, next",
         [
-            Job("matinee", "gru4rec", {"max_len": 50, "windows": "all", "dim": 64, "loss": "cross_entropy"}),
+            Job(
+                "matinee",
+                "gru4rec",
+                {"max_len": 50, "windows": "all", "dim": 64, "hidden": 128, "layers": 1, "dropout": 0.3},
+            ),
             Job(
                 "recbole",
                 "GRU4Rec",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 Hashes = NDArray[np.uint64]
-PAIRS = 1 << 16  # pairs predicted at once
+PAIRS = 1 << 12  # pairs predicted at once: few enough that their vectors stay in the cache
 ROWS = 1 << 14  # users folded in at once
 
 

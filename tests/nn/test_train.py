@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,6 +74,22 @@ class TestSameBytes:
             running.run()
             nets.append(weights(net))
         assert all(nets[0][name] != nets[1][name] for name in nets[0] if passes is alternating or name != "memory")
+
+    @pytest.mark.parametrize("optimiser", ["adam", "rmsprop", "nadam"])
+    def test_every_optimiser_is_resumed(self, optimiser: Any, tmp_path: Path) -> None:
+        training = replace(PLAN, optimiser=optimiser)
+        straight, expected = loop(training=training, checkpoint=tmp_path / "straight")
+        straight.run()
+        adamw, other = loop()
+        adamw.run()
+        assert weights(expected) != weights(other)
+        for epoch in (1, 4):
+            path = tmp_path / f"{epoch}"
+            interrupted(loop(training=training, checkpoint=path)[0], epoch)
+            resumed, net = loop(training=training, checkpoint=path)
+            resumed.run()
+            assert weights(net) == weights(expected), epoch
+            assert contents(path) == contents(tmp_path / "straight")
 
     @pytest.mark.parametrize("passes", [together, alternating])
     def test_stopped_in_any_epoch_and_resumed(self, passes: Callable[[Toy], list[Pass]], tmp_path: Path) -> None:
@@ -234,8 +251,59 @@ def wanted_rate(training: Training, step: int, last: int) -> float:
     return training.learning_rate * (math.exp(-math.log(10) * share) if training.schedule == "exponential" else 1.0)
 
 
-class TestAgainstAdamW:
-    """Two weights of a straight line in float64 against AdamW's formulas (Loshchilov & Hutter 2019, algorithm 2)."""
+Steps = Generator[NDArray[np.float64], NDArray[np.float64], None]
+
+
+def primed(steps: Callable[[], Steps]) -> Callable[[], Steps]:
+    """A generator that is ready for its first gradient; `send` answers with the step per learning rate."""
+
+    @functools.wraps(steps)
+    def start() -> Steps:
+        made = steps()
+        next(made)
+        return made
+
+    return start
+
+
+@primed
+def adam_steps() -> Steps:
+    """Kingma & Ba 2015, algorithm 1."""
+    m, v, t, out = np.zeros(2), np.zeros(2), 0, np.zeros(2)
+    while True:
+        g, t = (yield out), t + 1
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        out = (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+
+
+@primed
+def rmsprop_steps() -> Steps:
+    """Hinton 2012: the gradient over the root of its running mean square."""
+    v, out = np.zeros(2), np.zeros(2)
+    while True:
+        g = yield out
+        v = 0.99 * v + 0.01 * g**2
+        out = g / (np.sqrt(v) + 1e-8)
+
+
+@primed
+def nadam_steps() -> Steps:
+    """Dozat 2016, algorithm 2, its momentum warmed up by mu_t = .9 (1 - .5 * .96^(t / 250))."""
+
+    def mu(t: int) -> float:
+        return 0.9 * (1 - 0.5 * math.pow(0.96, t * 0.004))
+
+    m, v, t, product, out = np.zeros(2), np.zeros(2), 0, 1.0, np.zeros(2)
+    while True:
+        g, t = (yield out), t + 1
+        product *= mu(t)
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        mean = mu(t + 1) * m / (1 - product * mu(t + 1)) + (1 - mu(t)) * g / (1 - product)
+        out = mean / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+
+
+class TestAgainstFormulas:
+    """Two weights of a straight line in float64; AdamW's steps are Loshchilov & Hutter's 2019, algorithm 2."""
 
     x = np.random.default_rng(0).normal(size=(11, 2)) * [1.0, 30.0]
     y = np.random.default_rng(1).normal(size=11)
@@ -271,6 +339,19 @@ class TestAgainstAdamW:
             w = w - rate * training.weight_decay * w
             w = w - rate * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
         return w
+
+    @pytest.mark.parametrize("optimiser", ["adam", "rmsprop", "nadam"])
+    @pytest.mark.parametrize("decay", [0.0, 0.3])
+    def test_other_optimisers(self, optimiser: Any, decay: float) -> None:
+        training = Training(4, 4, 0.1, optimiser=optimiser, weight_decay=decay, schedule="exponential", warmup=2)
+        found, walked, rates = self.trained(training)
+        step = {"adam": adam_steps, "rmsprop": rmsprop_steps, "nadam": nadam_steps}[optimiser]()
+        w = np.array([0.5, -2.0])
+        for rate, rows in zip(rates, walked, strict=True):
+            x, y = self.x[rows], self.y[rows]
+            w = w - rate * step.send(2 * x.T @ (x @ w - y) / len(rows) + decay * w)
+        # torch keeps the product of NAdam's momenta in float32
+        np.testing.assert_allclose(found, w, rtol=1e-7 if optimiser == "nadam" else 1e-10)
 
     @pytest.mark.parametrize("schedule", ["constant", "cosine", "exponential"])
     @pytest.mark.parametrize(

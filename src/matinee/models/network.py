@@ -40,8 +40,9 @@ class Trained(Model):
 
     epochs: int = tunable(100, "most epochs; early stopping ends before", ge=1)
     batch_size: int = tunable(500, "examples a step", ge=1)
-    learning_rate: float = tunable(1e-3, "AdamW's step size", low=1e-4, high=1e-2, log=True, gt=0.0)
-    weight_decay: float = tunable(0.0, "AdamW's decay", ge=0.0)
+    optimiser: Literal["adamw", "adam", "rmsprop", "nadam"] = tunable("adamw", "how steps follow gradients")
+    learning_rate: float = tunable(1e-3, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
+    weight_decay: float = tunable(0.0, "of AdamW; with other optimisers an L2 penalty on all weights", ge=0.0)
     schedule: Literal["constant", "cosine", "exponential"] = tunable("constant", "how the learning rate falls")
     warmup: int = tunable(0, "steps over which the learning rate rises", ge=0)
     clip: float | None = tunable(None, "largest gradient norm", gt=0.0)

@@ -32,7 +32,7 @@ class RecVAE(Autoencoder):
     encoder_passes: int = tunable(3, "passes over the encoder to one over the decoder", ge=1)
     epochs: int = tunable(50, "most epochs, each of all passes; early stopping ends before", ge=1)
     patience: int = tunable(5, "epochs without a better validation before stopping", ge=1)
-    learning_rate: float = tunable(1e-3, "AdamW's step size", low=1e-4, high=1e-2, log=True, gt=0.0)
+    learning_rate: float = tunable(1e-3, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
 
     def build(self, data: Dataset) -> nn.Module:
         from matinee.nn.vae import CompositeVAE

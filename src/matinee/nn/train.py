@@ -28,6 +28,7 @@ from matinee.nn.processes import rank, sum_gradients, summed
 from matinee.progress import bar
 
 Rows = NDArray[np.int64]
+Optimiser = Literal["adam", "adamw", "rmsprop", "nadam"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +63,14 @@ class Pass:
 class Training:
     """How to train. patience: epochs without a better validation before stopping; clip: largest gradient norm.
 
-    device: "auto" is the GPU where there is one.
+    weight_decay: decoupled with "adamw", as is its point; with the others the loss has weight_decay / 2 times the
+    squared norm of all weights added. device: "auto" is the GPU where there is one.
     """
 
     epochs: int
     batch_size: int
     learning_rate: float
+    optimiser: Optimiser = "adamw"
     weight_decay: float = 0.0
     schedule: Literal["constant", "cosine", "exponential"] = "constant"
     warmup: int = 0
@@ -100,12 +103,7 @@ class Loop:
         self.device = chosen_device(training.device)
         net.to(self.device)
         self.validate, self.checkpoint, self.about = validate, checkpoint, dict(about or {})
-        self.optimisers = {
-            p.name: torch.optim.AdamW(
-                p.parameters, training.learning_rate, weight_decay=training.weight_decay, fused=True
-            )
-            for p in passes
-        }
+        self.optimisers = {p.name: optimiser_of(training, p.parameters) for p in passes}
         self.steps = dict.fromkeys(self.optimisers, 0)
         self.curve: list[list[float]] = []
         self.best: dict[str, Tensor] = {}
@@ -264,6 +262,19 @@ class Loop:
         }
         training = {name: value for name, value in vars(self.training).items() if name != "device"}  # resume anywhere
         return {**self.about, **words, **training, "shapes": shapes}
+
+
+def optimiser_of(training: Training, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:
+    """By name, with PyTorch's constants: AdamW (Loshchilov & Hutter, ICLR 2019), Adam (Kingma & Ba, ICLR 2015),
+    RMSprop (Hinton's lecture 6e, 2012; a = .99), NAdam (Dozat, 2016)."""
+    rate, decay = training.learning_rate, training.weight_decay
+    if training.optimiser == "adamw":
+        return torch.optim.AdamW(parameters, rate, weight_decay=decay, fused=True)
+    if training.optimiser == "adam":
+        return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True)
+    if training.optimiser == "rmsprop":
+        return torch.optim.RMSprop(parameters, rate, weight_decay=decay)
+    return torch.optim.NAdam(parameters, rate, weight_decay=decay)
 
 
 def chosen_device(name: str) -> torch.device:

@@ -143,7 +143,8 @@ def bpr_max(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negative
     positive, negative = _scores(states, vectors, target, negatives)
     there, share = _shares(negative)
     ahead = (share * torch.sigmoid(positive[:, None] - there)).sum(dim=1)
-    return (penalty * (share * there**2).sum(dim=1) - (ahead + TINY).log()).sum()
+    ahead = torch.where(negative.isfinite().any(dim=1), ahead + TINY, 1.0)  # nothing to be ahead of: log 1
+    return (penalty * (share * there**2).sum(dim=1) - ahead.log()).sum()
 
 
 def info_nce(one: Tensor, other: Tensor, temperature: float) -> Tensor:
@@ -184,7 +185,7 @@ class _Pieces(torch.autograd.Function):
         ctx: Any, states: Tensor, vectors: Tensor, target: Tensor, formula: Formula, negatives: Negatives
     ) -> Tensor:
         of_states, of_vectors = torch.empty_like(states), torch.zeros_like(vectors)
-        total = states.new_zeros(())
+        total = _wide(states.new_zeros(()))
         width = negatives.item.shape[-1] * (1 if negatives.item.dim() == 1 else vectors.shape[1])
         for start, stop in _cuts(len(states), width):
             h, V = states[start:stop].detach().requires_grad_(), vectors.detach().requires_grad_()

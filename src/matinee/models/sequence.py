@@ -188,21 +188,18 @@ class Sequence(Network):
     def score_histories(self, queries: Queries) -> Floats:
         known = self.fitted.popularity[queries.history.values] > 0
         histories = Histories(queries.history, queries.times).where(known)
-        scores = np.empty((len(queries), len(self.items)), np.float32)
+        scores = np.zeros((len(queries), len(self.items)), np.float32)
         for rows in blocks(histories.item.lengths, self.max_len):
             scores[rows] = self.answers(histories.take(rows))
         return scores
 
     def answers(self, histories: Histories) -> Floats:
-        """float32 (B, n_items)."""
+        """float32 (B, n_items); no history is empty."""
         torch = import_torch()
         net = self.net
         with torch.inference_mode():
             packed, slot = self.question(net, histories)
-            states = torch.zeros(len(histories), net.vectors.shape[1], device=device_of(net))
-            asked = packed.length > 0
-            states[asked] = net(packed)[slot[asked]].mean(dim=1)
-            scores: Floats = (states @ net.vectors.T).cpu().numpy()
+            scores: Floats = (net(packed)[slot].mean(dim=1) @ net.vectors.T).cpu().numpy()
         return scores
 
     def question(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
@@ -219,8 +216,8 @@ Draw = Callable[[Any, Any], Any]
 
 
 def blocks(lengths: NDArray[np.int64], longest: int) -> list[NDArray[np.int64]]:
-    """Row numbers, in blocks of like length and of at most SLOTS events."""
-    order = np.argsort(-lengths, kind="stable")
+    """Numbers of the rows that hold events, in blocks of like length and of about SLOTS events."""
+    order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
     events = np.cumsum(np.minimum(lengths[order], longest) + 1)
     cuts = np.flatnonzero(np.diff(events // SLOTS)) + 1
     return [rows for rows in np.split(order, cuts) if len(rows)]

@@ -15,6 +15,7 @@ from contract import checks
 from contract.logs import N_GROUPS, groups, one_query
 from matinee import store
 from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.data.readers import read
 from matinee.errors import MatineeError
 from matinee.models.cvae import CVAE
 from matinee.models.multi_vae import MultiVAE
@@ -126,6 +127,50 @@ def test_somebody_unknown_is_answered_better_when_training_hid_some() -> None:
         return -float(log_share[watched[data.user_counts() > 0]].mean())
 
     assert surprise(0.3) < surprise(0.0)
+
+
+def with_tables(user_rows: slice, item_rows: slice, unknown: int) -> Dataset:
+    """The contract log as read from dataframes: these rows of its tables, and rows for ids that the log has not."""
+    data = described()
+    assert data.user_features is not None
+    assert data.item_features is not None
+    users, items = (
+        table.insert_column(0, pl.Series(column, np.arange(len(table))))
+        for column, table in (("user_id", data.user_features.clone()), ("item_id", data.item_features.clone()))
+    )
+    more = [table.head(unknown).with_columns(pl.first() + 10_000) for table in (users, items)]
+    log = pl.DataFrame({"user_id": data.user, "item_id": data.item})
+    return read(log, users=pl.concat([users[user_rows], more[0]]), items=pl.concat([items[item_rows], more[1]]))
+
+
+def test_rows_that_tables_lack_and_rows_of_unknown_ids_are_ordinary(tmp_path: Path) -> None:
+    """Somebody undescribed has a side vector of zeros, and is answered as before when their row says nothing."""
+    data = with_tables(slice(4, None), slice(3, None), unknown=12)
+    bare = groups()  # has some without an event itself
+    absent = [int((counts == 0).sum()) for counts in (bare.user_counts(), bare.item_counts())]
+    assert [each.ids for each in data.unmatched] == [12 + n for n in absent]
+    model = cvae("both").fit(data, seed=3)
+    rows = model.training_rows(data)(np.array([1, 30]))
+    who, watched = (part.numpy() for part in model.side(model.net, rows))
+    assert not who[0].any()
+    assert who[1].any()
+    assert watched.any(axis=1).all()
+    recs = recommend(model, data.queries(), 5)
+    assert np.isfinite(recs.score[recs.item >= 0]).all()
+    assert data.item_counts()[recs.item[recs.item >= 0]].min() > 0, "a film that only the table has is not recommended"
+    known = data.queries([1])
+    nobody = replace(known, user=np.array([-1], np.int32))
+    np.testing.assert_array_equal(model.score(nobody), model.score(known))
+    loaded = store.load_model(store.save_model(model, tmp_path / "model"))
+    assert loaded.score(data.queries()).tobytes() == model.score(data.queries()).tobytes()
+
+
+def test_tables_of_other_ids_altogether_say_nothing() -> None:
+    data = with_tables(slice(0, 0), slice(0, 0), unknown=30)
+    model = cvae("both").fit(data, seed=3)
+    rows = model.training_rows(data)(np.arange(20))
+    assert not any(part.any() for part in model.side(model.net, rows))
+    assert np.isfinite(recommend(model, data.queries(), 5).score[:20]).all()
 
 
 def test_loaded_without_histories_it_answers_alike(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 
@@ -68,6 +69,17 @@ def read_prefixes(content: bytes, file: str, data: Dataset) -> list[Line]:
     if not lines:
         raise MatineeError("holds no query", where=file, mend="is this the file you meant?")
     return lines
+
+
+def of_one_session(lines: list[Line]) -> int:
+    """How many nameless queries are a step of the session that the line before asks about: one history is the other
+    with its answer."""
+
+    def goes_on(one: Line, other: Line) -> bool:
+        return len(one.truth) == 1 and [*one.history, *one.truth] == other.history
+
+    nameless = [(a, b) for a, b in itertools.pairwise(lines) if a.user is None and b.user is None]
+    return sum(goes_on(a, b) or goes_on(b, a) for a, b in nameless)
 
 
 def _text(raw: bytes, where: str) -> str:

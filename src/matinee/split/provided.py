@@ -13,7 +13,7 @@ import numpy as np
 from matinee.data.dataset import Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split
 from matinee.data.ids import Id, IdMap
 from matinee.errors import MatineeError
-from matinee.split.lines import Line, read_lines, read_prefixes
+from matinee.split.lines import Line, of_one_session, read_lines, read_prefixes
 from matinee.split.parts import TEST, TRAIN, VALID, Part, Seen, answers, checked, holdout, padded
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def provided(
         valid=held["valid"],
         test=held["test"],
         train_valid=whole.rows(part != TEST) if refit else None,
-        notes=_news(data.users, users) + _news(data.items, items),
+        notes=_news(data.users, users) + _news(data.items, items) + _dependent(sources),
     )
     return checked(split, valid=valid is not None, mend="are these the files you meant?")
 
@@ -185,6 +185,17 @@ def _union(ids: IdMap, more: Sequence[pl.Series]) -> IdMap:
 def _news(old: IdMap, new: IdMap) -> tuple[str, ...]:
     more = len(new) - len(old)
     return (f"{more:,} {old.what} ids of the provided files are not in the log",) if more else ()
+
+
+def _dependent(sources: dict[str, Source]) -> tuple[str, ...]:
+    """A note for each part of nameless queries that are not independent, though each counts as one."""
+    steps = {name: of_one_session(s.content) for name, s in sources.items() if isinstance(s.content, list)}
+    return tuple(
+        f"{n:,} queries of {name} are further steps of the session of the query before them, yet count as independent: "
+        "intervals are narrower than they should be, and p-values smaller"
+        for name, n in steps.items()
+        if n
+    )
 
 
 def _recoded(data: Dataset, users: IdMap, items: IdMap) -> Dataset:

@@ -55,6 +55,10 @@ def test_key_figures(seed: int) -> None:
     assert (found.n_events, found.n_users, found.n_items, found.n_catalogue) == (400, len(users), len(items), 60)
     assert found.density == pytest.approx(len(pairs) / (len(users) * len(items)))
     assert found.repeated == 400 - len(pairs) > 0
+    watched = defaultdict(list)
+    for row in sorted(range(400), key=lambda r: (times[r], r)):
+        watched[user[row]].append(item[row])
+    assert found.at_once == sum(a == b for of in watched.values() for a, b in pairwise(of)) > 0
     assert (found.first, found.last) == (min(times), max(times))
     top = sorted(items.values(), reverse=True)[: -(-len(items) // 10)]
     assert found.top_items == len(top)
@@ -198,3 +202,16 @@ def test_films_in_words() -> None:
         ("2", 1990, (), False),
         ("(2000)", 2000, ("Drama", "War"), True),
     ]
+
+
+def test_anonymous_sessions_without_times() -> None:
+    """A log of lines: no times, no ratings, repeats are events."""
+    item = [3, 3, 1, 4, 1, 4, 4, 4]
+    lengths = [2, 1, 5]
+    data = Dataset(ids(3), ids(6), np.repeat(np.arange(3), lengths).astype(np.int32), np.array(item, np.int32))
+    found = key_figures(data)
+    assert (found.n_events, found.n_users, found.n_items, found.n_catalogue) == (8, 3, 3, 6)
+    assert (found.user_events.smallest, found.user_events.median, found.user_events.largest) == (1, 2, 5)
+    assert (found.repeated, found.at_once) == (4, 3), "3 3 | 1 | 4 1 4 4 4"
+    assert [found.first, found.last, found.tied, found.ratings, found.over_time] == [None] * 5
+    assert int(found.activity.counts.sum()) == 3

@@ -160,8 +160,9 @@ def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
     items = f"{found.n_items:,}"
     if found.n_catalogue > found.n_items:
         items += f" with events, of {found.n_catalogue:,} known"
+    repeats = f", {found.repeated:,} of them repeats ({found.at_once:,} at once)" if found.repeated else ""
     rows = [
-        ["events", f"{found.n_events:,}" + (f", {found.repeated:,} of them repeats" if found.repeated else "")],
+        ["events", f"{found.n_events:,}{repeats}"],
         ["users", f"{found.n_users:,}"],
         ["items", items],
         ["density", f"{found.density:.3%}"],

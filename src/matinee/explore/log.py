@@ -49,9 +49,9 @@ class KeyFigures:
     """Users and items without an event are not counted, except in n_catalogue (items known, from tables too).
 
     density: distinct (user, item) pairs / (n_users x n_items). first, last: Unix seconds. top_share: share of events on
-    the top_items most popular items (a tenth of them, rounded up). repeated: events whose pair had occurred before.
-    tied: share of a user's neighbouring events, in time, with one timestamp. ratings: None where there are none, or
-    all are equal.
+    the top_items most popular items (a tenth of them, rounded up). repeated: events whose pair had occurred before;
+    at_once: those with the item of the user's event just before. tied: share of a user's neighbouring events, in time,
+    with one timestamp. ratings: None where there are none, or all are equal.
     """
 
     n_events: int
@@ -64,6 +64,7 @@ class KeyFigures:
     top_items: int
     top_share: float
     repeated: int
+    at_once: int
     first: int | None
     last: int | None
     tied: float | None
@@ -94,6 +95,7 @@ def key_figures(data: Dataset) -> KeyFigures:
         top_items=top,
         top_share=float(per_item[:top].sum() / max(n_events, 1)),
         repeated=n_events - pairs,
+        at_once=_at_once(data),
         first=None if timestamp is None else int(timestamp.min()),
         last=None if timestamp is None else int(timestamp.max()),
         tied=_tied(data),
@@ -107,6 +109,11 @@ def key_figures(data: Dataset) -> KeyFigures:
 def _distinct_pairs(data: Dataset) -> int:
     key = np.sort(data.user.astype(np.int64) * data.n_items + data.item)
     return int(np.count_nonzero(np.diff(key))) + 1 if len(key) else 0
+
+
+def _at_once(data: Dataset) -> int:
+    user, item = data.user[data.order], data.item[data.order]
+    return int(np.count_nonzero((user[1:] == user[:-1]) & (item[1:] == item[:-1])))
 
 
 def _spread(counts: NDArray[np.int64]) -> Spread:

@@ -77,7 +77,10 @@ def key_figures(data: Dataset, side_tables: Sequence[Coverage] = ()) -> dict[str
 
 def _sizes(f: explore.KeyFigures) -> list[Figure]:
     unused = f.n_catalogue - f.n_items
-    repeated = f"{f.repeated:,} repeat a pair of user and item" if f.repeated else "no pair of user and item twice"
+    share = percent(f.repeated / max(f.n_events, 1))
+    repeated = f"{share} repeat a pair of user and item" if f.repeated else "no pair of user and item twice"
+    if f.at_once:
+        repeated += f", {percent(f.at_once / f.n_events)} the event just before"
     items = f"with at least one event; {unused:,} more without" if unused else "with at least one event"
     return [
         Figure("Events", words.count(f.n_events), repeated),

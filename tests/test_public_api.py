@@ -100,6 +100,8 @@ def _type(annotation: object) -> str:
     if annotation in words:
         return words[annotation]
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is types.UnionType and types.NoneType not in inner:
+        return " or ".join(map(_type, inner))
     if origin is list:
         return f"list of {_type(inner[0])}s"
     if origin is dict:

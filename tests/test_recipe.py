@@ -75,6 +75,14 @@ def refusal(folder: Path, text: str) -> MatineeError:
         ("[evaluate]\nmetrics = ['recal']\n" + POPULARITY, "[evaluate]: unknown metric 'recal'"),
         ("[evaluate]\nconvention = 'recbol'\n" + POPULARITY, "unknown metric convention 'recbol'"),
         ("[evaluate]\ncandidates = 'some'\n" + POPULARITY, "evaluate.candidates"),
+        ("[evaluate]\ncandidates = 'observe'\n" + POPULARITY, '\'observe\' is neither "all" nor "observed" nor a file'),
+        ("[evaluate]\ncandidates = 'observe'\n" + POPULARITY, "did you mean observed?"),
+        ("[evaluate]\ncandidates = []\n" + POPULARITY, "needs at least one rule"),
+        ("[evaluate]\ncandidates = ['all', 'all']\n" + POPULARITY, "each once"),
+        ("[evaluate]\ncandidates = 3\n" + POPULARITY, "evaluate.candidates"),
+        ("[evaluate]\ncandidates = 'observed'\n" + POPULARITY, "nothing says that"),
+        ("[evaluate]\nmetrics = ['auc']\n" + POPULARITY, "no model of this recipe predicts ratings, so auc"),
+        ("[evaluate]\nconvention = 'autoint_study'\nmetrics = ['mrr']\n" + POPULARITY, "convention 'autoint_study'"),
         ("[evaluate]\nmetrics = ['rmse']\n" + POPULARITY, "no model of this recipe predicts ratings, so rmse"),
         ("[split]\nvalid = 0.1\n" + POPULARITY, "split: needs a strategy"),
         ("[split]\nstrategy = 3\n" + POPULARITY, "split: needs a strategy"),
@@ -309,6 +317,33 @@ def test_duplicates_of_a_named_set_are_dealt_with(tmp_path: Path, monkeypatch: p
     last = data_of(tmp_path, 'source = "ml-1m"\nduplicates = "last"')
     assert last.value is not None
     assert last.value.tolist() == [4, 3]
+
+
+def test_rules_of_what_is_ranked(tmp_path: Path) -> None:
+    text = "[data]\nlabel_min = 4.0\n[evaluate]\ncandidates = {}\n" + POPULARITY
+    assert load_recipe(written(tmp_path, POPULARITY)).rules("test") == ["all"]
+    assert load_recipe(written(tmp_path, text.format("'observed'"))).rules("valid") == ["observed"]
+    several = load_recipe(written(tmp_path, text.format("['x.negative', 'observed', 'all']")))
+    assert several.rules("test") == [Path("x.negative"), "observed", "all"]
+    assert several.rules("valid") == ["all", "observed"], "sampled negatives are of the test"
+    (tmp_path / "x.negative").touch()
+    assert several.files(tmp_path) == [tmp_path / "x.negative"]
+    again = load_recipe(written(tmp_path, several.to_toml()))
+    assert again.evaluate.candidates == ["x.negative", "observed", "all"]
+
+
+def test_answers_are_labelled_where_ratings_become_labels(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text(LOG)
+    split = "[split]\nstrategy = 'random'\nby = 'row'\ntest = 0.3\n"
+    plain = load_recipe(written(tmp_path, f"[data]\nsource = '{tmp_path / 'log.csv'}'\n{split}{POPULARITY}"))
+    clicks = plain.model_copy(update={"data": plain.data.model_copy(update={"label_min": 4.0})})
+    (rated,), (labelled,) = (one.split_data(one.load_data(), 0) for one in (plain, clicks))
+    assert len(labelled.test.truth.values) < len(rated.test.truth.values)
+    assert labelled.test.pairs is not None
+    assert labelled.test.pairs.label is not None
+    assert len(labelled.test.truth.values) == int(labelled.test.pairs.label.sum()) > 0
+    assert labelled.train.value is not None
+    assert set(labelled.train.value.tolist()) == {0, 1}
 
 
 def test_metrics_that_are_named_twice_are_measured_once(tmp_path: Path) -> None:

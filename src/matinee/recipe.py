@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from matinee import split as splits
 from matinee.data.dataset import Dataset, Split
 from matinee.errors import MatineeError
+from matinee.evaluate import predictions
 from matinee.evaluate.metrics import formulas_of
-from matinee.evaluate.predictions import RATING
 from matinee.files import StrPath
 from matinee.models import registry
 from matinee.models.base import Model
@@ -78,11 +78,14 @@ class EvaluateTable(_Table):
     metrics: list[str] = Field(
         ["recall", "ndcg", "hit_rate", "mrr"],
         min_length=1,
-        description="also precision, map, recall_capped; and what predicted ratings have: rmse, mae, bce",
+        description="also precision, map, recall_capped; of predicted ratings rmse, mae, bce; of predicted labels "
+        "(`label_min`) auc, gauc, logloss too",
     )
     convention: str = Field("matinee", description="whose definitions: matinee, or a library's for comparison")
-    candidates: Literal["all"] = Field(
-        "all", description="what is ranked: all items with a training event (a provided file may name others)"
+    candidates: str | list[str] = Field(
+        "all",
+        description='what is ranked: "all" items with a training event, "observed" (each user\'s own hidden rows, by '
+        "`label_min`), or a file of sampled negatives for the test; several are measured side by side",
     )
     exclude_seen: bool = Field(True, description="false where repeats are answers (sessions): nothing is excluded")
     refit: bool = Field(False, description="fit again on train + valid before the test; another protocol")
@@ -94,10 +97,33 @@ class EvaluateTable(_Table):
             raise ValueError("needs at least one cut-off, each 1 or more")
         return sorted(set(k))
 
+    @field_validator("candidates")
+    @classmethod
+    def _rules(cls, candidates: str | list[str]) -> str | list[str]:
+        rules = [candidates] if isinstance(candidates, str) else candidates
+        if not rules or len(set(rules)) < len(rules):
+            raise ValueError('needs at least one rule, each once: "all", "observed", or a file')
+        for rule in rules:
+            if rule not in ("all", "observed") and not {".", "/"} & set(rule):
+                near = difflib.get_close_matches(rule, ("all", "observed"), n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                raise ValueError(f'{rule!r} is neither "all" nor "observed" nor a file{hint}')
+        return candidates
+
     @field_validator("metrics")
     @classmethod
     def _once(cls, metrics: list[str]) -> list[str]:
         return list(dict.fromkeys(metrics))
+
+    @property
+    def ranking(self) -> list[str]:
+        """The metrics of ranked lists."""
+        return [metric for metric in self.metrics if metric not in predictions.names]
+
+    @property
+    def predicted(self) -> list[str]:
+        """The metrics of predictions for single pairs."""
+        return [metric for metric in self.metrics if metric in predictions.names]
 
 
 class ModelTable(BaseModel):
@@ -234,18 +260,31 @@ class Recipe(_Table):
                 )
 
     def split_data(self, data: Dataset, seed: int, data_dir: StrPath | None = None) -> list[Split]:
-        """The splits of one seed: n where the recipe says folds = n, else one."""
+        """The splits of one seed: n where the recipe says folds = n, else one. With label_min, answers are the hidden
+        rows labelled 1."""
         options = {name: value for name, value in self.split.items() if name != "strategy"}
         options |= {name: str(path) for name, path in self._split_files(data_dir).items()}
         options["exclude_seen"] = self.evaluate.exclude_seen
-        return splits.make(
+        made = splits.make(
             data, self.split["strategy"], options, seed=seed if self.split_seed is None else self.split_seed
         )
+        return made if self.data.label_min is None else [splits.labelled(split) for split in made]
+
+    def rules(self, part: str, data_dir: StrPath | None = None) -> list[str | Path]:
+        """What is ranked in "valid" or "test", see split.limited. Sampled negatives are of the test: valid ranks all
+        items in their place."""
+        given = self.evaluate.candidates
+        named = [given] if isinstance(given, str) else given
+        rules = [rule if rule in ("all", "observed") else located(rule, data_dir) for rule in named]
+        if part != "test":
+            rules = ["all" if isinstance(rule, Path) else rule for rule in rules]
+        return list(dict.fromkeys(rules))
 
     def files(self, data_dir: StrPath | None = None) -> list[Path]:
         """What the study reads beside its log."""
         described = [located(name, data_dir) for name in (self.data.users, self.data.items) if name]
-        return described + list(self._split_files(data_dir).values())
+        sampled = [rule for rule in self.rules("test", data_dir) if isinstance(rule, Path)]
+        return [*described, *self._split_files(data_dir).values(), *sampled]
 
     def _split_files(self, data_dir: StrPath | None) -> dict[str, Path]:
         """The files that the split names: as given, below data_dir, or in the cache beside a named set."""
@@ -290,12 +329,16 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
         with _placed(where, f"[[model]] {model.label}"):
             model.create()
     with _placed(where, "[evaluate]"):
-        ranked = [metric for metric in recipe.evaluate.metrics if metric not in RATING]
-        formulas_of(ranked, recipe.evaluate.convention)
-        if not ranked and not any(registry.model_class(model.name).predicts for model in recipe.model):
+        formulas_of(recipe.evaluate.ranking, recipe.evaluate.convention)
+        if not recipe.evaluate.ranking and not any(registry.model_class(m.name).predicts for m in recipe.model):
             raise MatineeError(
                 f"no model of this recipe predicts ratings, so {', '.join(recipe.evaluate.metrics)} is of none",
                 mend="add a model that does, or a metric of ranked lists",
+            )
+        if recipe.data.label_min is None and "observed" in recipe.rules("test"):
+            raise MatineeError(
+                'candidates = "observed" ranks what users watched by whether they liked it, and nothing says that',
+                mend="say in [data] from which rating on: label_min = 4.0, say (of labels 0 and 1: label_min = 1.0)",
             )
     with _placed(where, "[split]"):
         options = {name: value for name, value in recipe.split.items() if name != "strategy"}

@@ -17,7 +17,7 @@ import numpy as np
 
 from matinee.data.coverage import Coverage
 from matinee.data.dataset import Dataset, Protocol, Split
-from matinee.evaluate import AuditReport, Evaluation
+from matinee.evaluate import AuditReport, Bin, Evaluation
 from matinee.files import atomic_folder, atomic_path, atomic_write
 from matinee.rank import Recommendations
 from matinee.run_folder import RunFolder, Unit
@@ -58,6 +58,7 @@ def keep(
     content = {
         "metrics": [_row(unit, part, mean) for part, e in evaluations for mean in e.to_frame().to_dicts()],
         "protocols": {e.protocol.fingerprint: asdict(e.protocol) for _, e in evaluations},
+        "remarks": {e.protocol.fingerprint: e.notes for _, e in evaluations if e.notes},
         **facts,
     }
     with atomic_folder(folder / unit.part) as temp:
@@ -124,10 +125,15 @@ def _facts(units: Sequence[Unit], parts: Sequence[Mapping[str, Any]], shown: Sho
             {"label": unit.model.label, "seed": unit.seed, "fold": unit.fold, **part["costs"]} for unit, part in both
         ],
         **{
-            what: {unit.model.label: part[one] for unit, part in both if unit.first and part["curve"]}
-            for what, one in (("curves", "curve"), ("curve_names", "curve_names"))
+            what: {unit.model.label: part[one] for unit, part in both if unit.first and part[wanted]}
+            for what, one, wanted in (
+                ("curves", "curve", "curve"),
+                ("curve_names", "curve_names", "curve"),
+                ("calibration", "calibration", "calibration"),
+            )
         },
         "protocols": {fingerprint: words for part in parts for fingerprint, words in part["protocols"].items()},
+        "remarks": {fingerprint: texts for part in reversed(parts) for fingerprint, texts in part["remarks"].items()},
         "audit": [asdict(finding) for finding in shown.audited.findings],
         "notes": list(shown.split.notes),
     }
@@ -156,7 +162,7 @@ def _write_report(
         data=data if same_ids else split.train,  # provided files may bring ids of their own
         split=split,
         metrics=metrics,
-        protocols={fingerprint: str(Protocol(**fields)) for fingerprint, fields in facts["protocols"].items()},
+        protocols={fingerprint: Protocol(**fields) for fingerprint, fields in facts["protocols"].items()},
         findings=shown.audited.findings,
         warnings=facts["warnings"],
         recommendations=recs,
@@ -166,6 +172,8 @@ def _write_report(
         curves=facts["curves"],
         curve_names=facts["curve_names"],
         side_tables=shown.side_tables,
+        remarks=facts["remarks"],
+        calibration={label: [Bin(**one) for one in bins] for label, bins in facts["calibration"].items()},
     )
     write_report(study, folder / "report.html")
 

@@ -14,20 +14,22 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from matinee import run_results as results
 from matinee import split as splits
 from matinee.data.coverage import Coverage, coverage
 from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.errors import MatineeError, MatineeWarning
-from matinee.evaluate import Evaluation, audit, evaluate, evaluate_ratings
+from matinee.evaluate import Bin, Evaluation, audit, calibration, evaluate, evaluate_ratings
 from matinee.evaluate.evaluate import named
-from matinee.evaluate.predictions import RATING
+from matinee.evaluate.predictions import CLICK
 from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
 from matinee.meter import Cost, machine, measured
 from matinee.models.base import Model
@@ -84,6 +86,24 @@ def run_study(
     return StudyResult(folder.path, metrics, folder / "report.html", seconds, resumed, warned)
 
 
+@dataclass
+class _Measured:
+    """What one model answered in one part of a split. recs, cost: of the ranking by the first rule. told: of each
+    evaluation its first column in words. calibration: of predicted probabilities."""
+
+    recs: Recommendations
+    cost: Cost
+    evaluations: list[Evaluation] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    calibration: list[Bin] = field(default_factory=list)
+
+    def add(self, evaluation: Evaluation, rule: str = "") -> None:
+        self.evaluations.append(evaluation)
+        for column in evaluation.columns[:1]:
+            mean = evaluation.mean(*column)
+            self.told.append(f"{named(*column)} {mean.value:.4f} ± {mean.half:.4f}{rule}")
+
+
 class _Run:
     """A recipe at work in its folder."""
 
@@ -113,11 +133,18 @@ class _Run:
         with measured() as self._reading:
             data = self.recipe.load_data(self.data_dir)
         self.tell(f"{data} read in {self._reading.seconds:.1f} s")
-        rated = [metric for metric in self.recipe.evaluate.metrics if metric in RATING]
-        if rated and data.value is None:
+        predicted = self.recipe.evaluate.predicted
+        if predicted and data.value is None:
             raise MatineeError(
-                f"{data.name} has no ratings, so {', '.join(rated)} cannot be measured",
+                f"{data.name} has no ratings, so {', '.join(predicted)} cannot be measured",
                 mend="map its rating column ([data] columns), or leave these metrics out",
+            )
+        values = [] if data.value is None else np.unique(data.value).tolist()
+        if (clicks := [metric for metric in predicted if metric in CLICK]) and values != [0, 1]:
+            raise MatineeError(
+                f"the ratings of {data.name} are not labels 0 and 1 but from {values[0]:g} to {values[-1]:g}, so "
+                f"{', '.join(clicks)} cannot be measured",
+                mend="say in [data] from which rating on they are 1: label_min = 4.0, say",
             )
         return data
 
@@ -139,70 +166,99 @@ class _Run:
                 made = self.recipe.split_data(self.data, seed, self.data_dir)
             for split in made:
                 audit(split).raise_if_failed()
+                self._limited(split)
             self._splits = seed, made
         return self._splits[1][unit.fold or 0]
+
+    def _limited(self, split: Split) -> list[Holdout]:
+        """The test under each of the recipe's rules. Raises MatineeError where one does not fit the split, before a
+        model is fitted. What there is to warn of, every unit tells."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MatineeWarning)
+            rules = self.recipe.rules("test", self.data_dir)
+            return [splits.limited(split.test, rule, split.train.users, split.train.items) for rule in rules]
 
     def work(self, unit: Unit) -> None:
         """Fit one model on one split, measure it on valid and test, and keep what it leaves."""
         split = self.split_of(unit)
-        model = unit.model.create()
         checkpoints = {what: self.folder / unit.checkpoint(what) for what in ("fit", "refit")}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", MatineeWarning)
-            with measured() as fitting:
-                model.fit(split.train, valid=split.valid, seed=unit.seed, checkpoint=checkpoints["fit"])
-            training = {"curve": model.curve, "curve_names": [model.rounds, *model.curve_names]}  # a refit has no valid
-            found = {"valid": self._measure(unit, model, split.valid)} if len(split.valid) else {}
-            if self.recipe.evaluate.refit:
-                everything, test = splits.refitted(split)
-                with measured() as fitting:
-                    model = model.for_refit()
-                    model.fit(everything, seed=unit.seed, checkpoint=checkpoints["refit"])
-            else:
-                test = split.test
-            found["test"] = self._measure(unit, model, test)
+            model, found, facts = self._fitted(unit, split, checkpoints)
         _pass_on(caught)
-        _, recs, ranking = found["test"]
-        evaluations = [(part, e) for part, (measures, _, _) in found.items() for e in measures]
-        said = {part: {text for p, e in evaluations if p == part for text in e.warnings} for part in ("valid", "test")}
+        test = found["test"]
+        said = {part: {text for e in one.evaluations for text in e.warnings} for part, one in found.items()}
         if unit.first:
             save_model(model, self.folder / unit.saved_model)
             with atomic_path(self.folder / unit.recommendations) as temp:
-                recs.to_frame().write_parquet(temp)
-        facts = {
+                test.recs.to_frame().write_parquet(temp)
+        facts |= {
             "splitting": asdict(self._splitting),
-            "costs": {"fit": asdict(fitting), "recommend": asdict(ranking)},
-            **training,
-            "warnings": [text for text in _texts(caught) if text not in said["valid"] - said["test"]],
+            "calibration": [one._asdict() for one in test.calibration],
+            "warnings": [text for text in _texts(caught) if text not in said.get("valid", set()) - said["test"]],
         }
-        results.keep(self.folder, unit, evaluations, recs, facts)
+        evaluations = [(part, evaluation) for part, one in found.items() for evaluation in one.evaluations]
+        results.keep(self.folder, unit, evaluations, test.recs, facts)
         for checkpoint in checkpoints.values():
             discard(checkpoint)
-        told = [
-            f"{named(*column)} {e.mean(*column).value:.4f} ± {e.mean(*column).half:.4f}"
-            for e in found["test"][0]
-            for column in e.columns[:1]
-        ]
-        told += [f"fit {fitting.seconds:.2f} s", f"ranking {ranking.seconds:.2f} s"]
+        told = [*test.told, f"fit {facts['costs']['fit']['seconds']:.2f} s", f"ranking {test.cost.seconds:.2f} s"]
         self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(told)}")
 
-    def _measure(self, unit: Unit, model: Model, holdout: Holdout) -> tuple[list[Evaluation], Recommendations, Cost]:
-        """Up to two evaluations: of the ranking, and of predicted ratings where the recipe asks and the model can."""
+    def _fitted(
+        self, unit: Unit, split: Split, checkpoints: Mapping[str, Path]
+    ) -> tuple[Model, dict[str, _Measured], dict[str, Any]]:
+        """The model that was tested, what was measured of valid and test, and costs and curve for unit.json."""
+        model = unit.model.create()
+        with measured() as fitting:
+            model.fit(split.train, valid=split.valid, seed=unit.seed, checkpoint=checkpoints["fit"])
+        training = {"curve": model.curve, "curve_names": [model.rounds, *model.curve_names]}  # a refit has no valid
+        found = {"valid": self._measure(unit, model, "valid", split.valid)} if len(split.valid) else {}
+        test = split.test
+        if self.recipe.evaluate.refit:
+            everything, test = splits.refitted(split)
+            with measured() as fitting:
+                model = model.for_refit()
+                model.fit(everything, seed=unit.seed, checkpoint=checkpoints["refit"])
+        found["test"] = self._measure(unit, model, "test", test)
+        costs = {"fit": asdict(fitting), "recommend": asdict(found["test"].cost)}
+        return model, found, {"costs": costs, **training}
+
+    def _measure(self, unit: Unit, model: Model, part: str, holdout: Holdout) -> _Measured:
+        """The ranking under each of the recipe's rules, and predictions where it asks for them and the model can."""
         spec, label = self.recipe.evaluate, unit.model.label
+        rules = self.recipe.rules(part, self.data_dir)[: None if spec.ranking else 1]
+        ranked = [self._rank(model, splits.limited(holdout, rule, model.users, model.items)) for rule in rules]
+        _, recs, cost = ranked[0]
+        found = _Measured(recs, cost)
+        for rule, (asked, recs, _) in zip(rules, ranked, strict=True):
+            if spec.ranking:
+                metrics, convention = spec.ranking, spec.convention
+                evaluation = evaluate(recs, asked, k=spec.k, metrics=metrics, convention=convention, label=label)
+                found.add(evaluation, "" if rule == "all" else f" ({Path(rule).name})")
+        if spec.predicted and not model.predicts:
+            text = f"{label} predicts no ratings: no {', '.join(spec.predicted)}"
+            warnings.warn(text, MatineeWarning, stacklevel=2)
+        elif spec.predicted:
+            self._predict(label, model, holdout, found)
+        return found
+
+    def _rank(self, model: Model, holdout: Holdout) -> tuple[Holdout, Recommendations, Cost]:
         with measured() as cost:
-            recs = recommend(model, holdout.queries, max(spec.k), progress=True)
-        ranked = [metric for metric in spec.metrics if metric not in RATING]
-        rated = [metric for metric in spec.metrics if metric in RATING]
-        found = []
-        if ranked:
-            found.append(evaluate(recs, holdout, k=spec.k, metrics=ranked, convention=spec.convention, label=label))
-        if rated and not model.predicts:
-            warnings.warn(f"{label} predicts no ratings: no {', '.join(rated)}", MatineeWarning, stacklevel=2)
-        elif rated and holdout.pairs is not None and self.data.value is not None:
-            predicted = model.predict(holdout.pairs, holdout.queries)
-            scale = float(self.data.value.min()), float(self.data.value.max())
-            found.append(evaluate_ratings(predicted, holdout, model.users, scale=scale, metrics=rated, label=label))
-        return found, recs, cost
+            recs = recommend(model, holdout.queries, max(self.recipe.evaluate.k), progress=True)
+        return holdout, recs, cost
+
+    def _predict(self, label: str, model: Model, holdout: Holdout, found: _Measured) -> None:
+        """Add what predictions for the hidden rows are worth, if these have ratings."""
+        pairs, metrics, value = holdout.pairs, self.recipe.evaluate.predicted, self.data.value
+        if pairs is None or pairs.label is None or value is None:
+            text = f"the hidden rows of {holdout.protocol.part} have no ratings: no {', '.join(metrics)}"
+            warnings.warn(text, MatineeWarning, stacklevel=2)
+            return
+        predicted = model.predict(pairs, holdout.queries)
+        scale = float(value.min()), float(value.max())
+        found.add(evaluate_ratings(predicted, holdout, model.users, scale=scale, metrics=metrics, label=label))
+        if set(CLICK) & set(metrics) and predicted.min() >= 0 and predicted.max() <= 1:
+            found.calibration = calibration(pairs.label, predicted)
 
     def collect(self, command: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
         """The files of the run folder from all parts, as results.collect writes and returns them."""
@@ -227,6 +283,7 @@ class _Run:
         if self.recipe.evaluate.refit:  # the report is of the models that were tested, and of the histories they saw
             everything, test = splits.refitted(split)
             split = replace(split, train=everything, test=test)
+        split = replace(split, test=self._limited(split)[0])
         shown = results.Shown(self.recipe.title, data, split, audited, side_tables)
         return results.collect(self.folder, self.units, shown, head, doubts)
 

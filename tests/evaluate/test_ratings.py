@@ -95,7 +95,7 @@ def test_clicks_are_measured_beside_ratings() -> None:
     gone = len(np.unique(user)) - len(both)
     assert 0 < gone < 40
     assert len(found.notes) == 1
-    assert f"gauc leaves out {gone} of {len(np.unique(user))} users" in found.notes[0]
+    assert found.notes[0].startswith(f"{gone} of {len(np.unique(user))} users, whose hidden rows are of one class")
     assert found.notes[0] in str(found)
     assert all(found.mean(name).low < found.mean(name).value < found.mean(name).high for name in names)
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from matinee import split
 from matinee.data.coverage import coverage
-from matinee.data.dataset import Dataset
+from matinee.data.dataset import Dataset, Protocol
 from matinee.data.ids import IdMap
 from matinee.evaluate import audit, evaluate
 from matinee.models import EASE, Popularity
@@ -98,7 +98,7 @@ def make_study(
     """The first label is popularity, the others EASE, ever more regularised."""
     data = make_data() if data is None else data
     metrics, per_query, costs = [], [], []
-    protocols: dict[str, str] = {}
+    protocols: dict[str, Protocol] = {}
     splits = [split.random(data, seed=seed, valid=0.2, test=0.2) for seed in seeds]
     first = {}
     for seed, made in zip(seeds, splits, strict=True):
@@ -111,7 +111,7 @@ def make_study(
             measured = evaluate(recs, holdout, k=k)
             if part == "test" and seed == seeds[0]:
                 first = recs
-            protocols[measured.protocol.fingerprint] = str(measured.protocol)
+            protocols[measured.protocol.fingerprint] = measured.protocol
             told = {"split": pl.lit(part), "seed": pl.lit(seed)}
             names = {label: "ease" if at else "popularity" for at, label in enumerate(labels)}
             metrics.append(measured.to_frame().with_columns(model=pl.col("label").replace_strict(names), **told))

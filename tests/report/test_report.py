@@ -15,6 +15,7 @@ import pytest
 from report_studies import HOSTILE, WORLD, make_data, make_study
 
 from matinee.errors import MatineeError, MatineeWarning
+from matinee.evaluate import Bin
 from matinee.report import Study, write_report
 from matinee.report.page import render
 
@@ -135,7 +136,12 @@ def test_hostile_text_stays_text(study: Study) -> None:
         dirty,
         warnings=HOSTILE,
         data=replace(data, name=HOSTILE[0]),
-        protocols=dict.fromkeys(dirty.protocols, HOSTILE[1]),
+        protocols={
+            fingerprint: replace(words, split=HOSTILE[1], candidates=HOSTILE[0], metrics=HOSTILE[2])
+            for fingerprint, words in dirty.protocols.items()
+        },
+        remarks=dict.fromkeys(dirty.protocols, HOSTILE),
+        calibration={HOSTILE[0]: [Bin(0.2, 0.3, 5)]},
     )
     page = page_of(dirty)
     assert set(page.tags) <= set(clean.tags)
@@ -192,8 +198,31 @@ def test_the_readers_own_matplotlib_settings_change_nothing(study: Study) -> Non
 def test_protocols_never_share_a_table(study: Study) -> None:
     page = page_of(study)
     assert [name for _, attribute, name in page.attributes if attribute == "class"].count("scores") == 2
-    words = list(study.protocols.values())
+    words = [str(protocol) for protocol in study.protocols.values()]
     assert all(page.words.count(text) == 1 for text in words)
+
+
+def test_calibration_is_drawn_for_each_model(study: Study) -> None:
+    bins = [Bin(0.1, 0.2, 90), Bin(0.55, 0.5, 10)]
+    page = page_of(replace(study, calibration={"ease": bins, "popularity": bins, "nothing": []}))
+    drawn = [v for t, n, v in page.attributes if t == "svg" and n == "aria-label" and v.startswith("Calibration of")]
+    assert set(drawn) == {
+        f"Calibration of {label}: predicted 0.10, positive 0.20 of 90, predicted 0.55, positive 0.50 of 10"
+        for label in ("ease", "popularity")
+    }
+    assert len(drawn) == 2
+    ids = Counter(value for _, name, value in page.attributes if name == "id")
+    assert max(ids.values()) == 1
+
+
+def test_remarks_stand_under_their_table(study: Study) -> None:
+    fingerprint, other = study.protocols
+    page = page_of(replace(study, remarks={fingerprint: ["this flatters"]}))
+    assert page.words.count("Mind. This flatters.") == 1
+    after = page.words.index("Mind. This flatters.")
+    assert page.words.index(f"[{fingerprint}]") < after
+    nearest = max((fingerprint, other), key=lambda f: (page.words.index(f"[{f}]") < after, page.words.index(f"[{f}]")))
+    assert nearest == fingerprint
 
 
 def test_recommendations_must_answer_the_test(study: Study) -> None:

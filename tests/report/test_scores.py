@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
 from scipy import stats
 
-from matinee.report.scores import against, score_tables
+from matinee.data.dataset import Protocol
+from matinee.report.scores import against, beside, score_tables
 
-PROTOCOLS = {"p": "words of p", "q": "words of q"}
+PROTOCOLS = {name: Protocol("log", f"split {name}", "test", "train", "train") for name in "pq"}
 
 
 def metrics(values: dict[str, list[float]], *, metric: str = "ndcg", protocol: str = "p") -> pl.DataFrame:
@@ -48,7 +50,7 @@ def test_means_intervals_and_order() -> None:
     assert best.half == pytest.approx(0.015)
     assert (best.best, other.best, other.close) == (True, False, False)
     assert other.runs == (0.1, 0.3)
-    assert (table.n_queries, table.seeds, table.words, table.tested) == ((50, 51), (0, 1), "words of p", False)
+    assert (table.n_queries, table.seeds, table.words, table.tested) == ((50, 51), (0, 1), str(PROTOCOLS["p"]), False)
 
 
 def test_lower_is_better_for_errors() -> None:
@@ -75,6 +77,27 @@ def test_one_table_per_protocol_and_gaps_stay_gaps() -> None:
     tables = score_tables(frame, PROTOCOLS, pl.DataFrame())
     assert [[row.label for row in table.rows] for table in tables] == [["a", "b"], ["c"]]
     assert tables[0].rows[1].cells[0] is None
+
+
+def test_rules_of_what_is_ranked_stand_side_by_side() -> None:
+    known = PROTOCOLS | {"own": replace(PROTOCOLS["p"], candidates="as given in x.negative 0123abcd")}
+    frame = pl.concat(
+        [
+            metrics({"a": [0.5], "b": [0.2]}),
+            metrics({"b": [0.9], "a": [0.8], "c": [0.1]}, protocol="own"),
+            metrics({"a": [0.3]}, protocol="q"),
+        ]
+    )
+    found = beside(score_tables(frame, known, pl.DataFrame()))
+    assert found is not None
+    assert found.rules == ("all items", "x.negative 0123abcd"), "another split is no other rule"
+    assert found.columns == (("ndcg", 10),)
+    values = [(label, [cell and cell.value for cell in column]) for label, (column,) in found.rows]
+    assert values == [("a", [0.5, 0.8]), ("b", [0.2, 0.9])], "in the order of the first table"
+    best = [(label, [cell is not None and cell.best for cell in column]) for label, (column,) in found.rows]
+    assert best == [("a", [True, False]), ("b", [False, True])]
+    assert beside(score_tables(frame.filter(pl.col("protocol") != "own"), known, pl.DataFrame())) is None
+    assert beside([]) is None
 
 
 def test_folds_are_runs_of_their_own() -> None:

@@ -44,6 +44,14 @@ def compare(
         str | None, typer.Option(metavar="LABEL", help="Test all models against this one.", show_default="every pair")
     ] = None,
     part: Annotated[Literal["test", "valid"], typer.Option("--split", help="Whose numbers.")] = "test",
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FINGERPRINT",
+            help="Of a run under several protocols, whose numbers; its first characters are enough.",
+            show_default="the first that measured the metric",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Put models side by side, with paired tests.
@@ -52,7 +60,7 @@ def compare(
     """
     from matinee.evaluate.significance import joined
 
-    opened = [_measuring(_Run.open(path, part), metric) for path in runs]
+    opened = [_measuring(_Run.open(path, part), metric, protocol) for path in runs]
     joint = joined(_same_columns(_evaluations(opened)))
     column = _column(joint, metric, k)
     tests = _tests(joint, column, baseline)
@@ -120,13 +128,23 @@ def _with_protocol(values: pl.DataFrame, means: list[dict[str, Any]], part: str)
     return values.join(table, on="label", how="left", maintain_order="left")
 
 
-def _measuring(run: _Run, metric: str | None) -> _Run:
-    """Of a run that measured rankings and ratings, the protocol of what is asked for (or was measured first)."""
+def _measuring(run: _Run, metric: str | None, protocol: str | None) -> _Run:
+    """The run with the values of one protocol: the one asked for, else the first that measured the metric (of several
+    metrics the first). Rankings and predictions have protocols of their own, as has each rule of what is ranked."""
     import polars as pl
 
-    wanted = metric or run.values["metric"][0]
-    having = run.values.filter(pl.col("metric") == wanted)["protocol"].unique()
-    return replace(run, values=run.values.filter(pl.col("protocol").is_in(having.implode()))) if len(having) else run
+    measured = run.values["protocol"].unique(maintain_order=True).to_list()
+    if protocol is not None:
+        having = [fingerprint for fingerprint in measured if fingerprint.startswith(protocol)]
+        if len(having) != 1:
+            known = "; ".join(f"{fingerprint}: {run.protocols[fingerprint]['candidates']}" for fingerprint in measured)
+            raise MatineeError(
+                f"{len(having) or 'no'} protocols begin with {protocol!r}", where=run.name, mend=f"choose of {known}"
+            )
+    else:
+        wanted = metric or run.values["metric"][0]
+        having = run.values.filter(pl.col("metric") == wanted)["protocol"].unique(maintain_order=True).to_list()
+    return replace(run, values=run.values.filter(pl.col("protocol") == having[0])) if having else run
 
 
 def _evaluations(runs: Sequence[_Run]) -> list[Evaluation]:

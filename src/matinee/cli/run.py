@@ -15,6 +15,7 @@ from matinee.cli.options import DataDir, Json, settings, whole_numbers
 from matinee.cli.screen import Column
 
 if TYPE_CHECKING:
+    from matinee.report.scores import Beside
     from matinee.study import StudyResult
 
 
@@ -88,13 +89,18 @@ def run(
 def _show(result: StudyResult) -> None:
     """The table of the test, as the report has it: mean of the seeds, and the interval over queries of one seed."""
     from matinee.data.dataset import Protocol
-    from matinee.report.scores import score_tables
+    from matinee.report.scores import beside, score_tables
 
-    protocols = json.loads((result.out / "run.json").read_text("utf-8"))["protocols"]
-    words = {fingerprint: str(Protocol(**fields)) for fingerprint, fields in protocols.items()}
-    for part in score_tables(result.metrics, words, result.metrics.clear()):
+    facts = json.loads((result.out / "run.json").read_text("utf-8"))
+    known = {fingerprint: Protocol(**fields) for fingerprint, fields in facts["protocols"].items()}
+    tables = score_tables(result.metrics, known, result.metrics.clear())
+    shown = False
+    for part in tables:
         if part.split != "test":
             continue
+        if shown:
+            screen.say()
+        shown = True
         columns = [Column("model")]
         columns += [Column(f"{m}@{k}" if k else m, right=True, keep=c == 0) for c, (m, k) in enumerate(part.columns)]
         rows, bold = [], []
@@ -107,6 +113,24 @@ def _show(result: StudyResult) -> None:
         queries = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
         screen.say(f"\n{seeds}± half of the 95 % interval over {queries} queries", "dim")
         screen.say(f"{part.words} [{part.fingerprint}]", "dim")
+        for text in facts.get("remarks", {}).get(part.fingerprint, []):
+            screen.say(text, "dim")
+    if (one := beside(tables)) is not None:
+        _show_beside(one)
+
+
+def _show_beside(found: Beside) -> None:
+    """The same models under several rules of what is ranked."""
+    heads = [f"{m}@{k}" if k else m for m, k in found.columns]
+    columns = [Column("model")]
+    columns += [Column(f"{head}, {rule}", right=True, keep=head == heads[0]) for head in heads for rule in found.rules]
+    rows = [
+        [label, *("–" if cell is None else f"{cell.value:.4f}" for cells in row for cell in cells)]
+        for label, row in found.rows
+    ]
+    screen.say("\nSide by side", "bold")
+    screen.table(columns, rows)
+    screen.say("\nread down a column: along a row, the rule differs and not the model", "dim")
 
 
 def _cell(cell: Any) -> str:

@@ -69,6 +69,6 @@ def _one_class(user: NDArray[np.int64], values: Values) -> tuple[str, ...]:
         return ()
     gone, all_users = len(np.unique(user[left_out])), len(np.unique(user))
     return (
-        f"gauc leaves out {gone:,} of {all_users:,} users, whose hidden rows ({left_out.mean():.1%} of all) are of one "
-        "class",
+        f"{gone:,} of {all_users:,} users, whose hidden rows are of one class, have no auc and are left out of gauc "
+        f"({left_out.mean():.1%} of the rows)",
     )

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matinee.errors import MatineeError
 from matinee.report import sections, words
-from matinee.report.scores import score_tables
+from matinee.report.scores import beside, score_tables
 from matinee.report.study import Study
 
 Part = TypeVar("Part")
@@ -35,7 +35,12 @@ def render(study: Study) -> str:
             title=study.title,
             lede=sections.lede(study, tables),
             figures=sections.key_figures(study.data, study.side_tables),
-            tables=[sections.scores(number, table) for number, table in enumerate(tables)],
+            tables=[
+                sections.scores(number, table, study.remarks.get(table.fingerprint, ()))
+                for number, table in enumerate(tables)
+            ],
+            beside=beside(tables),
+            calibrations=sections.calibrations(study),
             costs=sections.costs(study.costs),
             trainings=sections.trainings(study),
             recommended=sections.recommended(study),
@@ -57,7 +62,13 @@ def _in_order(study: Study, labels: list[str]) -> Study:
 
     rank = pl.col("label").replace_strict(place, default=len(place), return_dtype=pl.Int64)
     costs = study.costs if study.costs.is_empty() else study.costs.sort(rank, maintain_order=True)
-    return replace(study, recommendations=ordered(study.recommendations), curves=ordered(study.curves), costs=costs)
+    return replace(
+        study,
+        recommendations=ordered(study.recommendations),
+        curves=ordered(study.curves),
+        calibration=ordered(study.calibration),
+        costs=costs,
+    )
 
 
 def _environment() -> Environment:

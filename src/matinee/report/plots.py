@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from matinee.evaluate import Bin
 from matinee.explore import Bars, Levels
 from matinee.report import words
 from matinee.report.scores import Cell
@@ -196,6 +197,22 @@ def _name(axes: Axes, text: str, x: float, y: float, colour: str, above: int) ->
         text, (x, y), (0, 9 * above), textcoords="offset points", ha="right",
         va="bottom" if above > 0 else "top", color=colour, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
     )  # fmt: skip
+
+
+def calibration(name: str, bins: Sequence[Bin], alt: str) -> Markup:
+    """Shares of positives by predicted probability, on the diagonal where they agree; larger dots hold more rows."""
+
+    def paint(axes: Axes) -> None:
+        predicted, positive, n = (np.array(column, np.float64) for column in zip(*bins, strict=True))
+        axes.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=1)
+        axes.plot(predicted, positive, color=ACCENT, linewidth=1.5)
+        axes.scatter(
+            predicted, positive, s=16 + 144 * n / n.max(), color=ACCENT, edgecolors=PAPER, linewidths=1.5, zorder=3
+        )
+        axes.set(xlim=(0, 1), ylim=(0, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.5, 1])
+        axes.set_xlabel("predicted probability")
+
+    return draw(paint, name, alt)
 
 
 def draw(

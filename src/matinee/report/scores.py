@@ -7,14 +7,16 @@ do not make it narrower.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.data.dataset import Protocol
 from matinee.evaluate.significance import holm
+from matinee.report.words import rule_name
 
 LOWER_IS_BETTER = {"rmse", "mae", "bce", "logloss"}
 ALPHA = 0.05
@@ -49,7 +51,7 @@ class Table:
 
     fingerprint: str
     split: str
-    words: str
+    protocol: Protocol | None
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     n_queries: tuple[int, int]
@@ -57,9 +59,13 @@ class Table:
     n_folds: int
     tested: bool
 
+    @property
+    def words(self) -> str:
+        return "protocol not described" if self.protocol is None else str(self.protocol)
+
 
 def score_tables(
-    metrics: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.DataFrame | pl.LazyFrame
+    metrics: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame
 ) -> list[Table]:
     """One table per protocol, those of the test first; else in the order of `metrics`."""
     if metrics.is_empty():
@@ -70,7 +76,40 @@ def score_tables(
     return [_table(part, protocols, _values(per_query.lazy(), part)) for part in parts]
 
 
-def _table(part: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.LazyFrame) -> Table:
+@dataclass(frozen=True)
+class Beside:
+    """The same models and metrics under several rules of what is ranked. cells: (columns, rules) of each label."""
+
+    rules: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[tuple[Cell | None, ...], ...]], ...]
+
+
+def beside(tables: Sequence[Table]) -> Beside | None:
+    """The tables of the test that differ from the first in what was ranked alone; None where there is no such table."""
+    test = [(table, table.protocol) for table in tables if table.split == "test" and table.protocol is not None]
+    if not test:
+        return None
+    first, protocol = test[0]
+    alike = [
+        (rule_name(rules.candidates), {row.label: row.cells for row in table.rows})
+        for table, rules in test
+        if table.columns == first.columns and replace(rules, candidates=protocol.candidates) == protocol
+    ]
+    if len(alike) < 2:
+        return None
+
+    def row(label: str) -> tuple[tuple[Cell | None, ...], ...]:
+        return tuple(
+            tuple(cells[label][c] if label in cells else None for _, cells in alike) for c in range(len(first.columns))
+        )
+
+    return Beside(
+        tuple(rule for rule, _ in alike), first.columns, tuple((one.label, row(one.label)) for one in first.rows)
+    )
+
+
+def _table(part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.LazyFrame) -> Table:
     columns = list(part.select("metric", "k").unique(maintain_order=True).iter_rows())
     models = dict(part.select("label", "model").unique("label", maintain_order=True).iter_rows())
     grid = {label: [_cell(part, label, column) for column in columns] for label in models}
@@ -83,7 +122,7 @@ def _table(part: pl.DataFrame, protocols: Mapping[str, str], per_query: pl.LazyF
     return Table(
         fingerprint=fingerprint,
         split=str(part["split"][0]),
-        words=protocols.get(fingerprint, "protocol not described"),
+        protocol=protocols.get(fingerprint),
         columns=tuple(columns),
         rows=tuple(sorted(rows, key=lambda row: _place(row, columns[0]))),
         n_queries=(int(queries.min()), int(queries.max())),

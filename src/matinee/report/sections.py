@@ -12,6 +12,7 @@ from markupsafe import Markup
 from matinee import explore
 from matinee.data.coverage import Coverage
 from matinee.data.dataset import Dataset
+from matinee.evaluate.metrics import CONVENTIONS, METRICS
 from matinee.report import plots, words
 from matinee.report.scores import LOWER_IS_BETTER, Cell, Column, Table
 from matinee.report.study import Study
@@ -144,8 +145,8 @@ def _data_plots(f: explore.KeyFigures) -> list[Plot]:
 # --- the models ----------------------------------------------------------------------------------------------------
 
 
-def scores(number: int, table: Table) -> dict[str, Any]:
-    """number: of the table on the page."""
+def scores(number: int, table: Table, remarks: Sequence[str] = ()) -> dict[str, Any]:
+    """number: of the table on the page. remarks: what a reader of its numbers should know."""
     fewest, most = table.n_queries
     queries = number_of(most, "query", "queries") if fewest == most else f"{fewest:,} to {most:,} queries"
     by_metric: dict[str, list[int]] = {}
@@ -156,6 +157,7 @@ def scores(number: int, table: Table) -> dict[str, Any]:
         "table": table,
         "heads": by_metric,
         "order": [table.columns.index((metric, k)) for metric, ks in by_metric.items() for k in ks],
+        "remarks": [text[:1].upper() + text[1:] for text in remarks],
         "queries": queries,
         "first": words.column(*table.columns[0]),
         "runs": _runs(table, cells),
@@ -196,6 +198,16 @@ def _score_plots(number: int, table: Table) -> list[Plot]:
             name = words.column(*column)
             alt = f"{name}: " + ", ".join(f"{dot.label} {plus_minus(dot.cell)}" for dot in rows)
             out.append(Plot(name, plots.dots(f"table-{number}-{name}", rows, alt)))
+    return out
+
+
+def calibrations(study: Study) -> list[Plot]:
+    """How far each model's predicted probabilities can be believed."""
+    out = []
+    for label, bins in study.calibration.items():
+        rows = ", ".join(f"predicted {b.predicted:.2f}, positive {b.positive:.2f} of {b.n:,}" for b in bins)
+        if bins:
+            out.append(Plot(label, plots.calibration(f"calibration-{label}", bins, f"Calibration of {label}: {rows}")))
     return out
 
 
@@ -318,6 +330,18 @@ def findings(study: Study) -> list[tuple[str, str, str]]:
 
 
 def definitions(tables: list[Table]) -> list[tuple[str, str]]:
-    used = dict.fromkeys(metric for table in tables for metric, _ in table.columns)
-    out = [(metric, words.METRICS[metric]) for metric in used if metric in words.METRICS]
-    return [(f"{metric}@k" if metric not in words.WITHOUT_K else metric, text) for metric, text in out]
+    """Each metric that was measured, as the convention of its table has it."""
+    used = dict.fromkeys(
+        (metric, "matinee" if table.protocol is None else table.protocol.metrics)
+        for table in tables
+        for metric, _ in table.columns
+    )
+    out = []
+    for metric, convention in used:
+        theirs = CONVENTIONS[convention].metrics.get(metric) if convention in CONVENTIONS else None
+        text = words.METRICS.get(metric)
+        if theirs is not None and theirs is not METRICS.get(metric):
+            text = f"of {convention}: {' '.join((theirs.__doc__ or '').split())}"
+        if text is not None:
+            out.append((metric if metric in words.WITHOUT_K else f"{metric}@k", text))
+    return out

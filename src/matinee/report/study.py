@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matinee.data.dataset import Dataset, Split
+from matinee.data.dataset import Dataset, Protocol, Split
 from matinee.files import atomic_write
 from matinee.rank import Recommendations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from matinee.data.coverage import Coverage
-    from matinee.evaluate import Finding
+    from matinee.evaluate import Bin, Finding
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,20 @@ class Study:
 
     data: after filters. split: of the first seed, as are the recommendations (label -> for split.test.queries).
     metrics: label, model, split ("valid" | "test"), metric, k, value, ci_low, ci_high, n_queries, seed, protocol.
-    protocols: fingerprint -> words. findings: the audit's. per_query: label, split, query, user_id, metric, k, value,
+    protocols: by fingerprint. findings: the audit's. per_query: label, split, query, user_id, metric, k, value,
     seed, and protocol where labels alone do not tell. costs: label, seed, fit_seconds, recommend_seconds, peak_mb.
     facts: printed at the foot, in their order ("command", "date", "cpu", "versions"). curves: label -> an entry a
     round of the fit on train (Model.curve). curve_names: label -> how rounds, loss and validation are called
-    (Model.rounds, Model.curve_names). side_tables: how much of the data they describe.
+    (Model.rounds, Model.curve_names). side_tables: how much of the data they describe. remarks: fingerprint -> what a
+    reader of those numbers should know. calibration: label -> bins of predicted probabilities in the test, of the first
+    seed.
     """
 
     title: str
     data: Dataset
     split: Split
     metrics: pl.DataFrame
-    protocols: Mapping[str, str]
+    protocols: Mapping[str, Protocol]
     findings: Sequence[Finding]
     warnings: Sequence[str]
     recommendations: Mapping[str, Recommendations]
@@ -46,6 +48,8 @@ class Study:
     curves: Mapping[str, Sequence[Mapping[str, float | None]]] = field(default_factory=dict)
     curve_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     side_tables: Sequence[Coverage] = ()
+    remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    calibration: Mapping[str, Sequence[Bin]] = field(default_factory=dict)
 
 
 def write_report(study: Study, path: Path) -> None:

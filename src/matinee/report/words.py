@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from matinee.data.dataset import Protocol
+from matinee.split.candidates import OBSERVED
+
 THIN = "\u202f"
 DAY = 86_400
 
@@ -98,6 +101,12 @@ def span(low: str, high: str) -> str:
 
 def column(metric: str, k: int) -> str:
     return f"{metric}@{k}" if k else metric
+
+
+def rule_name(candidates: str) -> str:
+    """What was ranked (Protocol.candidates), in as few words as a table's head has room for."""
+    short = {Protocol.candidates: "all items", OBSERVED: "own hidden rows"}
+    return short.get(candidates, candidates.removeprefix("as given in "))
 
 
 def listed(words: list[str]) -> str:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from matinee.errors import MatineeError
 from matinee.nn.blocks import dense, dropout, item_table
 from matinee.nn.sequences import Packed
 
@@ -73,6 +74,10 @@ class Transformer(nn.Module):
         bias_length: int = 0,
     ) -> None:
         super().__init__()
+        if dim % heads:
+            raise MatineeError(
+                f"{heads} attention heads do not divide vectors of dim = {dim}", mend="make dim a multiple of heads"
+            )
         self.causal = causal
         self.blocks = nn.ModuleList(
             Block(dim, heads, dropout, causal, widening, feed_forward, gated, bias_length) for _ in range(blocks)
@@ -140,7 +145,8 @@ class Attention(nn.Module):
                 mask = self.bias(packed, group, self.causal)
             elif not self.causal:
                 mask = packed.filled(group)[:, None, None, :]
-            mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None and self.causal)
+            with torch.autocast("cpu", enabled=False):  # else it makes bfloat16 of them again
+                mixed = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None and self.causal)
             found.append(mixed.transpose(1, 2).reshape(rows, length, -1))
         out: Tensor = self.output(packed.join(found))
         return out

@@ -5,12 +5,13 @@ weights.safetensors      what the model learned, and item counts
 items.parquet            ids, titles, features, in code order
 users.parquet            the same of users
 histories.safetensors    the training log's rows, so that a user of the log can be named after loading
+members/0/, 1/, ...      of an ensemble: its members, each a model folder
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,18 +36,21 @@ SCHEMA = 1
 MANIFEST, WEIGHTS, ITEMS, USERS = "manifest.json", "weights.safetensors", "items.parquet", "users.parquet"
 HISTORIES = "histories.safetensors"
 FILES = {MANIFEST, WEIGHTS, ITEMS, USERS, HISTORIES}
+MEMBERS = "members"
 ROWS = ("user", "item", "value", "timestamp")
 
 
 class Manifest(BaseModel):
-    """manifest.json. learned: how each field of the model's learned state lies in weights.safetensors."""
+    """manifest.json. learned: how each field of the model's learned state lies in weights.safetensors ("models": below
+    members/). sha256: by path within the folder; a member's manifest answers for the files of its own folder.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     schema_version: int
     model: str
     hyper_parameters: dict[str, Any]
-    learned: dict[str, Literal["array", "arrays", "csr"] | int | float | str | None]
+    learned: dict[str, Literal["array", "arrays", "csr", "models"] | int | float | str | None]
     matinee: str
     data_name: str
     data_fingerprint: str
@@ -61,33 +65,56 @@ def save_model(model: Model, path: StrPath, *, histories: bool = True) -> Path:
     Raises MatineeError when the model is not fitted, not registered, the disk is full, or `path` holds something else.
     """
     target = Path(path)
-    others = sorted({file.name for file in target.iterdir()} - FILES) if target.is_dir() else []
+    others = sorted(_others(target)) if target.is_dir() else []
     if others:  # the folder is replaced as a whole, and they are not ours to remove
         raise MatineeError(f"this folder holds {others[0]!r}", where=str(target), mend="name a new or empty folder")
-    fitted = model.fitted
-    name = registry.name_of(model)
-    arrays, learned = _flatten(fitted.learned)
-    data = fitted.data
+    name, fitted = registry.name_of(model), model.fitted  # both refuse before anything is written
     with atomic_folder(target) as folder:
-        _write_arrays(folder / WEIGHTS, {**arrays, "popularity": fitted.popularity})
-        _table(data.items, "item_id", data.item_features).write_parquet(folder / ITEMS)
-        _table(data.users, "user_id", data.user_features).write_parquet(folder / USERS)
-        if histories:
-            rows = {row: getattr(data, row) for row in ROWS if getattr(data, row) is not None}
-            _write_arrays(folder / HISTORIES, rows)
-        manifest = Manifest(
-            schema_version=SCHEMA,
-            model=name,
-            hyper_parameters=model.model_dump(mode="json"),
-            learned=learned,
-            matinee=__version__,
-            data_name=data.name,
-            data_fingerprint=data.fingerprint,
-            n_events=len(data),
-            sha256={file.name: sha256(file) for file in sorted(folder.iterdir())},
-        )
-        (folder / MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        _write_model(folder, model, name, fitted, histories=histories)
     return target
+
+
+def _others(folder: Path) -> Iterator[str]:
+    """What a folder holds and no model has."""
+    for file in folder.iterdir():
+        if file.name == MEMBERS and file.is_dir():
+            for member in file.iterdir():
+                below = _others(member) if member.is_dir() and member.name.isdigit() else [""]
+                yield from (f"{MEMBERS}/{member.name}/{name}".rstrip("/") for name in below)
+        elif file.name not in FILES:
+            yield file.name
+
+
+def _write_model(folder: Path, model: Model, name: str, fitted: Fitted, *, histories: bool) -> None:
+    arrays, members, learned = _flatten(fitted.learned)
+    data = fitted.data
+    for number, member in enumerate(members):
+        below = folder / MEMBERS / str(number)
+        below.mkdir(parents=True)
+        _write_model(below, member, registry.name_of(member), member.fitted, histories=histories)
+    _write_arrays(folder / WEIGHTS, {**arrays, "popularity": fitted.popularity})
+    _table(data.items, "item_id", data.item_features).write_parquet(folder / ITEMS)
+    _table(data.users, "user_id", data.user_features).write_parquet(folder / USERS)
+    if histories:
+        rows = {row: getattr(data, row) for row in ROWS if getattr(data, row) is not None}
+        _write_arrays(folder / HISTORIES, rows)
+    files = [file.name for file in folder.iterdir() if file.is_file()] + _manifests(len(members))
+    manifest = Manifest(
+        schema_version=SCHEMA,
+        model=name,
+        hyper_parameters=model.model_dump(mode="json"),
+        learned=learned,
+        matinee=__version__,
+        data_name=data.name,
+        data_fingerprint=data.fingerprint,
+        n_events=len(data),
+        sha256={file: sha256(folder / file) for file in sorted(files)},
+    )
+    (folder / MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _manifests(members: int) -> list[str]:
+    return [f"{MEMBERS}/{number}/{MANIFEST}" for number in range(members)]
 
 
 def read_manifest(path: StrPath) -> Manifest:
@@ -118,19 +145,41 @@ def load_model(path: StrPath) -> Model:
 
     Raises MatineeError for a missing, changed or malformed file, and for a model this library does not know.
     """
-    folder = Path(path)
+    return _load(Path(path), None)
+
+
+def _load(folder: Path, above: tuple[Manifest, Dataset] | None) -> Model:
+    """above: of the ensemble whose member this is, the manifest and the log."""
     manifest = read_manifest(folder)
-    expected = {WEIGHTS, ITEMS, USERS}
+    n_members = sum(name.startswith(f"{MEMBERS}/") for name in manifest.sha256)
+    expected = {WEIGHTS, ITEMS, USERS, *_manifests(n_members)}
     if not expected <= set(manifest.sha256) <= expected | {HISTORIES}:
         raise _broken(folder / MANIFEST, "does not list the files of a model")
     for name, digest in manifest.sha256.items():
         if not (folder / name).is_file() or sha256(folder / name) != digest:
             raise _broken(folder / name, "is missing or differs from what was saved")
     model = registry.create(manifest.model, manifest.hyper_parameters)
+    data = _read_data(folder, manifest, above)
+    members = [_load((folder / name).parent, (manifest, data)) for name in _manifests(n_members)]
+    arrays = _read_arrays(folder / WEIGHTS)
+    learned = _unflatten(type(model), arrays, members, manifest, folder)
+    popularity = arrays.get("popularity", np.empty(0, np.float32))
+    shapes = learned.shapes(data.n_users, data.n_items)
+    for name, value in (("popularity", popularity), *((name, getattr(learned, name)) for name in shapes)):
+        _check_numbers(name, value, shapes.get(name, (data.n_items,)), folder / WEIGHTS)
+    return model.restore(Fitted(data, popularity, learned))
+
+
+def _read_data(folder: Path, manifest: Manifest, above: tuple[Manifest, Dataset] | None) -> Dataset:
+    """The log a model was fitted on. Members have that of their ensemble, or one of the same users and items."""
+    if above is not None and all(manifest.sha256.get(f) == above[0].sha256.get(f) for f in (ITEMS, USERS, HISTORIES)):
+        return above[1]
     users, user_features = _read_table(folder / USERS, "user_id")
     items, item_features = _read_table(folder / ITEMS, "item_id")
+    if above is not None and (users != above[1].users or items != above[1].items):
+        raise _broken(folder / MANIFEST, "is of other users or items than the ensemble it is in")
     rows = _read_rows(folder / HISTORIES, len(users), len(items)) if HISTORIES in manifest.sha256 else _no_rows()
-    data = Dataset(
+    return Dataset(
         users,
         items,
         user=rows["user"],
@@ -141,20 +190,14 @@ def load_model(path: StrPath) -> Model:
         item_features=item_features,
         name=manifest.data_name,
     )
-    arrays = _read_arrays(folder / WEIGHTS)
-    learned = _unflatten(type(model), arrays, manifest, folder)
-    popularity = arrays.get("popularity", np.empty(0, np.float32))
-    shapes = learned.shapes(len(users), len(items))
-    for name, value in (("popularity", popularity), *((name, getattr(learned, name)) for name in shapes)):
-        _check_numbers(name, value, shapes.get(name, (len(items),)), folder / WEIGHTS)
-    return model.restore(Fitted(data, popularity, learned))
 
 
-def _flatten(learned: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """A learned dataclass -> named arrays, and how to put it together again."""
+def _flatten(learned: Any) -> tuple[dict[str, NDArray[Any]], tuple[Model, ...], dict[str, Any]]:
+    """A learned dataclass -> named arrays, models, and how to put it together again."""
     from scipy.sparse import csr_array
 
     arrays: dict[str, NDArray[Any]] = {}
+    members: tuple[Model, ...] = ()
     layout: dict[str, Any] = {}
     for entry in fields(learned):
         value = getattr(learned, entry.name)
@@ -169,12 +212,17 @@ def _flatten(learned: Any) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         elif isinstance(value, dict):
             layout[entry.name] = "arrays"
             arrays |= {f"{entry.name}.{name}": array for name, array in value.items()}
+        elif isinstance(value, tuple):
+            layout[entry.name] = "models"
+            members = value
         else:
             layout[entry.name] = value
-    return arrays, layout
+    return arrays, members, layout
 
 
-def _unflatten(cls: type[Model], arrays: dict[str, NDArray[Any]], manifest: Manifest, folder: Path) -> Any:
+def _unflatten(
+    cls: type[Model], arrays: dict[str, NDArray[Any]], members: Sequence[Model], manifest: Manifest, folder: Path
+) -> Any:
     values: dict[str, Any] = {}
     try:
         for name, kind in manifest.learned.items():
@@ -187,6 +235,8 @@ def _unflatten(cls: type[Model], arrays: dict[str, NDArray[Any]], manifest: Mani
                 for key, array in below.items():
                     _check_numbers(key, array, array.shape, folder / WEIGHTS)
                 values[name] = below
+            elif kind == "models":
+                values[name] = tuple(members)
             else:
                 values[name] = arrays[name] if kind == "array" else kind
         return cls.learned_type(**values)

@@ -480,6 +480,34 @@ def test_models_show_what_a_fitted_one_holds(world: World) -> None:
     assert "histories.safetensors" in text
 
 
+def test_an_ensemble_is_fitted_shown_and_asked(world: World, tmp_path: Path) -> None:
+    members = '[{"name": "ease", "l2": 20}, "popularity"]'
+    given: list[str | Path] = [
+        "--data",
+        world.log,
+        "--set",
+        f"members={members}",
+        "--set",
+        "weights=[3, 1]",
+        "--out",
+        tmp_path / "m",
+    ]
+    said = done("fit", "ensemble", *given)
+    assert "ensemble (members=[ease (l2=20, dropout=0, user_damping=0), popularity], weights=[3, 1]" in said
+    found = answer("models", "show", tmp_path / "m")
+    values = {row["name"]: row["value"] for row in found["hyper_parameters"]}
+    assert [member["name"] for member in values["members"]] == ["ease", "popularity"]
+    assert values["weights"] == [3.0, 1.0]
+    assert [a["name"] for a in found["fitted"]["arrays"]] == ["members/0/W", "members/1/counts", "weights"]
+    assert found["fitted"]["files"]["members/0/weights.safetensors"] > 441 * 4
+    types = {row["name"]: row["type"] for row in answer("models", "show", "ensemble")["hyper_parameters"]}
+    assert types == {"members": "[Model, ...]", "weights": "[float, ...] | none", "method": "rank | zscore | softmax"}
+    assert "[ease (l2=20, dropout=0, user_damping=0), popularity]" in done("models", "show", tmp_path / "m")
+    user = read(world.log).users.ids[0]
+    assert len(done("recommend", tmp_path / "m", "--user", user, "-k", "3").splitlines()) > 3
+    assert "members: field required" in refused("fit", "ensemble", "--data", world.log)
+
+
 # --- the screen -------------------------------------------------------------------------------------------------------
 
 

@@ -50,8 +50,11 @@ SMALL_LOG: dict[str, dict[str, Any]] = {
     "multi_vae": {"hidden": 16, "latent": 8, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "cvae": {"hidden": 16, "latent": 8, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "rec_vae": {"hidden": 16, "latent": 8, "epochs": 25, "batch_size": 20, "learning_rate": 0.01},
+    "ensemble": {"members": ["ease", {"name": "item_knn", "k": 20}]},
 }
-"""Registry name -> hyper-parameters in place of defaults that are meant for logs a thousand times as large."""
+"""Registry name -> hyper-parameters in place of defaults that are meant for logs a thousand times as large, or that
+there are none.
+"""
 
 
 @lru_cache(maxsize=1)
@@ -472,7 +475,7 @@ def check_everything_is_documented(make: Make) -> None:
             listed = span.get("choices")
             for value in listed if isinstance(listed, list) else [span["low"], span["high"]]:
                 hyper = {field: int(value) if info.annotation is int and isinstance(value, float) else value}
-                registry.create(registry.name_of(make()), hyper)
+                registry.create(registry.name_of(make()), {**make().model_dump(), **hyper})
 
 
 CHECKS: dict[str, Check] = {

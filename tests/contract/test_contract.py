@@ -30,6 +30,13 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
     "ials": [{"nu": 0.5, "factors": 7}],
     "biased_mf": [{"loss": "bce"}, {"factors": 0}],
     "svd_ae": [{"share": 0.1}, {"half_life": 4.0}],
+    "prod2vec": [{"dim": 16, "against": "input", "neighbours": "both", "subsample": 0.01, "half_life": 4.0}],
+    "gru4rec": [{"dim": 16, "tied": False, "epochs": 40, "batch_size": 20, "learning_rate": 0.01, "loss": "bpr_max"}],
+    "ensemble": [
+        {"members": ["ease", "user_knn", "popularity"], "method": "zscore"},
+        {"members": [{"name": "ials", "factors": 7}, "markov"], "method": "softmax", "weights": [0.7, 0.3]},
+        {"members": ["ease", {"name": "ensemble", "members": ["markov", "item_knn"]}], "weights": [0.6, 0.4]},
+    ],
 }
 CASES = [(name, hyper) for name in registry.names() for hyper in (SMALL_LOG.get(name, {}), *VARIANTS.get(name, []))]
 

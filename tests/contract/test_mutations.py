@@ -15,10 +15,12 @@ from contract.checks import CHECKS, SMALL_LOG, Make
 from matinee import kernels, rank, store
 from matinee.data.dataset import Dataset, Floats, Queries, Ragged
 from matinee.errors import MatineeError
-from matinee.models import base, ease, markov, registry, svd
+from matinee.models import base, ease, fusion, markov, registry, svd
 from matinee.models.admm_slim import AdmmSLIM
 from matinee.models.base import Fitted, ItemItem, Model
 from matinee.models.ease import EASE
+from matinee.models.ensemble import Ensemble
+from matinee.models.fusion import Parts
 from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Counts, Popularity
 from matinee.models.slim import SLIM
@@ -348,6 +350,91 @@ def smallest_singular_values(patch: Patch) -> None:
     patch.setattr(svd, "truncated_svd", wrong)
 
 
+def ranks_reversed(patch: Patch) -> None:
+    right = fusion.make_comparable
+
+    def wrong(scores: Floats, exclude: Ragged, method: fusion.Method) -> None:
+        scores[np.isfinite(scores)] *= -1
+        right(scores, exclude, method)
+
+    patch.setattr(fusion, "make_comparable", wrong)
+
+
+def excluded_items_count(patch: Patch) -> None:
+    right = fusion.make_comparable
+    patch.setattr(fusion, "make_comparable", lambda s, exclude, method: right(s, Ragged.empty(len(s)), method))
+
+
+def raw_scores_added(patch: Patch) -> None:
+    patch.setattr(fusion, "make_comparable", lambda s, exclude, method: np.maximum(s, -1e6, out=s))
+
+
+def weights_forgotten(patch: Patch) -> None:
+    right = Parts.mixed
+    patch.setattr(Parts, "mixed", lambda self, weights: right(self, np.full_like(weights, 1 / len(weights))))
+
+
+def weights_of_the_wrong_members(patch: Patch) -> None:
+    right = Parts.mixed
+    patch.setattr(Parts, "mixed", lambda self, weights: right(self, weights[::-1]))
+
+
+def last_member_forgotten(patch: Patch) -> None:
+    right = fusion.parts
+    patch.setattr(fusion, "parts", lambda members, q, method: right([*members[:-1], members[0]], q, method))
+
+
+def items_left_out_that_one_member_cannot_score(patch: Patch) -> None:
+    right = fusion.parts
+
+    def parts(members: Any, queries: Queries, method: fusion.Method) -> Parts:
+        able = np.all([member.score(queries) > -np.inf for member in members], axis=0)
+        return replace(right(members, queries, method), able=able)
+
+    patch.setattr(fusion, "parts", parts)
+
+
+def ranks_among_the_candidates(patch: Patch) -> None:
+    def parts(self: Ensemble, queries: Queries) -> Parts:
+        members = self.fitted.learned.members
+        whole = fusion.parts(members, replace(queries, candidates=None), self.method)
+        if queries.candidates is None:
+            return whole
+        found = fusion.parts(members, replace(queries, exclude=Ragged.empty(len(queries))), self.method)
+        for every, some in zip(whole.scores, found.scores, strict=True):
+            np.put_along_axis(every, np.maximum(queries.candidates, 0), some, axis=1)
+        return whole
+
+    patch.setattr(Ensemble, "parts", parts)
+
+
+def members_fitted_in_place(patch: Patch) -> None:
+    def learned(self: Ensemble, i: int, data: Dataset, valid: Any, seed: int) -> Model:
+        member = self.members[i]
+        return member if member.is_fitted else member.fit(data, valid=valid, seed=seed)
+
+    patch.setattr(Ensemble, "_learned", learned)
+
+
+def worst_weights(patch: Patch) -> None:
+    right = fusion.qualities
+    patch.setattr(fusion, "qualities", lambda *asked: -right(*asked))
+
+
+def one_sweep_too_few(patch: Patch) -> None:
+    patch.setattr(fusion, "SWEEPS", 1)
+
+
+def members_saved_in_another_order(patch: Patch) -> None:
+    right = store._flatten
+
+    def flatten(learned: Any) -> Any:
+        arrays, members, layout = right(learned)
+        return arrays, members[::-1], layout
+
+    patch.setattr(store, "_flatten", flatten)
+
+
 def anything_goes(patch: Patch) -> None:
     patch.setattr(registry, "create", lambda name, hyper=None: registry.model_class(name)())
 
@@ -405,6 +492,23 @@ MUTATIONS: dict[str, Mutation] = {
     "dropout_forgotten": Mutation("ease", dropout_forgotten),
     "queries_not_normalised": Mutation("svd_ae", queries_not_normalised),
     "smallest_singular_values": Mutation("svd", smallest_singular_values, {"k": 6}),
+    **{
+        f.__name__: Mutation("ensemble", f, SMALL_LOG["ensemble"])
+        for f in (
+            ranks_reversed,
+            excluded_items_count,
+            raw_scores_added,
+            weights_forgotten,
+            weights_of_the_wrong_members,
+            last_member_forgotten,
+            items_left_out_that_one_member_cannot_score,
+            ranks_among_the_candidates,
+            members_fitted_in_place,
+            worst_weights,
+            one_sweep_too_few,
+            members_saved_in_another_order,
+        )
+    },
     "popularity_never_decays": Mutation("popularity", popularity_never_decays, {"half_life_days": 3.0}),
 }
 

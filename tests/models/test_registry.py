@@ -27,7 +27,7 @@ def test_every_name_is_a_class_of_its_own() -> None:
     classes = {name: registry.model_class(name) for name in registry.names()}
     assert len(set(classes.values())) == len(classes)
     for name, cls in classes.items():
-        assert registry.name_of(cls()) == name
+        assert registry.name_of(registry.create(name, {"members": ["ease"]} if name == "ensemble" else {})) == name
         assert getattr(models, cls.__name__) is cls
         assert cls.__name__ in dir(models)
 
@@ -52,6 +52,17 @@ def test_the_package_offers_models_by_class_name() -> None:
         ("item_knn", {"k": 2.5}, r"k = 2\.5"),
         ("item_knn", {"weighting": "tf-idf"}, "weighting = 'tf-idf'"),
         ("item_knn", {"k": 0, "shrinkage": -1}, r"k = 0(.|\n)*shrinkage = -1"),
+        ("ensemble", {}, "members: field required"),
+        ("ensemble", {"members": []}, r"members = \[\]: a list of at least one model"),
+        ("ensemble", {"members": "ease"}, "members = 'ease': a list"),
+        ("ensemble", {"members": ["eas"]}, r"members = \['eas'\]: unknown model 'eas'; use one of: .*ease"),
+        ("ensemble", {"members": [{"name": "ease", "l22": 1}]}, r"no hyper-parameter 'l22' \(did you mean l2\?\)"),
+        ("ensemble", {"members": [{"l2": 1}]}, r"\{'l2': 1\} is no model"),
+        ("ensemble", {"members": [{"name": 3}]}, "is no model"),
+        ("ensemble", {"members": ["ease"], "weights": [1, 2]}, "2 weights for 1 members"),
+        ("ensemble", {"members": ["ease", "svd"], "weights": [1, -1]}, r"weights \[1.0, -1.0\]: none may be negative"),
+        ("ensemble", {"members": ["ease", "svd"], "weights": [0, 0]}, "one must be positive"),
+        ("ensemble", {"members": ["ease", "svd"], "weights": [1, float("inf")]}, r"weights\.1 = inf"),
     ],
 )
 def test_what_does_not_fit_is_named(name: str, hyper: dict[str, Any], words: str) -> None:

@@ -254,7 +254,8 @@ def show_model(
     cls = registry.model_class(name) if fitted is None else type(fitted)
     rows = _hyper_parameters(cls)
     if fitted is not None:
-        rows = [{**row, "value": getattr(fitted, row["name"])} for row in rows]
+        values = fitted.model_dump(mode="json")
+        rows = [{**row, "value": values[row["name"]]} for row in rows]
     found: dict[str, Any] = {
         "name": name if fitted is None else registry.name_of(fitted),
         "class": cls.__name__,
@@ -272,7 +273,7 @@ def show_model(
     names = ["name", *(["value"] if fitted is not None else []), "type", "default", "range", "meaning"]
     screen.table(
         [Column(n, least=least.get(n)) for n in names],
-        [[_word(row[n]) for n in names] for row in rows],
+        [[screen.word(row[n]) for n in names] for row in rows],
     )
     if fitted is not None:
         _show_fitted(found["fitted"])
@@ -298,9 +299,30 @@ def _fitted(model: Model, folder: Path) -> dict[str, Any]:
     from matinee.store import read_manifest
 
     manifest = read_manifest(folder)
+    return {
+        "data": manifest.data_name,
+        "fingerprint": manifest.data_fingerprint,
+        "events": manifest.n_events,
+        "users": len(model.users),
+        "items": len(model.items),
+        "matinee": manifest.matinee,
+        "arrays": _arrays(model),
+        "files": {
+            file.relative_to(folder).as_posix(): file.stat().st_size
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
+        },
+    }
+
+
+def _arrays(model: Model) -> list[dict[str, Any]]:
+    """What a model learned, and what its members did, their names after those of their folders."""
     arrays = []
     for entry in fields(model.fitted.learned):
         value = getattr(model.fitted.learned, entry.name)
+        if isinstance(value, tuple):
+            members = [(f"{entry.name}/{number}", _arrays(member)) for number, member in enumerate(value)]
+            arrays += [{**array, "name": f"{place}/{array['name']}"} for place, found in members for array in found]
         if not hasattr(value, "shape"):
             continue
         stored = getattr(value, "nnz", None)
@@ -312,16 +334,7 @@ def _fitted(model: Model, folder: Path) -> dict[str, Any]:
                 "parameters": int(value.size if stored is None else stored),
             }
         )
-    return {
-        "data": manifest.data_name,
-        "fingerprint": manifest.data_fingerprint,
-        "events": manifest.n_events,
-        "users": len(model.users),
-        "items": len(model.items),
-        "matinee": manifest.matinee,
-        "arrays": arrays,
-        "files": {file.name: file.stat().st_size for file in sorted(folder.iterdir())},
-    }
+    return arrays
 
 
 def _show_fitted(found: dict[str, Any]) -> None:
@@ -350,6 +363,8 @@ def _type(annotation: Any) -> str:
     """A field's type as --set takes it: `float`, `float | none`, `tfidf | bm25`."""
     if get_origin(annotation) in (Union, types.UnionType):
         return " | ".join(_type(part) for part in get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return f"[{_type(get_args(annotation)[0])}, ...]"
     if get_origin(annotation) is Literal:
         return " | ".join(map(str, get_args(annotation)))
     if annotation is type(None):
@@ -363,7 +378,3 @@ def _range(tune: Any) -> str:
     if "choices" in tune:
         return ", ".join(map(str, tune["choices"]))
     return f"{tune['low']:g} to {tune['high']:g}" + (" (log)" if tune.get("log") else "")
-
-
-def _word(value: Any) -> str:
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

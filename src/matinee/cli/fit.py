@@ -93,7 +93,7 @@ def fit(
         | {"events": len(log), "users": log.n_users, "items": log.n_items},
         "seconds": seconds,
         "out": str(target),
-        "bytes": sum(file.stat().st_size for file in target.iterdir()),
+        "bytes": sum(file.stat().st_size for file in target.rglob("*") if file.is_file()),
     }
     if as_json:
         screen.emit(found)
@@ -104,9 +104,7 @@ def fit(
 
 
 def _show(found: dict[str, Any]) -> None:
-    values = found["hyper_parameters"].items()
-    chosen = ", ".join(f"{n}={v:g}" if isinstance(v, float) else f"{n}={v}" for n, v in values if v is not None)
     data = found["data"]
-    screen.say(f"{found['model']}{f' ({chosen})' if chosen else ''}")
+    screen.say(screen.word({"name": found["model"], **found["hyper_parameters"]}))
     screen.say(f"fitted on {data['name']}: {data['events']:,} events, {data['users']:,} users, {data['items']:,} items")
     screen.say(f"in {found['seconds']:.2f} s, saved to {found['out']} ({found['bytes'] / 1e6:,.1f} MB)")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matinee.models.cvae import CVAE as CVAE
     from matinee.models.dae import DAE as DAE
     from matinee.models.ease import EASE as EASE
+    from matinee.models.ensemble import Ensemble as Ensemble
     from matinee.models.ials import IALS as IALS
     from matinee.models.item_knn import ItemKNN as ItemKNN
     from matinee.models.markov import Markov as Markov

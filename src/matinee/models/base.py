@@ -129,11 +129,7 @@ class Model(BaseModel, ABC):
             unknown = fitted.popularity == 0
             if unknown.any():
                 scores[:, unknown] = -np.inf
-        if queries.candidates is None:
-            return scores
-        chosen = np.take_along_axis(scores, np.maximum(queries.candidates, 0), axis=1)
-        chosen[queries.candidates < 0] = -np.inf
-        return chosen
+        return of_candidates(scores, queries.candidates)
 
     def fallback(self, queries: Queries) -> Bools:
         """(B,): true where the history holds no item with a training event, so popularity answers."""
@@ -224,6 +220,18 @@ class Model(BaseModel, ABC):
         return isinstance(other, Model) and type(self) is type(other) and self.model_dump() == other.model_dump()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def of_candidates(scores: Floats, candidates: Ints | None) -> Floats:
+    """Of scores (B, n_items) those of each row's candidates, float32 (B, C), -inf where it has fewer (-1).
+
+    None: all of them.
+    """
+    if candidates is None:
+        return scores
+    chosen = np.take_along_axis(scores, np.maximum(candidates, 0), axis=1)
+    chosen[candidates < 0] = -np.inf
+    return chosen
 
 
 # --- the family of item-item models -----------------------------------------------------------------------------------

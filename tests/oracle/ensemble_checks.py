@@ -1,0 +1,199 @@
+"""The ensemble against its formulas in plain Python: query by query, item by item, every other item looked at."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Bools, Floats, Holdout, Protocol, Queries, Ragged
+from matinee.data.ids import IdMap
+from matinee.models import fusion
+from matinee.models.base import Model
+from matinee.models.ease import EASE
+from matinee.models.ensemble import Ensemble
+from matinee.models.popularity import Popularity
+from matinee.models.user_knn import UserKNN
+from oracle import truths
+
+N_USERS, N_ITEMS = 83, 41
+DATA = truths.as_dataset(truths.random_log(4, N_USERS, N_ITEMS), N_ITEMS)
+HISTORIES = [[3], [0, 5, 9], [9, 5, 0], [7, 7, 2, 7, 11], [1, 2, 3, 4, 5, 6, 7, 8], [40, 39, 1, 1]]
+EXCLUDED = [[3], [], [9, 5, 0, 12, 12], [7, 2, 11], list(range(1, 41)), list(range(41))]
+NOTHING = float("-inf")
+
+
+def slow_rank(scores: Sequence[float], kept: Sequence[int]) -> list[float]:
+    found = []
+    for j, score in enumerate(scores):
+        others = [scores[i] for i in kept if i != j and scores[i] > NOTHING]
+        rank = 1 + sum(other > score for other in others) + sum(other == score for other in others) / 2
+        found.append(0.0 if score == NOTHING else 1 / (60 + rank))
+    return found
+
+
+def slow_zscore(scores: Sequence[float], kept: Sequence[int]) -> list[float]:
+    used = [scores[i] for i in kept if scores[i] > NOTHING]
+    if not used or min(used) == max(used):
+        return [0.0] * len(scores)
+    mean = math.fsum(used) / len(used)
+    deviation = math.sqrt(math.fsum((x - mean) ** 2 for x in used) / len(used))
+    return [((min(used) if x == NOTHING else x) - mean) / deviation for x in scores]
+
+
+def slow_softmax(scores: Sequence[float], kept: Sequence[int]) -> list[float]:
+    found = []
+    for j, score in enumerate(scores):
+        others = [scores[i] for i in kept if i != j and scores[i] > NOTHING]
+        found.append(0.0 if score == NOTHING else 1 / (1 + math.fsum(math.exp(other - score) for other in others)))
+    return found
+
+
+SLOW: dict[fusion.Method, Callable[[Sequence[float], Sequence[int]], list[float]]] = {
+    "rank": slow_rank,
+    "zscore": slow_zscore,
+    "softmax": slow_softmax,
+}
+
+
+def slow_fusion(
+    scores: Sequence[NDArray[Any]], excluded: Sequence[int], weights: Sequence[float], method: fusion.Method
+) -> list[float]:
+    """Of one query: the members' scores, one row each -> the ensemble's."""
+    rows = [row.astype(np.float64).tolist() for row in scores]
+    kept = [j for j in range(len(rows[0])) if j not in excluded]
+    parts = [SLOW[method](row, kept) for row in rows]
+    return [
+        NOTHING
+        if all(row[j] == NOTHING for row in rows)
+        else math.fsum(w / sum(weights) * part[j] for w, part in zip(weights, parts, strict=True))
+        for j in range(len(rows[0]))
+    ]
+
+
+def asked() -> Queries:
+    return replace(truths.histories(HISTORIES), exclude=Ragged.from_lists(EXCLUDED))
+
+
+def check_ensemble() -> None:
+    members = EASE(l2=20.0).fit(DATA), UserKNN(k=4).fit(DATA), Popularity().fit(DATA)
+    queries = asked()
+    scores = [member.score(queries) for member in members]
+    assert any(len(np.unique(row)) < N_ITEMS for row in scores[1]), "equal scores are to be seen"
+    for method in SLOW:
+        for weights in ([0.2, 0.5, 1.3], [0.0, 1.0, 3.0]):
+            model = Ensemble(members=members, weights=weights, method=method).fit(DATA)
+            rows = range(len(queries))
+            wanted = [slow_fusion([s[b] for s in scores], EXCLUDED[b], weights, method) for b in rows]
+            found = model.score(queries)
+            # a float32 sum of three terms
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+            plain = model.score(truths.histories(HISTORIES))
+            wanted = [slow_fusion([s[b] for s in scores], [], weights, method) for b in rows]
+            np.testing.assert_allclose(plain, wanted, rtol=1e-5, atol=1e-6)
+            assert not np.allclose(plain, found, rtol=1e-3), "what is excluded must matter to the rest"
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """A Scorer of given scores."""
+
+    scores: Floats
+
+    @property
+    def users(self) -> IdMap:
+        return DATA.users
+
+    @property
+    def items(self) -> IdMap:
+        return DATA.items
+
+    def score(self, queries: Queries) -> Floats:
+        return self.scores.copy()
+
+    def fallback(self, queries: Queries) -> Bools:
+        return np.zeros(len(queries), np.bool_)
+
+
+def check_members_that_cannot_score_every_item() -> None:
+    """One scores even items alone, one few, one nothing of a query; item 40 is nobody's. Scores are of all sizes."""
+    rng = np.random.default_rng(8)
+    shape = (len(HISTORIES), N_ITEMS)
+    scores = [(10.0**power * rng.normal(size=shape)).astype(np.float32) for power in (-3, 0, 2)]
+    scores[0][:, 1::2] = scores[1][:, 5:30] = NOTHING
+    scores[2][1] = NOTHING
+    scores[0][2, ::4] = 0.0
+    scores[0][2, 2::4] = -0.0
+    scores[1][4] = 0.25
+    for member in scores:
+        member[:, 40] = NOTHING
+    for method in SLOW:
+        weights = np.array([0.25, 0.25, 0.5])
+        parts = fusion.parts([Fixed(s) for s in scores], asked(), method)
+        found = parts.mixed(weights)
+        wanted = [
+            slow_fusion([s[b] for s in scores], EXCLUDED[b], weights.tolist(), method) for b in range(len(HISTORIES))
+        ]
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-6)
+        nobody = (found == NOTHING).sum(axis=1)
+        assert (nobody == [1, 14, 1, 1, 1, 1]).all(), "item 40, and of query 1 the odd ones from 5 to 29"
+
+
+def slow_quality(members: Sequence[Model], weights: Sequence[float], valid: Holdout) -> float:
+    """Mean ndcg@10 with one answer a query: 1 / log2(1 + its rank), ties to the lower code."""
+    model = Ensemble(members=members, weights=weights).fit(DATA)
+    total = 0.0
+    for b, scores in enumerate(model.score(valid.queries).tolist()):
+        (answer,) = valid.truth[b].tolist()
+        codes = [j for j in range(N_ITEMS) if j not in valid.queries.exclude[b]]
+        place = sorted(codes, key=lambda j: (-scores[j], j)).index(answer)
+        total += 1 / math.log2(2 + place) if place < 10 else 0.0
+    return total / len(valid)
+
+
+def slow_weights(members: Sequence[Model], valid: Holdout) -> list[float]:
+    weights = [1 / len(members)] * len(members)
+    for turn in range(1 if len(members) == 2 else 2 * len(members)):
+        start, best, member = weights, slow_quality(members, weights, valid), turn % len(members)
+        others = sum(start) - start[member]
+        for step in range(21):
+            share = step / 20
+            tried = [w * (1 - share) / others if others else (1 - share) / (len(members) - 1) for w in start]
+            tried[member] = share
+            quality = slow_quality(members, tried, valid)
+            if quality > best + 1e-12:
+                best, weights = quality, tried
+    return weights
+
+
+def check_weights_are_found_on_valid() -> None:
+    """Hidden answers are what the second member likes, mostly: a search must find that, and by how much."""
+    members = [EASE(l2=20.0).fit(DATA), UserKNN(k=4).fit(DATA), Popularity().fit(DATA)]
+    valid = liked_by(members[1], 0.6)
+    for asked in (members[:2], members):
+        found = Ensemble(members=asked).fit(DATA, valid=valid).fitted.learned.weights
+        np.testing.assert_allclose(found, slow_weights(asked, valid), atol=1e-9)
+        assert found[1] > 0.5
+        assert found.max() < 1.0
+
+
+def liked_by(model: Model, share: float) -> Holdout:
+    """For every user of the log one hidden item: in `share` of the cases among the model's five best, else anyone's."""
+    rng = np.random.default_rng(3)
+    queries = DATA.queries()
+    scores = model.score(queries)
+    answers = []
+    for b in range(len(queries)):
+        codes = np.setdiff1d(np.arange(N_ITEMS), queries.exclude[b])
+        best = codes[np.argsort(-scores[b, codes], kind="stable")[:5]]
+        answers.append([int(rng.choice(best if rng.random() < share else codes))])
+    return Holdout(queries, Ragged.from_lists(answers), Protocol("synthetic", "liked", "valid", "train", "train"))
+
+
+CHECKS: dict[str, list[Callable[[], None]]] = {
+    "ensemble": [check_ensemble, check_members_that_cannot_score_every_item, check_weights_are_found_on_valid]
+}

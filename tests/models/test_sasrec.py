@@ -1,0 +1,209 @@
+"""SASRec from a log to scores: what a batch teaches, what is drawn for it, and answers against the slow truth."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from contract.logs import UNWATCHED, groups
+from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.data.ids import IdMap
+from matinee.errors import MatineeError
+from matinee.models import sequence
+from matinee.models.sasrec import SASRec
+from matinee.nn.train import Step
+from oracle.transformer_truth import Truth
+
+MAX_LEN = 6
+SMALL: dict[str, Any] = {"dim": 8, "max_len": MAX_LEN, "epochs": 3, "batch_size": 4, "learning_rate": 0.03}
+WAYS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "relative": {"relative": True, "heads": 2},
+    "all": {"relative": True, "heads": 4, "gated": True, "feed_forward": "swiglu", "widening": 2, "blocks": 1},
+}
+
+
+def log() -> Dataset:
+    """24 users with 1 to 15 events of 17 items, hours to years apart; rows in no order, two items never watched."""
+    rng = np.random.default_rng(2)
+    lengths = rng.integers(1, 16, 24)
+    user = np.repeat(np.arange(24), lengths)
+    item = np.minimum(rng.geometric(0.15, len(user)) - 1, 16)
+    gaps = 10 ** rng.uniform(2.0, 7.0, len(user))
+    time = (10**9 + np.cumsum(gaps)).astype(np.int64)
+    order = rng.permutation(len(user))
+    users, items = IdMap(np.arange(24), what="user"), IdMap(np.arange(19), what="item")
+    return Dataset(users, items, user[order].astype(np.int32), item[order].astype(np.int32), timestamp=time[order])
+
+
+DATA = log()
+
+
+def told() -> list[list[tuple[int, int]]]:
+    """Each user's (item, time), in time."""
+    assert DATA.timestamp is not None
+    rows = sorted(zip(DATA.timestamp.tolist(), DATA.user.tolist(), DATA.item.tolist(), strict=True))
+    return [[(item, time) for time, user, item in rows if user == u] for u in range(DATA.n_users)]
+
+
+def queries(*, timed: bool = True) -> Queries:
+    """Each user's history, one of nothing but unwatched items, one without any, and one in which items repeat."""
+    rows = [*told(), [(17, 5), (18, 6)], [], [(4, 10**9), (18, 2 * 10**9), (4, 2 * 10**9 + 7_777), (0, 3 * 10**9)]]
+    history = Ragged.from_lists([item for item, _ in row] for row in rows)
+    times = np.array([time for row in rows for _, time in row], np.int64)
+    return Queries(np.full(len(rows), -1, np.int32), history, history, times=times if timed else None)
+
+
+@pytest.mark.parametrize("hyper", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize("timed", [True, False])
+def test_scores_are_the_last_state_times_the_items_vectors(hyper: dict[str, Any], timed: bool) -> None:
+    """Of the last max_len items that were in training, in the order of their histories; also in several blocks."""
+    model = SASRec(**SMALL, **hyper).fit(DATA, seed=3)
+    weights = {name: value.astype(np.float64) for name, value in model.fitted.learned.weights.items()}
+    moved = {name: np.abs(value).max() for name, value in weights.items() if "attention.bias" in name}
+    assert all(size > 0.01 for size in moved.values()), "nothing was learned about places or times"
+    truth = Truth(weights, model.heads, feed_forward=model.feed_forward)
+    asked = queries(timed=timed)
+    found = model.score(asked)
+    with mock.patch.object(sequence, "SLOTS", 20):
+        np.testing.assert_allclose(model.score(asked), found, rtol=1e-5, atol=1e-6)
+    for b in range(len(asked)):
+        start = asked.history.offsets[b]
+        seen = [p for p in range(start, asked.history.offsets[b + 1]) if asked.history.values[p] < 17][-MAX_LEN:]
+        if not seen:
+            assert found[b, :17].tolist() == DATA.item_counts()[:17].tolist(), "popularity answers"
+            continue
+        seconds = None if asked.times is None else asked.times[seen].tolist()
+        state = truth.states(asked.history.values[seen].tolist(), seconds)[-1]
+        wanted = weights["items.weight"][:17] @ state
+        np.testing.assert_allclose(found[b, :17], wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
+    assert (found[:, 17:] == -np.inf).all()
+
+
+def rows_of(histories: sequence.Histories) -> list[list[tuple[int, int]]]:
+    assert histories.times is not None
+    both = list(zip(histories.item.values.tolist(), histories.times.tolist(), strict=True))
+    return [both[a:b] for a, b in zip(histories.item.offsets[:-1], histories.item.offsets[1:], strict=True)]
+
+
+def cut(*, every: bool) -> list[list[tuple[int, int]]]:
+    """The pieces of the log: the last max_len + 1 events of a user, or all, an event shared with the next piece."""
+    pieces = []
+    for row in told():
+        stops = range(len(row), 1, -MAX_LEN) if every else [len(row)] if len(row) > 1 else []
+        pieces += [row[max(stop - MAX_LEN - 1, 0) : stop] for stop in stops]
+    return pieces
+
+
+@pytest.mark.parametrize("every", [False, True])
+def test_a_batch_asks_at_each_event_for_the_next_one(every: bool) -> None:
+    """Over an epoch each step from one event to the next once, or those within the last max_len + 1 events."""
+    model = SASRec(**SMALL, windows="all" if every else "last", relative=True)
+    pieces, wanted = model.pieces(DATA), cut(every=every)
+    assert sorted(rows_of(pieces)) == sorted(wanted)
+    steps = [min(len(row) - 1, len(row) - 1 if every else MAX_LEN) for row in told()]
+    assert model.terms(pieces.item.lengths) == sum(steps) == sum(len(piece) - 1 for piece in wanted)
+    net = model.build(DATA)
+    found: Counter[tuple[tuple[int, ...], int]] = Counter()
+    for rows in np.array_split(np.random.default_rng(1).permutation(len(pieces)), 5):
+        batch = pieces.take(rows)
+        lesson = model.lesson(net, batch, Step(0, 0, 0))
+        packed = lesson.packed
+        assert len(lesson.target) == len(lesson.slot) == model.terms(batch.item.lengths)
+        begins = np.repeat(packed.first.numpy(), packed.length.numpy()).tolist()
+        for slot, begin, target in zip(lesson.slot.tolist(), begins, lesson.target.tolist(), strict=True):
+            found[tuple(packed.item[begin : slot + 1].tolist()), target] += 1
+        assert packed.time is not None
+        days = [(piece[-2][1] - piece[0][1]) / 86_400 for piece in rows_of(batch)]
+        np.testing.assert_allclose(packed.time[packed.first].numpy(), days, rtol=1e-6)
+    assert found == Counter(
+        (tuple(item for item, _ in piece[:t]), piece[t][0]) for piece in wanted for t in range(1, len(piece))
+    )
+
+
+def test_a_log_without_times_is_learned_in_its_order() -> None:
+    bare = replace(DATA, timestamp=None)
+    pieces = SASRec(**SMALL).pieces(bare)
+    assert pieces.times is None
+    first = bare.item[bare.user == bare.user[0]]
+    assert first[-MAX_LEN - 1 :].tolist() in [pieces.item[b].tolist() for b in range(len(pieces))]
+
+
+class TestDraws:
+    target = torch.tensor([3, 0, 3, 9, 16, 1, 1])
+
+    def drawn(self, seed: int = 5, **hyper: Any) -> Any:
+        return SASRec(loss="bce", negatives=300, **hyper).drawing(DATA)(self.target, Step(0, 0, seed))
+
+    def test_once_for_a_batch_or_anew_for_each_event(self) -> None:
+        assert self.drawn(negatives_for="batch").item.shape == (300,)
+        own = self.drawn(negatives_for="event").item
+        assert own.shape == (7, 300)
+        assert len({tuple(row) for row in own.tolist()}) == 7
+
+    def test_a_function_of_the_steps_seed(self) -> None:
+        for sampling in ("uniform", "popularity", "in_batch"):
+            one, same, other = (self.drawn(seed, sampling=sampling).item for seed in (5, 5, 6))
+            assert torch.equal(one, same)
+            assert not torch.equal(one, other)
+
+    def test_how(self) -> None:
+        """Uniform over all items; by popularity over what was watched; in a batch, what others' next items are."""
+        uniform, popular, near = (
+            set(self.drawn(sampling=sampling, negatives_for="event").item.flatten().tolist())
+            for sampling in ("uniform", "popularity", "in_batch")
+        )
+        assert uniform == set(range(19))
+        assert popular == set(range(17))
+        assert near == set(self.target.tolist())
+
+    def test_log_q_where_draws_are_uneven_and_it_is_asked_for(self) -> None:
+        counts = DATA.item_counts()[:17]
+        assert self.drawn(sampling="uniform").log_q is None
+        assert self.drawn(sampling="popularity", log_q=False).log_q is None
+        for sampling, alpha in (("popularity", 0.75), ("in_batch", 1.0)):
+            log_q = self.drawn(sampling=sampling).log_q
+            np.testing.assert_allclose(log_q[:17].exp(), counts**alpha / (counts**alpha).sum(), rtol=1e-5)
+
+    def test_cross_entropy_draws_nothing(self) -> None:
+        assert SASRec().drawing(DATA)(self.target, Step(0, 0, 5)) is None
+
+
+def test_blocks_hold_each_history_with_events_once() -> None:
+    lengths = np.random.default_rng(0).integers(0, 30, 200)
+    with mock.patch.object(sequence, "SLOTS", 64):
+        found = sequence.blocks(lengths, 10)
+    assert sorted(np.concatenate(found)) == np.flatnonzero(lengths).tolist()
+    for rows in found:
+        assert np.minimum(lengths[rows], 10).sum() + len(rows) <= 64 + 11
+        assert len(rows) > 1
+    assert sequence.blocks(np.zeros(3, np.int64), 10) == []
+
+
+def test_heads_that_do_not_divide_the_vectors_are_refused() -> None:
+    with pytest.raises(MatineeError, match="make dim a multiple of heads"):
+        SASRec(dim=9, heads=2).fit(DATA)
+
+
+def test_histories_of_one_event_teach_nothing_and_are_answered() -> None:
+    alone = DATA.rows(np.unique(DATA.user, return_index=True)[1])
+    model = SASRec(**SMALL, loss="sampled_softmax", sampling="in_batch").fit(alone)
+    assert all(epoch["train_loss"] == 0.0 for epoch in model.curve)
+    assert np.isfinite(model.score(alone.queries())[:, alone.item_counts() > 0]).all()
+
+
+def test_empty_histories_alone() -> None:
+    """A block of nothing but them, as one user without events."""
+    model = SASRec(**SMALL).fit(groups())
+    unknown = groups().items.code(UNWATCHED[0])
+    asked: list[list[list[int]]] = [[[]], [[], []], [[unknown]], [[unknown], [], [unknown] * 3]]
+    for rows in asked:
+        history = Ragged.from_lists(rows)
+        found = model.score(Queries(np.full(len(rows), -1, np.int32), history, history))
+        assert (found[:, groups().item_counts() > 0] > 0).all()

@@ -32,6 +32,13 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
     "svd_ae": [{"share": 0.1}, {"half_life": 4.0}],
     "prod2vec": [{"dim": 16, "against": "input", "neighbours": "both", "subsample": 0.01, "half_life": 4.0}],
     "gru4rec": [{"dim": 16, "tied": False, "epochs": 40, "batch_size": 20, "learning_rate": 0.01, "loss": "bpr_max"}],
+    "sasrec": [
+        {
+            **{"dim": 8, "heads": 2, "max_len": 4, "windows": "all", "relative": True, "gated": True},
+            **{"loss": "sampled_softmax", "negatives": 20, "negatives_for": "event", "sampling": "popularity"},
+            **{"feed_forward": "swiglu", "epochs": 8, "batch_size": 20, "learning_rate": 0.01},
+        }
+    ],
     "ensemble": [
         {"members": ["ease", "user_knn", "popularity"], "method": "zscore"},
         {"members": [{"name": "ials", "factors": 7}, "markov"], "method": "softmax", "weights": [0.7, 0.3]},

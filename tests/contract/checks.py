@@ -50,6 +50,12 @@ SMALL_LOG: dict[str, dict[str, Any]] = {
     "multi_vae": {"hidden": 16, "latent": 8, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "cvae": {"hidden": 16, "latent": 8, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "rec_vae": {"hidden": 16, "latent": 8, "epochs": 25, "batch_size": 20, "learning_rate": 0.01},
+    "gru4rec": {"dim": 16, "hidden": 24, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
+    "narm": {"dim": 16, "hidden": 24, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
+    "stamp": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
+    "sasrec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
+    "bert4rec": {"dim": 16, "epochs": 100, "batch_size": 20, "learning_rate": 0.01},
+    "cl4srec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "ensemble": {"members": ["ease", {"name": "item_knn", "k": 20}]},
 }
 """Registry name -> hyper-parameters in place of defaults that are meant for logs a thousand times as large, or that

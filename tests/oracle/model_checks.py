@@ -14,7 +14,16 @@ from matinee.models.ease import EASE
 from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Popularity
 from matinee.models.user_knn import UserKNN
-from oracle import cvae_checks, ensemble_checks, factor_checks, linear_checks, markov_checks, net_checks, sequence_checks, truths
+from oracle import (
+    cvae_checks,
+    ensemble_checks,
+    factor_checks,
+    linear_checks,
+    markov_checks,
+    net_checks,
+    sequence_checks,
+    truths,
+)
 
 N_USERS, N_ITEMS = 83, 41  # more items than one chunk of the Gram kernels
 LOG = truths.random_log(4, N_USERS, N_ITEMS)

@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from matinee.models.dae import DAE as DAE
     from matinee.models.ease import EASE as EASE
     from matinee.models.ensemble import Ensemble as Ensemble
+    from matinee.models.gru4rec import GRU4Rec as GRU4Rec
     from matinee.models.ials import IALS as IALS
     from matinee.models.item_knn import ItemKNN as ItemKNN
     from matinee.models.markov import Markov as Markov
     from matinee.models.multi_dae import MultiDAE as MultiDAE
     from matinee.models.multi_vae import MultiVAE as MultiVAE
+    from matinee.models.narm import NARM as NARM
     from matinee.models.popularity import Popularity as Popularity
+    from matinee.models.prod2vec import Prod2vec as Prod2vec
     from matinee.models.rec_vae import RecVAE as RecVAE
     from matinee.models.sasrec import SASRec as SASRec
     from matinee.models.slim import SLIM as SLIM
+    from matinee.models.stamp import STAMP as STAMP
     from matinee.models.svd import SVD as SVD
     from matinee.models.svd_ae import SVDAE as SVDAE
     from matinee.models.user_knn import UserKNN as UserKNN

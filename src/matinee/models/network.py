@@ -112,10 +112,14 @@ class Network(Trained):
         probe = self.model_copy()
         probe._net = net
         probe._fitted = Fitted(data, data.item_counts().astype(np.float32), NetWeights({}, np.empty((0, 3))))
-        validate = None if valid is None or not len(valid) else _ndcg(probe, valid)
+        validate = None if valid is None or not len(valid) else probe.validation(valid)
         curve = self.train(net, passes, n, data, seed=seed, valid=valid, validate=validate)
         self._net = net
         return NetWeights({name: value.numpy() for name, value in net.state_dict().items()}, curve)
+
+    def validation(self, valid: Holdout) -> Callable[[], float]:
+        """What measures the net as it stands on `valid`; more is better."""
+        return ndcg_on(self, valid)
 
     def restore(self, fitted: Fitted) -> Self:
         torch = import_torch()
@@ -222,7 +226,8 @@ def import_torch() -> Any:
     return torch
 
 
-def _ndcg(model: Model, valid: Holdout) -> Callable[[], float]:
+def ndcg_on(model: Model, valid: Holdout) -> Callable[[], float]:
+    """What to call for the model's ndcg@10 on valid as it stands; NaN where no query has an answer."""
     from matinee.evaluate.metrics import ranking
     from matinee.rank import recommend
 

@@ -1,0 +1,31 @@
+"""NARM: a recurrent net that looks back over a history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matinee.data.dataset import Dataset
+from matinee.models.base import tunable
+from matinee.models.sequence import Sequence
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class NARM(Sequence):
+    """Neural attentive session-based recommendation (Li et al., CIKM 2017).
+
+    With h the states of a GRU, c_t = [h_t; sum_(j <= t) a_tj h_j], a_tj = v' sigmoid(A1 h_t + A2 h_j) (eq. 3-8, not
+    normalised), and item i scores emb_i' B c_t (eq. 9). Every prefix of a history is learned at once. Deviations: none
+    of the model; dropout of c_t is .5 in the paper.
+    """
+
+    hidden: int = tunable(100, "units of a GRU layer", choices=[64, 100, 128, 256], ge=1)
+    layers: int = tunable(1, "GRU layers", choices=[1, 2], ge=1)
+    dropout: float = tunable(0.25, "share of item vectors left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
+    state_dropout: float = tunable(0.5, "share of c_t left out", low=0.0, high=0.6, ge=0.0, lt=1.0)
+
+    def build(self, data: Dataset) -> nn.Module:
+        from matinee.nn.session import AttentiveRecurrentNet
+
+        return AttentiveRecurrentNet(data.n_items, self.dim, self.hidden, self.layers, self.dropout, self.state_dropout)

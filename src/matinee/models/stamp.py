@@ -1,0 +1,27 @@
+"""STAMP: attention over a history, with weight on its last event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matinee.data.dataset import Dataset
+from matinee.models.sequence import Sequence
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class STAMP(Sequence):
+    """Short-term attention/memory priority (Liu et al., KDD 2018).
+
+    With x the vectors of a history's items and m their mean up to t: m_a = sum_(j <= t) a_j x_j, where
+    a_j = w' sigmoid(W1 x_j + W2 x_t + W3 m + b) (eq. 7-8), and item i scores
+    emb_i' (tanh(Ws m_a + bs) * tanh(Wt x_t + bt)) (eq. 9-11). Every prefix of a history is learned at once.
+    Deviations: no sigmoid between score and softmax (eq. 11's keeps every probability within a factor e of every
+    other), and dropout of item vectors, of which the paper has none.
+    """
+
+    def build(self, data: Dataset) -> nn.Module:
+        from matinee.nn.session import MemoryNet
+
+        return MemoryNet(data.n_items, self.dim, self.dropout)

@@ -16,6 +16,19 @@ from matinee.models.network import Trained
 from matinee.nn.train import Loop
 
 TRAINED = [name for name in registry.names() if issubclass(registry.model_class(name), Trained)]
+DRAWN = [
+    (
+        "sasrec",
+        {"loss": loss, "negatives": 5, "sampling": sampling, "negatives_for": whose, "windows": "all", "max_len": 4},
+    )
+    for loss, sampling, whose in (
+        ("bce", "uniform", "event"),
+        ("sampled_softmax", "popularity", "batch"),
+        ("bpr_max", "in_batch", "event"),
+    )
+]
+"""Trainings with negatives, dropout and cut histories: what is drawn must be drawn again."""
+CASES: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in TRAINED), *DRAWN]
 TRAIN, VALID = last_hidden(groups())
 
 
@@ -45,10 +58,12 @@ def interrupted(model: Trained, path: Path, epoch: int, monkeypatch: pytest.Monk
             model.fit(TRAIN, valid=VALID, seed=3, checkpoint=path)
 
 
-@pytest.mark.parametrize("name", TRAINED)
-def test_interrupted_and_fitted_again(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    straight = create(name).fit(TRAIN, valid=VALID, seed=3)
-    model = create(name)
+@pytest.mark.parametrize(("name", "hyper"), CASES, ids=lambda x: x if isinstance(x, str) else x.get("loss", ""))
+def test_interrupted_and_fitted_again(
+    name: str, hyper: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = create(name, **hyper).fit(TRAIN, valid=VALID, seed=3)
+    model = create(name, **hyper)
     for epoch in (0, 2, 4):
         interrupted(model, tmp_path / "c", epoch, monkeypatch)
         assert (tmp_path / "c").exists() == (epoch > 0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matinee.data.dataset import Dataset
 from matinee.models.base import tunable
-from matinee.models.network import Autoencoder
+from matinee.models.network import Autoencoder, log_odds
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,14 +30,13 @@ class RecVAE(Autoencoder):
     )
     gamma: float = tunable(0.005, "KL weight for each event of a user", low=0.001, high=0.02, log=True, ge=0.0)
     encoder_passes: int = tunable(3, "passes over the encoder to one over the decoder", ge=1)
-    epochs: int = tunable(50, "most epochs, each of all passes; early stopping ends before", ge=1)
-    patience: int = tunable(5, "epochs without a better validation before stopping", ge=1)
-    learning_rate: float = tunable(1e-3, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
+    patience: int = tunable(8, "epochs without a better validation before stopping", ge=1)
+    learning_rate: float = tunable(5e-4, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
 
     def build(self, data: Dataset) -> nn.Module:
         from matinee.nn.vae import CompositeVAE
 
-        return CompositeVAE(data.n_items, self.hidden, self.latent)
+        return CompositeVAE(data.n_items, self.hidden, self.latent, start=log_odds(data))
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
         from matinee.nn.train import Pass

@@ -123,19 +123,19 @@ class DenseEncoder(nn.Module):
 
 
 class CompositeVAE(nn.Module):
-    """RecVAE's net: a dense encoder, a linear decoder, and `before`, the encoder as it was when the prior last took it.
+    """RecVAE's net: a dense encoder, a linear decoder whose bias begins at `start`, and `before`, the encoder as it was when the prior last took it.
 
     The prior mixes, in each dimension of z, N(0, 1), the posterior of `before`, and a wide normal (log variance 10), by
     3/20, 3/4 and 1/10 (Shenbin et al., WSDM 2020, eq. 6; the weights are those of the authors' code).
     """
 
-    def __init__(self, n_items: int, hidden: int, latent: int) -> None:
+    def __init__(self, n_items: int, hidden: int, latent: int, *, start: Tensor | None = None) -> None:
         super().__init__()
         self.dropout = 0.0
         self.encoder = DenseEncoder(n_items, hidden, latent)
         self.before = DenseEncoder(n_items, hidden, latent).requires_grad_(False)
         self.before.load_state_dict(self.encoder.state_dict())
-        self.decoder = dense(latent, n_items)
+        self.decoder = dense(latent, n_items, start=start)
 
     def parts(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """Logits, and log q(z|x) - log p(z|x), (B,)."""

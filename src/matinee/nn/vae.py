@@ -123,7 +123,9 @@ class DenseEncoder(nn.Module):
 
 
 class CompositeVAE(nn.Module):
-    """RecVAE's net: a dense encoder, a linear decoder whose bias begins at `start`, and `before`, the encoder as it was when the prior last took it.
+    """RecVAE's net: a dense encoder, a linear decoder whose bias begins at `start`, and `before`.
+
+    `before` is the encoder as it was when the prior last took it.
 
     The prior mixes, in each dimension of z, N(0, 1), the posterior of `before`, and a wide normal (log variance 10), by
     3/20, 3/4 and 1/10 (Shenbin et al., WSDM 2020, eq. 6; the weights are those of the authors' code).

@@ -137,7 +137,7 @@ def test_our_recipes_load_and_survive_being_resolved(path: Path | None, tmp_path
     recipe = load_recipe(path)
     again = load_recipe(written(tmp_path, recipe.to_toml()))
     assert again.to_toml() == recipe.to_toml()
-    assert [m.create() for m in again.model] == [m.create() for m in recipe.model]
+    assert [again.create(m) for m in again.model] == [recipe.create(m) for m in recipe.model]
     assert again.model_dump(exclude={"model"}) == recipe.model_dump(exclude={"model"})
 
 
@@ -182,8 +182,8 @@ def three(tmp_path: Path) -> Recipe:
 def test_changes_touch_what_they_name(three: Recipe) -> None:
     changed = three.with_changes(seeds=[3, 4], settings={"v1.5.l2": "12.5", "ease.half_life": "none"})
     assert changed.seeds == [3, 4]
-    assert changed.model[2].create() == registry.create("ease", {"l2": 12.5})
-    assert changed.model[1].create() == registry.create("ease")
+    assert changed.create(changed.model[2]) == registry.create("ease", {"l2": 12.5})
+    assert changed.create(changed.model[1]) == registry.create("ease")
     assert (three.seeds, three.model[1].hyper_parameters) == ([0], {"half_life": 5.0})
     assert three.with_changes().to_toml() == three.to_toml()
 

@@ -23,6 +23,8 @@ from matinee.models import registry
 from matinee.models.base import Model
 
 DEFAULT = "default_study.toml"
+ENSEMBLE, MEMBERS = "ensemble", "members"
+SAY_MEMBERS = 'write members = ["ease", "sasrec"], say: labels of [[model]] tables above'
 
 
 class _Table(BaseModel):
@@ -148,9 +150,6 @@ class ModelTable(BaseModel):
     def hyper_parameters(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
 
-    def create(self) -> Model:
-        return registry.create(self.name, self.hyper_parameters)
-
 
 class Recipe(_Table):
     """A study. seeds: each seeds the split and the fits; split_seed holds the split while the fits vary."""
@@ -185,9 +184,40 @@ class Recipe(_Table):
 
         tables = self.model_dump(mode="json", exclude_none=True)
         for table, model in zip(tables["model"], self.model, strict=True):
-            hyper_parameters = model.create().model_dump(mode="json", exclude_none=True)
-            table.update(hyper_parameters)
+            hyper_parameters = self.create(model).model_dump(mode="json", exclude_none=True)
+            table.update({name: value for name, value in hyper_parameters.items() if name != MEMBERS})  # stay labels
         return tomli_w.dumps(tables)
+
+    def create(self, table: ModelTable, members: Sequence[Model] = ()) -> Model:
+        """A table's model. Of an ensemble the members are these, or else what its labels stand for."""
+        hyper_parameters = table.hyper_parameters
+        if labelled := self.members(table):
+            hyper_parameters[MEMBERS] = members or [self.create(each) for each in labelled]
+        return registry.create(table.name, hyper_parameters)
+
+    def members(self, table: ModelTable) -> list[ModelTable]:
+        """The tables that an ensemble's labels stand for; none for other models.
+
+        Raises MatineeError unless each is the label of a table above the ensemble's, named once.
+        """
+        if table.name != ENSEMBLE:
+            return []
+        labels = table.hyper_parameters.get(MEMBERS)
+        texts = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+        if not labels or not texts or len(set(labels)) < len(labels):
+            raise MatineeError(f"{MEMBERS} = {labels!r} is no list of labels, each once", mend=SAY_MEMBERS)
+        place = self.model.index(table)
+        above = {each.label: each for each in self.model[:place]}
+        for label in labels:
+            if label == table.label:
+                raise MatineeError(f"member {label!r} is the ensemble itself", mend="leave it out")
+            if label in [each.label for each in self.model[place:]]:
+                raise MatineeError(f"member {label!r} comes after the ensemble", mend="move its [[model]] table above")
+            if label not in above:
+                near = difflib.get_close_matches(label, above, n=3) or above
+                mend = f"use one of: {', '.join(near)}" if above else SAY_MEMBERS
+                raise MatineeError(f"member {label!r} is the label of no [[model]] table", mend=mend)
+        return [above[label] for label in labels]
 
     def with_changes(self, *, seeds: Sequence[int] | None = None, settings: Mapping[str, str] | None = None) -> Recipe:
         """The same study with other seeds, and hyper-parameters set as "label.name" -> value."""
@@ -327,7 +357,7 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
     # whatever is misspelled is found before the data is read
     for model in recipe.model:
         with _placed(where, f"[[model]] {model.label}"):
-            model.create()
+            recipe.create(model)
     with _placed(where, "[evaluate]"):
         formulas_of(recipe.evaluate.ranking, recipe.evaluate.convention)
         if not recipe.evaluate.ranking and not any(registry.model_class(m.name).predicts for m in recipe.model):

@@ -54,6 +54,10 @@ class Unit:
         """Where a training keeps its state until the unit is done."""
         return self.part.with_name(f".{self.model.label}.{what}.safetensors")
 
+    def kept(self, what: str = "fit") -> Path:
+        """The model's folder while ensembles of its split may ask for it."""
+        return self.part.with_name(f".{self.model.label}.{what}")
+
 
 class RunFolder:
     """The folder of one study. Creating the object touches nothing."""

@@ -8,13 +8,16 @@ exists is not done again. The run folder's own files are put together from the p
 
 (recommendations, models and the report are those of the first seed). Whose folder it is, run_folder.py decides; what is
 written, run_results.py says.
+
+Models that are members of an ensemble also lie in parts/, as model folders, until all units of their split are done:
+the ensemble takes them from there and fits none of them again. If they are gone, it does.
 """
 
 from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -32,14 +35,17 @@ from matinee.evaluate.evaluate import named
 from matinee.evaluate.predictions import CLICK
 from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
 from matinee.meter import Cost, machine, measured
+from matinee.models import registry
 from matinee.models.base import Model
 from matinee.rank import Recommendations, recommend
-from matinee.recipe import Recipe
+from matinee.recipe import MEMBERS, Recipe
 from matinee.run_folder import RunFolder, Unit
-from matinee.store import save_model
+from matinee.store import MANIFEST, load_model, save_model
 
 if TYPE_CHECKING:
     import polars as pl
+
+PHASES = ("fit", "refit")
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,7 @@ class _Run:
             for f in folds
             for model in recipe.model
         ]
+        self.members = {member.label for model in recipe.model for member in recipe.members(model)}
         self._splits: tuple[int, list[Split]] | None = None
         self._reading, self._splitting = Cost(), Cost()
 
@@ -181,10 +188,9 @@ class _Run:
     def work(self, unit: Unit) -> None:
         """Fit one model on one split, measure it on valid and test, and keep what it leaves."""
         split = self.split_of(unit)
-        checkpoints = {what: self.folder / unit.checkpoint(what) for what in ("fit", "refit")}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", MatineeWarning)
-            model, found, facts = self._fitted(unit, split, checkpoints)
+            model, found, facts = self._fitted(unit, split)
         _pass_on(caught)
         test = found["test"]
         said = {part: {text for e in one.evaluations for text in e.warnings} for part, one in found.items()}
@@ -199,29 +205,66 @@ class _Run:
         }
         evaluations = [(part, evaluation) for part, one in found.items() for evaluation in one.evaluations]
         results.keep(self.folder, unit, evaluations, test.recs, facts)
-        for checkpoint in checkpoints.values():
-            discard(checkpoint)
+        for what in PHASES:
+            discard(self.folder / unit.checkpoint(what))
+        self._release(unit.split_name)
         told = [*test.told, f"fit {facts['costs']['fit']['seconds']:.2f} s", f"ranking {test.cost.seconds:.2f} s"]
         self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(told)}")
 
-    def _fitted(
-        self, unit: Unit, split: Split, checkpoints: Mapping[str, Path]
-    ) -> tuple[Model, dict[str, _Measured], dict[str, Any]]:
+    def _fitted(self, unit: Unit, split: Split) -> tuple[Model, dict[str, _Measured], dict[str, Any]]:
         """The model that was tested, what was measured of valid and test, and costs and curve for unit.json."""
-        model = unit.model.create()
-        with measured() as fitting:
-            model.fit(split.train, valid=split.valid, seed=unit.seed, checkpoint=checkpoints["fit"])
+        model, fitting = self._fit(unit, split)
         training = {"curve": model.curve, "curve_names": [model.rounds, *model.curve_names]}  # a refit has no valid
         found = {"valid": self._measure(unit, model, "valid", split.valid)} if len(split.valid) else {}
         test = split.test
         if self.recipe.evaluate.refit:
-            everything, test = splits.refitted(split)
-            with measured() as fitting:
-                model = model.for_refit()
-                model.fit(everything, seed=unit.seed, checkpoint=checkpoints["refit"])
+            model, fitting, test = self._refit(unit, split, model)
         found["test"] = self._measure(unit, model, "test", test)
         costs = {"fit": asdict(fitting), "recommend": asdict(found["test"].cost)}
         return model, found, {"costs": costs, **training}
+
+    def _fit(self, unit: Unit, split: Split) -> tuple[Model, Cost]:
+        """The unit's model, fitted on train, and what that cost; an ensemble's members cost it nothing."""
+        model = self.recipe.create(unit.model, self._members(unit, split, "fit"))
+        with measured() as cost:
+            model.fit(split.train, valid=split.valid, seed=unit.seed, checkpoint=self.folder / unit.checkpoint("fit"))
+        self._keep(unit, "fit", model)
+        return model, cost
+
+    def _refit(self, unit: Unit, split: Split, model: Model) -> tuple[Model, Cost, Holdout]:
+        """The same fitted once more, on train and valid; and the test as it is then asked."""
+        everything, test = splits.refitted(split)
+        model = model.for_refit()
+        if members := self._members(unit, split, "refit"):
+            model = registry.create(unit.model.name, {**model.model_dump(), MEMBERS: members})
+        with measured() as cost:
+            model.fit(everything, seed=unit.seed, checkpoint=self.folder / unit.checkpoint("refit"))
+        self._keep(unit, "refit", model)
+        return model, cost, test
+
+    def _members(self, unit: Unit, split: Split, what: str) -> list[Model]:
+        return [self._member(replace(unit, model=table), split, what) for table in self.recipe.members(unit.model)]
+
+    def _member(self, unit: Unit, split: Split, what: str) -> Model:
+        """An ensemble's member as its own unit left it, or, where that is gone, fitted again."""
+        folder = self.folder / unit.kept(what)
+        if not (folder / MANIFEST).is_file():
+            if what == "fit":
+                self._fit(unit, split)
+            else:
+                self._refit(unit, split, self._member(unit, split, "fit"))
+        return load_model(folder)
+
+    def _keep(self, unit: Unit, what: str, model: Model) -> None:
+        if unit.model.label in self.members:
+            save_model(model, self.folder / unit.kept(what))
+
+    def _release(self, split_name: str) -> None:
+        """Where all units of a split are done, remove what only they needed: members and states of trainings."""
+        beside = [unit for unit in self.units if unit.split_name == split_name]
+        if all(map(self.folder.done, beside)):
+            for path in [place(what) for unit in beside for what in PHASES for place in (unit.kept, unit.checkpoint)]:
+                discard(self.folder / path)
 
     def _measure(self, unit: Unit, model: Model, part: str, holdout: Holdout) -> _Measured:
         """The ranking under each of the recipe's rules, and predictions where it asks for them and the model can."""
@@ -262,6 +305,8 @@ class _Run:
 
     def collect(self, command: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
         """The files of the run folder from all parts, as results.collect writes and returns them."""
+        for split_name in dict.fromkeys(unit.split_name for unit in self.units):
+            self._release(split_name)  # what a kill after the last unit left
         data, (side_tables, doubts) = self.data, self.described
         split = self.split_of(self.units[0])
         head = {

@@ -33,6 +33,9 @@ l2 = 20.0
 [[model]]
 name = "item_knn"
 k = 10
+[[model]]
+name = "ensemble"
+members = ["ease", "item_knn"]
 """
 DRIVER = Path(__file__).with_name("killed_run.py")
 

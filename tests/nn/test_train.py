@@ -430,6 +430,78 @@ class TestPasses:
         assert trainable([net, net.encoder]) == list(net.parameters())
 
 
+class TestTerms:
+    """A loss may be the sum of more or fewer terms than there are rows: steps and curve follow the mean over terms."""
+
+    training = replace(PLAN, epochs=3)  # clipped, so that the size of a gradient counts, which Adam alone would not see
+    many = np.random.default_rng(9).integers(1, 9, N)
+
+    def trained(
+        self, times: float, terms: Callable[[Rows], float] = len, *, weighted: bool = False
+    ) -> tuple[dict[str, bytes], list[float]]:
+        """The weights and the curve after a training on `times` the loss; weighted: row r counts many[r] times."""
+        net = Toy(dropout=0.0)
+
+        def loss(rows: Rows, step: Step) -> Tensor:
+            count = self.many[rows] if weighted else np.ones(len(rows))
+            scores = net(torch.from_numpy(INPUTS[rows])).log_softmax(dim=1)[range(len(rows)), POSITIVE[rows]]
+            total: Tensor = (scores * torch.from_numpy(count).float()).sum()
+            return -times * total
+
+        running = Loop(net, [Pass("all", loss, list(net.parameters()), terms=terms)], N, self.training, seed=3)
+        curve = running.run()
+        return weights(net), curve[:, 1].tolist()
+
+    def test_twice_the_terms_of_twice_the_loss_are_the_same_steps(self) -> None:
+        once = self.trained(1.0)
+        assert self.trained(2.0, lambda rows: 2.0 * len(rows)) == once
+        assert self.trained(2.0)[0] != once[0]
+        assert self.trained(1.0, lambda rows: 2.0 * len(rows))[0] != once[0]
+
+    def test_the_mean_is_over_the_terms_of_a_batch_together(self) -> None:
+        """Of rows that count unequally, so that batches do."""
+        found, curve = self.trained(1.0, lambda rows: float(self.many[rows].sum()), weighted=True)
+        net = Toy(dropout=0.0)
+        every = list(net.parameters())
+        optimiser = torch.optim.AdamW(every, weight_decay=self.training.weight_decay, fused=True)
+        total, step, last = 0.0, 0, self.training.epochs * math.ceil(N / self.training.batch_size)
+        for epoch in range(self.training.epochs):
+            order, total = np.random.default_rng([3, epoch, 0]).permutation(N), 0.0
+            for batch in np.split(order, range(self.training.batch_size, N, self.training.batch_size)):
+                mean = torch.zeros(())
+                for row in batch:  # the same row again and again
+                    scores = net(torch.from_numpy(INPUTS[[row] * self.many[row]]))
+                    mean = mean + nn.functional.cross_entropy(
+                        scores, torch.from_numpy(POSITIVE[[row] * self.many[row]]), reduction="sum"
+                    )
+                total += float(mean.detach())
+                for parameter, gradient in zip(
+                    every, torch.autograd.grad(mean / int(self.many[batch].sum()), every), strict=True
+                ):
+                    parameter.grad = gradient
+                nn.utils.clip_grad_norm_(every, 0.4)
+                optimiser.param_groups[0]["lr"] = wanted_rate(self.training, step, last)
+                optimiser.step()
+                step += 1
+        for name, value in net.state_dict().items():
+            # float32 sums in another order, and fifteen steps of Adam on them
+            np.testing.assert_allclose(np.frombuffer(found[name], np.float32), value.flatten(), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(curve[-1], total / self.many.sum(), rtol=1e-5)
+
+    def test_a_batch_without_terms_moves_nothing(self) -> None:
+        """Only decay is left, and no division by 0."""
+        net = Toy()
+        nothing = Pass(
+            "all", lambda rows, step: 0.0 * net(torch.from_numpy(INPUTS[rows])).sum(), list(net.parameters())
+        )
+        before = weights(net)
+        for decay in (0.0, 0.5):
+            training = replace(self.training, weight_decay=decay)
+            curve = Loop(net, [replace(nothing, terms=lambda rows: 0.0)], N, training, seed=3).run()
+            assert curve[:, 1].tolist() == [0.0] * 3
+            assert (weights(net) == before) == (decay == 0.0)
+
+
 class TestStopping:
     def test_best_weights_are_restored(self) -> None:
         curve, net, seen = scripted([0.1, 0.3, 0.2, 0.3])

@@ -195,6 +195,22 @@ def test_relative_bias_against_a_loop(causal: bool, timed: bool) -> None:
     assert seen > heads * 200
 
 
+def test_how_far_apart_events_lie_does_not_hang_on_a_later_one() -> None:
+    """Nor by rounding: hours apart to the second, which are where a step ends, and an event years later."""
+    layer = RelativeBias(1, LENGTH)
+    with torch.no_grad():
+        layer.times.copy_(torch.arange(layer.STEPS)[:, None])
+    hours = [0, 1, 3, 3, 10, 25, 56, 119, 246, 501]  # 2^n - 1 apart, or nearly
+    seconds = [10**9 + 3_600 * hour for hour in hours]
+    before = layer(packed_of([[1] * 10], [seconds]), 0, True)
+    assert before[0, 0, 1, 0] == 1.0
+    assert before[0, 0, 2, 0] == 2.0
+    for years in (0.3, 1.0, 7.7, 20.0):
+        later = seconds[-1] + int(years * 31_556_952) + 1
+        after = layer(packed_of([[1] * 11], [[*seconds, later]]), 0, True)
+        assert torch.equal(after[:, :, :10, :10], before)
+
+
 def test_dropout_is_for_training_alone() -> None:
     net = net_of()
     packed = packed_of(HISTORIES, None)

@@ -22,6 +22,9 @@ from matinee.data.dataset import Ragged
 LEAST_FILLED = 0.85
 """A group's shortest history has at least this share of its longest one's length."""
 
+FAR = 2**30 - 1
+"""34 years in seconds: twice that is an int32."""
+
 Index = NDArray[np.int64]
 
 
@@ -43,7 +46,8 @@ class Packed:
     """B histories in N slots. A history lies in consecutive slots, oldest first, from the left end of its group's row.
 
     item: int64 (N,), item codes; n_items where a slot is empty. position: int64 (N,), from 0 at a history's start.
-    time: float32 (N,), days before the last event of the history; None without timestamps.
+    time: int32 (N,), seconds before the last event of the history, exact, so that how far two events lie apart does not
+    hang on a later one; None without timestamps.
     first, length: int64 (B,), where each history begins, and how long it is, in the order of the batch; empty histories
     have none. slot: int64 (E,), the slots that hold events, history after history.
     """
@@ -105,8 +109,8 @@ def pack(histories: Ragged, n_items: int, times: Index | None = None) -> Packed:
     time = None
     if times is not None:
         ends = np.repeat(times[np.maximum(histories.offsets[1:] - 1, 0)], lengths) if len(times) else times
-        time = np.zeros(slots, np.float32)
-        time[slot] = (ends - times) / 86_400.0
+        time = np.zeros(slots, np.int32)
+        time[slot] = np.clip(ends - times, -FAR, FAR)
     return Packed(
         item=torch.from_numpy(item),
         position=torch.from_numpy(position),

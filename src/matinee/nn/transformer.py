@@ -172,7 +172,7 @@ class RelativeBias(nn.Module):
         bias = self.places[apart].permute(2, 0, 1)[None]
         if packed.time is not None:
             time = packed.time[where.start : where.start + where.slots].view(where.rows, -1)
-            hours = (24.0 * (time[:, None, :] - time[:, :, None])).abs()
+            hours = (time[:, None, :] - time[:, :, None]).abs() / 3_600.0
             step = torch.log2(1.0 + hours).long().clamp_max(self.STEPS - 1)
             bias = bias + self.times[step].permute(0, 3, 1, 2)
         if causal:

@@ -54,7 +54,7 @@ SMALL_LOG: dict[str, dict[str, Any]] = {
     "narm": {"dim": 16, "hidden": 24, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "stamp": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "sasrec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
-    "bert4rec": {"dim": 16, "epochs": 100, "batch_size": 20, "learning_rate": 0.01},
+    "bert4rec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "cl4srec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "ensemble": {"members": ["ease", {"name": "item_knn", "k": 20}]},
 }

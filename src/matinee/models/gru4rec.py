@@ -17,8 +17,8 @@ class GRU4Rec(Sequence):
 
     Loss: cross-entropy over all items by default; loss = "bpr_max" or "top1_max" with sampling = "popularity" and
     alpha = 0.5 are those of Hidasi & Karatzoglou (CIKM 2018). Deviations: items have vectors where the first paper has
-    weights of the gates, and by default the same ones are read and scored (the second paper's constrained embeddings,
-    section 5); histories of a batch begin together, from a state of zeros, and not one where another ended.
+    weights of the gates, and by default the same ones are read and scored (the second paper's constrained embeddings);
+    histories of a batch begin together, from a state of zeros, and not one where another ended.
     """
 
     hidden: int = tunable(128, "units of a layer", choices=[64, 128, 256], ge=1)

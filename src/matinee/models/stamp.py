@@ -15,10 +15,10 @@ class STAMP(Sequence):
     """Short-term attention/memory priority (Liu et al., KDD 2018).
 
     With x the vectors of a history's items and m their mean up to t: m_a = sum_(j <= t) a_j x_j, where
-    a_j = w' sigmoid(W1 x_j + W2 x_t + W3 m + b) (eq. 7-8), and item i scores
-    emb_i' (tanh(Ws m_a + bs) * tanh(Wt x_t + bt)) (eq. 9-11). Every prefix of a history is learned at once.
-    Deviations: no sigmoid between score and softmax (eq. 11's keeps every probability within a factor e of every
-    other), and dropout of item vectors, of which the paper has none.
+    a_j = w' sigmoid(W1 x_j + W2 x_t + W3 m + b), and item i scores emb_i' (tanh(Ws m_a + bs) * tanh(Wt x_t + bt)).
+    Every prefix of a history is learned at once. Deviations: no sigmoid between score and softmax (the paper's keeps
+    every probability within a factor e of every other), cross-entropy without the paper's terms of what was not
+    watched, and dropout of item vectors, of which the paper has none.
     """
 
     def build(self, data: Dataset) -> nn.Module:

@@ -28,7 +28,7 @@ SAFE = 40.0
 
 
 class AttentiveRecurrentNet(nn.Module):
-    """NARM's: a GRU's last state, and the sum of its states by how they answer to the last one (eq. 3-8)."""
+    """NARM's: a GRU's last state, and the sum of its states by how they answer to the last one (eq. 5-6)."""
 
     def __init__(self, n_items: int, dim: int, hidden: int, layers: int, dropout: float, state_dropout: float) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class AttentiveRecurrentNet(nn.Module):
 
 class MemoryNet(nn.Module):
     """STAMP's: the events so far, summed by how they answer to the last one and to their mean, times the last event
-    itself, each after a layer of its own (eq. 3-11)."""
+    itself, each after a layer of its own."""
 
     def __init__(self, n_items: int, dim: int, dropout: float) -> None:
         super().__init__()

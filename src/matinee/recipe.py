@@ -19,6 +19,7 @@ from matinee.errors import MatineeError
 from matinee.evaluate import predictions
 from matinee.evaluate.metrics import formulas_of
 from matinee.files import StrPath
+from matinee.model_table import ModelTable as ModelTable
 from matinee.models import registry
 from matinee.models.base import Model
 
@@ -128,29 +129,6 @@ class EvaluateTable(_Table):
         return [metric for metric in self.metrics if metric in predictions.names]
 
 
-class ModelTable(BaseModel):
-    """[[model]]: a registry name, a label for tables and folders, and hyper-parameters."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-    name: str = Field(description="a name of `matinee models`; its hyper-parameters are further keys of this table")
-    label: str = Field(
-        "", max_length=100, description="a unique name for tables and folders; when left out, the model's name"
-    )
-
-    @model_validator(mode="after")
-    def _checked(self) -> Self:
-        if not self.label:
-            object.__setattr__(self, "label", self.name)
-        if not self.label.replace("_", "").replace("-", "").replace(".", "").isalnum() or self.label.startswith("."):
-            raise ValueError(f"label {self.label!r} names a folder: use letters, digits, '_', '-' and '.'")
-        return self
-
-    @property
-    def hyper_parameters(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-
 class Recipe(_Table):
     """A study. seeds: each seeds the split and the fits; split_seed holds the split while the fits vary."""
 
@@ -162,7 +140,12 @@ class Recipe(_Table):
     data: DataTable = Field(DataTable(), description="where the log is and which events count")
     split: dict[str, Any] = Field({"strategy": "random"}, description="the strategy and its options")
     evaluate: EvaluateTable = Field(EvaluateTable(), description="what is measured")
-    model: list[ModelTable] = Field(description="one [[model]] table a model")
+    model: list[ModelTable] = Field(description="one [[model]] table a model; grids are expanded")
+
+    @field_validator("model")
+    @classmethod
+    def _expanded(cls, model: list[ModelTable]) -> list[ModelTable]:
+        return [table for each in model for table in each.expanded()]
 
     @model_validator(mode="after")
     def _checked(self) -> Self:

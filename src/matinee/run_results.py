@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -174,8 +175,15 @@ def _write_report(
         side_tables=shown.side_tables,
         remarks=facts["remarks"],
         calibration={label: [Bin(**one) for one in bins] for label, bins in facts["calibration"].items()},
+        hyper_parameters=_hyper_parameters(folder.mark()["recipe"]),
     )
     write_report(study, folder / "report.html")
+
+
+def _hyper_parameters(recipe: str) -> dict[str, dict[str, Any]]:
+    """Of each label of a resolved recipe."""
+    tables = tomllib.loads(recipe)["model"]
+    return {table["label"]: {k: v for k, v in table.items() if k not in ("name", "label")} for table in tables}
 
 
 def _costs(costs: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

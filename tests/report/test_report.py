@@ -311,7 +311,7 @@ def test_colours_have_contrast(study: Study) -> None:
     schemes = [dict(re.findall(r"--(\w+): (#\w{6})", rule)) for rule in rules[:2]]  # the third is paper's
     for colours in schemes:
         paper, accent = _channels(colours["paper"]), _channels(colours["accent"])
-        for name in ("ink", "soft", "accent", "warn"):
+        for name in ("ink", "soft", "accent", "warn", *(f"hue{i}" for i in range(1, 8))):
             assert _contrast(_channels(colours[name]), paper) >= 4.5
         assert _contrast(_channels(colours["ink"]), 0.3 * accent + 0.7 * paper) >= 4.5
 

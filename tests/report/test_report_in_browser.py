@@ -7,13 +7,15 @@ import json
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report_studies import HOSTILE, WORLD, make_data
 from test_report import quiet_study
 
+from matinee.report import Study
 from matinee.report.page import render
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -86,7 +88,26 @@ PAGES = {
         title="Wort" * 60,
         command="/a/very/long/path" * 30,
     ),
+    "a grid": lambda: _grid([{"n": n, "loss": "sampled_softmax_of_" + x} for n in (1, 50, 200) for x in "abcdefg"]),
+    "a crowded grid": lambda: _grid(
+        [{"rate": 0.123456 * n, "loss": name} for n in range(1, 16) for name in ("W" * 40, "人気" * 20)]
+    ),
+    "settings apart": lambda: _grid(
+        [
+            *(
+                {"n": 9, "loss": loss}
+                for loss in ("人気の高い映画を推薦する", *("name" * 9 + str(i) for i in range(4)))
+            ),
+            *({"n": n, "loss": "人気の高い映画を推薦する"} for n in (0.1234567, 100_000)),
+        ]
+    ),
 }
+
+
+def _grid(models: list[dict[str, Any]]) -> Study:
+    said = {f"model_of_a_grid_{at:02d}": keys for at, keys in enumerate(models)}
+    study = quiet_study(labels=["popularity", *said], k=(3,))
+    return replace(study, hyper_parameters=said)
 
 
 @pytest.mark.parametrize("width", [1440, 390])

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matinee.errors import MatineeError
 from matinee.report import sections, words
+from matinee.report.grids import grids
 from matinee.report.scores import beside, score_tables
 from matinee.report.study import Study
 
@@ -40,6 +41,7 @@ def render(study: Study) -> str:
                 for number, table in enumerate(tables)
             ],
             beside=beside(tables),
+            grids=grids(study, tables),
             calibrations=sections.calibrations(study),
             costs=sections.costs(study.costs),
             trainings=sections.trainings(study),

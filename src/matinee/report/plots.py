@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,10 +28,13 @@ from matinee.report.scores import Cell
 WIDTH = 420  # px, and what the font size is chosen for: still readable in a column of 350
 FONT = 13
 NAMES = 20  # widest label of a model, in digits
+DIGIT = 7.2  # px
 
 # matplotlib must be given colours; these stand for the style sheet's names
 INK, SOFT, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#fdfdfd"
 COLOURS = {INK: "--ink", SOFT: "--soft", LINE: "--line", ACCENT: "--accent", PAPER: "--paper"}
+HUES = [f"#0a0a{i:02x}" for i in range(1, 8)]  # of series
+COLOURS |= {hue: f"--hue{i}" for i, hue in enumerate(HUES, start=1)}
 
 RC = {
     "svg.fonttype": "none",
@@ -132,8 +135,7 @@ def over_time(bars: Bars, alt: str) -> Markup:
 
 def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
     """One metric: a dot a model with its interval; the means of several runs as small marks. Best in the accent."""
-    labels = {f"label-{i:02d}": shorten(dot.label) for i, dot in enumerate(rows)}
-    left = 16 + 7.2 * max(display_width(label) for label in labels.values())
+    labels = placeholders([dot.label for dot in rows])
 
     def paint(axes: Axes) -> None:
         for y, dot in enumerate(rows):
@@ -152,8 +154,8 @@ def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
         axes.margins(x=0.06)
         axes.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
 
-    svg = draw(paint, name, alt, height=40 + 26 * len(rows), left=left, bottom=28)
-    return Markup(re.sub(r"label-\d\d(?=</text>)", lambda found: escape(labels[found[0]]), svg))
+    svg = draw(paint, name, alt, height=40 + 26 * len(rows), left=room_for(labels), bottom=28)
+    return labelled(svg, labels)
 
 
 def curve(
@@ -228,6 +230,21 @@ def draw(
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return _inline(buffer.getvalue(), alt)
+
+
+def placeholders(labels: Sequence[str]) -> dict[str, str]:
+    """What matplotlib draws in place of each text -> the text, shortened."""
+    return {f"label-{i:04d}": shorten(label) for i, label in enumerate(labels)}
+
+
+def labelled(svg: Markup, labels: Mapping[str, str]) -> Markup:
+    """The drawing with the texts in their places."""
+    return Markup(re.sub(r"label-\d{4}(?=</text>)", lambda found: escape(labels[found[0]]), svg))
+
+
+def room_for(labels: Mapping[str, str]) -> float:
+    """px that the widest text takes beside an axis."""
+    return 16 + DIGIT * max(display_width(label) for label in labels.values())
 
 
 def shorten(label: str, width: int = NAMES) -> str:

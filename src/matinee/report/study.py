@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from matinee.data.dataset import Dataset, Protocol, Split
 from matinee.files import atomic_write
@@ -31,7 +31,7 @@ class Study:
     round of the fit on train (Model.curve). curve_names: label -> how rounds, loss and validation are called
     (Model.rounds, Model.curve_names). side_tables: how much of the data they describe. remarks: fingerprint -> what a
     reader of those numbers should know. calibration: label -> bins of predicted probabilities in the test, of the first
-    seed.
+    seed. hyper_parameters: label -> all of them but None, in the recipe's order of models.
     """
 
     title: str
@@ -50,6 +50,7 @@ class Study:
     side_tables: Sequence[Coverage] = ()
     remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     calibration: Mapping[str, Sequence[Bin]] = field(default_factory=dict)
+    hyper_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def write_report(study: Study, path: Path) -> None:

@@ -106,8 +106,15 @@ def test_more_values_than_shapes_are_panels() -> None:
 
 
 def test_settings_one_at_a_time_are_compared_with_what_they_change() -> None:
-    plain = {"lr": 0.1, "layers": 3, "optimiser": "adam"}
-    changes = [{"lr": 0.01}, {}, {"lr": 1.0}, {"layers": 1}, {"optimiser": "nadam"}, {"optimiser": "rmsprop"}]
+    plain: dict[str, object] = {"lr": 0.1, "layers": 3, "optimiser": "adam"}
+    changes: list[dict[str, object]] = [
+        {"lr": 0.01},
+        {},
+        {"lr": 1.0},
+        {"layers": 1},
+        {"optimiser": "nadam"},
+        {"optimiser": "rmsprop"},
+    ]
     models = [plain | change for change in changes]
     assert centre(leading(varying(models, models))) == 1
     assert [(one.x.name, one.models, one.joined, one.colour) for one in layouts_of(models)] == [

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class NARM(Sequence):
     """Neural attentive session-based recommendation (Li et al., CIKM 2017).
 
-    With h the states of a GRU: c_t = [h_t; sum_(j <= t) a_tj h_j] (eq. 5-6), where a_tj = v' sigmoid(A1 h_t + A2 h_j) is
-    not normalised, and item i scores emb_i' B c_t. Every prefix of a history is learned at once. Dropout is the paper's.
+    With h the states of a GRU: c_t = [h_t; sum_(j <= t) a_tj h_j] (eq. 5-6), a_tj = v' sigmoid(A1 h_t + A2 h_j), not
+    normalised, and item i scores emb_i' B c_t. Every prefix of a history is learned at once. Dropout as in the paper.
     """
 
     hidden: int = tunable(100, "units of a GRU layer", choices=[64, 100, 128, 256], ge=1)

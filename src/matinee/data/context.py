@@ -209,6 +209,12 @@ class ContextFields(Vocabularies):
         return dict(zip((field.name for field in self.fields), np.cumsum([0, *self._sizes]).tolist(), strict=False))
 
     @property
+    def ranges(self) -> list[slice]:
+        """The codes of each field."""
+        starts = self.starts.values()
+        return [slice(start, start + size) for start, size in zip(starts, self._sizes, strict=True)]
+
+    @property
     def n_codes(self) -> int:
         """Rows of the embedding table that serves all fields."""
         return sum(self._sizes)

@@ -7,6 +7,7 @@ side made once. Rows for training are gathered batch by batch: a million events 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from matinee.data.context import (
     tables_of,
     years_of,
 )
-from matinee.data.dataset import Dataset, Floats, Ints, Queries, Ragged
+from matinee.data.dataset import Bools, Dataset, Floats, Ints, Queries, Ragged
 from matinee.data.vocabulary import Bucketed, listed
 from matinee.errors import MatineeError
 
@@ -50,6 +51,11 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.single)
+
+    @property
+    def codes(self) -> Ints:
+        """All codes, row by row and list by list."""
+        return np.concatenate([self.single.ravel(), *(bag.values for bag in self.bags)])
 
     def take(self, rows: Index) -> Part:
         """These rows; -1 is the last one."""
@@ -114,6 +120,39 @@ class ContextTables:
         self._age = next(iter(fields.of("pair")), None)
         if self._age is not None and has_years(tables):
             self.release = release_years(one_more)
+
+    @cached_property
+    def user_column(self) -> int | None:
+        """Where the users' ids stand in `users.single`; None where they are no field."""
+        names = [field.name for field in self.fields.of("user") if not field.multi]
+        return names.index("user") if "user" in names else None
+
+    def occurring(self) -> Bools:
+        """bool (n_codes,): true for the codes that an event of the log these tables were made of can have."""
+        found = np.ones(self.fields.n_codes, np.bool_)
+        sides = (self.users, "user", self.fields.unseen_users), (self.items, "item", self.fields.unseen_items)
+        for part, group, unseen in sides:
+            there = np.ones(len(part), np.bool_)
+            there[[*unseen, -1]] = False
+            codes = part.take(np.flatnonzero(there)).codes
+            for field, span in zip(self.fields.fields, self.fields.ranges, strict=True):
+                if field.group == group:
+                    found[span] = False
+            found[codes] = True
+        return found
+
+    def described(self, asked: Asked) -> Bools:
+        """bool (B,): true where any field of the user but the id is known."""
+        part = asked.users.take(asked.user)
+        starts = self.fields.starts
+        known = np.zeros(len(part), np.bool_)
+        singles = [field for field in self.fields.of("user") if not field.multi]
+        for column, field in enumerate(singles):
+            if field.name != "user":
+                known |= part.single[:, column] >= starts[field.name] + RESERVED
+        for field, bag in zip((f for f in self.fields.of("user") if f.multi), part.bags, strict=True):
+            known |= np.bincount(bag.rows[bag.values >= starts[field.name] + RESERVED], minlength=len(bag)) > 0
+        return known
 
     @property
     def names(self) -> tuple[str, ...]:

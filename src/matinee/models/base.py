@@ -38,12 +38,15 @@ def tunable(
     ge: float | None = None,
     gt: float | None = None,
     lt: float | None = None,
+    le: float | None = None,
 ) -> Any:
     """A hyper-parameter, written once: its default, meaning, tuning range (low..high or choices) and hard bounds."""
     span: JsonDict = {"choices": list(choices)} if choices else {}
     if low is not None:
         span = {"low": low, "high": high, "log": log}
-    return Field(default, description=doc, ge=ge, gt=gt, lt=lt, json_schema_extra={"tune": span} if span else None)
+    return Field(
+        default, description=doc, ge=ge, gt=gt, lt=lt, le=le, json_schema_extra={"tune": span} if span else None
+    )
 
 
 Shapes = dict[str, tuple[int, ...]]
@@ -78,6 +81,8 @@ class Model(BaseModel, ABC):
     """The class of what `learn` returns."""
     scores_unknown_items: ClassVar[bool] = False
     """True where items without a training event can be scored (from features)."""
+    scores_candidates: ClassVar[bool] = False
+    """True where `score_histories` looks at the queries' candidates, and gives (B, C) where they name some."""
     predicts: ClassVar[bool] = False
     """True where `predict` has a meaning."""
     rounds: ClassVar[str] = "epochs"
@@ -93,7 +98,7 @@ class Model(BaseModel, ABC):
 
     @abstractmethod
     def score_histories(self, queries: Queries) -> Floats:
-        """float32 (B, n_items), a fresh array; rows with empty histories may hold anything."""
+        """float32 (B, n_items), a fresh array; rows with empty histories, and of candidates -1, may hold anything."""
 
     # -- what everyone calls -----------------------------------------------------------------------------------------
 
@@ -123,13 +128,20 @@ class Model(BaseModel, ABC):
         check_queries(queries, len(self.users), len(self.items))
         scores = self.score_histories(queries)
         fallback = self.fallback(queries)
+        candidates = queries.candidates
+        if self.scores_candidates and candidates is not None:
+            count = fitted.popularity[np.maximum(candidates, 0)]
+            scores[fallback] = count[fallback]
+            nothing = candidates < 0 if self.scores_unknown_items else (candidates < 0) | (count == 0)
+            scores[nothing] = -np.inf
+            return scores
         if fallback.any():
             scores[fallback] = fitted.popularity
         if not self.scores_unknown_items:
             unknown = fitted.popularity == 0
             if unknown.any():
                 scores[:, unknown] = -np.inf
-        return of_candidates(scores, queries.candidates)
+        return of_candidates(scores, candidates)
 
     def fallback(self, queries: Queries) -> Bools:
         """(B,): true where the history holds no item with a training event, so popularity answers."""

@@ -98,6 +98,13 @@ class Network(Trained):
     def build(self, data: Dataset) -> nn.Module:
         """A fresh net for this log's users, items and features; weights drawn from torch's generator."""
 
+    def rebuilt(self, fitted: Fitted) -> nn.Module:
+        """The net of an earlier fit, its weights not yet in it."""
+        return self.build(fitted.data)
+
+    def finish(self, net: Any) -> None:
+        """What is left to do to a trained net."""
+
     @abstractmethod
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
         """The passes of an epoch, and the number of examples each walks over."""
@@ -114,6 +121,7 @@ class Network(Trained):
         probe._fitted = Fitted(data, data.item_counts().astype(np.float32), NetWeights({}, np.empty((0, 3))))
         validate = None if valid is None or not len(valid) else probe.validation(valid)
         curve = self.train(net, passes, n, data, seed=seed, valid=valid, validate=validate)
+        self.finish(net)
         self._net = net
         return NetWeights({name: value.numpy() for name, value in net.state_dict().items()}, curve)
 
@@ -124,7 +132,7 @@ class Network(Trained):
     def restore(self, fitted: Fitted) -> Self:
         torch = import_torch()
         with torch.random.fork_rng(devices=[]):  # the net's first weights, soon replaced, are no draw of the caller's
-            net = self.build(fitted.data)
+            net = self.rebuilt(fitted)
         weights = {name: torch.from_numpy(np.array(value)) for name, value in fitted.learned.weights.items()}
         try:
             net.load_state_dict(weights)

@@ -1,0 +1,47 @@
+"""AutoInt: attention between fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matinee.data.context import ContextFields
+from matinee.models.base import tunable
+from matinee.models.pointwise import Pointwise
+
+if TYPE_CHECKING:
+    from matinee.nn.fields import PairNet
+
+
+class AutoInt(Pointwise):
+    """AutoInt (Song et al., CIKM 2019): fields attend to fields in several layers; a linear layer reads the last.
+
+    Deviation: dropout on the fields' vectors, and on attention weights where asked. The sum of linear weights that some
+    implementations add is left out, as in the paper.
+    """
+
+    blocks: int = tunable(3, "attention layers", choices=[1, 2, 3, 4], ge=1)
+    heads: int = tunable(2, "attention heads", choices=[1, 2, 4], ge=1)
+    attention: int = tunable(8, "length of a head's vectors", choices=[8, 16, 32], ge=1)
+    residual: bool = tunable(True, "add what an attention layer reads, projected, to what it gives")
+    dropout: float = tunable(0.2, "share of vectors and units left out", low=0.0, high=0.6, ge=0.0, lt=1.0)
+    attention_dropout: float = tunable(0.0, "share of attention weights left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
+    batch_norm: bool = tunable(False, "AutoInt+: normalise the layers' units over a batch")
+
+    def network(self, vocabulary: ContextFields) -> PairNet:
+        return self.beside(vocabulary, ())
+
+    def beside(self, vocabulary: ContextFields, layers: tuple[int, ...]) -> PairNet:
+        """The net, with these layers beside the attention."""
+        from matinee.nn.fields import FieldVectors
+        from matinee.nn.interactions import AutoIntNet, FieldAttention, PairLayers
+
+        vectors = FieldVectors(vocabulary.n_codes, self.dim, pooling=self.pooling, std=self.start)
+        widths = [self.dim] + [self.attention * self.heads] * self.blocks
+        attention = [
+            FieldAttention(width, self.attention, self.heads, residual=self.residual, dropout=self.attention_dropout)
+            for width in widths[:-1]
+        ]
+        sides = [len(vocabulary.of(*groups)) * self.dim for groups in (("user", "moment"), ("item", "pair"))]
+        deep = PairLayers(*sides, layers, dropout=self.dropout, batch_norm=self.batch_norm) if layers else None
+        width = len(vocabulary.fields) * widths[-1] + (layers[-1] if layers else 0)
+        return AutoIntNet(vectors, attention, width, deep=deep, dropout=self.dropout)

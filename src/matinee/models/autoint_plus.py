@@ -1,0 +1,21 @@
+"""AutoInt+: attention between fields, and a deep net beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matinee.data.context import ContextFields
+from matinee.models.autoint import AutoInt
+from matinee.models.base import tunable
+
+if TYPE_CHECKING:
+    from matinee.nn.fields import PairNet
+
+
+class AutoIntPlus(AutoInt):
+    """AutoInt+ (Song et al., CIKM 2019, section 5.5): layers read the vectors of all fields beside the attention."""
+
+    layers: tuple[int, ...] = tunable((128, 64), "units of the layers beside the attention")
+
+    def network(self, vocabulary: ContextFields) -> PairNet:
+        return self.beside(vocabulary, self.layers)

@@ -1,0 +1,29 @@
+"""DeepFM: a factorisation machine and a deep net on the same vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matinee.data.context import ContextFields
+from matinee.models.base import tunable
+from matinee.models.pointwise import Pointwise
+
+if TYPE_CHECKING:
+    from matinee.nn.fields import PairNet
+
+
+class DeepFM(Pointwise):
+    """DeepFM (Guo et al., IJCAI 2017, eq. 1): an FM, and beside it layers that read the vectors of all fields."""
+
+    layers: tuple[int, ...] = tunable((128, 128), "units of the layers")
+    dropout: float = tunable(0.2, "share of the layers' units left out", low=0.0, high=0.6, ge=0.0, lt=1.0)
+    batch_norm: bool = tunable(False, "normalise the layers' units over a batch")
+
+    def network(self, vocabulary: ContextFields) -> PairNet:
+        from matinee.nn.fields import FieldVectors
+        from matinee.nn.interactions import FactorisationMachine, PairLayers
+
+        sides = (len(vocabulary.of(*groups)) * self.dim for groups in (("user", "moment"), ("item", "pair")))
+        deep = PairLayers(*sides, self.layers, dropout=self.dropout, batch_norm=self.batch_norm)
+        vectors = FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.start)
+        return FactorisationMachine(vectors, deep, self.layers[-1])

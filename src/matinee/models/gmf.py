@@ -1,0 +1,30 @@
+"""GMF: matrix factorisation whose factors are weighed, as a net."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matinee.data.context import ContextFields
+from matinee.models.base import tunable
+from matinee.models.pointwise import Pointwise
+
+if TYPE_CHECKING:
+    from matinee.nn.fields import PairNet
+
+
+class GMF(Pointwise):
+    """Generalised matrix factorisation (He et al., WWW 2017, eq. 9): logit = h . (p * q) + b_i + b.
+
+    p and q are the vectors of user and item; given further fields, the sums of the sides' vectors, so profiles and
+    metadata enter where ids do. Deviation: an item bias, which the paper leaves to the factors.
+    """
+
+    fields: tuple[str, ...] | None = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
+    dim: int = tunable(64, "length of a vector", choices=[16, 32, 64, 128], ge=1)
+
+    def network(self, vocabulary: ContextFields) -> PairNet:
+        from matinee.nn.fields import FieldVectors
+        from matinee.nn.interactions import Matching
+
+        vectors = FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.start)
+        return Matching(vectors, self.dim, 0, [], 0.0)

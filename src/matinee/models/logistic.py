@@ -1,0 +1,28 @@
+"""Logistic regression on the fields of a request and an item."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matinee.data.context import ContextFields
+from matinee.models.base import tunable
+from matinee.models.pointwise import Pointwise
+
+if TYPE_CHECKING:
+    from matinee.nn.fields import PairNet
+
+
+class Logistic(Pointwise):
+    """logit = w_0 + sum of the weights of the fields' values (Richardson, Dominowska & Ragno, WWW 2007, eq. 1).
+
+    Fields do not meet, so of ids alone it learns who is active and what is popular: the floor of the context models.
+    """
+
+    dim: int = tunable(1, "length of a code's vector: its weight", ge=1, le=1)
+    learning_rate: float = tunable(0.01, "step size", low=1e-3, high=0.1, log=True, gt=0.0)
+
+    def network(self, vocabulary: ContextFields) -> PairNet:
+        from matinee.nn.fields import FieldVectors
+        from matinee.nn.interactions import FactorisationMachine
+
+        return FactorisationMachine(FieldVectors(vocabulary.n_codes, 1, pooling=self.pooling, std=self.start))

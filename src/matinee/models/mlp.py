@@ -1,0 +1,31 @@
+"""MLP: user and item vectors side by side, through layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from matinee.data.context import ContextFields
+from matinee.models.base import tunable
+from matinee.models.pointwise import Pointwise
+
+if TYPE_CHECKING:
+    from matinee.nn.fields import PairNet
+
+
+class MLP(Pointwise):
+    """Multi-layer perceptron on user and item vectors (He et al., WWW 2017, eq. 10), with an item bias beside it.
+
+    Given further fields, a side's vector is the sum of its fields'. A dot product beats it (Rendle et al., RecSys 2020).
+    """
+
+    fields: tuple[str, ...] | None = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
+    dim: int = tunable(64, "length of a vector", choices=[16, 32, 64, 128], ge=1)
+    layers: tuple[int, ...] = tunable((128, 64), "units of the layers")
+    dropout: float = tunable(0.1, "share of the layers' units left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
+
+    def network(self, vocabulary: ContextFields) -> PairNet:
+        from matinee.nn.fields import FieldVectors
+        from matinee.nn.interactions import Matching
+
+        vectors = FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.start)
+        return Matching(vectors, 0, self.dim, self.layers, self.dropout)

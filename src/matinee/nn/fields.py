@@ -1,0 +1,98 @@
+"""Fields of a context model -> vectors: one embedding table for all of them, whatever their kind.
+
+A net of the pointwise family reads two blocks of vectors: the request's (its user and moment) and the item's (and what
+belongs to the two). Ranking a catalogue makes each block once, and broadcasts.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from matinee.data.context_rows import Part
+from matinee.data.dataset import Bools, Ragged
+
+Pooling = Literal["mean", "sum", "attention"]
+
+
+class FieldVectors(nn.Module):
+    """A vector of `width` numbers for each code of `ContextFields`; of a list of codes, their pooled vectors.
+
+    attention pools by weights softmax(v . q) over a list's vectors v, with a learned q: a mean at first.
+    """
+
+    def __init__(self, n_codes: int, width: int, *, pooling: Pooling = "mean", std: float = 0.01) -> None:
+        super().__init__()
+        self.table = nn.Embedding(n_codes, width)
+        nn.init.normal_(self.table.weight, std=std)
+        self.pooling = pooling
+        self.query = nn.Parameter(torch.zeros(width)) if pooling == "attention" else None
+
+    def forward(self, part: Part) -> Tensor:
+        """float32 (n, fields, width): the single-valued fields, then the lists."""
+        device = self.table.weight.device
+        vectors = self.table(torch.from_numpy(part.single).to(device))
+        if part.numeric:
+            weight = torch.ones(part.single.shape, device=device)
+            weight[:, list(part.numeric)] = torch.from_numpy(part.number).to(device)
+            vectors = vectors * weight[:, :, None]
+        if not part.bags:
+            return vectors  # type: ignore[no-any-return]
+        return torch.cat([vectors, *(self.pooled(bag)[:, None] for bag in part.bags)], dim=1)
+
+    def pooled(self, bag: Ragged) -> Tensor:
+        """(n, width); no row of the bag is empty."""
+        device = self.table.weight.device
+        codes = torch.from_numpy(bag.values).to(device)
+        if self.query is None:
+            starts = torch.from_numpy(bag.offsets[:-1].astype(np.int32)).to(device)
+            mode = "sum" if self.pooling == "sum" else "mean"
+            pooled: Tensor = F.embedding_bag(codes, self.table.weight, starts, mode=mode)
+            return pooled
+        vectors, row = self.table(codes), torch.from_numpy(bag.rows).to(device)
+        score = vectors @ self.query
+        top = score.new_full((len(bag),), -torch.inf).scatter_reduce(0, row, score.detach(), "amax")
+        weight = (score - top[row]).exp()
+        total = weight.new_zeros(len(bag)).index_add(0, row, weight)
+        return vectors.new_zeros(len(bag), vectors.shape[1]).index_add(0, row, vectors * (weight / total[row])[:, None])
+
+    def begin_untrained(self, trained: Bools, groups: list[slice]) -> None:
+        """Give codes that no training row had the mean vector of those of their field (a group) that had one."""
+        weight = self.table.weight.detach()
+        for group in groups:
+            known = torch.from_numpy(trained[group])
+            if known.any() and not known.all():
+                rows = weight[group]
+                rows[~known] = rows[known].mean(dim=0)
+
+
+class PairNet(nn.Module):
+    """Field vectors of requests and items -> a logit a pair. vectors: the table of them all. numbers: about how many
+    numbers it holds for a pair while it computes."""
+
+    vectors: FieldVectors
+    numbers: int
+
+    @abstractmethod
+    def logits(self, request: Tensor, item: Tensor) -> Tensor:
+        """(B, C) from request (B, fields, width) and item (B, C, fields, width), or (1, C, fields, width) where all
+        requests are asked about the same items."""
+
+
+def rows_of_pairs(request: Tensor, item: Tensor) -> Tensor:
+    """(B, C, all fields, width): every pair's vectors side by side, request first."""
+    B, C = len(request), item.shape[1]
+    left = request[:, None].expand(-1, C, -1, -1)
+    return torch.cat([left, item.expand(B, -1, -1, -1)], dim=2)
+
+
+def products(request: Tensor, item: Tensor) -> Tensor:
+    """(B, C): inner products of vectors (B, k) with (B, C, k) or (1, C, k)."""
+    if len(item) == 1:
+        return request @ item[0].T
+    return (item @ request[:, :, None])[:, :, 0]

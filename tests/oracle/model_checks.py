@@ -18,6 +18,7 @@ from oracle import (
     cvae_checks,
     ensemble_checks,
     factor_checks,
+    interaction_checks,
     linear_checks,
     markov_checks,
     net_checks,
@@ -110,5 +111,6 @@ CHECKS: dict[str, list[Callable[[], None]]] = {
     **cvae_checks.CHECKS,
     **sequence_checks.CHECKS,
     **ensemble_checks.CHECKS,
+    **interaction_checks.CHECKS,
 }
 """Registry name -> its oracles; every model has at least one."""

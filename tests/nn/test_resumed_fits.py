@@ -28,7 +28,13 @@ DRAWN = [
     )
 ]
 """Trainings with negatives, dropout and cut histories: what is drawn must be drawn again."""
-CASES: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in TRAINED), *DRAWN]
+POINTWISE: list[tuple[str, dict[str, Any]]] = [
+    ("neumf", {"pretrain": 3}),  # it goes on amid the epochs in which its parts are trained apart,
+    ("neumf", {"pretrain": 2}),  # and with the first one in which they are trained together
+    ("fm", {"sampling": "hard", "pooling": "attention"}),
+    ("deepfm", {"sampling": "popularity", "dropout": 0.3, "batch_norm": True}),
+]
+CASES: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in TRAINED), *DRAWN, *POINTWISE]
 TRAIN, VALID = last_hidden(groups())
 
 

@@ -2,30 +2,80 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from matinee.data.context import ContextFields
+from matinee.data.dataset import Dataset, Holdout
+from matinee.errors import MatineeError
 from matinee.models.base import tunable
 from matinee.models.pointwise import Pointwise
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from matinee.nn.fields import PairNet
+    from matinee.nn.train import Pass, Step
 
 
 class NeuMF(Pointwise):
     """Neural matrix factorisation (He et al., WWW 2017, eq. 12): GMF and MLP with vectors of their own, added up.
 
-    Deviations as in GMF and MLP.
+    With `pretrain`, the first epochs train a GMF and an MLP, each down its own loss on the same negatives; their
+    vectors, layers and outputs, weighed by gmf_share and the rest, are where NeuMF goes on (section 3.4.1). Only then
+    is it validated. Deviations: as in GMF and MLP; the parts are trained for as long as one says, not until they
+    converge; what the paper goes on with is SGD, here the same optimiser, moments and all; the weights stay factors of
+    the parts' logits, where the paper multiplies the output's weights once.
     """
 
     fields: tuple[str, ...] | None = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
     dim: int = tunable(64, "length of a vector in either part", choices=[16, 32, 64, 128], ge=1)
     layers: tuple[int, ...] = tunable((128, 64), "units of the MLP's layers")
     dropout: float = tunable(0.1, "share of the layers' units left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
+    pretrain: int = tunable(0, "of the epochs, how many train GMF and MLP apart before they go on together", ge=0)
+    gmf_share: float = tunable(0.5, "of the logit after pretraining, the paper's alpha; the rest is MLP's", ge=0, le=1)
 
     def network(self, vocabulary: ContextFields) -> PairNet:
         from matinee.nn.fields import FieldVectors
         from matinee.nn.interactions import Matching
+        from matinee.nn.pretraining import TwoParts
 
-        vectors = FieldVectors(vocabulary.n_codes, 2 * self.dim + 1, pooling=self.pooling, std=self.start)
+        width = 2 * self.dim + (2 if self.pretrain else 1)
+        vectors = FieldVectors(vocabulary.n_codes, width, pooling=self.pooling, std=self.start)
+        if self.pretrain:
+            return TwoParts(vectors, self.dim, self.layers, self.dropout, self.gmf_share)
         return Matching(vectors, self.dim, self.dim, self.layers, self.dropout)
+
+    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
+        (together,), n = super().passes(net, data)
+        if not self.pretrain:
+            return [together], n
+        if self.pretrain >= self.epochs:
+            raise MatineeError(
+                f"pretrain = {self.pretrain} leaves none of {self.epochs} epochs for GMF and MLP together",
+                mend="raise epochs, which counts both",
+            )
+
+        def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
+            """Which part is trained hangs on the epoch alone, so a checkpoint need not hold it."""
+            net.apart = step.epoch < self.pretrain
+            if not net.apart:
+                return together.loss(batch, step)
+            try:
+                net.alone = "gmf"
+                total = together.loss(batch, step)
+                net.alone = "mlp"
+                total = total + together.loss(batch, step)
+            finally:
+                net.alone = None
+            return total - total.detach() / 2  # the gradient of the sum, each part's own; the curve shows their mean
+
+        return [replace(together, loss=loss)], n
+
+    def validation(self, valid: Holdout) -> Callable[[], float]:
+        measure, net = super().validation(valid), self.net
+        return measure if not self.pretrain else lambda: float("nan") if net.apart else measure()

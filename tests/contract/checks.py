@@ -37,8 +37,8 @@ RATING = {"auto_rec", "biased_mf", "bayesian_mf"}
 """Models of how a watched item is rated, not of what is watched."""
 
 NO_TASTE = {*RATING, "logistic"}
-"""Models that cannot see who likes what in the suite's log: of ratings, which are noise there; and a sum of what user and
-item say alone, which gives everybody one order."""
+"""Models that cannot see who likes what in the suite's log: of ratings, which are noise there; and a sum of what user
+and item say alone, which gives everybody one order."""
 
 POINTWISE = {"gmf", "mlp", "neumf", "logistic", "fm", "deepfm", "autoint", "autoint_plus"}
 
@@ -59,10 +59,11 @@ SMALL_LOG: dict[str, dict[str, Any]] = {
     "cvae": {"hidden": 16, "latent": 8, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "rec_vae": {"hidden": 16, "latent": 8, "epochs": 25, "batch_size": 20, "learning_rate": 0.01},
     **dict.fromkeys(("gmf", "fm"), SHORT),
-    **dict.fromkeys(("mlp", "neumf", "deepfm"), {**SHORT, "layers": (16, 8), "dropout": 0.0}),
-    **dict.fromkeys(
-        ("autoint", "autoint_plus"), {**SHORT, "blocks": 1, "start": 0.3, "batch_size": 50, "dropout": 0.0}
-    ),
+    **{name: {**SHORT, "layers": (16, 8), "dropout": 0.0} for name in ("mlp", "neumf", "deepfm")},
+    **{
+        name: {**SHORT, "blocks": 1, "start": 0.3, "batch_size": 50, "dropout": 0.0}
+        for name in ("autoint", "autoint_plus")
+    },
     "logistic": {"epochs": 10, "batch_size": 200},
     "gru4rec": {"dim": 16, "hidden": 24, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "narm": {"dim": 16, "hidden": 24, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
@@ -70,7 +71,9 @@ SMALL_LOG: dict[str, dict[str, Any]] = {
     "sasrec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "bert4rec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "cl4srec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
+    "lightgbm": {"trees": 60, "min_rows": 5, "learning_rate": 0.1},
     "ensemble": {"members": ["ease", {"name": "item_knn", "k": 20}]},
+    "rerank": {"first": {"name": "item_knn", "k": 20}, "second": "ease"},
 }
 """Registry name -> hyper-parameters in place of defaults that are meant for logs a thousand times as large, or that
 there are none.
@@ -229,7 +232,7 @@ def check_scores_have_their_shape(make: Make) -> None:
 def check_unwatched_items_score_minus_infinity(make: Make) -> None:
     model = fitted(make)
     watched = data().item_counts() > 0
-    found = scores(model)
+    found = scores(model, data().queries(exclude_seen=False))  # a re-ranker gives what is excluded nothing
     assert watched.sum() == data().n_items - len(UNWATCHED)
     assert np.isfinite(found[:, watched]).all()
     if not model.scores_unknown_items:

@@ -36,12 +36,13 @@ class AutoInt(Pointwise):
         from matinee.nn.interactions import AutoIntNet, FieldAttention, PairLayers
 
         vectors = FieldVectors(vocabulary.n_codes, self.dim, pooling=self.pooling, std=self.start)
-        widths = [self.dim] + [self.attention * self.heads] * self.blocks
+        widths = [self.dim] + [self.attention * self.heads] * (self.blocks - 1)
         attention = [
-            FieldAttention(width, self.attention, self.heads, residual=self.residual, dropout=self.attention_dropout)
-            for width in widths[:-1]
+            FieldAttention(width, self.attention, self.heads, residual=self.residual, share=self.attention_dropout)
+            for width in widths
         ]
-        sides = [len(vocabulary.of(*groups)) * self.dim for groups in (("user", "moment"), ("item", "pair"))]
-        deep = PairLayers(*sides, layers, dropout=self.dropout, batch_norm=self.batch_norm) if layers else None
-        width = len(vocabulary.fields) * widths[-1] + (layers[-1] if layers else 0)
-        return AutoIntNet(vectors, attention, width, deep=deep, dropout=self.dropout)
+        request, item = self.numbers_read(vocabulary)
+        deep = None
+        if layers:
+            deep = PairLayers(request, item, layers, share=self.dropout, batch_norm=self.batch_norm)
+        return AutoIntNet(vectors, (request // self.dim, item // self.dim), attention, deep=deep, share=self.dropout)

@@ -23,7 +23,7 @@ class DeepFM(Pointwise):
         from matinee.nn.fields import FieldVectors
         from matinee.nn.interactions import FactorisationMachine, PairLayers
 
-        sides = (len(vocabulary.of(*groups)) * self.dim for groups in (("user", "moment"), ("item", "pair")))
-        deep = PairLayers(*sides, self.layers, dropout=self.dropout, batch_norm=self.batch_norm)
+        request, item = self.numbers_read(vocabulary)
+        deep = PairLayers(request, item, self.layers, share=self.dropout, batch_norm=self.batch_norm)
         vectors = FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.start)
-        return FactorisationMachine(vectors, deep, self.layers[-1])
+        return FactorisationMachine(vectors, deep)

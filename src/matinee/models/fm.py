@@ -22,4 +22,4 @@ class FM(Pointwise):
         from matinee.nn.interactions import FactorisationMachine
 
         vectors = FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.start)
-        return FactorisationMachine(vectors)
+        return FactorisationMachine(vectors, None)

@@ -25,4 +25,4 @@ class Logistic(Pointwise):
         from matinee.nn.fields import FieldVectors
         from matinee.nn.interactions import FactorisationMachine
 
-        return FactorisationMachine(FieldVectors(vocabulary.n_codes, 1, pooling=self.pooling, std=self.start))
+        return FactorisationMachine(FieldVectors(vocabulary.n_codes, 1, pooling=self.pooling, std=self.start), None)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class MLP(Pointwise):
     """Multi-layer perceptron on user and item vectors (He et al., WWW 2017, eq. 10), with an item bias beside it.
 
-    Given further fields, a side's vector is the sum of its fields'. A dot product beats it (Rendle et al., RecSys 2020).
+    Given further fields, a side's vector is the sum of its fields'. A dot product beats it (Rendle et al., RecSys
+    2020).
     """
 
     fields: tuple[str, ...] | None = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")

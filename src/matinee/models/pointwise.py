@@ -21,7 +21,7 @@ from matinee.errors import MatineeError
 from matinee.evaluate import predictions
 from matinee.models.base import Fitted, Shapes, tunable
 from matinee.models.factors import hash_rows
-from matinee.models.network import Network, NetWeights, import_torch
+from matinee.models.network import NetWeights, Network, import_torch
 from matinee.nn.sampling import Positives, Sampler, hardest, negatives
 
 if TYPE_CHECKING:
@@ -93,6 +93,10 @@ class Pointwise(Network):
     def network(self, vocabulary: ContextFields) -> PairNet:
         """A fresh net; weights drawn from torch's generator."""
 
+    def numbers_read(self, vocabulary: ContextFields) -> tuple[int, int]:
+        """Numbers in the vectors of a request, and of an item, side by side."""
+        return len(vocabulary.of("user", "moment")) * self.dim, len(vocabulary.of("item", "pair")) * self.dim
+
     # -- learning --------------------------------------------------------------------------------------------------
 
     def build(self, data: Dataset) -> Any:
@@ -134,14 +138,14 @@ class Pointwise(Network):
 
         def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
             asked, item = events.asked.take(batch), events.item[batch][:, None]
-            request = net.vectors(asked.part)
+            request = net.of_request(net.vectors(asked.part))
             if events.label is not None:
-                logits = net.logits(request, item_vectors(net, asked, item))
+                logits = net.meet(request, item_sides(net, asked, item))
                 label = torch.from_numpy(events.label[batch][:, None]).to(logits.device)
                 own: Tensor = torch.nn.functional.binary_cross_entropy_with_logits(logits, label, reduction="sum")
                 return own
             others = draw(asked, events.user[batch], request, step)
-            logits = net.logits(request, item_vectors(net, asked, np.concatenate([item, others], axis=1)))
+            logits = net.meet(request, item_sides(net, asked, np.concatenate([item, others], axis=1)))
             there = torch.from_numpy(others >= 0).to(logits.device)  # who watched everything has no negatives
             softplus = torch.nn.functional.softplus
             total: Tensor = softplus(-logits[:, 0]).sum() + (softplus(logits[:, 1:]) * there).sum()
@@ -152,7 +156,7 @@ class Pointwise(Network):
         return [Pass("all", loss, every, terms=lambda batch: float(terms * len(batch)))], len(rows)
 
     def drawing(self, net: Any, data: Dataset) -> Callable[..., NDArray[np.int64]]:
-        """draw(asked, user, request vectors, step) -> items (B, negatives) that the users did not watch, -1: none."""
+        """draw(asked, user, what requests say, step) -> items (B, negatives) that the users did not watch, -1: none."""
         torch = import_torch()
         kind: Literal["uniform", "popularity"] = "popularity" if self.sampling == "popularity" else "uniform"
         sampler, positives = Sampler.of(data, kind, self.alpha), Positives.of(data)
@@ -164,7 +168,7 @@ class Pointwise(Network):
 
             def score(items: NDArray[np.int64]) -> Floats:
                 with torch.no_grad():
-                    scores: Floats = net.logits(request, item_vectors(net, asked, items)).float().cpu().numpy()
+                    scores: Floats = net.meet(request, item_sides(net, asked, items)).float().cpu().numpy()
                 return scores
 
             return hardest(user, self.negatives, self.hard_of, score, sampler, positives, rng)
@@ -204,14 +208,18 @@ class Pointwise(Network):
         with torch.inference_mode():
             everything = None
             if codes is None and not tables.fields.of("pair"):
-                everything = net.vectors(tables.items.take(np.arange(len(self.items))))[None]
+                everything = same_sides(net, asked, np.arange(columns))
             for rows in chunks(len(queries), columns * net.numbers):
                 some = asked.take(rows)
-                item = everything
-                if item is None:
-                    of = np.arange(columns)[None].repeat(len(rows), 0) if codes is None else codes[rows]
-                    item = item_vectors(net, some, of)
-                scores[rows] = net.logits(self.request(some, own, rows), item).float().cpu().numpy()
+                if everything is not None:
+                    item = everything
+                else:
+                    item = (
+                        same_sides(net, some, np.arange(columns))
+                        if codes is None
+                        else item_sides(net, some, codes[rows])
+                    )
+                scores[rows] = net.meet(self.request(some, own, rows), item).float().cpu().numpy()
         return scores
 
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
@@ -228,17 +236,18 @@ class Pointwise(Network):
         with torch.inference_mode():
             for part in chunks(len(pairs), self.net.numbers):
                 some = asked.take(part)
-                item = item_vectors(self.net, some, pairs.item[part][:, None])
-                logits = self.net.logits(self.request(some, own, row[part]), item)
+                item = item_sides(self.net, some, pairs.item[part][:, None])
+                logits = self.net.meet(self.request(some, own, row[part]), item)
                 found[part] = torch.sigmoid(logits[:, 0]).float().cpu().numpy()
         return found
 
     def request(self, asked: Asked, own: Tensor | None, rows: NDArray[Any]) -> Tensor:
-        """float32 (B, fields, width) of requests; own[rows] in the place of the users' ids."""
+        """float32 (B, r): what requests say, with own[rows] in the place of the users' ids."""
         vectors: Tensor = self.net.vectors(asked.part)
         if own is not None:
             vectors[:, self.net.tables.user_column] = own[rows]
-        return vectors
+        said: Tensor = self.net.of_request(vectors)
+        return said
 
     # -- folding in ------------------------------------------------------------------------------------------------
 
@@ -277,16 +286,16 @@ class Pointwise(Network):
         asked = tables.queries(queries)
         with torch.no_grad():
             request = net.vectors(events.part), net.vectors(asked.part)
-            watched = item_vectors(net, events, history.values[:, None])
-            other = item_vectors(net, asked, codes[None].repeat(len(queries), 0))
+            watched = item_sides(net, events, history.values[:, None])
+            other = same_sides(net, asked, codes)
         sign = torch.from_numpy(np.where(label == 0, 1.0, -1.0).astype(np.float32)) if label is not None else -1.0
         place, rows, weight = tables.user_column, torch.from_numpy(row), torch.from_numpy(weight)
 
         def loss(own: Tensor) -> Tensor:
-            theirs = [put(x, place, v) for x, v in zip(request, (own[rows], own), strict=True)]
+            theirs = [net.of_request(put(x, place, v)) for x, v in zip(request, (own[rows], own), strict=True)]
             softplus = torch.nn.functional.softplus
-            total: Tensor = softplus(sign * net.logits(theirs[0], watched)[:, 0]).sum()
-            return total if label is not None else total + (weight * softplus(net.logits(theirs[1], other))).sum()
+            total: Tensor = softplus(sign * net.meet(theirs[0], watched)[:, 0]).sum()
+            return total if label is not None else total + (weight * softplus(net.meet(theirs[1], other))).sum()
 
         return fold_in(start, loss, steps=self.fold_steps, learning_rate=self.fold_rate)
 
@@ -304,15 +313,27 @@ class Pointwise(Network):
         return codes, weight * (total / np.maximum(weight.sum(axis=1), 1.0))[:, None]
 
 
-def item_vectors(net: Any, asked: Asked, item: NDArray[np.integer[Any]]) -> Tensor:
-    """float32 (B, C, fields, width): request b's C items, with what belongs to the pair; -1: an unknown item."""
+def item_sides(net: Any, asked: Asked, item: NDArray[np.integer[Any]]) -> Tensor:
+    """float32 (B, C, s): what request b's C items say, with what belongs to the pair; -1: an unknown item.
+
+    Where nothing belongs to pairs each distinct item is asked once, and `item` may have one row for all requests.
+    """
+    torch = import_torch()
     tables = net.tables
-    part: Part = tables.items.take(item.ravel())
-    ages = tables.ages(asked, item)
-    if ages.shape[1]:
-        part = part.join(Part(ages.reshape(-1, 1), np.empty((item.size, 0), np.float32)))
-    vectors: Tensor = net.vectors(part).unflatten(0, item.shape)
-    return vectors
+    if not tables.fields.of("pair"):
+        codes, at = np.unique(item, return_inverse=True)
+        each: Tensor = net.of_item(net.vectors(tables.items.take(codes)))
+        every: Tensor = torch.nn.functional.embedding(torch.from_numpy(at.reshape(item.shape)).to(each.device), each)
+        return every
+    pair = Part(tables.ages(asked, item).reshape(-1, 1), np.empty((item.size, 0), np.float32))
+    said: Tensor = net.of_item(net.vectors(tables.items.take(item.ravel()).join(pair)))
+    return said.view(*item.shape, -1)
+
+
+def same_sides(net: Any, asked: Asked, item: NDArray[np.integer[Any]]) -> Tensor:
+    """float32 (1 or B, C, s): what the same C items say to every request."""
+    rows = len(asked) if net.tables.fields.of("pair") else 1
+    return item_sides(net, asked, np.broadcast_to(item, (rows, len(item))))
 
 
 def put(vectors: Tensor, place: int, own: Tensor) -> Tensor:

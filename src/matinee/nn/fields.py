@@ -36,14 +36,13 @@ class FieldVectors(nn.Module):
     def forward(self, part: Part) -> Tensor:
         """float32 (n, fields, width): the single-valued fields, then the lists."""
         device = self.table.weight.device
-        vectors = self.table(torch.from_numpy(part.single).to(device))
+        vectors: Tensor = self.table(torch.from_numpy(part.single).to(device))
         if part.numeric:
             weight = torch.ones(part.single.shape, device=device)
             weight[:, list(part.numeric)] = torch.from_numpy(part.number).to(device)
             vectors = vectors * weight[:, :, None]
-        if not part.bags:
-            return vectors  # type: ignore[no-any-return]
-        return torch.cat([vectors, *(self.pooled(bag)[:, None] for bag in part.bags)], dim=1)
+        bags = [self.pooled(bag)[:, None] for bag in part.bags]
+        return torch.cat([vectors, *bags], dim=1)
 
     def pooled(self, bag: Ragged) -> Tensor:
         """(n, width); no row of the bag is empty."""
@@ -72,23 +71,30 @@ class FieldVectors(nn.Module):
 
 
 class PairNet(nn.Module):
-    """Field vectors of requests and items -> a logit a pair. vectors: the table of them all. numbers: about how many
-    numbers it holds for a pair while it computes."""
+    """A logit for each pair of a request and an item, from their field vectors, in two steps: what a side says by
+    itself is made once for each request and each item, then the two meet.
+
+    vectors: the table of them all. numbers: about how many numbers it holds for a pair while two sides meet.
+    """
 
     vectors: FieldVectors
     numbers: int
 
     @abstractmethod
+    def of_request(self, vectors: Tensor) -> Tensor:
+        """(B, r) of the requests' vectors (B, fields, width)."""
+
+    @abstractmethod
+    def of_item(self, vectors: Tensor) -> Tensor:
+        """(..., s) of items' vectors (..., fields, width)."""
+
+    @abstractmethod
+    def meet(self, request: Tensor, item: Tensor) -> Tensor:
+        """(B, C) of requests (B, r) and their items (B, C, s), or (1, C, s) where all are asked about the same."""
+
     def logits(self, request: Tensor, item: Tensor) -> Tensor:
-        """(B, C) from request (B, fields, width) and item (B, C, fields, width), or (1, C, fields, width) where all
-        requests are asked about the same items."""
-
-
-def rows_of_pairs(request: Tensor, item: Tensor) -> Tensor:
-    """(B, C, all fields, width): every pair's vectors side by side, request first."""
-    B, C = len(request), item.shape[1]
-    left = request[:, None].expand(-1, C, -1, -1)
-    return torch.cat([left, item.expand(B, -1, -1, -1)], dim=2)
+        """(B, C) from vectors: request (B, fields, width) and item (B, C, fields, width), or (1, C, fields, width)."""
+        return self.meet(self.of_request(request), self.of_item(item))
 
 
 def products(request: Tensor, item: Tensor) -> Tensor:

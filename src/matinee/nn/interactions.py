@@ -8,8 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from matinee.nn.blocks import dense
-from matinee.nn.fields import FieldVectors, PairNet, products, rows_of_pairs
+from matinee.nn.blocks import dense, dropout
+from matinee.nn.fields import FieldVectors, PairNet, products
+
+
+class Dropout(nn.Module):
+    """Leaves out a share of a layer's outputs, see `blocks.dropout`."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        return dropout(x, self.share, training=self.training)
 
 
 class PairLayers(nn.Module):
@@ -20,89 +31,111 @@ class PairLayers(nn.Module):
     """
 
     def __init__(
-        self, n_request: int, n_item: int, widths: Sequence[int], *, dropout: float, batch_norm: bool = False
+        self, n_request: int, n_item: int, widths: Sequence[int], *, share: float, batch_norm: bool = False
     ) -> None:
         super().__init__()
         both = dense(n_request + n_item, widths[0])
-        self.of_request = nn.Parameter(both.weight.detach()[:, :n_request].clone())
-        self.of_item = nn.Parameter(both.weight.detach()[:, n_request:].clone())
+        self.weight_request = nn.Parameter(both.weight.detach()[:, :n_request].clone())
+        self.weight_item = nn.Parameter(both.weight.detach()[:, n_request:].clone())
         self.bias = nn.Parameter(both.bias.detach().clone())
         layers: list[nn.Module] = []
         for n_in, width in zip([0, *widths], widths, strict=False):
             layers += [dense(n_in, width)] if n_in else []
             layers += [nn.BatchNorm1d(width)] if batch_norm else []
-            layers += [nn.ReLU(inplace=not batch_norm), nn.Dropout(dropout)]
+            layers += [nn.ReLU(), Dropout(share)]
         self.rest = nn.Sequential(*layers)
-        self.numbers = 2 * sum(widths)
+        self.first, self.width, self.numbers = widths[0], widths[-1], 2 * sum(widths)
+
+    def of_request(self, request: Tensor) -> Tensor:
+        """(B, first) of (B, n_request): the first layer's share of the request."""
+        return F.linear(request, self.weight_request)
+
+    def of_item(self, item: Tensor) -> Tensor:
+        """(..., first) of (..., n_item): that of the item, and the bias."""
+        return F.linear(item, self.weight_item, self.bias)
 
     def forward(self, request: Tensor, item: Tensor) -> Tensor:
-        """(B, C, width of the last layer) of request (B, n_request) and item (B or 1, C, n_item)."""
-        first = F.linear(request, self.of_request)[:, None] + F.linear(item, self.of_item, self.bias)
+        """(B, C, width of the last layer) of the first layer's shares (B, first) and (B or 1, C, first)."""
+        first = request[:, None] + item
         return self.rest(first.flatten(0, 1)).unflatten(0, first.shape[:2])  # type: ignore[no-any-return]
+
+
+class ProductNet(PairNet):
+    """logit = x . y + w . layers(pair) + b: a product of what the sides say, and layers beside it or none.
+
+    A member says x and y, (..., k), and what the layers read; that stands behind them in what a side says.
+    """
+
+    def __init__(self, vectors: FieldVectors, layers: PairLayers | None) -> None:
+        super().__init__()
+        self.vectors, self.layers = vectors, layers
+        self.bias = nn.Parameter(torch.zeros(1))
+        self.last = dense(layers.width, 1) if layers is not None else None
+        self.numbers = 2 if layers is None else 2 + layers.numbers
+
+    def meet(self, request: Tensor, item: Tensor) -> Tensor:
+        if self.layers is None or self.last is None:
+            return products(request, item) + self.bias
+        sizes = [request.shape[1] - self.layers.first, self.layers.first]
+        (x, left), (y, right) = torch.split(request, sizes, dim=1), torch.split(item, sizes, dim=2)
+        deep: Tensor = self.last(self.layers(left, right))
+        return products(x, y) + self.bias + deep[:, :, 0]
 
 
 # --- neural matching: a vector of the user's side, one of the item's ------------------------------------------------
 
 
-class Matching(PairNet):
+class Matching(ProductNet):
     """NeuMF (He et al., WWW 2017, eq. 12), GMF (eq. 9) and MLP (eq. 10): logit = h . [p * q ; mlp(p', q')] + b + b_i.
 
     p, q: sums of the sides' field vectors; their first `factors` places are multiplied, the next `dim` of each side go
     through the layers, the last is a bias of the item's side. Either part may be left out by 0.
     """
 
-    def __init__(self, vectors: FieldVectors, factors: int, dim: int, layers: Sequence[int], dropout: float) -> None:
-        super().__init__()
-        self.vectors, self.factors = vectors, factors
+    def __init__(self, vectors: FieldVectors, factors: int, dim: int, layers: Sequence[int], share: float) -> None:
+        super().__init__(vectors, PairLayers(dim, dim, layers, share=share) if dim else None)
+        self.sizes = [factors, dim, 1]
         self.h = nn.Parameter(torch.ones(factors))
-        self.bias = nn.Parameter(torch.zeros(1))
-        self.layers = PairLayers(dim, dim, layers, dropout=dropout) if dim else None
-        self.last = dense(layers[-1], 1) if dim else None
-        self.numbers = 2 if self.layers is None else 2 + self.layers.numbers
 
-    def logits(self, request: Tensor, item: Tensor) -> Tensor:
-        p, q = request.sum(dim=1), item.sum(dim=2)
-        k = self.factors
-        logits: Tensor = q[:, :, -1] + self.bias
-        if k:
-            logits = logits + products(p[:, :k] * self.h, q[:, :, :k])
-        if self.layers is None or self.last is None:
-            return logits
-        deep: Tensor = self.last(self.layers(p[:, k:-1], q[:, :, k:-1]))
-        return logits + deep[:, :, 0]
+    def of_request(self, vectors: Tensor) -> Tensor:
+        p, read, _ = torch.split(vectors.sum(dim=1), self.sizes, dim=1)
+        x = [p * self.h, p.new_ones(len(p), 1)]
+        return torch.cat(x if self.layers is None else [*x, self.layers.of_request(read)], dim=1)
+
+    def of_item(self, vectors: Tensor) -> Tensor:
+        q, read, bias = torch.split(vectors.sum(dim=-2), self.sizes, dim=-1)
+        return torch.cat([q, bias] if self.layers is None else [q, bias, self.layers.of_item(read)], dim=-1)
 
 
 # --- factorisation machines -----------------------------------------------------------------------------------------
 
 
-class FactorisationMachine(PairNet):
+class FactorisationMachine(ProductNet):
     """w_0 + sum of w_f + sum over pairs of fields of v_f . v_g (Rendle, ICDM 2010, eq. 1), by his lemma 3.1 in time
     linear in the fields: the pairs' sum is (|sum of v_f|^2 - sum of |v_f|^2) / 2. The first place of a vector is w_f.
 
-    deep, where given, reads all v_f side by side, and what it gives is added: DeepFM (Guo et al., IJCAI 2017, eq. 1).
+    With u and v the sums of a request's and an item's v_f this is u . v and a number of either side, so a catalogue is
+    ranked by one product. Layers, where given, read all v_f side by side: DeepFM (Guo et al., IJCAI 2017, eq. 1).
     Without v_f (vectors of width 1) this is logistic regression.
     """
 
-    def __init__(self, vectors: FieldVectors, deep: PairLayers | None = None, width: int = 0) -> None:
-        super().__init__()
-        self.vectors, self.deep = vectors, deep
-        self.bias = nn.Parameter(torch.zeros(1))
-        self.last = dense(width, 1) if deep is not None else None
-        self.numbers = 4 + (0 if deep is None else deep.numbers)
+    def of_request(self, vectors: Tensor) -> Tensor:
+        u, own, v_f = self.side(vectors)
+        x = [u, own, torch.ones_like(own)]
+        return torch.cat(x if self.layers is None else [*x, self.layers.of_request(v_f)], dim=1)
 
-    def logits(self, request: Tensor, item: Tensor) -> Tensor:
-        logits: Tensor = self.bias + request[:, :, 0].sum(dim=1)[:, None] + item[:, :, :, 0].sum(dim=2)
-        left, right = request[:, :, 1:], item[:, :, :, 1:]
-        if not left.shape[2]:
-            return logits
-        u, v = left.sum(dim=1), right.sum(dim=2)
-        of_request = u.square().sum(dim=1) - left.square().sum(dim=(1, 2))
-        of_item = v.square().sum(dim=2) - right.square().sum(dim=(2, 3))
-        logits = logits + (of_request[:, None] + of_item) / 2 + products(u, v)
-        if self.deep is None or self.last is None:
-            return logits
-        deep: Tensor = self.last(self.deep(left.flatten(1), right.flatten(2)))
-        return logits + deep[:, :, 0]
+    def of_item(self, vectors: Tensor) -> Tensor:
+        v, own, v_f = self.side(vectors)
+        y = [v, torch.ones_like(own), own]
+        return torch.cat(y if self.layers is None else [*y, self.layers.of_item(v_f)], dim=-1)
+
+    def side(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Of vectors (..., fields, width): the sum of v_f (..., k); of w_f and the pairs within the side (..., 1); and
+        all v_f side by side."""
+        w_f, v_f = torch.split(vectors, [1, vectors.shape[-1] - 1], dim=-1)
+        total = v_f.sum(dim=-2)
+        pairs = total.square().sum(dim=-1, keepdim=True) - v_f.square().sum(dim=(-2, -1)).unsqueeze(-1)
+        return total, w_f.sum(dim=-2) + pairs / 2, v_f.flatten(-2)
 
 
 # --- attention between fields ---------------------------------------------------------------------------------------
@@ -114,9 +147,9 @@ class FieldAttention(nn.Module):
     Attention weights are softmax over fields of <Q e_m, K e_k>, per head, not scaled, as in the paper.
     """
 
-    def __init__(self, n_in: int, dim: int, heads: int, *, residual: bool, dropout: float) -> None:
+    def __init__(self, n_in: int, dim: int, heads: int, *, residual: bool, share: float) -> None:
         super().__init__()
-        self.heads, self.dim, self.dropout, self.residual = heads, dim, dropout, residual
+        self.heads, self.dim, self.share, self.residual = heads, dim, share, residual
         self.project = nn.Linear(n_in, (4 if residual else 3) * heads * dim, bias=False)  # Q, K, V, and W_res
         nn.init.xavier_normal_(self.project.weight.view(-1, n_in))
 
@@ -124,7 +157,7 @@ class FieldAttention(nn.Module):
         n, fields, _ = x.shape
         split = self.project(x).view(n, fields, -1, self.heads, self.dim)
         q, k, v = (split[:, :, part].transpose(1, 2) for part in range(3))
-        weights = F.dropout(torch.softmax(q @ k.transpose(2, 3), dim=-1), self.dropout, self.training)
+        weights = dropout(torch.softmax(q @ k.transpose(2, 3), dim=-1), self.share, training=self.training)
         mixed = (weights @ v).transpose(1, 2)
         if self.residual:
             mixed = mixed + split[:, :, 3]
@@ -135,29 +168,38 @@ class AutoIntNet(PairNet):
     """AutoInt (Song et al., CIKM 2019, eq. 9): attention layers over the fields, then a linear layer on all they give.
 
     deep, where given, reads the fields beside them, and the linear layer sees both ends: AutoInt+ (section 5.5).
-    width: of what attention and deep give for a pair, in all.
+    sizes: fields of a request, and of an item.
     """
 
     def __init__(
         self,
         vectors: FieldVectors,
+        sizes: tuple[int, int],
         attention: Sequence[FieldAttention],
-        width: int,
         *,
         deep: PairLayers | None = None,
-        dropout: float = 0.0,
+        share: float = 0.0,
     ) -> None:
         super().__init__()
-        self.vectors, self.deep = vectors, deep
+        self.vectors, self.sizes, self.deep = vectors, sizes, deep
         self.attention = nn.Sequential(*attention)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(share)
+        width = sum(sizes) * attention[-1].heads * attention[-1].dim + (0 if deep is None else deep.width)
         self.last = dense(width, 1)
         self.numbers = 6 * width + (0 if deep is None else deep.numbers)
 
-    def logits(self, request: Tensor, item: Tensor) -> Tensor:
+    def of_request(self, vectors: Tensor) -> Tensor:
+        return vectors.flatten(1)
+
+    def of_item(self, vectors: Tensor) -> Tensor:
+        return vectors.flatten(-2)
+
+    def meet(self, request: Tensor, item: Tensor) -> Tensor:
+        B, C = len(request), item.shape[1]
         request, item = self.drop(request), self.drop(item)
-        x = rows_of_pairs(request, item)
-        ends = [self.attention(x.flatten(0, 1)).flatten(1).unflatten(0, x.shape[:2])]
+        rows = torch.cat([request[:, None].expand(-1, C, -1), item.expand(B, -1, -1)], dim=2)
+        mixed = self.attention(rows.view(B * C, sum(self.sizes), -1))
+        ends = [mixed.view(B, C, -1)]
         if self.deep is not None:
-            ends.append(self.deep(request.flatten(1), item.flatten(2)))
+            ends.append(self.deep(self.deep.of_request(request), self.deep.of_item(item)))
         return self.last(torch.cat(ends, dim=2))[:, :, 0]  # type: ignore[no-any-return]

@@ -101,7 +101,7 @@ Truth = Callable[[Weights, list[Array], list[Array]], float]
 
 def relu_layers(w: Weights, name: str, request: list[Array], item: list[Array]) -> Array:
     """A net of linear layers, a ReLU behind each, on the request's numbers and then the item's."""
-    first = np.concatenate([w[f"{name}.of_request"], w[f"{name}.of_item"]], axis=1)
+    first = np.concatenate([w[f"{name}.weight_request"], w[f"{name}.weight_item"]], axis=1)
     x = np.maximum(first @ np.concatenate([*request, *item]) + w[f"{name}.bias"], 0.0)
     for key in sorted((k for k in w if k.startswith(f"{name}.rest.") and k.endswith("weight")), key=number):
         x = np.maximum(w[key] @ x + w[key.replace("weight", "bias")], 0.0)
@@ -152,7 +152,7 @@ def fm(w: Weights, request: list[Array], item: list[Array]) -> float:
 
 
 def deepfm(w: Weights, request: list[Array], item: list[Array]) -> float:
-    deep = relu_layers(w, "deep", [v[1:] for v in request], [v[1:] for v in item])
+    deep = relu_layers(w, "layers", [v[1:] for v in request], [v[1:] for v in item])
     return fm(w, request, item) + float(w["last.weight"][0] @ deep + w["last.bias"][0])
 
 

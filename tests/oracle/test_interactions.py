@@ -36,30 +36,29 @@ def table(width: int, pooling: Pooling = "mean") -> FieldVectors:
 
 
 def layers(request: int, item: int, batch_norm: bool = False) -> PairLayers:
-    return PairLayers(request, item, (7, 3), dropout=0.4, batch_norm=batch_norm)
+    return PairLayers(request, item, (7, 3), share=0.4, batch_norm=batch_norm)
 
 
 def attention(heads: int, residual: bool) -> list[FieldAttention]:
     wide = heads * 3
-    return [FieldAttention(n, 3, heads, residual=residual, dropout=0.3) for n in (DIM, wide)]
+    return [FieldAttention(n, 3, heads, residual=residual, share=0.3) for n in (DIM, wide)]
 
 
 def auto_int(heads: int = 2, *, residual: bool = True, beside: bool = False) -> AutoIntNet:
     deep = layers(REQUEST * DIM, ITEM * DIM) if beside else None
-    width = (REQUEST + ITEM) * heads * 3 + (3 if beside else 0)
-    return AutoIntNet(table(DIM), attention(heads, residual), width, deep=deep, dropout=0.4)
+    return AutoIntNet(table(DIM), (REQUEST, ITEM), attention(heads, residual), deep=deep, share=0.4)
 
 
 def deep_fm(batch_norm: bool = False) -> FactorisationMachine:
-    return FactorisationMachine(table(1 + DIM), layers(REQUEST * DIM, ITEM * DIM, batch_norm), 3)
+    return FactorisationMachine(table(1 + DIM), layers(REQUEST * DIM, ITEM * DIM, batch_norm))
 
 
 NETS: dict[str, tuple[Callable[[], PairNet], slow.Truth]] = {
     "gmf": (lambda: Matching(table(DIM + 1), DIM, 0, [], 0.0), slow.gmf),
     "mlp": (lambda: Matching(table(DIM + 1), 0, DIM, (7, 3), 0.4), slow.mlp),
     "neumf": (lambda: Matching(table(2 * DIM + 1), DIM, DIM, (7, 3), 0.4), slow.neumf),
-    "logistic": (lambda: FactorisationMachine(table(1)), slow.logistic),
-    "fm": (lambda: FactorisationMachine(table(1 + DIM)), slow.fm),
+    "logistic": (lambda: FactorisationMachine(table(1), None), slow.logistic),
+    "fm": (lambda: FactorisationMachine(table(1 + DIM), None), slow.fm),
     "deepfm": (deep_fm, slow.deepfm),
     "autoint": (auto_int, slow.autoint),
     "autoint of one head": (
@@ -123,7 +122,7 @@ def test_items_asked_of_all_requests_are_broadcast(name: str, requests: int) -> 
 @pytest.mark.parametrize("heads", [1, 3])
 def test_attention_of_one_layer(heads: int, residual: bool) -> None:
     """Unscaled softmax over all fields, itself among them; one head after the other; ReLU after the residual."""
-    layer = FieldAttention(DIM, 3, heads, residual=residual, dropout=0.5).double().eval()
+    layer = FieldAttention(DIM, 3, heads, residual=residual, share=0.5).double().eval()
     x = torch.randn(B, 6, DIM, dtype=torch.float64) * 2
     W = layer.project.weight.detach().numpy()
     assert W.shape == ((4 if residual else 3) * heads * 3, DIM)
@@ -193,7 +192,7 @@ class TestVectors:
     @pytest.mark.parametrize("pooling", POOLING)
     def test_fm_and_its_gradients_through_lists_and_numbers(self, pooling: Pooling) -> None:
         """The linear-time form, against the double sum over pairs of fields; slopes by finite differences of it."""
-        net = FactorisationMachine(self.made(pooling)).double()
+        net = FactorisationMachine(self.made(pooling), None).double()
         request, item = self.part(), self.part(B * C)
         found = net.logits(net.vectors(request), net.vectors(item).unflatten(0, (B, C)))
 
@@ -241,17 +240,17 @@ class TestTraining:
 
     def test_batch_normalisation_against_numpy(self) -> None:
         """In training over all pairs of the batch, before the ReLU; afterwards by the running mean and variance."""
-        pair = PairLayers(3, 2, (4,), dropout=0.0, batch_norm=True).double()
+        pair = PairLayers(3, 2, (4,), share=0.0, batch_norm=True).double()
         request, item = torch.randn(B, 3, dtype=torch.float64), torch.randn(B, C, 2, dtype=torch.float64)
         both = torch.cat([request[:, None].expand(-1, C, -1), item], dim=2).view(B * C, 5).numpy()
-        W = np.concatenate([pair.of_request.detach().numpy(), pair.of_item.detach().numpy()], axis=1)
+        W = np.concatenate([pair.weight_request.detach().numpy(), pair.weight_item.detach().numpy()], axis=1)
         x = both @ W.T + pair.bias.detach().numpy()
         wanted = np.maximum((x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5), 0.0)
-        found = pair.train()(request, item).detach().numpy()
+        found = pair.train()(pair.of_request(request), pair.of_item(item)).detach().numpy()
         np.testing.assert_allclose(found.reshape(B * C, 4), wanted, rtol=1e-6, atol=1e-9)
         mean, variance = 0.1 * x.mean(axis=0), 0.9 + 0.1 * x.var(axis=0, ddof=1)
         wanted = np.maximum((x - mean) / np.sqrt(variance + 1e-5), 0.0)
-        found = pair.eval()(request, item).detach().numpy()
+        found = pair.eval()(pair.of_request(request), pair.of_item(item)).detach().numpy()
         np.testing.assert_allclose(found.reshape(B * C, 4), wanted, rtol=1e-6, atol=1e-9)
 
     @pytest.mark.parametrize("name", NETS)

@@ -20,26 +20,27 @@ class TwoParts(Matching):
 
     def __init__(self, vectors: FieldVectors, dim: int, layers: Sequence[int], dropout: float, share: float) -> None:
         super().__init__(vectors, dim, dim, layers, dropout)
+        self.sizes = [dim, dim, 2]
         self.bias = nn.Parameter(torch.zeros(2))
-        self.share = share
+        self.gmf_share = share
         self.alone: Literal["gmf", "mlp"] | None = None
         self.apart = False  # true while the parts are trained apart
 
-    def logits(self, request: Tensor, item: Tensor) -> Tensor:
-        p, q = request.sum(dim=1), item.sum(dim=2)
-        if self.alone is not None:
-            return self.gmf(p, q) if self.alone == "gmf" else self.mlp(p, q)
-        return self.share * self.gmf(p, q) + (1.0 - self.share) * self.mlp(p, q)
+    def of_request(self, vectors: Tensor) -> Tensor:
+        assert self.layers is not None
+        p, read, _ = torch.split(vectors.sum(dim=1), self.sizes, dim=1)
+        return torch.cat([p * self.h, self.layers.of_request(read)], dim=1)
 
-    def gmf(self, p: Tensor, q: Tensor) -> Tensor:
-        """(B, C) from the sums of the sides' vectors, (B, width) and (B or 1, C, width)."""
-        k = self.factors
-        return products(p[:, :k] * self.h, q[:, :, :k]) + q[:, :, -2] + self.bias[0]
-
-    def mlp(self, p: Tensor, q: Tensor) -> Tensor:
-        """(B, C), likewise."""
-        k = self.factors
+    def meet(self, request: Tensor, item: Tensor) -> Tensor:
         assert self.layers is not None
         assert self.last is not None
-        deep: Tensor = self.last(self.layers(p[:, k:-2], q[:, :, k:-2]))
-        return deep[:, :, 0] + q[:, :, -1] + self.bias[1]
+        k, first = len(self.h), self.layers.first
+        x, left = torch.split(request, [k, first], dim=1)
+        q, bias, right = torch.split(item, [k, 2, first], dim=2)
+        if self.alone == "gmf":
+            return products(x, q) + bias[:, :, 0] + self.bias[0]
+        mlp: Tensor = self.last(self.layers(left, right))[:, :, 0] + bias[:, :, 1] + self.bias[1]
+        if self.alone == "mlp":
+            return mlp
+        gmf = products(x, q) + bias[:, :, 0] + self.bias[0]
+        return self.gmf_share * gmf + (1.0 - self.gmf_share) * mlp

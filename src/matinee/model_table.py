@@ -9,8 +9,13 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from matinee.errors import MatineeError
+
 LONGEST = 100  # characters of a label
 MOST = 200  # models of a grid: the report compares each of them with every other
+ENSEMBLE, MEMBERS = "ensemble", "members"
+RERANK, STAGES = "rerank", ("first", "second")
+SAY_MEMBERS = 'write members = ["ease", "sasrec"], say: labels of [[model]] tables above'
 RESERVED = ("name", "label", "grid")
 
 Level = tuple[str, dict[str, Any]]
@@ -28,6 +33,9 @@ class ModelTable(BaseModel):
     )
     grid: dict[str, list[Any]] | None = Field(
         None, description="hyper-parameters with a list of values each: a model for every combination"
+    )
+    candidates_from: str | None = Field(
+        None, description="the label of a model above, whose `n` best (200) this model puts in order"
     )
 
     @model_validator(mode="after")
@@ -48,7 +56,36 @@ class ModelTable(BaseModel):
         if self.grid is None:
             return [self]
         made = combinations(self.label, self.hyper_parameters, self.grid)
-        return [ModelTable.model_validate({"name": self.name, "label": label, **values}) for label, values in made]
+        shared = {"name": self.name, "candidates_from": self.candidates_from}
+        return [ModelTable.model_validate({**shared, "label": label, **values}) for label, values in made]
+
+
+def labels_of(table: ModelTable) -> list[tuple[str, str]]:
+    """What a table says of other tables: the key's word and the label. Raises MatineeError where it says no labels."""
+    given = table.hyper_parameters
+    if table.candidates_from is not None:
+        if table.name in (ENSEMBLE, RERANK):
+            raise MatineeError(
+                f"candidates_from in a table of {table.name!r}",
+                mend=f'leave it out, and write a table below: name = "{RERANK}", first = "{table.candidates_from}", '
+                f'second = "{table.label}"',
+            )
+        return [("candidates_from", table.candidates_from)]
+    if table.name == RERANK:
+        for stage in STAGES:
+            if not isinstance(given.get(stage), str) or given[STAGES[0]] == given.get(STAGES[1]):
+                raise MatineeError(
+                    f"{stage} = {given.get(stage)!r} is no label, or that of both stages",
+                    mend='write first = "ease" and second = "lightgbm", say: labels of [[model]] tables above',
+                )
+        return [(stage, given[stage]) for stage in STAGES]
+    if table.name != ENSEMBLE:
+        return []
+    labels = given.get(MEMBERS)
+    texts = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
+    if not labels or not texts or len(set(labels)) < len(labels):
+        raise MatineeError(f"{MEMBERS} = {labels!r} is no list of labels, each once", mend=SAY_MEMBERS)
+    return [("member", label) for label in labels]
 
 
 def combinations(label: str, fixed: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[Level]:

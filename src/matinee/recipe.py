@@ -19,13 +19,12 @@ from matinee.errors import MatineeError
 from matinee.evaluate import predictions
 from matinee.evaluate.metrics import formulas_of
 from matinee.files import StrPath
+from matinee.model_table import ENSEMBLE, MEMBERS, RERANK, SAY_MEMBERS, STAGES, labels_of
 from matinee.model_table import ModelTable as ModelTable
 from matinee.models import registry
 from matinee.models.base import Model
 
 DEFAULT = "default_study.toml"
-ENSEMBLE, MEMBERS = "ensemble", "members"
-SAY_MEMBERS = 'write members = ["ease", "sasrec"], say: labels of [[model]] tables above'
 
 
 class _Table(BaseModel):
@@ -167,40 +166,48 @@ class Recipe(_Table):
 
         tables = self.model_dump(mode="json", exclude_none=True)
         for table, model in zip(tables["model"], self.model, strict=True):
-            hyper_parameters = self.create(model).model_dump(mode="json", exclude_none=True)
-            table.update({name: value for name, value in hyper_parameters.items() if name != MEMBERS})  # stay labels
+            made = self.create(model).model_dump(mode="json", exclude_none=True)
+            if model.candidates_from is not None:
+                made = {**made["second"], "n": made["n"]}
+            labels = ("name", MEMBERS, *STAGES)  # stay as they are
+            table.update({name: value for name, value in made.items() if name not in labels})
         return tomli_w.dumps(tables)
 
     def create(self, table: ModelTable, members: Sequence[Model] = ()) -> Model:
-        """A table's model. Of an ensemble the members are these, or else what its labels stand for."""
+        """A table's model. In the place of the labels in it stand these members, or else what the labels stand for."""
         hyper_parameters = table.hyper_parameters
-        if labelled := self.members(table):
-            hyper_parameters[MEMBERS] = members or [self.create(each) for each in labelled]
+        parts = members or [self.create(each) for each in self.members(table)]
+        if table.name == ENSEMBLE:
+            hyper_parameters[MEMBERS] = parts
+        elif table.name == RERANK:
+            hyper_parameters |= dict(zip(STAGES, parts, strict=True))
+        elif table.candidates_from is not None:
+            n = {"n": hyper_parameters.pop("n")} if "n" in hyper_parameters else {}
+            second = registry.create(table.name, hyper_parameters)
+            return registry.create(RERANK, {"first": parts[0], "second": second, **n})
         return registry.create(table.name, hyper_parameters)
 
     def members(self, table: ModelTable) -> list[ModelTable]:
-        """The tables that an ensemble's labels stand for; none for other models.
+        """The tables that a table's labels stand for: an ensemble's members, a re-ranker's stages, and the model that
+        brings another its candidates; none for other models.
 
-        Raises MatineeError unless each is the label of a table above the ensemble's, named once.
+        Raises MatineeError unless each is the label of a table above, named once.
         """
-        if table.name != ENSEMBLE:
-            return []
-        labels = table.hyper_parameters.get(MEMBERS)
-        texts = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
-        if not labels or not texts or len(set(labels)) < len(labels):
-            raise MatineeError(f"{MEMBERS} = {labels!r} is no list of labels, each once", mend=SAY_MEMBERS)
-        place = self.model.index(table)
+        labels = labels_of(table)
+        place = self.model.index(table) if labels else 0
         above = {each.label: each for each in self.model[:place]}
-        for label in labels:
+        whole = table.name if table.name in (ENSEMBLE, RERANK) else "model"
+        say = SAY_MEMBERS if table.name == ENSEMBLE else "name a [[model]] table above"
+        for word, label in labels:
             if label == table.label:
-                raise MatineeError(f"member {label!r} is the ensemble itself", mend="leave it out")
+                raise MatineeError(f"{word} {label!r} is the {whole} itself", mend="leave it out")
             if label in [each.label for each in self.model[place:]]:
-                raise MatineeError(f"member {label!r} comes after the ensemble", mend="move its [[model]] table above")
+                raise MatineeError(f"{word} {label!r} comes after the {whole}", mend="move its [[model]] table above")
             if label not in above:
                 near = difflib.get_close_matches(label, above, n=3) or above
-                mend = f"use one of: {', '.join(near)}" if above else SAY_MEMBERS
-                raise MatineeError(f"member {label!r} is the label of no [[model]] table", mend=mend)
-        return [above[label] for label in labels]
+                mend = f"use one of: {', '.join(near)}" if above else say
+                raise MatineeError(f"{word} {label!r} is the label of no [[model]] table", mend=mend)
+        return [above[label] for _, label in labels]
 
     def with_changes(self, *, seeds: Sequence[int] | None = None, settings: Mapping[str, str] | None = None) -> Recipe:
         """The same study with other seeds, and hyper-parameters set as "label.name" -> value."""

@@ -5,6 +5,7 @@ weights.safetensors      what the model learned, and item counts
 items.parquet            ids, titles, features, in code order
 users.parquet            the same of users
 histories.safetensors    the training log's rows, so that a user of the log can be named after loading
+model.txt                a text the model learned, in a format of its own (LightGBM's trees)
 members/0/, 1/, ...      of an ensemble: its members, each a model folder
 """
 
@@ -26,7 +27,7 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.files import StrPath, atomic_folder, settle, sha256
 from matinee.models import registry
-from matinee.models.base import Fitted, Model
+from matinee.models.base import Fitted, Model, TextFile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 MANIFEST, WEIGHTS, ITEMS, USERS = "manifest.json", "weights.safetensors", "items.parquet", "users.parquet"
-HISTORIES = "histories.safetensors"
+HISTORIES, TEXT = "histories.safetensors", "model.txt"
 FILES = {MANIFEST, WEIGHTS, ITEMS, USERS, HISTORIES}
 MEMBERS = "members"
 ROWS = ("user", "item", "value", "timestamp")
@@ -42,7 +43,8 @@ ROWS = ("user", "item", "value", "timestamp")
 
 class Manifest(BaseModel):
     """manifest.json. learned: how each field of the model's learned state lies in weights.safetensors ("models": below
-    members/). sha256: by path within the folder; a member's manifest answers for the files of its own folder.
+    members/; "text": model.txt). sha256: by path within the folder; a member's manifest answers for the files of its
+    own folder.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -50,7 +52,7 @@ class Manifest(BaseModel):
     schema_version: int
     model: str
     hyper_parameters: dict[str, Any]
-    learned: dict[str, Literal["array", "arrays", "csr", "models"] | int | float | str | None]
+    learned: dict[str, Literal["array", "arrays", "csr", "models", "text"] | int | float | str | None]
     matinee: str
     data_name: str
     data_fingerprint: str
@@ -81,7 +83,7 @@ def _others(folder: Path) -> Iterator[str]:
             for member in file.iterdir():
                 below = _others(member) if member.is_dir() and member.name.isdigit() else [""]
                 yield from (f"{MEMBERS}/{member.name}/{name}".rstrip("/") for name in below)
-        elif file.name not in FILES:
+        elif file.name not in FILES | {TEXT}:
             yield file.name
 
 
@@ -93,6 +95,8 @@ def _write_model(folder: Path, model: Model, name: str, fitted: Fitted, *, histo
         below.mkdir(parents=True)
         _write_model(below, member, registry.name_of(member), member.fitted, histories=histories)
     _write_arrays(folder / WEIGHTS, {**arrays, "popularity": fitted.popularity})
+    for text in [getattr(fitted.learned, entry) for entry, kind in learned.items() if kind == "text"]:
+        (folder / TEXT).write_text(text, "utf-8", newline="")
     _table(data.items, "item_id", data.item_features).write_parquet(folder / ITEMS)
     _table(data.users, "user_id", data.user_features).write_parquet(folder / USERS)
     if histories:
@@ -153,6 +157,7 @@ def _load(folder: Path, above: tuple[Manifest, Dataset] | None) -> Model:
     manifest = read_manifest(folder)
     n_members = sum(name.startswith(f"{MEMBERS}/") for name in manifest.sha256)
     expected = {WEIGHTS, ITEMS, USERS, *_manifests(n_members)}
+    expected |= {TEXT} if "text" in manifest.learned.values() else set()
     if not expected <= set(manifest.sha256) <= expected | {HISTORIES}:
         raise _broken(folder / MANIFEST, "does not list the files of a model")
     for name, digest in manifest.sha256.items():
@@ -215,6 +220,8 @@ def _flatten(learned: Any) -> tuple[dict[str, NDArray[Any]], tuple[Model, ...], 
         elif isinstance(value, tuple):
             layout[entry.name] = "models"
             members = value
+        elif isinstance(value, TextFile):
+            layout[entry.name] = "text"
         else:
             layout[entry.name] = value
     return arrays, members, layout
@@ -237,6 +244,8 @@ def _unflatten(
                 values[name] = below
             elif kind == "models":
                 values[name] = tuple(members)
+            elif kind == "text":
+                values[name] = TextFile((folder / TEXT).read_text("utf-8"))
             else:
                 values[name] = arrays[name] if kind == "array" else kind
         return cls.learned_type(**values)

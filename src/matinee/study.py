@@ -9,8 +9,8 @@ exists is not done again. The run folder's own files are put together from the p
 (recommendations, models and the report are those of the first seed). Whose folder it is, run_folder.py decides; what is
 written, run_results.py says.
 
-Models that are members of an ensemble also lie in parts/, as model folders, until all units of their split are done:
-the ensemble takes them from there and fits none of them again. If they are gone, it does.
+Models that are members of an ensemble, or a stage of a re-ranker, also lie in parts/, as model folders, until all units
+of their split are done: these take them from there and fit none of them again. If they are gone, they do.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from matinee.evaluate.evaluate import named
 from matinee.evaluate.predictions import CLICK
 from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
 from matinee.meter import Cost, machine, measured
-from matinee.models import registry
 from matinee.models.base import Model
+from matinee.models.composite import Composite
 from matinee.rank import Recommendations, recommend
-from matinee.recipe import MEMBERS, Recipe
+from matinee.recipe import Recipe
 from matinee.run_folder import RunFolder, Unit
 from matinee.store import MANIFEST, load_model, save_model
 
@@ -224,7 +224,7 @@ class _Run:
         return model, found, {"costs": costs, **training}
 
     def _fit(self, unit: Unit, split: Split) -> tuple[Model, Cost]:
-        """The unit's model, fitted on train, and what that cost; an ensemble's members cost it nothing."""
+        """The unit's model, fitted on train, and what that cost; members of it cost nothing."""
         model = self.recipe.create(unit.model, self._members(unit, split, "fit"))
         with measured() as cost:
             model.fit(split.train, valid=split.valid, seed=unit.seed, checkpoint=self.folder / unit.checkpoint("fit"))
@@ -235,8 +235,8 @@ class _Run:
         """The same fitted once more, on train and valid; and the test as it is then asked."""
         everything, test = splits.refitted(split)
         model = model.for_refit()
-        if members := self._members(unit, split, "refit"):
-            model = registry.create(unit.model.name, {**model.model_dump(), MEMBERS: members})
+        if isinstance(model, Composite) and (members := self._members(unit, split, "refit")):
+            model = model.with_parts(members)
         with measured() as cost:
             model.fit(everything, seed=unit.seed, checkpoint=self.folder / unit.checkpoint("refit"))
         self._keep(unit, "refit", model)
@@ -246,7 +246,7 @@ class _Run:
         return [self._member(replace(unit, model=table), split, what) for table in self.recipe.members(unit.model)]
 
     def _member(self, unit: Unit, split: Split, what: str) -> Model:
-        """An ensemble's member as its own unit left it, or, where that is gone, fitted again."""
+        """A member as its own unit left it, or, where that is gone, fitted again."""
         folder = self.folder / unit.kept(what)
         if not (folder / MANIFEST).is_file():
             if what == "fit":

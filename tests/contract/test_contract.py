@@ -40,10 +40,15 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
             **{"feed_forward": "swiglu", "epochs": 8, "batch_size": 20, "learning_rate": 0.01},
         }
     ],
+    "lightgbm": [{"objective": "binary", "trees": 60, "min_rows": 5, "learning_rate": 0.1, "negatives": 5, "folds": 3}],
     "ensemble": [
         {"members": ["ease", "user_knn", "popularity"], "method": "zscore"},
         {"members": [{"name": "ials", "factors": 7}, "markov"], "method": "softmax", "weights": [0.7, 0.3]},
         {"members": ["ease", {"name": "ensemble", "members": ["markov", "item_knn"]}], "weights": [0.6, 0.4]},
+    ],
+    "rerank": [
+        {"first": "popularity", "second": {"name": "ensemble", "members": ["markov", "item_knn"]}},
+        {"first": {"name": "ials", "factors": 7}, "second": {"name": "lightgbm", "trees": 30, "min_rows": 5}, "n": 70},
     ],
 }
 CASES = [(name, hyper) for name in registry.names() for hyper in (SMALL_LOG.get(name, {}), *VARIANTS.get(name, []))]

@@ -52,8 +52,15 @@ def tunable(
 Shapes = dict[str, tuple[int, ...]]
 
 
+class TextFile(str):
+    """A learned text that is long: on disk it has a file of its own beside the manifest. A model has at most one."""
+
+    __slots__ = ()
+
+
 class Learned(Protocol):
-    """What a model learned: a dataclass of numpy arrays, csr matrices and plain values, as store.py writes them."""
+    """What a model learned: a dataclass of numpy arrays, csr matrices, plain values and a TextFile, as store.py writes
+    them."""
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
         """What the shape of each array must be: loading checks it."""

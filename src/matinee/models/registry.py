@@ -44,6 +44,7 @@ BUILT_IN = {
     "deepfm": "matinee.models.deepfm:DeepFM",
     "autoint": "matinee.models.autoint:AutoInt",
     "autoint_plus": "matinee.models.autoint_plus:AutoIntPlus",
+    "lightgbm": "matinee.models.lightgbm:LightGBM",
     "prod2vec": "matinee.models.prod2vec:Prod2vec",
     "gru4rec": "matinee.models.gru4rec:GRU4Rec",
     "narm": "matinee.models.narm:NARM",
@@ -52,6 +53,7 @@ BUILT_IN = {
     "bert4rec": "matinee.models.bert4rec:BERT4Rec",
     "cl4srec": "matinee.models.cl4srec:CL4SRec",
     "ensemble": "matinee.models.ensemble:Ensemble",
+    "rerank": "matinee.models.rerank:Rerank",
 }
 
 

@@ -1,0 +1,389 @@
+"""Rows of numbers for trees: who asks, when, about which item, and what the log says of the two.
+
+Fields of context (data/context.py) stand as codes or numbers. What a log says stands in a `LogState`, and a row is made
+of a state, a history and an item: of training and of answering by the same code.
+
+Training rows are asked of a state, and of histories, that their own event is not in: the log is cut into folds of
+events, and a fold's rows are made from the others (`lessons`). So no row knows its own label, and it sees nearly as
+much of its user and item as a query will. Statistics of earlier events alone would be poor in training and rich in
+answering; leaving out one event at a time would give the label away, for among a user's rows (sum - label) / (n - 1) is
+smaller exactly where the label is 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data.context import MISSING, RESERVED
+from matinee.data.context_rows import ContextTables, Part
+from matinee.data.dataset import Dataset, Floats, Holdout, Ints, Queries, Ragged
+from matinee.data.vocabulary import Categorical
+from matinee.models.base import Shapes, ages, weighted_rows
+from matinee.nn.sampling import Positives, Sampler, negatives
+from matinee.rank import blocks
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Index = NDArray[np.integer[Any]]
+
+RECENT = 10
+"""Last events of a history that are looked at apart."""
+SMOOTHING = 5.0
+"""A mean of ratings begins with so many that are the log's mean."""
+MOST_VALUES = 64
+"""A list's values have a column each up to so many."""
+GROUP = 1000
+"""Rows of a user that are ranked together: LightGBM takes at most 10,000."""
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class LogState:
+    """What rows read of a log, beside its tables.
+
+    similar: (n_items, n_items), row = history item, column = scored item, dense or csr. count, mean: float32
+    (n_items,), events and smoothed mean rating (of a log without ratings 0). times: int64, by item and ascending, those
+    of all events; none where the log has no timestamps. prior: the log's mean rating.
+    """
+
+    similar: Floats | csr_array
+    count: Floats
+    mean: Floats
+    times: NDArray[np.int64]
+    prior: float
+
+    def __post_init__(self) -> None:
+        if len(self.times) not in (0, int(self.count.sum(dtype=np.float64))) or self.count.min(initial=0) < 0:
+            raise ValueError("times and counts do not fit together")  # a state is also read from a file
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        sides = {"count": (n_items,), "mean": (n_items,), "times": (self.times.size,)}
+        return {"similar": (n_items, n_items), **sides}
+
+    @classmethod
+    def of(cls, data: Dataset, similar: Floats | csr_array) -> LogState:
+        """Of a log, which may be empty, and how its items resemble each other."""
+        count = data.item_counts()
+        order = np.arange(len(data)) if data.timestamp is None else np.lexsort((data.timestamp, data.item))
+        value = np.zeros(len(data), np.float32) if data.value is None else data.value
+        prior = float(value[order].mean(dtype=np.float64)) if len(data) else 0.0
+        total = np.bincount(data.item[order], value[order], minlength=data.n_items)
+        mean = (total + SMOOTHING * prior) / (count + SMOOTHING)
+        return cls(
+            similar,
+            count.astype(np.float32),
+            mean.astype(np.float32),
+            np.empty(0, np.int64) if data.timestamp is None else data.timestamp[order],
+            prior,
+        )
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """(n_items + 1,): where each item's times lie."""
+        counts = self.count if len(self.times) else np.zeros_like(self.count)
+        return np.concatenate([[0], np.cumsum(counts.astype(np.int64))])
+
+
+class Rows:
+    """Makes rows from a state of the log and its tables. names: a word for each column. categorical: those columns
+    whose numbers are names."""
+
+    def __init__(self, state: LogState, tables: ContextTables) -> None:
+        self.state, self.tables = state, tables
+        fields = {field.name: field for field in tables.fields.fields}
+        self.fields = [fields[name] for name in tables.names]
+        self.singles = [field for field in self.fields if not field.multi]
+        self.lists = [field for field in self.fields if field.multi]
+        starts, ends = (
+            tables.fields.starts,
+            {f.name: s.stop for f, s in zip(fields.values(), tables.fields.ranges, strict=True)},
+        )
+        self.spans = [(starts[field.name] + RESERVED, ends[field.name]) for field in self.lists]
+        plain = [i for i, f in enumerate(self.singles) if f.vocabulary is None or isinstance(f.vocabulary, Categorical)]
+        self.categorical = plain
+        self.names = (
+            *(field.name for field in self.singles),
+            *(
+                f"{f.name} {v}"
+                for f, (a, b) in zip(self.lists, self.spans, strict=True)
+                for v in range(a, b)
+                if b - a <= MOST_VALUES
+            ),
+            *("history length", "history mean", "days since the last event", "item count", "item mean"),
+            *("days since the item's last event", "days since the item's first event"),
+            *("similar", "similar to the latest", "similar, by rating"),
+            *(f"{word} of {f.name}" for f in self.lists if f.group == "item" for word in ("share", "rating")),
+        )
+
+    def of(
+        self,
+        queries: Queries,
+        row: Index,
+        item: Index,
+        time: NDArray[np.int64] | None = None,
+        context: pl.DataFrame | None = None,
+    ) -> Floats:
+        """float32 (n, len(names)): queries row[r] asked about item[r], NaN where nothing is known.
+
+        time, context: the moment of each row; without both, that of its query. Who names no moment asks at the end of
+        the log.
+        """
+        tables = self.tables
+        if time is None and context is None:
+            asked, time = tables.queries(queries).take(row), moments_of(queries)[row]
+        else:
+            brought = None if queries.user_features is None else queries.user_features[row]
+            asked = tables.asked(queries.user[row], time, context, brought)
+            time = np.full(len(row), -1, np.int64) if time is None else time
+        if len(self.state.times):
+            time = np.where(time < 0, self.state.times.max(), time)
+        said = self._said(tables.rows(asked, item))
+        return np.concatenate([said, self._counted(queries, row, item, time), self._paired(queries, row, item)], axis=1)
+
+    def _said(self, part: Part) -> Floats:
+        """The fields: codes from 0 with NaN for what is missing, numbers, and 0 or 1 for each value of a list."""
+        starts = np.array([self.tables.fields.starts[field.name] for field in self.singles], np.int32)
+        codes = part.single - starts
+        out = np.where(codes == MISSING, np.float32(np.nan), codes.astype(np.float32))
+        for at, column in enumerate(part.numeric):
+            out[:, column] = np.where(codes[:, column] == MISSING, np.float32(np.nan), part.number[:, at])
+        found = [out]
+        for bag, (start, stop) in zip(part.bags, self.spans, strict=True):
+            if stop - start <= MOST_VALUES:
+                hot = np.zeros((len(part), stop - start), np.float32)
+                known = bag.values >= start
+                hot[bag.rows[known], bag.values[known] - start] = 1.0
+                found.append(hot)
+        return np.concatenate(found, axis=1)
+
+    def _counted(self, queries: Queries, row: Index, item: Index, time: NDArray[np.int64]) -> Floats:
+        """What the history says of its user, and the log of the item, at the moment: (n, 7)."""
+        state, history = self.state, queries.history
+        length = history.lengths.astype(np.float32)
+        value = np.zeros(len(history.values), np.float32) if queries.values is None else queries.values - state.prior
+        mean = state.prior + np.bincount(history.rows, value, minlength=len(queries)) / (length + SMOOTHING)
+        last = np.full(len(row), np.nan)
+        if queries.times is not None:
+            last, _ = since(history.offsets, queries.times, row, time)
+        item_last, item_first = since(state.offsets, state.times, item, time)
+        columns: list[NDArray[Any]] = [
+            length[row],
+            mean[row],
+            last,
+            state.count[item],
+            state.mean[item],
+            item_last,
+            item_first,
+        ]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def _paired(self, queries: Queries, row: Index, item: Index) -> Floats:
+        """How the item resembles what is in the history. A block of queries is done for the whole catalogue."""
+        order = np.argsort(row, kind="stable")
+        found = []
+        for start, block in blocks(queries, len(self.state.count)):
+            first, last = np.searchsorted(row[order], [start, start + len(block)])
+            at = order[first:last]
+            found.append(np.stack([table[row[at] - start, item[at]] for table in self._tables(block)], axis=1))
+        n_columns = 3 + 2 * len(self._values)
+        out = np.empty((len(row), n_columns), np.float32)
+        out[order] = np.concatenate([*found, np.empty((0, n_columns), np.float32)])
+        return out
+
+    def _tables(self, queries: Queries) -> Iterator[Floats]:
+        """(B, n_items) each: the columns of `_paired`."""
+        from matinee import kernels
+
+        W, history = self.state.similar, queries.history
+        votes = kernels.last_occurrence(history.offsets, history.values, W.shape[0]).astype(np.float32)
+        rated = (
+            np.zeros_like(votes) if queries.values is None else votes * np.float32(queries.values - self.state.prior)
+        )
+        late = np.where(ages(history) < RECENT, votes, np.float32(0))
+        whole, latest, liked = (weighted_rows(W, history.offsets, history.values, v) for v in (votes, late, rated))
+        yield whole / best_of(whole)
+        yield latest / best_of(latest)
+        yield liked / (np.maximum(whole, 0.0) + np.float32(0.1) * best_of(whole))
+        for G in self._values:  # row = item, column = value, 1 in sum
+            seen, liked = (weighted_rows(G, history.offsets, history.values, v) for v in (votes, rated))
+            total = np.maximum(seen.sum(axis=1, keepdims=True), 1.0)
+            for profile in (seen / total, liked / (seen + np.float32(1.0))):
+                yield np.ascontiguousarray((G @ profile.T).T)
+
+    @cached_property
+    def _values(self) -> list[csr_array]:
+        """Of each list of the items csr (n_items, values): the item's values, 1 in sum."""
+        from scipy.sparse import csr_array
+
+        n = len(self.state.count)
+        found = []
+        lists = [(f, s) for f, s in zip(self.lists, self.spans, strict=True) if f.group == "item"]
+        for (_, (start, stop)), bag in zip(lists, self.tables.items.bags, strict=True):
+            known = bag.keep(bag.values >= start).slice(0, n)
+            weight = 1.0 / np.repeat(np.maximum(known.lengths, 1), known.lengths)
+            shape = n, stop - start
+            found.append(
+                csr_array((weight.astype(np.float32), known.values - np.int32(start), known.offsets), shape=shape)
+            )
+        return found
+
+
+def best_of(scores: Floats) -> Floats:
+    """(B, 1): the largest of each row, by which rows are divided: else long histories would have bins of their own, and
+    too few of them where the best items are told apart."""
+    best: Floats = np.maximum(np.abs(scores).max(axis=1, keepdims=True, initial=0.0), np.float32(1e-9))
+    return best
+
+
+def moments_of(queries: Queries) -> NDArray[np.int64]:
+    """int64 (B,): when each is asked, at the end of the history where nothing else is said; -1: nobody knows."""
+    if queries.time is not None:
+        return queries.time
+    ends, there = queries.history.offsets[1:], queries.history.lengths > 0
+    found = np.full(len(queries), -1, np.int64)
+    if queries.times is not None:
+        found[there] = queries.times[ends[there] - 1]
+    return found
+
+
+def since(
+    offsets: NDArray[np.int64], times: NDArray[np.int64], row: Index, moment: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Days from the last of a row's times before the moment, and from the first of them all, to the moment; NaN where
+    there is none. Times ascend within a row: times[offsets[r] : offsets[r + 1]]."""
+    last, first = np.full(len(row), np.nan), np.full(len(row), np.nan)
+    if not len(times):
+        return last, first
+    begin, span = times.min(), times.max() - times.min() + 2
+    keys = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) * span + (times - begin)
+    found = np.searchsorted(keys, row * span + np.clip(moment - begin, 0, span - 1))
+    start, stop = offsets[row], offsets[row + 1]
+    some, any_ = found > start, stop > start
+    last[some] = (moment[some] - times[found[some] - 1]) / DAY
+    first[any_] = (moment[any_] - times[start[any_]]) / DAY
+    return last, first
+
+
+# --- what is learned from ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """X: float32 (n, columns). label: float32 (n,), 1 where the item was watched, or liked. group: sizes of runs of
+    rows that are ranked together, n in sum."""
+
+    X: Floats
+    label: Floats
+    group: NDArray[np.int64]
+
+    @classmethod
+    def joined(cls, lessons: list[Lesson]) -> Lesson:
+        return cls(*(np.concatenate([getattr(one, name) for one in lessons]) for name in ("X", "label", "group")))
+
+
+@dataclass(frozen=True)
+class Draw:
+    """n: negatives for each watched item; 0 where rows have labels of their own. alpha: drawn among what has events, in
+    proportion to events^alpha."""
+
+    n: int
+    alpha: float
+
+    def beside(
+        self, row: Index, item: Ints, watched: Positives, data: Dataset, rng: np.random.Generator
+    ) -> tuple[Index, Ints, Floats]:
+        """Which of the rows each of the new rows is made of, its item and its label; a row's own comes first."""
+        sampler = Sampler.popularity(data.item_counts(), self.alpha)
+        every = np.concatenate([item[:, None], negatives(row, self.n, sampler, watched, rng)], axis=1)
+        source, column = np.nonzero(every >= 0)  # who watched everything has no negatives
+        return source, every[source, column].astype(np.int32), (column == 0).astype(np.float32)
+
+
+def lessons(
+    data: Dataset,
+    tables: ContextTables,
+    draw: Draw,
+    state_of: Callable[[Dataset], LogState],
+    *,
+    folds: int,
+    most: int,
+    seed: int,
+) -> Lesson:
+    """The rows of a training log, by (user, time): each fold of its events asked of the others, with their values as
+    labels (draw.n = 0) or 1 and negatives beside them. Users are left out at random where rows were more than `most`.
+    """
+    rng = np.random.default_rng([seed, 1])
+    fold = rng.integers(0, folds, len(data))
+    some = np.zeros(data.n_users, np.bool_)
+    users = rng.permutation(data.n_users)
+    up_to = np.cumsum(data.user_counts()[users]) * (1 + draw.n)
+    some[users[: max(1, int(np.searchsorted(up_to, most, side="right")))]] = True
+    some |= not some[data.user].any()
+    watched = Positives.of(data)
+    found = []
+    for k in range(folds):
+        rest, asked = data.rows(fold != k), data.rows((fold == k) & some[data.user])
+        if len(asked):
+            rows = Rows(state_of(rest), tables)
+            found.append(_asked(rows, rest, asked, data, watched, draw, rng))
+    return Lesson.joined(found)
+
+
+def _asked(
+    rows: Rows, rest: Dataset, asked: Dataset, data: Dataset, watched: Positives, draw: Draw, rng: np.random.Generator
+) -> Lesson:
+    users, row = np.unique(asked.user, return_inverse=True)
+    queries = rest.queries_of(users)
+    if draw.n:
+        source, item, label = draw.beside(asked.user, asked.item, watched, data, rng)
+    else:
+        assert asked.value is not None
+        source, item, label = np.arange(len(asked)), asked.item, asked.value
+    every = asked.rows(source)
+    if every.timestamp is None and every.context is None:
+        X = rows.of(queries, row[source], item)
+    else:
+        X = rows.of(queries, row[source], item, every.timestamp, every.context)
+    return Lesson(X, label, groups_of(row[source]))
+
+
+def validation(rows: Rows, data: Dataset, valid: Holdout, draw: Draw, *, most: int, seed: int) -> Lesson | None:
+    """The rows of a holdout, in the way of `lessons`: its pairs with their labels, or what was hidden and negatives
+    beside it. None where it hides nothing."""
+    pairs = valid.pairs
+    if not draw.n:
+        if pairs is None or pairs.label is None or not len(pairs):
+            return None
+        order = np.argsort(pairs.query, kind="stable")
+        time = None if pairs.timestamp is None else pairs.timestamp[order]
+        context = None if pairs.context is None else pairs.context[order]
+        X = rows.of(valid.queries, pairs.query[order], pairs.item[order], time, context)
+        return Lesson(X, pairs.label[order], groups_of(pairs.query[order]))
+    n = max(1, int(np.searchsorted(np.cumsum(valid.truth.lengths) * (1 + draw.n), most, side="right")))
+    chosen = np.unique(np.linspace(0, max(len(valid) - 1, 0), min(n, len(valid))).astype(np.int64))
+    queries, truth = valid.queries.take(chosen), valid.truth.take(chosen)
+    if not len(truth.values):
+        return None
+    known = queries.history.join(queries.exclude).join(truth).matrix(data.n_items)
+    watched = Positives(Ragged(known.indptr.astype(np.int64), known.indices.astype(np.int32)), data.n_items)
+    rng = np.random.default_rng([seed, 2])
+    source, item, label = draw.beside(truth.rows, truth.values, watched, data, rng)
+    row = truth.rows[source]
+    return Lesson(rows.of(queries, row, item), label, groups_of(row))
+
+
+def groups_of(row: Index) -> NDArray[np.int64]:
+    """Sizes of the runs of equal numbers, none above GROUP."""
+    cuts = np.flatnonzero(np.diff(row)) + 1
+    sizes = np.diff(np.concatenate([[0], cuts, [len(row)]]))
+    whole, left = sizes // GROUP, sizes % GROUP
+    pieces = np.where(np.arange(2)[None] == 0, whole[:, None], (left > 0)[:, None]).ravel()
+    return np.repeat(np.stack([np.full(len(sizes), GROUP), left], axis=1).ravel(), pieces).astype(np.int64)

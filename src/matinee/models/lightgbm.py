@@ -1,0 +1,145 @@
+"""LightGBM: boosted trees over what is known of a request, an item, and the two together."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, Self
+
+import numpy as np
+from pydantic import PrivateAttr
+
+from matinee.data.context import ContextFields, default_names, tables_of
+from matinee.data.context_rows import ContextTables
+from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Pairs, Queries
+from matinee.errors import MatineeError
+from matinee.models.base import Fitted, Learned, Model, tunable
+from matinee.models.boosted import Boosted, Engine, grown, import_lightgbm
+from matinee.models.boosted_rows import Draw, LogState, Rows, lessons, validation
+from matinee.models.ease import EASE
+from matinee.models.item_knn import ItemKNN
+
+
+class LightGBM(Model):
+    """Gradient-boosted trees grown leaf by leaf on histograms (Ke et al., NeurIPS 2017), with the gradients of
+    LambdaMART (Burges, MSR-TR-2010-82, 2010; objective "lambdarank") or of the logistic loss ("binary").
+
+    A row is a request and an item: context fields (data/context.py; ids only where named), counts, mean ratings, times
+    since last events, and how the item resembles the history, by items that are watched together and by its lists
+    (genres). No row is made from its own event: boosted_rows.py says how, and why so.
+
+    A log of labels 0 and 1 (`label_min` in a recipe) is learned as it is, another against items that its users did not
+    watch. "lambdarank" ranks a user's rows of a fold among each other. With valid, the round with the best ndcg@10
+    (binary: log loss) on rows of valid made in the same way is kept; it is not the ndcg@10 of the whole catalogue.
+    """
+
+    learned_type: ClassVar[type[Learned]] = Boosted
+    scores_candidates = True
+    rounds = "trees"
+
+    objective: Literal["lambdarank", "binary"] = tunable(
+        "lambdarank", "what trees are grown for", choices=["lambdarank", "binary"]
+    )
+    fields: tuple[str, ...] | None = tunable(
+        None, "by name: user.gender, time.hour, item; None: all plain ones but ids"
+    )
+    min_count: int = tunable(1, "fewest rows of a table that make a value known", ge=1)
+    max_values: int = tunable(255, "most values of a field that are told apart", ge=1)
+    buckets: int = tunable(64, "most buckets of a number", ge=1)
+    similar: Literal["cosine", "ridge"] = tunable(
+        "cosine", "how items resemble each other: nearest by cosine, or EASE's weights, of items^2 numbers"
+    )
+    neighbours: int = tunable(200, "cosine: nearest items kept for each", low=20, high=500, log=True, ge=1)
+    ridge: float = tunable(500.0, "ridge: EASE's l2", low=1.0, high=1e4, log=True, gt=0.0)
+    negatives: int = tunable(20, "unwatched items for each event; labels need none", low=4, high=50, log=True, ge=1)
+    alpha: float = tunable(
+        0.0, "they are drawn in proportion to events^alpha, what has none never", low=0.0, high=1.0, ge=0.0
+    )
+    folds: int = tunable(5, "the log is cut into so many; each is asked of the others", ge=2, le=100)
+    max_rows: int = tunable(500_000, "most rows learned from; users are left out at random", ge=1)
+    trees: int = tunable(300, "most trees; early stopping ends before", low=50, high=2000, log=True, ge=1)
+    leaves: int = tunable(31, "most leaves of a tree", low=7, high=255, log=True, ge=2, le=1 << 16)
+    learning_rate: float = tunable(0.05, "what each tree adds of its answer", low=0.01, high=0.3, log=True, gt=0.0)
+    min_rows: int = tunable(50, "fewest rows of a leaf", low=5, high=500, log=True, ge=1)
+    columns: float = tunable(0.8, "share of the columns that a tree sees", low=0.3, high=1.0, gt=0.0, le=1.0)
+    l2: float = tunable(1.0, "penalty on the leaves' answers", low=0.01, high=100.0, log=True, ge=0.0)
+    patience: int = tunable(30, "trees without a better validation before stopping", ge=1)
+
+    _engine: Engine | None = PrivateAttr(default=None)
+
+    # -- learning ----------------------------------------------------------------------------------------------------
+
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Boosted:
+        import_lightgbm()  # before the work, not after it
+        data = data.rows(data.order)
+        names = [x for x in default_names(tables_of(data)) if x not in ("user", "item")]
+        limits: dict[str, Any] = {"min_count": self.min_count, "max_values": self.max_values, "buckets": self.buckets}
+        tables = ContextTables(ContextFields.fit(data, names if self.fields is None else self.fields, **limits), data)
+        labelled = data.value is not None and np.array_equal(np.unique(data.value), [0.0, 1.0])
+        draw = Draw(0 if labelled else self.negatives, self.alpha)
+        lesson = lessons(data, tables, draw, self.state_of, folds=self.folds, most=self.max_rows, seed=seed)
+        state, check = self.state_of(data), None
+        rows = Rows(state, tables)
+        if valid is not None and len(valid):
+            check = validation(rows, data, valid, draw, most=self.max_rows // 5, seed=seed)
+        size: dict[str, Any] = {"trees": self.trees, "patience": self.patience, "categorical": rows.categorical}
+        trees, curve = grown(lesson, check, self._params(seed), **size)
+        kept = state.similar, state.count, state.mean, state.times, state.prior
+        return Boosted(*kept, trees, tables.fields.model_dump_json(), curve)
+
+    def state_of(self, data: Dataset) -> LogState:
+        """What rows read of a log."""
+        if self.similar == "cosine":
+            return LogState.of(data, ItemKNN(k=self.neighbours, weighting="tfidf").weights(data.matrix()))
+        return LogState.of(data, EASE(l2=self.ridge).weights(data.matrix()))
+
+    def _params(self, seed: int) -> dict[str, Any]:
+        """As LightGBM calls them. Many bins: what is asked for is the order at the top of a user's list."""
+        return {
+            "objective": self.objective,
+            "metric": "ndcg" if self.objective == "lambdarank" else "binary_logloss",
+            "eval_at": [10],
+            "max_bin": 1023,
+            "num_leaves": self.leaves,
+            "learning_rate": self.learning_rate,
+            "min_data_in_leaf": self.min_rows,
+            "feature_fraction": self.columns,
+            "lambda_l2": self.l2,
+            "seed": seed % (1 << 31),
+        }
+
+    @property
+    def curve_names(self) -> tuple[str, str]:
+        return ("loss", "sampled ndcg@10") if self.objective == "lambdarank" else ("logloss", "logloss")
+
+    # -- answering ---------------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Engine:
+        fitted = self.fitted
+        if self._engine is None or self._engine.learned is not fitted.learned:
+            self._engine = Engine.of(fitted)
+        return self._engine
+
+    def restore(self, fitted: Fitted) -> Self:
+        super().restore(fitted).engine.check()
+        return self
+
+    @property
+    def predicts(self) -> bool:  # type: ignore[override] # a class's own word, but here the objective decides
+        return self.objective == "binary"
+
+    @property
+    def scores_unknown_items(self) -> bool:  # type: ignore[override] # here fields decide
+        return any(field.name != "item" for field in self.engine.rows.tables.fields.of("item"))
+
+    def fallback(self, queries: Queries) -> Bools:
+        nothing, tables = super().fallback(queries), self.engine.rows.tables
+        return nothing & ~tables.described(tables.queries(queries)) if nothing.any() else nothing
+
+    def score_histories(self, queries: Queries) -> Floats:
+        return self.engine.scores(queries)
+
+    def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
+        """float32 (n,): the probability of label 1; of a log without labels that the item is no sampled negative."""
+        if not self.predicts:
+            raise MatineeError("lambdarank orders items and gives no probabilities", mend='set objective = "binary"')
+        return self.engine.probabilities(pairs, *self.asked(pairs, queries))

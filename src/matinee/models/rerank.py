@@ -1,0 +1,150 @@
+"""Rerank: one model brings candidates, another puts them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import numpy as np
+from pydantic import SerializationInfo, field_serializer, field_validator
+
+from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Pairs, Queries, Scorer
+from matinee.data.ids import IdMap
+from matinee.models.base import Model, Shapes, of_candidates, tunable
+from matinee.models.composite import Composite, part_of, table_of
+from matinee.models.popularity import Popularity
+from matinee.rank import blocks, recommend
+
+
+@dataclass(frozen=True)
+class Stages:
+    """members: the two stages, fitted."""
+
+    members: tuple[Model, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.members, tuple) or len(self.members) != 2:  # a manifest may say anything
+            raise TypeError("members are not two models")
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        return {}
+
+
+class Rerank(Composite):
+    """The n best items of `first` that are not excluded, in the order of `second` (two stages: Covington, Adams &
+    Sargin, RecSys 2016). Where a query names candidates, the n are the best of these.
+
+    Behind them follow the others that `first` can score, in its order (to float32's rounding): so a list stays full
+    where more than n are asked for, `second` cannot score enough of the n, or an allow list leaves few of them. What
+    is excluded scores -inf. Without a history popularity answers, as everywhere.
+    """
+
+    learned_type = Stages
+    scores_candidates = True
+
+    first: Model = tunable(..., "brings the candidates: a model's name, or a table of a name and hyper-parameters")
+    second: Model = tunable(..., "puts them in order: as first")
+    n: int = tunable(200, "how many candidates", low=50, high=1000, log=True, ge=1)
+
+    @field_validator("first", "second", mode="before")
+    @classmethod
+    def _made(cls, stage: object) -> object:
+        return part_of(stage)
+
+    @field_serializer("first", "second")
+    def _table(self, stage: Model, info: SerializationInfo) -> dict[str, Any]:
+        return table_of(stage, info)
+
+    # -- learning ----------------------------------------------------------------------------------------------------
+
+    def given(self) -> tuple[Model, ...]:
+        return self.first, self.second
+
+    def with_parts(self, parts: Sequence[Model]) -> Self:
+        first, second = (*parts, *self.given()[len(parts) :])
+        return type(self)(first=first, second=second, n=self.n)
+
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Stages:
+        return Stages(self.learned_parts(data, valid, seed))
+
+    def for_refit(self) -> Self:
+        return self.with_parts(self.parts_for_refit())
+
+    # -- answering ---------------------------------------------------------------------------------------------------
+
+    @property
+    def stages(self) -> tuple[Model, ...]:
+        """Fitted."""
+        learned: Stages = self.fitted.learned
+        return learned.members
+
+    @property
+    def scores_unknown_items(self) -> bool:  # type: ignore[override] # a class's own word, but here it is the first's
+        return self.stages[0].scores_unknown_items
+
+    def score_histories(self, queries: Queries) -> Floats:
+        n_items, candidates = len(self.items), queries.candidates
+        scores = np.empty((len(queries), n_items if candidates is None else candidates.shape[1]), np.float32)
+        for start, block in blocks(queries, max(n_items, scores.shape[1])):
+            scores[start : start + len(block)] = self._ordered(block)
+        return scores
+
+    def _ordered(self, queries: Queries) -> Floats:
+        """float32 (B, n_items) or (B, C), of as many queries as `recommend` takes at once."""
+        first, second = self.stages
+        scores = first.score(replace(queries, candidates=None))
+        brought = recommend(Known(first, scores), queries, self.n).item
+        found = second.score(replace(queries, candidates=brought))
+        able = found > -np.inf
+        least = np.min(found, axis=1, keepdims=True, initial=np.inf, where=able)
+        most = np.max(scores, axis=1, keepdims=True, initial=-np.inf)
+        scores += np.where(np.isfinite(least - most), least - most, np.float32(0.0)) - np.float32(1.0)
+        row, column = np.nonzero(able)
+        scores[row, brought[row, column]] = found[row, column]
+        scores[queries.exclude.rows, queries.exclude.values] = -np.inf
+        return of_candidates(scores, queries.candidates)
+
+    def fallback(self, queries: Queries) -> Bools:
+        """(B,): true where the order is popularity's because the history says nothing."""
+        stages = [stage for stage in self.stages[::-1] if not isinstance(stage, Popularity)]
+        return (stages or self.stages)[0].fallback(queries)
+
+    @property
+    def curve(self) -> list[dict[str, float | None]]:
+        """The second stage's."""
+        return self.stages[1].curve
+
+    @property
+    def curve_names(self) -> tuple[str, str]:
+        return self.stages[1].curve_names
+
+    @property
+    def predicts(self) -> bool:  # type: ignore[override] # here it is the second's
+        return self.second.predicts
+
+    def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
+        """As the second stage does."""
+        return self.stages[1].predict(pairs, queries)
+
+
+@dataclass(frozen=True)
+class Known(Scorer):
+    """A model about the one block of queries for which its scores, float32 (B, n_items), are known."""
+
+    model: Model
+    scores: Floats
+
+    @property
+    def users(self) -> IdMap:
+        return self.model.users
+
+    @property
+    def items(self) -> IdMap:
+        return self.model.items
+
+    def fallback(self, queries: Queries) -> Bools:
+        return self.model.fallback(queries)
+
+    def score(self, queries: Queries) -> Floats:
+        return self.scores.copy() if queries.candidates is None else of_candidates(self.scores, queries.candidates)

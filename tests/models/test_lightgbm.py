@@ -1,0 +1,284 @@
+"""LightGBM: rows that do not know their own label, early stopping, labels, people and films known by features alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from contract.logs import groups, last_hidden, one_query
+from matinee.data.context import ContextFields
+from matinee.data.context_rows import ContextTables
+from matinee.data.dataset import Dataset, Floats, Holdout, Pairs
+from matinee.errors import MatineeError
+from matinee.files import sha256
+from matinee.models import boosted_rows, registry
+from matinee.models.boosted_rows import Draw, Lesson, Rows, groups_of, lessons, since
+from matinee.models.boosted_text import check_trees
+from matinee.models.lightgbm import LightGBM
+from matinee.rank import recommend
+from matinee.store import load_model, save_model
+
+SMALL: dict[str, Any] = {"trees": 40, "min_rows": 5, "learning_rate": 0.1, "negatives": 5}
+
+
+@pytest.fixture(scope="module")
+def hidden() -> tuple[Dataset, Holdout]:
+    return last_hidden(groups())
+
+
+def described() -> Dataset:
+    """The groups, with films that have genres and people an age; labels 1 from 3 stars on."""
+    data = groups()
+    genres = [[f"g{code * 4 // data.n_items}", "all"] for code in range(data.n_items)]
+    ages = pl.DataFrame({"age": [20 + 10 * (code % 4) for code in range(data.n_users)]})
+    return replace(data, item_features=pl.DataFrame({"genres": genres}), user_features=ages)
+
+
+def labelled() -> Dataset:
+    """Labels that follow who likes which genre."""
+    data = described()
+    liked = (data.user % 4 == data.item * 4 // data.n_items) | (data.item % 5 == 0)
+    return replace(data, value=liked.astype(np.float32))
+
+
+def lesson_of(data: Dataset, draw: Draw) -> Lesson:
+    data = data.rows(data.order)
+    tables = ContextTables(ContextFields.fit(data, ["item.genres", "user.age", "time.hour"]), data)
+    return lessons(data, tables, draw, LightGBM().state_of, folds=4, most=10**6, seed=1)
+
+
+# --- leakage ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rows_own_label_does_not_change_its_features() -> None:
+    data = labelled()
+    data = data.rows(data.order)
+    before = lesson_of(data, Draw(0, 0.0))
+    moved = np.zeros(before.X.shape[0], np.int64)
+    for row in range(0, len(data), 37):
+        value = data.value.copy()  # type: ignore[union-attr]
+        value[row] = 1.0 - value[row]
+        after = lesson_of(replace(data, value=value), Draw(0, 0.0))
+        (own,) = np.flatnonzero(before.label != after.label)
+        assert before.X[own].tobytes() == after.X[own].tobytes()
+        moved += (before.X != after.X).any(axis=1) & ~(np.isnan(before.X) & np.isnan(after.X)).all(axis=1)
+    assert moved.any(), "labels of others are seen"
+
+
+def test_a_watched_item_is_not_in_what_its_own_row_sees(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = groups()
+    data = data.rows(data.order)
+    asked: list[tuple[float, float]] = []
+    right = Rows.of
+
+    def watching(self: Rows, queries: Any, row: Any, item: Any, *more: Any) -> Floats:
+        own = item[:: 1 + 3]  # the watched item comes before its three negatives
+        place = row[:: 1 + 3]
+        assert all(i not in queries.history[r] for i, r in zip(own, place, strict=True))
+        whole = data.item_counts()[own]
+        assert (self.state.count[own] < whole).all(), "the event itself is not counted"
+        asked.append((float(len(own)), 0.0))
+        return right(self, queries, row, item, *more)
+
+    monkeypatch.setattr(boosted_rows.Rows, "of", watching)
+    tables = ContextTables(ContextFields.fit(data, []), data)
+    found = lessons(data, tables, Draw(3, 0.0), LightGBM().state_of, folds=4, most=10**6, seed=1)
+    assert sum(n for n, _ in asked) == len(data) == found.label.sum()
+    assert found.group.sum() == len(found.label)
+
+
+def test_labels_that_nothing_explains_are_not_learned() -> None:
+    """The difference that leaving one row out makes would give them away."""
+    data = labelled()
+    noise = np.random.default_rng(0).integers(0, 2, len(data)).astype(np.float32)
+    train, test = (
+        replace(data, value=noise).rows(np.arange(len(data)) % 4 > 0),
+        data.rows(np.arange(len(data)) % 4 == 0),
+    )
+    lesson = lesson_of(replace(data, value=noise), Draw(0, 0.0))
+    for column in lesson.X.T:
+        there = ~np.isnan(column)
+        if len(np.unique(column[there])) > 1:
+            assert abs(np.corrcoef(column[there], lesson.label[there])[0, 1]) < 0.2
+    assert len(train) > len(test)
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("objective", ["lambdarank", "binary"])
+def test_early_stopping_keeps_the_best_round(objective: str, hidden: tuple[Dataset, Holdout]) -> None:
+    train, valid = hidden
+    model = registry.create(
+        "lightgbm", {**SMALL, "trees": 400, "learning_rate": 0.3, "patience": 5, "objective": objective}
+    )
+    curve = model.fit(train, valid=valid, seed=1).curve
+    best = int(np.argmax([row["valid_metric"] for row in curve]))  # type: ignore[arg-type]
+    assert len(curve) == best + 1 + 5
+    assert model.fitted.learned.trees.count("\nTree=") == best + 1
+    assert model.for_refit().model_dump()["trees"] == best + 1
+    assert model.fit(train, seed=1).curve[0]["valid_metric"] is None, "without valid nothing is measured"
+
+
+def test_labels_are_learned_and_give_probabilities() -> None:
+    data = labelled()
+    test = np.arange(len(data)) % 4 == 0
+    train, rest = data.rows(~test), data.rows(test)
+    model = LightGBM(objective="binary", **SMALL).fit(train, seed=2)
+    found = model.predict(Pairs(rest.user, rest.item, np.zeros(len(rest), np.int32), rest.timestamp))
+    assert rest.value is not None
+    assert ((found >= 0) & (found <= 1)).all()
+    mean = [found[rest.value == label].mean() for label in (0, 1)]
+    assert mean[1] - mean[0] > 0.3
+    queries = train.queries()
+    by_hand = model.predict(Pairs(rest.user, rest.item, rest.user, rest.timestamp), queries)
+    np.testing.assert_array_equal(by_hand, found)
+    with pytest.raises(MatineeError, match='set objective = "binary"'):
+        LightGBM(**SMALL).fit(train).predict(Pairs(rest.user, rest.item, rest.user))
+
+
+def test_films_without_an_event_are_known_by_their_genres(hidden: tuple[Dataset, Holdout]) -> None:
+    data = described()
+    model = LightGBM(**SMALL).fit(data)
+    assert model.scores_unknown_items
+    unwatched = np.flatnonzero(data.item_counts() == 0)
+    assert np.isfinite(model.score(data.queries())[:, unwatched]).all()
+    assert not LightGBM(**SMALL).fit(groups()).scores_unknown_items
+
+
+def test_people_without_a_history_are_known_by_their_age() -> None:
+    data = described()
+    model = LightGBM(**SMALL).fit(data)
+    idle = int(np.flatnonzero(data.user_counts() == 0)[0])
+    assert model.fallback(one_query([], user=idle)).tolist() == [False]
+    assert model.fallback(one_query([], user=-1)).tolist() == [True]
+    assert (recommend(model, one_query([], user=idle), 5).item >= 0).all()
+
+
+def test_what_a_request_brings_of_a_new_user_counts() -> None:
+    data = described()
+    model = LightGBM(**SMALL, fields=("user.age", "item.genres")).fit(data)
+    asked = one_query(data.histories()[0][:3].tolist())
+    young, old = (replace(asked, user_features=pl.DataFrame({"age": [age]})) for age in (20, 50))
+    assert model.score(young).tobytes() != model.score(old).tobytes()
+
+
+def test_a_missing_library_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lightgbm", None)
+    with pytest.raises(MatineeError, match=r"needs LightGBM(.|\n)*pip install 'matinee\[boost\]'"):
+        LightGBM().fit(groups())
+
+
+def test_it_lives_with_torch() -> None:
+    torch = pytest.importorskip("torch")
+    model = LightGBM(**SMALL).fit(groups())
+    layer = torch.nn.Linear(40, 40)
+    layer(torch.ones(200, 40)).sum().backward()
+    assert np.isfinite(model.score(groups().queries(["u003"]))).any()
+
+
+# --- pieces -----------------------------------------------------------------------------------------------------------
+
+
+def test_days_since_are_those_of_a_slow_loop() -> None:
+    rng = np.random.default_rng(4)
+    lengths = np.array([0, 5, 1, 0, 9])
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    times = np.concatenate([np.sort(rng.integers(0, 9, n)) for n in lengths]) * 43_200 + 10**9
+    row, moment = rng.integers(0, 5, 200), rng.integers(-3, 13, 200) * 43_200 + 10**9
+    last, first = since(offsets, times, row, moment)
+    for r, m, got_last, got_first in zip(row, moment, last, first, strict=True):
+        theirs = times[offsets[r] : offsets[r + 1]]
+        earlier = theirs[theirs < m]
+        np.testing.assert_equal(got_last, (m - earlier[-1]) / 86_400 if len(earlier) else np.nan)
+        np.testing.assert_equal(got_first, (m - theirs[0]) / 86_400 if len(theirs) else np.nan)
+
+
+def test_groups_are_runs_cut_where_they_are_long() -> None:
+    row = np.repeat([4, 7, 9], [3, 2500, 1000])
+    assert groups_of(row).tolist() == [3, 1000, 1000, 500, 1000]
+    assert groups_of(np.array([2])).tolist() == [1]
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model() -> LightGBM:
+    return LightGBM(**{**SMALL, "trees": 5}, fields=("item", "user.age", "item.genres")).fit(described())
+
+
+def test_trees_lie_in_a_file_of_their_own(model: LightGBM, tmp_path: Path) -> None:
+    folder = save_model(model, tmp_path / "model", histories=False)
+    text = (folder / "model.txt").read_text()
+    assert text.startswith("tree\nversion=")
+    assert "parameters" not in text
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert manifest["learned"]["trees"] == "text"
+    assert "Tree=" not in json.dumps(manifest)
+    loaded = load_model(folder)
+    queries = described().queries()
+    assert loaded.score(queries).tobytes() == model.score(queries).tobytes(), "item times are kept, histories are not"
+    save_model(model, folder)
+
+
+def edit(old: str, new: str) -> Callable[[str], str]:
+    def change(text: str) -> str:
+        assert old in text
+        return text.replace(old, new, 1)
+
+    return change
+
+
+DAMAGE = {
+    "empty": lambda text: "",
+    "no end": lambda text: text[: text.index("end of trees")],
+    "many classes": edit("num_class=1", "num_class=3"),
+    "other columns": edit("max_feature_idx=", "max_feature_idx=9"),
+    "no such column": edit("split_feature=", "split_feature=999 "),
+    "a loop": edit("left_child=1", "left_child=0"),
+    "a leaf that is not there": edit("right_child=", "right_child=-9999 "),
+    "not a number": edit("leaf_value=", "leaf_value=nan "),
+    "linear": edit("is_linear=0", "is_linear=1"),
+    "many leaves": edit("num_leaves=", "num_leaves=9"),
+    "no such set": edit("cat_boundaries=0", "cat_boundaries=5"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_trees_that_cannot_be_walked_are_refused(kind: str, model: LightGBM, tmp_path: Path) -> None:
+    folder = save_model(model, tmp_path / "model")
+    path = folder / "model.txt"
+    path.write_text(DAMAGE[kind](path.read_text()))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["sha256"]["model.txt"] = sha256(path)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(MatineeError, match="no trees of LightGBM"):
+        load_model(folder)
+
+
+def test_each_check_of_the_trees_sees_what_is_wrong_when_sizes_agree(model: LightGBM) -> None:
+    """A hostile text has sizes that fit: the checks behind must find the rest."""
+    text = str(model.fitted.learned.trees)
+    n = len(model.engine.rows.names)
+    check_trees(text, n)
+    for old, new in (
+        ("left_child=1 ", "left_child=0 "),
+        ("split_feature=", "split_feature=-"),
+        ("is_linear=0", "is_linear=1"),
+    ):
+        if old not in text:
+            continue
+        changed = text.replace(old, new, 1)
+        sizes = [len(part) + len(f"Tree={i}") for i, part in enumerate(changed.split("Tree=")[1:])]
+        assert sizes
+        with pytest.raises(ValueError, match="tree"):
+            check_trees(changed, n)

@@ -1,0 +1,137 @@
+"""Two stages in a recipe, in both spellings: what is fitted and handed over, and which labels are refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from matinee import load_model, recommend
+from matinee.data.dataset import Dataset
+from matinee.errors import MatineeError
+from matinee.models.base import Model
+from matinee.models.rerank import Rerank
+from matinee.recipe import Recipe, load_recipe
+from matinee.study import run_study
+
+FIRST = '[[model]]\nname = "ease"\nl2 = 10.0\n'
+MODELS = f"""{FIRST}
+[[model]]
+name = "item_knn"
+label = "near"
+k = 5
+candidates_from = "ease"
+n = 6
+[[model]]
+name = "markov"
+[[model]]
+name = "rerank"
+label = "both"
+first = "ease"
+second = "markov"
+n = 6
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(5)
+    lines = ["user_id,item_id,timestamp"]
+    for user in range(40):
+        liked = rng.permutation(np.arange(0, 14) if user % 2 else np.arange(10, 24))[:10]
+        lines += [f"{user},{100 + item},{1000 * user + n}" for n, item in enumerate(liked)]
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "log.csv"
+
+
+def recipe_of(log: Path, models: str, more: str = "") -> Recipe:
+    path = log.parent / "recipe.toml"
+    head = f'[data]\nsource = "{log}"\n[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n'
+    path.write_text(f'{head}[evaluate]\nk = [5]\nmetrics = ["ndcg"]\n{more}\n{models}')
+    return load_recipe(path)
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_stages_are_fitted_once_and_handed_over(
+    refit: bool, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count: Counter[str] = Counter()
+    right = Model.fit
+
+    def counting(self: Model, data: Dataset, **options: Any) -> Model:
+        count[type(self).__name__] += 1
+        return right(self, data, **options)
+
+    monkeypatch.setattr(Model, "fit", counting)
+    recipe = recipe_of(log, MODELS, f"refit = {str(refit).lower()}")
+    run_study(recipe, tmp_path / "run")
+    once = 2 if refit else 1
+    assert count == {"EASE": once, "ItemKNN": once, "Markov": once, "Rerank": 2 * once}
+    assert sorted(path.name for path in (tmp_path / "run" / "parts").glob("*/.*")) == []
+    rows = pl.read_json(tmp_path / "run" / "metrics.json").filter(split="test")
+    assert rows["label"].to_list() == ["ease", "near", "markov", "both"]
+    near, both = (load_model(tmp_path / "run" / "models" / label) for label in ("near", "both"))
+    assert isinstance(near, Rerank)
+    assert isinstance(both, Rerank)
+    assert (near.n, near.second.model_dump()["k"], both.n) == (6, 5, 6)
+    saved = pl.read_parquet(tmp_path / "run" / "recommendations" / "both.parquet")
+    (split,) = recipe.split_data(recipe.load_data(), 0)
+    if not refit:
+        assert recommend(both, split.test.queries, 5).to_frame().equals(saved)
+    ease = load_model(tmp_path / "run" / "models" / "ease")
+    queries = split.test.queries
+    assert both.stages[0].score(queries).tobytes() == ease.score(queries).tobytes()
+
+
+def test_a_resolved_recipe_keeps_labels(log: Path) -> None:
+    recipe = recipe_of(log, MODELS)
+    text = recipe.to_toml()
+    (log.parent / "resolved.toml").write_text(text)
+    again = load_recipe(log.parent / "resolved.toml")
+    assert again.to_toml() == text
+    near, both = again.model[1], again.model[3]
+    assert (near.name, near.candidates_from, near.hyper_parameters["n"]) == ("item_knn", "ease", 6)
+    assert near.hyper_parameters["weighting"] == "tfidf", "the model's own defaults are written out"
+    assert (both.hyper_parameters["first"], both.hyper_parameters["second"]) == ("ease", "markov")
+    assert again.create(near) == recipe.create(recipe.model[1])
+    changed = recipe.with_changes(settings={"near.n": "9", "near.k": "3", "both.n": "4"})
+    made = changed.create(changed.model[1])
+    assert isinstance(made, Rerank)
+    assert (made.n, made.second.model_dump()["k"]) == (9, 3)
+
+
+def test_a_grid_may_vary_how_many_are_brought(log: Path) -> None:
+    grid = f'{FIRST}[[model]]\nname = "markov"\ncandidates_from = "ease"\ngrid.n = [5, 9]\n'
+    recipe = recipe_of(log, grid)
+    made = [recipe.create(table) for table in recipe.model[1:]]
+    assert [model.model_dump()["n"] for model in made] == [5, 9]
+    assert [table.label for table in recipe.model[1:]] == ["markov_5", "markov_9"]
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (
+            'name = "markov"\ncandidates_from = "eas"',
+            r"candidates_from 'eas' is the label of no(.|\n)*use one of: ease",
+        ),
+        ('name = "markov"\ncandidates_from = "markov"', "candidates_from 'markov' is the model itself"),
+        ('name = "markov"\ncandidates_from = "later"', r"'later' comes after the model(.|\n)*move its"),
+        ('name = "markov"\ncandidates_from = "ease"\nn = 0', "n = 0"),
+        ('name = "markov"\ncandidates_from = "ease"\nwindw = 3', r"no hyper-parameter 'windw' \(did you mean window"),
+        ('name = "markov"\nn = 3', "no hyper-parameter 'n'"),
+        ('name = "rerank"\nfirst = "ease"', "second = None is no label"),
+        ('name = "rerank"\nfirst = "ease"\nsecond = "ease"', "or that of both stages"),
+        ('name = "rerank"\nfirst = "ease"\nsecond = { name = "markov" }', r"second = \{.* is no label"),
+        ('name = "rerank"\nfirst = "ease"\nsecond = "later"', "second 'later' comes after the rerank"),
+        ('name = "ensemble"\nmembers = ["ease"]\ncandidates_from = "ease"', r'(.|\n)*name = "rerank", first = "ease"'),
+    ],
+)
+def test_what_does_not_fit_is_named(table: str, words: str, log: Path) -> None:
+    later = '[[model]]\nname = "popularity"\nlabel = "later"\n'
+    with pytest.raises(MatineeError, match=words):
+        recipe_of(log, f"{FIRST}[[model]]\n{table}\n{later}")

@@ -202,7 +202,7 @@ HYPER: dict[str, dict[str, Any]] = {
     "gmf": {"dim": 5},
     "fm": {"dim": 5},
     **{name: {"dim": 5, "layers": (7, 3), "dropout": 0.3} for name in ("mlp", "neumf", "deepfm")},
-    "autoint": {"dim": 5, "blocks": 2, "attention": 3, "attention_dropout": 0.2},
+    "autoint": {"dim": 5, "blocks": 2, "attention": 3},
     "autoint_plus": {"dim": 5, "blocks": 2, "attention": 3, "layers": (7, 3)},
 }
 

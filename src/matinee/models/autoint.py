@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class AutoInt(Pointwise):
     """AutoInt (Song et al., CIKM 2019): fields attend to fields in several layers; a linear layer reads the last.
 
-    Deviation: dropout on the fields' vectors, and on attention weights where asked. The sum of linear weights that some
+    Deviation: dropout on the fields' vectors, and none on attention weights. The sum of linear weights that some
     implementations add is left out, as in the paper.
     """
 
@@ -24,7 +24,6 @@ class AutoInt(Pointwise):
     attention: int = tunable(8, "length of a head's vectors", choices=[8, 16, 32], ge=1)
     residual: bool = tunable(True, "add what an attention layer reads, projected, to what it gives")
     dropout: float = tunable(0.2, "share of vectors and units left out", low=0.0, high=0.6, ge=0.0, lt=1.0)
-    attention_dropout: float = tunable(0.0, "share of attention weights left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
     batch_norm: bool = tunable(False, "AutoInt+: normalise the layers' units over a batch")
 
     def network(self, vocabulary: ContextFields) -> PairNet:
@@ -37,10 +36,7 @@ class AutoInt(Pointwise):
 
         vectors = FieldVectors(vocabulary.n_codes, self.dim, pooling=self.pooling, std=self.start)
         widths = [self.dim] + [self.attention * self.heads] * (self.blocks - 1)
-        attention = [
-            FieldAttention(width, self.attention, self.heads, residual=self.residual, share=self.attention_dropout)
-            for width in widths
-        ]
+        attention = [FieldAttention(width, self.attention, self.heads, residual=self.residual) for width in widths]
         request, item = self.numbers_read(vocabulary)
         deep = None
         if layers:

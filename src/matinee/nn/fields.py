@@ -53,12 +53,14 @@ class FieldVectors(nn.Module):
             mode = "sum" if self.pooling == "sum" else "mean"
             pooled: Tensor = F.embedding_bag(codes, self.table.weight, starts, mode=mode)
             return pooled
-        vectors, row = self.table(codes), torch.from_numpy(bag.rows).to(device)
+        vectors: Tensor = self.table(codes)
+        row = torch.from_numpy(bag.rows).to(device)
         score = vectors @ self.query
         top = score.new_full((len(bag),), -torch.inf).scatter_reduce(0, row, score.detach(), "amax")
         weight = (score - top[row]).exp()
         total = weight.new_zeros(len(bag)).index_add(0, row, weight)
-        return vectors.new_zeros(len(bag), vectors.shape[1]).index_add(0, row, vectors * (weight / total[row])[:, None])
+        mixed = vectors * (weight / total[row])[:, None]
+        return mixed.new_zeros(len(bag), mixed.shape[1]).index_add(0, row, mixed)
 
     def begin_untrained(self, trained: Bools, groups: list[slice]) -> None:
         """Give codes that no training row had the mean vector of those of their field (a group) that had one."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from matinee import kernels
+from matinee import kernels_attention as attention
 from matinee.nn.blocks import dense, dropout
 from matinee.nn.fields import FieldVectors, PairNet, products
 
@@ -144,47 +149,76 @@ class FactorisationMachine(ProductNet):
 class FieldAttention(nn.Module):
     """One interacting layer (Song et al., CIKM 2019, eq. 5 to 8): (n, fields, width) -> (n, fields, heads * dim).
 
-    Attention weights are softmax over fields of <Q e_m, K e_k>, per head, not scaled, as in the paper.
+    Attention weights are softmax over fields of <Q e_m, K e_k>, per head, not scaled, as in the paper. residual: add
+    W_res e_m before the ReLU.
     """
 
-    def __init__(self, n_in: int, dim: int, heads: int, *, residual: bool, share: float) -> None:
+    def __init__(self, n_in: int, dim: int, heads: int, *, residual: bool) -> None:
         super().__init__()
-        self.heads, self.dim, self.share, self.residual = heads, dim, share, residual
-        self.project = nn.Linear(n_in, (4 if residual else 3) * heads * dim, bias=False)  # Q, K, V, and W_res
+        self.shape = 4 if residual else 3, heads, dim
+        self.project = nn.Linear(n_in, math.prod(self.shape), bias=False)  # Q, K, V, and W_res
         nn.init.xavier_normal_(self.project.weight.view(-1, n_in))
 
     def forward(self, x: Tensor) -> Tensor:
-        n, fields, _ = x.shape
-        split = self.project(x).view(n, fields, -1, self.heads, self.dim)
-        q, k, v = (split[:, :, part].transpose(1, 2) for part in range(3))
-        weights = dropout(torch.softmax(q @ k.transpose(2, 3), dim=-1), self.share, training=self.training)
-        mixed = (weights @ v).transpose(1, 2)
-        if self.residual:
-            mixed = mixed + split[:, :, 3]
-        return F.relu(mixed).flatten(2)
+        read = self.project(x).unflatten(2, self.shape)
+        if x.device.type == "cpu" and x.dtype != torch.float64:
+            told: Tensor = _Attend.apply(read.float())  # type: ignore[no-untyped-call]
+            return told.flatten(2)
+        q, k, v, *w = (part.transpose(1, 2) for part in read.unbind(2))
+        mixed = torch.softmax(q @ k.transpose(2, 3), dim=-1) @ v
+        return F.relu(mixed + w[0] if w else mixed).transpose(1, 2).flatten(2)
+
+
+class _Attend(torch.autograd.Function):
+    """What follows an interacting layer's projection, (n, fields, 3 or 4, heads, dim) -> (n, fields, heads, dim), in
+    compiled loops: tensors take four times as long for so many so small softmaxes."""
+
+    @staticmethod
+    def forward(ctx: Any, read: Tensor) -> Tensor:
+        rows, fields, _, heads, dim = read.shape
+        blocks = -(-rows // attention.LANES)
+        weights = np.empty((blocks, heads, fields, fields, attention.LANES), np.float32)
+        out = np.empty((rows, fields, heads, dim), np.float32)
+        given = read.detach().contiguous().numpy()
+        kernels.parallel(lambda start, stop: attention.attend(start, stop, given, weights, out), blocks, chunk=4)
+        told = torch.from_numpy(out)
+        ctx.save_for_backward(read, told)
+        ctx.weights = weights
+        return told
+
+    @staticmethod
+    def backward(ctx: Any, outer: Tensor) -> Tensor:
+        read, told = (tensor.detach().contiguous().numpy() for tensor in ctx.saved_tensors)
+        g, weights, of_read = outer.contiguous().numpy(), ctx.weights, np.empty(read.shape, np.float32)
+
+        def run(start: int, stop: int) -> None:
+            attention.attend_gradients(start, stop, read, weights, told, g, of_read)
+
+        kernels.parallel(run, len(weights), chunk=4)
+        return torch.from_numpy(of_read)
 
 
 class AutoIntNet(PairNet):
     """AutoInt (Song et al., CIKM 2019, eq. 9): attention layers over the fields, then a linear layer on all they give.
 
     deep, where given, reads the fields beside them, and the linear layer sees both ends: AutoInt+ (section 5.5).
-    sizes: fields of a request, and of an item.
+    sizes: fields of a request, and of an item. layers: of attention.
     """
 
     def __init__(
         self,
         vectors: FieldVectors,
         sizes: tuple[int, int],
-        attention: Sequence[FieldAttention],
+        layers: Sequence[FieldAttention],
         *,
         deep: PairLayers | None = None,
         share: float = 0.0,
     ) -> None:
         super().__init__()
         self.vectors, self.sizes, self.deep = vectors, sizes, deep
-        self.attention = nn.Sequential(*attention)
+        self.attention = nn.Sequential(*layers)
         self.drop = Dropout(share)
-        width = sum(sizes) * attention[-1].heads * attention[-1].dim + (0 if deep is None else deep.width)
+        width = sum(sizes) * math.prod(layers[-1].shape[1:]) + (0 if deep is None else deep.width)
         self.last = dense(width, 1)
         self.numbers = 6 * width + (0 if deep is None else deep.numbers)
 

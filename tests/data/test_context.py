@@ -112,6 +112,52 @@ class TestAgainstHand:
         assert self.field("time.month") == [2 + order.index(month) for month in months]
         assert self.field("time.age") == [2, 0, 2, 3, 3, 0, 2]  # 10 years of item 0, 13 of item 3
 
+    def test_every_part_of_a_moment(self) -> None:
+        """In UTC, on the edges of years, months and days; missing is a code of its own, and so are times beyond."""
+        moments = [
+            datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC),  # a Friday
+            datetime(2000, 1, 1, 0, 0, 0, tzinfo=UTC),
+            datetime(2010, 3, 7, 12, 30, 0, tzinfo=UTC),  # a Sunday
+        ]
+        rows = [0, 1, 2, 1, 0, 2, 1]
+        data = replace(small(), timestamp=np.array([int(moments[row].timestamp()) for row in rows]))
+        parts = {
+            "year": [moment.year for moment in moments],
+            "month": [moment.month for moment in moments],
+            "decade": [moment.year // 10 * 10 for moment in moments],
+            "weekday": [moment.isoweekday() for moment in moments],
+            "hour": [moment.hour for moment in moments],
+        }
+        assert parts["decade"] == [1990, 2000, 2010]
+        assert parts["weekday"] == [5, 6, 7]
+        for part, values in parts.items():
+            name, known = f"time.{part}", sorted(set(values))
+            tables = made(data, ["user", "item", name])
+            wanted = [RESERVED + known.index(values[row]) for row in rows]
+            assert said(tables, whole(tables, data), name) == wanted, part
+            nothing = tables.asked(np.zeros(1, np.int32), np.array([-1]))
+            assert said(tables, nothing.part, name, ("user", name)) == [MISSING]
+
+    def test_years_of_titles_dates_and_places_of_lists(self) -> None:
+        data = small()
+        genres = [["War", "Drama", "Epic"], [], ["Opera"], ["Drama", "War"], None]
+        data = replace(data, item_features=data.item_features.with_columns(genres=pl.Series(genres)))  # type: ignore[union-attr]
+        wanted = {
+            "item.year:categorical": [3, 0, 1, 2, 1],  # 1987, 1990; what has no event is unknown, not missing
+            "item.year:decade": [3, 0, 3, 2, 2],  # 1980s, 1990s; buckets have no end
+            "item.released:year": [3, 0, 0, 2, 0],
+            "item.released:decade": [3, 0, 0, 2, 0],
+            "item.released:weekday": [3, 0, 0, 2, 0],  # 1990-05-06 a Sunday, 1987-01-02 a Friday
+            "item.genres[0]": [3, 0, 1, 2, 0],  # Drama, War
+            "item.genres[1]": [2, 0, 0, 3, 0],
+            "item.genres[2]": [2, 0, 0, 0, 0],
+        }
+        tables = made(data, [*wanted])
+        for name, codes in wanted.items():
+            start, column = tables.fields.starts[name], list(wanted).index(name)
+            assert (tables.items.single[:-1, column] - start).tolist() == codes, name
+            assert tables.items.single[-1, column] == start + MISSING, "of an unknown item nothing is known"
+
     def test_numbers_weigh_their_vector(self) -> None:
         data = small()
         tables = made(data, NAMES)
@@ -168,6 +214,20 @@ class TestOneCodeSpace:
             assert 0 <= min(flat) <= max(flat) < size[name]
         assert part.single.dtype == np.int32
         assert all(bag.values.dtype == np.int32 and bag.lengths.min() > 0 for bag in part.bags)
+
+
+class TestOccurring:
+    def test_codes_that_an_event_has(self) -> None:
+        """Of every field, those of moments and of pairs too: what no row had, no training has moved."""
+        data = small()
+        tables = made(data, NAMES)
+        wanted = np.zeros(tables.fields.n_codes, np.bool_)
+        wanted[whole(tables, data).codes] = True
+        assert tables.occurring().tolist() == wanted.tolist()
+        starts = tables.fields.starts
+        assert wanted[starts["context.device"] + MISSING], "two rows have no device"
+        assert not wanted[starts["context.device"] + UNKNOWN]
+        assert not wanted[starts["time.month"] + MISSING], "every row has a time"
 
 
 class TestTwoSides:

@@ -116,7 +116,7 @@ def test_items_asked_of_all_requests_are_broadcast(name: str, requests: int) -> 
     net = shaken(NETS[name][0], torch.float32 if name in ATTENTION else torch.float64)
     request, item = blocks(net, requests=requests, shared=True)
     pairwise = net.logits(request, item.repeat(requests, 1, 1, 1))
-    assert pairwise.std(dim=1).min() > 0.01
+    assert pairwise.std(dim=1).min() > 1e-3, "the items differ"
     rtol, atol = TOLERANCE[pairwise.dtype]
     np.testing.assert_allclose(net.logits(request, item).detach(), pairwise.detach(), rtol=rtol, atol=atol)
     for b in range(requests):
@@ -139,9 +139,9 @@ def test_attention_of_one_layer(heads: int, residual: bool) -> None:
 
 
 @pytest.mark.parametrize("residual", [True, False])
-@pytest.mark.parametrize(("heads", "rows"), [(1, 1), (3, 19)])
+@pytest.mark.parametrize(("heads", "rows"), [(1, 1), (3, 2 * LANES + 7)])
 def test_slopes_of_attention(heads: int, rows: int, residual: bool) -> None:
-    """Of the weights and of what is read, against autograd on the plain formula in float64."""
+    """Of the weights and of what is read, against autograd on the plain formula in float64; several blocks of rows."""
     layer = FieldAttention(DIM, 3, heads, residual=residual)
     x = (torch.randn(rows, 6, DIM) * 2).requires_grad_()
     size = torch.randn(rows, 6, heads * 3)
@@ -153,6 +153,7 @@ def test_slopes_of_attention(heads: int, rows: int, residual: bool) -> None:
         at = slice(3 * h, 3 * h + 3)
         mixed.append(torch.softmax(q[..., at] @ k[..., at].transpose(1, 2), dim=2) @ v[..., at])
     out = torch.relu(torch.cat(mixed, dim=2) + (res[0] if res else 0.0))
+    np.testing.assert_allclose(layer(x).detach(), out.detach(), rtol=1e-4, atol=1e-5)
     wanted = torch.autograd.grad((out * size).sum(), [plain, W])
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))

@@ -111,7 +111,7 @@ class ContextTables:
                 f"{data!r} has other users or items than the {fields.n_users:,} and {fields.n_items:,} of the fields",
                 mend="use the fields with the log they were fitted on, or another part of its split",
             )
-        self.fields = fields
+        self.fields, self.data = fields, data
         tables = tables_of(replace(data, timestamp=None))
         one_more = {name: pl.concat([table, table.clear(1)]) for name, table in tables.items() if name != "context"}
         self.users = _encoded(fields, "user", one_more, _ids(fields.n_users, fields.unseen_users))
@@ -128,17 +128,15 @@ class ContextTables:
         return names.index("user") if "user" in names else None
 
     def occurring(self) -> Bools:
-        """bool (n_codes,): true for the codes that an event of the log these tables were made of can have."""
-        found = np.ones(self.fields.n_codes, np.bool_)
-        sides = (self.users, "user", self.fields.unseen_users), (self.items, "item", self.fields.unseen_items)
-        for part, group, unseen in sides:
+        """bool (n_codes,): true for the codes that an event of the log these tables were made of has."""
+        found = np.zeros(self.fields.n_codes, np.bool_)
+        for part, unseen in (self.users, self.fields.unseen_users), (self.items, self.fields.unseen_items):
             there = np.ones(len(part), np.bool_)
             there[[*unseen, -1]] = False
-            codes = part.take(np.flatnonzero(there)).codes
-            for field, span in zip(self.fields.fields, self.fields.ranges, strict=True):
-                if field.group == group:
-                    found[span] = False
-            found[codes] = True
+            found[part.take(np.flatnonzero(there)).codes] = True
+        events = self.asked(self.data.user, self.data.timestamp, self.data.context)
+        found[events.moment.codes] = True
+        found[self.ages(events, self.data.item[:, None])] = True
         return found
 
     def described(self, asked: Asked) -> Bools:

@@ -15,6 +15,7 @@ from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Popularity
 from matinee.models.user_knn import UserKNN
 from oracle import (
+    boosted_checks,
     cvae_checks,
     ensemble_checks,
     factor_checks,
@@ -111,6 +112,7 @@ CHECKS: dict[str, list[Callable[[], None]]] = {
     **cvae_checks.CHECKS,
     **sequence_checks.CHECKS,
     **ensemble_checks.CHECKS,
+    **boosted_checks.CHECKS,
     **interaction_checks.CHECKS,
 }
 """Registry name -> its oracles; every model has at least one."""

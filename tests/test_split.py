@@ -22,7 +22,7 @@ from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 
-# eleven cases times four properties: 50 logs each; a busy machine is no failure
+# fourteen cases times four properties: 50 logs each; a busy machine is no failure
 few = settings(max_examples=50, deadline=None)
 
 Rows = list[tuple[int, int, int]]  # user, item, time
@@ -99,6 +99,16 @@ def slow_leave_one_out(data: Dataset, seed: int) -> dict[int, str]:
     return part
 
 
+def slow_latest(data: Dataset, seed: int, valid: float = 0.1, test: float = 0.1) -> dict[int, str]:
+    part = dict.fromkeys(range(len(data)), "train")
+    for rows in by_user(data, in_order(data)).values():
+        left = list(rows)
+        for name, ratio in (("test", test), ("valid", valid)):
+            for _ in range(max(1, math.floor(ratio * len(rows) + 1e-9)) if ratio and len(rows) >= 3 else 0):
+                part[left.pop()] = name
+    return part
+
+
 def slow_temporal(data: Dataset, seed: int, valid: float = 0.8, test: float = 0.9) -> dict[int, str]:
     assert data.timestamp is not None
     times = sorted(data.timestamp.tolist())
@@ -147,6 +157,9 @@ CASES: dict[str, Case] = {
     "random, no valid": (splits.random, slow_random, {"valid": 0.0, "test": 0.25}),
     "random by row": (splits.random, slow_random, {"by": "row", "valid": 0.15, "test": 0.2}),
     "leave_one_out": (splits.leave_one_out, slow_leave_one_out, {}),
+    "latest": (splits.latest, slow_latest, {}),
+    "latest 20/30": (splits.latest, slow_latest, {"valid": 0.2, "test": 0.3}),
+    "latest, no valid": (splits.latest, slow_latest, {"valid": 0.0, "test": 0.25}),
     "temporal": (splits.temporal, slow_temporal, {}),
     "temporal .3/.7": (splits.temporal, slow_temporal, {"valid": 0.3, "test": 0.7}),
     "mixed": (splits.mixed, slow_mixed, {}),
@@ -155,6 +168,10 @@ CASES: dict[str, Case] = {
     "strong .4/.2": (splits.strong, slow_strong, {"valid": 0.4, "test": 0.2, "fold_in": 0.5}),
 }
 case = pytest.mark.parametrize("name", CASES)
+
+
+def by_chance(name: str) -> bool:
+    return not name.startswith(("leave_one_out", "latest", "temporal"))
 
 
 def timed(name: str, data: Dataset) -> Dataset:
@@ -166,7 +183,7 @@ def timed(name: str, data: Dataset) -> Dataset:
 
 def called(name: str, data: Dataset, seed: int, **more: Any) -> Split:
     function, _, options = CASES[name]
-    seeds = {} if function in (splits.leave_one_out, splits.temporal) else {"seed": seed}
+    seeds = {"seed": seed} if by_chance(name) else {}
     return function(data, **seeds, **options, **more)
 
 
@@ -224,13 +241,13 @@ def test_every_part_is_what_the_slow_reference_says(name: str, data: Dataset, se
     rows: dict[str, list[int]] = defaultdict(list)
     for r, p in part.items():
         rows[p].append(r)
-    strong, loo = name.startswith("strong"), name == "leave_one_out"
+    strong, next_in_line = name.startswith("strong"), name.startswith(("leave_one_out", "latest"))
     assert rows_of(split.train) == sorted(rows["train"])
     assert split.train.users is data.users
     assert split.train.items is data.items
     past = {
         "valid": rows["valid fold-in"] if strong else rows["train"],
-        "test": rows["test fold-in"] if strong else rows["train"] + (rows["valid"] if loo else []),
+        "test": rows["test fold-in"] if strong else rows["train"] + (rows["valid"] if next_in_line else []),
     }
     excluded = {"valid": past["valid"], "test": past["test"] if strong else rows["train"] + rows["valid"]}
     for which, holdout in (("valid", split.valid), ("test", split.test)):
@@ -297,9 +314,8 @@ def contents(split: Split) -> list[bytes]:
 def test_a_split_is_a_pure_function_of_data_and_seed(name: str) -> None:
     data = some_log()
     assert contents(called(name, data, 5)) == contents(called(name, some_log(), 5))
-    by_chance = name not in ("leave_one_out", "temporal", "temporal .3/.7")
-    assert (contents(called(name, data, 5)) != contents(called(name, data, 6))) == by_chance
-    assert called(name, data, 5).seed == (5 if by_chance else None)
+    assert (contents(called(name, data, 5)) != contents(called(name, data, 6))) == by_chance(name)
+    assert called(name, data, 5).seed == (5 if by_chance(name) else None)
 
 
 @case
@@ -398,6 +414,51 @@ def test_leave_one_out_takes_the_last_in_the_log_s_order_where_times_are_equal()
     assert split.test.queries.times is not None
     assert split.test.queries.times.tolist() == [1, 5, 5]
     assert split.test.protocol.history == split.test.protocol.exclude == "train + valid"
+
+
+def test_latest_takes_what_came_last_in_the_log_s_order_where_times_are_equal() -> None:
+    """User 0: the floor of .2 x 11 events. User 1: at least one. User 2 has too few."""
+    one = [(0, i, 5) for i in range(11)]
+    data = dataset([(0, 11, 9), *one[:-1], (1, 1, 3), (1, 2, 1), (1, 3, 2), (2, 1, 0), (2, 2, 1)])
+    split = splits.latest(data, valid=0.3, test=0.2)
+    assert rows_of(split.test) == [10, 0, 11]
+    assert rows_of(split.valid) == [7, 8, 9, 13]
+    assert split.test.queries.history[1].tolist() == [2, 3]
+    assert split.test.protocol.history == split.test.protocol.exclude == "train + valid"
+    assert split.test.protocol.split == "latest, valid .3, test .2"
+    untimed = splits.latest(dataset(one, timed=False), valid=0, test=0.2)
+    assert rows_of(untimed.test) == [9, 10]
+    assert not len(untimed.valid)
+    assert untimed.test.protocol.split == "latest, valid 0, test .2, in the log's order"
+
+
+@few
+@given(data=logs())
+def test_latest_of_a_tiny_share_is_leave_one_out(data: Dataset) -> None:
+    one, other = made("leave_one_out", data, 0), splits.latest(data, valid=0.01, test=0.01)
+    assert [rows_of(part) for part in (one.train, one.valid, one.test)] == [
+        rows_of(part) for part in (other.train, other.valid, other.test)
+    ]
+
+
+@few
+@given(data=logs(), valid=st.floats(0.05, 0.45), test=st.floats(0.05, 0.45))
+def test_latest_comes_after_everything_that_is_known_of_a_user(data: Dataset, valid: float, test: float) -> None:
+    """Without the reference: valid is not before a user's train, the test not before valid."""
+    try:
+        split = splits.latest(data, valid=valid, test=test)
+    except MatineeError:
+        assume(False)
+    place = {r: at for at, r in enumerate(in_order(data))}
+    parts = [
+        by_user(data, sorted(rows_of(part), key=place.__getitem__)) for part in (split.train, split.valid, split.test)
+    ]
+    for user, hidden in parts[2].items():
+        together = [r for part in parts for r in part[user]]
+        assert together == [r for r in in_order(data) if data.user[r] == user]
+        assert len(together) >= 3
+        assert 1 <= len(hidden) <= max(1, test * len(together) + 1e-6)
+        assert 1 <= len(parts[1][user]) <= max(1, valid * len(together) + 1e-6)
 
 
 @pytest.mark.parametrize(
@@ -630,7 +691,7 @@ class TestProvided:
 class TestMake:
     def test_each_strategy_by_name(self) -> None:
         data = some_log()
-        for name in ("random", "leave_one_out", "temporal", "mixed", "strong"):
+        for name in ("random", "leave_one_out", "latest", "temporal", "mixed", "strong"):
             (split,) = splits.make(data, name, seed=4)
             assert contents(split) == contents(called(name, data, 4))
 
@@ -657,6 +718,7 @@ class TestMake:
             ("random", {"tests": 0.1}, "no option 'tests'\n.*did you mean test"),
             ("random", {"folds": 5, "test": 0.1}, "'random with folds' has no option 'test'"),
             ("leave_one_out", {"valid": 0.1}, "no option 'valid'"),
+            ("latest", {"tests": 0.1}, "no option 'tests'\n.*did you mean test"),
             ("random", {"test": "much"}, "split option test = 'much'"),
             ("random", {"by": "item"}, "split option by = 'item'"),
             ("random", {"seed": 1}, "no option 'seed'"),
@@ -689,6 +751,11 @@ LONELY = [(u, u, u) for u in range(9)]
         (lambda: splits.folds(dataset(LONELY), 20), "no event for test"),
         (lambda: splits.leave_one_out(dataset(LONELY)), "no event for valid\n.*at least 3"),
         (lambda: splits.leave_one_out(dataset([(0, 1, t) for t in range(5)])), "every event of valid repeats"),
+        (lambda: splits.latest(some_log(), test=0), "test is a share of the events: 0 is not"),
+        (lambda: splits.latest(some_log(), valid=0.5, test=0.5), "leave nothing for train"),
+        (lambda: splits.latest(dataset(LONELY)), "no event for valid\n.*at least 3"),
+        (lambda: splits.latest(dataset(LONELY), valid=0), "no event for test\n.*at least 3"),
+        (lambda: splits.latest(dataset([(0, 1, t) for t in range(5)])), "every event of valid repeats"),
         (lambda: splits.temporal(dataset(LONELY, timed=False)), "needs timestamps"),
         (lambda: splits.temporal(dataset(LONELY).rows(np.zeros(9, bool))), "the log is empty"),
         (lambda: splits.temporal(dataset(LONELY), valid="yesterday"), "valid='yesterday' is no moment in time"),

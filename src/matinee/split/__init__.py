@@ -8,7 +8,7 @@ distinct times changes nothing. Shares are floored (`shares.py` says how) and va
 What a query sees:
 
     random, mixed, temporal   history = train; excluded: train in valid, train + valid in test
-    leave_one_out             valid: both are train; test: both are train + valid
+    leave_one_out, latest     valid: both are train; test: both are train + valid
     strong                    both are the user's fold-in rows
     sessions                  both are the session so far
     provided                  as random for files of pairs; as the file says for queries
@@ -29,13 +29,14 @@ from matinee.split.options import STRATEGIES, check, make
 from matinee.split.parts import refitted
 from matinee.split.provided import provided
 from matinee.split.sessions import sessions
-from matinee.split.strategies import folds, leave_one_out, mixed, random, strong, temporal
+from matinee.split.strategies import folds, latest, leave_one_out, mixed, random, strong, temporal
 
 __all__ = [
     "STRATEGIES",
     "check",
     "folds",
     "labelled",
+    "latest",
     "leave_one_out",
     "limited",
     "make",

@@ -24,6 +24,7 @@ def _files(data: Dataset, *, test: str | Path, valid: str | Path | None = None, 
 STRATEGIES: dict[str, Callable[..., Split]] = {
     "random": strategies.random,
     "leave_one_out": strategies.leave_one_out,
+    "latest": strategies.latest,
     "temporal": strategies.temporal,
     "mixed": strategies.mixed,
     "strong": strategies.strong,

@@ -13,6 +13,7 @@ from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.errors import MatineeError
 from matinee.split.parts import TEST, TRAIN, VALID, Part, Seen, assemble, checked, holdout
 from matinee.split.shares import (
+    Counts,
     at_least_one,
     check_ratio,
     check_ratios,
@@ -26,7 +27,8 @@ from matinee.split.shares import (
 By = Literal["user", "row"]
 Moment = float | str | date | datetime
 
-FEWER = "choose smaller shares, or read more events per user (at least 3)"
+FEWEST = 3  # events of a user that is split: one for each part
+FEWER = f"choose smaller shares, or read more events per user (at least {FEWEST})"
 
 
 def random(
@@ -42,9 +44,7 @@ def random(
     key = generator(seed).random(len(data))
     group, fewest = _groups(data, by)
     n = np.bincount(group)[group]
-    ranks = random_place(group, key)
-    n_test, n_valid = at_least_one(test, n), at_least_one(valid, n)
-    part = np.select([ranks < n_test, ranks < n_test + n_valid], [TEST, VALID], TRAIN)
+    part = _dealt(random_place(group, key), at_least_one(valid, n), at_least_one(test, n))
     part[n < fewest] = TRAIN
     words = f"random by {by}, valid {words_of(valid)}, test {words_of(test)}"
     split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed)
@@ -96,13 +96,23 @@ def leave_one_out(data: Dataset, *, exclude_seen: bool = True) -> Split:
 
     The test's history and exclusion are train + valid. Raises MatineeError when no user has 3 events.
     """
-    user = data.user[data.order]
-    n = np.bincount(user)[user]
-    back = n - 1 - place(user)
-    part = np.select([(n >= 3) & (back == 0), (n >= 3) & (back == 1)], [TEST, VALID], TRAIN)
-    words = "leave one out" + _untimed(data)
-    split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, test_sees_valid=True)
+    one = np.ones(data.n_users, np.int64)
+    split = _last(data, one, one, "leave one out", exclude_seen=exclude_seen)
     return checked(split, valid=True, mend="leave-one-out needs users with at least 3 events")
+
+
+def latest(data: Dataset, *, valid: float = 0.1, test: float = 0.1, exclude_seen: bool = True) -> Split:
+    """What comes next: of each user's n events the max(1, floor(test n)) latest are the test, the max(1, floor(valid
+    n)) before them valid; users with fewer than 3 events stay in train. valid = 0: no valid part.
+
+    The test's history and exclusion are train + valid: what comes next is asked at the end of everything known. Raises
+    MatineeError for shares that leave nothing, or a part without an event.
+    """
+    check_ratios(valid, test)
+    count = data.user_counts()
+    words = f"latest, valid {words_of(valid)}, test {words_of(test)}"
+    split = _last(data, at_least_one(valid, count), at_least_one(test, count), words, exclude_seen=exclude_seen)
+    return checked(split, valid=valid > 0, mend=FEWER)
 
 
 def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_seen: bool = True) -> Split:
@@ -207,12 +217,28 @@ def strong(
     return checked(split, valid=valid > 0, mend="choose smaller shares, or read more users (with at least 2 events)")
 
 
+def _last(data: Dataset, n_valid: Counts, n_test: Counts, words: str, *, exclude_seen: bool) -> Split:
+    """The last events of each user u: n_test[u] of them the test, n_valid[u] before those valid; users with fewer than
+    FEWEST events stay in train. What the test sees is train + valid."""
+    user = data.user[data.order]
+    n = data.user_counts()[user]
+    part = _dealt(n - 1 - place(user), n_valid[user], n_test[user])
+    part[n < FEWEST] = TRAIN
+    words += _untimed(data)
+    return assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, test_sees_valid=True)
+
+
+def _dealt(ranks: Counts, n_valid: Counts, n_test: Counts) -> NDArray[np.int64]:
+    """The part of each event, (n,): of the ranks in its group, from 0, n_test are the test, the next n_valid valid."""
+    return np.select([ranks < n_test, ranks < n_test + n_valid], [TEST, VALID], TRAIN)
+
+
 def _groups(data: Dataset, by: By) -> tuple[NDArray[np.int64], int]:
     """(the group of rows each row is drawn from, sorted along data.order; events a group needs to be drawn from)."""
     if by not in ("user", "row"):
         raise MatineeError(f"by={by!r} is unknown", mend='choose by="user" or by="row"')
     if by == "user":
-        return data.user[data.order].astype(np.int64), 3
+        return data.user[data.order].astype(np.int64), FEWEST
     return np.zeros(len(data), np.int64), 0
 
 

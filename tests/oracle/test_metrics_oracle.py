@@ -37,6 +37,7 @@ SLOW: dict[str, Callable[[list[int], int, int], float]] = {
     "hit_rate": lambda gains, n, k: float(sum(gains) > 0),
     "precision": lambda gains, n, k: sum(gains) / k,
     "ndcg": lambda gains, n, k: _dcg(gains) / _dcg([1] * min(k, n)),
+    "recall_ndcg": lambda gains, n, k: (3 * sum(gains) / n + _dcg(gains) / _dcg([1] * min(k, n))) / 4,
     "mrr": lambda gains, n, k: max((1 / r for r, gain in enumerate(gains, start=1) if gain), default=0.0),
     "map": lambda gains, n, k: _average_precision(gains) / min(k, n),
 }

@@ -96,6 +96,14 @@ def ndcg(hits: Hits, k: int) -> Values:
     return _dcg(hits, k, _discount(k)) / _ideal(_discount(k))[np.minimum(k, hits.relevant)]
 
 
+def recall_ndcg(hits: Hits, k: int) -> Values:
+    """.75 recall@k + .25 ndcg@k, the weighting of content contests: most of it is what was found, a little its order.
+
+    As recall, it cannot reach 1 where |rel| > k.
+    """
+    return 0.75 * recall(hits, k) + 0.25 * ndcg(hits, k)
+
+
 def mrr(hits: Hits, k: int) -> Values:
     """1 / rank of the first relevant item among the first k, 0 if there is none (Voorhees, TREC-8, 1999)."""
     first = hits.hit[:, :k].argmax(axis=1)
@@ -113,6 +121,7 @@ METRICS: Mapping[str, Compute] = {
     "hit_rate": hit_rate,
     "precision": precision,
     "ndcg": ndcg,
+    "recall_ndcg": recall_ndcg,
     "mrr": mrr,
     "map": average_precision,
 }

@@ -17,6 +17,7 @@ METRICS = {
     "precision": "the share of the first k that are hidden items",
     "ndcg": "hits among the first k, a hit at rank r counting 1 / log2(r + 1), divided by the best sum that k ranks "
     "could reach for this query",
+    "recall_ndcg": ".75 recall@k + .25 ndcg@k, the weighting of content contests",
     "mrr": "1 / rank of the first hit among the first k, 0 without one",
     "map": "the sum, over the hits among the first k, of the precision at their ranks, divided by the smaller of k and "
     "the number of hidden items",

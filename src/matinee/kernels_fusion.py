@@ -89,16 +89,20 @@ def descending(row: Any, key: Any, spare: Any, count: Any) -> int:
 
 @njit(nogil=True, cache=True)
 def standard_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
-    """scores[b, j] = (score - mean) / deviation over what is not excluded; the least of these where it was -inf."""
+    """scores[b, j] = (score - mean) / deviation over what is not excluded; where it was -inf the least of these, and of
+    all where j itself is excluded, for an excluded score may be lower than any that counts."""
     n = scores.shape[1]
     stamp = np.full(n, -1, np.int64)
     for b in range(start, stop):
         row = scores[b]
         for p in range(offsets[b], offsets[b + 1]):
             stamp[excluded[p]] = b
-        count, total, least = 0, 0.0, np.inf
+        count, total, least, bottom = 0, 0.0, np.inf, np.inf
         for j in range(n):
-            if stamp[j] != b and row[j] != -np.inf:
+            if row[j] == -np.inf:
+                continue
+            bottom = min(bottom, row[j])
+            if stamp[j] != b:
                 count += 1
                 total += row[j]
                 least = min(least, row[j])
@@ -108,9 +112,12 @@ def standard_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: An
             if stamp[j] != b and row[j] != -np.inf:
                 squares += (row[j] - mean) ** 2
         scale = 0.0 if squares == 0.0 else 1.0 / np.sqrt(squares / count)
-        lowest = 0.0 if scale == 0.0 else (least - mean) * scale
+        lowest, nethermost = (0.0, 0.0) if scale == 0.0 else ((least - mean) * scale, (bottom - mean) * scale)
         for j in range(n):
-            row[j] = lowest if row[j] == -np.inf else (row[j] - mean) * scale
+            if row[j] != -np.inf:
+                row[j] = (row[j] - mean) * scale
+            else:
+                row[j] = lowest if stamp[j] != b else nethermost
 
 
 @njit(nogil=True, cache=True)

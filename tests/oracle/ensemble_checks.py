@@ -42,7 +42,11 @@ def slow_zscore(scores: Sequence[float], kept: Sequence[int]) -> list[float]:
         return [0.0] * len(scores)
     mean = math.fsum(used) / len(used)
     deviation = math.sqrt(math.fsum((x - mean) ** 2 for x in used) / len(used))
-    return [((min(used) if x == NOTHING else x) - mean) / deviation for x in scores]
+    found = []
+    for j, score in enumerate(scores):
+        known = used if j in kept else [x for x in scores if x > NOTHING]
+        found.append(((min(known) if score == NOTHING else score) - mean) / deviation)
+    return found
 
 
 def slow_softmax(scores: Sequence[float], kept: Sequence[int]) -> list[float]:

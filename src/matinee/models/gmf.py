@@ -19,7 +19,7 @@ class GMF(Pointwise):
     metadata enter where ids do. Deviation: an item bias, which the paper leaves to the factors.
     """
 
-    fields: tuple[str, ...] | None = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
+    fields: tuple[str, ...] = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
     dim: int = tunable(64, "length of a vector", choices=[16, 32, 64, 128], ge=1)
 
     def network(self, vocabulary: ContextFields) -> PairNet:

@@ -19,7 +19,7 @@ class MLP(Pointwise):
     2020).
     """
 
-    fields: tuple[str, ...] | None = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
+    fields: tuple[str, ...] = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
     dim: int = tunable(64, "length of a vector", choices=[16, 32, 64, 128], ge=1)
     layers: tuple[int, ...] = tunable((128, 64), "units of the layers")
     dropout: float = tunable(0.1, "share of the layers' units left out", low=0.0, high=0.5, ge=0.0, lt=1.0)

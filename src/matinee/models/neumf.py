@@ -32,7 +32,7 @@ class NeuMF(Pointwise):
     the parts' logits, where the paper multiplies the output's weights once.
     """
 
-    fields: tuple[str, ...] | None = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
+    fields: tuple[str, ...] = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
     dim: int = tunable(64, "length of a vector in either part", choices=[16, 32, 64, 128], ge=1)
     layers: tuple[int, ...] = tunable((128, 64), "units of the MLP's layers")
     dropout: float = tunable(0.1, "share of the layers' units left out", low=0.0, high=0.5, ge=0.0, lt=1.0)

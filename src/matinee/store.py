@@ -52,7 +52,7 @@ class Manifest(BaseModel):
     schema_version: int
     model: str
     hyper_parameters: dict[str, Any]
-    learned: dict[str, Literal["array", "arrays", "csr", "models", "text"] | int | float | str | None]
+    learned: dict[str, Literal["array", "arrays", "csr", "models", "text"] | bool | int | float | str | None]
     matinee: str
     data_name: str
     data_fingerprint: str

@@ -244,13 +244,19 @@ class TestLabels:
         watched = made("fm", target="watched", epochs=1).fit(labelled())
         assert watched.curve_names == ("loss", "ndcg@10")
 
-    @pytest.mark.xfail(strict=True, raises=MatineeError, reason="pointwise.py asks the log, which is not kept")
     def test_a_model_of_labels_answers_without_its_histories(self, tmp_path: Path) -> None:
         """Nobody's rows are kept then, nor the labels; that the model learned labels must still be known."""
         model = made("fm", target="label", epochs=2).fit(labelled(), seed=3)
         loaded = store.load_model(store.save_model(model, tmp_path / "m", histories=False))
         queries = asked([[0, 1, 2]], values=np.array([1.0, 0.0, 1.0], np.float32))
         assert loaded.score(queries).tobytes() == model.score(queries).tobytes()
+
+    def test_a_label_that_changes_folds_its_user_in_again(self) -> None:
+        model = made("fm", epochs=2).fit(labelled(), seed=3)
+        as_learned = model.data.queries_of(np.arange(3, dtype=np.int32))
+        assert as_learned.values is not None
+        turned = replace(as_learned, values=1 - as_learned.values)
+        assert not np.allclose(model.score(as_learned), model.score(turned))
 
 
 class TestNegatives:
@@ -413,11 +419,13 @@ class TestMemory:
         folded, sizes = GMF.folded, []
 
         def told(self: Any, queries: Queries, start: Any) -> Any:
-            sizes.append(len(queries.history.values))
+            sizes.append(len(queries))
             return folded(self, queries, start)
 
-        with mock.patch.object(pointwise, "FOLD_ROWS", 20), mock.patch.object(GMF, "folded", told):
+        # a user of 5 events takes so many pairs, each with the numbers of a product and two vectors
+        each = (5 + pointwise.FOLD_NEGATIVES) * (model.numbers + 2 * model.net.vectors.table.embedding_dim)
+        with mock.patch.object(pointwise, "NUMBERS", 6 * each), mock.patch.object(GMF, "folded", told):
             found = model.score(queries)
         assert len(sizes) > 5
-        assert max(sizes) <= 25
+        assert max(sizes) <= 7
         np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-5)

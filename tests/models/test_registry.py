@@ -26,7 +26,10 @@ class Unregistered(Popularity):
 def test_every_name_is_a_class_of_its_own() -> None:
     classes = {name: registry.model_class(name) for name in registry.names()}
     assert len(set(classes.values())) == len(classes)
-    needed = {"ensemble": {"members": ["ease"]}, "rerank": {"first": "ease", "second": "markov"}}
+    needed: dict[str, dict[str, Any]] = {
+        "ensemble": {"members": ["ease"]},
+        "rerank": {"first": "ease", "second": "markov"},
+    }
     for name, cls in classes.items():
         assert registry.name_of(registry.create(name, needed.get(name, {}))) == name
         assert getattr(models, cls.__name__) is cls

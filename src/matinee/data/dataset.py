@@ -192,6 +192,11 @@ class Dataset:
         """Events of each user, (n_users,)."""
         return np.bincount(self.user, minlength=self.n_users)
 
+    @property
+    def labelled(self) -> bool:
+        """True where values are labels: 0 and 1, and both of them."""
+        return self.value is not None and np.array_equal(np.unique(self.value), [0.0, 1.0])
+
     def queries(self, users: Sequence[Id] | None = None, *, exclude_seen: bool = True) -> Queries:
         """One query a user (external ids; None: everyone in code order), answered from their whole history."""
         if users is None:

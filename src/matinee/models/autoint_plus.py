@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from matinee.data.context import ContextFields
 from matinee.models.autoint import AutoInt
 from matinee.models.base import tunable
+from matinee.models.pointwise import Widths
 
 if TYPE_CHECKING:
     from matinee.nn.fields import PairNet
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 class AutoIntPlus(AutoInt):
     """AutoInt+ (Song et al., CIKM 2019, section 5.5): layers read the vectors of all fields beside the attention."""
 
-    layers: tuple[int, ...] = tunable((128, 64), "units of the layers beside the attention")
+    layers: Widths = tunable((128, 64), "units of the layers beside the attention")
 
     def network(self, vocabulary: ContextFields) -> PairNet:
         return self.beside(vocabulary, self.layers)

@@ -179,7 +179,8 @@ class Model(BaseModel, ABC):
         if len(user) and user[0] < 0:  # nobody knows what an unseen user watched
             keep = queries.history.rows > 0
             values = None if queries.values is None else queries.values[keep]
-            queries = Queries(user, queries.history.keep(keep), queries.exclude, values)
+            times = None if queries.times is None else queries.times[keep]
+            queries = Queries(user, queries.history.keep(keep), queries.exclude, values, times)
         return queries, row
 
     @property

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matinee.data.context import ContextFields
 from matinee.models.base import tunable
-from matinee.models.pointwise import Pointwise
+from matinee.models.pointwise import Pointwise, Widths
 
 if TYPE_CHECKING:
     from matinee.nn.fields import PairNet
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class DeepFM(Pointwise):
     """DeepFM (Guo et al., IJCAI 2017, eq. 1): an FM, and beside it layers that read the vectors of all fields."""
 
-    layers: tuple[int, ...] = tunable((128, 128), "units of the layers")
+    layers: Widths = tunable((128, 128), "units of the layers")
     dropout: float = tunable(0.2, "share of the layers' units left out", low=0.0, high=0.6, ge=0.0, lt=1.0)
     batch_norm: bool = tunable(False, "normalise the layers' units over a batch")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 from pydantic import PrivateAttr
 
 from matinee.data.context import ContextFields, default_names, tables_of
@@ -73,8 +72,7 @@ class LightGBM(Model):
         names = [x for x in default_names(tables_of(data)) if x not in ("user", "item")]
         limits: dict[str, Any] = {"min_count": self.min_count, "max_values": self.max_values, "buckets": self.buckets}
         tables = ContextTables(ContextFields.fit(data, names if self.fields is None else self.fields, **limits), data)
-        labelled = data.value is not None and np.array_equal(np.unique(data.value), [0.0, 1.0])
-        draw = Draw(0 if labelled else self.negatives, self.alpha)
+        draw = Draw(0 if data.labelled else self.negatives, self.alpha)
         lesson = lessons(data, tables, draw, self.state_of, folds=self.folds, most=self.max_rows, seed=seed)
         state, check = self.state_of(data), None
         rows = Rows(state, tables)

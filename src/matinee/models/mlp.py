@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matinee.data.context import ContextFields
 from matinee.models.base import tunable
-from matinee.models.pointwise import Pointwise
+from matinee.models.pointwise import Pointwise, Widths
 
 if TYPE_CHECKING:
     from matinee.nn.fields import PairNet
@@ -21,7 +21,7 @@ class MLP(Pointwise):
 
     fields: tuple[str, ...] = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
     dim: int = tunable(64, "length of a vector", choices=[16, 32, 64, 128], ge=1)
-    layers: tuple[int, ...] = tunable((128, 64), "units of the layers")
+    layers: Widths = tunable((128, 64), "units of the layers")
     dropout: float = tunable(0.1, "share of the layers' units left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
 
     def network(self, vocabulary: ContextFields) -> PairNet:

@@ -13,7 +13,7 @@ from matinee.data.context import ContextFields
 from matinee.data.dataset import Dataset, Holdout
 from matinee.errors import MatineeError
 from matinee.models.base import tunable
-from matinee.models.pointwise import Pointwise
+from matinee.models.pointwise import Pointwise, Widths
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ class NeuMF(Pointwise):
 
     fields: tuple[str, ...] = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
     dim: int = tunable(64, "length of a vector in either part", choices=[16, 32, 64, 128], ge=1)
-    layers: tuple[int, ...] = tunable((128, 64), "units of the MLP's layers")
+    layers: Widths = tunable((128, 64), "units of the MLP's layers")
     dropout: float = tunable(0.1, "share of the layers' units left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
     pretrain: int = tunable(0, "of the epochs, how many train GMF and MLP apart before they go on together", ge=0)
     gmf_share: float = tunable(0.5, "of the logit after pretraining, the paper's alpha; the rest is MLP's", ge=0, le=1)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 
 from matinee.data.context import ContextFields
 from matinee.data.context_rows import Asked, ContextTables, Part
@@ -30,17 +31,22 @@ if TYPE_CHECKING:
     from matinee.nn.fields import PairNet
     from matinee.nn.train import Pass, Step
 
+Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
+"""Units of one or more layers."""
+
 NUMBERS = 1 << 21
 """Numbers that a net may hold at once where it answers: 8 MB stay in a cache."""
-FOLD_EVENTS, FOLD_NEGATIVES, FOLD_ROWS = 200, 256, 1 << 15
-"""Latest events that fold a user in, items they are told from, and events folded in at once."""
+FOLD_EVENTS, FOLD_NEGATIVES = 200, 256
+"""Latest events that fold a user in, and items they are told from."""
 
 
 @dataclass(frozen=True)
 class PointwiseWeights(NetWeights):
-    """vocabulary: ContextFields as JSON. seen: uint64 (n_users,), a hash of the history each user was learned on."""
+    """vocabulary: ContextFields as JSON. labelled: labels were learned, not what was watched. seen: uint64 (n_users,),
+    a hash of the history each user was learned on, labels included."""
 
     vocabulary: str
+    labelled: bool
     seen: NDArray[np.uint64]
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
@@ -113,18 +119,17 @@ class Pointwise(Network):
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> PointwiseWeights:
         learned = super().learn(data, valid, seed)
-        vocabulary = self.net.tables.fields.model_dump_json()
-        return PointwiseWeights(learned.weights, learned.curve, vocabulary, hash_rows(data.histories(), None))
+        vocabulary, labelled = self.net.tables.fields.model_dump_json(), self.learns_labels(data)
+        return PointwiseWeights(learned.weights, learned.curve, vocabulary, labelled, histories_of(data, labelled))
 
     def finish(self, net: Any) -> None:
         net.vectors.begin_untrained(net.tables.occurring(), net.tables.fields.ranges)
 
     def learns_labels(self, data: Dataset) -> bool:
         """Raises MatineeError where labels are asked for and the log has none."""
-        labelled = data.value is not None and np.array_equal(np.unique(data.value), [0.0, 1.0])
-        if self.target == "label" and not labelled:
+        if self.target == "label" and not data.labelled:
             raise MatineeError(f"{data.name} has no labels 0 and 1", mend="make them of ratings: label_min in a recipe")
-        return labelled and self.target != "watched"
+        return data.labelled and self.target != "watched"
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
         torch = import_torch()
@@ -167,8 +172,10 @@ class Pointwise(Network):
                 return negatives(user, self.negatives, sampler, positives, rng)
 
             def score(items: NDArray[np.int64]) -> Floats:
+                net.eval()  # these candidates are not what batch normalisation is to remember
                 with torch.no_grad():
                     scores: Floats = net.meet(request, item_sides(net, asked, items)).float().cpu().numpy()
+                net.train()
                 return scores
 
             return hardest(user, self.negatives, self.hard_of, score, sampler, positives, rng)
@@ -178,19 +185,25 @@ class Pointwise(Network):
     def validation(self, valid: Holdout) -> Callable[[], float]:
         pairs = valid.pairs
         label = None if pairs is None else pairs.label
-        if not self.learns_labels(self.data) or pairs is None or label is None or not len(pairs):
+        if not self.labelled or pairs is None or label is None or not len(pairs):
             return super().validation(valid)
         return lambda: -predictions.logloss(label, self.predict(pairs, valid.queries))
 
     @property
     def curve_names(self) -> tuple[str, str]:
-        return ("logloss", "logloss") if self.learns_labels(self.data) else ("loss", "ndcg@10")
+        return ("logloss", "logloss") if self.labelled else ("loss", "ndcg@10")
+
+    @property
+    def labelled(self) -> bool:
+        """Whether labels were learned. A log without its histories, as it may be kept, no longer tells."""
+        learned = self.fitted.learned
+        return learned.labelled if isinstance(learned, PointwiseWeights) else self.learns_labels(self.data)
 
     # -- answering -------------------------------------------------------------------------------------------------
 
     @property
     def scores_unknown_items(self) -> bool:  # type: ignore[override] # a class's own word, but here fields decide
-        return any(field.name != "item" for field in self.net.tables.fields.of("item"))
+        return self.net is not None and any(field.name != "item" for field in self.net.tables.fields.of("item"))
 
     def fallback(self, queries: Queries) -> Bools:
         nothing = super().fallback(queries)
@@ -209,16 +222,12 @@ class Pointwise(Network):
             everything = None
             if codes is None and not tables.fields.of("pair"):
                 everything = same_sides(net, asked, np.arange(columns))
-            for rows in chunks(len(queries), columns * net.numbers):
-                some = asked.take(rows)
-                if everything is not None:
-                    item = everything
-                else:
-                    item = (
-                        same_sides(net, some, np.arange(columns))
-                        if codes is None
-                        else item_sides(net, some, codes[rows])
-                    )
+            for rows in chunks(len(queries), columns * self.numbers):
+                some, item = asked.take(rows), everything
+                if codes is not None:
+                    item = item_sides(net, some, codes[rows])
+                elif item is None:
+                    item = same_sides(net, some, np.arange(columns))
                 scores[rows] = net.meet(self.request(some, own, rows), item).float().cpu().numpy()
         return scores
 
@@ -234,12 +243,20 @@ class Pointwise(Network):
             asked = tables.asked(queries.user[row], pairs.timestamp, pairs.context, brought)
         found = np.empty(len(pairs), np.float32)
         with torch.inference_mode():
-            for part in chunks(len(pairs), self.net.numbers):
+            for part in chunks(len(pairs), self.numbers):
                 some = asked.take(part)
                 item = item_sides(self.net, some, pairs.item[part][:, None])
                 logits = self.net.meet(self.request(some, own, row[part]), item)
                 found[part] = torch.sigmoid(logits[:, 0]).float().cpu().numpy()
         return found
+
+    @property
+    def numbers(self) -> int:
+        """About how many numbers a pair takes, that of vectors included where each pair has some of its own."""
+        fields = self.net.tables.fields
+        own = len(fields.of("item", "pair")) * self.net.vectors.table.embedding_dim if fields.of("pair") else 0
+        total: int = self.net.numbers + own
+        return total
 
     def request(self, asked: Asked, own: Tensor | None, rows: NDArray[Any]) -> Tensor:
         """float32 (B, r): what requests say, with own[rows] in the place of the users' ids."""
@@ -259,13 +276,16 @@ class Pointwise(Network):
         if tables.user_column is None:
             return None
         learned = self.fitted.learned
-        seen = learned.seen if isinstance(learned, PointwiseWeights) else hash_rows(self.data.histories(), None)
-        own = (queries.user >= 0) & (hash_rows(queries.history, None) == seen[np.maximum(queries.user, 0)])
+        seen = learned.seen if isinstance(learned, PointwiseWeights) else histories_of(self.data, self.labelled)
+        asked = hash_rows(queries.history, queries.values if self.labelled else None)
+        own = (queries.user >= 0) & (asked == seen[np.maximum(queries.user, 0)])
         table = self.net.vectors.table.weight.detach()
         codes = tables.users.single[np.where(own, queries.user, -1), tables.user_column]
         vectors: Tensor = table[torch.from_numpy(codes).long()]
         new = np.flatnonzero(~own & (queries.history.lengths > 0))
-        for rows in blocks_of(new, np.minimum(queries.history.lengths[new], FOLD_EVENTS)):
+        pairs = np.minimum(queries.history.lengths[new], FOLD_EVENTS) + (0 if self.labelled else FOLD_NEGATIVES)
+        each = self.numbers + len(tables.fields.fields) * table.shape[1]
+        for rows in blocks_of(new, pairs * each):
             vectors[torch.from_numpy(rows)] = self.folded(queries.take(rows), vectors[torch.from_numpy(rows)])
         return vectors
 
@@ -281,7 +301,7 @@ class Pointwise(Network):
         times = None if queries.times is None else queries.times[at]
         brought = None if queries.user_features is None else queries.user_features[row]
         events = tables.asked(queries.user[row], times, None, brought)
-        label = None if queries.values is None or not self.learns_labels(self.data) else queries.values[at]
+        label = queries.values[at] if self.labelled and queries.values is not None else None
         codes, weight = self.told_from(queries, history.lengths)
         asked = tables.queries(queries)
         with torch.no_grad():
@@ -350,7 +370,13 @@ def chunks(n: int, numbers: int) -> Iterator[NDArray[np.int64]]:
         yield np.arange(start, min(n, start + step))
 
 
-def blocks_of(rows: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The rows in runs of about FOLD_ROWS events, lengths (len(rows),) each."""
-    cuts = np.flatnonzero(np.diff(np.cumsum(lengths) // FOLD_ROWS)) + 1
+def blocks_of(rows: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows in runs of about NUMBERS numbers, sizes (len(rows),) each."""
+    cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // NUMBERS)) + 1
     return [run for run in np.split(rows, cuts) if len(run)]
+
+
+def histories_of(data: Dataset, labelled: bool) -> NDArray[np.uint64]:
+    """A hash of each user's history in a log, (n_users,); of labels too where they are learned."""
+    values = data.value[data.order] if labelled and data.value is not None else None
+    return hash_rows(data.histories(), values)

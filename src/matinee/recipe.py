@@ -230,6 +230,18 @@ class Recipe(_Table):
                 del table[name]
         return _validated(tables, "recipe")
 
+    def without_torch(self) -> tuple[Recipe, list[str]]:
+        """The same study without the models that need PyTorch and what is made of them, and the labels of all these."""
+        from matinee.models.network import Trained
+
+        gone: list[str] = []
+        for table in self.model:
+            if issubclass(registry.model_class(table.name), Trained) or {label for _, label in labels_of(table)} & {
+                *gone
+            }:
+                gone.append(table.label)
+        return self.model_copy(update={"model": [table for table in self.model if table.label not in gone]}), gone
+
     def load_data(self, data_dir: StrPath | None = None) -> Dataset:
         """Read and filter the log: a catalogue name, a path, or a path below data_dir."""
         from matinee.data import catalog

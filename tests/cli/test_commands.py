@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from cli.world import World, answer, ask, done, refused
+from contract.logs import groups
 from matinee.cli import screen
 from matinee.cli.screen import Column
 from matinee.data.readers import read
@@ -19,7 +22,9 @@ from matinee.evaluate import evaluate
 from matinee.explain import explain
 from matinee.files import atomic_write
 from matinee.models import registry
+from matinee.models.ensemble import Ensemble
 from matinee.rank import recommend, similar_items
+from matinee.recipe import Recipe
 from matinee.split import provided
 from matinee.store import load_model
 
@@ -95,6 +100,58 @@ def test_run_refuses_before_it_works(world: World, tmp_path: Path) -> None:
     shutil.copytree(world.run, tmp_path / "x")
     assert "--overwrite" in ask("run", world.recipe, "--out", tmp_path / "x", "--set", "ease.l2=3").stderr
     assert (tmp_path / "x" / "metrics.json").read_text() == (world.run / "metrics.json").read_text()
+
+
+ALWAYS = ["popularity", "user_knn", "item_knn", "ease", "ease_decayed"]
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the place of MovieLens 100K a log of 90 users."""
+    data = groups()
+    monkeypatch.setattr(Recipe, "load_data", lambda recipe, data_dir=None: data)
+
+
+def labels(found: dict[str, Any]) -> list[str]:
+    return list(dict.fromkeys(row["label"] for row in found["metrics"]))
+
+
+@pytest.mark.usefixtures("small")
+def test_the_default_study_ends_with_a_net_and_a_pair(tmp_path: Path) -> None:
+    found = answer("run", "--out", tmp_path / "x", "--set", "sasrec.epochs=1", "--set", "sasrec.dim=8")
+    assert labels(found) == [*ALWAYS, "sasrec", "ease_decayed_and_sasrec"]
+    pair = load_model(tmp_path / "x" / "models" / "ease_decayed_and_sasrec")
+    assert isinstance(pair, Ensemble)
+    assert (pair.method, pair.weights) == ("rank", None)
+    assert [(registry.name_of(m), getattr(m, "half_life", None)) for m in pair.members] == [
+        ("ease", 5.0),
+        ("sasrec", None),
+    ]
+
+
+@pytest.mark.usefixtures("small")
+def test_without_torch_the_default_study_leaves_out_what_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = ask("run", "--out", tmp_path / "x", "--set", "sasrec.epochs=1", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert labels(json.loads(result.stdout)) == ALWAYS
+    (warned,) = [line for line in result.stderr.splitlines() if "torch" in line.lower()]
+    says = "sasrec and ease_decayed_and_sasrec need PyTorch and are left out: pip install 'matinee[torch]'"
+    assert warned == f"warning: {says}"
+
+
+@pytest.mark.usefixtures("small")
+def test_without_torch_a_recipe_that_asks_for_it_is_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    (tmp_path / "mine.toml").write_text('[[model]]\nname = "sasrec"\n')
+    result = ask("run", tmp_path / "mine.toml", "--out", tmp_path / "x")
+    assert result.exit_code == 2
+    assert "needs PyTorch" in result.stderr
+    assert "pip install 'matinee[torch]'" in result.stderr
 
 
 # --- fit --------------------------------------------------------------------------------------------------------------

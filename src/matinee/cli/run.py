@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -53,6 +54,9 @@ def run(
     from matinee.study import run_study
 
     study = load_recipe(recipe).with_changes(seeds=numbers, settings=changes)
+    if recipe is None and find_spec("torch") is None:  # who asks for nothing gets what can be had
+        study, gone = study.without_torch()
+        screen.warn(f"{' and '.join(gone)} need PyTorch and are left out: pip install 'matinee[torch]'")
     folder = Path("runs", "default" if recipe is None else recipe.stem) if out is None else out
 
     def tell(text: str) -> None:

@@ -85,7 +85,7 @@ def test_a_checkpoint_of_another_fit_is_refused(name: str, tmp_path: Path) -> No
     before = (tmp_path / "c").read_bytes()
     others: list[tuple[Trained, dict[str, Any]]] = [
         (create(name, epochs=1), {"seed": 4}),
-        (create(name, epochs=1, learning_rate=0.02), {"seed": 3}),
+        (create(name, epochs=1, learning_rate=0.04), {"seed": 3}),
     ]
     for model, how in others:
         with pytest.raises(MatineeError, match="is the checkpoint of another training"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-# Before numpy and torch are imported: with several test processes, threads that wait for a core cost much
+# Before numpy and torch are imported: test processes share the cores already, and threads that wait for one cost much
 for library in ("OPENBLAS", "OMP", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,14 +26,6 @@ HYPER: dict[str, Any] = {"dim": DIM, "batch_size": 100, "learning_rate": 0.02, "
 LAYERS: dict[str, Any] = {"layers": (7, 5), "dropout": 0.2}
 GMF_PLACES, MLP_PLACES = [*range(DIM), 2 * DIM], [*range(DIM, 2 * DIM), 2 * DIM + 1]
 LOG = groups()
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def pretrained(**hyper: Any) -> NeuMF:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -41,14 +40,6 @@ HYPER: dict[str, dict[str, Any]] = {
     "autoint_plus": {**DEEP, "blocks": 1, "start": 0.3},
 }
 """Every model but logistic regression, in which fields do not meet."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def kind(codes: Any) -> NDArray[np.int64]:

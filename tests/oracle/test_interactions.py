@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,15 +21,6 @@ REQUEST, ITEM = 3, 4  # fields of either side
 POOLING: tuple[Pooling, ...] = ("mean", "sum", "attention")
 TOLERANCE = {torch.float64: (1e-6, 1e-9), torch.float32: (1e-4, 1e-5)}
 """Relative, and absolute where terms of order one cancel."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(11)
-    yield
-    torch.set_num_threads(threads)
 
 
 def table(width: int, pooling: Pooling = "mean") -> FieldVectors:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -20,14 +20,6 @@ N_ITEMS = 7
 WATCHED = [[(4, 1.0), (1, 1.0), (6, 1.0)], [], [(0, 1.0)], [(2, 1.0), (6, 1.0), (5, 1.0), (0, 1.0), (3, 1.0)]]
 RATED = [[(4, 4.5), (1, 0.5)], [], [(0, 3.0)], [(2, 1.5), (6, 5.0), (5, 2.0), (0, 4.0)]]
 """Four rows of (item, value); one is empty."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def rows_of(entries: list[list[tuple[int, float]]], dtype: torch.dtype = torch.float32) -> Rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -19,14 +19,6 @@ from matinee.nn.losses import Formula, Negatives
 N, N_ITEMS, DIM = 13, 11, 5
 ROUNDED = 2.0**-8
 """bfloat16 keeps 8 bits: a number is off by at most half of this share."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(params=["whole", "pieces"])

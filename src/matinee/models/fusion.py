@@ -75,12 +75,11 @@ class Mixing(Scorer, Protocol):
 
 
 @dataclass(frozen=True)
-class Trial:
-    """An ensemble with other weights, asked about the one block of queries for which its members' scores are known."""
+class Known(Scorer):
+    """A model about the one block of queries for which its scores, float32 (B, n_items), are known."""
 
-    model: Mixing
-    known: Parts
-    weights: Weights
+    model: Scorer
+    scores: Floats
 
     @property
     def users(self) -> IdMap:
@@ -94,7 +93,7 @@ class Trial:
         return self.model.fallback(queries)
 
     def score(self, queries: Queries) -> Floats:
-        return of_candidates(self.known.mixed(self.weights), queries.candidates)
+        return self.scores.copy() if queries.candidates is None else of_candidates(self.scores, queries.candidates)
 
 
 def tuned(model: Mixing, valid: Holdout, n: int) -> Weights:
@@ -131,7 +130,7 @@ def qualities(model: Mixing, queries: Queries, truth: Ragged, tried: Sequence[We
         answers = truth.slice(start, start + len(block))
         known = model.parts(block)
         for t, weights in enumerate(tried):
-            recs = recommend(Trial(model, known, weights), block, 10)
+            recs = recommend(Known(model, known.mixed(weights)), block, 10)
             total[t] += np.nansum(ranking(recs.item, answers, k=[10], metrics=["ndcg"])["ndcg", 10])
         asked += int(np.count_nonzero(answers.lengths))
     return total / max(asked, 1)

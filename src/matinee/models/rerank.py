@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 from pydantic import SerializationInfo, field_serializer, field_validator
 
-from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Pairs, Queries, Scorer
-from matinee.data.ids import IdMap
+from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Pairs, Queries
 from matinee.models.base import Model, Shapes, of_candidates, tunable
 from matinee.models.composite import Composite, part_of, table_of
+from matinee.models.fusion import Known
 from matinee.models.popularity import Popularity
 from matinee.rank import blocks, recommend
 
@@ -126,25 +126,3 @@ class Rerank(Composite):
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
         """As the second stage does."""
         return self.stages[1].predict(pairs, queries)
-
-
-@dataclass(frozen=True)
-class Known(Scorer):
-    """A model about the one block of queries for which its scores, float32 (B, n_items), are known."""
-
-    model: Model
-    scores: Floats
-
-    @property
-    def users(self) -> IdMap:
-        return self.model.users
-
-    @property
-    def items(self) -> IdMap:
-        return self.model.items
-
-    def fallback(self, queries: Queries) -> Bools:
-        return self.model.fallback(queries)
-
-    def score(self, queries: Queries) -> Floats:
-        return self.scores.copy() if queries.candidates is None else of_candidates(self.scores, queries.candidates)

@@ -23,6 +23,12 @@ TOLERANCE = {torch.float64: (1e-6, 1e-9), torch.float32: (1e-4, 1e-5)}
 """Relative, and absolute where terms of order one cancel."""
 
 
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """Nets and vectors are drawn anew for each test, and each time the same."""
+    torch.manual_seed(11)
+
+
 def table(width: int, pooling: Pooling = "mean") -> FieldVectors:
     return FieldVectors(N_CODES, width, pooling=pooling, std=0.5)
 

@@ -1,8 +1,12 @@
 """The compiled loops of attention between fields: many tiny softmaxes, which tensors take ten times as long for.
 
-As in kernels.py each kernel works on a range of rows, here blocks of LANES rows, and releases the GIL. A block's rows
-stand side by side in the last axis, so that one instruction serves them all; what a row gets does not depend on its
+As in kernels.py each kernel works on a range of rows, here blocks of LANES rows, and releases the GIL. Rows stand side
+by side in the last axis of every array, so that one instruction serves many; what a row gets does not depend on its
 neighbours.
+
+Every sum of products over fields or channels is `add_products`. It reads its terms one behind the other, in flat
+arrays and in fours, so what is summed over fields is laid out (channel, field) and what is summed over channels
+(field, channel), each with zeros up to a multiple of four.
 """
 
 from __future__ import annotations
@@ -22,18 +26,42 @@ _C1, _C2, _C3 = np.float32(0.6931471805599453), np.float32(0.2402265069591007), 
 _C4, _C5, _C6 = np.float32(0.0096181291076285), np.float32(0.0013333558146428), np.float32(0.0001540353039338)
 
 
+@njit(nogil=True, cache=True)
+def fours(n: int) -> int:
+    """n, or the next multiple of 4."""
+    return (n + 3) // 4 * 4
+
+
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def softmax_over_fields(S: Any, power: Any, scale: Any, total: Any) -> None:
-    """S (fields, LANES) float32 -> its softmax over the first axis, in place. power: int32 (LANES,), and scale the same
-    memory as float32; total: float32 (LANES,), what the exponentials add up to."""
-    one, half, least = np.float32(1.0), np.float32(0.5), np.float32(-126.0)
-    top = S[0].copy()
-    for j in range(1, S.shape[0]):
+def add_products(out: Any, A: Any, a: int, B: Any, b: int, n: int) -> None:
+    """out (LANES,) += sum over t < n of A's LANES numbers from (a + t) * LANES on times B's from (b + t) * LANES on.
+
+    n is a multiple of 4. Slices, unlike sums of places, let the compiler see that no place is below 0.
+    """
+    for t in range(0, n, 4):
+        p, q = A[(a + t) * LANES : (a + t + 4) * LANES], B[(b + t) * LANES : (b + t + 4) * LANES]
         for lane in range(LANES):
-            top[lane] = max(top[lane], S[j, lane])
+            out[lane] += (
+                p[lane] * q[lane]
+                + p[LANES + lane] * q[LANES + lane]
+                + p[2 * LANES + lane] * q[2 * LANES + lane]
+                + p[3 * LANES + lane] * q[3 * LANES + lane]
+            )
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def softmax_over_fields(S: Any, fields: int, power: Any, scale: Any, top: Any, total: Any) -> None:
+    """S (fields * LANES,) float32 -> its softmax over fields, in place. Room to work in, (LANES,): power, int32, and
+    scale, the same memory as float32; top and total, float32, for maxima and sums."""
+    one, half, least = np.float32(1.0), np.float32(0.5), np.float32(-126.0)
+    top[:] = S[:LANES]
+    for j in range(1, fields):
+        row = S[j * LANES : (j + 1) * LANES]
+        for lane in range(LANES):
+            top[lane] = max(top[lane], row[lane])
     total[:] = 0.0
-    for j in range(S.shape[0]):
-        row = S[j]
+    for j in range(fields):
+        row = S[j * LANES : (j + 1) * LANES]
         for lane in range(LANES):
             y = max((row[lane] - top[lane]) * _LOG2E, least)
             whole = np.floor(y + half)
@@ -45,108 +73,131 @@ def softmax_over_fields(S: Any, power: Any, scale: Any, total: Any) -> None:
             total[lane] += row[lane]
     for lane in range(LANES):
         total[lane] = one / total[lane]
-    for j in range(S.shape[0]):
+    for j in range(fields):
+        row = S[j * LANES : (j + 1) * LANES]
         for lane in range(LANES):
-            S[j, lane] *= total[lane]
+            row[lane] *= total[lane]
+
+
+@njit(nogil=True, cache=True)
+def by_field(P: Any, first: int, n: int, X: Any) -> None:
+    """X[(field * fours(d) + c) * LANES + lane] = P[c, field, first + lane], P (d, fields, rows); n rows."""
+    width = fours(P.shape[0])
+    for c in range(P.shape[0]):
+        for field in range(P.shape[1]):
+            at = (field * width + c) * LANES
+            X[at : at + n] = P[c, field, first : first + n]
+
+
+@njit(nogil=True, cache=True)
+def by_channel(P: Any, first: int, n: int, X: Any) -> None:
+    """X[(c * fours(fields) + field) * LANES + lane] = P[c, field, first + lane], P (d, fields, rows); n rows."""
+    width = fours(P.shape[1])
+    for c in range(P.shape[0]):
+        for field in range(P.shape[1]):
+            at = (c * width + field) * LANES
+            X[at : at + n] = P[c, field, first : first + n]
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def gathered(P: Any, first: int, n: int, head: int, X: Any) -> None:
-    """X[part, field, c, lane] = P[first + lane, field, part, head, c], for the first parts and n rows."""
-    for field in range(P.shape[1]):
-        for part in range(X.shape[0]):
-            for c in range(P.shape[4]):
-                row = X[part, field, c]
-                for lane in range(n):
-                    row[lane] = P[first + lane, field, part, head, c]
+def weigh(i: int, Q: Any, K: Any, fields: int, deep: int, A: Any, power: Any, top: Any, total: Any) -> None:
+    """A (fields * LANES,) = softmax_j(q_i . k_j), Q and K by field, each `deep` channels wide."""
+    A[:] = 0.0
+    for j in range(fields):
+        add_products(A[j * LANES : (j + 1) * LANES], Q, i * deep, K, j * deep, deep)
+    softmax_over_fields(A[: fields * LANES], fields, power, power.view(np.float32), top, total)
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def passed(out: Any, outer: Any, first: int, n: int, head: int, G: Any) -> None:
-    """G[field, c, lane] = outer[first + lane, field, head, c] where the relu let out through, else 0."""
-    for field in range(G.shape[0]):
-        for c in range(G.shape[1]):
-            for lane in range(n):
-                through = out[first + lane, field, head, c] > 0
-                G[field, c, lane] = outer[first + lane, field, head, c] if through else np.float32(0.0)
+def attend(start: int, stop: int, P: Any, out: Any) -> None:
+    """out[h, :, i] = relu(sum_j a_ij v_j + w_i), a_i = softmax_j(q_i . k_j), over the fields j of each row, for head h.
 
-
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def attend(start: int, stop: int, P: Any, weights: Any, out: Any) -> None:
-    """out[r, i, h] = relu(sum_j a_ij v_j + w_i), a_i = softmax_j(q_i . k_j), over the fields j of row r, for each head.
-
-    P: float32 (rows, fields, parts, heads, d), its parts q, k, v and w, or without w where it is 0. weights: (blocks,
-    heads, fields, fields, LANES), where a is kept. out: (rows, fields, heads, d). start, stop: blocks of LANES rows.
+    P: float32 (parts, heads, d, fields, rows), its parts q, k, v and w, or without w where it is 0. out: (heads, d,
+    fields, rows). start, stop: blocks of LANES rows.
     """
-    rows, fields, parts, heads, d = P.shape
-    none = np.float32(0.0)
-    X = np.zeros((3, fields, d, LANES), np.float32)
+    parts, heads, d, fields, rows = P.shape
+    deep, wide = fours(d), fours(fields)
+    Q, K = np.zeros(fields * deep * LANES, np.float32), np.zeros(fields * deep * LANES, np.float32)
+    V, A = np.zeros(d * wide * LANES, np.float32), np.zeros(wide * LANES, np.float32)
     power = np.zeros(LANES, np.int32)
-    scale = power.view(np.float32)
-    total, mixed = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    top, total, mixed = np.empty(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for block in range(start, stop):
         first = block * LANES
         n = min(LANES, rows - first)
         for head in range(heads):
-            gathered(P, first, n, head, X)
+            by_field(P[0, head], first, n, Q)
+            by_field(P[1, head], first, n, K)
+            by_channel(P[2, head], first, n, V)
             for i in range(fields):
-                A = weights[block, head, i]
-                A[:] = 0.0
-                for j in range(fields):
-                    score = A[j]
-                    for c in range(d):
-                        for lane in range(LANES):
-                            score[lane] += X[0, i, c, lane] * X[1, j, c, lane]
-                softmax_over_fields(A, power, scale, total)
+                weigh(i, Q, K, fields, deep, A, power, top, total)
                 for c in range(d):
                     mixed[:] = 0.0
-                    for j in range(fields):
-                        for lane in range(LANES):
-                            mixed[lane] += A[j, lane] * X[2, j, c, lane]
-                    for lane in range(n):
-                        own = P[first + lane, i, 3, head, c] if parts > 3 else none
-                        out[first + lane, i, head, c] = max(mixed[lane] + own, none)
+                    add_products(mixed, A, 0, V, c * wide, wide)
+                    told = out[head, c, i, first : first + n]
+                    if parts > 3:
+                        own = P[3, head, c, i, first : first + n]
+                        for lane in range(n):
+                            told[lane] = max(mixed[lane] + own[lane], np.float32(0.0))
+                    else:
+                        for lane in range(n):
+                            told[lane] = max(mixed[lane], np.float32(0.0))
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def attend_gradients(start: int, stop: int, P: Any, weights: Any, out: Any, outer: Any, of_P: Any) -> None:
-    """of_P, the gradient of P, from outer, that of out; the rest as in `attend`."""
-    rows, fields, parts, heads, d = P.shape
-    X = np.zeros((3, fields, d, LANES), np.float32)
-    G = np.zeros((fields, d, LANES), np.float32)
-    of_X = np.empty((3, fields, d, LANES), np.float32)
-    of_A, mean = np.empty((fields, LANES), np.float32), np.empty(LANES, np.float32)
+def attend_gradients(start: int, stop: int, P: Any, outer: Any, of_P: Any) -> None:
+    """of_P, the gradient of P, from outer, that of out where the relu let out through, else 0; the rest as in `attend`.
+
+    The weights a are made again: that is faster than to keep them. of_P's part w, where there is one, is left to the
+    caller: it is `outer` itself.
+    """
+    _, heads, d, fields, rows = P.shape
+    deep, wide = fours(d), fours(fields)
+    Q, K = np.zeros(fields * deep * LANES, np.float32), np.zeros(fields * deep * LANES, np.float32)
+    V, G = np.zeros(fields * deep * LANES, np.float32), np.zeros(fields * deep * LANES, np.float32)
+    Q_c, K_c = np.zeros(d * wide * LANES, np.float32), np.zeros(d * wide * LANES, np.float32)
+    G_c = np.zeros(d * wide * LANES, np.float32)
+    A, of_S = np.zeros(wide * LANES, np.float32), np.zeros(wide * LANES, np.float32)
+    turned_A, turned_S = np.zeros(fields * wide * LANES, np.float32), np.zeros(fields * wide * LANES, np.float32)
+    power = np.zeros(LANES, np.int32)
+    top, total = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
+    mean, found = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for block in range(start, stop):
         first = block * LANES
         n = min(LANES, rows - first)
         for head in range(heads):
-            gathered(P, first, n, head, X)
-            passed(out, outer, first, n, head, G)
-            of_X[:] = 0.0
+            by_field(P[0, head], first, n, Q)
+            by_field(P[1, head], first, n, K)
+            by_field(P[2, head], first, n, V)
+            by_field(outer[head], first, n, G)
+            by_channel(P[0, head], first, n, Q_c)
+            by_channel(P[1, head], first, n, K_c)
+            by_channel(outer[head], first, n, G_c)
             for i in range(fields):
-                A = weights[block, head, i]
-                of_A[:] = 0.0
+                weigh(i, Q, K, fields, deep, A, power, top, total)
+                of_S[:] = 0.0
                 mean[:] = 0.0
                 for j in range(fields):
-                    for c in range(d):
-                        for lane in range(LANES):
-                            of_A[j, lane] += G[i, c, lane] * X[2, j, c, lane]
-                        for lane in range(LANES):
-                            of_X[2, j, c, lane] += A[j, lane] * G[i, c, lane]
+                    a, s = A[j * LANES : (j + 1) * LANES], of_S[j * LANES : (j + 1) * LANES]
+                    add_products(s, G, i * deep, V, j * deep, deep)
                     for lane in range(LANES):
-                        mean[lane] += A[j, lane] * of_A[j, lane]
+                        mean[lane] += a[lane] * s[lane]
                 for j in range(fields):
+                    a, s = A[j * LANES : (j + 1) * LANES], of_S[j * LANES : (j + 1) * LANES]
+                    at = (j * wide + i) * LANES
+                    a_ji, s_ji = turned_A[at : at + LANES], turned_S[at : at + LANES]
                     for lane in range(LANES):
-                        of_A[j, lane] = A[j, lane] * (of_A[j, lane] - mean[lane])
-                    for c in range(d):
-                        for lane in range(LANES):
-                            of_X[0, i, c, lane] += of_A[j, lane] * X[1, j, c, lane]
-                        for lane in range(LANES):
-                            of_X[1, j, c, lane] += of_A[j, lane] * X[0, i, c, lane]
-            for field in range(fields):
+                        s[lane] = a[lane] * (s[lane] - mean[lane])
+                        s_ji[lane] = s[lane]
+                        a_ji[lane] = a[lane]
                 for c in range(d):
-                    for lane in range(n):
-                        for part in range(3):
-                            of_P[first + lane, field, part, head, c] = of_X[part, field, c, lane]
-                        if parts > 3:
-                            of_P[first + lane, field, 3, head, c] = G[field, c, lane]
+                    found[:] = 0.0
+                    add_products(found, of_S, 0, K_c, c * wide, wide)
+                    of_P[0, head, c, i, first : first + n] = found[:n]
+            for j in range(fields):
+                for c in range(d):
+                    found[:] = 0.0
+                    add_products(found, turned_S, j * wide, Q_c, c * wide, wide)
+                    of_P[1, head, c, j, first : first + n] = found[:n]
+                    found[:] = 0.0
+                    add_products(found, turned_A, j * wide, G_c, c * wide, wide)
+                    of_P[2, head, c, j, first : first + n] = found[:n]

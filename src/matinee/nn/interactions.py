@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
@@ -147,10 +146,11 @@ class FactorisationMachine(ProductNet):
 
 
 class FieldAttention(nn.Module):
-    """One interacting layer (Song et al., CIKM 2019, eq. 5 to 8): (n, fields, width) -> (n, fields, heads * dim).
+    """One interacting layer (Song et al., CIKM 2019, eq. 5 to 8): (width, fields, n) -> (heads * dim, fields, n).
 
     Attention weights are softmax over fields of <Q e_m, K e_k>, per head, not scaled, as in the paper. residual: add
-    W_res e_m before the ReLU.
+    W_res e_m before the ReLU. The n rows stand last, so that a projection is one product of matrices and what follows
+    it reads neighbours.
     """
 
     def __init__(self, n_in: int, dim: int, heads: int, *, residual: bool) -> None:
@@ -160,42 +160,45 @@ class FieldAttention(nn.Module):
         nn.init.xavier_normal_(self.project.weight.view(-1, n_in))
 
     def forward(self, x: Tensor) -> Tensor:
-        read = self.project(x).unflatten(2, self.shape)
+        read = (self.project.weight @ x.flatten(1)).view(*self.shape, *x.shape[1:])
         if x.device.type == "cpu" and x.dtype != torch.float64:
             told: Tensor = _Attend.apply(read.float())  # type: ignore[no-untyped-call]
-            return told.flatten(2)
-        q, k, v, *w = (part.transpose(1, 2) for part in read.unbind(2))
-        mixed = torch.softmax(q @ k.transpose(2, 3), dim=-1) @ v
-        return F.relu(mixed + w[0] if w else mixed).transpose(1, 2).flatten(2)
+            return told.flatten(0, 1)
+        q, k, v, *w = read.unbind(0)  # each (heads, dim, fields, n)
+        weights = torch.softmax(torch.einsum("hcin,hcjn->hijn", q, k), dim=2)
+        mixed = torch.einsum("hijn,hcjn->hcin", weights, v)
+        return F.relu(mixed + w[0] if w else mixed).flatten(0, 1)
 
 
 class _Attend(torch.autograd.Function):
-    """What follows an interacting layer's projection, (n, fields, 3 or 4, heads, dim) -> (n, fields, heads, dim), in
-    compiled loops: tensors take four times as long for so many so small softmaxes."""
+    """What follows an interacting layer's projection, (3 or 4, heads, dim, fields, n) -> (heads, dim, fields, n), in
+    compiled loops: tensors take many times as long for so many so small softmaxes."""
 
     @staticmethod
     def forward(ctx: Any, read: Tensor) -> Tensor:
-        rows, fields, _, heads, dim = read.shape
-        blocks = -(-rows // attention.LANES)
-        weights = np.empty((blocks, heads, fields, fields, attention.LANES), np.float32)
-        out = np.empty((rows, fields, heads, dim), np.float32)
-        given = read.detach().contiguous().numpy()
-        kernels.parallel(lambda start, stop: attention.attend(start, stop, given, weights, out), blocks, chunk=4)
-        told = torch.from_numpy(out)
-        ctx.save_for_backward(read, told)
-        ctx.weights = weights
-        return told
+        out = torch.empty(read.shape[1:])
+        given, found = read.detach().contiguous().numpy(), out.numpy()
+        kernels.parallel(lambda start, stop: attention.attend(start, stop, given, found), blocks(read), chunk=4)
+        ctx.save_for_backward(read, out)
+        return out
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> Tensor:
-        read, told = (tensor.detach().contiguous().numpy() for tensor in ctx.saved_tensors)
-        g, weights, of_read = outer.contiguous().numpy(), ctx.weights, np.empty(read.shape, np.float32)
+        read, out = ctx.saved_tensors
+        of_read = torch.empty(read.shape)
+        through = (outer * (out > 0)).contiguous()
+        if len(read) > 3:
+            of_read[3] = through
+        given, g, found = read.detach().contiguous().numpy(), through.numpy(), of_read.numpy()
+        kernels.parallel(
+            lambda start, stop: attention.attend_gradients(start, stop, given, g, found), blocks(read), chunk=4
+        )
+        return of_read
 
-        def run(start: int, stop: int) -> None:
-            attention.attend_gradients(start, stop, read, weights, told, g, of_read)
 
-        kernels.parallel(run, len(weights), chunk=4)
-        return torch.from_numpy(of_read)
+def blocks(read: Tensor) -> int:
+    """How many blocks of LANES rows a projection's rows are."""
+    return -(-read.shape[-1] // attention.LANES)
 
 
 class AutoIntNet(PairNet):
@@ -232,8 +235,8 @@ class AutoIntNet(PairNet):
         B, C = len(request), item.shape[1]
         request, item = self.drop(request), self.drop(item)
         rows = torch.cat([request[:, None].expand(-1, C, -1), item.expand(B, -1, -1)], dim=2)
-        mixed = self.attention(rows.view(B * C, sum(self.sizes), -1))
-        ends = [mixed.view(B, C, -1)]
+        mixed = self.attention(rows.view(B * C, sum(self.sizes), -1).permute(2, 1, 0).contiguous())
+        ends = [mixed.permute(2, 1, 0).reshape(B, C, -1)]
         if self.deep is not None:
             ends.append(self.deep(self.deep.of_request(request), self.deep.of_item(item)))
         return self.last(torch.cat(ends, dim=2))[:, :, 0]  # type: ignore[no-any-return]

@@ -22,6 +22,7 @@ from matinee.errors import MatineeError
 from matinee.nn import CURVE
 from matinee.nn.train import Loop, Pass, Rows, Step, Training, fold_in, trainable
 from nn.toy import INPUTS, PLAN, POSITIVE, N, Toy, alternating, loop, loss_of, together, weights, without_seconds
+from nn.toy import loop as toy_loop
 
 
 class Stop(Exception):  # noqa: N818 - a power cut, not an error
@@ -91,9 +92,13 @@ class TestSameBytes:
             assert weights(net) == weights(expected), epoch
             assert contents(path) == contents(tmp_path / "straight")
 
+    @pytest.mark.parametrize("average", [0.0, 0.9])
     @pytest.mark.parametrize("passes", [together, alternating])
-    def test_stopped_in_any_epoch_and_resumed(self, passes: Callable[[Toy], list[Pass]], tmp_path: Path) -> None:
-        """Weights, curve, optimisers and the last checkpoint, with dropout, negatives and noise."""
+    def test_stopped_in_any_epoch_and_resumed(
+        self, passes: Callable[[Toy], list[Pass]], average: float, tmp_path: Path
+    ) -> None:
+        """Weights, curve, optimisers and the last checkpoint, with dropout, negatives and noise, and a running mean."""
+        loop = functools.partial(toy_loop, training=replace(PLAN, average=average))
         straight, expected = loop(passes=passes, checkpoint=tmp_path / "straight")
         curve = straight.run()
         assert len(curve) == PLAN.epochs
@@ -166,7 +171,7 @@ class TestSameBytes:
 def contents(path: Path) -> dict[str, bytes]:
     """All tensors of a checkpoint: the net, its best weights, the optimisers' moments and step counts."""
     tensors = load_file(path)
-    assert {name.split(".")[0] for name in tensors} == {"net", "best", "optimiser"}
+    assert {name.split(".")[0] for name in tensors} - {"mean"} == {"net", "best", "optimiser"}
     return {name: value.tobytes() for name, value in tensors.items()}
 
 
@@ -364,6 +369,19 @@ class TestAgainstFormulas:
         np.testing.assert_allclose(rates, [wanted_rate(training, t, 12) for t in range(12)], rtol=1e-12)
         # torch's clipping divides by norm + 1e-6
         np.testing.assert_allclose(found, self.truth(training, walked), rtol=1e-6 if clip else 1e-10)
+
+    @pytest.mark.parametrize("average", [0.2, 0.8, 0.999])
+    def test_ends_with_the_running_mean_of_the_weights(self, average: float) -> None:
+        """Step t of them keeps min(average, (1 + t) / (10 + t)) of it; rates and rows are as without a mean."""
+        training = Training(4, 4, 0.1, weight_decay=0.1, warmup=3)
+        _, walked, _ = self.trained(training)
+        found, walked_too, _ = self.trained(replace(training, average=average))
+        assert walked_too == walked
+        mean = np.array([0.5, -2.0])
+        for t in range(1, len(walked) + 1):
+            kept = min(average, (1 + t) / (10 + t))
+            mean = kept * mean + (1 - kept) * self.truth(training, walked[:t])
+        np.testing.assert_allclose(found, mean, rtol=1e-9)
 
     def test_clipping_has_a_bite(self) -> None:
         loose, tight = (self.trained(Training(4, 4, 0.1, clip=clip))[0] for clip in (None, 2.0))

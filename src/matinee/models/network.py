@@ -46,6 +46,9 @@ class Trained(Model):
     schedule: Literal["constant", "cosine", "exponential"] = tunable("constant", "how the learning rate falls")
     warmup: int = tunable(0, "steps over which the learning rate rises", ge=0)
     clip: float | None = tunable(None, "largest gradient norm", gt=0.0)
+    average: float = tunable(
+        0.0, "share of the weights' running mean that a step keeps; 0: no mean, the weights as they are", ge=0.0, lt=1.0
+    )
     patience: int = tunable(10, "epochs without a better validation before stopping", ge=1)
     precision: Literal["float32", "bfloat16"] = tunable("float32", "of matrix products in training")
     device: Literal["auto", "cpu", "cuda", "mps"] = tunable(

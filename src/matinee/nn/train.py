@@ -64,7 +64,9 @@ class Training:
     """How to train. patience: epochs without a better validation before stopping; clip: largest gradient norm.
 
     weight_decay: decoupled with "adamw", as is its point; with the others the loss has weight_decay / 2 times the
-    squared norm of all weights added. device: "auto" is the GPU where there is one.
+    squared norm of all weights added. device: "auto" is the GPU where there is one. average: the share of the weights'
+    running mean that a step keeps, less in the first steps; the net is validated, and ends, with the mean (Polyak &
+    Juditsky, 1992), which steps of a constant size do not shake. 0: no mean.
     """
 
     epochs: int
@@ -75,6 +77,7 @@ class Training:
     schedule: Literal["constant", "cosine", "exponential"] = "constant"
     warmup: int = 0
     clip: float | None = None
+    average: float = 0.0
     patience: int = 10
     precision: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
@@ -107,6 +110,8 @@ class Loop:
         self.steps = dict.fromkeys(self.optimisers, 0)
         self.curve: list[list[float]] = []
         self.best: dict[str, Tensor] = {}
+        averaged = net.named_parameters() if training.average else ()
+        self.mean = {name: weight.detach().clone() for name, weight in averaged}
         self.rank, self.world = rank()
         if self.world > 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
             raise MatineeError(
@@ -131,10 +136,12 @@ class Loop:
                 self.net.train()
                 loss = self._epoch(len(self.curve))
                 self.net.eval()
+                self._swap()
                 metric = math.nan if self.validate is None else self._validated()
                 earlier = [row[2] for row in self.curve if not math.isnan(row[2])]
                 if not earlier or metric > max(earlier):
                     self.best = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
+                self._swap()
                 self.curve.append([len(self.curve), loss, metric, time.perf_counter() - start])
                 if self.checkpoint is not None and self.rank == 0:
                     self._save(self.checkpoint)
@@ -191,7 +198,22 @@ class Loop:
             nn.utils.clip_grad_norm_(each.parameters, self.training.clip)
         optimiser.step()
         self.steps[each.name] += 1
+        if self.mean:
+            self._average()
         return value
+
+    def _average(self) -> None:
+        steps = sum(self.steps.values())
+        kept = min(self.training.average, (1 + steps) / (10 + steps))
+        with torch.no_grad():
+            for name, weight in self.net.named_parameters():
+                self.mean[name].lerp_(weight, 1 - kept)
+
+    def _swap(self) -> None:
+        """Put the mean of the weights in their place, or, the second time, the weights in that of their mean."""
+        weights = dict(self.net.named_parameters())
+        for name, mean in self.mean.items():
+            self.mean[name], weights[name].data = weights[name].data, mean
 
     def _diverged(self, what: str, each: Pass, epoch: int, start: int) -> NoReturn:
         kept = (
@@ -224,6 +246,7 @@ class Loop:
     def _save(self, path: Path) -> None:
         tensors = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        tensors |= {f"mean.{name}": value for name, value in self.mean.items()}
         for kind, optimiser in self.optimisers.items():
             for number, state in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{kind}.{number}.{part}": value for part, value in state.items()}
@@ -237,6 +260,7 @@ class Loop:
             self.curve, self.steps = about["curve"], about["steps"]
             self.net.load_state_dict(_below(tensors, "net."))
             self.best = _below(tensors, "best.")
+            self.mean = {name: value.to(self.device) for name, value in _below(tensors, "mean.").items()}
             for kind, optimiser in self.optimisers.items():
                 state: dict[int, dict[str, Tensor]] = {}
                 for name, value in _below(tensors, f"optimiser.{kind}.").items():

@@ -16,7 +16,7 @@ import matinee as mt
 from cli.world import answer, done, refused
 from matinee import split as splits
 from matinee.data.dataset import Pairs, Queries
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.popularity import Popularity
 from matinee.recipe import Recipe, load_recipe
 from matinee.study import run_study
@@ -213,6 +213,29 @@ def test_sampled_negatives_first(log: Path, tmp_path: Path) -> None:
     run_study(load_recipe(tmp_path / "recipe.toml"), tmp_path / "run", data_dir=tmp_path)
     saved = pl.read_parquet(tmp_path / "run" / "recommendations" / "ease.parquet")
     assert saved["user_id"].unique(maintain_order=True).to_list() == list(range(30, 10, -1))
+
+
+def test_negatives_that_are_drawn_stand_beside_all_and_observed(log: Path, tmp_path: Path) -> None:
+    """With labels: the answer of a line is liked, and who liked nothing that is hidden is not asked by the file."""
+    path = tmp_path / "drawn.negative"
+    recipe = recipe_of(log, tmp_path, f"metrics = ['hit_rate']\ncandidates = ['all', 'observed', '{path}']")
+    found = answer("negatives", tmp_path / "recipe.toml", "--out", path, "--n", "9")
+    assert found["candidates"] == ["all", "observed", str(path)]
+    result = run_study(recipe, tmp_path / "run")
+    ranked = {f: words["candidates"] for f, words in facts_of(tmp_path / "run")["protocols"].items()}
+    rows = [r for r in rows_of(tmp_path / "run") if (r["label"], r["split"], r["k"]) == ("ease", "test", 3)]
+    value = {ranked[r["protocol"]].split()[0]: r["value"] for r in rows}
+    assert set(value) == {"all", "each", "as"}
+    (split,) = recipe.split_data(recipe.load_data(), 0)
+    with pytest.warns(MatineeWarning, match="have no line"):
+        held = splits.sampled(split.test, path, split.train.users, split.train.items)
+    recs = mt.recommend(mt.models.EASE(l2=10.0).fit(split.train), held.queries, k=5)
+    mean = mt.evaluate(recs, held, k=3, metrics=["hit_rate"]).mean("hit_rate", 3)
+    assert value["as"] == pytest.approx(mean.value, rel=1e-9)
+    liked = int(np.count_nonzero(split.test.truth.lengths))
+    assert found["lines"] == liked < len(split.test)
+    (silent,) = {text for text in result.warnings if "drawn.negative" in text}
+    assert f"{len(split.test) - liked} of {len(split.test)} queries of the split have no line" in silent
 
 
 @pytest.mark.parametrize(

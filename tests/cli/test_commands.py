@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -36,6 +37,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("explain",),
     ("evaluate",),
     ("compare",),
+    ("negatives",),
 ]
 GROUPS: list[tuple[str, ...]] = [
     ("data",),
@@ -471,6 +473,86 @@ def test_compare_refuses_what_is_not_there(world: World, tmp_path: Path) -> None
     shutil.copytree(world.run, tmp_path / "x")
     (tmp_path / "x" / "run.json").write_text("{")
     assert "cannot be read" in refused("compare", tmp_path / "x")
+
+
+# --- negatives --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sampling(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recipe, in the folder where the commands are then given, that ranks a file which is not there yet."""
+    text = world.recipe.read_text("utf-8").replace("seeds = [0, 1]", "seeds = [3]")
+    (tmp_path / "small.toml").write_text(text.replace("k = [3, 5]", 'k = [3, 5]\ncandidates = ["all", "s.negative"]'))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "small.toml"
+
+
+def test_negatives_are_drawn_and_a_run_ranks_them(world: World, sampling: Path) -> None:
+    assert "s.negative" in refused("run", sampling, "--out", "early")
+    text = done("negatives", sampling, "--out", "s.negative", "--n", "5")
+    assert re.match(r"40 users, each with an answer and 5 negatives, in \d\.\d\d s, written to s\.negative\n", text)
+    assert text.endswith('to rank them, in [evaluate]: candidates = ["all", "s.negative"]\n')
+    watched = pl.read_csv(world.log).group_by("user_id").agg("item_id")
+    of = dict(zip(watched["user_id"], watched["item_id"].to_list(), strict=True))
+    lines = Path("s.negative").read_text().splitlines()
+    assert len(lines) == 40
+    for line in lines:
+        head, *others = line.split("\t")
+        user, item = map(int, head.strip("()").split(","))
+        assert item in of[user]
+        assert len(set(map(int, others)) - set(of[user])) == 5
+    rows = answer("run", sampling, "--out", "run")["metrics"]
+    test = {row["protocol"] for row in rows if row["split"] == "test"}
+    assert len(test) == 2
+    assert {row["n_queries"] for row in rows} == {40}
+    words = json.loads(Path("run", "run.json").read_text())["protocols"]
+    assert sorted(words[f]["candidates"].split(" ")[0] for f in test) == ["all", "as"]
+
+
+def test_what_negatives_tells(world: World, sampling: Path) -> None:
+    found = answer("negatives", sampling, "--out", "new", "--n", "12", "--seed", "2")
+    assert found["candidates"] == ["all", "s.negative", "./new"], "a recipe would not take `new` for a file"
+    lengths = [line.count("\t") for line in Path("new").read_text().splitlines()]
+    assert (found["lines"], found["negatives"]) == (40, sum(lengths))
+    assert (found["fewest"], found["most"]) == (min(lengths), max(lengths))
+    done("negatives", sampling, "--out", "again", "--n", "12", "--seed", "2")
+    assert Path("again").read_bytes() == Path("new").read_bytes()
+    done("negatives", sampling, "--out", "again", "--n", "12")
+    assert Path("again").read_bytes() != Path("new").read_bytes()
+    several = ask("negatives", world.recipe, "--out", "x.negative", "--n", "3")
+    assert several.exit_code == 0
+    assert "this is the test of seed 0, and other seeds hide other rows: add split_seed = 0" in several.stderr
+    assert several.stdout.endswith('candidates = ["all", "x.negative"]\n')
+    Path("held.toml").write_text("split_seed = 0\n" + world.recipe.read_text("utf-8"))
+    held = ask("negatives", "held.toml", "--out", "y.negative", "--n", "3")
+    assert (held.exit_code, held.stderr) == (0, "")
+    assert Path("x.negative").read_bytes() == Path("y.negative").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["small.toml"], "--out"),
+        (["small.toml", "--out", "x.negative", "--n", "0"], "--n"),
+        (["small.toml", "--out", "x.negative", "--seed", "-1"], "--seed"),
+        (["nothing.toml", "--out", "x.negative"], "there is no such recipe"),
+        (["small.toml", "--out", "small.toml"], "small.toml: is there, and holds no sampled negatives"),
+        (["small.toml", "--out", "."], "is a folder"),
+        (["folds.toml", "--out", "x.negative"], "leave folds out"),
+        (["nobody.toml", "--out", "x.negative"], "asks no user of the log"),
+    ],
+)
+@pytest.mark.usefixtures("sampling")
+def test_negatives_refuses_what_it_cannot_draw(arguments: list[str], words: str) -> None:
+    text = Path("small.toml").read_text()
+    Path("folds.toml").write_text(text.replace("test = 0.2", "folds = 3"))
+    Path("test.txt").write_text("100 101\t102\n")
+    Path("nobody.toml").write_text(
+        text.replace("valid = 0.2\ntest = 0.2", 'test = "test.txt"').replace("random", "provided")
+    )
+    assert words in refused("negatives", *arguments)
+    assert not Path("x.negative").exists()
+    assert Path("small.toml").read_text() == text
 
 
 # --- data, models -----------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from matinee import __version__
-from matinee.cli import ask, catalogue, compare, evaluate, fit, run, screen
+from matinee.cli import ask, catalogue, compare, evaluate, fit, negatives, run, screen
 from matinee.errors import MatineeError, MatineeWarning
 
 BUG, MEND, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
@@ -78,6 +78,7 @@ fit.register(app)
 ask.register(app)
 evaluate.register(app)
 compare.register(app)
+negatives.register(app)
 catalogue.register(app)
 
 

@@ -22,9 +22,11 @@ own timestamp would be the only candidate, and it tells a model when the user ca
 
 Every hidden row is an answer, and the whole catalogue is ranked. `labelled` makes only rows labelled 1 answers;
 `observed` and `sampled` say what is ranked instead. All three take what a split hid, and change the protocol.
+`write_negatives` draws the file that `sampled` reads.
 """
 
 from matinee.split.candidates import labelled, limited, observed, sampled
+from matinee.split.negatives import write_negatives
 from matinee.split.options import STRATEGIES, check, make
 from matinee.split.parts import refitted
 from matinee.split.provided import provided
@@ -49,4 +51,5 @@ __all__ = [
     "sessions",
     "strong",
     "temporal",
+    "write_negatives",
 ]

@@ -74,7 +74,7 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
     Raises MatineeError naming file and line for what cannot be read, and for an item that is not hidden.
     """
     lines = _read(Path(path), users, items)
-    query = _query_of(holdout.queries.user, lines.user)
+    query = query_of(holdout.queries.user, lines.user)
     _check_hidden(holdout, lines, query, users, items)
     asked = np.flatnonzero(query >= 0)
     if not len(asked):
@@ -192,7 +192,7 @@ def _line(raw: bytes, where: str) -> tuple[str, str, list[str]]:
     return pair[1].strip(), pair[2].strip(), negatives
 
 
-def _query_of(asked: Ints, user: Ints) -> NDArray[np.int64]:
+def query_of(asked: Ints, user: Ints) -> NDArray[np.int64]:
     """(L,): the first query of each line's user, -1 where there is none."""
     known, first = np.unique(asked, return_index=True)
     at = np.minimum(np.searchsorted(known, user), max(len(known) - 1, 0))

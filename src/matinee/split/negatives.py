@@ -1,0 +1,108 @@
+"""Sampled negatives drawn for a split's test: the writer of the files that `candidates.sampled` reads."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.dataset import Bools, Holdout, Ints, Ragged, Split
+from matinee.data.ids import IdMap
+from matinee.errors import MatineeError, MatineeWarning
+from matinee.files import StrPath, atomic_write
+from matinee.split.candidates import query_of
+from matinee.split.shares import generator
+
+READABLE = re.compile(r"[^\s,()](?:[^\t\n,()]*[^\s,()])?")  # an id that `sampled` reads as it is written
+
+
+def write_negatives(split: Split, path: StrPath, *, n: int = 99, seed: int = 0) -> Ragged:
+    """Draw negatives for the test and write them in the format that `sampled` reads, a user a line:
+
+        (user,item)<tab>negative<tab>negative...
+
+    item: of the user's first query (most splits have one a user), the first answer in time order: of what is hidden,
+    what came next. Negatives: n different items with an event in train, every set of n alike, which the user watched
+    neither in train nor in valid nor in the test, seen or hidden, whatever the label. A user with fewer gets them all.
+    No line: users without an answer, and, which is a warning, users who watched every such item.
+
+    Returns the item codes of the negatives, a row a line. Equal splits, n and seeds give equal files. Raises
+    MatineeError for n < 1, a negative seed, a test that gives no line, an id that the format cannot hold, and a file
+    that cannot be written.
+    """
+    if n < 1:
+        raise MatineeError(f"n = {n} negatives are none", mend="ask for 1 or more")
+    rng = generator(seed)
+    user, item = _first_answers(split.test, split.train.n_items)
+    if not len(user):
+        raise MatineeError(
+            "the test asks no user of the log for an answer", mend="choose a split that hides rows of users"
+        )
+    negatives = _drawn(_watched(split).take(user), split.train.item_counts() > 0, n, rng)
+    some = np.flatnonzero(negatives.lengths)
+    if full := len(user) - len(some):
+        who = f"{full:,} of {len(user):,} users watched every item with a training event"
+        if not len(some):
+            raise MatineeError(f"{who}: there are no negatives", mend="read a log with more items")
+        warnings.warn(f"{who}: they have no negatives and no line", MatineeWarning, stacklevel=2)
+    negatives = negatives.take(some)
+    log = split.train
+    users, items = _texts(log.users, user[some]), _texts(log.items, item[some])
+    texts = _texts(log.items, negatives.values)
+    ends = negatives.offsets.tolist()
+    lines = ["\t".join([f"({users[r]},{items[r]})", *texts[ends[r] : ends[r + 1]]]) for r in range(len(some))]
+    atomic_write(path, "\n".join(lines) + "\n")
+    return negatives
+
+
+def _first_answers(test: Holdout, n_items: int) -> tuple[Ints, Ints]:
+    """(user, item), (L,) each: of each user's first query, the first hidden row that is an answer."""
+    truth, pairs = test.truth, test.pairs
+    query, item = (truth.rows, truth.values) if pairs is None else (pairs.query.astype(np.int64), pairs.item)
+    asked = query_of(test.queries.user, test.queries.user[query]) == query  # the query that `sampled` would ask
+    answer = np.isin(query * n_items + item, truth.rows * n_items + truth.values)
+    rows = np.flatnonzero(asked & answer)
+    rows = rows[np.unique(query[rows], return_index=True)[1]]
+    return test.queries.user[query[rows]], item[rows]
+
+
+def _watched(split: Split) -> Ragged:
+    """(n_users rows) item codes, some repeated: all that the split tells of a user."""
+    log = split.train
+    users, items = [log.user], [log.item]
+    for part in (split.valid, split.test):
+        for rows in (part.queries.history, part.queries.exclude, part.truth):
+            users.append(part.queries.user[rows.rows])
+            items.append(rows.values)
+        if part.pairs is not None:
+            users.append(part.pairs.user)
+            items.append(part.pairs.item)
+    user, item = np.concatenate(users), np.concatenate(items)
+    known = user >= 0
+    return Ragged.from_rows(user[known], item[known], log.n_users)
+
+
+def _drawn(watched: Ragged, rankable: Bools, n: int, rng: np.random.Generator) -> Ragged:
+    """n different items a row, fewer where there are fewer, in random order. rankable: (n_items,)."""
+    rows: list[NDArray[np.int64]] = []
+    for r in range(len(watched)):
+        free = rankable.copy()
+        free[watched[r]] = False
+        there = np.flatnonzero(free)
+        rows.append(rng.choice(there, min(n, len(there)), replace=False))
+    return Ragged.from_lists(rows)
+
+
+def _texts(ids: IdMap, codes: Ints) -> list[str]:
+    """Ids as text. Raises MatineeError for one that would be read as something else."""
+    texts = [str(external) for external in ids.decode(codes)]
+    if not ids.is_integer:
+        for text in dict.fromkeys(texts):
+            if READABLE.fullmatch(text) is None:
+                raise MatineeError(
+                    f"the {ids.what} id {text!r} cannot stand in a file of sampled negatives",
+                    mend="use ids without commas, parentheses, tabs, and spaces at their ends",
+                )
+    return texts

@@ -20,10 +20,16 @@ LANES = 64
 """Rows that are worked on together: enough to hide what a short loop costs, few enough for a core's own cache."""
 
 FAST = {"contract", "nsz"}
-_LOG2E = np.float32(1.4426950408889634)
+LOG2E = np.float32(1.4426950408889634)
 # 2^f for |f| <= 1/2, to 2e-7: the series of exp(f ln 2)
 _C1, _C2, _C3 = np.float32(0.6931471805599453), np.float32(0.2402265069591007), np.float32(0.0555041086648216)
 _C4, _C5, _C6 = np.float32(0.0096181291076285), np.float32(0.0013333558146428), np.float32(0.0001540353039338)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def fraction(f: Any) -> Any:
+    """2^f for |f| <= 1/2."""
+    return np.float32(1.0) + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * _C6)))))
 
 
 @njit(nogil=True, cache=True)
@@ -63,11 +69,11 @@ def softmax_over_fields(S: Any, fields: int, power: Any, scale: Any, top: Any, t
     for j in range(fields):
         row = S[j * LANES : (j + 1) * LANES]
         for lane in range(LANES):
-            y = max((row[lane] - top[lane]) * _LOG2E, least)
+            y = max((row[lane] - top[lane]) * LOG2E, least)
             whole = np.floor(y + half)
             f = y - whole
             power[lane] = (np.int32(whole) + np.int32(127)) << np.int32(23)
-            row[lane] = one + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * _C6)))))
+            row[lane] = fraction(f)
         for lane in range(LANES):
             row[lane] *= scale[lane]
             total[lane] += row[lane]

@@ -15,7 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from matinee.data.dataset import Ragged
 from matinee.errors import MatineeError
 from matinee.nn.sequences import Packed, pack
-from matinee.nn.transformer import RelativeBias, TransformerNet
+from matinee.nn.transformer import Attention, RelativeBias, TransformerNet
 from oracle.transformer_truth import Truth
 
 N_ITEMS, LENGTH, DIM = 13, 12, 8
@@ -193,6 +193,34 @@ def test_relative_bias_against_a_loop(causal: bool, timed: bool) -> None:
                 np.testing.assert_allclose(float(found[r, head, i, j]), wanted, rtol=1e-5, atol=1e-6)
                 seen += 1
     assert seen > heads * 200
+
+
+@pytest.mark.parametrize(("heads", "dim"), [(1, 8), (2, 12), (3, 15)])
+@either_way
+@timed
+def test_biased_attention_and_its_slopes_against_tensors(causal: bool, timed: bool, heads: int, dim: int) -> None:
+    """Compiled in float32 against the plain way in float64: of what is read and of all weights; histories longer than
+    the bias, and heads whose width is no multiple of four."""
+    torch.manual_seed(7)
+    layer = Attention(dim, heads, causal, 9)
+    with torch.no_grad():
+        for parameter in layer.parameters():
+            parameter.copy_(torch.randn(parameter.shape))
+    packed = packed_of(HISTORIES, seconds_of(HISTORIES) if timed else None)
+    x, size = torch.randn(len(packed.item), dim), torch.randn(len(packed.slot), dim, dtype=torch.float64)
+
+    def told(layer: Attention, x: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        given = x.detach().requires_grad_()
+        out = layer(given, packed)[packed.slot]
+        weights = [w for name, w in layer.named_parameters() if timed or "times" not in name]
+        return out.detach(), torch.autograd.grad((out.double() * size).sum(), [given, *weights])
+
+    with mock.patch.object(RelativeBias, "forward", side_effect=AssertionError("the plain way")):
+        found, slopes = told(layer, x)
+    wanted, truths = told(layer.double(), x.double())
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+    for slope, truth in zip(slopes, truths, strict=True):
+        np.testing.assert_allclose(slope[...], truth, rtol=1e-4, atol=1e-5 * max(1.0, float(truth.abs().max())))
 
 
 def test_how_far_apart_events_lie_does_not_hang_on_a_later_one() -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from matinee import kernels
 from matinee.errors import MatineeError
+from matinee.kernels_histories import attend, attend_gradients
 from matinee.nn.blocks import dense, dropout, item_table
 from matinee.nn.sequences import Packed
 
@@ -135,8 +138,11 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, packed: Packed) -> Tensor:
         found = []
         inputs = self.inputs(x)
-        if inputs.device.type == "cpu":  # its kernels for bfloat16 are slower here than those for float32
-            inputs = inputs.float()
+        if inputs.device.type == "cpu" and inputs.dtype != torch.float64:
+            inputs = inputs.float()  # the kernels for bfloat16 are slower here than those for float32
+            if self.bias is not None:
+                near: Tensor = self.output(self.bias.attended(inputs, packed, self.causal))
+                return near
         for group, part in enumerate(packed.split(inputs)):
             rows, length, width = part.shape
             q, k, v = part.view(rows, length, 3, self.heads, width // (3 * self.heads)).permute(2, 0, 3, 1, 4).unbind(0)
@@ -164,6 +170,13 @@ class RelativeBias(nn.Module):
         self.places = nn.Parameter(torch.zeros(2 * length - 1, heads))
         self.times = nn.Parameter(torch.zeros(self.STEPS, heads))
 
+    def attended(self, inputs: Tensor, packed: Packed, causal: bool) -> Tensor:
+        """(N, 3 * width), queries, keys and values -> (N, width): attention with the bias, in compiled loops. Empty
+        slots get zeros."""
+        tables = self.places.T, self.times.T
+        told: Tensor = _AttendHistories.apply(inputs, *tables, packed, causal)  # type: ignore[no-untyped-call]
+        return told
+
     def forward(self, packed: Packed, group: int, causal: bool) -> Tensor:
         """(rows or 1, heads, length, length): the bias of slot i (third axis) for slot j (last)."""
         where = packed.groups[group]
@@ -173,12 +186,52 @@ class RelativeBias(nn.Module):
         if packed.time is not None:
             time = packed.time[where.start : where.start + where.slots].view(where.rows, -1)
             hours = (time[:, None, :] - time[:, :, None]).abs() / 3_600.0
-            step = torch.log2(1.0 + hours).long().clamp_max(self.STEPS - 1)
+            step = (torch.frexp(1.0 + hours).exponent.long() - 1).clamp_max(self.STEPS - 1)
             bias = bias + self.times[step].permute(0, 3, 1, 2)
         if causal:
             later = torch.ones(where.length, where.length, dtype=torch.bool, device=bias.device).triu(1)
             return bias.masked_fill(later, -torch.inf)
         return bias.masked_fill(~packed.filled(group)[:, None, None, :], -torch.inf)
+
+
+class _AttendHistories(torch.autograd.Function):
+    """RelativeBias.attended: (N, 3 * width), places (heads, 2 L - 1), times (heads, STEPS) -> (N, width)."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, places: Tensor, times: Tensor, packed: Packed, causal: bool) -> Tensor:
+        ctx.save_for_backward(inputs, places, times)
+        ctx.packed, ctx.causal = packed, causal
+        given, out = _arrays(inputs, places, times, packed), torch.zeros(len(inputs), inputs.shape[1] // 3)
+        found = out.numpy()
+
+        def run(start: int, stop: int) -> None:
+            attend(start, stop, *given, causal, found)  # type: ignore[call-arg] # mypy reads numba's own signature
+
+        kernels.parallel(run, len(packed), chunk=8)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, outer: Tensor) -> Any:
+        inputs, places, times = ctx.saved_tensors
+        given, g = _arrays(inputs, places, times, ctx.packed), outer.contiguous().numpy()
+        of_inputs = torch.zeros(inputs.shape)
+        of_places, of_times = (torch.zeros(len(ctx.packed), *table.shape) for table in (places, times))
+        found = of_inputs.numpy(), of_places.numpy(), of_times.numpy()
+
+        def run(start: int, stop: int) -> None:
+            attend_gradients(start, stop, *given, ctx.causal, g, *found)  # type: ignore[call-arg] # as above
+
+        kernels.parallel(run, len(ctx.packed), chunk=8)
+        return of_inputs, of_places.sum(dim=0), of_times.sum(dim=0), None, None
+
+
+def _arrays(inputs: Tensor, places: Tensor, times: Tensor, packed: Packed) -> tuple[Any, ...]:
+    """What the kernels read; without timestamps no seconds, and no steps of time."""
+    x, by_place, by_time = (tensor.detach().contiguous().numpy() for tensor in (inputs, places, times))
+    histories = packed.first.numpy(), packed.length.numpy()
+    if packed.time is None:
+        return x, *histories, np.empty(0, np.int32), by_place, by_time[:, :0]
+    return x, *histories, packed.time.numpy(), by_place, by_time
 
 
 class Forward(nn.Module):

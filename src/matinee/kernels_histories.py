@@ -90,20 +90,51 @@ def softmax(s: Any, power: Any, scale: Any) -> None:
         s[j] *= share
 
 
+@njit(nogil=True, cache=True)
+def widened(places: Any, longest: int, out: Any) -> None:
+    """out[longest - 1 + j - i] = the bias of event i for event j, for histories of up to `longest` events. places:
+    that of i - j = 0 in the middle; what is farther apart than its ends counts as they do."""
+    middle = len(places) // 2
+    for k in range(2 * longest - 1):
+        out[k] = places[min(max(longest - 1 - k, -middle), middle) + middle]
+
+
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def weigh(
-    s: Any, i: int, q: Any, K: Any, wide: int, root: Any, places: Any, times: Any, step: Any, power: Any, scale: Any
+    s: Any, q: Any, K: Any, wide: int, root: Any, places: Any, times: Any, step: Any, power: Any, scale: Any
 ) -> None:
-    """s (m,) = softmax_j(q . k_j * root + places[j - i] + times[step_j]). places: middle = 0 apart, what is farther
-    than its ends counts as they do. times: none where empty."""
-    m, middle = len(s), len(places) // 2
+    """s (m,) = softmax_j(q . k_j * root + places_j + times[step_j]). times: none where empty."""
+    m = len(s)
     products(s, q, K, wide, len(q))
     for j in range(m):
-        s[j] = s[j] * root + places[min(max(i - j, -middle), middle) + middle]
+        s[j] = s[j] * root + places[j]
     if len(times):
         for j in range(m):
             s[j] += times[step[j]]
     softmax(s, power, scale)
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def add_by_step(total: Any, step: Any, x: Any) -> None:
+    """total[step[j]] += x[j]. Neighbours mostly share a step: they are added up before."""
+    last, run = step[0], np.float32(0.0)
+    for j in range(len(x)):
+        if step[j] != last:
+            total[last] += run
+            last, run = step[j], np.float32(0.0)
+        run += x[j]
+    total[last] += run
+
+
+@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+def add_outer(X: Any, first: int, column: int, d: int, m: int, s: Any, q: Any) -> None:
+    """X[first + j, column + c] += sum over t < 4 of s[t, j] q[t, c], for j < m, c < d."""
+    q0, q1, q2, q3 = q[0, :d], q[1, :d], q[2, :d], q[3, :d]
+    for j in range(m):
+        x = X[first + j, column : column + d]
+        a0, a1, a2, a3 = s[0, j], s[1, j], s[2, j], s[3, j]
+        for c in range(d):
+            x[c] += a0 * q0[c] + a1 * q1[c] + a2 * q2[c] + a3 * q3[c]
 
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
@@ -126,21 +157,22 @@ def attend(
     longest = max(1, length[start:stop].max()) if stop > start else 1
     K, q = np.zeros(deep * longest, np.float32), np.zeros(deep, np.float32)
     s, power = np.zeros(longest, np.float32), np.zeros(longest, np.int32)
-    step = np.zeros(longest, np.int32)
+    step, wide = np.zeros(longest, np.int32), np.zeros((heads, 2 * longest - 1), np.float32)
     scale, scratch = power.view(np.float32), step.view(np.float32)
+    for h in range(heads):
+        widened(places[h], longest, wide[h])
     for r in range(start, stop):
         n, at = length[r], first[r]
         when = seconds[at : at + n] if most >= 0 else seconds
         for h in range(heads):
             turned(X, at, n, width + h * d, d, n, K)
-            for c in range(d * n, deep * n):
-                K[c] = np.float32(0.0)
+            K[d * n : deep * n] = np.float32(0.0)
             for i in range(n):
                 m = i + 1 if causal else n
                 q[:d] = X[at + i, h * d : (h + 1) * d]
                 if most >= 0:
                     steps_apart(when, i, most, scratch, step[:m])
-                weigh(s[:m], i, q, K, n, root, places[h], times[h], step, power, scale)
+                weigh(s[:m], q, K, n, root, wide[h, longest - 1 - i :], times[h], step, power, scale)
                 mixed(out[at + i, h * d : (h + 1) * d], s[:m], X, at, 2 * width + h * d)
 
 
@@ -149,8 +181,8 @@ def attend_gradients(
     start: int, stop: int, X: Any, first: Any, length: Any, seconds: Any, places: Any, times: Any, causal: bool,
     outer: Any, of_X: Any, of_places: Any, of_times: Any
 ) -> None:  # fmt: skip
-    """The gradients of attend: of_X, zeros, as X; of_places (histories, heads, 2 L - 1) and of_times
-    (histories, heads, steps), zeros, each history's share. outer: that of out. Weights are made again, not kept."""
+    """The gradients of attend: of_X, zeros, as X; of_places (histories, heads, 2 L - 1) and of_times (histories, heads,
+    steps), zeros, each history's share. outer: that of out. Weights are made again, not kept."""
     heads = len(places)
     width = X.shape[1] // 3
     d = width // heads
@@ -158,47 +190,49 @@ def attend_gradients(
     root = np.float32(1.0 / np.sqrt(d))
     longest = max(1, length[start:stop].max()) if stop > start else 1
     K, V = np.zeros(deep * longest, np.float32), np.zeros(deep * longest, np.float32)
-    q, g = np.zeros(deep, np.float32), np.zeros(deep, np.float32)
-    s, t, power = np.zeros(longest, np.float32), np.zeros(longest, np.float32), np.zeros(longest, np.int32)
-    step = np.zeros(longest, np.int32)
+    q, g = np.zeros((4, deep), np.float32), np.zeros((4, deep), np.float32)  # four events at a time
+    a, of_s = np.zeros((4, longest), np.float32), np.zeros((4, longest), np.float32)
+    step, power = np.zeros(longest, np.int32), np.zeros(longest, np.int32)
     scale, scratch = power.view(np.float32), step.view(np.float32)
+    wide, by_place = np.zeros((heads, 2 * longest - 1), np.float32), np.zeros(2 * longest - 1, np.float32)
+    for h in range(heads):
+        widened(places[h], longest, wide[h])
     for r in range(start, stop):
         n, at = length[r], first[r]
         when = seconds[at : at + n] if most >= 0 else seconds
         for h in range(heads):
             turned(X, at, n, width + h * d, d, n, K)
             turned(X, at, n, 2 * width + h * d, d, n, V)
-            for c in range(d * n, deep * n):
-                K[c] = np.float32(0.0)
-                V[c] = np.float32(0.0)
-            by_place, by_time = of_places[r, h], of_times[r, h]
+            K[d * n : deep * n] = np.float32(0.0)
+            V[d * n : deep * n] = np.float32(0.0)
+            by_place[:] = np.float32(0.0)
             for i in range(n):
-                m = i + 1 if causal else n
-                q[:d] = X[at + i, h * d : (h + 1) * d]
-                g[:d] = outer[at + i, h * d : (h + 1) * d]
+                m, t = i + 1 if causal else n, i % 4
+                if t == 0:
+                    a[:, :n] = np.float32(0.0)
+                    of_s[:, :n] = np.float32(0.0)
+                q[t, :d] = X[at + i, h * d : (h + 1) * d]
+                g[t, :d] = outer[at + i, h * d : (h + 1) * d]
+                weights, slopes = a[t, :m], of_s[t, :m]
                 if most >= 0:
                     steps_apart(when, i, most, scratch, step[:m])
-                a, of_s = s[:m], t[:m]
-                weigh(a, i, q, K, n, root, places[h], times[h], step, power, scale)
-                products(of_s, g, V, n, deep)
+                weigh(weights, q[t], K, n, root, wide[h, longest - 1 - i :], times[h], step, power, scale)
+                products(slopes, g[t], V, n, deep)
                 mean = np.float32(0.0)
                 for j in range(m):
-                    mean += a[j] * of_s[j]
+                    mean += weights[j] * slopes[j]
                 for j in range(m):
-                    of_s[j] = a[j] * (of_s[j] - mean)
+                    slopes[j] = weights[j] * (slopes[j] - mean)
+                near = by_place[longest - 1 - i : longest - 1 - i + m]
                 for j in range(m):
-                    by_place[min(max(i - j, -middle), middle) + middle] += of_s[j]
+                    near[j] += slopes[j]
                 if most >= 0:
-                    for j in range(m):
-                        by_time[step[j]] += of_s[j]
+                    add_by_step(of_times[r, h], step, slopes)
                 for j in range(m):
-                    of_s[j] *= root
-                mixed(of_X[at + i, h * d : (h + 1) * d], of_s, X, at, width + h * d)
-                for j in range(m):
-                    of_k = of_X[at + j, width + h * d : width + (h + 1) * d]
-                    of_v = of_X[at + j, 2 * width + h * d : 2 * width + (h + 1) * d]
-                    a_j, s_j = a[j], of_s[j]
-                    for c in range(d):
-                        of_k[c] += s_j * q[c]
-                    for c in range(d):
-                        of_v[c] += a_j * g[c]
+                    slopes[j] *= root
+                mixed(of_X[at + i, h * d : (h + 1) * d], slopes, X, at, width + h * d)
+                if t == 3 or i == n - 1:  # what is left over from the four before has weights and slopes 0
+                    add_outer(of_X, at, width + h * d, d, m, of_s, q)
+                    add_outer(of_X, at, 2 * width + h * d, d, m, a, g)
+            for k in range(2 * longest - 1):
+                of_places[r, h, min(max(longest - 1 - k, -middle), middle) + middle] += by_place[k]

@@ -95,6 +95,35 @@ def test_a_watched_item_is_not_in_what_its_own_row_sees(monkeypatch: pytest.Monk
     assert found.group.sum() == len(found.label)
 
 
+def test_nearest_examples_are_what_a_first_stage_brings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Watched or not, each is among the n items that resemble the rest of its user's history most; no negative is
+    watched, and each watched item is asked about once at most."""
+    data = groups()
+    data = data.rows(data.order)
+    n, pairs = 6, set(zip(data.user.tolist(), data.item.tolist(), strict=True))
+    right, seen = Rows.of, []
+
+    def watching(self: Rows, queries: Any, row: Any, item: Any, *more: Any) -> Floats:
+        assert not more, "a list is asked for at the end of a history"
+        for r, i in zip(row.tolist(), item.tolist(), strict=True):
+            history = queries.history[r]
+            scores = np.asarray(self.state.similar)[history].sum(axis=0)
+            scores[history] = -np.inf
+            assert scores[i] >= np.sort(scores)[-n] - 1e-5
+            seen.append((int(queries.user[r]), i))
+        return right(self, queries, row, item, *more)
+
+    monkeypatch.setattr(boosted_rows.Rows, "of", watching)
+    model = LightGBM(similar="ridge", ridge=5.0)
+    tables = ContextTables(ContextFields.fit(data, []), data)
+    found = lessons(data, tables, Draw(3, 0.0, n), model.state_of, folds=4, most=10**6, seed=1)
+    assert len(seen) == len(found.label) == found.group.sum()
+    watched = [pair for pair, label in zip(seen, found.label.tolist(), strict=True) if label]
+    assert 0 < len(watched) == len(set(watched)) < len(data)
+    assert set(watched) <= pairs
+    assert not pairs & {pair for pair, label in zip(seen, found.label.tolist(), strict=True) if not label}
+
+
 # --- learning ---------------------------------------------------------------------------------------------------------
 
 

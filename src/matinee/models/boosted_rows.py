@@ -27,7 +27,7 @@ from matinee.data.dataset import Dataset, Floats, Holdout, Ints, Queries, Ragged
 from matinee.data.vocabulary import Categorical
 from matinee.models.base import Shapes, ages, weighted_rows
 from matinee.nn.sampling import Positives, Sampler, negatives
-from matinee.rank import blocks
+from matinee.rank import blocks, top_k
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -218,6 +218,19 @@ class Rows:
             for profile in (seen / total, liked / (seen + np.float32(1.0))):
                 yield np.ascontiguousarray((G @ profile.T).T)
 
+    def nearest(self, queries: Queries, n: int) -> Ints:
+        """int32 (B, n): the items that resemble a history most, best first, of those that are neither in it nor
+        excluded; -1 where there are fewer."""
+        from matinee import kernels
+
+        out = np.empty((len(queries), n), np.int32)
+        for start, block in blocks(queries, len(self.state.count)):
+            scores = next(self._tables(block))
+            for seen in (block.history, block.exclude):
+                kernels.mask_rows(0, len(block), seen.offsets, seen.values, scores)
+            out[start : start + len(block)] = top_k(scores, n)[0]
+        return out
+
     @cached_property
     def _values(self) -> list[csr_array]:
         """Of each list of the items csr (n_items, values): the item's values, 1 in sum."""
@@ -292,17 +305,34 @@ class Lesson:
 @dataclass(frozen=True)
 class Draw:
     """n: negatives for each watched item; 0 where rows have labels of their own. alpha: drawn among what has events, in
-    proportion to events^alpha."""
+    proportion to events^alpha. nearest: if not 0, among so many items that resemble the history most, and a watched
+    item that is none of them is no example: what a first stage does not bring is not for a second to judge."""
 
     n: int
     alpha: float
+    nearest: int = 0
 
     def beside(
-        self, row: Index, item: Ints, watched: Positives, data: Dataset, rng: np.random.Generator
+        self,
+        row: Index,
+        item: Ints,
+        watched: Positives,
+        data: Dataset,
+        rng: np.random.Generator,
+        near: Callable[[int], Ints],
     ) -> tuple[Index, Ints, Floats]:
-        """Which of the rows each of the new rows is made of, its item and its label; a row's own comes first."""
-        sampler = Sampler.popularity(data.item_counts(), self.alpha)
-        every = np.concatenate([item[:, None], negatives(row, self.n, sampler, watched, rng)], axis=1)
+        """Which of the rows each of the new rows is made of, its item and its label; a row's own comes first. row:
+        that of `watched`. near(n): the n items that resemble each row's history most, (len(row), n)."""
+        if self.nearest:
+            there = near(self.nearest)
+            column = rng.integers(0, self.nearest, (len(row), self.n))
+            others = np.take_along_axis(there, column, axis=1)
+            others[watched.contain(np.repeat(row, self.n), np.maximum(others, 0).ravel()).reshape(others.shape)] = -1
+            every = np.concatenate([item[:, None], others], axis=1)
+            every[~(there == item[:, None]).any(axis=1)] = -1
+        else:
+            sampler = Sampler.popularity(data.item_counts(), self.alpha)
+            every = np.concatenate([item[:, None], negatives(row, self.n, sampler, watched, rng)], axis=1)
         source, column = np.nonzero(every >= 0)  # who watched everything has no negatives
         return source, every[source, column].astype(np.int32), (column == 0).astype(np.float32)
 
@@ -343,13 +373,14 @@ def _asked(
     users, row = np.unique(asked.user, return_inverse=True)
     queries = rest.queries_of(users)
     if draw.n:
-        source, item, label = draw.beside(asked.user, asked.item, watched, data, rng)
+        near = lambda n: rows.nearest(queries, n)[row]  # noqa: E731
+        source, item, label = draw.beside(asked.user, asked.item, watched, data, rng, near)
     else:
         assert asked.value is not None
         source, item, label = np.arange(len(asked)), asked.item, asked.value
     every = asked.rows(source)
-    if every.timestamp is None and every.context is None:
-        X = rows.of(queries, row[source], item)
+    if draw.n or (every.timestamp is None and every.context is None):
+        X = rows.of(queries, row[source], item)  # as a list is asked for: at the end of the history
     else:
         X = rows.of(queries, row[source], item, every.timestamp, every.context)
     return Lesson(X, label, groups_of(row[source]))
@@ -375,7 +406,8 @@ def validation(rows: Rows, data: Dataset, valid: Holdout, draw: Draw, *, most: i
     known = queries.history.join(queries.exclude).join(truth).matrix(data.n_items)
     watched = Positives(Ragged(known.indptr.astype(np.int64), known.indices.astype(np.int32)), data.n_items)
     rng = np.random.default_rng([seed, 2])
-    source, item, label = draw.beside(truth.rows, truth.values, watched, data, rng)
+    near = lambda n: rows.nearest(queries, n)[truth.rows]  # noqa: E731
+    source, item, label = draw.beside(truth.rows, truth.values, watched, data, rng, near)
     row = truth.rows[source]
     return Lesson(rows.of(queries, row, item), label, groups_of(row))
 

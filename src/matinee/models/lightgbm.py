@@ -52,6 +52,11 @@ class LightGBM(Model):
     alpha: float = tunable(
         0.0, "they are drawn in proportion to events^alpha, what has none never", low=0.0, high=1.0, ge=0.0
     )
+    nearest: int = tunable(
+        0,
+        "draw them among so many items that resemble the history most, as a second stage meets them; 0: among all",
+        ge=0,
+    )
     folds: int = tunable(5, "the log is cut into so many; each is asked of the others", ge=2, le=100)
     max_rows: int = tunable(500_000, "most rows learned from; users are left out at random", ge=1)
     trees: int = tunable(300, "most trees; early stopping ends before", low=50, high=2000, log=True, ge=1)
@@ -72,7 +77,7 @@ class LightGBM(Model):
         names = [x for x in default_names(tables_of(data)) if x not in ("user", "item")]
         limits: dict[str, Any] = {"min_count": self.min_count, "max_values": self.max_values, "buckets": self.buckets}
         tables = ContextTables(ContextFields.fit(data, names if self.fields is None else self.fields, **limits), data)
-        draw = Draw(0 if data.labelled else self.negatives, self.alpha)
+        draw = Draw(0 if data.labelled else self.negatives, self.alpha, self.nearest)
         lesson = lessons(data, tables, draw, self.state_of, folds=self.folds, most=self.max_rows, seed=seed)
         state, check = self.state_of(data), None
         rows = Rows(state, tables)

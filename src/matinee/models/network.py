@@ -230,6 +230,8 @@ def rows_of(items: Ragged, value: Floats, user: NDArray[np.integer[Any]]) -> Row
 
 def import_torch() -> Any:
     """torch, or one line that says what to install."""
+    import matinee.nn  # noqa: F401 - it says how long torch's threads wait, which torch reads when it is imported
+
     try:
         import torch
     except ImportError:

@@ -86,22 +86,11 @@ def softmax_over_fields(S: Any, fields: int, power: Any, scale: Any, top: Any, t
 
 
 @njit(nogil=True, cache=True)
-def by_field(P: Any, first: int, n: int, X: Any) -> None:
-    """X[(field * fours(d) + c) * LANES + lane] = P[c, field, first + lane], P (d, fields, rows); n rows."""
-    width = fours(P.shape[0])
+def laid(P: Any, first: int, n: int, by_field: int, by_channel: int, X: Any) -> None:
+    """X[(field * by_field + c * by_channel) * LANES + lane] = P[c, field, first + lane], P (d, fields, rows), n rows."""
     for c in range(P.shape[0]):
         for field in range(P.shape[1]):
-            at = (field * width + c) * LANES
-            X[at : at + n] = P[c, field, first : first + n]
-
-
-@njit(nogil=True, cache=True)
-def by_channel(P: Any, first: int, n: int, X: Any) -> None:
-    """X[(c * fours(fields) + field) * LANES + lane] = P[c, field, first + lane], P (d, fields, rows); n rows."""
-    width = fours(P.shape[1])
-    for c in range(P.shape[0]):
-        for field in range(P.shape[1]):
-            at = (c * width + field) * LANES
+            at = (field * by_field + c * by_channel) * LANES
             X[at : at + n] = P[c, field, first : first + n]
 
 
@@ -131,9 +120,9 @@ def attend(start: int, stop: int, P: Any, out: Any) -> None:
         first = block * LANES
         n = min(LANES, rows - first)
         for head in range(heads):
-            by_field(P[0, head], first, n, Q)
-            by_field(P[1, head], first, n, K)
-            by_channel(P[2, head], first, n, V)
+            laid(P[0, head], first, n, deep, 1, Q)
+            laid(P[1, head], first, n, deep, 1, K)
+            laid(P[2, head], first, n, 1, wide, V)
             for i in range(fields):
                 weigh(i, Q, K, fields, deep, A, power, top, total)
                 for c in range(d):
@@ -171,13 +160,13 @@ def attend_gradients(start: int, stop: int, P: Any, outer: Any, of_P: Any) -> No
         first = block * LANES
         n = min(LANES, rows - first)
         for head in range(heads):
-            by_field(P[0, head], first, n, Q)
-            by_field(P[1, head], first, n, K)
-            by_field(P[2, head], first, n, V)
-            by_field(outer[head], first, n, G)
-            by_channel(P[0, head], first, n, Q_c)
-            by_channel(P[1, head], first, n, K_c)
-            by_channel(outer[head], first, n, G_c)
+            laid(P[0, head], first, n, deep, 1, Q)
+            laid(P[1, head], first, n, deep, 1, K)
+            laid(P[2, head], first, n, deep, 1, V)
+            laid(outer[head], first, n, deep, 1, G)
+            laid(P[0, head], first, n, 1, wide, Q_c)
+            laid(P[1, head], first, n, 1, wide, K_c)
+            laid(outer[head], first, n, 1, wide, G_c)
             for i in range(fields):
                 weigh(i, Q, K, fields, deep, A, power, top, total)
                 of_S[:] = 0.0

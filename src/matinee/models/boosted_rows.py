@@ -312,6 +312,10 @@ class Draw:
     alpha: float
     nearest: int = 0
 
+    def there(self, rows: Rows, queries: Queries, row: Index) -> Ints | None:
+        """What `beside` draws among for each of queries row[r]; None: among all."""
+        return rows.nearest(queries, self.nearest)[row] if self.nearest else None
+
     def beside(
         self,
         row: Index,
@@ -319,12 +323,11 @@ class Draw:
         watched: Positives,
         data: Dataset,
         rng: np.random.Generator,
-        near: Callable[[int], Ints],
+        there: Ints | None,
     ) -> tuple[Index, Ints, Floats]:
         """Which of the rows each of the new rows is made of, its item and its label; a row's own comes first. row:
-        that of `watched`. near(n): the n items that resemble each row's history most, (len(row), n)."""
-        if self.nearest:
-            there = near(self.nearest)
+        that of `watched`. there: if nearest, the items that resemble each row's history most, (len(row), nearest)."""
+        if there is not None:
             column = rng.integers(0, self.nearest, (len(row), self.n))
             others = np.take_along_axis(there, column, axis=1)
             others[watched.contain(np.repeat(row, self.n), np.maximum(others, 0).ravel()).reshape(others.shape)] = -1
@@ -373,17 +376,12 @@ def _asked(
     users, row = np.unique(asked.user, return_inverse=True)
     queries = rest.queries_of(users)
     if draw.n:
-        near = lambda n: rows.nearest(queries, n)[row]  # noqa: E731
-        source, item, label = draw.beside(asked.user, asked.item, watched, data, rng, near)
-    else:
-        assert asked.value is not None
-        source, item, label = np.arange(len(asked)), asked.item, asked.value
-    every = asked.rows(source)
-    if draw.n or (every.timestamp is None and every.context is None):
-        X = rows.of(queries, row[source], item)  # as a list is asked for: at the end of the history
-    else:
-        X = rows.of(queries, row[source], item, every.timestamp, every.context)
-    return Lesson(X, label, groups_of(row[source]))
+        source, item, label = draw.beside(asked.user, asked.item, watched, data, rng, draw.there(rows, queries, row))
+        row = row[source]
+        return Lesson(rows.of(queries, row, item), label, groups_of(row))  # a list is asked for at a history's end
+    assert asked.value is not None
+    X = rows.of(queries, row, asked.item, asked.timestamp, asked.context)
+    return Lesson(X, asked.value, groups_of(row))
 
 
 def validation(rows: Rows, data: Dataset, valid: Holdout, draw: Draw, *, most: int, seed: int) -> Lesson | None:
@@ -406,8 +404,8 @@ def validation(rows: Rows, data: Dataset, valid: Holdout, draw: Draw, *, most: i
     known = queries.history.join(queries.exclude).join(truth).matrix(data.n_items)
     watched = Positives(Ragged(known.indptr.astype(np.int64), known.indices.astype(np.int32)), data.n_items)
     rng = np.random.default_rng([seed, 2])
-    near = lambda n: rows.nearest(queries, n)[truth.rows]  # noqa: E731
-    source, item, label = draw.beside(truth.rows, truth.values, watched, data, rng, near)
+    there = draw.there(rows, queries, truth.rows)
+    source, item, label = draw.beside(truth.rows, truth.values, watched, data, rng, there)
     row = truth.rows[source]
     return Lesson(rows.of(queries, row, item), label, groups_of(row))
 

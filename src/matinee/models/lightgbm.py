@@ -54,7 +54,7 @@ class LightGBM(Model):
     )
     nearest: int = tunable(
         0,
-        "draw them among so many items that resemble the history most, as a second stage meets them; 0: among all",
+        "draw them alike among so many items that resemble the history most, as a second stage does; 0: among all",
         ge=0,
     )
     folds: int = tunable(5, "the log is cut into so many; each is asked of the others", ge=2, le=100)

@@ -87,7 +87,8 @@ def softmax_over_fields(S: Any, fields: int, power: Any, scale: Any, top: Any, t
 
 @njit(nogil=True, cache=True)
 def laid(P: Any, first: int, n: int, by_field: int, by_channel: int, X: Any) -> None:
-    """X[(field * by_field + c * by_channel) * LANES + lane] = P[c, field, first + lane], P (d, fields, rows), n rows."""
+    """X[(field * by_field + c * by_channel) * LANES + lane] = P[c, field, first + lane] for n rows. P: (d, fields,
+    rows)."""
     for c in range(P.shape[0]):
         for field in range(P.shape[1]):
             at = (field * by_field + c * by_channel) * LANES

@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 import matinee as mt
 from cli.world import answer, done, refused
 from matinee import split as splits
+from matinee import study
 from matinee.data.dataset import Pairs, Queries
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.popularity import Popularity
@@ -310,6 +311,28 @@ def test_predictions_alone_need_no_ranking_metric(log: Path, tmp_path: Path) -> 
     run_study(recipe_of(log, tmp_path, 'metrics = ["auc"]', models=models), tmp_path / "run")
     assert {(r["metric"], r["k"]) for r in rows_of(tmp_path / "run")} == {("auc", None)}
     assert "auc within each user" not in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("clicking")
+def test_where_no_list_is_measured_only_those_that_are_shown_are_ranked(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ranked: list[Queries] = []
+
+    def counted(model: mt.models.Model, queries: Queries, k: int, **given: Any) -> mt.Recommendations:
+        ranked.append(queries)
+        return mt.recommend(model, queries, k, **given)
+
+    monkeypatch.setattr(study, "recommend", counted)
+    recipe = recipe_of(log, tmp_path, 'metrics = ["auc"]', models='[[model]]\nname = "popularity"\n')
+    recipe = recipe.with_changes(seeds=[0, 1])
+    told: list[str] = []
+    run_study(recipe, tmp_path / "run", tell=told.append)
+    assert len(ranked) == 1, "the first seed's test, and neither valid nor the second seed"
+    assert "Answer" in (tmp_path / "run" / "report.html").read_text()
+    assert [line.split(", ")[-1].split()[0] for line in told if "auc" in line] == ["predicting"] * 2
+    assert (tmp_path / "run" / "recommendations" / "popularity.parquet").is_file()
+    assert all(cost["recommend"]["seconds"] > 0 for cost in facts_of(tmp_path / "run")["costs"])
 
 
 def test_hidden_pairs_without_labels_are_not_measured_and_that_is_said(log: Path, tmp_path: Path) -> None:

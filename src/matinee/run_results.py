@@ -30,6 +30,9 @@ METRIC_COLUMNS = (
     "label", "model", "split", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "seed", "protocol",
 )  # fmt: skip
 
+LISTS = ("item", "score", "tied", "fallback")
+"""What is kept of Recommendations."""
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -46,7 +49,7 @@ def keep(
     folder: RunFolder,
     unit: Unit,
     evaluations: Sequence[tuple[str, Evaluation]],
-    recs: Recommendations,
+    recs: Recommendations | None,
     facts: Mapping[str, Any],
 ) -> None:
     """Write a unit's part; with it the unit is done. evaluations: (part of the split, values). facts: for unit.json."""
@@ -66,7 +69,9 @@ def keep(
         pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32)).write_parquet(
             temp / "per_query.parquet"
         )
-        np.savez(temp / "recommendations.npz", item=recs.item, score=recs.score, tied=recs.tied, fallback=recs.fallback)
+        if recs is not None:
+            lists = {name: getattr(recs, name) for name in LISTS}
+            np.savez(temp / "recommendations.npz", **lists)
         (temp / "unit.json").write_text(json.dumps(content), "utf-8")
 
 
@@ -202,5 +207,5 @@ def _costs(costs: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
 def _recommendations(path: Path, split: Split) -> Recommendations:
     with np.load(path, allow_pickle=False) as arrays:
-        found = {name: arrays[name] for name in ("item", "score", "tied", "fallback")}
+        found = {name: arrays[name] for name in LISTS}
     return Recommendations(split.train.users, split.train.items, split.test.queries.user, **found)

@@ -94,11 +94,12 @@ def run_study(
 
 @dataclass
 class _Measured:
-    """What one model answered in one part of a split. recs, cost: of the ranking by the first rule. told: of each
-    evaluation its first column in words. calibration: of predicted probabilities."""
+    """What one model answered in one part of a split. recs: ranked by the first rule, where lists are measured or kept.
+    cost: of that ranking, or of the predictions where these alone are measured. told: of each evaluation its first
+    column in words. calibration: of predicted probabilities."""
 
-    recs: Recommendations
-    cost: Cost
+    recs: Recommendations | None = None
+    cost: Cost = field(default_factory=Cost)
     evaluations: list[Evaluation] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     calibration: list[Bin] = field(default_factory=list)
@@ -196,6 +197,7 @@ class _Run:
         said = {part: {text for e in one.evaluations for text in e.warnings} for part, one in found.items()}
         if unit.first:
             save_model(model, self.folder / unit.saved_model)
+        if test.recs is not None and unit.first:
             with atomic_path(self.folder / unit.recommendations) as temp:
                 test.recs.to_frame().write_parquet(temp)
         facts |= {
@@ -208,7 +210,8 @@ class _Run:
         for what in PHASES:
             discard(self.folder / unit.checkpoint(what))
         self._release(unit.split_name)
-        told = [*test.told, f"fit {facts['costs']['fit']['seconds']:.2f} s", f"ranking {test.cost.seconds:.2f} s"]
+        answering = "ranking" if self.recipe.evaluate.ranking else "predicting"
+        told = [*test.told, f"fit {facts['costs']['fit']['seconds']:.2f} s", f"{answering} {test.cost.seconds:.2f} s"]
         self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(told)}")
 
     def _fitted(self, unit: Unit, split: Split) -> tuple[Model, dict[str, _Measured], dict[str, Any]]:
@@ -267,13 +270,18 @@ class _Run:
                 discard(self.folder / path)
 
     def _measure(self, unit: Unit, model: Model, part: str, holdout: Holdout) -> _Measured:
-        """The ranking under each of the recipe's rules, and predictions where it asks for them and the model can."""
+        """Lists under each of the recipe's rules, and predictions where it asks for them and the model can."""
         spec, label = self.recipe.evaluate, unit.model.label
-        rules = self.recipe.rules(part, self.data_dir)[: None if spec.ranking else 1]
-        ranked = [self._rank(model, splits.limited(holdout, rule, model.users, model.items)) for rule in rules]
-        _, recs, cost = ranked[0]
-        found = _Measured(recs, cost)
-        for rule, (asked, recs, _) in zip(rules, ranked, strict=True):
+        found = _Measured()
+        rules = self.recipe.rules(part, self.data_dir)
+        if not spec.ranking:  # lists are shown all the same: the first seed's, of the test
+            rules = rules[:1] if unit.first and part == "test" else []
+        for rule in rules:
+            asked = splits.limited(holdout, rule, model.users, model.items)
+            with measured() as cost:
+                recs = recommend(model, asked.queries, max(spec.k), progress=True)
+            if found.recs is None:
+                found.recs, found.cost = recs, cost
             if spec.ranking:
                 metrics, convention = spec.ranking, spec.convention
                 evaluation = evaluate(recs, asked, k=spec.k, metrics=metrics, convention=convention, label=label)
@@ -282,13 +290,10 @@ class _Run:
             text = f"{label} predicts no ratings: no {', '.join(spec.predicted)}"
             warnings.warn(text, MatineeWarning, stacklevel=2)
         elif spec.predicted:
-            self._predict(label, model, holdout, found)
+            with measured() as cost:
+                self._predict(label, model, holdout, found)
+            found.cost = found.cost if spec.ranking else cost
         return found
-
-    def _rank(self, model: Model, holdout: Holdout) -> tuple[Holdout, Recommendations, Cost]:
-        with measured() as cost:
-            recs = recommend(model, holdout.queries, max(self.recipe.evaluate.k), progress=True)
-        return holdout, recs, cost
 
     def _predict(self, label: str, model: Model, holdout: Holdout, found: _Measured) -> None:
         """Add what predictions for the hidden rows are worth, if these have ratings."""

@@ -61,7 +61,7 @@ SMALL_LOG: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("gmf", "fm"), SHORT),
     **{name: {**SHORT, "layers": (16, 8), "dropout": 0.0} for name in ("mlp", "neumf", "deepfm")},
     **{
-        name: {**SHORT, "blocks": 1, "start": 0.3, "batch_size": 50, "dropout": 0.0}
+        name: {**SHORT, "blocks": 1, "heads": 4, "start": 0.3, "epochs": 24, "batch_size": 50, "dropout": 0.0}
         for name in ("autoint", "autoint_plus")
     },
     "logistic": {"epochs": 10, "batch_size": 200},

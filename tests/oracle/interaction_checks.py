@@ -178,9 +178,10 @@ def autoint(w: Weights, request: list[Array], item: list[Array], *, heads: int =
     fields = [*request, *item]
     for key in sorted((k for k in w if k.startswith("attention.")), key=lambda k: int(k.split(".")[1])):
         fields = attention(w[key], fields, heads, residual=residual)
+    ends = [np.transpose(fields).ravel()]  # our weights read field after field of each channel
     if any(k.startswith("deep.") for k in w):
-        fields = [*fields, relu_layers(w, "deep", request, item)]
-    return float(w["last.weight"][0] @ np.concatenate(fields) + w["last.bias"][0])
+        ends.append(relu_layers(w, "deep", request, item))
+    return float(w["last.weight"][0] @ np.concatenate(ends) + w["last.bias"][0])
 
 
 TRUTHS: dict[str, Truth] = {

@@ -13,7 +13,14 @@ from matinee.data.context_rows import Part
 from matinee.data.dataset import Ragged
 from matinee.kernels_attention import LANES
 from matinee.nn.fields import FieldVectors, PairNet, Pooling
-from matinee.nn.interactions import AutoIntNet, FactorisationMachine, FieldAttention, Matching, PairLayers
+from matinee.nn.interactions import (
+    AutoIntNet,
+    FactorisationMachine,
+    FieldAttention,
+    Matching,
+    PairLayers,
+    side_by_side,
+)
 from oracle import interaction_checks as slow
 
 N_CODES, DIM, B, C = 29, 5, 4, 6
@@ -42,13 +49,14 @@ def attention(heads: int, residual: bool) -> list[FieldAttention]:
     return [FieldAttention(n, 3, heads, residual=residual) for n in (DIM, wide)]
 
 
-def rows_last(x: torch.Tensor) -> torch.Tensor:
-    """(rows, fields, width) -> (width, fields, rows), as interacting layers take and give it."""
-    return x.permute(2, 1, 0).contiguous()
+def rows_first(x: torch.Tensor, n: int) -> torch.Tensor:
+    """(n, fields, channels) of (blocks, channels, fields, LANES)."""
+    return x.permute(0, 3, 2, 1).flatten(0, 1)[:n]
 
 
-def rows_first(x: torch.Tensor) -> torch.Tensor:
-    return x.permute(2, 1, 0)
+def told(layer: FieldAttention, x: torch.Tensor) -> torch.Tensor:
+    """(n, fields, heads * dim) of (n, fields, width)."""
+    return rows_first(layer(side_by_side(x)), len(x))
 
 
 def auto_int(heads: int = 2, *, residual: bool = True, beside: bool = False) -> AutoIntNet:
@@ -139,7 +147,7 @@ def test_attention_of_one_layer(heads: int, residual: bool) -> None:
     W = layer.project.weight.detach().double().numpy()
     assert W.shape == ((4 if residual else 3) * heads * 3, DIM)
     wanted = [slow.attention(W, list(row), heads, residual=residual) for row in x.double().numpy()]
-    found = rows_first(layer(rows_last(x))).detach().numpy()
+    found = told(layer, x).detach().numpy()
     assert (found == 0).any()
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
@@ -151,7 +159,7 @@ def test_slopes_of_attention(heads: int, rows: int, residual: bool) -> None:
     layer = FieldAttention(DIM, 3, heads, residual=residual)
     x = (torch.randn(rows, 6, DIM) * 2).requires_grad_()
     size = torch.randn(rows, 6, heads * 3)
-    found = torch.autograd.grad((rows_first(layer(rows_last(x))) * size).sum(), [x, layer.project.weight])
+    found = torch.autograd.grad((told(layer, x) * size).sum(), [x, layer.project.weight])
     plain, W = x.detach().double().requires_grad_(), layer.project.weight.detach().double().requires_grad_()
     q, k, v, *res = (plain @ part.T for part in torch.chunk(W, 4 if residual else 3))
     mixed = []
@@ -159,7 +167,7 @@ def test_slopes_of_attention(heads: int, rows: int, residual: bool) -> None:
         at = slice(3 * h, 3 * h + 3)
         mixed.append(torch.softmax(q[..., at] @ k[..., at].transpose(1, 2), dim=2) @ v[..., at])
     out = torch.relu(torch.cat(mixed, dim=2) + (res[0] if res else 0.0))
-    np.testing.assert_allclose(rows_first(layer(rows_last(x))).detach(), out.detach(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(told(layer, x).detach(), out.detach(), rtol=1e-4, atol=1e-5)
     wanted = torch.autograd.grad((out * size).sum(), [plain, W])
     for one, other in zip(found, wanted, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5 * float(other.abs().max()))
@@ -173,7 +181,7 @@ def test_fields_may_stand_in_any_order_for_attention_and_products() -> None:
     np.testing.assert_allclose(mixed.detach(), net.logits(request, item).detach(), rtol=1e-12)
     layer = attention(2, True)[0].eval()
     x, order = torch.randn(B, 6, DIM), [3, 1, 5, 0, 2, 4]
-    found, turned = rows_first(layer(rows_last(x))), rows_first(layer(rows_last(x[:, order])))
+    found, turned = told(layer, x), told(layer, x[:, order])
     np.testing.assert_allclose(turned.detach(), found[:, order].detach(), rtol=1e-4, atol=1e-6)
 
 

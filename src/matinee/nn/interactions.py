@@ -6,7 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
@@ -146,11 +148,11 @@ class FactorisationMachine(ProductNet):
 
 
 class FieldAttention(nn.Module):
-    """One interacting layer (Song et al., CIKM 2019, eq. 5 to 8): (width, fields, n) -> (heads * dim, fields, n).
+    """One interacting layer (Song et al., CIKM 2019, eq. 5 to 8), of rows side by side, see `side_by_side`:
+    (blocks, width, fields, LANES) -> (blocks, heads * dim, fields, LANES).
 
     Attention weights are softmax over fields of <Q e_m, K e_k>, per head, not scaled, as in the paper. residual: add
-    W_res e_m before the ReLU. The n rows stand last, so that a projection is one product of matrices and what follows
-    it reads neighbours.
+    W_res e_m before the ReLU.
     """
 
     def __init__(self, n_in: int, dim: int, heads: int, *, residual: bool) -> None:
@@ -160,45 +162,51 @@ class FieldAttention(nn.Module):
         nn.init.xavier_normal_(self.project.weight.view(-1, n_in))
 
     def forward(self, x: Tensor) -> Tensor:
-        read = (self.project.weight @ x.flatten(1)).view(*self.shape, *x.shape[1:])
+        weight = self.project.weight.view(*self.shape, -1)
         if x.device.type == "cpu" and x.dtype != torch.float64:
-            told: Tensor = _Attend.apply(read.float())  # type: ignore[no-untyped-call]
-            return told.flatten(0, 1)
-        q, k, v, *w = read.unbind(0)  # each (heads, dim, fields, n)
-        weights = torch.softmax(torch.einsum("hcin,hcjn->hijn", q, k), dim=2)
-        mixed = torch.einsum("hijn,hcjn->hcin", weights, v)
-        return F.relu(mixed + w[0] if w else mixed).flatten(0, 1)
+            told: Tensor = _Attend.apply(x.float(), weight.float())  # type: ignore[no-untyped-call]
+            return told
+        q, k, v, *w = torch.einsum("phci,bifn->pbhcfn", weight, x)
+        weights = torch.softmax(torch.einsum("bhcin,bhcjn->bhijn", q, k), dim=3)
+        mixed = torch.einsum("bhijn,bhcjn->bhcin", weights, v)
+        return F.relu(mixed + w[0] if w else mixed).flatten(1, 2)
 
 
 class _Attend(torch.autograd.Function):
-    """What follows an interacting layer's projection, (3 or 4, heads, dim, fields, n) -> (heads, dim, fields, n), in
-    compiled loops: tensors take many times as long for so many so small softmaxes."""
+    """An interacting layer in compiled loops: tensors take many times as long for so many so small softmaxes."""
 
     @staticmethod
-    def forward(ctx: Any, read: Tensor) -> Tensor:
-        out = torch.empty(read.shape[1:])
-        given, found = read.detach().contiguous().numpy(), out.numpy()
-        kernels.parallel(lambda start, stop: attention.attend(start, stop, given, found), blocks(read), chunk=4)
-        ctx.save_for_backward(read, out)
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        blocks, _, fields, lanes = x.shape
+        x, weight = x.detach().contiguous(), weight.detach().contiguous()
+        out = torch.empty(blocks, math.prod(weight.shape[1:3]), fields, lanes)
+        X, W, found = flat(x), weight.numpy(), flat(out)
+        kernels.parallel(lambda start, stop: attention.attend(start, stop, X, W, found), blocks, chunk=4)
+        ctx.save_for_backward(x, weight, out)
         return out
 
     @staticmethod
-    def backward(ctx: Any, outer: Tensor) -> Tensor:
-        read, out = ctx.saved_tensors
-        of_read = torch.empty(read.shape)
-        through = (outer * (out > 0)).contiguous()
-        if len(read) > 3:
-            of_read[3] = through
-        given, g, found = read.detach().contiguous().numpy(), through.numpy(), of_read.numpy()
-        kernels.parallel(
-            lambda start, stop: attention.attend_gradients(start, stop, given, g, found), blocks(read), chunk=4
-        )
-        return of_read
+    def backward(ctx: Any, outer: Tensor) -> tuple[Tensor, Tensor]:
+        x, weight, out = ctx.saved_tensors
+        of_x, of_weight = torch.empty_like(x), torch.empty(len(x), *weight.shape)
+        shares = of_weight.view(len(x), -1, weight.shape[-1]).numpy()
+        given = flat(x), weight.numpy(), flat(out), flat(outer.contiguous()), flat(of_x), shares
+        kernels.parallel(lambda start, stop: attention.attend_gradients(start, stop, *given), len(x), chunk=4)
+        return of_x, of_weight.sum(dim=0)
 
 
-def blocks(read: Tensor) -> int:
-    """How many blocks of LANES rows a projection's rows are."""
-    return -(-read.shape[-1] // attention.LANES)
+def flat(x: Tensor) -> NDArray[np.float32]:
+    """(blocks, channels, fields * LANES) of (blocks, channels, fields, LANES), as the kernels read it."""
+    return x.flatten(2).numpy()
+
+
+def side_by_side(rows: Tensor) -> Tensor:
+    """(blocks, width, fields, LANES) of (n, fields, width): LANES rows stand in the last axis, so that one instruction
+    serves many; zeros fill the last block."""
+    n, fields, width = rows.shape
+    blocks = -(-n // attention.LANES)
+    whole = F.pad(rows, (0, 0, 0, 0, 0, blocks * attention.LANES - n))
+    return whole.view(blocks, attention.LANES, fields, width).permute(0, 3, 2, 1).contiguous()
 
 
 class AutoIntNet(PairNet):
@@ -222,7 +230,7 @@ class AutoIntNet(PairNet):
         self.attention = nn.Sequential(*layers)
         self.drop = Dropout(share)
         width = sum(sizes) * math.prod(layers[-1].shape[1:]) + (0 if deep is None else deep.width)
-        self.last = dense(width, 1)
+        self.last = dense(width, 1)  # reads field after field of each channel, then the deep net
         self.numbers = 6 * width + (0 if deep is None else deep.numbers)
 
     def of_request(self, vectors: Tensor) -> Tensor:
@@ -235,8 +243,10 @@ class AutoIntNet(PairNet):
         B, C = len(request), item.shape[1]
         request, item = self.drop(request), self.drop(item)
         rows = torch.cat([request[:, None].expand(-1, C, -1), item.expand(B, -1, -1)], dim=2)
-        mixed = self.attention(rows.view(B * C, sum(self.sizes), -1).permute(2, 1, 0).contiguous())
-        ends = [mixed.permute(2, 1, 0).reshape(B, C, -1)]
+        mixed = self.attention(side_by_side(rows.view(B * C, sum(self.sizes), -1))).flatten(1, 2)
+        n = mixed.shape[1]
+        logit = (self.last.weight[:, :n].expand(len(mixed), -1, -1) @ mixed).flatten()[: B * C].view(B, C)
         if self.deep is not None:
-            ends.append(self.deep(self.deep.of_request(request), self.deep.of_item(item)))
-        return self.last(torch.cat(ends, dim=2))[:, :, 0]  # type: ignore[no-any-return]
+            deep = self.deep(self.deep.of_request(request), self.deep.of_item(item))
+            logit = logit + deep @ self.last.weight[0, n:]
+        return logit + self.last.bias  # type: ignore[no-any-return]

@@ -251,7 +251,7 @@ def attend(start: int, stop: int, X: Any, W: Any, out: Any) -> None:
 
 @njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
 def attend_gradients(start: int, stop: int, X: Any, W: Any, out: Any, outer: Any, of_X: Any, of_W: Any) -> None:
-    """of_X, the gradient of X, and of_W (blocks, n_out, n_in), each block's share of that of W, from outer, that of out.
+    """of_X, the gradient of X, and of_W (blocks, n_out, n_in), each block's share of W's, from outer, that of out.
 
     The rest as in `attend`. What was projected and the weights a are made again: that is faster than to keep them.
     """

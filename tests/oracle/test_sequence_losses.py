@@ -335,6 +335,58 @@ class TestAgainstDrawn:
         half_steps(found, exact, largest_norms(one))
 
 
+@pytest.mark.usefixtures("pieces")
+@pytest.mark.parametrize("log_q", [None, LOG_Q], ids=["", "log_q"])
+@pytest.mark.parametrize("item", [NEGATIVES["shared"], NEGATIVES["shared_one"], drawn(40)], ids=["7", "1", "40"])
+class TestCrossEntropyAmongDrawn:
+    """The sampled softmax of negatives that all states share, with a gradient of its own."""
+
+    def found(self, one: Batch, negatives: Negatives) -> tuple[float, Tensor, Tensor]:
+        return of_pieces(partial(losses.cross_entropy, target=one.target, negatives=negatives), one)
+
+    @pytest.mark.parametrize(
+        ("dtype", "scale", "rtol"),
+        [
+            (torch.float64, 1.0, 1e-10),
+            (torch.float64, 40.0, 1e-10),
+            (torch.float32, 1.0, 1e-5),
+            (torch.float32, 40.0, 1e-5),
+            (torch.float32, 60.0, 1e-5),
+        ],
+    )
+    def test_value_and_gradients(
+        self, log_q: Tensor | None, item: Tensor, dtype: torch.dtype, scale: float, rtol: float
+    ) -> None:
+        """Columns repeat, and some are a state's target; with 40 and 60 they would overflow, were they not shifted."""
+        one = batch(scale).cast(dtype)
+        assert (item == one.target[:, None]).any()
+        negatives = Negatives(item, None if log_q is None else log_q.to(dtype))
+        agree(self.found(one, negatives), truth(true_sampled_softmax, one, negatives), rtol)
+
+    @pytest.mark.parametrize("n", [0, 1])
+    def test_few_states(self, log_q: Tensor | None, item: Tensor, n: int) -> None:
+        one, negatives = batch(n=n), Negatives(item, log_q)
+        agree(self.found(one, negatives), truth(true_sampled_softmax, one, negatives), 1e-10)
+
+    def test_a_state_whose_only_negatives_are_its_target_teaches_nothing(
+        self, log_q: Tensor | None, item: Tensor
+    ) -> None:
+        one = batch()
+        same = Batch(one.states, one.vectors, torch.full_like(one.target, 3))
+        for found in self.found(same, Negatives(torch.full_like(item, 3), log_q)):
+            np.testing.assert_allclose(found, np.zeros_like(found), atol=1e-12)
+
+    def test_under_autocast_only_products_are_rounded(self, log_q: Tensor | None, item: Tensor) -> None:
+        one = batch(n=700)
+        one = Batch(one.states.float(), one.vectors.float(), one.target)
+        negatives = Negatives(item, None if log_q is None else log_q.float())
+        with torch.autocast("cpu", torch.bfloat16):
+            found = self.found(one, negatives)
+        exact = truth(true_sampled_softmax, one, negatives)
+        np.testing.assert_allclose(found[0], exact[0], rtol=ROUNDED)
+        half_steps(found, exact, largest_norms(one))
+
+
 def test_the_formulas_themselves_are_what_the_pieces_sum() -> None:
     """`against` adds memory, not meaning: one formula over all states gives the same value."""
     one = batch()

@@ -143,8 +143,8 @@ class Sequence(Network):
         """The loss by name, summed over the states (N, dim)."""
         from matinee.nn import losses
 
-        if negatives is None:
-            return losses.cross_entropy(states, vectors, target)
+        if negatives is None or (self.loss == "sampled_softmax" and negatives.item.dim() == 1):
+            return losses.cross_entropy(states, vectors, target, negatives)
         formulas: dict[str, losses.Formula] = {
             "sampled_softmax": losses.sampled_softmax,
             "bce": losses.binary,

@@ -83,12 +83,13 @@ Formula = Callable[[Tensor, Tensor, Tensor, Negatives], Tensor]
 """loss(states, vectors, target, negatives), summed over the states."""
 
 
-def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor) -> Tensor:
+def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None = None) -> Tensor:
     """-sum log softmax(states @ vectors.T)[target] over all items, without all (N, n_items) logits in memory.
 
-    A piece of them at a time gives its share of the loss and of both gradients. Under autocast products are bfloat16.
+    negatives, (K,) for all states: over the target and these, which is `sampled_softmax` in half the time. A piece of
+    the logits at a time gives its share of the loss and of both gradients. Under autocast products are bfloat16.
     """
-    loss: Tensor = _CrossEntropy.apply(states, vectors, target)  # type: ignore[no-untyped-call]
+    loss: Tensor = _CrossEntropy.apply(states, vectors, target, negatives)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -204,38 +205,86 @@ class _Pieces(torch.autograd.Function):
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """The gradient is softmax - one-hot, times the vectors on one side and the states on the other."""
+    """The gradient is softmax - one-hot, times the vectors on one side and the states on the other.
+
+    Among sampled negatives the target is not one of the columns: its share of the softmax stands apart, and columns
+    that are a state's target count for nothing.
+    """
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, vectors: Tensor, target: Tensor) -> Tensor:
+    def forward(ctx: Any, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None) -> Tensor:
         device = states.device.type
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else vectors.dtype
         wide = torch.promote_types(states.dtype, vectors.dtype)
-        V = vectors.to(kind)
-        right = vectors[target].to(wide)
-        total = -(states * right).sum()
-        of_states, of_vectors = -right, torch.zeros_like(vectors).index_add_(0, target, -states.to(vectors.dtype))
-        largest = states.norm(dim=1).amax() * vectors.norm(dim=1).amax() if len(states) else total
-        shifted = bool(largest > SAFE_LOGIT)
+        columns = vectors if negatives is None else vectors[negatives.item]
+        V, right = columns.to(kind), vectors[target].to(wide)
+        logit = (states * right).sum(dim=1, keepdim=True)
+        largest = states.norm(dim=1).amax() * vectors.norm(dim=1).amax() if len(states) else states.new_zeros(())
+        drawn = None if negatives is None or negatives.log_q is None else -negatives.log_q[negatives.item].to(wide)
+        if negatives is not None and negatives.log_q is not None:
+            logit = logit - negatives.log_q[target][:, None]
+            largest = largest - negatives.log_q.amin()
+        apart = None if negatives is None else _Apart.of(negatives.item, target)
+        total, shifted = -logit.sum(), bool(largest > SAFE_LOGIT)
+        of_states, of_right, of_columns = -right, -states.to(wide), torch.zeros_like(columns)
         with torch.autocast(device, enabled=False):
-            for start, stop in _cuts(len(states), len(vectors)):
-                h = states[start:stop].to(kind)
+            for start, stop in _cuts(len(states), len(columns)):
+                h, own = states[start:stop].to(kind), logit[start:stop]
                 p = (h @ V.T).to(wide)
+                if drawn is not None:
+                    p += drawn
                 if shifted:  # else no logit is large enough for exp to overflow
                     most = p.amax(dim=1, keepdim=True)
-                    p, total = p.sub_(most), total + most.sum()
-                sums = p.exp_().sum(dim=1, keepdim=True)
+                    most = most if apart is None else torch.maximum(most, own)
+                    p, own, total = p.sub_(most), own - most, total + most.sum()
+                p.exp_()
+                if apart is None:
+                    sums = p.sum(dim=1, keepdim=True)
+                else:
+                    p[apart.within(start, stop)] = 0.0
+                    own = own.exp()
+                    sums = p.sum(dim=1, keepdim=True) + own
+                    of_states[start:stop] += right[start:stop] * (own / sums)
+                    of_right[start:stop] += states[start:stop] * (own / sums)
                 total += sums.log().sum()
                 p = p.to(kind)
                 of_states[start:stop] += (p @ V) / sums
-                of_vectors += p.T @ (h / sums).to(kind)
+                of_columns += p.T @ (h / sums).to(kind)
+        of_vectors = of_columns
+        if negatives is not None:
+            of_vectors = torch.zeros_like(vectors).index_add_(0, negatives.item, of_columns)
+        of_vectors.index_add_(0, target, of_right.to(vectors.dtype))
         ctx.save_for_backward(of_states.to(states.dtype), of_vectors)
         return total
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> Any:
         of_states, of_vectors = ctx.saved_tensors
-        return outer * of_states, outer * of_vectors, None
+        return outer * of_states, outer * of_vectors, None, None
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """Where a column is the state's own target: state and column (M,), by state; and where a state's begin, (N+1,)."""
+
+    state: Tensor
+    column: Tensor
+    begin: Tensor
+
+    @staticmethod
+    def of(item: Tensor, target: Tensor) -> _Apart:
+        """item (K,): that of each column. target (N,)."""
+        by_item, order = item.sort()
+        first, past = torch.searchsorted(by_item, target), torch.searchsorted(by_item, target, right=True)
+        begin = F.pad((past - first).cumsum(0), (1, 0))
+        state = torch.arange(len(target), device=target.device).repeat_interleave(past - first)
+        place = torch.arange(len(state), device=target.device) - begin[state] + first[state]
+        return _Apart(state, order[place], begin)
+
+    def within(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Of the states from start to stop, counted from start."""
+        some = slice(int(self.begin[start]), int(self.begin[stop]))
+        return self.state[some] - start, self.column[some]
 
 
 def _cuts(n: int, width: int) -> Iterator[tuple[int, int]]:

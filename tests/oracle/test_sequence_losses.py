@@ -358,7 +358,7 @@ class TestCrossEntropyAmongDrawn:
     def test_value_and_gradients(
         self, log_q: Tensor | None, item: Tensor, dtype: torch.dtype, scale: float, rtol: float
     ) -> None:
-        """Columns repeat, and some are a state's target; with 40 and 4,000 they would overflow, were they not shifted."""
+        """Columns repeat, some are a state's target; of 40 and 4,000 an exp would overflow, were they not shifted."""
         one = batch(scale).cast(dtype)
         assert (item == one.target[:, None]).any()
         negatives = Negatives(item, None if log_q is None else log_q.to(dtype))

@@ -16,7 +16,6 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-import torch
 
 from child import megabytes, settled_megabytes
 from matinee.data.dataset import Split
@@ -159,6 +158,9 @@ def main() -> None:
     from matinee.errors import MatineeError
 
     job = json.loads(sys.argv[1])
+    load_libraries(job["library"])  # before torch: ours says how long torch's threads may spin, which others leave
+    import torch
+
     torch.set_num_threads(job["threads"])
     split = SPLITS[job["split"]](Path(job["data_dir"]))
     answers = sys.stdout

@@ -32,13 +32,15 @@ class Work:
     """What is trained side by side, on one of splits.SPLITS.
 
     jobs: the same net in several libraries. sequences: what an epoch learns from is counted in events, and told a
-    second. toy: what to change in each library's settings where the log is made up.
+    second. evaluates: valid is ranked and timed too. toy: what to change in each library's settings where the log is
+    made up.
     """
 
     title: str
     split: str
     jobs: Sequence[Job]
     sequences: bool = False
+    evaluates: bool = True
     toy: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
@@ -69,14 +71,16 @@ def race(work: Work, options: Options) -> Row:
 
 def facts(work: Work, results: list[dict[str, Any]], seconds: float) -> dict[str, Any]:
     last = results[-1]
-    return {
+    found = {
         **({"events": round(last["events"]), "events/s": round(last["events"] / seconds)} if work.sequences else {}),
         "peak MB above start": round(median(result["mb"] for result in results)),
         "peak MB": round(median(result["peak_mb"] for result in results)),
-        "evaluation s": round(median(result["evaluation_seconds"] for result in results), 3),
         "losses": [round(loss, 4) for loss in last["losses"]],
-        "valid ndcg@10": round(last["ndcg"], 4),
     }
+    if work.evaluates:
+        found["evaluation s"] = round(median(result["evaluation_seconds"] for result in results), 3)
+        found["valid ndcg@10"] = round(last["ndcg"], 4)
+    return found
 
 
 def run(job: Job, work: Work, options: Options) -> dict[str, Any]:
@@ -91,7 +95,7 @@ def run(job: Job, work: Work, options: Options) -> dict[str, Any]:
         "data_dir": str(options.data_dir),
         "epochs": options.epochs,
         "threads": options.threads,
-        "evaluate": True,
+        "evaluate": work.evaluates,
     }
     cores = sorted(os.sched_getaffinity(0))[-options.threads :]
     threads = {f"{name}_NUM_THREADS": str(options.threads) for name in ("OMP", "MKL", "OPENBLAS")}

@@ -101,6 +101,14 @@ class TestSampler:
         assert sampler.log_q[1] == 0.0
         assert (sampler.draw(1000, rng()) == 1).all()
 
+    @pytest.mark.parametrize("sampler", [Sampler.uniform(20), Sampler.popularity(np.r_[np.arange(1.0, 21.0), 0.0])])
+    def test_distinct_draws_are_distinct_and_all_items_take_their_turn(self, sampler: Sampler) -> None:
+        rng = np.random.default_rng(0)
+        drawn = np.array([sampler.distinct(5, rng) for _ in range(4_000)])
+        assert all(len(set(row)) == 5 for row in drawn)
+        np.testing.assert_allclose(np.bincount(drawn.ravel(), minlength=20), np.full(20, 1_000), rtol=0.15)
+        assert sorted(sampler.distinct(50, rng)) == list(range(20)), "all there are"
+
     def test_same_seed_same_bytes(self) -> None:
         for sampler in (Sampler.uniform(50), Sampler.popularity(np.arange(50))):
             one, other = (sampler.draw(999, rng(3)).tobytes() for _ in range(2))

@@ -83,7 +83,7 @@ class Sequence(Network):
     )
     negatives: int = tunable(256, "items drawn to tell the next one from", low=1, high=4096, log=True, ge=1)
     negatives_for: Literal["batch", "event"] = tunable(
-        "batch", "draw them once for all of a batch, or anew for each event"
+        "batch", "draw them once for all of a batch (uniform: each at most once), or anew for each event"
     )
     sampling: Literal["uniform", "popularity", "in_batch"] = tunable("uniform", "how negatives are drawn")
     alpha: float = tunable(0.75, "popularity: an item is drawn in proportion to its events^alpha", ge=0.0)
@@ -150,7 +150,7 @@ class Sequence(Network):
             "bce": losses.binary,
             "gbce": partial(
                 losses.generalised_binary,
-                beta=losses.calibration(self.negatives, len(vectors), self.calibration),
+                beta=losses.calibration(negatives.item.shape[-1], len(vectors), self.calibration),
             ),
             "bpr": losses.pairwise,
             "top1_max": losses.top1_max,
@@ -177,6 +177,8 @@ class Sequence(Network):
             size = (self.negatives,) if self.negatives_for == "batch" else (len(target), self.negatives)
             if self.sampling == "in_batch":
                 item = target[torch.from_numpy(rng.integers(len(target), size=size)).to(target.device)]
+            elif self.sampling == "uniform" and self.negatives_for == "batch":
+                item = torch.from_numpy(sampler.distinct(self.negatives, rng)).to(target.device)
             else:
                 item = torch.from_numpy(sampler.draw(int(np.prod(size)), rng).reshape(size)).to(target.device)
             return Negatives(item, None if log_q is None else log_q.to(target.device))

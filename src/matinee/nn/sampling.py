@@ -83,6 +83,14 @@ class Sampler:
             return self.items[place]
         return np.where(rng.random(size) < self.keep[place], self.items[place], self.other[place])
 
+    def distinct(self, size: int, rng: Generator) -> Drawn:
+        """int64 (size,), different items, each set of them alike whatever log_q says; all there are if these are fewer.
+
+        Where a batch shares its negatives, an item that is drawn twice, or not, is pushed away twice, or not, by
+        thousands of states at once: drawn apart, negatives have far less noise.
+        """
+        return rng.permutation(self.items)[:size]
+
 
 @dataclass(frozen=True)
 class Positives:

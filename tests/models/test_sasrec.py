@@ -141,7 +141,9 @@ class TestDraws:
         return SASRec(loss="bce", negatives=300, **hyper).drawing(DATA)(self.target, Step(0, 0, seed))
 
     def test_once_for_a_batch_or_anew_for_each_event(self) -> None:
-        assert self.drawn(negatives_for="batch").item.shape == (300,)
+        """Once and uniformly: no item twice, for it would be pushed away twice by all of the batch."""
+        assert self.drawn(negatives_for="batch", sampling="popularity").item.shape == (300,)
+        assert sorted(self.drawn(negatives_for="batch").item.tolist()) == list(range(19))
         own = self.drawn(negatives_for="event").item
         assert own.shape == (7, 300)
         assert len({tuple(row) for row in own.tolist()}) == 7

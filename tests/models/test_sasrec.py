@@ -17,6 +17,7 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.models import sequence
 from matinee.models.sasrec import SASRec
+from matinee.models.sequence import Histories
 from matinee.nn.train import Step
 from oracle.transformer_truth import Truth
 
@@ -132,6 +133,86 @@ def test_a_log_without_times_is_learned_in_its_order() -> None:
     assert pieces.times is None
     first = bare.item[bare.user == bare.user[0]]
     assert first[-MAX_LEN - 1 :].tolist() in [pieces.item[b].tolist() for b in range(len(pieces))]
+
+
+class TestWaiting:
+    """How long after an event the next one came, or is asked for."""
+
+    histories = Histories(
+        Ragged.from_lists([[3, 4, 5, 6], [], [7], [8, 9]]), np.array([10, 20, 50, 51, 7, 100, 90], np.int64)
+    )
+
+    def waits(self, asked: Any = None) -> list[int]:
+        found = self.histories.waiting(asked).waits
+        assert found is not None
+        return list(found.tolist())
+
+    def test_until_the_next_event_or_the_request(self) -> None:
+        asked = np.array([60, 0, 9, 85], np.int64)
+        assert self.waits(asked) == [10, 30, 1, 9, 2, 0, 0], "nothing is below 0"
+
+    def test_without_a_request_as_long_as_usual(self) -> None:
+        assert self.waits() == [10, 30, 1, 10, 0, 0, 0]
+        rng = np.random.default_rng(2)
+        rows = [np.sort(rng.integers(0, 1_000, n)) for n in rng.integers(0, 9, 40)]
+        some = Histories(Ragged.from_lists([np.zeros(len(row), np.int32) for row in rows]), np.concatenate(rows))
+        waits = some.waiting().waits
+        assert waits is not None
+        for row, times in enumerate(rows):
+            found = waits[some.item.offsets[row] : some.item.offsets[row + 1]]
+            np.testing.assert_array_equal(found[:-1], np.diff(times))
+            if len(times):
+                own = np.sort(np.diff(times))
+                assert found[-1] == (own[len(own) // 2] if len(own) else 0)
+
+    def test_a_log_without_times_says_nothing(self) -> None:
+        bare = Histories(self.histories.item, None)
+        assert bare.waiting(np.zeros(4, np.int64)).waits is None
+        undated = replace(DATA, timestamp=None)
+        model = SASRec(**SMALL, waiting=True).fit(undated)
+        assert np.isfinite(model.score(undated.queries_of(np.array([0], np.int32)))[0, :17]).all()
+
+    def test_the_moment_of_the_request_counts_where_it_is_asked_for(self) -> None:
+        """And neither it nor a wait changes an earlier state."""
+        assert DATA.timestamp is not None
+        queries, now = DATA.queries_of(np.arange(3, dtype=np.int32)), int(DATA.timestamp.max())
+        later = replace(queries, time=np.full(3, now + 10**9, np.int64))
+        soon = replace(queries, time=np.full(3, now, np.int64))
+        model = SASRec(**{**SMALL, "epochs": 1}, waiting=True).fit(DATA)
+        assert not np.allclose(model.score(later), model.score(soon))
+        plain = SASRec(**{**SMALL, "epochs": 1}).fit(DATA)
+        np.testing.assert_array_equal(plain.score(later), plain.score(soon))
+        net = model.net
+        with torch.inference_mode():
+            one, _ = model.question(net, Histories(queries.history, queries.times).waiting(later.time))
+            other, _ = model.question(net, Histories(queries.history, queries.times).waiting(soon.time))
+            moved = (net(one) - net(other)).abs().amax(dim=1)
+        earlier = torch.ones(len(moved), dtype=torch.bool)
+        earlier[one.last] = False
+        assert not moved[earlier].any()
+        assert (moved[one.last] > 0).all()
+
+    def test_it_learns_that_what_follows_hangs_on_when(self) -> None:
+        """Item 1 follows item 0 within a minute, item 2 after a day."""
+        rng = np.random.default_rng(0)
+        users, visits = 60, 8
+        soon = rng.random((users, visits)) < 0.5
+        user = np.repeat(np.arange(users), 2 * visits)
+        item = np.stack([np.zeros_like(soon, np.int32), np.where(soon, 1, 2)], axis=2).ravel()
+        first = np.broadcast_to(np.arange(visits) * 10**6, soon.shape)
+        time = np.stack([first, first + np.where(soon, 60, 86_400)], axis=2).ravel()
+        ids = IdMap(np.arange(users), what="user"), IdMap(np.arange(3), what="item")
+        log = Dataset(*ids, user.astype(np.int32), item.astype(np.int32), timestamp=time.astype(np.int64))
+        model = SASRec(max_len=20, dim=8, epochs=60, batch_size=20, learning_rate=0.02, waiting=True).fit(log)
+        asked = replace(
+            log.queries_of(np.arange(2, dtype=np.int32)),
+            history=Ragged.from_lists([np.array([0], np.int32)] * 2),
+            times=np.zeros(2, np.int64),
+            time=np.array([60, 86_400], np.int64),
+        )
+        scores = model.score(asked)
+        assert scores[0, 1] > scores[0, 2]
+        assert scores[1, 2] > scores[1, 1]
 
 
 class TestDraws:

@@ -20,7 +20,8 @@ class SASRec(Sequence):
     Macdonald, RecSys 2023). Deviations from the paper: layers are normalised before and not within the residual sum,
     dropout leaves attention weights alone, positions count from the history's start.
 
-    Options beyond it: gated, see nn.transformer.Transformer; relative, a bias by places and time apart in attention.
+    Options beyond it: gated, see nn.transformer.Transformer; relative, a bias by places and time apart in attention;
+    waiting, which takes the time of the request as given, or each history's median wait for it.
     """
 
     blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
@@ -29,6 +30,7 @@ class SASRec(Sequence):
     feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("relu", "between its layers")
     gated: bool = tunable(False, "let each layer's output in by a gate")
     relative: bool = tunable(False, "weigh attention by places and time apart")
+    waiting: bool = tunable(False, "tell the net how long after an event the next one came, or is asked for")
 
     def build(self, data: Dataset) -> nn.Module:
         return self.transformer(data)
@@ -47,5 +49,6 @@ class SASRec(Sequence):
             feed_forward=self.feed_forward,
             gated=self.gated,
             relative=self.relative,
+            waiting=self.waiting,
             n_special=n_special,
         )

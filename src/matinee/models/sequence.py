@@ -34,21 +34,44 @@ LossName = Literal["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "to
 
 @dataclass(frozen=True)
 class Histories:
-    """Pieces of histories to learn from, and when their events happened, in parallel with item.values."""
+    """Histories, or pieces of them, and when their events happened, in parallel with item.values.
+
+    waits: how many seconds after an event the next one came, or is asked for; None where nothing is known of it.
+    """
 
     item: Ragged
     times: NDArray[np.int64] | None
+    waits: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.item)
 
     def take(self, rows: NDArray[np.int64]) -> Histories:
-        times = None if self.times is None else self.times[self.item.positions(rows)]
-        return Histories(self.item.take(rows), times)
+        at = self.item.positions(rows)
+        return Histories(self.item.take(rows), *(None if x is None else x[at] for x in (self.times, self.waits)))
 
     def where(self, mask: NDArray[np.bool_]) -> Histories:
         """Only these events."""
-        return Histories(self.item.keep(mask), None if self.times is None else self.times[mask])
+        return Histories(self.item.keep(mask), *(None if x is None else x[mask] for x in (self.times, self.waits)))
+
+    def waiting(self, asked: NDArray[np.int64] | None = None) -> Histories:
+        """With waits, where there are times. asked: int64 (B,), when what follows the last event is asked for; without
+        it each history's own median wait stands for it (the upper of two; 0 of a single event)."""
+        if self.times is None:
+            return self
+        lengths = self.item.lengths
+        last = self.item.offsets[1:][lengths > 0] - 1
+        waits = np.zeros_like(self.times)
+        waits[:-1] = np.maximum(np.diff(self.times), 0)
+        waits[last] = 0
+        if asked is not None:
+            waits[last] = np.maximum(asked[lengths > 0] - self.times[last], 0)
+        else:
+            own = np.lexsort((waits, np.isin(np.arange(len(waits)), last), self.item.rows))  # by row, its last behind
+            several = lengths > 1
+            middle = self.item.offsets[:-1][several] + (lengths[several] - 1) // 2
+            waits[self.item.offsets[1:][several] - 1] = waits[own[middle]]
+        return Histories(self.item, self.times, waits)
 
 
 @dataclass(frozen=True)
@@ -130,14 +153,18 @@ class Sequence(Network):
         ends[batch.item.offsets[1:] - 1] = True
         starts = np.zeros_like(ends)
         starts[batch.item.offsets[:-1]] = True
-        packed = self.packed(net, batch.where(~ends))
+        packed = self.packed(net, self.timed(net, batch).where(~ends))
         target = torch.from_numpy(batch.item.values[~starts].astype(np.int64)).to(device_of(net))
         return Lesson(packed, packed.slot, target)
+
+    def timed(self, net: Any, histories: Histories, asked: NDArray[np.int64] | None = None) -> Histories:
+        """With waits, where the net reads them."""
+        return histories if getattr(net, "waits", None) is None else histories.waiting(asked)
 
     def packed(self, net: Any, histories: Histories) -> Packed:
         from matinee.nn.sequences import pack
 
-        return pack(histories.item, net.n_items, histories.times).to(device_of(net))
+        return pack(histories.item, net.n_items, histories.times, histories.waits).to(device_of(net))
 
     def loss_of(self, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None) -> Tensor:
         """The loss by name, summed over the states (N, dim)."""
@@ -189,7 +216,7 @@ class Sequence(Network):
 
     def score_histories(self, queries: Queries) -> Floats:
         known = self.fitted.popularity[queries.history.values] > 0
-        histories = Histories(queries.history, queries.times).where(known)
+        histories = self.timed(self.net, Histories(queries.history, queries.times), queries.time).where(known)
         scores = np.zeros((len(queries), len(self.items)), np.float32)
         for rows in blocks(histories.item.lengths, self.max_len):
             scores[rows] = self.answers(histories.take(rows))
@@ -209,7 +236,9 @@ class Sequence(Network):
         from matinee.nn.sequences import latest
 
         item, at = latest(histories.item, self.max_len)
-        packed = self.packed(net, Histories(item, None if histories.times is None else histories.times[at]))
+        packed = self.packed(
+            net, Histories(item, *(None if x is None else x[at] for x in (histories.times, histories.waits)))
+        )
         return packed, packed.last[:, None]
 
 

@@ -47,7 +47,8 @@ class Packed:
 
     item: int64 (N,), item codes; n_items where a slot is empty. position: int64 (N,), from 0 at a history's start.
     time: int32 (N,), seconds before the last event of the history, exact, so that how far two events lie apart does not
-    hang on a later one; None without timestamps.
+    hang on a later one; None without timestamps. wait: int32 (N,), seconds until the next event, or until what comes
+    next is asked for; None where nothing is known of it.
     first, length: int64 (B,), where each history begins, and how long it is, in the order of the batch; empty histories
     have none. slot: int64 (E,), the slots that hold events, history after history.
     """
@@ -59,6 +60,7 @@ class Packed:
     length: Tensor
     groups: tuple[Group, ...]
     time: Tensor | None = None
+    wait: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.length)
@@ -89,8 +91,8 @@ class Packed:
         return Packed(**{**vars(self), **moved})
 
 
-def pack(histories: Ragged, n_items: int, times: Index | None = None) -> Packed:
-    """times: Unix seconds, in parallel with histories.values."""
+def pack(histories: Ragged, n_items: int, times: Index | None = None, waits: Index | None = None) -> Packed:
+    """times: Unix seconds, and waits: seconds, in parallel with histories.values."""
     lengths = histories.lengths
     order = np.argsort(-lengths, kind="stable")
     order = order[: np.count_nonzero(lengths)]
@@ -106,11 +108,16 @@ def pack(histories: Ragged, n_items: int, times: Index | None = None) -> Packed:
     item = np.full(slots, n_items, np.int64)
     item[slot] = histories.values
     position = np.concatenate([np.tile(np.arange(g.length), g.rows) for g in groups] or [np.empty(0, np.int64)])
+
+    def laid(seconds: Index) -> Tensor:
+        out = np.zeros(slots, np.int32)
+        out[slot] = np.clip(seconds, -FAR, FAR)
+        return torch.from_numpy(out)
+
     time = None
     if times is not None:
         ends = np.repeat(times[np.maximum(histories.offsets[1:] - 1, 0)], lengths) if len(times) else times
-        time = np.zeros(slots, np.int32)
-        time[slot] = np.clip(ends - times, -FAR, FAR)
+        time = laid(ends - times)
     return Packed(
         item=torch.from_numpy(item),
         position=torch.from_numpy(position),
@@ -118,7 +125,8 @@ def pack(histories: Ragged, n_items: int, times: Index | None = None) -> Packed:
         first=torch.from_numpy(first),
         length=torch.from_numpy(lengths.copy()),
         groups=tuple(groups),
-        time=None if time is None else torch.from_numpy(time),
+        time=time,
+        wait=None if waits is None else laid(waits),
     )
 
 

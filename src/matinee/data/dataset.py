@@ -99,9 +99,10 @@ class Ragged:
 class Dataset:
     """A log of who watched what, with codes inside and external ids at the border. Rows keep the log's order.
 
-    user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
-    context: n rows of further columns. user_features, item_features: row c describes code c (null where the table had
-    none). unmatched: ids of tables that the log as read had not. Parts of a split share IdMaps: one code, one item.
+    user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds. grade:
+    float32 (n,), the ratings that labels in value were made of. context: n rows of further columns. user_features,
+    item_features: row c describes code c (null where the table had none). unmatched: ids of tables that the log as read
+    had not. Parts of a split share IdMaps: one code, one item.
     Raises MatineeError naming the row for codes out of range and values or times that are not finite or negative.
     """
 
@@ -116,6 +117,7 @@ class Dataset:
     item_features: pl.DataFrame | None = None
     name: str = "log"
     unmatched: tuple[Unmatched, ...] = ()
+    grade: Floats | None = None
 
     def __post_init__(self) -> None:
         from matinee.data.validate import dataset_columns
@@ -153,6 +155,7 @@ class Dataset:
             value=cut(self.value),
             timestamp=cut(self.timestamp),
             context=context,
+            grade=cut(self.grade),
         )
 
     @cached_property
@@ -226,6 +229,8 @@ class Dataset:
             digest.update(json.dumps(ids.ids.tolist(), ensure_ascii=False).encode())
         for array in (self.user, self.item, self.value, self.timestamp):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        if self.grade is not None:
+            digest.update(np.ascontiguousarray(self.grade).tobytes())
         return digest.hexdigest()[:16]
 
     @cached_property

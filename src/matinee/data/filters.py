@@ -59,7 +59,8 @@ def filter_events(
         _not_empty(keep, data, f"min_user_events = {min_user_events} with min_item_events = {min_item_events}")
     result = data if keep.all() else data.rows(keep)
     if label_min is not None:
-        result = replace(result, value=(_values(result, "label_min") >= np.float32(label_min)).astype(np.float32))
+        grade = _values(result, "label_min")
+        result = replace(result, value=(grade >= np.float32(label_min)).astype(np.float32), grade=grade)
     return _without_absent(result, users=min_user_events > 0, items=min_item_events > 0)
 
 

@@ -26,7 +26,9 @@ def dataset_columns(data: Dataset) -> dict[str, NDArray[Any]]:
     _within(columns["user"], data.n_users, data, "user")
     _within(columns["item"], data.n_items, data, "item")
     if data.value is not None:
-        columns["value"] = _finite(data.value, data)
+        columns["value"] = _finite(data.value, data, "value")
+    if data.grade is not None:
+        columns["grade"] = _finite(data.grade, data, "grade")
     if data.timestamp is not None:
         columns["timestamp"] = _whole(data.timestamp, np.int64, data, "timestamp", "convert times to Unix seconds")
         _first(columns["timestamp"] < 0, columns["timestamp"], data, "timestamp", "is negative")
@@ -109,13 +111,13 @@ def _whole(values: ArrayLike, dtype: Any, data: Dataset, name: str, mend: str) -
     return np.ascontiguousarray(array, dtype)
 
 
-def _finite(values: ArrayLike, data: Dataset) -> NDArray[np.float32]:
-    array = _column(values, data, "value")
+def _finite(values: ArrayLike, data: Dataset, name: str) -> NDArray[np.float32]:
+    array = _column(values, data, name)
     if array.dtype.kind not in "fiub" and len(array):
-        raise MatineeError(f"value holds {array.dtype}, not numbers", where=data.name, mend="convert it to float32")
+        raise MatineeError(f"{name} holds {array.dtype}, not numbers", where=data.name, mend="convert it to float32")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is named below
         narrow = np.ascontiguousarray(array, np.float32)
-    _first(~np.isfinite(narrow), array, data, "value", "is not a finite number")
+    _first(~np.isfinite(narrow), array, data, name, "is not a finite number")
     return narrow
 
 

@@ -22,6 +22,7 @@ from matinee.errors import MatineeError
 from matinee.evaluate import predictions
 from matinee.models.base import Fitted, Shapes, tunable
 from matinee.models.factors import hash_rows
+from matinee.models.grades import Grades
 from matinee.models.network import NetWeights, Network, import_torch
 from matinee.nn.sampling import Positives, Sampler, hardest, negatives
 
@@ -66,10 +67,11 @@ class Events:
 class Pointwise(Network):
     """logit = net(fields of the request, fields of the item), learned by binary cross-entropy.
 
-    A log of labels 0 and 1 (`label_min` in a recipe) is learned as it is, another log against items that its users did
-    not watch. A user whose history has changed, or was never seen, gets an id vector by a few gradient steps on it
-    alone, down the same loss on the latest events of the history, from the mean vector of all users. Users without a
-    history are answered from what is known of them, and items without an event score where they have fields.
+    A log of labels 0 and 1 (`label_min` in a recipe) is learned as it is, and what the labels were made of with it, see
+    models/grades.py; another log against items that its users did not watch. A user whose history has changed, or was
+    never seen, gets an id vector by a few gradient steps on it alone, down the same loss on the latest events of the
+    history, from the mean vector of all users. Users without a history are answered from what is known of them, and
+    items without an event score where they have fields.
     """
 
     learned_type: ClassVar[type[NetWeights]] = PointwiseWeights
@@ -83,6 +85,9 @@ class Pointwise(Network):
     buckets: int = tunable(32, "most buckets of a number", ge=1)
     target: Literal["auto", "watched", "label"] = tunable(
         "auto", "learn what was watched, or labels 0 and 1; auto: labels where the log has them"
+    )
+    grades: float = tunable(
+        0.3, "labels made of ratings: weight of each other level of the ratings", low=0.0, high=1.0, ge=0.0
     )
     negatives: int = tunable(4, "watched: unwatched items for each event, anew each epoch", low=1, high=16, ge=1)
     sampling: Literal["uniform", "popularity", "hard"] = tunable("uniform", "how they are drawn")
@@ -139,6 +144,9 @@ class Pointwise(Network):
         asked = net.tables.asked(rows.user, rows.timestamp, rows.context)
         labels = rows.value if self.learns_labels(data) else None
         events = Events(asked, rows.user, rows.item, labels)
+        grades = None
+        if labels is not None and rows.grade is not None and self.grades:
+            grades = Grades.of(rows.grade, labels)
         draw = self.drawing(net, data)
 
         def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
@@ -146,8 +154,10 @@ class Pointwise(Network):
             request = net.of_request(net.vectors(asked.part))
             if events.label is not None:
                 logits = net.meet(request, item_sides(net, asked, item))
-                label = torch.from_numpy(events.label[batch][:, None]).to(logits.device)
-                own: Tensor = torch.nn.functional.binary_cross_entropy_with_logits(logits, label, reduction="sum")
+                logit, label = logits[:, 0], torch.from_numpy(events.label[batch]).to(logits.device)
+                if grades is not None:
+                    return grades.loss(logit, batch, label, self.grades)
+                own: Tensor = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="sum")
                 return own
             others = draw(asked, events.user[batch], request, step)
             logits = net.meet(request, item_sides(net, asked, np.concatenate([item, others], axis=1)))
@@ -191,7 +201,9 @@ class Pointwise(Network):
 
     @property
     def curve_names(self) -> tuple[str, str]:
-        return ("logloss", "logloss") if self.labelled else ("loss", "ndcg@10")
+        if not self.labelled:
+            return "loss", "ndcg@10"
+        return ("loss" if self.grades else "logloss"), "logloss"
 
     @property
     def labelled(self) -> bool:

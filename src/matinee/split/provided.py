@@ -247,6 +247,7 @@ def _concatenated(train: Dataset, hidden: dict[str, Dataset]) -> tuple[Dataset, 
         value=None if train.value is None else np.concatenate(value),
         timestamp=None if train.timestamp is None else np.concatenate(timestamp),
         context=None,
+        grade=None if any(d.grade is None for d in logs) else np.concatenate([d.grade for d in logs]),
     )
     return whole, np.repeat(np.array(codes, np.int8), [len(d) for d in logs])
 

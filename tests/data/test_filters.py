@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -51,6 +52,14 @@ def test_ratings(data: Dataset) -> None:
     assert kept.value is not None
     assert kept.value.tolist() == [1, 0, 1, 0]
     assert kept.value.dtype == np.float32
+    assert kept.grade is not None
+    assert np.array_equal(kept.grade >= 4, kept.value), "what the labels were made of"
+    last = kept.rows(np.array([3]))
+    assert last.grade is not None
+    assert last.grade.tolist() == [2.0]
+    assert last.fingerprint != replace(last, grade=last.grade + 1).fingerprint
+    with pytest.raises(MatineeError, match="grade has 1 rows, not 4"):
+        replace(kept, grade=last.grade)
     assert kept.context is not None
     assert kept.context["device"].to_list() == [0, 1, 3, 4], "context follows its rows"
     assert kept.users is data.users

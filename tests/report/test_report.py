@@ -16,7 +16,7 @@ from report_studies import HOSTILE, WORLD, make_data, make_study
 
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import Bin
-from matinee.report import Study, write_report
+from matinee.report import Study, plots, write_report
 from matinee.report.page import render
 
 COLOURS = ("soft", "accent")  # of training and validation
@@ -265,7 +265,6 @@ def test_trainings_are_told_in_their_own_measures() -> None:
 @pytest.mark.parametrize("shared", [True, False])
 def test_one_measure_has_one_axis(shared: bool) -> None:
     """Heights of both lines are one linear function of their numbers exactly where they are one measure."""
-    from matinee.report import plots
 
     numbers = [0.9, 0.5, 0.95, 0.85]
     svg = plots.curve("x", numbers[:2], numbers[2:], "x", best=1, shared=shared)
@@ -326,3 +325,15 @@ def _contrast(a: np.ndarray, b: np.ndarray) -> float:
 
     low, high = sorted([luminance(a), luminance(b)])
     return (high + 0.05) / (low + 0.05)
+
+
+def test_a_name_too_long_for_a_plot_keeps_its_end() -> None:
+    """What tells the settings of a grid apart stands there."""
+    settings = [plots.shorten(f"autoint_adam_epochs_{n}") for n in (5, 10)]
+    assert settings[0] != settings[1]
+    for name in ("ease", "", "é" * 80, "Star Wars: Episode V - The Empire Strikes Back (1980)", "七人の侍" * 9):
+        short = plots.shorten(name)
+        assert plots.display_width(short) <= plots.NAMES
+        assert short == name or (
+            "…" in short and name.startswith(short.partition("…")[0]) and name.endswith(short[-2:])
+        )

@@ -248,12 +248,17 @@ def room_for(labels: Mapping[str, str]) -> float:
 
 
 def shorten(label: str, width: int = NAMES) -> str:
-    """At most `width` digits wide, cut with an ellipsis."""
+    """At most `width` digits wide. The ellipsis stands before the last third: names often differ at their ends, those
+    of a grid's settings do, and of the parts of a film."""
     if display_width(label) <= width:
         return label
-    while display_width(label) > width - 2:
-        label = label[:-1]
-    return label.rstrip() + "…"
+    cut = len(label)
+    while display_width(label[cut - 1 :]) <= (width - 2) / 3:
+        cut -= 1
+    head, tail = label[:cut], label[cut:].lstrip()
+    while display_width(head) > width - 2 - display_width(tail):
+        head = head[:-1]
+    return head.rstrip() + "…" + tail
 
 
 def display_width(text: str) -> float:

@@ -88,6 +88,7 @@ def test_a_net_learns_what_labels_do_not_tell() -> None:
 def test_probabilities_stay_the_labels() -> None:
     log = graded()
     model = FM(dim=8, epochs=30, batch_size=50, learning_rate=0.02, grades=0.5).fit(log)
+    assert model.curve_names == ("loss", "logloss"), "two measures, which the report draws on two axes"
     asked = log.queries_of(np.arange(40, dtype=np.int32))
     p = 1.0 / (1.0 + np.exp(-model.score(asked)[log.user, log.item]))
     assert log.value is not None

@@ -203,7 +203,8 @@ class Pointwise(Network):
     def curve_names(self) -> tuple[str, str]:
         if not self.labelled:
             return "loss", "ndcg@10"
-        return ("loss" if self.grades else "logloss"), "logloss"
+        graded = self.grades and self.data.grade is not None  # then the loss is that of all levels
+        return ("loss" if graded else "logloss"), "logloss"
 
     @property
     def labelled(self) -> bool:

@@ -32,7 +32,17 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
     "svd_ae": [{"share": 0.1}, {"half_life": 4.0}],
     "prod2vec": [{"dim": 16, "against": "input", "neighbours": "both", "subsample": 0.01, "half_life": 4.0}],
     "neumf": [{**SMALL_LOG["neumf"], "epochs": 20, "pretrain": 8, "gmf_share": 0.6}],
-    "gru4rec": [{"dim": 16, "tied": False, "epochs": 40, "batch_size": 20, "learning_rate": 0.01, "loss": "bpr_max"}],
+    "gru4rec": [
+        {
+            "dim": 16,
+            "hidden": 24,
+            "tied": False,
+            "epochs": 40,
+            "batch_size": 20,
+            "learning_rate": 0.01,
+            "loss": "bpr_max",
+        }
+    ],
     "sasrec": [
         {
             **{"dim": 8, "heads": 2, "max_len": 4, "windows": "all", "relative": True, "gated": True},

@@ -183,10 +183,12 @@ def true_sampled_softmax(r: Tensor, s: Tensor, q: Tensor, p: Tensor) -> Tensor:
     return ((r - q - most).exp() + (s - p - most).exp().sum()).log() + most - (r - q)
 
 
-def true_generalised_binary(r: Tensor, s: Tensor, q: Tensor, p: Tensor, *, beta: float = 1.0) -> Tensor:
+def true_generalised_binary(
+    r: Tensor, s: Tensor, q: Tensor, p: Tensor, *, beta: float = 1.0, shift: float = 0.0
+) -> Tensor:
     """-log sigma(r)^beta - sum log(1 - sigma(s_j)): Petrov & Macdonald, RecSys 2023; beta 1 is Kang & McAuley's."""
-    chance = 1.0 / (1.0 + (-r).exp())
-    return -(chance**beta).log() - (1.0 / (1.0 + s.exp())).log().sum()
+    chance = 1.0 / (1.0 + (-r - shift).exp())
+    return -(chance**beta).log() - (1.0 / (1.0 + (s + shift).exp())).log().sum()
 
 
 def true_pairwise(r: Tensor, s: Tensor, q: Tensor, p: Tensor) -> Tensor:
@@ -215,12 +217,16 @@ CASES: dict[str, tuple[Formula, Plain]] = {
         partial(losses.generalised_binary, beta=0.37),
         partial(true_generalised_binary, beta=0.37),
     ),
+    "shifted_binary": (
+        partial(losses.generalised_binary, beta=0.37, shift=-1.4),
+        partial(true_generalised_binary, beta=0.37, shift=-1.4),
+    ),
     "pairwise": (losses.pairwise, true_pairwise),
     "top1_max": (losses.top1_max, true_top1_max),
     "bpr_max": (losses.bpr_max, true_bpr_max),
     "bpr_max_without_penalty": (partial(losses.bpr_max, penalty=0.0), partial(true_bpr_max, penalty=0.0)),
 }
-BINARY = [CASES["binary"][0], CASES["generalised_binary"][0]]
+BINARY = [CASES[name][0] for name in ("binary", "generalised_binary", "shifted_binary")]
 LOG_Q = torch.from_numpy(np.log(np.random.default_rng(8).dirichlet(np.full(N_ITEMS, 2.0))))
 
 
@@ -404,6 +410,16 @@ def test_calibration(k: int, n_items: int, t: float) -> None:
     """gSASRec: alpha = k / (|I| - 1), beta = alpha (t (1 - 1 / alpha) + 1 / alpha)."""
     alpha = k / (n_items - 1)
     np.testing.assert_allclose(losses.calibration(k, n_items, t), alpha * (t * (1 - 1 / alpha) + 1 / alpha), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("k", "beta"), [(1, 1.0), (7, 1.0), (256, 0.3)])
+def test_scores_of_nothing_are_in_balance(k: int, beta: float) -> None:
+    """A number added to every score would not make the loss smaller; one negative with beta 1 needs no shift."""
+    shift = losses.balance(k, beta)
+    assert (shift == 0.0) == (k == 1)
+    pushed = torch.zeros((), dtype=torch.float64, requires_grad=True)
+    loss = beta * torch.nn.functional.softplus(-pushed - shift) + k * torch.nn.functional.softplus(pushed + shift)
+    assert float(torch.autograd.grad(loss, pushed)[0]) == pytest.approx(0.0, abs=1e-12)
 
 
 def test_a_calibrated_binary_loss_has_right_probabilities() -> None:

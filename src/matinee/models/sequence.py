@@ -172,13 +172,12 @@ class Sequence(Network):
 
         if negatives is None or (self.loss == "sampled_softmax" and negatives.item.dim() == 1):
             return losses.cross_entropy(states, vectors, target, negatives)
+        n = negatives.item.shape[-1]
+        beta = losses.calibration(n, len(vectors), self.calibration)
         formulas: dict[str, losses.Formula] = {
             "sampled_softmax": losses.sampled_softmax,
-            "bce": losses.binary,
-            "gbce": partial(
-                losses.generalised_binary,
-                beta=losses.calibration(negatives.item.shape[-1], len(vectors), self.calibration),
-            ),
+            "bce": partial(losses.binary, shift=losses.balance(n, 1.0)),
+            "gbce": partial(losses.generalised_binary, beta=beta, shift=losses.balance(n, beta)),
             "bpr": losses.pairwise,
             "top1_max": losses.top1_max,
             "bpr_max": losses.bpr_max,

@@ -5,6 +5,7 @@ Under mixed precision nets answer in bfloat16, whose 8 bits are too few for a su
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -109,15 +110,28 @@ def sampled_softmax(states: Tensor, vectors: Tensor, target: Tensor, negatives: 
     return (torch.cat([positive[:, None], negative], dim=1).logsumexp(dim=1) - positive).sum()
 
 
-def binary(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
+def binary(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives, *, shift: float = 0.0) -> Tensor:
     """Binary cross-entropy, the target 1 and its negatives 0 (SASRec: Kang & McAuley, ICDM 2018, eq. 7)."""
-    return generalised_binary(states, vectors, target, negatives, beta=1.0)
+    return generalised_binary(states, vectors, target, negatives, beta=1.0, shift=shift)
 
 
-def generalised_binary(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives, *, beta: float) -> Tensor:
-    """gBCE: the target's probability to the power beta (gSASRec: Petrov & Macdonald, RecSys 2023, eq. 7)."""
+def generalised_binary(
+    states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives, *, beta: float, shift: float = 0.0
+) -> Tensor:
+    """gBCE: the target's probability to the power beta (gSASRec: Petrov & Macdonald, RecSys 2023, eq. 7).
+
+    shift: added to every logit, see `balance`. It moves no item ahead of another.
+    """
     positive, negative = _scores(states, vectors, target, negatives)
-    return beta * F.softplus(-positive).sum() + F.softplus(negative).sum()
+    return beta * F.softplus(-positive - shift).sum() + F.softplus(negative + shift).sum()
+
+
+def balance(n_negatives: int, beta: float) -> float:
+    """The shift at which scores of 0 push the target up as much as its negatives down: sigmoid(it) = beta / (beta + K).
+
+    Without it a training of many negatives begins with epochs in which all scores sink together.
+    """
+    return math.log(beta / n_negatives) if n_negatives else 0.0
 
 
 def calibration(n_negatives: int, n_items: int, t: float) -> float:

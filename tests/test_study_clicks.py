@@ -467,3 +467,9 @@ def test_the_autoint_study_can_be_measured(shared_data: Path, tmp_path: Path) ->
     assert found["biases", "bce", "the"] < 0.62
     page = (tmp_path / "run" / "report.html").read_text()
     assert "of autoint_study: The ideal holds all relevant items, also past rank k" in page
+
+
+def test_members_of_an_ensemble_are_of_the_same_log_though_kept_without_its_ratings(log: Path, tmp_path: Path) -> None:
+    models = MODELS + '[[model]]\nname = "ensemble"\nmembers = ["popularity", "ease"]\n'
+    run_study(recipe_of(log, tmp_path, 'metrics = ["ndcg"]', models=models), tmp_path / "run")
+    assert "ensemble" in {row["label"] for row in rows_of(tmp_path / "run")}

@@ -57,7 +57,8 @@ def test_ratings(data: Dataset) -> None:
     last = kept.rows(np.array([3]))
     assert last.grade is not None
     assert last.grade.tolist() == [2.0]
-    assert last.fingerprint != replace(last, grade=last.grade + 1).fingerprint
+    assert last.side_fingerprint != replace(last, grade=last.grade + 1).side_fingerprint
+    assert last.fingerprint == replace(last, grade=None).fingerprint, "a member of an ensemble is kept without grades"
     with pytest.raises(MatineeError, match="grade has 1 rows, not 4"):
         replace(kept, grade=last.grade)
     assert kept.context is not None

@@ -223,22 +223,23 @@ class Dataset:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the content: ids, rows and their order. Side tables are not part of it."""
+        """16 hex digits of the content: ids, rows and their order. Side tables and grades are not part of it: a model
+        on disk has the log without grades, and is of the same log all the same."""
         digest = hashlib.sha256()
         for ids in (self.users, self.items):
             digest.update(json.dumps(ids.ids.tolist(), ensure_ascii=False).encode())
         for array in (self.user, self.item, self.value, self.timestamp):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
-        if self.grade is not None:
-            digest.update(np.ascontiguousarray(self.grade).tobytes())
         return digest.hexdigest()[:16]
 
     @cached_property
     def side_fingerprint(self) -> str:
-        """16 hex digits of the side tables and the context."""
+        """16 hex digits of the side tables, the context and the grades."""
         digest = hashlib.sha256()
         for table in (self.user_features, self.item_features, self.context):
             digest.update(b"-" if table is None else table.write_ipc(None).getvalue())
+        if self.grade is not None:
+            digest.update(np.ascontiguousarray(self.grade).tobytes())
         return digest.hexdigest()[:16]
 
 

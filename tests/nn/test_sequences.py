@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Ragged
 from matinee.nn.blocks import dropout
-from matinee.nn.sequences import LEAST_FILLED, Packed, latest, pack, windows
+from matinee.nn.sequences import LEAST_FILLED, Packed, latest, pack, rounded, windows
 
 N_ITEMS = 9
 Times = NDArray[np.int64]
@@ -77,7 +77,7 @@ class TestPack:
             every += lengths
         assert every == sorted(every, reverse=True), "longest first"
         assert not begins, "a history does not begin at the left end of a row"
-        assert at == len(packed.item) == len(packed.position)
+        assert rounded(at) == len(packed.item) == len(packed.position)
 
     @calmly
     @given(rows=histories)
@@ -91,7 +91,10 @@ class TestPack:
             item = packed.item[group.start : group.start + group.slots].view(group.rows, group.length)
             assert torch.equal(packed.filled(number), item != N_ITEMS)
         if parts:
-            assert torch.equal(packed.join(list(parts)), x)
+            joined, end = packed.join(list(parts)), sum(group.slots for group in packed.groups)
+            assert torch.equal(joined[:end], x[:end])
+            assert joined.shape == x.shape
+            assert not joined[end:].any(), "behind the groups is nothing"
 
     @calmly
     @given(asked=timed())
@@ -114,7 +117,14 @@ class TestPack:
     def test_equal_lengths_are_one_group_without_an_empty_slot(self) -> None:
         packed = pack(Ragged.from_lists([[1, 2, 3]] * 50), N_ITEMS)
         assert [(g.rows, g.length) for g in packed.groups] == [(50, 3)]
-        assert len(packed.item) == 150
+        assert packed.groups[0].slots == len(packed.slot) == 150
+        assert len(packed.item) == 152
+
+    def test_batches_come_in_few_sizes(self) -> None:
+        sizes = [rounded(n) for n in range(1 << 14)]
+        assert all(n <= size <= n * (1 + 1 / 32) + 1 for n, size in enumerate(sizes))
+        assert [rounded(size) for size in sizes] == sizes
+        assert len({size for size in sizes if size > 1 << 13}) == 32
 
     def test_every_part_moves_to_a_device(self) -> None:
         packed = pack(Ragged.from_lists([[1, 2], [], [3]]), N_ITEMS, np.array([0, 60, 5])).to(torch.device("meta"))

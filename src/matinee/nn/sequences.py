@@ -3,7 +3,8 @@
 The histories of a batch lie one behind the other, longest first, in groups of like length: a group of `rows` histories
 is a rectangle of rows x length slots, of which only the ends of the shorter ones are empty. So each layer that looks at
 one item at a time is one call on all slots, attention and recurrence see each group as a rectangle without a copy, and
-no group mixes histories.
+no group mixes histories. Behind the groups lie a few empty slots, so that batches come in few sizes: for bfloat16 on a
+CPU torch compiles each size of a product once, and keeps it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from matinee.data.dataset import Ragged
 
 LEAST_FILLED = 0.85
 """A group's shortest history has at least this share of its longest one's length."""
+
+SIZES = 32
+"""Numbers of slots between one power of two and the next."""
 
 FAR = 2**30 - 1
 """34 years in seconds: twice that is an int32."""
@@ -72,8 +76,9 @@ class Packed:
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
         """(N, d) -> each group's (rows, length, d), without a copy."""
-        parts = torch.split(x, [group.slots for group in self.groups])
-        return tuple(part.view(group.rows, group.length, -1) for part, group in zip(parts, self.groups, strict=True))
+        return tuple(
+            x[group.start : group.start + group.slots].view(group.rows, group.length, -1) for group in self.groups
+        )
 
     def filled(self, group: int) -> Tensor:
         """bool (rows, length): true where the group's slots hold events."""
@@ -83,8 +88,10 @@ class Packed:
         return full[where.start : where.start + where.slots].view(where.rows, where.length)
 
     def join(self, parts: list[Tensor]) -> Tensor:
-        """Each group's (rows, length, d) -> (N, d)."""
-        return torch.cat([part.reshape(-1, part.shape[-1]) for part in parts])
+        """Each group's (rows, length, d) -> (N, d), 0 behind the groups."""
+        flat = [part.reshape(-1, part.shape[-1]) for part in parts]
+        behind = len(self.item) - sum(map(len, flat))
+        return torch.cat([*flat, flat[0].new_zeros(behind, flat[0].shape[1])])
 
     def to(self, device: torch.device) -> Packed:
         moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
@@ -105,12 +112,13 @@ def pack(histories: Ragged, n_items: int, times: Index | None = None, waits: Ind
         slots += group.slots
     place = np.arange(len(histories.values)) - np.repeat(histories.offsets[:-1], lengths)
     slot = np.repeat(first, lengths) + place
-    item = np.full(slots, n_items, np.int64)
+    n = rounded(slots)
+    item = np.full(n, n_items, np.int64)
     item[slot] = histories.values
-    position = np.concatenate([np.tile(np.arange(g.length), g.rows) for g in groups] or [np.empty(0, np.int64)])
+    position = np.concatenate([*(np.tile(np.arange(g.length), g.rows) for g in groups), np.zeros(n - slots, np.int64)])
 
     def laid(seconds: Index) -> Tensor:
-        out = np.zeros(slots, np.int32)
+        out = np.zeros(n, np.int32)
         out[slot] = np.clip(seconds, -FAR, FAR)
         return torch.from_numpy(out)
 
@@ -128,6 +136,12 @@ def pack(histories: Ragged, n_items: int, times: Index | None = None, waits: Ind
         time=time,
         wait=None if waits is None else laid(waits),
     )
+
+
+def rounded(slots: int) -> int:
+    """The least number of slots that batches have and that is not below this one."""
+    step = max(1, (1 << slots.bit_length()) // (2 * SIZES))
+    return -(-slots // step) * step
 
 
 def _cuts(lengths: Index) -> Iterator[tuple[int, int]]:

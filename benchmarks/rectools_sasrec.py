@@ -1,11 +1,14 @@
-"""RecTools' SASRec trained to convergence on our ML-1M leave-one-out split, and measured by matinee.evaluate.
+"""RecTools' SASRec trained to convergence on one of our leave-one-out splits, and measured by matinee.evaluate.
 
     .bench-torch/bin/python benchmarks/rectools_sasrec.py --data-dir ../shared/data --threads 1
+    .bench-torch/bin/python benchmarks/rectools_sasrec.py --data-dir ../shared/data --log ml-100k --ours \\
+        --work-dir runs/rectools_100k --out benchmarks/results/rectools_sasrec_100k.jsonl
 
 Full cross-entropy, length 200, dim 64, two blocks, one head, dropout .1, batch 128, Adam at 1e-3: what sequences.py
 times. Learns from train, stops `patience` epochs after the best ndcg@10 on valid (all items ranked, seen ones masked),
 and then answers the test from train + valid. After every epoch the state goes to --work-dir and the curve to --out, so
 a run that is killed goes on when started again, to the same numbers: shuffling and dropout are seeded epoch by epoch.
+--ours trains Matinee's SASRec after it, by the same settings, patience and split.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import matinee as mt
 import rectools_nets
 from matinee.data.dataset import Holdout, Split
 from matinee.files import atomic_path
+from matinee.models import registry
 from sequences import transformer
 from splits import SPLITS
 from timing import environment
@@ -120,6 +124,18 @@ def build(split: Split, settings: dict[str, Any]) -> tuple[Any, Any]:
     return model, model.data_preparator.get_dataloader_train()
 
 
+def ours(split: Split, settings: dict[str, Any], patience: int, max_epochs: int, seed: int) -> dict[str, Any]:
+    """Matinee's SASRec by these settings: what it reached on valid, and has on the test."""
+    start = time.perf_counter()
+    model = registry.create("sasrec", {**settings, "patience": patience, "epochs": max_epochs})
+    model.fit(split.train, valid=split.valid, seed=seed)
+    line: dict[str, Any] = {"library": "matinee", "settings": settings, "seconds": time.perf_counter() - start}
+    for part, holdout in (("valid", split.valid), ("test", split.test)):
+        found = mt.evaluate(mt.recommend(model, holdout.queries, K), holdout, k=K, metrics=("hit_rate", "ndcg"))
+        line |= {f"{part}_{metric}@10": found.mean(metric, K).value for metric in ("hit_rate", "ndcg")}
+    return line
+
+
 def test(run: Run) -> dict[str, Any]:
     """The best epoch's weights on the test; and how many lists are those that RecTools itself recommends."""
     run.model.torch_model.load_state_dict(run.best)
@@ -145,9 +161,12 @@ def write(path: Path, lines: list[dict[str, Any]]) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"), help="holds ml-1m")
+    parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"), help="holds the log")
+    parser.add_argument("--log", choices=["ml-1m", "ml-100k"], default="ml-1m")
+    parser.add_argument("--ours", action="store_true", help="Matinee's SASRec too, by the same settings")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--length", type=int, default=200)
+    parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--max-epochs", type=int, default=500)
     parser.add_argument("--patience", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
@@ -162,8 +181,8 @@ def main() -> None:
     given = arguments()
     torch.set_num_threads(given.threads)
     rectools_nets.quiet()
-    split = SPLITS["toy, next" if given.toy else "ml-1m, next"](given.data_dir)
-    _, settings = transformer(length=given.length)
+    split = SPLITS["toy, next" if given.toy else f"{given.log}, next"](given.data_dir)
+    own_settings, settings = transformer(length=given.length, dropout=given.dropout)
     torch.manual_seed(given.seed)
     run = Run(split, *build(split, settings), given.patience, given.max_epochs, given.seed, given.steps)
     words = {"data": split.train.fingerprint, "seed": given.seed, "steps": given.steps, "patience": given.patience}
@@ -177,9 +196,11 @@ def main() -> None:
         run.save(checkpoint, plan)
         write(given.out, [head, *run.curve])
         print(json.dumps(run.curve[-1]), flush=True)
-    last = test(run)
-    write(given.out, [head, *run.curve, last])
-    print(json.dumps(last))
+    ends = [test(run)]
+    if given.ours:
+        ends.append(ours(split, own_settings, given.patience, given.max_epochs, given.seed))
+    write(given.out, [head, *run.curve, *ends])
+    print(*map(json.dumps, ends), sep="\n")
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from typing import Any
 from trainings import Job, Work, main
 
 
-def transformer(*, length: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Ours and RecTools' words for one net: dim 64, two blocks, one head, dropout .1, batch 128, Adam at 1e-3."""
-    ours = {"max_len": length, "dim": 64, "blocks": 2, "heads": 1, "dropout": 0.1}
+def transformer(*, length: int, dropout: float = 0.1) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Ours and RecTools' words for one net: dim 64, two blocks, one head, batch 128, Adam at 1e-3."""
+    ours = {"max_len": length, "dim": 64, "blocks": 2, "heads": 1, "dropout": dropout}
     training = {"batch_size": 128, "learning_rate": 1e-3, "loss": "cross_entropy"}
-    theirs = {"session_max_len": length, "n_factors": 64, "n_blocks": 2, "n_heads": 1, "dropout_rate": 0.1}
+    theirs = {"session_max_len": length, "n_factors": 64, "n_blocks": 2, "n_heads": 1, "dropout_rate": dropout}
     return {**ours, **training}, {**theirs, "batch_size": 128, "lr": 1e-3, "loss": "softmax"}
 
 

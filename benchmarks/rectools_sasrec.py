@@ -1,14 +1,15 @@
 """RecTools' SASRec trained to convergence on one of our leave-one-out splits, and measured by matinee.evaluate.
 
     .bench-torch/bin/python benchmarks/rectools_sasrec.py --data-dir ../shared/data --threads 1
-    .bench-torch/bin/python benchmarks/rectools_sasrec.py --data-dir ../shared/data --log ml-100k --ours \\
+    .bench-torch/bin/python benchmarks/rectools_sasrec.py --data-dir ../shared/data --log ml-100k --length 50 \\
+        --dropout 0.3 --ours --recipe recipes/ml-100k-sequences.toml \\
         --work-dir runs/rectools_100k --out benchmarks/results/rectools_sasrec_100k.jsonl
 
 Full cross-entropy, length 200, dim 64, two blocks, one head, dropout .1, batch 128, Adam at 1e-3: what sequences.py
 times. Learns from train, stops `patience` epochs after the best ndcg@10 on valid (all items ranked, seen ones masked),
 and then answers the test from train + valid. After every epoch the state goes to --work-dir and the curve to --out, so
 a run that is killed goes on when started again, to the same numbers: shuffling and dropout are seeded epoch by epoch.
---ours trains Matinee's SASRec after it, by the same settings, patience and split.
+--ours trains Matinee's SASRec after it, by the same settings, patience and split; --recipe by settings of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import rectools_nets
 from matinee.data.dataset import Holdout, Split
 from matinee.files import atomic_path
 from matinee.models import registry
+from matinee.recipe import load_recipe
 from sequences import transformer
 from splits import SPLITS
 from timing import environment
@@ -124,10 +126,10 @@ def build(split: Split, settings: dict[str, Any]) -> tuple[Any, Any]:
     return model, model.data_preparator.get_dataloader_train()
 
 
-def ours(split: Split, settings: dict[str, Any], patience: int, max_epochs: int, seed: int) -> dict[str, Any]:
+def ours(split: Split, settings: dict[str, Any], seed: int) -> dict[str, Any]:
     """Matinee's SASRec by these settings: what it reached on valid, and has on the test."""
     start = time.perf_counter()
-    model = registry.create("sasrec", {**settings, "patience": patience, "epochs": max_epochs})
+    model = registry.create("sasrec", settings)
     model.fit(split.train, valid=split.valid, seed=seed)
     line: dict[str, Any] = {"library": "matinee", "settings": settings, "seconds": time.perf_counter() - start}
     for part, holdout in (("valid", split.valid), ("test", split.test)):
@@ -164,6 +166,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data-dir", type=Path, default=Path("../shared/data"), help="holds the log")
     parser.add_argument("--log", choices=["ml-1m", "ml-100k"], default="ml-1m")
     parser.add_argument("--ours", action="store_true", help="Matinee's SASRec too, by the same settings")
+    parser.add_argument("--recipe", type=Path, help="Matinee's SASRec too, by this recipe's settings")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--length", type=int, default=200)
     parser.add_argument("--dropout", type=float, default=0.1)
@@ -197,8 +200,10 @@ def main() -> None:
         write(given.out, [head, *run.curve])
         print(json.dumps(run.curve[-1]), flush=True)
     ends = [test(run)]
-    if given.ours:
-        ends.append(ours(split, own_settings, given.patience, given.max_epochs, given.seed))
+    own = [{**own_settings, "patience": given.patience, "epochs": given.max_epochs}] if given.ours else []
+    if given.recipe is not None:
+        own += [table.model_extra or {} for table in load_recipe(given.recipe).model if table.name == "sasrec"]
+    ends += [ours(split, one, given.seed) for one in own]
     write(given.out, [head, *run.curve, *ends])
     print(*map(json.dumps, ends), sep="\n")
 

@@ -35,6 +35,7 @@ def test_a_lesson_hides_what_it_asks_for(model: BERT4Rec) -> None:
         seen = lesson.packed.item[lesson.packed.slot].numpy()
         hidden = seen == mask
         np.testing.assert_array_equal(batch.item.values[hidden], lesson.target.numpy())
+        assert lesson.of_each.tolist() == np.bincount(batch.item.rows[hidden], minlength=len(batch)).tolist()
         np.testing.assert_array_equal(batch.item.values[~hidden], seen[~hidden])
         assert (lesson.packed.item[lesson.slot] == mask).all()
         assert (np.bincount(batch.item.rows[hidden], minlength=3) > 0).all()  # each history teaches something

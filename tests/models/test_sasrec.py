@@ -17,7 +17,8 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.models import sequence
 from matinee.models.sasrec import SASRec
-from matinee.models.sequence import Histories
+from matinee.models.sequence import Histories, Lesson
+from matinee.nn.sequences import pack
 from matinee.nn.train import Step
 from oracle.transformer_truth import Truth
 
@@ -217,9 +218,10 @@ class TestWaiting:
 
 class TestDraws:
     target = torch.tensor([3, 0, 3, 9, 16, 1, 1])
+    lesson = Lesson(pack(Ragged.empty(0), 19), torch.arange(7), target, torch.tensor([3, 0, 4]))
 
-    def drawn(self, seed: int = 5, **hyper: Any) -> Any:
-        return SASRec(loss="bce", negatives=300, **hyper).drawing(DATA)(self.target, Step(0, 0, seed))
+    def drawn(self, seed: int = 5, loss: str = "bce", **hyper: Any) -> Any:
+        return SASRec(loss=loss, negatives=300, **hyper).drawing(DATA)(self.lesson, Step(0, 0, seed))
 
     def test_once_for_a_batch_or_anew_for_each_event(self) -> None:
         """Once and uniformly: no item twice, for it would be pushed away twice by all of the batch."""
@@ -228,6 +230,13 @@ class TestDraws:
         own = self.drawn(negatives_for="event").item
         assert own.shape == (7, 300)
         assert len({tuple(row) for row in own.tolist()}) == 7
+
+    def test_anew_for_each_history(self) -> None:
+        for sampling in ("uniform", "popularity", "in_batch"):
+            found = self.drawn(negatives_for="history", sampling=sampling)
+            assert found.item.shape == (3, 300)
+            assert found.begin.tolist() == [0, 3, 3, 7]
+            assert len({tuple(row) for row in found.item.tolist()}) == 3
 
     def test_a_function_of_the_steps_seed(self) -> None:
         for sampling in ("uniform", "popularity", "in_batch"):
@@ -247,14 +256,15 @@ class TestDraws:
 
     def test_log_q_where_draws_are_uneven_and_it_is_asked_for(self) -> None:
         counts = DATA.item_counts()[:17]
-        assert self.drawn(sampling="uniform").log_q is None
-        assert self.drawn(sampling="popularity", log_q=False).log_q is None
+        assert self.drawn(sampling="uniform", loss="sampled_softmax").log_q is None
+        assert self.drawn(sampling="popularity", loss="sampled_softmax", log_q=False).log_q is None
+        assert self.drawn(sampling="popularity").log_q is None, "other losses take the drawn ones as they are"
         for sampling, alpha in (("popularity", 0.75), ("in_batch", 1.0)):
-            log_q = self.drawn(sampling=sampling).log_q
+            log_q = self.drawn(sampling=sampling, loss="sampled_softmax").log_q
             np.testing.assert_allclose(log_q[:17].exp(), counts**alpha / (counts**alpha).sum(), rtol=1e-5)
 
     def test_cross_entropy_draws_nothing(self) -> None:
-        assert SASRec().drawing(DATA)(self.target, Step(0, 0, 5)) is None
+        assert SASRec().drawing(DATA)(self.lesson, Step(0, 0, 5)) is None
 
 
 def test_blocks_hold_each_history_with_events_once() -> None:

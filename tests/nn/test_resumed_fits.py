@@ -25,6 +25,7 @@ DRAWN = [
         ("bce", "uniform", "event"),
         ("sampled_softmax", "popularity", "batch"),
         ("bpr_max", "in_batch", "event"),
+        ("gbce", "uniform", "history"),
     )
 ]
 """Trainings with negatives, dropout and cut histories: what is drawn must be drawn again."""

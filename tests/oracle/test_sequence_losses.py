@@ -233,11 +233,14 @@ LOG_Q = torch.from_numpy(np.log(np.random.default_rng(8).dirichlet(np.full(N_ITE
 def truth(plain: Plain, one: Batch, negatives: Negatives) -> tuple[float, Tensor, Tensor]:
     """The sum over the states; a negative that is the target is left out before the formula sees it."""
     log_q = torch.zeros(N_ITEMS, dtype=torch.float64) if negatives.log_q is None else negatives.log_q.double()
+    item = negatives.item
+    if negatives.begin is not None:
+        item = torch.cat([row.expand(n, -1) for row, n in zip(item, negatives.begin.diff().tolist(), strict=True)])
 
     def loss(states: Tensor, vectors: Tensor) -> Tensor:
         total = (states.sum() + vectors.sum()) * 0.0
         for n, t in enumerate(one.target.tolist()):
-            drawn = (negatives.item if negatives.item.dim() == 1 else negatives.item[n]).tolist()
+            drawn = (item if item.dim() == 1 else item[n]).tolist()
             others = [j for j in drawn if j != t]
             total = total + plain(
                 vectors[t] @ states[n], vectors[others] @ states[n], log_q[t], log_q[torch.tensor(others).long()]
@@ -260,9 +263,16 @@ NEGATIVES = {
 }
 
 
+HISTORIES = torch.tensor([0, 1, 1, 7, 10, N])
+"""Where the states of five histories begin; one has none, and none three."""
+
+
 @pytest.mark.usefixtures("pieces")
-@pytest.mark.parametrize(("formula", "plain"), CASES.values(), ids=CASES)
-@pytest.mark.parametrize("log_q", [None, LOG_Q], ids=["", "log_q"])
+@pytest.mark.parametrize(
+    ("formula", "plain", "log_q"),
+    [*((*case, None) for case in CASES.values()), (*CASES["sampled_softmax"], LOG_Q)],
+    ids=[*CASES, "sampled_softmax_log_q"],
+)
 class TestAgainstDrawn:
     def found(self, formula: Formula, one: Batch, negatives: Negatives) -> tuple[float, Tensor, Tensor]:
         return of_pieces(lambda states, vectors: losses.against(formula, states, vectors, one.target, negatives), one)
@@ -293,6 +303,11 @@ class TestAgainstDrawn:
         one = batch(scale).cast(dtype)
         negatives = Negatives(item, None if log_q is None else log_q.to(dtype))
         agree(self.found(formula, one, negatives), truth(plain, one, negatives), rtol)
+
+    def test_negatives_of_each_history(self, formula: Formula, plain: Plain, log_q: Tensor | None) -> None:
+        one, negatives = batch(), Negatives(drawn(len(HISTORIES) - 1, 6), log_q, HISTORIES)
+        assert (negatives.item[3] == one.target[7:10, None]).any()
+        agree(self.found(formula, one, negatives), truth(plain, one, negatives), 1e-10)
 
     def test_a_state_whose_only_negative_is_its_target_teaches_nothing(
         self, formula: Formula, plain: Plain, log_q: Tensor | None
@@ -337,7 +352,7 @@ class TestAgainstDrawn:
             found = self.found(formula, one, negatives)
             assert losses.against(formula, *one, negatives).dtype == torch.float32
         wide = Batch(one.states.double(), one.vectors.double(), one.target)
-        exact = of_pieces(lambda states, vectors: formula(states, vectors, one.target, negatives), wide)
+        exact = truth(plain, wide, negatives)
         np.testing.assert_allclose(found[0], exact[0], rtol=ROUNDED)
         half_steps(found, exact, largest_norms(one))
 
@@ -394,16 +409,6 @@ class TestCrossEntropyAmongDrawn:
         half_steps(found, exact, largest_norms(one))
 
 
-def test_the_formulas_themselves_are_what_the_pieces_sum() -> None:
-    """`against` adds memory, not meaning: one formula over all states gives the same value."""
-    one = batch()
-    negatives = Negatives(drawn(N, 4), LOG_Q)
-    for formula, _ in CASES.values():
-        np.testing.assert_allclose(
-            float(losses.against(formula, *one, negatives)), float(formula(*one, negatives)), rtol=1e-12
-        )
-
-
 @pytest.mark.parametrize(("k", "n_items"), [(1, 100), (7, 100), (99, 100), (256, 3_417)])
 @pytest.mark.parametrize("t", [0.0, 0.2, 0.75, 1.0])
 def test_calibration(k: int, n_items: int, t: float) -> None:
@@ -430,19 +435,16 @@ def test_a_calibrated_binary_loss_has_right_probabilities() -> None:
     """
     n, k = 6, 2
     chance = np.array([0.45, 0.25, 0.15, 0.1, 0.04, 0.01])
-    one = Batch(torch.ones(n, 1).double(), torch.zeros(n, 1).double(), torch.arange(n))
-    every = Negatives(torch.tensor([[j for j in range(n) if j != i] for i in range(n)]))
     for t, right in ((1.0, True), (0.0, False)):
         beta = losses.calibration(k, n, t)
-        scores = one.vectors.clone().requires_grad_()
+        scores = torch.zeros(n, 1).double().requires_grad_()
         descent = torch.optim.LBFGS([scores], max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-14)
 
         def expected(scores: Tensor = scores, descent: torch.optim.LBFGS = descent, beta: float = beta) -> Tensor:
             descent.zero_grad()
             total = scores.new_zeros(())
             for i in range(n):
-                row = Negatives(every.item[i : i + 1])
-                both = losses.generalised_binary(one.states[i : i + 1], scores, one.target[i : i + 1], row, beta=beta)
+                both = losses.generalised_binary(scores[i], scores[None, [j for j in range(n) if j != i], 0], beta=beta)
                 target = beta * torch.nn.functional.softplus(-scores[i, 0])
                 total = total + chance[i] * (target + (both - target) * k / (n - 1))
             total.backward()  # type: ignore[no-untyped-call]

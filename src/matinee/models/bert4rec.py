@@ -69,7 +69,8 @@ class BERT4Rec(Sequence):
         shown = np.where(hidden, net.n_items + 1, item.values).astype(np.int32)
         packed = self.packed(net, Histories(Ragged(item.offsets, shown), batch.times))
         target = torch.from_numpy(item.values[hidden].astype(np.int64)).to(device_of(net))
-        return Lesson(packed, packed.slot[torch.from_numpy(hidden).to(device_of(net))], target)
+        of_each = torch.from_numpy(np.bincount(item.rows[hidden], minlength=len(item))).to(device_of(net))
+        return Lesson(packed, packed.slot[torch.from_numpy(hidden).to(device_of(net))], target, of_each)
 
     def gaps(self, item: Ragged, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Which events are hidden: at least one of each history."""

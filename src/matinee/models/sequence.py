@@ -76,11 +76,15 @@ class Histories:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a batch teaches: after the net has seen `packed`, its states at `slot` (N,) should find `target` (N,)."""
+    """What a batch teaches: after the net has seen `packed`, its states at `slot` (N,) should find `target` (N,).
+
+    They lie history after history; of_each: int64 (B,), how many each history has.
+    """
 
     packed: Packed
     slot: Tensor
     target: Tensor
+    of_each: Tensor
 
 
 class Sequence(Network):
@@ -105,8 +109,8 @@ class Sequence(Network):
         choices=["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "top1_max", "bpr_max"],
     )
     negatives: int = tunable(256, "items drawn to tell the next one from", low=1, high=4096, log=True, ge=1)
-    negatives_for: Literal["batch", "event"] = tunable(
-        "batch", "draw them once for all of a batch (uniform: each at most once), or anew for each event"
+    negatives_for: Literal["batch", "history", "event"] = tunable(
+        "batch", "draw them once for all of a batch (uniform: each at most once), or anew for each history or event"
     )
     sampling: Literal["uniform", "popularity", "in_batch"] = tunable("uniform", "how negatives are drawn")
     alpha: float = tunable(0.75, "popularity: an item is drawn in proportion to its events^alpha", ge=0.0)
@@ -144,7 +148,7 @@ class Sequence(Network):
     def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
         """The loss summed over a batch of pieces."""
         lesson = self.lesson(net, batch, step)
-        return self.loss_of(net(lesson.packed)[lesson.slot], net.vectors, lesson.target, draw(lesson.target, step))
+        return self.loss_of(net(lesson.packed)[lesson.slot], net.vectors, lesson.target, draw(lesson, step))
 
     def lesson(self, net: Any, batch: Histories, step: Step) -> Lesson:
         """At each event but the last: what came next."""
@@ -155,7 +159,7 @@ class Sequence(Network):
         starts[batch.item.offsets[:-1]] = True
         packed = self.packed(net, self.timed(net, batch).where(~ends))
         target = torch.from_numpy(batch.item.values[~starts].astype(np.int64)).to(device_of(net))
-        return Lesson(packed, packed.slot, target)
+        return Lesson(packed, packed.slot, target, packed.length)
 
     def timed(self, net: Any, histories: Histories, asked: NDArray[np.int64] | None = None) -> Histories:
         """With waits, where the net reads them."""
@@ -185,29 +189,34 @@ class Sequence(Network):
         return losses.against(formulas[self.loss], states, vectors, target, negatives)
 
     def drawing(self, data: Dataset) -> Draw:
-        """draw(target, step) -> the batch's negatives; None where the loss is over all items."""
+        """draw(lesson, step) -> the batch's negatives; None where the loss is over all items."""
         torch = import_torch()
         from matinee.nn.losses import Negatives
 
         if self.loss == "cross_entropy":
-            return lambda target, step: None
+            return lambda lesson, step: None
         sampler = Sampler.of(
             data,
             "uniform" if self.sampling == "uniform" else "popularity",
             alpha=1.0 if self.sampling == "in_batch" else self.alpha,
         )
-        log_q = torch.from_numpy(sampler.log_q) if self.log_q and self.sampling != "uniform" else None
+        uneven = self.loss == "sampled_softmax" and self.sampling != "uniform"
+        log_q = torch.from_numpy(sampler.log_q) if self.log_q and uneven else None
 
-        def draw(target: Tensor, step: Step) -> Negatives:
-            rng = np.random.default_rng(step.seed)
-            size = (self.negatives,) if self.negatives_for == "batch" else (len(target), self.negatives)
+        def draw(lesson: Lesson, step: Step) -> Negatives:
+            rng, target = np.random.default_rng(step.seed), lesson.target
+            rows = {"batch": (), "history": (len(lesson.of_each),), "event": (len(target),)}[self.negatives_for]
+            size = (*rows, self.negatives)
             if self.sampling == "in_batch":
                 item = target[torch.from_numpy(rng.integers(len(target), size=size)).to(target.device)]
             elif self.sampling == "uniform" and self.negatives_for == "batch":
                 item = torch.from_numpy(sampler.distinct(self.negatives, rng)).to(target.device)
             else:
                 item = torch.from_numpy(sampler.draw(int(np.prod(size)), rng).reshape(size)).to(target.device)
-            return Negatives(item, None if log_q is None else log_q.to(target.device))
+            begin = None
+            if self.negatives_for == "history":
+                begin = torch.nn.functional.pad(lesson.of_each.cumsum(0), (1, 0))
+            return Negatives(item, None if log_q is None else log_q.to(target.device), begin)
 
         return draw
 
@@ -242,7 +251,7 @@ class Sequence(Network):
 
 
 Draw = Callable[[Any, Any], Any]
-"""draw(target, step) -> Negatives | None."""
+"""draw(lesson, step) -> Negatives | None."""
 
 
 def blocks(lengths: NDArray[np.int64], longest: int) -> list[NDArray[np.int64]]:

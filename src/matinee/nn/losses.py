@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise as neighbours
 from typing import Any
 
 import torch
@@ -67,21 +68,37 @@ def sampled(mean: Tensor, log_variance: Tensor, *, training: bool) -> Tensor:
 
 @dataclass(frozen=True)
 class Negatives:
-    """Items to tell the target from: int64 (K,), the same for all states, or (N, K), each state's own.
+    """Items to tell the target from: int64 (K,), the same for all states, or (N, K), each state's own, or (H, K) with
+    `begin`, int64 (H + 1,): the states from begin[h] to begin[h + 1], those of a history, share row h.
 
-    log_q: float32 (n_items,), the log probability with which each item was drawn; None where the loss takes the drawn
-    ones as they are. A negative that is a state's target counts for nothing there.
+    log_q: float32 (n_items,), the log probability with which each item was drawn, to be taken off its logit; None where
+    the loss takes the drawn ones as they are. A negative that is a state's target counts for nothing there.
     """
 
     item: Tensor
     log_q: Tensor | None = None
+    begin: Tensor | None = None
 
-    def slice(self, start: int, stop: int) -> Negatives:
-        return self if self.item.dim() == 1 else Negatives(self.item[start:stop], self.log_q)
+    @property
+    def shared(self) -> bool:
+        """True where several states have the same ones, so that their scores are one product."""
+        return self.item.dim() == 1 or self.begin is not None
+
+    def pieces(self, n: int, dim: int) -> Iterator[tuple[int, int, Tensor]]:
+        """Where pieces of n states begin and end, and their negatives, (K,) or each state's own."""
+        k = self.item.shape[-1]
+        if self.begin is not None:
+            for row, (first, last) in enumerate(neighbours(self.begin.tolist())):
+                yield from ((first + start, first + stop, self.item[row]) for start, stop in _cuts(last - first, k))
+        elif self.item.dim() == 1:
+            yield from ((start, stop, self.item) for start, stop in _cuts(n, k))
+        else:
+            yield from ((start, stop, self.item[start:stop]) for start, stop in _cuts(n, k * dim))
 
 
-Formula = Callable[[Tensor, Tensor, Tensor, Negatives], Tensor]
-"""loss(states, vectors, target, negatives), summed over the states."""
+Formula = Callable[[Tensor, Tensor], Tensor]
+"""loss(positive, negative), summed over N states: their targets' scores (N,) and their negatives' (N, K), -inf where a
+negative is the target."""
 
 
 def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None = None) -> Tensor:
@@ -100,29 +117,23 @@ def against(formula: Formula, states: Tensor, vectors: Tensor, target: Tensor, n
     return loss
 
 
-def sampled_softmax(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
-    """Cross-entropy of the target among itself and the negatives, each logit less its log probability to be drawn
-    (Bengio & Senecal, 2008; eq. 2 of Yi et al., RecSys 2019, which corrects the target's as well)."""
-    positive, negative = _scores(states, vectors, target, negatives)
-    if negatives.log_q is not None:
-        positive = positive - negatives.log_q[target]
-        negative = negative - negatives.log_q[negatives.item]
+def sampled_softmax(positive: Tensor, negative: Tensor) -> Tensor:
+    """Cross-entropy of the target among itself and the negatives. Where items are not drawn alike, each score is to be
+    less its log probability to be drawn, the target's as well: `Negatives.log_q` (Bengio & Senecal, 2008; eq. 2 of Yi
+    et al., RecSys 2019)."""
     return (torch.cat([positive[:, None], negative], dim=1).logsumexp(dim=1) - positive).sum()
 
 
-def binary(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives, *, shift: float = 0.0) -> Tensor:
+def binary(positive: Tensor, negative: Tensor, *, shift: float = 0.0) -> Tensor:
     """Binary cross-entropy, the target 1 and its negatives 0 (SASRec: Kang & McAuley, ICDM 2018, eq. 7)."""
-    return generalised_binary(states, vectors, target, negatives, beta=1.0, shift=shift)
+    return generalised_binary(positive, negative, beta=1.0, shift=shift)
 
 
-def generalised_binary(
-    states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives, *, beta: float, shift: float = 0.0
-) -> Tensor:
+def generalised_binary(positive: Tensor, negative: Tensor, *, beta: float, shift: float = 0.0) -> Tensor:
     """gBCE: the target's probability to the power beta (gSASRec: Petrov & Macdonald, RecSys 2023, eq. 7).
 
     shift: added to every logit, see `balance`. It moves no item ahead of another.
     """
-    positive, negative = _scores(states, vectors, target, negatives)
     return beta * F.softplus(-positive - shift).sum() + F.softplus(negative + shift).sum()
 
 
@@ -140,22 +151,19 @@ def calibration(n_negatives: int, n_items: int, t: float) -> float:
     return rate * (t * (1.0 - 1.0 / rate) + 1.0 / rate) if rate else 1.0
 
 
-def pairwise(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
+def pairwise(positive: Tensor, negative: Tensor) -> Tensor:
     """-log sigmoid of how far the target is ahead, the mean over its negatives (BPR: Rendle et al., UAI 2009)."""
-    positive, negative = _scores(states, vectors, target, negatives)
     return (F.softplus(negative - positive[:, None]).sum(dim=1) / _count(negative)).sum()
 
 
-def top1_max(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
+def top1_max(positive: Tensor, negative: Tensor) -> Tensor:
     """TOP1-max (GRU4Rec: Hidasi & Karatzoglou, CIKM 2018, eq. 8)."""
-    positive, negative = _scores(states, vectors, target, negatives)
     there, share = _shares(negative)
     return (share * (torch.sigmoid(there - positive[:, None]) + torch.sigmoid(there**2))).sum()
 
 
-def bpr_max(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives, *, penalty: float = 1.0) -> Tensor:
+def bpr_max(positive: Tensor, negative: Tensor, *, penalty: float = 1.0) -> Tensor:
     """BPR-max with its penalty on the negatives' scores (Hidasi & Karatzoglou, CIKM 2018, eq. 10)."""
-    positive, negative = _scores(states, vectors, target, negatives)
     there, share = _shares(negative)
     ahead = (share * torch.sigmoid(positive[:, None] - there)).sum(dim=1)
     ahead = torch.where(negative.isfinite().any(dim=1), ahead + TINY, 1.0)  # nothing to be ahead of: log 1
@@ -174,14 +182,6 @@ def info_nce(one: Tensor, other: Tensor, temperature: float) -> Tensor:
     return F.cross_entropy(logits, partner, reduction="sum") / 2
 
 
-def _scores(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> tuple[Tensor, Tensor]:
-    """float32 (N,) of the targets and (N, K) of the negatives; -inf where a negative is the target."""
-    positive = _wide((states * vectors[target]).sum(dim=1))
-    others = vectors[negatives.item]
-    negative = states @ others.T if negatives.item.dim() == 1 else (others @ states[:, :, None]).squeeze(2)
-    return positive, _wide(negative).masked_fill(negatives.item == target[:, None], -torch.inf)
-
-
 def _shares(negative: Tensor) -> tuple[Tensor, Tensor]:
     """The negatives' scores, finite, and their softmax, 0 for a masked one."""
     there = negative.clamp_min(FAR_BELOW)
@@ -193,22 +193,41 @@ def _count(negative: Tensor) -> Tensor:
 
 
 class _Pieces(torch.autograd.Function):
-    """A sum over states, taken piece by piece, gradients at once."""
+    """A sum over states, taken piece by piece. torch derives the formula; what lies between scores and vectors are two
+    products, made at once while the piece is at hand."""
 
     @staticmethod
     def forward(
         ctx: Any, states: Tensor, vectors: Tensor, target: Tensor, formula: Formula, negatives: Negatives
     ) -> Tensor:
-        of_states, of_vectors = torch.empty_like(states), torch.zeros_like(vectors)
-        total = _wide(states.new_zeros(()))
-        width = negatives.item.shape[-1] * (1 if negatives.item.dim() == 1 else vectors.shape[1])
-        for start, stop in _cuts(len(states), width):
-            h, V = states[start:stop].detach().requires_grad_(), vectors.detach().requires_grad_()
+        right = vectors[target]
+        ahead = _wide((states * right).sum(dim=1))
+        log_q = None if negatives.log_q is None else negatives.log_q.to(ahead.dtype)
+        if log_q is not None:
+            ahead = ahead - log_q[target]
+        of_states, of_right = torch.empty_like(states), torch.empty_like(right)
+        of_vectors, total = torch.zeros_like(vectors), ahead.new_zeros(())
+        for start, stop, item in negatives.pieces(len(states), vectors.shape[1]):
+            at, h, V = slice(start, stop), states[start:stop], vectors[item]
+            scores = _wide(h @ V.T if negatives.shared else (V @ h[:, :, None]).squeeze(2))
+            if log_q is not None:
+                scores = scores - log_q[item]
+            scores = scores.masked_fill_(item == target[at, None], -torch.inf).requires_grad_()
+            positive = ahead[at].detach().requires_grad_()
             with torch.enable_grad():
-                loss = formula(h, V, target[start:stop], negatives.slice(start, stop))
-            of_states[start:stop], more = torch.autograd.grad(loss, [h, V])
-            of_vectors += more
+                loss = formula(positive, scores)
+            by_target, by_others = torch.autograd.grad(loss, [positive, scores])
+            own = by_target[:, None]
+            of_right[at] = own * h
+            if negatives.shared:
+                of_states[at] = own * right[at] + by_others @ V
+                of_vectors.index_add_(0, item, (by_others.T @ h).to(vectors.dtype))
+            else:
+                of_states[at] = own * right[at] + (by_others[:, None] @ V).squeeze(1)
+                each = (by_others[:, :, None] * h[:, None]).flatten(0, 1)
+                of_vectors.index_add_(0, item.flatten(), each.to(vectors.dtype))
             total += loss.detach()
+        of_vectors.index_add_(0, target, of_right)
         ctx.save_for_backward(of_states, of_vectors)
         return total
 

@@ -26,7 +26,7 @@ import torch
 
 import matinee as mt
 import rectools_nets
-from matinee.data.dataset import Holdout, Split
+from matinee.data.dataset import Holdout, Scorer, Split
 from matinee.files import atomic_path
 from matinee.models import registry
 from matinee.recipe import load_recipe
@@ -79,10 +79,8 @@ class Run:
         )
 
     def evaluate(self, holdout: Holdout) -> dict[str, Any]:
-        """hit_rate@10 and ndcg@10 with their intervals, of the weights as they are."""
-        scorer = rectools_nets.Scorer(self.model, self.split.train.users, self.split.train.items)
-        found = mt.evaluate(mt.recommend(scorer, holdout.queries, K), holdout, k=K, metrics=("hit_rate", "ndcg"))
-        return {metric: found.mean(metric, K) for metric in ("hit_rate", "ndcg")}
+        """`measured`, of the weights as they are."""
+        return measured(rectools_nets.Scorer(self.model, self.split.train.users, self.split.train.items), holdout)
 
     @property
     def best_epoch(self) -> int:
@@ -117,6 +115,12 @@ class Run:
         self.lightning.is_fitted = True  # Lightning's hook would draw the weights anew
 
 
+def measured(scorer: Scorer, holdout: Holdout) -> dict[str, Any]:
+    """hit_rate@10 and ndcg@10 with their intervals."""
+    found = mt.evaluate(mt.recommend(scorer, holdout.queries, K), holdout, k=K, metrics=("hit_rate", "ndcg"))
+    return {metric: found.mean(metric, K) for metric in ("hit_rate", "ndcg")}
+
+
 def build(split: Split, settings: dict[str, Any]) -> tuple[Any, Any]:
     """RecTools' model and its loader of train, made as its own fit makes them."""
     from rectools.models import SASRecModel
@@ -133,8 +137,7 @@ def ours(split: Split, settings: dict[str, Any], seed: int) -> dict[str, Any]:
     model.fit(split.train, valid=split.valid, seed=seed)
     line: dict[str, Any] = {"library": "matinee", "settings": settings, "seconds": time.perf_counter() - start}
     for part, holdout in (("valid", split.valid), ("test", split.test)):
-        found = mt.evaluate(mt.recommend(model, holdout.queries, K), holdout, k=K, metrics=("hit_rate", "ndcg"))
-        line |= {f"{part}_{metric}@10": found.mean(metric, K).value for metric in ("hit_rate", "ndcg")}
+        line |= {f"{part}_{metric}@10": mean.value for metric, mean in measured(model, holdout).items()}
     return line
 
 

@@ -13,10 +13,12 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from matinee.cli.options import settings
-from matinee.data.dataset import Holdout
+from matinee.data.dataset import Holdout, Split
 from matinee.models import registry
 from matinee.models.network import import_torch
 from matinee.models.sasrec import SASRec
@@ -30,21 +32,28 @@ class Reached(Exception):  # noqa: N818 - it is no error
     """The quality that was asked for."""
 
 
-class Watched(SASRec):
-    """SASRec that says after every epoch when it ended, and stops where it is good enough."""
+def curve_until(ndcg: float, split: Split, hyper: dict[str, Any], seed: int) -> list[tuple[float, float]]:
+    """(seconds since the start, ndcg@10) after every epoch, to the first that is good enough, or the last."""
+    curve: list[tuple[float, float]] = []
+    start = time.perf_counter()
 
-    def validation(self, valid: Holdout) -> Callable[[], float]:
-        measure = super().validation(valid)
+    class Watched(SASRec):
+        def validation(self, valid: Holdout) -> Callable[[], float]:
+            measure = super().validation(valid)
 
-        def watched() -> float:
-            found = measure()
-            CURVE.append((time.perf_counter() - START, found))
-            print(f"epoch {len(CURVE)}: {CURVE[-1][0]:.1f} s, ndcg@10 {found:.4f}", flush=True)
-            if found >= given.ndcg:
-                raise Reached
-            return found
+            def watched() -> float:
+                found = measure()
+                curve.append((time.perf_counter() - start, found))
+                print(f"epoch {len(curve)}: {curve[-1][0]:.1f} s, ndcg@10 {found:.4f}", flush=True)
+                if found >= ndcg:
+                    raise Reached
+                return found
 
-        return watched
+            return watched
+
+    with suppress(Reached):
+        Watched(**hyper).fit(split.train, valid=split.test, seed=seed)
+    return curve
 
 
 def arguments() -> argparse.Namespace:
@@ -58,18 +67,17 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-if __name__ == "__main__":
+def main() -> None:
     given = arguments()
     import_torch().set_num_threads(given.threads)
-    split = SPLITS["ml-1m, next"](given.data_dir)
     hyper = registry.from_text("sasrec", settings(given.hyper))
-    CURVE: list[tuple[float, float]] = []
-    START = time.perf_counter()
-    try:
-        Watched(**hyper).fit(split.train, valid=split.test, seed=given.seed)
-        print(f"never reached {given.ndcg}")
-    except Reached:
-        print(f"{given.ndcg} after {CURVE[-1][0]:.0f} s")
-    line = {**environment(), "threads": given.threads, "seed": given.seed, "settings": hyper, "ndcg": given.ndcg}
+    head = {**environment(), "threads": given.threads, "seed": given.seed, "settings": hyper, "ndcg": given.ndcg}
+    curve = curve_until(given.ndcg, SPLITS["ml-1m, next"](given.data_dir), hyper, given.seed)
+    seconds, found = curve[-1]
+    print(f"{given.ndcg} after {seconds:.0f} s" if found >= given.ndcg else f"never reached {given.ndcg}")
     with given.out.open("a") as out:
-        out.write(json.dumps({**line, "curve": CURVE}) + "\n")
+        out.write(json.dumps({**head, "curve": curve}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

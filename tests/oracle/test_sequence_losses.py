@@ -409,6 +409,18 @@ class TestCrossEntropyAmongDrawn:
         half_steps(found, exact, largest_norms(one))
 
 
+def test_the_formulas_themselves_are_what_the_pieces_sum() -> None:
+    """`against` adds memory, not meaning: one formula over all scores, log_q taken off, gives the same value."""
+    one, item = batch(), drawn(N, 4)
+    positive = (one.states * one.vectors[one.target]).sum(dim=1) - LOG_Q[one.target]
+    negative = torch.einsum("nd,nkd->nk", one.states, one.vectors[item]) - LOG_Q[item]
+    negative[item == one.target[:, None]] = -torch.inf
+    for formula, _ in CASES.values():
+        np.testing.assert_allclose(
+            float(losses.against(formula, *one, Negatives(item, LOG_Q))), float(formula(positive, negative)), rtol=1e-12
+        )
+
+
 @pytest.mark.parametrize(("k", "n_items"), [(1, 100), (7, 100), (99, 100), (256, 3_417)])
 @pytest.mark.parametrize("t", [0.0, 0.2, 0.75, 1.0])
 def test_calibration(k: int, n_items: int, t: float) -> None:
@@ -437,21 +449,22 @@ def test_a_calibrated_binary_loss_has_right_probabilities() -> None:
     chance = np.array([0.45, 0.25, 0.15, 0.1, 0.04, 0.01])
     for t, right in ((1.0, True), (0.0, False)):
         beta = losses.calibration(k, n, t)
-        scores = torch.zeros(n, 1).double().requires_grad_()
+        scores = torch.zeros(n).double().requires_grad_()
         descent = torch.optim.LBFGS([scores], max_iter=200, tolerance_grad=1e-12, tolerance_change=1e-14)
 
         def expected(scores: Tensor = scores, descent: torch.optim.LBFGS = descent, beta: float = beta) -> Tensor:
             descent.zero_grad()
             total = scores.new_zeros(())
             for i in range(n):
-                both = losses.generalised_binary(scores[i], scores[None, [j for j in range(n) if j != i], 0], beta=beta)
-                target = beta * torch.nn.functional.softplus(-scores[i, 0])
+                others = [j for j in range(n) if j != i]
+                both = losses.generalised_binary(scores[[i]], scores[None, others], beta=beta)
+                target = beta * torch.nn.functional.softplus(-scores[i])
                 total = total + chance[i] * (target + (both - target) * k / (n - 1))
             total.backward()  # type: ignore[no-untyped-call]
             return total
 
         descent.step(expected)  # type: ignore[no-untyped-call]
-        p = torch.sigmoid(scores.detach()).numpy()[:, 0]
+        p = torch.sigmoid(scores.detach()).numpy()
         if right:
             np.testing.assert_allclose(p, chance, rtol=1e-4)
         else:

@@ -71,6 +71,66 @@ def test_settings_one_at_a_time(tmp_path: Path) -> None:
     assert found == {"x_plain": {}, "x_wide": {"dim": 256}, "x_v1.5": {"gated": True}}
 
 
+SHARED = """
+[defaults]
+dim = 32
+batch_size = 16
+l2 = 3.0
+[[model]]
+name = "ease"
+[[model]]
+name = "sasrec"
+batch_size = 8
+grid.dim = [16, 64]
+[[model]]
+name = "gru4rec"
+[[model]]
+name = "popularity"
+[[model]]
+name = "ensemble"
+members = ["ease", "sasrec_16"]
+"""
+
+
+def test_defaults_are_taken_by_the_models_that_have_them_and_say_nothing_else(tmp_path: Path) -> None:
+    recipe = recipe_of(tmp_path, SHARED)
+    assert {table.label: table.hyper_parameters for table in recipe.model} == {
+        "ease": {"l2": 3.0},
+        "sasrec_16": {"batch_size": 8, "dim": 16},
+        "sasrec_64": {"batch_size": 8, "dim": 64},
+        "gru4rec": {"dim": 32, "batch_size": 16},
+        "popularity": {},
+        "ensemble": {"members": ["ease", "sasrec_16"]},
+    }
+    made = recipe.create(recipe.model[-1])
+    assert [member.model_dump().get("l2") for member in made.members] == [3.0, None]  # type: ignore[attr-defined]
+    text = recipe.to_toml()
+    assert "defaults" not in text
+    assert recipe_of(tmp_path, text).to_toml() == text
+    changed = recipe.with_changes(settings={"ease.l2": "7"})
+    assert [table.hyper_parameters.get("l2") for table in changed.model[:2]] == ["7", None]
+
+
+@pytest.mark.parametrize(
+    ("default", "says"),
+    [
+        ("dimm = 3", "defaults.dimm: no model of the recipe has this hyper-parameter (did you mean dim?)"),
+        ("name = 'ease'", "defaults.name: no model of the recipe has this hyper-parameter"),
+        ("grid.dim = [3]", "defaults.grid: no model of the recipe has this hyper-parameter"),
+        ("dim = 'wide'", "[[model]] sasrec: model 'sasrec': dim = 'wide'"),
+    ],
+)
+def test_a_default_that_cannot_be_is_refused_by_name(tmp_path: Path, default: str, says: str) -> None:
+    with pytest.raises(MatineeError) as caught:
+        recipe_of(tmp_path, f"[defaults]\n{default}\n[[model]]\nname = 'sasrec'\n")
+    assert says in str(caught.value)
+
+
+def test_defaults_do_not_hide_a_misspelled_model(tmp_path: Path) -> None:
+    with pytest.raises(MatineeError, match="unknown model 'sasrek'"):
+        recipe_of(tmp_path, "[defaults]\ndim = 3\n[[model]]\nname = 'sasrek'\n[[model]]\nname = 'sasrec'\n")
+
+
 @pytest.mark.parametrize(
     ("grid", "says"),
     [

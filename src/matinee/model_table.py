@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -10,6 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from matinee.errors import MatineeError
+from matinee.models import registry
 
 LONGEST = 100  # characters of a label
 MOST = 200  # models of a grid: the report compares each of them with every other
@@ -86,6 +88,31 @@ def labels_of(table: ModelTable) -> list[tuple[str, str]]:
     if not labels or not texts or len(set(labels)) < len(labels):
         raise MatineeError(f"{MEMBERS} = {labels!r} is no list of labels, each once", mend=SAY_MEMBERS)
     return [("member", label) for label in labels]
+
+
+def with_defaults(tables: Sequence[ModelTable], defaults: Mapping[str, Any]) -> list[ModelTable]:
+    """The tables, with those of the defaults that they do not set and their models have. Raises ValueError naming a
+    default that no model has."""
+    known = {table.name: _fields(table.name) for table in tables}
+    for key in defaults:
+        if key in RESERVED or not any(key in fields for fields in known.values()):
+            near = difflib.get_close_matches(key, {field for fields in known.values() for field in fields}, n=1)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            raise ValueError(f"defaults.{key}: no model of the recipe has this hyper-parameter{hint}")
+    return [
+        table.model_copy(
+            update={k: v for k, v in defaults.items() if k in known[table.name] and k not in table.hyper_parameters}
+        )
+        for table in tables
+    ]
+
+
+def _fields(name: str) -> frozenset[str]:
+    """A model's hyper-parameters; none where there is no such model, which is said when it is made."""
+    try:
+        return frozenset(registry.model_class(name).model_fields)
+    except MatineeError:
+        return frozenset()
 
 
 def combinations(label: str, fixed: Mapping[str, Any], grid: Mapping[str, Sequence[Any]]) -> list[Level]:

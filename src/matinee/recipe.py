@@ -19,7 +19,7 @@ from matinee.errors import MatineeError
 from matinee.evaluate import predictions
 from matinee.evaluate.metrics import formulas_of
 from matinee.files import StrPath
-from matinee.model_table import ENSEMBLE, MEMBERS, RERANK, SAY_MEMBERS, STAGES, labels_of
+from matinee.model_table import ENSEMBLE, MEMBERS, RERANK, SAY_MEMBERS, STAGES, labels_of, with_defaults
 from matinee.model_table import ModelTable as ModelTable
 from matinee.models import registry
 from matinee.models.base import Model
@@ -139,6 +139,9 @@ class Recipe(_Table):
     data: DataTable = Field(DataTable(), description="where the log is and which events count")
     split: dict[str, Any] = Field({"strategy": "random"}, description="the strategy and its options")
     evaluate: EvaluateTable = Field(EvaluateTable(), description="what is measured")
+    defaults: dict[str, Any] = Field(
+        {}, exclude=True, description="hyper-parameters of each model that has them and does not set them itself"
+    )
     model: list[ModelTable] = Field(description="one [[model]] table a model; grids are expanded")
 
     @field_validator("model")
@@ -158,6 +161,7 @@ class Recipe(_Table):
             raise ValueError(f"label {twice[-1]!r} is used twice: give one of the models another `label`")
         if not isinstance(self.split.get("strategy"), str):
             raise ValueError("split: needs a strategy")
+        object.__setattr__(self, "model", with_defaults(self.model, self.defaults))
         return self
 
     def to_toml(self) -> str:

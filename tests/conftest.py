@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("matinee", deadline=None)  # test processes share the cores, and first examples compile
+settings.load_profile("matinee")
 
 # Before numpy and torch are imported: test processes share the cores already, and threads that wait for one cost much
 for library in ("OPENBLAS", "OMP", "MKL"):

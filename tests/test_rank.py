@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -75,7 +75,6 @@ def tables(draw: st.DrawFn) -> Table:
 
 
 class TestTopK:
-    @settings(deadline=None)  # the first example compiles
     @given(tables(), st.integers(1, 100))
     def test_equals_sorting(self, scorer: Table, k: int) -> None:
         item, value, tied = top_k(scorer.scores, k)
@@ -118,7 +117,6 @@ class TestTopK:
 
 
 class TestRecommend:
-    @settings(deadline=None)
     @given(st.data())
     def test_equals_plain_python_under_every_rule(self, data: st.DataObject) -> None:
         scorer = data.draw(tables())

@@ -23,7 +23,7 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 
 # fourteen cases times four properties: 50 logs each; a busy machine is no failure
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 
 Rows = list[tuple[int, int, int]]  # user, item, time
 

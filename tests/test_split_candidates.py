@@ -20,7 +20,7 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import compare
 
-few = settings(max_examples=50, deadline=None)
+few = settings(max_examples=50)
 
 Row = tuple[int, int, int]  # user, item, label
 

@@ -19,7 +19,7 @@ from matinee import split as splits
 from matinee.data.dataset import Dataset, Ragged, Split
 from matinee.errors import MatineeError, MatineeWarning
 
-some = settings(max_examples=120, deadline=None)
+some = settings(max_examples=120)
 
 Line = tuple[int, int, list[int]]  # user, item, negatives
 

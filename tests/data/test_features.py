@@ -276,7 +276,7 @@ class TestVocabulary:
 TEXTS = st.one_of(st.none(), st.sampled_from(["", "a", "b", "é", "영화", "a b", "0"]), st.text(max_size=3))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     texts=st.lists(TEXTS, max_size=12),
     lists=st.lists(st.one_of(st.none(), st.lists(TEXTS, max_size=4)), max_size=12),

@@ -342,7 +342,7 @@ ids = st.one_of(
 rows = st.lists(st.tuples(ids, ids, st.floats(-100, 100, width=32), st.integers(0, 2**33)), min_size=1, max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(rows)
 def test_round_trip_of_any_ids(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[Any, ...]]) -> None:
     folder = tmp_path_factory.mktemp("trip")
@@ -362,7 +362,7 @@ def test_round_trip_of_any_ids(tmp_path_factory: pytest.TempPathFactory, rows: l
         assert data.users.ids.tolist() == sorted(set(data.users.ids.tolist()))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 11), st.sampled_from(["nan", "", "x", "inf"]), st.booleans())
 def test_the_bad_row_is_named(tmp_path_factory: pytest.TempPathFactory, row: int, bad: str, multiline: bool) -> None:
     """Also where an id of an earlier row holds a line end: the line of the file is named, not the row's number."""
@@ -387,7 +387,7 @@ headers = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(headers, st.one_of(noise, st.binary(max_size=60)), st.sampled_from(["log.csv", "log.csv.gz", "log.parquet"]))
 def test_noise_is_read_or_refused_in_words(
     tmp_path_factory: pytest.TempPathFactory, header: bytes, body: bytes, name: str

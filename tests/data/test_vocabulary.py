@@ -69,7 +69,7 @@ class TestBuckets:
         with pytest.raises(MatineeError, match="not a vocabulary"):
             Fields.from_dict({"fields": [{"kind": "bucket", "name": "a", "lower": lower}]})
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(
         numbers=st.lists(st.one_of(st.none(), st.floats(-1e9, 1e9), st.integers(-3, 3).map(float)), max_size=60),
         n=st.integers(1, 9),

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error, roc_auc_score
@@ -19,7 +19,6 @@ from matinee.evaluate.evaluate import standard_error
 rows = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.1, 0.3, 0.30001, 0.9, 1.0]), st.integers(3, 6)))
 
 
-@settings(deadline=None)
 @given(rows)
 def test_clicks_agree_with_scikit_learn(clicks: list[tuple[int, float, int]]) -> None:
     assume({label for label, _, _ in clicks} == {0, 1})
@@ -37,7 +36,6 @@ def test_clicks_agree_with_scikit_learn(clicks: list[tuple[int, float, int]]) ->
     assert m.gauc(y, p, user) == pytest.approx(total / weight, rel=1e-12)
 
 
-@settings(deadline=None)
 @given(rows)
 def test_the_parts_of_rows_average_to_the_metrics(clicks: list[tuple[int, float, int]]) -> None:
     assume({label for label, _, _ in clicks} == {0, 1})
@@ -78,7 +76,6 @@ def test_the_interval_of_auc_is_delongs_by_user() -> None:
     assert error == pytest.approx(np.sqrt(25 / 24 * variance), rel=1e-9)
 
 
-@settings(deadline=None)
 @given(rows, st.integers(1, 12))
 def test_calibration_agrees_with_scikit_learn(clicks: list[tuple[int, float, int]], bins: int) -> None:
     assume(clicks)
@@ -97,7 +94,6 @@ def test_calibration_counts_rows_by_stretch() -> None:
     assert [one.predicted for one in found] == pytest.approx([0.075, 0.35, 0.975])
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0.5, 5), st.floats(-2, 8)), min_size=1))
 def test_ratings_agree_with_scikit_learn(ratings: list[tuple[float, float]]) -> None:
     y, p = (np.array(column) for column in zip(*ratings, strict=True))

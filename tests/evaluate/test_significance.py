@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import permutation_test, ttest_rel
@@ -48,7 +48,6 @@ def test_the_t_test_is_scipys(shift: float) -> None:
     assert result.n_queries == result.n_users == 59
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([-0.5, -0.25, 0.0, 0.1, 0.5, 1.0]), min_size=1, max_size=9))
 def test_randomisation_approaches_all_sign_flips(difference: list[float]) -> None:
     """Up to nine differences: every one of the 2**n sign patterns is counted."""

@@ -183,12 +183,10 @@ def test_a_share_is_given_and_the_others_keep_their_proportions(raw: list[float]
 
 rows = arrays(np.float32, (3, 17), elements=st.sampled_from([-np.inf, -3.5, -1.0, -0.0, 0.0, 1e-30, 2.0, 7.0, 1e30]))
 excluded = st.lists(st.lists(st.integers(0, 16), max_size=20), min_size=3, max_size=3)
-calmly = settings(deadline=None)  # the first example compiles, and test processes share the cores
 below = np.tile(np.array([-np.inf, -3.5, 0, 2, *[0] * 13], np.float32), (3, 1))
 """Of two items to exclude one cannot be scored, and the other scores less than all that are left."""
 
 
-@calmly
 @given(rows, excluded)
 def test_ranks_are_those_of_scipy_among_what_is_not_excluded(scores: Floats, exclude: list[list[int]]) -> None:
     found = scores.copy()
@@ -199,7 +197,6 @@ def test_ranks_are_those_of_scipy_among_what_is_not_excluded(scores: Floats, exc
         assert (after[before == -np.inf] == 0).all()
 
 
-@calmly
 @example(below, [[0, 1]] * 3, "zscore")
 @given(rows, excluded, st.sampled_from(["rank", "zscore", "softmax"]))
 def test_items_that_are_not_excluded_keep_their_order_and_those_that_are_too(
@@ -215,7 +212,6 @@ def test_items_that_are_not_excluded_keep_their_order_and_those_that_are_too(
             assert (np.diff(after[codes][np.argsort(before[codes], kind="stable")]) >= -1e-6).all()
 
 
-@calmly
 @given(rows, excluded, st.sampled_from(["rank", "zscore", "softmax"]))
 def test_scores_of_excluded_items_move_no_others(
     scores: Floats, exclude: list[list[int]], method: fusion.Method
@@ -230,7 +226,7 @@ def test_scores_of_excluded_items_move_no_others(
     assert found[kept].tobytes() == other[kept].tobytes()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_long_rows_of_any_float_are_ranked(seed: int) -> None:
     """Every exponent and sign: the bits are drawn, not the numbers."""

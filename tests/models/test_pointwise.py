@@ -260,7 +260,7 @@ class TestNegatives:
         request = net.of_request(net.vectors(events.part))
         return model.drawing(net, data)(events, users, request, Step(0, 0, seed))
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(
         seed=st.integers(0, 10_000),
         density=st.floats(0.02, 0.98),

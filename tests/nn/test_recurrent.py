@@ -48,7 +48,7 @@ def near(found: Any, truth: Any) -> None:
     np.testing.assert_allclose(found.detach().numpy(), truth.detach().numpy(), rtol=1e-5, atol=1e-6)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(rows=histories)
 def test_states_and_gradients_are_torchs(rows: list[list[int]]) -> None:
     batch, gru = packed(rows), net()

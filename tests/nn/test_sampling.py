@@ -82,7 +82,7 @@ class TestSampler:
         sampler = Sampler.popularity(counts, 0.75)
         follows(sampler.draw(400_000, rng(2)), counts**0.75 / (counts**0.75).sum())
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(counts=st.lists(st.integers(0, 10**9), min_size=1, max_size=60).filter(any), alpha=st.floats(0.0, 2.0))
     def test_the_table_adds_up_to_log_q(self, counts: list[int], alpha: float) -> None:
         sampler = Sampler.popularity(counts, alpha)
@@ -138,7 +138,7 @@ def follows(drawn: NDArray[np.int64], p: NDArray[np.float64]) -> None:
 
 
 class TestPositives:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(data=logs())
     def test_against_a_set(self, data: Dataset) -> None:
         pairs = set(zip(data.user.tolist(), data.item.tolist(), strict=True))
@@ -167,7 +167,7 @@ class TestPositives:
 
 
 class TestNegatives:
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         data=logs(), n=st.integers(0, 4), alpha=st.sampled_from([None, 1.0, 0.0, 3.0]), seed=st.integers(0, 2**32 - 1)
     )
@@ -259,7 +259,7 @@ class TestHardest:
 
 
 class TestInBatch:
-    @settings(max_examples=80, deadline=None)
+    @settings(max_examples=80)
     @given(data=logs(), seed=st.integers(0, 1000), size=st.integers(0, 12))
     def test_against_two_loops(self, data: Dataset, seed: int, size: int) -> None:
         users, items = rng(seed).integers(-1, data.n_users, size), rng(seed + 1).integers(0, data.n_items, size)

@@ -27,7 +27,6 @@ histories = st.lists(st.lists(st.integers(0, N_ITEMS - 1), max_size=30), max_siz
 
 
 NOTHING_FOLLOWS: list[list[list[int]]] = [[], [[]], [[3], [], [4]]]
-calmly = settings(deadline=None)  # test processes share the cores
 
 
 @st.composite
@@ -48,7 +47,6 @@ def rows_of(packed: Packed, values: torch.Tensor) -> list[list[Any]]:
 
 
 class TestPack:
-    @calmly
     @given(rows=histories)
     def test_every_event_lies_in_one_slot_in_order(self, rows: list[list[int]]) -> None:
         packed = pack(Ragged.from_lists(rows), N_ITEMS)
@@ -62,7 +60,6 @@ class TestPack:
         for row, last in zip(rows, packed.last.tolist(), strict=True):
             assert not row or packed.item[last] == row[-1]
 
-    @calmly
     @given(rows=histories)
     def test_groups_are_rectangles_of_histories_of_like_length(self, rows: list[list[int]]) -> None:
         packed = pack(Ragged.from_lists(rows), N_ITEMS)
@@ -79,7 +76,6 @@ class TestPack:
         assert not begins, "a history does not begin at the left end of a row"
         assert rounded(at) == len(packed.item) == len(packed.position)
 
-    @calmly
     @given(rows=histories)
     def test_groups_are_split_and_joined(self, rows: list[list[int]]) -> None:
         packed = pack(Ragged.from_lists(rows), N_ITEMS)
@@ -96,7 +92,6 @@ class TestPack:
             assert joined.shape == x.shape
             assert not joined[end:].any(), "behind the groups is nothing"
 
-    @calmly
     @given(asked=timed())
     def test_times_are_seconds_before_the_last_event_up_to_34_years(self, asked: tuple[list[list[int]], Times]) -> None:
         rows, times = asked
@@ -135,7 +130,6 @@ class TestPack:
 
 
 class TestLatest:
-    @calmly
     @given(rows=histories, n=st.integers(1, 35))
     def test_is_the_end_of_each_history(self, rows: list[list[int]], n: int) -> None:
         whole = Ragged.from_lists(rows)
@@ -145,7 +139,6 @@ class TestLatest:
 
 
 class TestWindows:
-    @calmly
     @given(rows=histories, n=st.integers(2, 35))
     def test_the_last_n_of_each_history_that_has_two(self, rows: list[list[int]], n: int) -> None:
         whole = Ragged.from_lists(rows)
@@ -153,7 +146,7 @@ class TestWindows:
         assert [found[b].tolist() for b in range(len(found))] == [row[-n:] for row in rows if len(row) > 1]
         assert whole.values[at].tolist() == found.values.tolist()
 
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     @given(rows=histories, n=st.integers(2, 12))
     def test_each_step_from_one_event_to_the_next_is_in_one_piece(self, rows: list[list[int]], n: int) -> None:
         whole = Ragged.from_lists(rows)

@@ -62,7 +62,7 @@ def check(batch: Packed, inputs: list[Tensor]) -> None:
             near(one, other)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(rows=histories)
 def test_sums_and_gradients_are_those_of_loops(rows: list[list[int]]) -> None:
     batch = packed(rows)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import ir_measures
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
@@ -61,7 +61,6 @@ def arrays(queries: Lists, width: int = 8) -> tuple[np.ndarray, Ragged]:
     return item, Ragged.from_lists([sorted(relevant, reverse=True) for _, relevant in queries])
 
 
-@settings(deadline=None)
 @given(lists(), st.integers(1, 8), st.integers(1, 8))
 @example([([3, 3, 1], {3, 1}), ([], {5}), ([1, 2], set())], 2, 8)
 def test_every_metric_follows_its_definition(queries: Lists, k: int, other: int) -> None:
@@ -74,7 +73,6 @@ def test_every_metric_follows_its_definition(queries: Lists, k: int, other: int)
             np.testing.assert_allclose(values[name, cut], expected, rtol=1e-12, err_msg=f"{name}@{cut}")
 
 
-@settings(deadline=None)
 @given(lists(repeats=False), st.integers(1, 8))
 def test_trec_eval_agrees(queries: Lists, k: int) -> None:
     """ir-measures (trec_eval underneath). Scores fall strictly: trec_eval breaks ties by document name."""
@@ -100,7 +98,6 @@ def test_trec_eval_agrees(queries: Lists, k: int) -> None:
         np.testing.assert_allclose(ours[name, k], values, rtol=1e-9, err_msg=name)
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(0, 11), min_size=1, max_size=12), st.permutations(range(12)), st.integers(1, 8))
 def test_scikit_learn_agrees_on_ndcg(relevant: set[int], order: list[int], k: int) -> None:
     item, truth = arrays([(order[:8], relevant)])

@@ -93,6 +93,8 @@ def labels_of(table: ModelTable) -> list[tuple[str, str]]:
 def with_defaults(tables: Sequence[ModelTable], defaults: Mapping[str, Any]) -> list[ModelTable]:
     """The tables, with those of the defaults that they do not set and their models have. Raises ValueError naming a
     default that no model has."""
+    if not defaults:
+        return list(tables)
     known = {table.name: _fields(table.name) for table in tables}
     for key in defaults:
         if key in RESERVED or not any(key in fields for fields in known.values()):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -144,9 +146,6 @@ def test_an_ensemble_of_a_study_is_that_of_members_fitted_by_hand(refit: bool, m
 
 
 def test_the_cost_of_an_ensemble_is_that_of_its_weights(make: Make, tmp_path: Path, monkeypatch: Patch) -> None:
-    import json
-    import time
-
     from matinee.models.ease import EASE
 
     right = EASE.weights
@@ -158,10 +157,39 @@ def test_the_cost_of_an_ensemble_is_that_of_its_weights(make: Make, tmp_path: Pa
     monkeypatch.setattr(EASE, "weights", slow)
     models = MODELS.replace('members = ["pair", "popularity"]', 'members = ["ease", "popularity"]')
     run_study(make(models=models), tmp_path / "run")
-    costs = {
-        cost["label"]: cost["fit"]["seconds"] for cost in json.loads((tmp_path / "run/run.json").read_text())["costs"]
-    }
+    costs = fit_seconds(tmp_path / "run")
     assert costs["ease"] >= 0.5 > costs["all"]
+
+
+def fit_seconds(run: Path) -> dict[str, float]:
+    return {cost["label"]: cost["fit"]["seconds"] for cost in json.loads((run / "run.json").read_text())["costs"]}
+
+
+@pytest.mark.parametrize("refit", [False, True])
+def test_the_cost_of_a_training_counts_its_epochs_before_a_kill(
+    refit: bool, make: Make, tmp_path: Path, monkeypatch: Patch
+) -> None:
+    from matinee.nn.train import Loop
+
+    right, slow, walked = Loop._epoch, 0.3, 0
+    last = 4 + 2 if refit else 2  # walks whose epochs are kept; the refit's own are two of them in both cases
+
+    def stumbling(self: Loop, number: int) -> float:
+        nonlocal walked
+        if walked == last:
+            raise KeyboardInterrupt
+        walked += 1
+        time.sleep(slow if walked > last - 2 else 0.0)
+        return right(self, number)
+
+    recipe = make(more=f"refit = {str(refit).lower()}")
+    with monkeypatch.context() as patch:
+        patch.setattr(Loop, "_epoch", stumbling)
+        with pytest.raises(KeyboardInterrupt):
+            run_study(recipe, tmp_path / "run")
+    monkeypatch.setattr(Loop, "_epoch", lambda self, number: 0.0)  # what is left takes no time
+    run_study(recipe, tmp_path / "run")
+    assert 2 * slow <= fit_seconds(tmp_path / "run")["net"] < 4 * slow
 
 
 # --- killed, resumed, made again --------------------------------------------------------------------------------------

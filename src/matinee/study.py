@@ -229,10 +229,7 @@ class _Run:
     def _fit(self, unit: Unit, split: Split) -> tuple[Model, Cost]:
         """The unit's model, fitted on train, and what that cost; members of it cost nothing."""
         model = self.recipe.create(unit.model, self._members(unit, split, "fit"))
-        with measured() as cost:
-            model.fit(split.train, valid=split.valid, seed=unit.seed, checkpoint=self.folder / unit.checkpoint("fit"))
-        self._keep(unit, "fit", model)
-        return model, cost
+        return model, self._learn(unit, "fit", model, split.train, split.valid)
 
     def _refit(self, unit: Unit, split: Split, model: Model) -> tuple[Model, Cost, Holdout]:
         """The same fitted once more, on train and valid; and the test as it is then asked."""
@@ -240,10 +237,17 @@ class _Run:
         model = model.for_refit()
         if isinstance(model, Composite) and (members := self._members(unit, split, "refit")):
             model = model.with_parts(members)
+        return model, self._learn(unit, "refit", model, everything), test
+
+    def _learn(self, unit: Unit, what: str, model: Model, data: Dataset, valid: Holdout | None = None) -> Cost:
+        """Fit the model, going on from its checkpoint; the cost is of all its epochs, also of those before a kill."""
+        checkpoint = self.folder / unit.checkpoint(what)
+        earlier = _seconds_of(checkpoint)
         with measured() as cost:
-            model.fit(everything, seed=unit.seed, checkpoint=self.folder / unit.checkpoint("refit"))
-        self._keep(unit, "refit", model)
-        return model, cost, test
+            model.fit(data, valid=valid, seed=unit.seed, checkpoint=checkpoint)
+        cost.seconds += earlier
+        self._keep(unit, what, model)
+        return cost
 
     def _members(self, unit: Unit, split: Split, what: str) -> list[Model]:
         return [self._member(replace(unit, model=table), split, what) for table in self.recipe.members(unit.model)]
@@ -336,6 +340,15 @@ class _Run:
         split = replace(split, test=self._limited(split)[0])
         shown = results.Shown(self.recipe.title, data, split, audited, side_tables)
         return results.collect(self.folder, self.units, shown, head, doubts)
+
+
+def _seconds_of(checkpoint: Path) -> float:
+    """What the epochs of an interrupted training took."""
+    if not checkpoint.exists():
+        return 0.0
+    from matinee.nn.checkpoint import seconds
+
+    return seconds(checkpoint)
 
 
 def _texts(caught: list[warnings.WarningMessage]) -> list[str]:

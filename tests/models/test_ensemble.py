@@ -292,6 +292,7 @@ def test_a_killed_fit_goes_on_with_the_member_it_was_at(
     train, valid = hidden
     nets = [small_net(), small_net().model_copy(update={"hidden": 9})]
     undisturbed = Ensemble(members=nets).fit(train, valid=valid, seed=2)
+    from matinee.nn.checkpoint import seconds
     from matinee.nn.train import Loop
 
     epochs: list[int] = []
@@ -306,6 +307,9 @@ def test_a_killed_fit_goes_on_with_the_member_it_was_at(
     monkeypatch.setattr(Loop, "_epoch", stumbling)
     with pytest.raises(KeyboardInterrupt):
         Ensemble(members=nets).fit(train, valid=valid, seed=2, checkpoint=tmp_path / "fit")
+    spent = [seconds(tmp_path / "fit" / name) for name in ("0", "1")]
+    assert min(spent) > 0
+    assert seconds(tmp_path / "fit") == sum(spent)
     again = Ensemble(members=nets).fit(train, valid=valid, seed=2, checkpoint=tmp_path / "fit")
     assert len(epochs) == 9 + 4, "six of the first and two of the second were done"
     assert again.score(valid.queries).tobytes() == undisturbed.score(valid.queries).tobytes()

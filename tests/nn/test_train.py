@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from matinee.errors import MatineeError
 from matinee.nn import CURVE
+from matinee.nn import checkpoint as checkpoints
 from matinee.nn.train import Loop, Pass, Rows, Step, Training, fold_in, trainable
 from nn.toy import INPUTS, PLAN, POSITIVE, N, Toy, alternating, loop, loss_of, together, weights, without_seconds
 from nn.toy import loop as toy_loop
@@ -158,6 +159,14 @@ class TestSameBytes:
         again.validate = None
         assert len(again.run()) == 3
         assert weights(same) == weights(net)
+
+    def test_seconds_kept_are_those_of_the_curve_and_nothing_else(self, tmp_path: Path) -> None:
+        path = tmp_path / "c"
+        assert checkpoints.seconds(path) == 0.0
+        curve = loop(checkpoint=path)[0].run()
+        assert checkpoints.seconds(path) == pytest.approx(curve[:, 3].sum())
+        path.write_bytes(path.read_bytes()[:99])  # whoever reads it next explains
+        assert checkpoints.seconds(path) == 0.0
 
     def test_global_random_states_stay(self, tmp_path: Path) -> None:
         torch.manual_seed(20261122)  # a state that no training leaves behind by itself

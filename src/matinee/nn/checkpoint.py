@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from matinee.errors import MatineeError
 from matinee.files import atomic_path
+from matinee.nn import CURVE
 
 
 def write(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
@@ -48,6 +50,18 @@ def read(path: Path, plan: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str,
     if differing:
         raise MatineeError(f"is the checkpoint of another training: {differing}", where=str(path), mend=mend)
     return tensors, about
+
+
+def seconds(path: Path) -> float:
+    """What the epochs kept at `path` took, a file or a folder with one for each part; 0 where there are none."""
+    from safetensors import SafetensorError, safe_open
+
+    files = [path] if path.is_file() else [file for file in path.rglob("[!.]*") if file.is_file()]
+    total = 0.0
+    for file in files:
+        with contextlib.suppress(OSError, SafetensorError, KeyError), safe_open(file, framework="pt") as found:
+            total += sum(row[CURVE.index("seconds")] for row in json.loads(found.metadata()["about"])["curve"])
+    return total
 
 
 def _digest(text: str, tensors: dict[str, Tensor]) -> str:

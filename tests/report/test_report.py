@@ -20,7 +20,7 @@ from matinee.report import Study, plots, write_report
 from matinee.report.page import render
 
 COLOURS = ("soft", "accent")  # of training and validation
-VOID = {"meta", "br", "img", "link", "input", "hr"}
+VOID = {"meta", "br", "wbr", "img", "link", "input", "hr"}
 LOADING = {"script", "link", "img", "iframe", "object", "embed", "video", "audio", "source", "image", "base", "form"}
 
 
@@ -337,3 +337,19 @@ def test_a_name_too_long_for_a_plot_keeps_its_end() -> None:
         assert short == name or (
             "…" in short and name.startswith(short.partition("…")[0]) and name.endswith(short[-2:])
         )
+
+
+def test_names_that_would_look_alike_get_more_room() -> None:
+    grid = [f"sasrec_sampled_{length}_{dim}" for length in (50, 100, 200) for dim in (64, 128)]
+    assert len({plots.shorten(name) for name in grid}) < len(grid)
+    shown = plots.placeholders([*grid, grid[0]])
+    assert len(set(shown.values())) == len(grid)
+    assert plots.room_for(shown) <= 16 + plots.DIGIT * plots.WIDEST
+    alike = ["é" * 40 + middle + "é" * 40 for middle in "ab"]  # no room would do: as narrow as ever
+    assert list(plots.placeholders(alike).values()) == [plots.shorten(name) for name in alike]
+
+
+def test_names_break_at_underscores() -> None:
+    html = render(quiet_study(labels=["full_200", "<b>_64"]))
+    assert "full_<wbr>200" in html
+    assert "&lt;b&gt;_<wbr>64" in html

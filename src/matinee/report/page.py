@@ -81,5 +81,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": words.percent, "listed": words.listed}
+    environment.filters |= {"percent": words.percent, "listed": words.listed, "breakable": words.breakable}
     return environment

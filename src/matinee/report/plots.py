@@ -28,6 +28,7 @@ from matinee.report.scores import Cell
 WIDTH = 420  # px, and what the font size is chosen for: still readable in a column of 350
 FONT = 13
 NAMES = 20  # widest label of a model, in digits
+WIDEST = 28  # where the labels of a plot would be alike if they were no wider
 DIGIT = 7.2  # px
 
 # matplotlib must be given colours; these stand for the style sheet's names
@@ -233,8 +234,10 @@ def draw(
 
 
 def placeholders(labels: Sequence[str]) -> dict[str, str]:
-    """What matplotlib draws in place of each text -> the text, shortened."""
-    return {f"label-{i:04d}": shorten(label) for i, label in enumerate(labels)}
+    """What matplotlib draws in place of each text -> the text, shortened, but no two alike if a little room helps."""
+    wide = (w for w in range(NAMES, WIDEST + 1) if len({shorten(label, w) for label in labels}) == len(set(labels)))
+    width = next(wide, NAMES)
+    return {f"label-{i:04d}": shorten(label, width) for i, label in enumerate(labels)}
 
 
 def labelled(svg: Markup, labels: Mapping[str, str]) -> Markup:

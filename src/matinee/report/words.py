@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from markupsafe import Markup, escape
+
 from matinee.data.dataset import Protocol
 from matinee.split.candidates import OBSERVED
 
@@ -35,6 +37,11 @@ WITHOUT_K = {"rmse", "mae", "bce", "auc", "gauc", "logloss"}
 def count(n: float) -> str:
     """12,345; halves of quantiles keep a digit."""
     return f"{n:,.0f}" if float(n).is_integer() or abs(n) >= 100 else f"{n:,.1f}"
+
+
+def breakable(name: str) -> Markup:
+    """With a place to break a narrow column's line after each underscore."""
+    return escape(name).replace("_", "_" + Markup("<wbr>"))
 
 
 def percent(share: float) -> str:

@@ -95,7 +95,7 @@ def skip_gram_rows(
     left: Any,
     right: Any,
 ) -> float:
-    """One pass of stochastic gradient over all histories; the mean loss of a pair.
+    """One pass of stochastic gradient over all histories; the mean loss of a pair, NaN without one.
 
     A pair is an event and one at most d events before it (where `both`, or after), d uniform in 1..window for each
     event. Descends -ln sigmoid(x.y) - sum over the drawn j of ln sigmoid(-x.y_j), x = left[the neighbour], y =
@@ -142,4 +142,4 @@ def skip_gram_rows(
                 for a in range(f):
                     x[a] += of_x[a]
                 pairs += 1
-    return loss / max(pairs, 1)
+    return loss / pairs if pairs else np.nan

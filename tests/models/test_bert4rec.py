@@ -73,6 +73,21 @@ def test_gaps_anywhere_are_spread_evenly_and_one_is_at_the_end(model: BERT4Rec) 
     np.testing.assert_array_equal(slot[0].numpy(), first + np.flatnonzero(np.array(found) == mask))
 
 
+def test_no_gap_stands_at_a_place_that_no_lesson_reaches(model: BERT4Rec) -> None:
+    """Pieces to learn from have max_len + 1 events; of a longer history the gaps take the place of the oldest."""
+    anywhere = model.model_copy(update={"ask": "anywhere"})
+    long, mask = list(range(1, 31)), model.net.n_items + 1
+    packed, slot = anywhere.question(model.net, histories(long))
+    first, length = int(packed.first[0]), int(packed.length[0])
+    assert length == model.max_len + 1 == len(model.net.positions.weight)
+    found = packed.item[first : first + length].tolist()
+    assert [item for item in found if item != mask] == long[-(model.max_len + 1 - PLACES) :]
+    assert packed.position[slot].max() == model.max_len
+    tiny = BERT4Rec(max_len=2, dim=8, epochs=1, ask="anywhere").fit(model.data)
+    assert np.isfinite(tiny.score(model.data.queries_of(np.arange(3, dtype=np.int32))).max(axis=1)).all()
+    assert tiny.question(tiny.net, histories(long))[1].shape == (1, 2)
+
+
 def test_the_answer_is_the_state_at_the_last_mask(model: BERT4Rec) -> None:
     """Against the net called by hand on [history, MASK], one history at a time, without packing."""
     rows = [[4, 9, 4, 7], [33], [60, 2, 19, 19, 5, 8, 40, 41, 42]]

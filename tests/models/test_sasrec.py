@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -14,12 +16,13 @@ import torch
 from contract.logs import UNWATCHED, groups
 from matinee.data.dataset import Dataset, Queries, Ragged
 from matinee.data.ids import IdMap
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning
 from matinee.models import sequence
 from matinee.models.sasrec import SASRec
 from matinee.models.sequence import Histories, Lesson
-from matinee.nn.sequences import pack
+from matinee.nn.sequences import latest, pack
 from matinee.nn.train import Step
+from matinee.store import load_model, save_model
 from oracle.transformer_truth import Truth
 
 MAX_LEN = 6
@@ -169,9 +172,26 @@ class TestWaiting:
     def test_a_log_without_times_says_nothing(self) -> None:
         bare = Histories(self.histories.item, None)
         assert bare.waiting(np.zeros(4, np.int64)).waits is None
-        undated = replace(DATA, timestamp=None)
-        model = SASRec(**SMALL, waiting=True).fit(undated)
-        assert np.isfinite(model.score(undated.queries_of(np.array([0], np.int32)))[0, :17]).all()
+        with pytest.raises(MatineeError, match="has no timestamps, so it is not known how long anyone waited"):
+            SASRec(**SMALL, waiting=True).fit(replace(DATA, timestamp=None))
+
+    def test_a_history_without_times_waits_as_long_as_is_usual_in_the_log(self, tmp_path: Path) -> None:
+        model = SASRec(**{**SMALL, "epochs": 1}, waiting=True).fit(DATA)
+        assert DATA.timestamp is not None
+        histories = Histories(DATA.histories(), DATA.timestamp[DATA.order])
+        waits = histories.waiting().waits
+        assert waits is not None
+        usual = int(np.median(waits))
+        asked = DATA.queries_of(np.arange(3, dtype=np.int32))
+        undated = replace(asked, history=latest(asked.history, MAX_LEN)[0], times=None)
+        with torch.inference_mode():
+            told = model.packed(
+                model.net, Histories(undated.history, None, np.full(len(undated.history.values), usual))
+            )
+            wanted = (model.net(told)[told.last] @ model.net.vectors.T).numpy()
+        np.testing.assert_allclose(model.score(undated)[:, :17], wanted[:, :17], rtol=1e-5)
+        save_model(model, tmp_path / "m")
+        assert load_model(tmp_path / "m").score(undated).tobytes() == model.score(undated).tobytes()
 
     def test_the_moment_of_the_request_counts_where_it_is_asked_for(self) -> None:
         """And neither it nor a wait changes an earlier state."""
@@ -227,27 +247,44 @@ class TestDraws:
         """Once and uniformly: no item twice, for it would be pushed away twice by all of the batch."""
         assert self.drawn(negatives_for="batch", sampling="popularity").item.shape == (300,)
         assert sorted(self.drawn(negatives_for="batch").item.tolist()) == list(range(19))
-        own = self.drawn(negatives_for="event").item
-        assert own.shape == (7, 300)
-        assert len({tuple(row) for row in own.tolist()}) == 7
+        own = self.drawn(negatives_for="event")
+        assert (own.k, own.shared) == (300, False)
+        rows = [*own.draw(3).tolist(), *own.draw(4).tolist()]
+        assert len({tuple(row) for row in rows}) == 7
+        assert {len(row) for row in rows} == {300}
 
     def test_anew_for_each_history(self) -> None:
         for sampling in ("uniform", "popularity", "in_batch"):
             found = self.drawn(negatives_for="history", sampling=sampling)
-            assert found.item.shape == (3, 300)
+            assert (found.k, found.shared) == (300, True)
             assert found.begin.tolist() == [0, 3, 3, 7]
-            assert len({tuple(row) for row in found.item.tolist()}) == 3
+            assert len({tuple(found.draw(1)[0].tolist()) for _ in range(3)}) == 3
+
+    def test_none_is_drawn_before_its_piece_is_at_hand(self) -> None:
+        """A million for each of seven events are 56 MB."""
+        drawing = SASRec(loss="bce", negatives=1 << 20, negatives_for="event").drawing(DATA)
+        tracemalloc.start()
+        found = drawing(self.lesson, Step(0, 0, 5))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 1e6
+        assert found.draw(1).shape == (1, 1 << 20)
 
     def test_a_function_of_the_steps_seed(self) -> None:
         for sampling in ("uniform", "popularity", "in_batch"):
             one, same, other = (self.drawn(seed, sampling=sampling).item for seed in (5, 5, 6))
             assert torch.equal(one, same)
             assert not torch.equal(one, other)
+            one, same, other = (
+                self.drawn(seed, sampling=sampling, negatives_for="event").draw(7) for seed in (5, 5, 6)
+            )
+            assert torch.equal(one, same)
+            assert not torch.equal(one, other)
 
     def test_how(self) -> None:
         """Uniform over all items; by popularity over what was watched; in a batch, what others' next items are."""
         uniform, popular, near = (
-            set(self.drawn(sampling=sampling, negatives_for="event").item.flatten().tolist())
+            set(self.drawn(sampling=sampling, negatives_for="event").draw(7).flatten().tolist())
             for sampling in ("uniform", "popularity", "in_batch")
         )
         assert uniform == set(range(19))
@@ -285,8 +322,9 @@ def test_heads_that_do_not_divide_the_vectors_are_refused() -> None:
 
 def test_histories_of_one_event_teach_nothing_and_are_answered() -> None:
     alone = DATA.rows(np.unique(DATA.user, return_index=True)[1])
-    model = SASRec(**SMALL, loss="sampled_softmax", sampling="in_batch").fit(alone)
-    assert all(epoch["train_loss"] == 0.0 for epoch in model.curve)
+    with pytest.warns(MatineeWarning, match="no user has two events"):
+        model = SASRec(**SMALL, loss="sampled_softmax", sampling="in_batch").fit(alone)
+    assert all(epoch["train_loss"] is None for epoch in model.curve)
     assert np.isfinite(model.score(alone.queries())[:, alone.item_counts() > 0]).all()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,13 @@ import torch
 
 from contract.checks import SMALL_LOG
 from contract.logs import groups, one_query
-from matinee.data.dataset import Ragged
+from matinee.data.dataset import Dataset, Ragged
+from matinee.data.ids import IdMap
+from matinee.errors import MatineeWarning
 from matinee.models import registry
 from matinee.models.sequence import Sequence
 from matinee.nn.sequences import pack
+from matinee.store import load_model, save_model
 
 ALL = [name for name in registry.names() if issubclass(registry.model_class(name), Sequence)]
 CAUSAL = [name for name in ALL if registry.model_class(name).causal]  # type: ignore[attr-defined]
@@ -88,3 +92,23 @@ def test_trains_on_long_histories_and_in_bfloat16_nearly_as_well(name: str, wind
         losses[precision] = [epoch["train_loss"] or np.nan for epoch in model.curve]
     assert losses["bfloat16"] != losses["float32"]
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.02)
+
+
+@pytest.mark.parametrize("name", [*ALL, "prod2vec"])
+def test_where_no_user_has_two_events_popularity_answers(name: str, tmp_path: Path) -> None:
+    """And says so: vectors that nobody taught are noise."""
+    rng = np.random.default_rng(4)
+    log = Dataset(
+        IdMap(np.arange(30), what="user"),
+        IdMap(np.arange(6), what="item"),
+        np.arange(30, dtype=np.int32),
+        rng.integers(0, 5, 30).astype(np.int32),
+    )
+    with pytest.warns(MatineeWarning, match=r"no user has two events, so \w+ learns nothing and popularity answers"):
+        model = registry.create(name, SMALL_LOG.get(name, {})).fit(log, seed=1)
+    queries = log.queries_of(np.arange(3, dtype=np.int32))
+    assert model.fallback(queries).all()
+    np.testing.assert_array_equal(model.score(queries)[:, :5], np.tile(log.item_counts()[:5], (3, 1)))
+    assert model.curve[0]["train_loss"] is None
+    save_model(model, tmp_path / "m")
+    assert load_model(tmp_path / "m").fallback(queries).all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from matinee.nn import losses
-from matinee.nn.losses import Formula, Negatives
+from matinee.nn.losses import Formula, Negatives, OwnNegatives
 
 N, N_ITEMS, DIM = 13, 11, 5
 ROUNDED = 2.0**-8
@@ -230,11 +231,30 @@ BINARY = [CASES[name][0] for name in ("binary", "generalised_binary", "shifted_b
 LOG_Q = torch.from_numpy(np.log(np.random.default_rng(8).dirichlet(np.full(N_ITEMS, 2.0))))
 
 
-def truth(plain: Plain, one: Batch, negatives: Negatives) -> tuple[float, Tensor, Tensor]:
+@dataclass
+class InTurn:
+    """draw(n): the next n rows of item; all of them seen, it begins anew."""
+
+    item: Tensor
+    seen: int = 0
+
+    def __call__(self, n: int) -> Tensor:
+        rows = self.item[self.seen : self.seen + n]
+        assert len(rows) == n, "no row is skipped or asked for twice"
+        self.seen = (self.seen + n) % max(len(self.item), 1)
+        return rows
+
+
+def given(item: Tensor, log_q: Tensor | None = None, begin: Tensor | None = None) -> Negatives | OwnNegatives:
+    """(K,) for all; (N, K), each state's own, or with begin each history's."""
+    return Negatives(item, log_q) if item.dim() == 1 else OwnNegatives(item.shape[1], InTurn(item), log_q, begin)
+
+
+def truth(plain: Plain, one: Batch, negatives: Negatives | OwnNegatives) -> tuple[float, Tensor, Tensor]:
     """The sum over the states; a negative that is the target is left out before the formula sees it."""
     log_q = torch.zeros(N_ITEMS, dtype=torch.float64) if negatives.log_q is None else negatives.log_q.double()
-    item = negatives.item
-    if negatives.begin is not None:
+    item = all_of(negatives)
+    if isinstance(negatives, OwnNegatives) and negatives.begin is not None:
         item = torch.cat([row.expand(n, -1) for row, n in zip(item, negatives.begin.diff().tolist(), strict=True)])
 
     def loss(states: Tensor, vectors: Tensor) -> Tensor:
@@ -248,6 +268,13 @@ def truth(plain: Plain, one: Batch, negatives: Negatives) -> tuple[float, Tensor
         return total
 
     return of_pieces(loss, one.cast(torch.float64))
+
+
+def all_of(negatives: Negatives | OwnNegatives) -> Tensor:
+    if isinstance(negatives, Negatives):
+        return negatives.item
+    assert isinstance(negatives.draw, InTurn)
+    return negatives.draw.item
 
 
 def drawn(*size: int) -> Tensor:
@@ -274,7 +301,7 @@ HISTORIES = torch.tensor([0, 1, 1, 7, 10, N])
     ids=[*CASES, "sampled_softmax_log_q"],
 )
 class TestAgainstDrawn:
-    def found(self, formula: Formula, one: Batch, negatives: Negatives) -> tuple[float, Tensor, Tensor]:
+    def found(self, formula: Formula, one: Batch, negatives: Negatives | OwnNegatives) -> tuple[float, Tensor, Tensor]:
         return of_pieces(lambda states, vectors: losses.against(formula, states, vectors, one.target, negatives), one)
 
     @pytest.mark.parametrize("item", NEGATIVES.values(), ids=NEGATIVES)
@@ -301,12 +328,12 @@ class TestAgainstDrawn:
         collisions = (item == batch().target[:, None]).any(dim=1)
         assert collisions.any()
         one = batch(scale).cast(dtype)
-        negatives = Negatives(item, None if log_q is None else log_q.to(dtype))
+        negatives = given(item, None if log_q is None else log_q.to(dtype))
         agree(self.found(formula, one, negatives), truth(plain, one, negatives), rtol)
 
     def test_negatives_of_each_history(self, formula: Formula, plain: Plain, log_q: Tensor | None) -> None:
-        one, negatives = batch(), Negatives(drawn(len(HISTORIES) - 1, 6), log_q, HISTORIES)
-        assert (negatives.item[3] == one.target[7:10, None]).any()
+        one, negatives = batch(), given(drawn(len(HISTORIES) - 1, 6), log_q, HISTORIES)
+        assert (all_of(negatives)[3] == one.target[7:10, None]).any()
         agree(self.found(formula, one, negatives), truth(plain, one, negatives), 1e-10)
 
     def test_a_state_whose_only_negative_is_its_target_teaches_nothing(
@@ -314,7 +341,7 @@ class TestAgainstDrawn:
     ) -> None:
         """Save for the binary losses, whose target is a term of its own."""
         one = batch()
-        nothing = Negatives(one.target[:, None], log_q)
+        nothing = given(one.target[:, None], log_q)
         value, of_states, of_vectors = self.found(formula, one, nothing)
         if formula in BINARY:
             agree((value, of_states, of_vectors), truth(plain, one, nothing), 1e-10)
@@ -327,7 +354,7 @@ class TestAgainstDrawn:
     @pytest.mark.parametrize("own", [False, True])
     def test_few_states(self, formula: Formula, plain: Plain, log_q: Tensor | None, n: int, own: bool) -> None:
         one = batch(n=n)
-        negatives = Negatives(drawn(n, 3) if own else drawn(3), log_q)
+        negatives = given(drawn(n, 3) if own else drawn(3), log_q)
         found = self.found(formula, one, negatives)
         assert found[1].shape == (n, DIM)
         agree(found, truth(plain, one, negatives), 1e-10)
@@ -335,7 +362,7 @@ class TestAgainstDrawn:
     def test_scores_in_the_thousands_stay_numbers(self, formula: Formula, plain: Plain, log_q: Tensor | None) -> None:
         one = batch(3_000.0).cast(torch.float32)
         for item in NEGATIVES.values():
-            value, of_states, of_vectors = self.found(formula, one, Negatives(item, log_q))
+            value, of_states, of_vectors = self.found(formula, one, given(item, log_q))
             assert np.isfinite(value)
             assert torch.isfinite(of_states).all()
             assert torch.isfinite(of_vectors).all()
@@ -347,7 +374,7 @@ class TestAgainstDrawn:
         """700 states: a sum in 8 bits would stop growing after some hundred."""
         one = batch(n=700)
         one = Batch(one.states.to(states_in), one.vectors.float(), one.target)
-        negatives = Negatives(drawn(7), None if log_q is None else log_q.float())
+        negatives = given(drawn(7), None if log_q is None else log_q.float())
         with torch.autocast("cpu", torch.bfloat16):
             found = self.found(formula, one, negatives)
             assert losses.against(formula, *one, negatives).dtype == torch.float32
@@ -417,7 +444,7 @@ def test_the_formulas_themselves_are_what_the_pieces_sum() -> None:
     negative[item == one.target[:, None]] = -torch.inf
     for formula, _ in CASES.values():
         np.testing.assert_allclose(
-            float(losses.against(formula, *one, Negatives(item, LOG_Q))), float(formula(positive, negative)), rtol=1e-12
+            float(losses.against(formula, *one, given(item, LOG_Q))), float(formula(positive, negative)), rtol=1e-12
         )
 
 
@@ -427,6 +454,11 @@ def test_calibration(k: int, n_items: int, t: float) -> None:
     """gSASRec: alpha = k / (|I| - 1), beta = alpha (t (1 - 1 / alpha) + 1 / alpha)."""
     alpha = k / (n_items - 1)
     np.testing.assert_allclose(losses.calibration(k, n_items, t), alpha * (t * (1 - 1 / alpha) + 1 / alpha), rtol=1e-12)
+
+
+def test_more_negatives_than_items_are_calibrated_as_all_items_are() -> None:
+    """They repeat: beta would be above 1, and the correction turned round."""
+    assert losses.calibration(4_096, 1_682, 0.75) == losses.calibration(1_681, 1_682, 0.75) == 1.0
 
 
 @pytest.mark.parametrize(("k", "beta"), [(1, 1.0), (7, 1.0), (256, 0.3)])
@@ -477,7 +509,7 @@ MEASURED = """
 import torch
 from matinee.meter import measured
 from matinee.nn import losses
-from matinee.nn.losses import Negatives
+from matinee.nn.losses import OwnNegatives
 
 torch.set_num_threads(1)
 rng = torch.Generator().manual_seed(0)
@@ -495,7 +527,7 @@ def more(n, dim, loss):
 
 
 def against_own(states, vectors, target):
-    own = Negatives(torch.randint(20_000, (len(states), 256), generator=rng))
+    own = OwnNegatives(256, lambda n: torch.randint(20_000, (n, 256), generator=rng))
     return losses.against(losses.binary, states, vectors, target, own)
 
 

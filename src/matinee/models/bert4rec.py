@@ -28,8 +28,9 @@ class BERT4Rec(Sequence):
     Learns to fill gaps: a share of a history's items is replaced by a [MASK] and guessed (eq. 8); a share of the
     histories has a gap at the end alone, which is what will be asked. Asked, a [MASK] follows the history.
     ask = "anywhere" is for splits that hide items from anywhere in a history: PLACES gaps, evenly spread and one at the
-    end, and the mean of their states. It takes many epochs: each sees few of the items (Petrov & Macdonald, RecSys
-    2022). Deviations: as for SASRec; no output layer, items' vectors alone.
+    end, in the place of its oldest events where it is long, and the mean of their states. It takes many epochs: each
+    sees few of the items (Petrov & Macdonald, RecSys 2022). Deviations: as for SASRec; no output layer, items' vectors
+    alone.
     """
 
     causal: ClassVar[bool] = False
@@ -47,7 +48,7 @@ class BERT4Rec(Sequence):
 
         return TransformerNet(
             data.n_items,
-            self.max_len + PLACES,
+            self.max_len + 1,
             self.dim,
             self.blocks,
             self.heads,
@@ -85,8 +86,8 @@ class BERT4Rec(Sequence):
         torch = import_torch()
         from matinee.nn.sequences import latest
 
-        item, at = latest(histories.item, self.max_len)
-        gaps = PLACES if self.ask == "anywhere" else 1
+        gaps = min(PLACES, self.max_len) if self.ask == "anywhere" else 1
+        item, at = latest(histories.item, self.max_len + 1 - gaps)  # as many places as pieces have to learn from
         # each gap stands behind the n-th event: evenly spread, the last behind all
         behind = np.ceil(item.lengths[:, None] * np.arange(1, gaps + 1) / gaps).astype(np.int64)
         rows = np.repeat(np.arange(len(item)), gaps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
 from matinee.data.dataset import Dataset, Floats, Holdout, Queries, Ragged
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import StrPath
 from matinee.models.base import Fitted, Model, Shapes, tunable
 
@@ -33,6 +34,19 @@ class NetWeights:
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
         return {}  # the net itself checks its weights when it takes them
+
+
+def taught(curve: NDArray[np.float64]) -> bool:
+    """Whether the training of this curve had an example at all. Without one popularity answers."""
+    return not len(curve) or not bool(np.isnan(curve[:, 1]).all())
+
+
+def warn_of_nothing_to_learn(model: Model, data: Dataset) -> None:
+    warnings.warn(
+        f"{data.name}: no user has two events, so {type(model).__name__} learns nothing and popularity answers",
+        MatineeWarning,
+        stacklevel=2,
+    )
 
 
 class Trained(Model):

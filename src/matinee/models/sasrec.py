@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from matinee.data.dataset import Dataset
+from matinee.errors import MatineeError
 from matinee.models.base import tunable
-from matinee.models.sequence import Sequence
+from matinee.models.sequence import Histories, Sequence
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,10 +21,12 @@ class SASRec(Sequence):
     Loss: cross-entropy over all items by default, which matters more than the architecture (Klenitskiy & Vasilev,
     RecSys 2023); "bce" with negatives = 1, negatives_for = "event" is the paper's (eq. 7), "gbce" gSASRec's (Petrov &
     Macdonald, RecSys 2023). Deviations from the paper: layers are normalised before and not within the residual sum,
-    dropout leaves attention weights alone, positions count from the history's start.
+    dropout leaves attention weights alone, positions count from the history's start, negatives may be items of the
+    user's history other than the target.
 
     Options beyond it: gated, see nn.transformer.Transformer; relative, a bias by places and time apart in attention;
-    waiting, which takes the time of the request as given, or each history's median wait for it.
+    waiting, which takes the time of the request as given, or each history's median wait for it (where a history has no
+    times, the log's median wait stands for all). Raises MatineeError for waiting and a log without timestamps.
     """
 
     blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
@@ -49,6 +54,16 @@ class SASRec(Sequence):
             feed_forward=self.feed_forward,
             gated=self.gated,
             relative=self.relative,
-            waiting=self.waiting,
+            usual_wait=self.usual_wait(data) if self.waiting else None,
             n_special=n_special,
         )
+
+    def usual_wait(self, data: Dataset) -> int:
+        """The median of all waits, in seconds."""
+        if data.timestamp is None:
+            raise MatineeError(
+                f"{data.name} has no timestamps, so it is not known how long anyone waited",
+                mend="map the log's timestamp column, or leave waiting unset",
+            )
+        waits = Histories(data.histories(), data.timestamp[data.order]).waiting().waits
+        return 0 if waits is None or not len(waits) else int(np.median(waits))

@@ -6,6 +6,7 @@ packing histories, losses and negatives, training and scoring are here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -14,15 +15,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Queries, Ragged
+from matinee.data.dataset import Bools, Dataset, Floats, Queries, Ragged
 from matinee.models.base import tunable
-from matinee.models.network import Network, device_of, import_torch
+from matinee.models.network import Network, device_of, import_torch, taught, warn_of_nothing_to_learn
 from matinee.nn.sampling import Sampler
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from matinee.nn.losses import Negatives
+    from matinee.nn.losses import Negatives, OwnNegatives
     from matinee.nn.sequences import Packed
     from matinee.nn.train import Pass, Step
 
@@ -108,14 +109,16 @@ class Sequence(Network):
         "over all items, or against drawn ones",
         choices=["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "top1_max", "bpr_max"],
     )
-    negatives: int = tunable(256, "items drawn to tell the next one from", low=1, high=4096, log=True, ge=1)
+    negatives: int = tunable(256, "items drawn to tell the next one from", low=1, high=4096, log=True, ge=1, le=1 << 20)
     negatives_for: Literal["batch", "history", "event"] = tunable(
         "batch", "draw them once for all of a batch (uniform: each at most once), or anew for each history or event"
     )
     sampling: Literal["uniform", "popularity", "in_batch"] = tunable("uniform", "how negatives are drawn")
     alpha: float = tunable(0.75, "popularity: an item is drawn in proportion to its events^alpha", ge=0.0)
     log_q: bool = tunable(True, "sampled softmax: correct for how likely an item was drawn")
-    calibration: float = tunable(0.75, "gbce: 0 is bce, 1 gives calibrated probabilities", low=0.0, high=1.0, ge=0.0)
+    calibration: float = tunable(
+        0.75, "gbce: 0 is bce, 1 gives calibrated probabilities", low=0.0, high=1.0, ge=0.0, le=1.0
+    )
     epochs: int = tunable(200, "most epochs; early stopping ends before", ge=1)
     batch_size: int = tunable(128, "histories a step", ge=1)
 
@@ -125,6 +128,8 @@ class Sequence(Network):
         from matinee.nn.train import Pass
 
         pieces = self.pieces(data)
+        if not len(pieces):
+            warn_of_nothing_to_learn(self, data)
         draw = self.drawing(data)
         lengths = pieces.item.lengths
 
@@ -170,14 +175,15 @@ class Sequence(Network):
 
         return pack(histories.item, net.n_items, histories.times, histories.waits).to(device_of(net))
 
-    def loss_of(self, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None) -> Tensor:
+    def loss_of(
+        self, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | OwnNegatives | None
+    ) -> Tensor:
         """The loss by name, summed over the states (N, dim)."""
         from matinee.nn import losses
 
-        if negatives is None or (self.loss == "sampled_softmax" and negatives.item.dim() == 1):
+        if negatives is None or (isinstance(negatives, losses.Negatives) and self.loss == "sampled_softmax"):
             return losses.cross_entropy(states, vectors, target, negatives)
-        n = negatives.item.shape[-1]
-        beta = losses.calibration(n, len(vectors), self.calibration)
+        n, beta = negatives.k, losses.calibration(negatives.k, len(vectors), self.calibration)
         formulas: dict[str, losses.Formula] = {
             "sampled_softmax": losses.sampled_softmax,
             "bce": partial(losses.binary, shift=losses.balance(n, 1.0)),
@@ -191,7 +197,7 @@ class Sequence(Network):
     def drawing(self, data: Dataset) -> Draw:
         """draw(lesson, step) -> the batch's negatives; None where the loss is over all items."""
         torch = import_torch()
-        from matinee.nn.losses import Negatives
+        from matinee.nn.losses import Negatives, OwnNegatives
 
         if self.loss == "cross_entropy":
             return lambda lesson, step: None
@@ -203,24 +209,33 @@ class Sequence(Network):
         uneven = self.loss == "sampled_softmax" and self.sampling != "uniform"
         log_q = torch.from_numpy(sampler.log_q) if self.log_q and uneven else None
 
-        def draw(lesson: Lesson, step: Step) -> Negatives:
-            rng, target = np.random.default_rng(step.seed), lesson.target
-            rows = {"batch": (), "history": (len(lesson.of_each),), "event": (len(target),)}[self.negatives_for]
-            size = (*rows, self.negatives)
-            if self.sampling == "in_batch":
-                item = target[torch.from_numpy(rng.integers(len(target), size=size)).to(target.device)]
-            elif self.sampling == "uniform" and self.negatives_for == "batch":
-                item = torch.from_numpy(sampler.distinct(self.negatives, rng)).to(target.device)
-            else:
-                item = torch.from_numpy(sampler.draw(int(np.prod(size)), rng).reshape(size)).to(target.device)
-            begin = None
+        def draw(lesson: Lesson, step: Step) -> Negatives | OwnNegatives:
+            rng, target, k = np.random.default_rng(step.seed), lesson.target, self.negatives
+
+            def items(*size: int) -> Tensor:
+                near, n = self.sampling == "in_batch", math.prod(size)
+                code = rng.integers(len(target), size=n) if near else sampler.draw(n, rng)
+                drawn: Tensor = torch.from_numpy(code.reshape(size)).to(target.device)
+                return target[drawn] if near else drawn
+
+            of_each = None if log_q is None else log_q.to(target.device)
+            if self.negatives_for == "event":
+                return OwnNegatives(k, lambda n: items(n, k), of_each)
             if self.negatives_for == "history":
                 begin = torch.nn.functional.pad(lesson.of_each.cumsum(0), (1, 0))
-            return Negatives(item, None if log_q is None else log_q.to(target.device), begin)
+                return OwnNegatives(k, lambda n: items(n, k), of_each, begin)
+            apart = self.sampling == "uniform"
+            return Negatives(
+                torch.from_numpy(sampler.distinct(k, rng)).to(target.device) if apart else items(k), of_each
+            )
 
         return draw
 
     # -- answering ---------------------------------------------------------------------------------------------------
+
+    def fallback(self, queries: Queries) -> Bools:
+        """(B,): true also where there was nothing to learn."""
+        return super().fallback(queries) | (not taught(self.fitted.learned.curve))
 
     def score_histories(self, queries: Queries) -> Floats:
         known = self.fitted.popularity[queries.history.values] > 0
@@ -251,7 +266,7 @@ class Sequence(Network):
 
 
 Draw = Callable[[Any, Any], Any]
-"""draw(lesson, step) -> Negatives | None."""
+"""draw(lesson, step) -> Negatives | OwnNegatives | None."""
 
 
 def blocks(lengths: NDArray[np.int64], longest: int) -> list[NDArray[np.int64]]:

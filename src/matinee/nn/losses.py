@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise as neighbours
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -68,8 +68,7 @@ def sampled(mean: Tensor, log_variance: Tensor, *, training: bool) -> Tensor:
 
 @dataclass(frozen=True)
 class Negatives:
-    """Items to tell the target from: int64 (K,), the same for all states, or (N, K), each state's own, or (H, K) with
-    `begin`, int64 (H + 1,): the states from begin[h] to begin[h + 1], those of a history, share row h.
+    """Items to tell every target from: int64 (K,).
 
     log_q: float32 (n_items,), the log probability with which each item was drawn, to be taken off its logit; None where
     the loss takes the drawn ones as they are. A negative that is a state's target counts for nothing there.
@@ -77,23 +76,42 @@ class Negatives:
 
     item: Tensor
     log_q: Tensor | None = None
+    shared: ClassVar[bool] = True
+    """True where several states have the same ones, so that their scores are one product."""
+
+    @property
+    def k(self) -> int:
+        return len(self.item)
+
+    def pieces(self, n: int, dim: int) -> Iterator[tuple[int, int, Tensor]]:
+        """Where pieces of n states begin and end, and their negatives, (K,) or each state's own."""
+        return ((start, stop, self.item) for start, stop in _cuts(n, self.k))
+
+
+@dataclass(frozen=True)
+class OwnNegatives:
+    """k for each state; or, with `begin`, int64 (H + 1,), for each history, the states from begin[h] to begin[h + 1].
+
+    draw(n): int64 (n, k), those of the next n states or histories, called when their piece is at hand: all of a batch
+    would be gigabytes. log_q: as above.
+    """
+
+    k: int
+    draw: Callable[[int], Tensor]
+    log_q: Tensor | None = None
     begin: Tensor | None = None
 
     @property
     def shared(self) -> bool:
-        """True where several states have the same ones, so that their scores are one product."""
-        return self.item.dim() == 1 or self.begin is not None
+        return self.begin is not None
 
     def pieces(self, n: int, dim: int) -> Iterator[tuple[int, int, Tensor]]:
-        """Where pieces of n states begin and end, and their negatives, (K,) or each state's own."""
-        k = self.item.shape[-1]
-        if self.begin is not None:
-            for row, (first, last) in enumerate(neighbours(self.begin.tolist())):
-                yield from ((first + start, first + stop, self.item[row]) for start, stop in _cuts(last - first, k))
-        elif self.item.dim() == 1:
-            yield from ((start, stop, self.item) for start, stop in _cuts(n, k))
-        else:
-            yield from ((start, stop, self.item[start:stop]) for start, stop in _cuts(n, k * dim))
+        if self.begin is None:
+            yield from ((start, stop, self.draw(stop - start)) for start, stop in _cuts(n, self.k * dim, least=1))
+            return
+        for first, last in neighbours(self.begin.tolist()):
+            item = self.draw(1).squeeze(0)
+            yield from ((first + start, first + stop, item) for start, stop in _cuts(last - first, self.k))
 
 
 Formula = Callable[[Tensor, Tensor], Tensor]
@@ -104,14 +122,16 @@ negative is the target."""
 def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None = None) -> Tensor:
     """-sum log softmax(states @ vectors.T)[target] over all items, without all (N, n_items) logits in memory.
 
-    negatives, (K,) for all states: over the target and these, which is `sampled_softmax` in half the time. A piece of
+    negatives: over the target and these, which is `sampled_softmax` in half the time. A piece of
     the logits at a time gives its share of the loss and of both gradients. Under autocast products are bfloat16.
     """
     loss: Tensor = _CrossEntropy.apply(states, vectors, target, negatives)  # type: ignore[no-untyped-call]
     return loss
 
 
-def against(formula: Formula, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives) -> Tensor:
+def against(
+    formula: Formula, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | OwnNegatives
+) -> Tensor:
     """One of the formulas below, a piece of the states at a time, so that (N, K) scores are never all in memory."""
     loss: Tensor = _Pieces.apply(states, vectors, target, formula, negatives)  # type: ignore[no-untyped-call]
     return loss
@@ -147,7 +167,7 @@ def balance(n_negatives: int, beta: float) -> float:
 
 def calibration(n_negatives: int, n_items: int, t: float) -> float:
     """gBCE's beta for a calibration t: 0 leaves BCE as it is, 1 makes its probabilities right (the same, eq. 15)."""
-    rate = n_negatives / max(n_items - 1, 1)
+    rate = min(1.0, n_negatives / max(n_items - 1, 1))
     return rate * (t * (1.0 - 1.0 / rate) + 1.0 / rate) if rate else 1.0
 
 
@@ -176,7 +196,8 @@ def info_nce(one: Tensor, other: Tensor, temperature: float) -> Tensor:
     SimCLR: Chen et al., ICML 2020, eq. 1; a pair counts as the mean of both directions.
     """
     views = F.normalize(_wide(torch.cat([one, other])), dim=1)
-    logits = views @ views.T / temperature
+    with torch.autocast(views.device.type, enabled=False):  # 8 bits of a cosine near 1 are 1/256, over the temperature
+        logits = views @ views.T / temperature
     logits.fill_diagonal_(-torch.inf)  # a view is not its own partner
     partner = torch.arange(len(views), device=views.device).roll(len(one))
     return F.cross_entropy(logits, partner, reduction="sum") / 2
@@ -198,7 +219,12 @@ class _Pieces(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, states: Tensor, vectors: Tensor, target: Tensor, formula: Formula, negatives: Negatives
+        ctx: Any,
+        states: Tensor,
+        vectors: Tensor,
+        target: Tensor,
+        formula: Formula,
+        negatives: Negatives | OwnNegatives,
     ) -> Tensor:
         right = vectors[target]
         ahead = _wide((states * right).sum(dim=1))
@@ -320,9 +346,9 @@ class _Apart:
         return self.state[some] - start, self.column[some]
 
 
-def _cuts(n: int, width: int) -> Iterator[tuple[int, int]]:
-    """Pieces of n states with about PIECE scores, `width` each."""
-    step = max(LEAST_STATES, PIECE // max(width, 1))
+def _cuts(n: int, width: int, least: int | None = None) -> Iterator[tuple[int, int]]:
+    """Pieces of n states with about PIECE numbers, `width` each, and of LEAST_STATES at least."""
+    step = max(least or LEAST_STATES, PIECE // max(width, 1))
     return ((start, min(start + step, n)) for start in range(0, n, step))
 
 

@@ -159,7 +159,7 @@ class Loop:
         return len(metrics) - 1 - int(np.nanargmax(metrics)) >= self.training.patience
 
     def _epoch(self, epoch: int) -> float:
-        """All passes once; the mean loss of a term of the last pass."""
+        """All passes once; the mean loss of a term of the last pass, NaN where there is no example."""
         total = terms = 0.0
         for index, each in enumerate(self.passes):
             if each.before is not None:
@@ -173,7 +173,7 @@ class Loop:
                 terms += each.terms(batch)
             if not all(bool(parameter.isfinite().all()) for parameter in each.parameters):
                 self._diverged("a weight is no longer a number", each, epoch, start)
-        return total / max(terms, 1.0)
+        return total / max(terms, 1.0) if self.n else math.nan
 
     def _step(self, each: Pass, batch: Rows, epoch: int, index: int, start: int) -> float:
         seed = _mixed(self.seed, epoch, index, start, self.rank)

@@ -21,12 +21,13 @@ FeedForward = Literal["relu", "gelu", "swiglu"]
 class TransformerNet(nn.Module):
     """Items and their positions -> Transformer -> a state at each slot.
 
-    n_special: tokens beyond the items and the empty slot's (n_items), such as BERT4Rec's mask. waiting: each event also
-    says how long after it the next one came, or is asked for, in steps of log base 2 seconds; no state knows more of
-    what comes than when. options: Transformer's.
+    n_special: tokens beyond the items and the empty slot's (n_items), such as BERT4Rec's mask. usual_wait: each event
+    also says how long after it the next one came, or is asked for, in steps of log base 2 seconds; no state knows more
+    of what comes than when. Where that is not known, this many seconds stand for it. options: Transformer's.
     """
 
     STEPS = 32
+    usual_wait: Tensor
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class TransformerNet(nn.Module):
         dropout: float,
         *,
         relative: bool = False,
-        waiting: bool = False,
+        usual_wait: int | None = None,
         n_special: int = 0,
         **options: Any,
     ) -> None:
@@ -47,9 +48,10 @@ class TransformerNet(nn.Module):
         self.items = item_table(n_items + n_special, dim, empty=n_items)
         self.positions = nn.Embedding(length, dim)
         nn.init.normal_(self.positions.weight, std=0.02)
-        self.waits = nn.Embedding(self.STEPS, dim) if waiting else None
+        self.waits = None if usual_wait is None else nn.Embedding(self.STEPS, dim)
         if self.waits is not None:
             nn.init.normal_(self.waits.weight, std=0.02)
+            self.register_buffer("usual_wait", torch.tensor([usual_wait]))
         self.transformer = Transformer(dim, blocks, heads, dropout, bias_length=length if relative else 0, **options)
 
     @property
@@ -59,8 +61,9 @@ class TransformerNet(nn.Module):
 
     def forward(self, packed: Packed) -> Tensor:
         x = self.items(packed.item) + self.positions(packed.position)
-        if self.waits is not None and packed.wait is not None:
-            x = x + self.waits(torch.frexp(1.0 + packed.wait.double()).exponent.long() - 1)
+        if self.waits is not None:
+            wait = self.usual_wait if packed.wait is None else packed.wait
+            x = x + self.waits(torch.frexp(1.0 + wait.double()).exponent.long() - 1)
         states: Tensor = self.transformer(dropout(x, self.dropout, training=self.training), packed)
         return states
 

@@ -192,6 +192,8 @@ class TestWaiting:
         np.testing.assert_allclose(model.score(undated)[:, :17], wanted[:, :17], rtol=1e-5)
         save_model(model, tmp_path / "m")
         assert load_model(tmp_path / "m").score(undated).tobytes() == model.score(undated).tobytes()
+        save_model(model, tmp_path / "bare", histories=False)
+        assert load_model(tmp_path / "bare").score(undated).tobytes() == model.score(undated).tobytes()
 
     def test_the_moment_of_the_request_counts_where_it_is_asked_for(self) -> None:
         """And neither it nor a wait changes an earlier state."""

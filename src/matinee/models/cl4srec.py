@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from matinee.data.dataset import Dataset, Ints, Ragged
+from matinee.data.dataset import Ints, Ragged
 from matinee.models.base import tunable
 from matinee.models.sasrec import SASRec
 from matinee.models.sequence import Draw, Histories
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from matinee.nn.train import Step
 
@@ -25,14 +25,13 @@ class CL4SRec(SASRec):
     or with a stretch shuffled, each of the three as likely. Deviation: states are compared by cosine.
     """
 
+    special: ClassVar[int] = 1
+
     contrast: float = tunable(0.1, "weight of the contrastive loss", low=0.01, high=1.0, log=True, ge=0.0)
     temperature: float = tunable(0.2, "of the contrastive loss's softmax", low=0.05, high=1.0, log=True, gt=0.0)
     crop: float = tunable(0.6, "share of a history that a cropped view keeps", low=0.2, high=0.9, gt=0.0, lt=1.0)
     mask: float = tunable(0.3, "share of its items that a masked view hides", low=0.1, high=0.7, gt=0.0, lt=1.0)
     reorder: float = tunable(0.6, "share of a history that a reordered view shuffles", low=0.2, high=0.9, ge=0.0)
-
-    def build(self, data: Dataset) -> nn.Module:
-        return self.transformer(data, n_special=1)
 
     def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
         from matinee.nn.losses import info_nce

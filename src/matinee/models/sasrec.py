@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
-from matinee.models.base import tunable
+from matinee.models.base import Fitted, tunable
 from matinee.models.sequence import Histories, Sequence
 
 if TYPE_CHECKING:
@@ -37,10 +37,17 @@ class SASRec(Sequence):
     relative: bool = tunable(False, "weigh attention by places and time apart")
     waiting: bool = tunable(False, "tell the net how long after an event the next one came, or is asked for")
 
-    def build(self, data: Dataset) -> nn.Module:
-        return self.transformer(data)
+    special: ClassVar[int] = 0
+    """Tokens beyond the items."""
 
-    def transformer(self, data: Dataset, *, n_special: int = 0) -> nn.Module:
+    def build(self, data: Dataset) -> nn.Module:
+        return self.transformer(data, self.usual_wait(data) if self.waiting else None)
+
+    def rebuilt(self, fitted: Fitted) -> nn.Module:
+        """The usual wait is among the saved weights: the log may have been left out."""
+        return self.transformer(fitted.data, 0 if self.waiting else None)
+
+    def transformer(self, data: Dataset, usual_wait: int | None) -> nn.Module:
         from matinee.nn.transformer import TransformerNet
 
         return TransformerNet(
@@ -54,8 +61,8 @@ class SASRec(Sequence):
             feed_forward=self.feed_forward,
             gated=self.gated,
             relative=self.relative,
-            usual_wait=self.usual_wait(data) if self.waiting else None,
-            n_special=n_special,
+            usual_wait=usual_wait,
+            n_special=self.special,
         )
 
     def usual_wait(self, data: Dataset) -> int:

@@ -122,8 +122,8 @@ negative is the target."""
 def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None = None) -> Tensor:
     """-sum log softmax(states @ vectors.T)[target] over all items, without all (N, n_items) logits in memory.
 
-    negatives: over the target and these, which is `sampled_softmax` in half the time. A piece of
-    the logits at a time gives its share of the loss and of both gradients. Under autocast products are bfloat16.
+    negatives: over the target and these, which is `sampled_softmax` in half the time. A piece of the logits at a time
+    gives its share of the loss and of both gradients. Under autocast products are bfloat16.
     """
     loss: Tensor = _CrossEntropy.apply(states, vectors, target, negatives)  # type: ignore[no-untyped-call]
     return loss

@@ -31,7 +31,7 @@ def slow_sessions(data: Dataset, seed: int, valid: float, test: float, which: st
         first = np.random.default_rng(seed).permutation(askable).tolist()
     else:
         time = range(len(data)) if data.timestamp is None else data.timestamp.tolist()
-        first = sorted(askable, key=lambda u: (time[rows[u][-1]], u), reverse=True)
+        first = sorted(askable, key=lambda u: (time[rows[u][-1]], rows[u][-1]), reverse=True)
     n_test, n_valid = (max(1, math.floor(share * len(askable) + 1e-9)) if share else 0 for share in (test, valid))
     part = dict.fromkeys(rows, "train")
     part |= dict.fromkeys(first[:n_test], "test")
@@ -226,6 +226,15 @@ def test_the_last_sessions_of_an_untimed_log_are_its_last_lines(tmp_path: Path) 
     split = splits.sessions(data, valid=0.1, test=0.05, which="last")
     assert split.train.users.decode(np.unique(split.test.queries.user)) == [39, 40]
     assert split.train.users.decode(np.unique(split.valid.queries.user)) == [35, 36, 37, 38]
+
+
+def test_of_sessions_that_ended_in_one_second_the_log_tells_the_last() -> None:
+    """Sessions 1 to 40 end together; their last lines stand in the order of `ends`, not of codes."""
+    ends = np.random.default_rng(3).permutation(np.arange(1, 41)).tolist()
+    data = dataset([(u, u, 5) for u in range(1, 41)] + [(u, u + 1, 9) for u in ends])
+    split = splits.sessions(data, valid=0.1, test=0.05, which="last")
+    assert split.train.users.decode(np.unique(split.test.queries.user)) == sorted(10 * u for u in ends[-2:])
+    assert split.train.users.decode(np.unique(split.valid.queries.user)) == sorted(10 * u for u in ends[-6:-2])
 
 
 # --- recipes and the real set ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from matinee import split as splits
-from matinee.data.dataset import Dataset, Split
+from matinee.data.dataset import Dataset, Duplicates, Split
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions
 from matinee.evaluate.metrics import formulas_of
@@ -43,8 +43,8 @@ class DataTable(_Table):
     )
     users: str | None = Field(None, description="a file that describes users, by an id column")
     items: str | None = Field(None, description="a file that describes items: title, year, genres, anything")
-    duplicates: Literal["keep", "last", "first", "sum", "error"] = Field(
-        "keep", description="what happens to a user's repeated events with one item"
+    duplicates: Duplicates = Field(
+        "keep", description="what happens to a user's repeated events with one item; distinct: one a second stays"
     )
     min_rating: float | None = Field(None, description="keep events rated at least this")
     drop_ratings: list[float] = Field([], description="leave out events with these ratings")

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.data.assemble import Duplicates
-from matinee.data.dataset import Dataset
+from matinee.data.columns import Unit
+from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.readers import read
 from matinee.errors import MatineeError
 
@@ -161,6 +161,43 @@ def test_times_in_several_iso_forms_and_units(tmp_path: Path) -> None:
         assert values(read(pl.DataFrame({"user": [1], "item": [1], "time": column})).timestamp) == [978300719]
 
 
+FINER = ["2000.9", "2000.2", "2000.5", "1999.7"]
+"""Seconds, in the order of no clock: 1999.7, 2000.2, 2000.5, 2000.9 are rows 3, 1, 2, 0."""
+AS_DATES = [datetime.fromtimestamp(float(second), UTC) for second in FINER]
+
+
+@pytest.mark.parametrize(
+    ("times", "unit"),
+    [
+        (FINER, "auto"),
+        ([float(second) for second in FINER], "auto"),
+        ([int(float(second) * 1000) for second in FINER], "ms"),
+        ([float(second) * 1e9 for second in FINER], "ns"),
+        (AS_DATES, "auto"),
+        ([moment.isoformat() for moment in AS_DATES], "auto"),
+        ([f"{moment:%Y-%m-%dT%H:%M:%S.%f}+00" for moment in AS_DATES], "auto"),
+    ],
+)
+def test_times_finer_than_a_second_tell_the_order(tmp_path: Path, times: list[Any], unit: Unit) -> None:
+    """Seconds alone would leave rows 0, 1 and 2 as they stand, and take row 1 for the last of its pair."""
+    frame = pl.DataFrame({"user": [7] * 4, "item": [4, 5, 5, 6], "time": times, "note": ["a", "b", "c", "d"]})
+    data = read(frame, unit=unit)
+    assert data.items.decode(data.histories().values) == [6, 5, 5, 4]
+    assert values(data.timestamp) == [1999, 2000, 2000, 2000]
+    assert data.context is not None
+    assert data.context["note"].to_list() == ["d", "b", "c", "a"]
+    assert read(frame, unit=unit, duplicates="last").context["note"].to_list() == ["d", "c", "a"]  # type: ignore[index]
+    with pytest.raises(MatineeError, match=r"row 3: user 7 and item 5 stand together"):
+        read(frame, unit=unit, duplicates="error")
+
+
+def test_rows_stay_where_seconds_are_all_there_is(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user": [1, 1, 1], "item": [1, 2, 3], "time": [9_000, 5_000, 9_000]})
+    data = read(frame, unit="ms")
+    assert data.items.decode(data.item) == [1, 2, 3]
+    assert values(data.timestamp) == [9, 5, 9]
+
+
 BAD = [
     ("user_id,rating\n1,2\n", "log.csv", r"no column for item_id; it has 'user_id', 'rating'"),
     ("user_id,item_id\n1,2\n,3\n", "log.csv, row 3, column 'user_id'", "id is empty"),
@@ -284,7 +321,7 @@ def test_ids_of_two_tables_agree_on_a_kind(tmp_path: Path) -> None:
         read(file(tmp_path, "user,item\n1,1\n"), items=file(tmp_path, "item,title\n1,A\n1,B\n", "items.csv"))
 
 
-HOW: tuple[Duplicates, ...] = ("keep", "last", "first", "sum")
+HOW: tuple[Duplicates, ...] = ("keep", "distinct", "last", "first", "sum")
 
 
 def test_duplicates(tmp_path: Path) -> None:
@@ -292,6 +329,7 @@ def test_duplicates(tmp_path: Path) -> None:
     path = file(tmp_path, text)
     kept = {how: read(path, duplicates=how) for how in HOW}
     assert values(kept["keep"].value) == [1, 4, 2, 9, 3]
+    assert values(kept["distinct"].value) == [1, 4, 2, 9, 3], "no two in one second"
     assert values(kept["last"].value) == [1, 4, 9], "the last in time, in the log's order"
     assert values(kept["first"].value) == [4, 2, 9]
     assert values(kept["sum"].value) == [6, 4, 9]
@@ -301,6 +339,12 @@ def test_duplicates(tmp_path: Path) -> None:
     assert values(counts.value) == [3, 1, 1]
     with pytest.raises(MatineeError, match=r"log.csv, row 4: user 1 and item 5 stand together"):
         read(path, duplicates="error")
+    clicks = "user,item,time\n1,5,30\n1,6,30\n1,5,30\n1,5,31\n2,5,30\n"
+    distinct = read(file(tmp_path, clicks), duplicates="distinct")
+    assert events(distinct) == [(1, 5), (1, 6), (1, 5), (2, 5)]
+    assert values(distinct.timestamp) == [30, 30, 31, 30]
+    with pytest.raises(MatineeError, match="cannot be told from a repeat"):
+        read(path, timestamp=None, duplicates="distinct")
     with pytest.raises(MatineeError, match="unknown way"):
         read(path, duplicates="all")  # type: ignore[arg-type]
 

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.columns import unify_ids
-from matinee.data.dataset import Dataset, Floats
+from matinee.data.columns import Times, unify_ids
+from matinee.data.dataset import Dataset, Duplicates, Floats
 from matinee.data.ids import IdMap
 from matinee.data.side import Unmatched, Who
 from matinee.data.tables import Table
 from matinee.errors import MatineeError
-
-Duplicates = Literal["last", "first", "sum", "keep", "error"]
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,7 @@ class Log:
     user: pl.Series
     item: pl.Series
     rating: Floats | None = None
-    timestamp: NDArray[np.int64] | None = None
+    times: Times | None = None
     context: pl.DataFrame | None = None
 
 
@@ -72,26 +70,32 @@ def build(parts: Parts, *, name: str, duplicates: Duplicates = "keep") -> Datase
         user,
         item,
         log.rating,
-        log.timestamp,
+        None if log.times is None else log.times.seconds,
         context,
         user_features,
         item_features,
         name,
         (*_unmatched("users", parts.users, user, len(users)), *_unmatched("items", parts.items, item, len(items))),
     )
-    return deduplicated(data, duplicates, log.table.place)
+    if log.times is None or log.times.order is None:
+        return deduplicated(data, duplicates, log.table.place)
+    order = log.times.order
+    return deduplicated(data.rows(order), duplicates, lambda row: log.table.place(int(order[row])))
 
 
 def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | None = None) -> Dataset:
     """One event per user and item, in the log's order.
 
     last, first: by time, then by row. sum: the last event, with the ratings added up (1 each where there are none).
-    keep: all of them. error: raise MatineeError at the first repeated pair; `place` names its row.
+    keep: all of them. distinct: all but those of one second, of which the first row stays (needs timestamps). error:
+    raise MatineeError at the first repeated pair; `place` names its row.
     """
-    if how not in ("last", "first", "sum", "keep", "error"):
-        raise MatineeError(f"unknown way with duplicates '{how}'", mend="use last, first, sum, keep or error")
+    if how not in get_args(Duplicates):
+        raise MatineeError(f"unknown way with duplicates '{how}'", mend=f"use one of {', '.join(get_args(Duplicates))}")
     if how == "keep":
         return data
+    if how == "distinct":
+        return _distinct(data)
     key = data.user.astype(np.int64) * data.n_items + data.item
     order = np.arange(len(data)) if data.timestamp is None else np.argsort(data.timestamp, kind="stable")
     if how in ("last", "sum"):
@@ -108,7 +112,7 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
         raise MatineeError(
             f"user {user!r} and item {item!r} stand together in an earlier row already",
             where=place(row) if place else f"event {row + 1}",
-            mend='choose what to do with repeats: duplicates="last", "first", "sum" or "keep"',
+            mend='choose what to do with repeats: duplicates="keep", "distinct", "last", "first" or "sum"',
         )
     kept = np.sort(rows)
     result = data.rows(kept)
@@ -117,6 +121,18 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
         total = np.bincount(pair, weights=weights).astype(np.float32)
         result = replace(result, value=total[np.argsort(rows, kind="stable")])
     return result
+
+
+def _distinct(data: Dataset) -> Dataset:
+    """Of events with equal user, item and timestamp the first."""
+    if data.timestamp is None:
+        raise MatineeError(
+            f"{data.name} has no timestamps, so an event recorded twice cannot be told from a repeat",
+            mend='map the timestamp column, or choose another way with duplicates: "keep", "last", "first" or "sum"',
+        )
+    order = np.lexsort((data.timestamp, data.item, data.user))
+    same = [array[order[1:]] == array[order[:-1]] for array in (data.user, data.item, data.timestamp)]
+    return data.rows(np.sort(order[np.append(True, ~np.logical_and.reduce(same))]))
 
 
 def side_of(table: Table, column: str, ids: pl.Series, features: pl.DataFrame) -> Side:

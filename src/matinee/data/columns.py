@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Literal
+from datetime import UTC, datetime, timedelta
+from typing import Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -25,6 +25,16 @@ NAMES = {
     "timestamp": ("timestamp", "time", "datetime"),
 }
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_MICRO = _PER_SECOND["us"]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Times(NamedTuple):
+    """seconds: int64 (n,) Unix seconds, none negative. order: int64 (n,), the rows by the times as they were written,
+    where these are finer than seconds and the rows do not stand in that order."""
+
+    seconds: NDArray[np.int64]
+    order: NDArray[np.int64] | None = None
 
 
 def find_column(table: Table, role: str, name: str | None, *, required: bool) -> str | None:
@@ -104,24 +114,24 @@ def rating_column(table: Table, column: str) -> NDArray[np.float32]:
     )
 
 
-def time_column(table: Table, column: str, unit: Unit = "auto") -> NDArray[np.int64]:
-    """int64 (n,) Unix seconds, none negative. Dates and times without a zone are UTC.
+def time_column(table: Table, column: str, unit: Unit = "auto") -> Times:
+    """Dates and times without a zone are UTC.
 
     unit "auto": numbers are seconds, or milli-, micro- or nanoseconds where their size says so (below 1e11, 1e14, 1e17,
     above; as seconds that is the year 5138); a log whose numbers disagree is refused.
     """
     raw = table.frame[column]
     if raw.dtype == pl.Date or isinstance(raw.dtype, pl.Datetime):
-        seconds = raw.cast(pl.Datetime("us")).dt.epoch("s")
+        ticks, per_second = raw.cast(pl.Datetime("us")).dt.epoch("us"), _MICRO
     else:
         numbers = _numbers(raw if raw.dtype != pl.Boolean else pl.Series(raw.name, [None] * len(raw), dtype=pl.Int64))
         numeric = raw.dtype != pl.String or numbers.count() * 2 >= raw.count()
-        seconds = _from_numbers(table, column, numbers, unit) if numeric else _from_iso(raw)
-    wrong = seconds.is_null() | (seconds < 0)
-    if not wrong.fill_null(True).any():
-        return seconds.to_numpy()
-    row = _first(wrong.fill_null(True))
-    text = f"the time {raw[row]!r} " + ("is negative" if seconds[row] is not None else "cannot be understood")
+        ticks, per_second = _from_numbers(table, column, numbers, unit) if numeric else (_from_iso(raw), _MICRO)
+    wrong = (ticks.is_null() | (ticks < 0)).fill_null(True)
+    if not wrong.any():
+        return _times(ticks.to_numpy(), per_second)
+    row = _first(wrong)
+    text = f"the time {raw[row]!r} " + ("is negative" if ticks[row] is not None else "cannot be understood")
     raise table.error(
         text if raw[row] is not None else "the time is empty",
         row,
@@ -130,15 +140,27 @@ def time_column(table: Table, column: str, unit: Unit = "auto") -> NDArray[np.in
     )
 
 
+def _times(ticks: NDArray[np.int64], per_second: int) -> Times:
+    """A log's order stands for time within a second, so what is finer than a second is kept as an order."""
+    seconds = ticks // per_second
+    finer = per_second > 1 and bool((ticks % per_second).any()) and bool((np.diff(ticks) < 0).any())
+    return Times(seconds, np.argsort(ticks, kind="stable") if finer else None)
+
+
 def iso_seconds(text: str) -> int | None:
     """Unix seconds of one ISO date or date-time, None when it is none."""
+    micros = _iso_micros(text)
+    return None if micros is None else micros // _MICRO
+
+
+def _iso_micros(text: str) -> int | None:
     if re.match(r"\d{4}-\d\d-\d\d", text) is None:
         return None
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError:
         return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() // 1)
+    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
 
 
 def guess_types(frame: pl.DataFrame, *, keep: Sequence[str] = ()) -> pl.DataFrame:
@@ -178,7 +200,8 @@ def _numbers(raw: pl.Series) -> pl.Series:
     return pl.Series(raw.name, [None] * len(raw), dtype=pl.Float64)
 
 
-def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> pl.Series:
+def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> tuple[pl.Series, int]:
+    """Ticks, null where a number is none, and how many are a second."""
     if numbers.dtype.is_float():
         numbers = numbers.fill_nan(None)
         numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
@@ -195,8 +218,9 @@ def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> 
     else:
         factor = _PER_SECOND[unit]
     if numbers.dtype.is_float():
-        return (numbers / factor).floor().cast(pl.Int64, strict=False)
-    return numbers.cast(pl.Int64, strict=False) // factor
+        micros = numbers / (factor / _MICRO) if factor >= _MICRO else numbers * (_MICRO / factor)
+        return micros.floor().cast(pl.Int64, strict=False), _MICRO
+    return numbers.cast(pl.Int64, strict=False), factor
 
 
 def _guess(value: float) -> str:
@@ -204,20 +228,21 @@ def _guess(value: float) -> str:
 
 
 def _from_iso(raw: pl.Series) -> pl.Series:
-    """Seconds, null where a text is no ISO date. polars reads the usual form at once, Python the rest one by one."""
+    """Microseconds, null where a text is no ISO date. polars reads the usual form at once, Python the rest one by
+    one."""
     text = raw.str.strip_chars()
     iso = text.str.contains(r"^\d{4}-\d\d-\d\d").fill_null(False)
     try:
         moments = text.str.to_datetime(time_unit="us", strict=False)
     except pl.exceptions.ComputeError:  # not even the first value fits a pattern
         moments = pl.Series(raw.name, [None] * len(raw), dtype=pl.Datetime("us"))
-    seconds = pl.select(pl.when(iso).then(moments.dt.epoch("s"))).to_series()
-    if (seconds.is_null() & iso).any():
-        rest = text.filter(seconds.is_null() & iso).unique().to_list()
-        by_text = {value: iso_seconds(value) for value in rest}
+    micros = pl.select(pl.when(iso).then(moments.dt.epoch("us"))).to_series()
+    if (micros.is_null() & iso).any():
+        rest = text.filter(micros.is_null() & iso).unique().to_list()
+        by_text = {value: _iso_micros(value) for value in rest}
         late = text.replace_strict(by_text, default=None, return_dtype=pl.Int64)
-        seconds = pl.select(pl.coalesce(seconds, late)).to_series()
-    return seconds
+        micros = pl.select(pl.coalesce(micros, late)).to_series()
+    return micros
 
 
 def _first(mask: pl.Series) -> int:

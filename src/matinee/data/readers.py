@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from matinee.data import side
-from matinee.data.assemble import Duplicates, Log, Parts, Side, build, side_of
+from matinee.data.assemble import Log, Parts, Side, build, side_of
 from matinee.data.columns import (
     AUTO,
     Unit,
@@ -17,7 +17,7 @@ from matinee.data.columns import (
     rating_column,
     time_column,
 )
-from matinee.data.dataset import Dataset
+from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.layouts import read_folder
 from matinee.data.sequences import read_sequences
 from matinee.data.tables import Dialect, Table, table_of
@@ -57,7 +57,8 @@ def read(
     session a line, numbered from 1. Neither has times: the log's order is the order of time.
     users, items: side tables, a file or dataframe each with an id column named like the log's or by a usual name.
     duplicates: what happens to a user's repeated events with one item. "keep" (default: models that rank count a pair
-    once anyway, and sequences need repeats), "last", "first", "sum" or "error".
+    once anyway, and sequences need repeats), "distinct" (a double click is one event: of those of one second the first
+    stays), "last", "first", "sum" or "error".
     separator, quote, encoding, header: how text files are written; header names the columns of a file without a header.
 
     Ids of text files become integers when all of them are canonical integers, otherwise they stay text.

@@ -48,7 +48,7 @@ class AuditReport:
         if words:
             raise MatineeError(
                 "the split leaks: " + "; ".join(words),
-                mend='keep one row of each event (duplicates = "last") before splitting, or mend the provided files',
+                mend='read each event once (duplicates = "distinct", or "last": one a pair), or mend the files',
             )
 
     def to_frame(self) -> pl.DataFrame:

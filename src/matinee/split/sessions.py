@@ -89,7 +89,7 @@ def _dealt(data: Dataset, valid: float, test: float, which: Which, seed: int) ->
     else:
         last = data.order[np.cumsum(count)[askable] - 1]
         end = last if data.timestamp is None else data.timestamp[last]
-        first = askable[np.argsort(end, kind="stable")][::-1]
+        first = askable[np.lexsort((last, end))[::-1]]  # of two that ended in one second the log's order tells
     n_test, n_valid = (int(at_least_one(share, np.array(len(askable)))) for share in (test, valid))
     group = np.full(data.n_users, TRAIN, np.int8)
     group[first[:n_test]] = TEST

@@ -582,6 +582,31 @@ def test_a_leaking_split_stops_the_run_before_anything_is_fitted(
     assert not list((tmp_path / "run").rglob("unit.json"))
 
 
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ('name = "sasrec"\nwaiting = true', "has no timestamps, so it is not known how long anyone waited"),
+        ('name = "popularity"\nhalf_life_days = 3.0', "popularity cannot be decayed in time"),
+        ('name = "fm"\ntarget = "label"', "has no labels 0 and 1"),
+        ('name = "fm"\nfields = ["user", "item.genres"]', "no field 'item.genres'"),
+        ('name = "lightgbm"\nfields = ["item", "time.hour"]', "no field 'time.hour'"),
+        ('name = "ensemble"\nmembers = ["ease", "late"]', "popularity cannot be decayed in time"),
+    ],
+)
+def test_what_a_model_lacks_is_found_before_any_is_fitted(
+    model: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = "user_id,item_id\n" + "".join(f"{u},{(u + i) % 7}\n" for u in range(9) for i in range(5))
+    (tmp_path / "log.csv").write_text(log)
+    late = '\n[[model]]\nname = "popularity"\nlabel = "late"\nhalf_life_days = 3.0\n' if "late" in model else ""
+    first = f'[[model]]\nname = "ease"\n{late}\n[[model]]\n{model}\n'
+    recipe = tmp_path / "study.toml"
+    recipe.write_text(f'[data]\nsource = "{tmp_path / "log.csv"}"\n{RANDOM}{EVALUATE}{first}')
+    monkeypatch.setattr("matinee.models.base.Model.fit", lambda *args, **options: pytest.fail("a model was fitted"))
+    with pytest.raises(MatineeError, match=words):
+        run_study(load_recipe(recipe), tmp_path / "run")
+
+
 def test_our_warnings_are_kept_and_reported(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fit = EASE.fit
 

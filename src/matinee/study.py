@@ -175,6 +175,8 @@ class _Run:
             for split in made:
                 audit(split).raise_if_failed()
                 self._limited(split)
+                for table in self.recipe.model:
+                    self.recipe.create(table).check(split.train)
             self._splits = seed, made
         return self._splits[1][unit.fold or 0]
 

@@ -50,6 +50,15 @@ def test_gaps_are_as_many_as_asked_for() -> None:
     np.testing.assert_array_equal(np.flatnonzero(at_end), item.offsets[1:] - 1)
 
 
+@pytest.mark.parametrize(("mask_share", "last_share"), [(0.3, 0.0), (0.2, 0.1), (0.4, 0.7), (0.3, 1.0)])
+def test_the_step_expects_as_many_gaps_as_there_are(mask_share: float, last_share: float) -> None:
+    """Of short histories too, where the one gap that each has outweighs those that are drawn."""
+    model = BERT4Rec(mask_share=mask_share, last_share=last_share)
+    item = Ragged.from_lists([list(range(n)) for n in (1, 2, 3, 7, 30)])
+    drawn = [model.gaps(item, np.random.default_rng(seed)).sum() for seed in range(4_000)]
+    assert model.terms(item.lengths) == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(4_000) + 1e-9)
+
+
 def test_a_mask_stands_at_the_end_of_what_is_asked(model: BERT4Rec) -> None:
     long = list(range(20, 40))
     packed, slot = model.question(model.net, histories([4, 9, 4], [], long, times=True))

@@ -17,7 +17,7 @@ from contract.logs import UNWATCHED, groups
 from matinee.data.dataset import Dataset, Queries, Ragged
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
-from matinee.models import sequence
+from matinee.models import registry, sequence
 from matinee.models.sasrec import SASRec
 from matinee.models.sequence import Histories, Lesson
 from matinee.nn.sequences import latest, pack
@@ -318,8 +318,10 @@ def test_blocks_hold_each_history_with_events_once() -> None:
 
 
 def test_heads_that_do_not_divide_the_vectors_are_refused() -> None:
-    with pytest.raises(MatineeError, match="make dim a multiple of heads"):
-        SASRec(dim=9, heads=2).fit(DATA)
+    """As soon as they are named: a study finds it before it begins."""
+    for name in ("sasrec", "cl4srec", "bert4rec"):
+        with pytest.raises(MatineeError, match="2 attention heads do not divide vectors of dim = 9"):
+            registry.create(name, {"dim": 9, "heads": 2})
 
 
 def test_histories_of_one_event_teach_nothing_and_are_answered() -> None:

@@ -13,7 +13,6 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee.data.dataset import Ragged
-from matinee.errors import MatineeError
 from matinee.nn.sequences import Packed, pack
 from matinee.nn.transformer import Attention, RelativeBias, TransformerNet
 from oracle.transformer_truth import Truth
@@ -278,9 +277,3 @@ def test_special_tokens_have_vectors_and_are_not_scored() -> None:
     assert net.vectors.shape == (N_ITEMS, DIM)
     one, other = (states_of(net, [[4, code, 1]])[0] for code in (N_ITEMS + 1, N_ITEMS + 2))
     assert (one - other)[1:].abs().amax(dim=1).min() > 1e-3
-
-
-@pytest.mark.parametrize(("dim", "heads"), [(5, 2), (64, 3), (2, 4)])
-def test_heads_that_do_not_divide_the_vectors_are_refused(dim: int, heads: int) -> None:
-    with pytest.raises(MatineeError, match=f"{heads} attention heads do not divide vectors of dim = {dim}"):
-        TransformerNet(N_ITEMS, LENGTH, dim, 2, heads, 0.1)

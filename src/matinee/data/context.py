@@ -177,15 +177,10 @@ class ContextFields(Vocabularies):
         log, and for columns that cannot be of their kind.
         """
         tables = tables_of(data)
-        names = default_names(tables) if names is None else names
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise MatineeError(f"the field '{twice[0]}' stands twice", mend="name each field once")
         seen = {"user": data.user_counts() > 0, "item": data.item_counts() > 0}
         rows = {name: table.filter(seen[name]) if name in seen else table for name, table in tables.items()}
         fields = []
-        for name in names:
-            field, kind = _parsed(name, tables)
+        for field, kind in parsed(names, tables):
             if kind is not None:
                 column = pl.Series(_AGE, _ages(data, tables)) if field.group == "pair" else field.read(rows, 0)
                 limit = buckets if kind == "bucket" else max_values
@@ -244,6 +239,15 @@ def default_names(tables: Tables) -> list[str]:
         "item",
         *columns.get("item", []),
     ]
+
+
+def parsed(names: Sequence[str] | None, tables: Tables) -> list[tuple[ContextField, Kind | None]]:
+    """The fields without their vocabularies, and their kinds. Raises MatineeError for names that do not fit."""
+    names = default_names(tables) if names is None else names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise MatineeError(f"the field '{twice[0]}' stands twice", mend="name each field once")
+    return [_parsed(name, tables) for name in names]
 
 
 def _parsed(name: str, tables: Tables) -> tuple[ContextField, Kind | None]:

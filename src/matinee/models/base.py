@@ -107,6 +107,11 @@ class Model(BaseModel, ABC):
     def score_histories(self, queries: Queries) -> Floats:
         """float32 (B, n_items), a fresh array; rows with empty histories, and of candidates -1, may hold anything."""
 
+    def check(self, data: Dataset) -> None:
+        """Raise MatineeError where the log, or the machine, lacks what the model needs: cheap, and before any work."""
+        if len(data) == 0:
+            raise MatineeError(f"{data.name} has no events to learn from", mend="check filters and the split's ratios")
+
     # -- what everyone calls -----------------------------------------------------------------------------------------
 
     def fit(
@@ -119,8 +124,7 @@ class Model(BaseModel, ABC):
         """
         if seed < 0:
             raise MatineeError(f"seed = {seed} is negative", mend="pass 0 or more")
-        if len(data) == 0:
-            raise MatineeError(f"{data.name} has no events to learn from", mend="check filters and the split's ratios")
+        self.check(data)
         learned = self.learn(data, valid, seed)
         self._fitted = Fitted(data, data.item_counts().astype(np.float32), learned)
         return self
@@ -151,8 +155,11 @@ class Model(BaseModel, ABC):
         return of_candidates(scores, candidates)
 
     def fallback(self, queries: Queries) -> Bools:
-        """(B,): true where the history holds no item with a training event, so popularity answers."""
+        """(B,): true where popularity answers: the history holds no item with a training event, or there was nothing
+        to learn from."""
         history = queries.history
+        if not self.taught:
+            return np.ones(len(queries), np.bool_)
         known = self.fitted.popularity[history.values] > 0
         nothing: Bools = np.bincount(history.rows[known], minlength=len(queries)) == 0
         return nothing
@@ -202,16 +209,26 @@ class Model(BaseModel, ABC):
         return [{name: None if np.isnan(x) else float(x) for name, x in zip(names, row, strict=True)} for row in rows]
 
     @property
+    def taught(self) -> bool:
+        """False where training went in rounds and found no example: it has no loss."""
+        losses = [epoch["train_loss"] for epoch in self.curve]
+        return not losses or losses.count(None) < len(losses)
+
+    @property
     def curve_names(self) -> tuple[str, str]:
         """What train_loss and valid_metric of `curve` measure. Equal names are one measure: they share an axis."""
         return "loss", "ndcg@10"
 
     def for_refit(self) -> Self:
         """The model to fit once more on train and valid, with nothing left to stop by: takes its rounds along."""
+        best = self.best_round
+        return self if best is None else self.model_copy(update={self.rounds: best})
+
+    @property
+    def best_round(self) -> int | None:
+        """How many rounds went to the best on valid, that one included; None where none was measured."""
         metrics = [-np.inf if (x := epoch["valid_metric"]) is None else x for epoch in self.curve]
-        if not np.isfinite(metrics).any():
-            return self
-        return self.model_copy(update={self.rounds: int(np.argmax(metrics)) + 1})
+        return int(np.argmax(metrics)) + 1 if np.isfinite(metrics).any() else None
 
     @property
     def is_fitted(self) -> bool:

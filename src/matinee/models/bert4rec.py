@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset, Ragged
 from matinee.models.base import tunable
 from matinee.models.network import device_of, import_torch
-from matinee.models.sequence import Histories, Lesson, Sequence
+from matinee.models.sequence import Histories, Lesson, SelfAttentive
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,7 +22,7 @@ PLACES = 4
 """Gaps that are put to a history where a film may have been watched at any time."""
 
 
-class BERT4Rec(Sequence):
+class BERT4Rec(SelfAttentive):
     """Sequential recommendation with bidirectional encoders (Sun et al., CIKM 2019).
 
     Learns to fill gaps: a share of a history's items is replaced by a [MASK] and guessed (eq. 8); a share of the
@@ -34,33 +34,24 @@ class BERT4Rec(Sequence):
     """
 
     causal: ClassVar[bool] = False
+    special: ClassVar[int] = 1
 
-    blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
     heads: int = tunable(2, "attention heads", choices=[1, 2, 4], ge=1)
     widening: int = tunable(4, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
     feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("gelu", "between its layers")
     mask_share: float = tunable(0.2, "share of a history's items to guess", low=0.1, high=0.6, gt=0.0, lt=1.0)
-    last_share: float = tunable(0.1, "share of histories with a gap at the end alone", low=0.0, high=1.0, ge=0.0)
+    last_share: float = tunable(
+        0.1, "share of histories with a gap at the end alone", low=0.0, high=1.0, ge=0.0, le=1.0
+    )
     ask: Literal["end", "anywhere"] = tunable("end", "where what is hidden may lie in the history")
 
     def build(self, data: Dataset) -> nn.Module:
-        from matinee.nn.transformer import TransformerNet
-
-        return TransformerNet(
-            data.n_items,
-            self.max_len + 1,
-            self.dim,
-            self.blocks,
-            self.heads,
-            self.dropout,
-            n_special=1,
-            causal=False,
-            widening=self.widening,
-            feed_forward=self.feed_forward,
-        )
+        return self.transformer(data, self.max_len + 1)
 
     def terms(self, lengths: NDArray[np.int64]) -> float:
-        return float(lengths.sum()) * self.mask_share  # in expectation: only the step's scale follows it
+        """In expectation: at least one of each."""
+        drawn = lengths * self.mask_share + (1.0 - self.mask_share) ** lengths
+        return float(((1.0 - self.last_share) * drawn + self.last_share).sum())
 
     def lesson(self, net: Any, batch: Histories, step: Step) -> Lesson:
         """At each gap: what was there."""

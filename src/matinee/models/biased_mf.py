@@ -55,7 +55,7 @@ class BiasedMF(RatingFactors):
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
         R = data.matrix(values=True)
         low, high = float(R.data.min()), float(R.data.max())
-        curve = np.empty((self.iterations, 3))
+        curve = np.zeros((self.iterations, 3))
         best: BiasedVectors | None = None
         for iteration, (U, V) in enumerate(self.alternate(self.targets(R, low, high), seed)):
             learned = BiasedVectors(U, V, np.empty(0, np.uint64), low, high, curve)

@@ -52,6 +52,11 @@ class Composite(Model):
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
         return super().fit(data, valid=valid, seed=seed)
 
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        for part in self.given():
+            part.check(data)
+
     def learned_parts(self, data: Dataset, valid: Holdout | None, seed: int) -> tuple[Model, ...]:
         """The parts, fitted on this log."""
         return tuple(self._learned(i, data, valid, seed) for i in range(len(self.given())))

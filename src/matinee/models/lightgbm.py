@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import PrivateAttr
 
-from matinee.data.context import ContextFields, default_names, tables_of
+from matinee.data.context import ContextFields, default_names, parsed, tables_of
 from matinee.data.context_rows import ContextTables
 from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Pairs, Queries
 from matinee.errors import MatineeError
@@ -71,12 +72,26 @@ class LightGBM(Model):
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        import_lightgbm()
+        parsed(self.names(data), tables_of(data))
+
+    @property
+    def taught(self) -> bool:
+        """Always: LightGBM tells no loss of training."""
+        return True
+
+    def names(self, data: Dataset) -> Sequence[str]:
+        """The fields."""
+        if self.fields is not None:
+            return self.fields
+        return [name for name in default_names(tables_of(data)) if name not in ("user", "item")]
+
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Boosted:
-        import_lightgbm()  # before the work, not after it
         data = data.rows(data.order)
-        names = [x for x in default_names(tables_of(data)) if x not in ("user", "item")]
         limits: dict[str, Any] = {"min_count": self.min_count, "max_values": self.max_values, "buckets": self.buckets}
-        tables = ContextTables(ContextFields.fit(data, names if self.fields is None else self.fields, **limits), data)
+        tables = ContextTables(ContextFields.fit(data, self.names(data), **limits), data)
         draw = Draw(0 if data.labelled else self.negatives, self.alpha, self.nearest)
         lesson = lessons(data, tables, draw, self.state_of, folds=self.folds, most=self.max_rows, seed=seed)
         state, check = self.state_of(data), None

@@ -36,11 +36,6 @@ class NetWeights:
         return {}  # the net itself checks its weights when it takes them
 
 
-def taught(curve: NDArray[np.float64]) -> bool:
-    """Whether the training of this curve had an example at all. Without one popularity answers."""
-    return not len(curve) or not bool(np.isnan(curve[:, 1]).all())
-
-
 def warn_of_nothing_to_learn(model: Model, data: Dataset) -> None:
     warnings.warn(
         f"{data.name}: no user has two events, so {type(model).__name__} learns nothing and popularity answers",
@@ -64,6 +59,7 @@ class Trained(Model):
         0.0, "share of the weights' running mean that a step keeps; 0: no mean, the weights as they are", ge=0.0, lt=1.0
     )
     patience: int = tunable(10, "epochs without a better validation before stopping", ge=1)
+    stop: int | None = tunable(None, "end after so many epochs of a schedule that falls over `epochs`", ge=1)
     precision: Literal["float32", "bfloat16"] = tunable("float32", "of matrix products in training")
     device: Literal["auto", "cpu", "cuda", "mps"] = tunable(
         "auto", "what to train on; auto: the GPU where there is one"
@@ -76,6 +72,13 @@ class Trained(Model):
     ) -> Self:
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
         return super().fit(data, valid=valid, seed=seed)
+
+    def for_refit(self) -> Self:
+        """As for every model; but a learning rate that falls keeps its pace, and stops where it had come to."""
+        best = self.best_round
+        if best is None or self.schedule == "constant":
+            return super().for_refit()
+        return self.model_copy(update={"stop": best})
 
     def train(
         self,
@@ -110,6 +113,10 @@ class Network(Trained):
     learned_type: ClassVar[type[NetWeights]] = NetWeights
 
     _net: Any = PrivateAttr(default=None)
+
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        import_torch()
 
     @abstractmethod
     def build(self, data: Dataset) -> nn.Module:

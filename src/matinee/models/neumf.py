@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from matinee.data.context import ContextFields
 from matinee.data.dataset import Dataset, Holdout
-from matinee.errors import MatineeError
 from matinee.models.base import tunable
 from matinee.models.pointwise import Pointwise, Widths
 
@@ -39,6 +39,12 @@ class NeuMF(Pointwise):
     pretrain: int = tunable(0, "of the epochs, how many train GMF and MLP apart before they go on together", ge=0)
     gmf_share: float = tunable(0.5, "of the logit after pretraining, the paper's alpha; the rest is MLP's", ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _joined(self) -> Self:
+        if self.pretrain >= self.epochs:
+            raise ValueError(f"pretrain = {self.pretrain} leaves none of {self.epochs} epochs for both parts together")
+        return self
+
     def network(self, vocabulary: ContextFields) -> PairNet:
         from matinee.nn.fields import FieldVectors
         from matinee.nn.interactions import Matching
@@ -54,11 +60,6 @@ class NeuMF(Pointwise):
         (together,), n = super().passes(net, data)
         if not self.pretrain:
             return [together], n
-        if self.pretrain >= self.epochs:
-            raise MatineeError(
-                f"pretrain = {self.pretrain} leaves none of {self.epochs} epochs for GMF and MLP together",
-                mend="raise epochs, which counts both",
-            )
 
         def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
             """Which part is trained hangs on the epoch alone, so a checkpoint need not hold it."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from matinee.data.context import ContextFields
+from matinee.data.context import ContextFields, parsed, tables_of
 from matinee.data.context_rows import Asked, ContextTables, Part
 from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Pairs, Queries
 from matinee.errors import MatineeError
@@ -130,10 +130,13 @@ class Pointwise(Network):
     def finish(self, net: Any) -> None:
         net.vectors.begin_untrained(net.tables.occurring(), net.tables.fields.ranges)
 
-    def learns_labels(self, data: Dataset) -> bool:
-        """Raises MatineeError where labels are asked for and the log has none."""
+    def check(self, data: Dataset) -> None:
+        super().check(data)
         if self.target == "label" and not data.labelled:
             raise MatineeError(f"{data.name} has no labels 0 and 1", mend="make them of ratings: label_min in a recipe")
+        parsed(self.fields, tables_of(data))
+
+    def learns_labels(self, data: Dataset) -> bool:
         return data.labelled and self.target != "watched"
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:

@@ -33,14 +33,17 @@ class Popularity(Model):
         None, "an event of this age in days counts half (None: all count one)", gt=0.0
     )
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Counts:
-        if self.half_life_days is None:
-            return Counts(data.item_counts().astype(np.float32))
-        if data.timestamp is None:
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        if self.half_life_days is not None and data.timestamp is None:
             raise MatineeError(
                 f"{data.name} has no timestamps, so popularity cannot be decayed in time",
                 mend="map the log's timestamp column, or leave half_life_days unset",
             )
+
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Counts:
+        if self.half_life_days is None or data.timestamp is None:
+            return Counts(data.item_counts().astype(np.float32))
         age = (data.timestamp.max() - data.timestamp) / 86_400.0
         weight = 0.5 ** (age / self.half_life_days)
         order = np.argsort(data.timestamp, kind="stable")  # a sum's last bit depends on the order of its terms

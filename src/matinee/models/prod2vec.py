@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Queries, Ragged
+from matinee.data.dataset import Dataset, Floats, Holdout, Queries, Ragged
 from matinee.models.base import Fitted, Model, Shapes, ages, tunable, weighted_rows
 from matinee.models.factors import stop_unless_finite
-from matinee.models.network import ndcg_on, taught, warn_of_nothing_to_learn
+from matinee.models.network import ndcg_on, warn_of_nothing_to_learn
 from matinee.nn import CURVE
 from matinee.nn.sampling import Sampler
 
@@ -74,7 +74,7 @@ class Prod2vec(Model):
             if kept is None or not curve[epoch, 2] <= found:  # NaN, not validated: the last
                 kept, found = standing, curve[epoch, 2]
         assert kept is not None  # there is at least one epoch
-        if not taught(kept.curve):
+        if np.isnan(kept.curve[:, 1]).all():
             warn_of_nothing_to_learn(self, data)
         return kept
 
@@ -124,10 +124,6 @@ class Prod2vec(Model):
             return Neighbourhood(x.copy(), np.ascontiguousarray(y.T), curve)
         unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
         return Neighbourhood(unit, np.ascontiguousarray(unit.T), curve)
-
-    def fallback(self, queries: Queries) -> Bools:
-        """(B,): true also where there was no pair to learn from."""
-        return super().fallback(queries) | (not taught(self.fitted.learned.curve))
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: Neighbourhood = self.fitted.learned

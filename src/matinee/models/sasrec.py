@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, tunable
-from matinee.models.sequence import Histories, Sequence
+from matinee.models.sequence import Histories, SelfAttentive
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class SASRec(Sequence):
+class SASRec(SelfAttentive):
     """Self-attentive sequential recommendation (Kang & McAuley, ICDM 2018).
 
     Loss: cross-entropy over all items by default, which matters more than the architecture (Klenitskiy & Vasilev,
@@ -29,48 +29,31 @@ class SASRec(Sequence):
     times, the log's median wait stands for all). Raises MatineeError for waiting and a log without timestamps.
     """
 
-    blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
-    heads: int = tunable(1, "attention heads", choices=[1, 2, 4], ge=1)
-    widening: int = tunable(1, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
-    feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("relu", "between its layers")
     gated: bool = tunable(False, "let each layer's output in by a gate")
     relative: bool = tunable(False, "weigh attention by places and time apart")
     waiting: bool = tunable(False, "tell the net how long after an event the next one came, or is asked for")
 
-    special: ClassVar[int] = 0
-    """Tokens beyond the items."""
-
-    def build(self, data: Dataset) -> nn.Module:
-        return self.transformer(data, self.usual_wait(data) if self.waiting else None)
-
-    def rebuilt(self, fitted: Fitted) -> nn.Module:
-        """The usual wait is among the saved weights: the log may have been left out."""
-        return self.transformer(fitted.data, 0 if self.waiting else None)
-
-    def transformer(self, data: Dataset, usual_wait: int | None) -> nn.Module:
-        from matinee.nn.transformer import TransformerNet
-
-        return TransformerNet(
-            data.n_items,
-            self.max_len,
-            self.dim,
-            self.blocks,
-            self.heads,
-            self.dropout,
-            widening=self.widening,
-            feed_forward=self.feed_forward,
-            gated=self.gated,
-            relative=self.relative,
-            usual_wait=usual_wait,
-            n_special=self.special,
-        )
-
-    def usual_wait(self, data: Dataset) -> int:
-        """The median of all waits, in seconds."""
-        if data.timestamp is None:
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        if self.waiting and data.timestamp is None:
             raise MatineeError(
                 f"{data.name} has no timestamps, so it is not known how long anyone waited",
                 mend="map the log's timestamp column, or leave waiting unset",
             )
-        waits = Histories(data.histories(), data.timestamp[data.order]).waiting().waits
+
+    def build(self, data: Dataset) -> nn.Module:
+        return self.net_of(data, self.usual_wait(data) if self.waiting else None)
+
+    def rebuilt(self, fitted: Fitted) -> nn.Module:
+        """The usual wait is among the saved weights: the log may have been left out."""
+        return self.net_of(fitted.data, 0 if self.waiting else None)
+
+    def net_of(self, data: Dataset, usual_wait: int | None) -> nn.Module:
+        options = {"gated": self.gated, "relative": self.relative, "usual_wait": usual_wait}
+        return self.transformer(data, self.max_len, **options)
+
+    def usual_wait(self, data: Dataset) -> int:
+        """The median of all waits, in seconds."""
+        times = None if data.timestamp is None else data.timestamp[data.order]
+        waits = Histories(data.histories(), times).waiting().waits
         return 0 if waits is None or not len(waits) else int(np.median(waits))

@@ -10,18 +10,19 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
-from matinee.data.dataset import Bools, Dataset, Floats, Queries, Ragged
+from matinee.data.dataset import Dataset, Floats, Queries, Ragged
 from matinee.models.base import tunable
-from matinee.models.network import Network, device_of, import_torch, taught, warn_of_nothing_to_learn
+from matinee.models.network import Network, device_of, import_torch, warn_of_nothing_to_learn
 from matinee.nn.sampling import Sampler
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from matinee.nn.losses import Negatives, OwnNegatives
     from matinee.nn.sequences import Packed
@@ -233,10 +234,6 @@ class Sequence(Network):
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
-    def fallback(self, queries: Queries) -> Bools:
-        """(B,): true also where there was nothing to learn."""
-        return super().fallback(queries) | (not taught(self.fitted.learned.curve))
-
     def score_histories(self, queries: Queries) -> Floats:
         known = self.fitted.popularity[queries.history.values] > 0
         histories = self.timed(self.net, Histories(queries.history, queries.times), queries.time).where(known)
@@ -263,6 +260,42 @@ class Sequence(Network):
             net, Histories(item, *(None if x is None else x[at] for x in (histories.times, histories.waits)))
         )
         return packed, packed.last[:, None]
+
+
+class SelfAttentive(Sequence):
+    """The family of transformers: what they are built of."""
+
+    special: ClassVar[int] = 0
+    """Tokens beyond the items."""
+
+    blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
+    heads: int = tunable(1, "attention heads", choices=[1, 2, 4], ge=1)
+    widening: int = tunable(1, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
+    feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("relu", "between its layers")
+
+    @model_validator(mode="after")
+    def _divided(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"{self.heads} attention heads do not divide vectors of dim = {self.dim}")
+        return self
+
+    def transformer(self, data: Dataset, length: int, **options: Any) -> nn.Module:
+        """A fresh net for histories of up to so many events. options: as of TransformerNet."""
+        from matinee.nn.transformer import TransformerNet
+
+        return TransformerNet(
+            data.n_items,
+            length,
+            self.dim,
+            self.blocks,
+            self.heads,
+            self.dropout,
+            n_special=self.special,
+            causal=self.causal,
+            widening=self.widening,
+            feed_forward=self.feed_forward,
+            **options,
+        )
 
 
 Draw = Callable[[Any, Any], Any]

@@ -61,7 +61,8 @@ class Pass:
 
 @dataclass(frozen=True)
 class Training:
-    """How to train. patience: epochs without a better validation before stopping; clip: largest gradient norm.
+    """How to train. patience: epochs without a better validation before stopping; stop: end after so many epochs of a
+    schedule that falls over `epochs`; clip: largest gradient norm.
 
     weight_decay: decoupled with "adamw", as is its point; with the others the loss has weight_decay / 2 times the
     squared norm of all weights added. device: "auto" is the GPU where there is one. average: the share of the weights'
@@ -79,6 +80,7 @@ class Training:
     clip: float | None = None
     average: float = 0.0
     patience: int = 10
+    stop: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
@@ -127,11 +129,12 @@ class Loop:
         `checkpoint` is anything but a checkpoint of this training.
         """
         silent = contextlib.nullcontext(lambda steps, text: None)
-        shown = bar(self.training.epochs, "training") if self.rank == 0 else silent
+        epochs = min(self.training.epochs, self.training.stop or self.training.epochs)
+        shown = bar(epochs, "training") if self.rank == 0 else silent
         with torch.random.fork_rng(), shown as tell:
             self._resume()
             tell(len(self.curve), "")
-            while len(self.curve) < self.training.epochs and not self._stale():
+            while len(self.curve) < epochs and not self._stale():
                 start = time.perf_counter()
                 self.net.train()
                 loss = self._epoch(len(self.curve))

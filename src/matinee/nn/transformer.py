@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee import kernels
-from matinee.errors import MatineeError
 from matinee.kernels_histories import attend, attend_gradients
 from matinee.nn.blocks import dense, dropout, item_table
 from matinee.nn.sequences import Packed
@@ -90,10 +89,6 @@ class Transformer(nn.Module):
         bias_length: int = 0,
     ) -> None:
         super().__init__()
-        if dim % heads:
-            raise MatineeError(
-                f"{heads} attention heads do not divide vectors of dim = {dim}", mend="make dim a multiple of heads"
-            )
         self.causal = causal
         self.blocks = nn.ModuleList(
             Block(dim, heads, dropout, causal, widening, feed_forward, gated, bias_length) for _ in range(blocks)

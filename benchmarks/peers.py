@@ -283,7 +283,8 @@ LIBRARIES: list[type[Library]] = [Matinee, RecTools, Irspack, Implicit]
 
 def matinee_evaluate(item: Ints, truth: Any) -> Any:
     """The public function: values per query, means and their 95 % intervals."""
-    from matinee.data.dataset import Holdout, Protocol, Queries, Ragged
+    from matinee.data.arrays import Ragged
+    from matinee.data.dataset import Holdout, Protocol, Queries
     from matinee.data.ids import IdMap
     from matinee.evaluate import evaluate
     from matinee.rank import Recommendations
@@ -317,7 +318,7 @@ def matinee_values(item: Ints, truth: Any) -> Any:
 
 
 def ragged(matrix: Any) -> Any:
-    from matinee.data.dataset import Ragged
+    from matinee.data.arrays import Ragged
 
     return Ragged(matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32))
 

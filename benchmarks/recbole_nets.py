@@ -120,7 +120,7 @@ def _one_log(split: Split, folder: Path) -> dict[str, Any]:
 
 
 def _by_user(part: Holdout, train: Dataset) -> Any:
-    from matinee.data.dataset import Ragged
+    from matinee.data.arrays import Ragged
 
     user, item = _hidden(part)
     return Ragged.from_rows(user, item, train.n_users)

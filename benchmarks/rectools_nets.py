@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import Callback, Trainer
 
-from matinee.data.dataset import Bools, Dataset, Floats, Ints, Queries
+from matinee.data.arrays import Bools, Floats, Ints
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.ids import IdMap
 
 ROWS = 256  # histories encoded at once where a model answers

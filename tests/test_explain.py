@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.explain import explain

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from contract.logs import groups
 from matinee import rank
-from matinee.data.dataset import Bools, Floats, Queries, Ragged
+from matinee.data.arrays import Bools, Floats, Ragged
+from matinee.data.dataset import Queries
 from matinee.data.ids import Id, IdMap
 from matinee.errors import MatineeError
 from matinee.models.ease import EASE
@@ -246,7 +247,8 @@ class TestSimilarItems:
 GROWTH = """
 import sys
 import numpy as np
-from matinee.data.dataset import Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Queries
 from matinee.data.ids import IdMap
 from matinee.rank import recommend
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import matinee as mt
 from matinee import split as splits
-from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Ragged, Split
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import compare

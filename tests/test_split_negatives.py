@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 import matinee as mt
 from contract.logs import log
 from matinee import split as splits
-from matinee.data.dataset import Dataset, Ragged, Split
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Split
 from matinee.errors import MatineeError, MatineeWarning
 
 some = settings(max_examples=120)

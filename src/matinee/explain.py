@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Floats, Ints, Queries, Ragged, Scorer
+from matinee.data.arrays import Floats, Ints, Ragged
+from matinee.data.dataset import Queries, Scorer
 from matinee.errors import MatineeError
 from matinee.rank import blocks
 

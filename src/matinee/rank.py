@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Dataset, Floats, Ints, Queries, Ragged, Scorer
+from matinee.data.arrays import Bools, Floats, Ints, Ragged
+from matinee.data.dataset import Dataset, Queries, Scorer
 from matinee.data.ids import Id, IdMap
 from matinee.data.validate import check_queries
 from matinee.errors import MatineeError

@@ -20,7 +20,8 @@ from pydantic import ValidationError
 
 from contract.logs import IDLE_USER, UNWATCHED, groups, last_hidden, log, one_query, renamed
 from matinee import kernels, rank, store
-from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.errors import MatineeError
 from matinee.models import registry
 from matinee.models.base import Model

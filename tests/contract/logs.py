@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Holdout, Protocol, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Holdout, Protocol, Queries
 from matinee.data.ids import Id, IdMap
 
 N_USERS, N_ITEMS, N_GROUPS = 90, 70, 4

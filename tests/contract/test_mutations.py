@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 
 from contract.checks import CHECKS, SMALL_LOG, Make
 from matinee import kernels, rank, store
-from matinee.data.dataset import Dataset, Floats, Queries, Ragged
+from matinee.data.arrays import Floats, Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.errors import MatineeError
 from matinee.models import base, ease, fusion, markov, registry, svd
 from matinee.models.admm_slim import AdmmSLIM

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from data.samples import ml_100k, real
 from matinee.data import side
+from matinee.data.arrays import Ragged
 from matinee.data.catalog import load
-from matinee.data.dataset import Ragged
 from matinee.data.features import Fields, kinds
 from matinee.data.readers import read
 from matinee.data.vocabulary import Categorical, Kind, MultiValued, Numbers, Numeric

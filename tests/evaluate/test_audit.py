@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 
 from matinee import split as splits
-from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Ragged, Split
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.evaluate import AuditReport, audit

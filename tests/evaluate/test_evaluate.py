@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 import matinee as mt
-from matinee.data.dataset import Dataset, Holdout, Protocol, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Holdout, Protocol, Queries
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import Evaluation, by_activity, evaluate

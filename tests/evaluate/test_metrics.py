@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 from matinee.errors import MatineeError
 from matinee.evaluate.metrics import CONVENTIONS, METRICS, names, ranking
 

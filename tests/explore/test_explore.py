@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 from matinee import split
-from matinee.data.dataset import Dataset, Ints
+from matinee.data.arrays import Ints
+from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.explore import activity_groups, films, key_figures, list_figures, overlap, people

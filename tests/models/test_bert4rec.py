@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from contract.logs import groups
-from matinee.data.dataset import Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Queries
 from matinee.models.bert4rec import PLACES, BERT4Rec
 from matinee.models.sequence import Histories
 from matinee.nn.train import Step

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from contract.logs import groups
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 from matinee.models.cl4srec import CL4SRec
 from matinee.models.sequence import Histories
 from matinee.nn.losses import info_nce

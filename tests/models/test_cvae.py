@@ -14,7 +14,8 @@ import pytest
 from contract import checks
 from contract.logs import N_GROUPS, groups, one_query
 from matinee import store
-from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.readers import read
 from matinee.errors import MatineeError
 from matinee.models.cvae import CVAE

@@ -15,7 +15,8 @@ from scipy.stats import rankdata
 
 from contract.logs import groups, last_hidden
 from matinee import rank
-from matinee.data.dataset import Dataset, Floats, Holdout, Queries, Ragged
+from matinee.data.arrays import Floats, Ragged
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.errors import MatineeError
 from matinee.models import fusion
 from matinee.models.base import Model

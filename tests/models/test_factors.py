@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from matinee import split as splits
-from matinee.data.dataset import Dataset, Pairs, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Pairs, Queries
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.models import registry

@@ -15,9 +15,10 @@ import polars as pl
 import pytest
 
 from contract.logs import groups, last_hidden, one_query
+from matinee.data.arrays import Floats
 from matinee.data.context import ContextFields
 from matinee.data.context_rows import ContextTables
-from matinee.data.dataset import Dataset, Floats, Holdout, Pairs
+from matinee.data.dataset import Dataset, Holdout, Pairs
 from matinee.errors import MatineeError
 from matinee.files import sha256
 from matinee.models import boosted_rows, registry

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from matinee import store
-from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions

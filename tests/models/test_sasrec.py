@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from contract.logs import UNWATCHED, groups
-from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.models import registry, sequence

@@ -11,7 +11,8 @@ import torch
 
 from contract.checks import SMALL_LOG
 from contract.logs import groups, one_query
-from matinee.data.dataset import Dataset, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeWarning
 from matinee.models import registry

@@ -13,7 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from contract.logs import groups, last_hidden
-from matinee.data.dataset import Dataset, Holdout, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Holdout
 from matinee.data.ids import IdMap
 from matinee.evaluate.metrics import ranking
 from matinee.models.base import Model

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 from matinee.nn.recurrent import GRU, by_place
 from matinee.nn.sequences import Packed, pack
 

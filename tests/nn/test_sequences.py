@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 from matinee.nn.blocks import dropout
 from matinee.nn.sequences import LEAST_FILLED, Packed, latest, pack, rounded, windows
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from matinee import kernels
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 from matinee.nn import session
 from matinee.nn.sequences import Packed, pack
 from matinee.nn.session import attended, by_pieces, means

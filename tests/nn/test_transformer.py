@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 from matinee.nn.sequences import Packed, pack
 from matinee.nn.transformer import Attention, RelativeBias, TransformerNet
 from oracle.transformer_truth import Truth

@@ -9,7 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 import polars as pl
 
-from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.models.cvae import CVAE
 from oracle import truths
 from oracle.net_checks import DATA, HISTORIES, N_ITEMS, N_USERS, SMALL, Rows, close, linear, sparse, unit_rows, weights

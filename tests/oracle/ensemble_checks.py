@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Floats, Holdout, Protocol, Queries, Ragged
+from matinee.data.arrays import Bools, Floats, Ragged
+from matinee.data.dataset import Holdout, Protocol, Queries
 from matinee.data.ids import IdMap
 from matinee.models import fusion
 from matinee.models.base import Model

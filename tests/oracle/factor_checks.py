@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Ints, Pairs, Protocol, Queries, Ragged
+from matinee.data.arrays import Floats, Ints, Ragged
+from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries
 from matinee.data.ids import IdMap
 from matinee.models.bayesian_mf import BayesianMF
 from matinee.models.biased_mf import BiasedMF

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Floats
+from matinee.data.arrays import Floats
 from matinee.models import ease
 from matinee.models.ease import EASE
 from matinee.models.item_knn import ItemKNN

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 from matinee.models import sequence
 from matinee.models.bert4rec import BERT4Rec
 from matinee.models.cl4srec import CL4SRec

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from matinee.data.arrays import Ragged
 from matinee.data.context_rows import Part
-from matinee.data.dataset import Ragged
 from matinee.kernels_attention import LANES
 from matinee.nn.fields import FieldVectors, PairNet, Pooling
 from matinee.nn.interactions import (

@@ -7,7 +7,8 @@ import pytest
 from scipy.sparse import csr_array, random_array
 
 from contract.checks import CHECKS, Check
-from matinee.data.dataset import Pairs, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Pairs, Queries
 from matinee.errors import MatineeError
 from matinee.models import registry
 from matinee.models.admm_slim import AdmmSLIM

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 from matinee.evaluate.metrics import CONVENTIONS, METRICS, find_hits, ranking
 
 Lists = list[tuple[list[int], set[int]]]

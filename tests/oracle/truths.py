@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.ids import IdMap
 
 Log = list[set[int]]

@@ -15,7 +15,8 @@ from matinee.cli.sources import Film, films, item_codes, open_model, question
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
-    from matinee.data.dataset import Dataset, Ints, Queries
+    from matinee.data.arrays import Ints
+    from matinee.data.dataset import Dataset, Queries
     from matinee.models.base import Model
     from matinee.rank import Recommendations
 

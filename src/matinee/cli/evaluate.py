@@ -18,7 +18,8 @@ from matinee.cli.sources import open_model
 from matinee.errors import MatineeError, MatineeWarning
 
 if TYPE_CHECKING:
-    from matinee.data.dataset import Dataset, Holdout, Ints, Ragged
+    from matinee.data.arrays import Ints, Ragged
+    from matinee.data.dataset import Dataset, Holdout
     from matinee.data.ids import IdMap
     from matinee.evaluate import Evaluation
     from matinee.models.base import Model
@@ -114,7 +115,8 @@ def _ask(
     """The model's recommendations to the users of the hidden pairs, from the histories in its folder."""
     import numpy as np
 
-    from matinee.data.dataset import Holdout, Protocol, Queries, Ragged
+    from matinee.data.arrays import Ragged
+    from matinee.data.dataset import Holdout, Protocol, Queries
     from matinee.rank import recommend
 
     data = model.data
@@ -171,7 +173,7 @@ def _truth(hidden: Dataset, items: IdMap) -> Ragged:
     """Answers in the codes of `items`; those it does not know get codes of their own past its end."""
     import numpy as np
 
-    from matinee.data.dataset import Ragged
+    from matinee.data.arrays import Ragged
 
     code = items.encode(hidden.items.series).copy()
     unknown = code < 0
@@ -184,7 +186,8 @@ def _read(path: Path, hidden: Dataset, words: str) -> tuple[Recommendations, Hol
     """A file of recommendations as Recommendations to the users of the hidden pairs; others' are left out."""
     import numpy as np
 
-    from matinee.data.dataset import Holdout, Protocol, Queries, Ragged
+    from matinee.data.arrays import Ragged
+    from matinee.data.dataset import Holdout, Protocol, Queries
     from matinee.rank import Recommendations
 
     listed, ascending = _listed(path)

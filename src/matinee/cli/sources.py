@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
-    from matinee.data.dataset import Dataset, Ints, Queries
+    from matinee.data.arrays import Ints
+    from matinee.data.dataset import Dataset, Queries
     from matinee.models.base import Model
 
 
@@ -98,7 +99,7 @@ def films(data: Dataset, codes: Sequence[int] | Ints) -> list[Film]:
 
 def question(model: Model, user: str | None, history: Sequence[str] | None, *, exclude_seen: bool = True) -> Queries:
     """One query, of a user of the model's log or of someone with this history."""
-    from matinee.data.dataset import Ragged
+    from matinee.data.arrays import Ragged
     from matinee.data.titles import history as of_titles
 
     if (user is None) == (not history):

@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.data.arrays import Floats
 from matinee.data.columns import Times, unify_ids
-from matinee.data.dataset import Dataset, Duplicates, Floats
+from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.ids import IdMap
 from matinee.data.side import Unmatched, Who
 from matinee.data.tables import Table

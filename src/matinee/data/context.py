@@ -33,7 +33,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from matinee.data import side
-from matinee.data.dataset import Dataset, Floats, Ints, Ragged
+from matinee.data.arrays import Floats, Ints, Ragged
+from matinee.data.dataset import Dataset
 from matinee.data.features import kinds
 from matinee.data.vocabulary import (
     BUCKETS,

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.data.arrays import Bools, Floats, Ints, Ragged
 from matinee.data.context import (
     MISSING,
     RESERVED,
@@ -28,7 +29,7 @@ from matinee.data.context import (
     tables_of,
     years_of,
 )
-from matinee.data.dataset import Bools, Dataset, Floats, Ints, Queries, Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.vocabulary import Bucketed, listed
 from matinee.errors import MatineeError
 

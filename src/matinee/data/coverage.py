@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Dataset
+from matinee.data.arrays import Bools
+from matinee.data.dataset import Dataset
 from matinee.data.side import Unmatched, Who
 from matinee.errors import MatineeWarning
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr
 from matinee.data.ids import Id, IdMap
 from matinee.errors import MatineeError
 
@@ -22,79 +23,8 @@ if TYPE_CHECKING:
 
     from matinee.data.side import Unmatched
 
-Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
-Bools = NDArray[np.bool_]
 Duplicates = Literal["keep", "distinct", "last", "first", "sum", "error"]
 """What to do with a user's repeated events with one item, see assemble.deduplicated."""
-
-
-@dataclass(frozen=True)
-class Ragged:
-    """Rows of unequal length: row r is values[offsets[r] : offsets[r + 1]].
-
-    offsets: int64 (B + 1,), starting at 0. values: int32, item codes.
-    """
-
-    offsets: NDArray[np.int64]
-    values: Ints
-
-    @classmethod
-    def from_lists(cls, rows: Iterable[ArrayLike]) -> Ragged:
-        arrays = [np.asarray(row, dtype=np.int32).ravel() for row in rows]
-        return cls(_offsets([len(a) for a in arrays]), np.concatenate([*arrays, np.empty(0, np.int32)]))
-
-    @classmethod
-    def from_rows(cls, row: NDArray[np.integer[Any]], values: Ints, n_rows: int) -> Ragged:
-        """Group values by their row number; within a row they keep their order."""
-        order = np.argsort(row, kind="stable")
-        return cls(_offsets(np.bincount(row, minlength=n_rows)), np.ascontiguousarray(values[order], dtype=np.int32))
-
-    @classmethod
-    def empty(cls, n_rows: int) -> Ragged:
-        return cls(np.zeros(n_rows + 1, np.int64), np.empty(0, np.int32))
-
-    def __len__(self) -> int:
-        return len(self.offsets) - 1
-
-    def __getitem__(self, row: int) -> Ints:
-        return self.values[self.offsets[row] : self.offsets[row + 1]]
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        return np.diff(self.offsets)
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """The row number of each value."""
-        return np.repeat(np.arange(len(self)), self.lengths)
-
-    def positions(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """Where the values of these rows lie, row after row: indexes arrays kept in parallel with `values`."""
-        lengths = self.lengths[rows]
-        start = np.repeat(self.offsets[:-1][rows] - _offsets(lengths)[:-1], lengths)
-        return start + np.arange(lengths.sum(), dtype=np.int64)
-
-    def take(self, rows: NDArray[np.integer[Any]]) -> Ragged:
-        return Ragged(_offsets(self.lengths[rows]), self.values[self.positions(rows)])
-
-    def slice(self, start: int, stop: int) -> Ragged:
-        """Rows start..stop, without copying values."""
-        offsets = self.offsets[start : stop + 1]
-        return Ragged(offsets - offsets[0], self.values[offsets[0] : offsets[-1]])
-
-    def join(self, other: Ragged) -> Ragged:
-        """Row by row: this row's values, then the other's."""
-        rows = np.concatenate([self.rows, other.rows])
-        return Ragged.from_rows(rows, np.concatenate([self.values, other.values]), len(self))
-
-    def keep(self, mask: Bools) -> Ragged:
-        """Only the values where mask is true; rows may become empty."""
-        return Ragged(_offsets(np.bincount(self.rows[mask], minlength=len(self))), self.values[mask])
-
-    def matrix(self, n_columns: int) -> csr_array:
-        """csr float32 (B, n_columns), row = query, column = item: 1 per distinct value."""
-        return _binary_csr(self.rows, self.values, (len(self), n_columns))
 
 
 @dataclass(frozen=True)
@@ -172,12 +102,12 @@ class Dataset:
 
     @cached_property
     def _histories(self) -> Ragged:
-        return Ragged(_offsets(np.bincount(self.user, minlength=self.n_users)), self.item[self.order])
+        return Ragged.of_lengths(np.bincount(self.user, minlength=self.n_users), self.item[self.order])
 
     def matrix(self, *, values: bool = False) -> csr_array:
         """csr float32 (n_users, n_items), row = user, column = item: 1 per distinct pair; last rating if `values`."""
         if not values:
-            return _binary_csr(self.user, self.item, (self.n_users, self.n_items))
+            return binary_csr(self.user, self.item, (self.n_users, self.n_items))
         if self.value is None:
             raise MatineeError("the log has no ratings", mend="map its rating column, or use a model that needs none")
         from scipy.sparse import csr_array
@@ -214,7 +144,7 @@ class Dataset:
         """One query for each user code, in the order given."""
         every = self.histories()
         at = every.positions(codes)
-        history = Ragged(_offsets(every.lengths[codes]), every.values[at])
+        history = Ragged.of_lengths(every.lengths[codes], every.values[at])
         return Queries(
             user=codes,
             history=history,
@@ -405,25 +335,3 @@ class Scorer(typing.Protocol):
     def fallback(self, queries: Queries) -> Bools:
         """(B,): true where the answer is popularity because the history says nothing."""
         ...
-
-
-def _offsets(lengths: ArrayLike) -> NDArray[np.int64]:
-    lengths = np.asarray(lengths, dtype=np.int64)
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
-
-
-def distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """np.unique by sorting: on a million keys a tenth of the time of numpy's hash table."""
-    keys = np.sort(keys)
-    return keys[np.diff(keys, prepend=-1) > 0]
-
-
-def _binary_csr(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) -> csr_array:
-    """1 at each distinct (row, column); sorted indices, so that equal content gives equal bytes."""
-    from scipy.sparse import csr_array
-
-    key = distinct(row.astype(np.int64) * shape[1] + column)
-    indptr = _offsets(np.bincount(key // shape[1], minlength=shape[0]))
-    return csr_array((np.ones(len(key), np.float32), key % shape[1], indptr), shape=shape)

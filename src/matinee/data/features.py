@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 from pydantic import field_validator
 
-from matinee.data.dataset import Ints, Ragged
+from matinee.data.arrays import Ints, Ragged
 from matinee.data.vocabulary import AnyField, Kind, Numbers, Vocabularies, column_of, fitted, listed
 from matinee.errors import MatineeError
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Dataset, Floats, Ints
+from matinee.data.arrays import Bools, Floats, Ints
+from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from matinee.data.dataset import Dataset, Queries, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.ids import Id
 from matinee.errors import MatineeError
 

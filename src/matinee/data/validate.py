@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
-    from matinee.data.dataset import Dataset, Pairs, Queries, Ragged
+    from matinee.data.arrays import Ragged
+    from matinee.data.dataset import Dataset, Pairs, Queries
 
 
 def dataset_columns(data: Dataset) -> dict[str, NDArray[Any]]:

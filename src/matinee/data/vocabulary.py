@@ -16,7 +16,7 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from matinee.data.dataset import Bools, Floats, Ints, Ragged
+from matinee.data.arrays import Bools, Floats, Ints, Ragged
 from matinee.errors import MatineeError
 
 Kind = Literal["categorical", "multi", "numeric", "bucket"]

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Holdout, Ints, Protocol
+from matinee.data.arrays import Ints
+from matinee.data.dataset import Holdout, Protocol
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import metrics as formulas

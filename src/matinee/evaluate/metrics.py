@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 from matinee.errors import MatineeError
 
 Values = NDArray[np.float64]

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Floats, Holdout
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Holdout
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions as formulas

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Ragged
+from matinee.data.arrays import Floats, Ragged
+from matinee.data.dataset import Dataset, Holdout
 from matinee.models.base import Fitted, Learned, Shapes, tunable
 from matinee.models.factors import RatingFactors, RatingVectors, Vectors, hash_rows, regress
 from matinee.models.network import Trained, device_of, import_torch, rows_of

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 from pydantic.config import JsonDict
 
-from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Ints, Pairs, Queries, Ragged
+from matinee.data.arrays import Bools, Floats, Ints, Ragged
+from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.ids import IdMap
 from matinee.data.validate import check_pairs, check_queries
 from matinee.errors import MatineeError

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset, Holdout
 from matinee.models.base import Shapes, tunable
 from matinee.models.biased_mf import facing_one
 from matinee.models.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite

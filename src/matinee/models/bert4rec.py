@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Ragged
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset
 from matinee.models.base import tunable
 from matinee.models.network import device_of, import_torch
 from matinee.models.sequence import Histories, Lesson, SelfAttentive

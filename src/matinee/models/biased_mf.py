@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset, Holdout
 from matinee.evaluate import predictions
 from matinee.models.base import Learned, tunable
 from matinee.models.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite

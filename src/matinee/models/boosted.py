@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee import kernels
+from matinee.data.arrays import Floats
 from matinee.data.context import ContextFields
 from matinee.data.context_rows import ContextTables
-from matinee.data.dataset import Floats, Pairs, Queries
+from matinee.data.dataset import Pairs, Queries
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, TextFile
 from matinee.models.boosted_rows import Lesson, LogState, Rows

@@ -21,9 +21,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.context import MISSING, RESERVED
 from matinee.data.context_rows import ContextTables, Part
-from matinee.data.dataset import Dataset, Floats, Holdout, Ints, Queries, Ragged
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.data.vocabulary import Categorical
 from matinee.models.base import Shapes, ages, weighted_rows
 from matinee.nn.sampling import Positives, Sampler, negatives

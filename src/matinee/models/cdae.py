@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Queries
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.models.base import Shapes, tunable
 from matinee.models.dae import DAE
 from matinee.models.factors import hash_rows

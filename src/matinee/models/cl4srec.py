@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from matinee.data.dataset import Ints, Ragged
+from matinee.data.arrays import Ints, Ragged
 from matinee.models.base import tunable
 from matinee.models.sasrec import SASRec
 from matinee.models.sequence import Draw, Histories

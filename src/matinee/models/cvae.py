@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
-from matinee.data.dataset import Dataset, Floats, Queries
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.features import Fields
 from matinee.errors import MatineeError
 from matinee.models.base import tunable

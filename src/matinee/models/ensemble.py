@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 from pydantic import SerializationInfo, field_serializer, field_validator, model_validator
 
-from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Queries
+from matinee.data.arrays import Bools, Floats
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.models import fusion
 from matinee.models.base import Fitted, Model, Shapes, tunable
 from matinee.models.composite import Composite, part_of, table_of

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Ints, Pairs, Queries, Ragged
+from matinee.data.arrays import Floats, Ints, Ragged
+from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, Learned, Model, Shapes
 

@@ -9,7 +9,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Floats, Holdout, Queries, Ragged, Scorer
+from matinee.data.arrays import Bools, Floats, Ragged
+from matinee.data.dataset import Holdout, Queries, Scorer
 from matinee.data.ids import IdMap
 from matinee.models.base import of_candidates
 from matinee.rank import blocks, recommend

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Floats
+from matinee.data.arrays import Floats
 from matinee.models.network import import_torch
 
 if TYPE_CHECKING:

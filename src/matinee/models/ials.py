@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset, Holdout
 from matinee.models.base import tunable
 from matinee.models.factors import Factors, Vectors, regress, stop_unless_finite
 

@@ -7,9 +7,10 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import PrivateAttr
 
+from matinee.data.arrays import Bools, Floats
 from matinee.data.context import ContextFields, default_names, parsed, tables_of
 from matinee.data.context_rows import ContextTables
-from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Pairs, Queries
+from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, Learned, Model, tunable
 from matinee.models.boosted import Boosted, Engine, grown, import_lightgbm

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Queries
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.models.base import Model, Shapes, ages, tunable, weighted_rows
 
 if TYPE_CHECKING:

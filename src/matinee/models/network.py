@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import PrivateAttr
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Queries, Ragged
+from matinee.data.arrays import Floats, Ragged
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import StrPath
 from matinee.models.base import Fitted, Model, Shapes, tunable

@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
+from matinee.data.arrays import Bools, Floats
 from matinee.data.context import ContextFields, parsed, tables_of
 from matinee.data.context_rows import Asked, ContextTables, Part
-from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Pairs, Queries
+from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions
 from matinee.models.base import Fitted, Shapes, tunable

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Queries
+from matinee.data.arrays import Bools, Floats
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.errors import MatineeError
 from matinee.models.base import Model, Shapes, tunable
 

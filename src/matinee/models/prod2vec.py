@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Queries, Ragged
+from matinee.data.arrays import Floats, Ragged
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.models.base import Fitted, Model, Shapes, ages, tunable, weighted_rows
 from matinee.models.factors import stop_unless_finite
 from matinee.models.network import ndcg_on, warn_of_nothing_to_learn

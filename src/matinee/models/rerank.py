@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 from pydantic import SerializationInfo, field_serializer, field_validator
 
-from matinee.data.dataset import Bools, Dataset, Floats, Holdout, Pairs, Queries
+from matinee.data.arrays import Bools, Floats
+from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.models.base import Model, Shapes, of_candidates, tunable
 from matinee.models.composite import Composite, part_of, table_of
 from matinee.models.fusion import Known

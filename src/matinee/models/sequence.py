@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from matinee.data.dataset import Dataset, Floats, Queries, Ragged
+from matinee.data.arrays import Floats, Ragged
+from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import tunable
 from matinee.models.network import Network, device_of, import_torch, warn_of_nothing_to_learn
 from matinee.nn.sampling import Sampler

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Pairs, Queries
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.models.base import Model, tunable
 from matinee.models.factors import RatingFactors, RatingVectors, Vectors
 

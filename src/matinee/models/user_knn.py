@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Floats, Holdout, Queries
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.models.base import Model, Shapes, tunable, weighted_rows
 
 if TYPE_CHECKING:

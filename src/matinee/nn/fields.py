@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
+from matinee.data.arrays import Bools, Ragged
 from matinee.data.context_rows import Part
-from matinee.data.dataset import Bools, Ragged
 
 Pooling = Literal["mean", "sum", "attention"]
 

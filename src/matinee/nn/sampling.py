@@ -15,7 +15,8 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from matinee import kernels
-from matinee.data.dataset import Bools, Dataset, Floats, Ragged
+from matinee.data.arrays import Bools, Floats, Ragged
+from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 
 Codes = NDArray[np.integer[Any]]

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from matinee.data.dataset import Ragged
+from matinee.data.arrays import Ragged
 
 LEAST_FILLED = 0.85
 """A group's shortest history has at least this share of its longest one's length."""

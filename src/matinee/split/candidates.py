@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Holdout, Ints, Pairs, Ragged, Split
+from matinee.data.arrays import Bools, Ints, Ragged
+from matinee.data.dataset import Holdout, Pairs, Split
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.split.parts import answers, padded
@@ -162,7 +163,7 @@ def _read(path: Path, users: IdMap, items: IdMap) -> _Lines:
         return ids.encode(pl.Series("id", list(texts), pl.String))
 
     codes = coded(items, (text for row in negatives for text in row))
-    every = Ragged(np.concatenate([[0], np.cumsum([len(row) for row in negatives])]), codes)
+    every = Ragged.of_lengths([len(row) for row in negatives], codes)
     known: Bools = codes >= 0
     return _Lines(
         path.name,

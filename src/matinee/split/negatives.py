@@ -8,7 +8,8 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Holdout, Ints, Ragged, Split
+from matinee.data.arrays import Bools, Ints, Ragged
+from matinee.data.dataset import Holdout, Split
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import StrPath, atomic_write

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Bools, Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split, distinct
+from matinee.data.arrays import Bools, Ints, Ragged, distinct
+from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
 from matinee.errors import MatineeError
 
 TRAIN, VALID, TEST = 0, 1, 2

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matinee.data.dataset import Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split
+from matinee.data.arrays import Ints, Ragged
+from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
 from matinee.data.ids import Id, IdMap
 from matinee.errors import MatineeError
 from matinee.split.lines import Line, of_one_session, read_lines, read_prefixes

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Holdout, Ints, Pairs, Protocol, Queries, Ragged, Split
+from matinee.data.arrays import Ints, Ragged
+from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
 from matinee.errors import MatineeError
 from matinee.split.parts import TEST, TRAIN, VALID, answers, checked
 from matinee.split.provided import LINES, PREFIXES, provided

@@ -1,0 +1,112 @@
+"""The arrays everything is made of: codes, scores, masks, and rows of unequal length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Rows of unequal length: row r is values[offsets[r] : offsets[r + 1]].
+
+    offsets: int64 (B + 1,), starting at 0. values: int32, item codes.
+    """
+
+    offsets: NDArray[np.int64]
+    values: Ints
+
+    @classmethod
+    def from_lists(cls, rows: Iterable[ArrayLike]) -> Ragged:
+        arrays = [np.asarray(row, dtype=np.int32).ravel() for row in rows]
+        return cls.of_lengths([len(a) for a in arrays], np.concatenate([*arrays, np.empty(0, np.int32)]))
+
+    @classmethod
+    def from_rows(cls, row: NDArray[np.integer[Any]], values: Ints, n_rows: int) -> Ragged:
+        """Group values by their row number; within a row they keep their order."""
+        order = np.argsort(row, kind="stable")
+        return cls.of_lengths(np.bincount(row, minlength=n_rows), np.ascontiguousarray(values[order], dtype=np.int32))
+
+    @classmethod
+    def of_lengths(cls, lengths: ArrayLike, values: Ints) -> Ragged:
+        """Rows of these lengths, one after the other."""
+        return cls(_offsets(lengths), values)
+
+    @classmethod
+    def empty(cls, n_rows: int) -> Ragged:
+        return cls(np.zeros(n_rows + 1, np.int64), np.empty(0, np.int32))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> Ints:
+        return self.values[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        return np.diff(self.offsets)
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """The row number of each value."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
+    def positions(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+        """Where the values of these rows lie, row after row: indexes arrays kept in parallel with `values`."""
+        lengths = self.lengths[rows]
+        start = np.repeat(self.offsets[:-1][rows] - _offsets(lengths)[:-1], lengths)
+        return start + np.arange(lengths.sum(), dtype=np.int64)
+
+    def take(self, rows: NDArray[np.integer[Any]]) -> Ragged:
+        return Ragged.of_lengths(self.lengths[rows], self.values[self.positions(rows)])
+
+    def slice(self, start: int, stop: int) -> Ragged:
+        """Rows start..stop, without copying values."""
+        offsets = self.offsets[start : stop + 1]
+        return Ragged(offsets - offsets[0], self.values[offsets[0] : offsets[-1]])
+
+    def join(self, other: Ragged) -> Ragged:
+        """Row by row: this row's values, then the other's."""
+        rows = np.concatenate([self.rows, other.rows])
+        return Ragged.from_rows(rows, np.concatenate([self.values, other.values]), len(self))
+
+    def keep(self, mask: Bools) -> Ragged:
+        """Only the values where mask is true; rows may become empty."""
+        return Ragged.of_lengths(np.bincount(self.rows[mask], minlength=len(self)), self.values[mask])
+
+    def matrix(self, n_columns: int) -> csr_array:
+        """csr float32 (B, n_columns), row = query, column = item: 1 per distinct value."""
+        return binary_csr(self.rows, self.values, (len(self), n_columns))
+
+
+def distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
+    """np.unique by sorting: on a million keys a tenth of the time of numpy's hash table."""
+    keys = np.sort(keys)
+    return keys[np.diff(keys, prepend=-1) > 0]
+
+
+def binary_csr(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) -> csr_array:
+    """1 at each distinct (row, column); sorted indices, so that equal content gives equal bytes."""
+    from scipy.sparse import csr_array
+
+    key = distinct(row.astype(np.int64) * shape[1] + column)
+    indptr = _offsets(np.bincount(key // shape[1], minlength=shape[0]))
+    return csr_array((np.ones(len(key), np.float32), key % shape[1], indptr), shape=shape)
+
+
+def _offsets(lengths: ArrayLike) -> NDArray[np.int64]:
+    lengths = np.asarray(lengths, dtype=np.int64)
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets

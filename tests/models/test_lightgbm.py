@@ -22,7 +22,8 @@ from matinee.data.dataset import Dataset, Holdout, Pairs
 from matinee.errors import MatineeError
 from matinee.files import sha256
 from matinee.models import boosted_rows, registry
-from matinee.models.boosted_rows import Draw, Lesson, Rows, groups_of, lessons, since
+from matinee.models.boosted_lessons import Draw, Lesson, groups_of, lessons
+from matinee.models.boosted_rows import Rows, since
 from matinee.models.lightgbm import LightGBM
 from matinee.rank import recommend
 from matinee.store import load_model, save_model

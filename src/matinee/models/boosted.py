@@ -17,7 +17,8 @@ from matinee.data.context_rows import ContextTables
 from matinee.data.dataset import Pairs, Queries
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, TextFile
-from matinee.models.boosted_rows import Lesson, LogState, Rows
+from matinee.models.boosted_lessons import Lesson
+from matinee.models.boosted_rows import LogState, Rows
 from matinee.models.boosted_text import check_trees, trees_of
 
 CHUNK = 1 << 16

@@ -14,7 +14,8 @@ from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, Learned, Model, tunable
 from matinee.models.boosted import Boosted, Engine, grown, import_lightgbm
-from matinee.models.boosted_rows import Draw, LogState, Rows, lessons, validation
+from matinee.models.boosted_lessons import Draw, lessons, validation
+from matinee.models.boosted_rows import LogState, Rows
 from matinee.models.ease import EASE
 from matinee.models.item_knn import ItemKNN
 

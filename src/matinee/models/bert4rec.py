@@ -28,7 +28,7 @@ class BERT4Rec(SelfAttentive):
 
     Learns to fill gaps: a share of a history's items is replaced by a [MASK] and guessed (eq. 8); a share of the
     histories has a gap at the end alone, which is what will be asked. Asked, a [MASK] follows the history.
-    ask = "anywhere" is for splits that hide items from anywhere in a history: PLACES gaps, evenly spread and one at the
+    ask = "anywhere" is for splits that hide items from anywhere in a history: four gaps, evenly spread and one at the
     end, in the place of its oldest events where it is long, and the mean of their states. It takes many epochs: each
     sees few of the items (Petrov & Macdonald, RecSys 2022). Deviations: as for SASRec; no output layer, items' vectors
     alone.

@@ -21,6 +21,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import discard
 from matinee.models.ease import EASE
 from matinee.recipe import Recipe, load_recipe
+from matinee.run_folder import RunFolder
 from matinee.study import StudyResult, run_study
 
 KEYS = ["label", "model", "split", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "seed", "protocol"]
@@ -485,6 +486,19 @@ def test_overwrite_replaces_the_whole_study(make: Make, tmp_path: Path) -> None:
     assert {name: here[name] for name in same} == {name: there[name] for name in same}
 
 
+def test_a_training_that_was_begun_is_not_thrown_away(make: Make, tmp_path: Path) -> None:
+    """A checkpoint is work, though no model is finished."""
+    folder = RunFolder(tmp_path / "run")
+    folder.claim(make().to_toml(), dict, overwrite=False)
+    folder.claim(make(seeds="[1]").to_toml(), dict, overwrite=False)
+    checkpoint = folder / "parts/seed-1/.ease.fit.safetensors"
+    checkpoint.parent.mkdir()
+    checkpoint.write_bytes(b"state")
+    with pytest.raises(MatineeError, match="another recipe already"):
+        folder.claim(make().to_toml(), dict, overwrite=False)
+    assert checkpoint.read_bytes() == b"state"
+
+
 @pytest.mark.parametrize("moment", [0, 3, 6, 7])
 def test_killed_while_overwriting(moment: int, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However far the clearing came, the folder is still a study's, and either recipe can be run in it."""
@@ -580,6 +594,12 @@ def test_a_leaking_split_stops_the_run_before_anything_is_fitted(
         run_study(load_recipe(tmp_path / "leak.toml"), tmp_path / "run")
     assert fitted == []
     assert not list((tmp_path / "run").rglob("unit.json"))
+    monkeypatch.undo()
+    mended = (tmp_path / "leak.toml").read_text().replace("[data]\n", '[data]\nduplicates = "distinct"\n')
+    (tmp_path / "leak.toml").write_text(mended)
+    run_study(load_recipe(tmp_path / "leak.toml"), tmp_path / "run")  # a folder in which nothing came to be is free
+    with pytest.raises(MatineeError, match="another recipe already"):
+        run_study(make(), tmp_path / "run")
 
 
 @pytest.mark.parametrize(

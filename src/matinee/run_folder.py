@@ -93,9 +93,11 @@ class RunFolder:
         """Make sure the folder is empty or holds this very study on this very data, and mark it.
 
         recipe: the resolved recipe. read: what else the mark holds; it is called only where the recipe fits, because
-        it reads the data. Raises MatineeError for another study, unless it may be overwritten.
+        it reads the data. Raises MatineeError for another study, unless it may be overwritten, or came to nothing: its
+        recipe was refused before a model was fitted.
         """
         theirs = self.mark()
+        overwrite = overwrite or not self._begun
         if theirs and theirs.get("recipe") != recipe and not overwrite:
             raise self._another("another recipe")
         mine = {"recipe": recipe, **read()}
@@ -119,6 +121,12 @@ class RunFolder:
     def has_results(self) -> bool:
         """Whether the files that are put together from all units are there."""
         return all((self / name).is_file() for name in RESULTS)
+
+    @property
+    def _begun(self) -> bool:
+        """Whether there is anything but a mark and a recipe: a finished unit, or a training's state."""
+        work = [path for path in self.path.glob("parts/**/*") if path.is_file() and path != self / MARK]
+        return bool(work) or any((self / name).exists() for name in (*RESULTS, "models") if name != "recipe.toml")
 
     def _another(self, what: str) -> MatineeError:
         return MatineeError(

@@ -212,8 +212,8 @@ class Model(BaseModel, ABC):
     @property
     def taught(self) -> bool:
         """False where training went in rounds and found no example: it has no loss."""
-        losses = [epoch["train_loss"] for epoch in self.curve]
-        return not losses or losses.count(None) < len(losses)
+        curve = getattr(self.fitted.learned, "curve", None)
+        return curve is None or not len(curve) or not bool(np.isnan(curve[:, CURVE.index("train_loss")]).all())
 
     @property
     def curve_names(self) -> tuple[str, str]:

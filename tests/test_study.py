@@ -19,6 +19,7 @@ from matinee import load_model, recommend, run_folder
 from matinee.data.dataset import Dataset, Split
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import discard
+from matinee.models.base import Model
 from matinee.models.ease import EASE
 from matinee.recipe import Recipe, load_recipe
 from matinee.run_folder import RunFolder
@@ -265,6 +266,18 @@ def test_what_is_missing_is_made_again(lost: str, resumed: int, make: Make, tmp_
         "report.html",
         "parts/seed-0/mine/unit.json",
     }
+
+
+def test_what_is_done_is_asked_for_nothing(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study that lacks only its report is put together on a machine that could not fit its models."""
+    run_study(make(), tmp_path / "run")
+    (tmp_path / "run" / "report.html").unlink()
+    (tmp_path / "run" / "parts/seed-0/mine/unit.json").unlink()
+    asked: list[Model] = []
+    monkeypatch.setattr(Model, "check", lambda model, data: asked.append(model))
+    assert run_study(make(), tmp_path / "run").resumed == 1
+    labels = {model.label: load_recipe(tmp_path / "recipe.toml").create(model) for model in make().model}
+    assert asked == [labels["mine"], labels["mine"]], "by the study, and by its fit"
 
 
 def test_a_resolved_recipe_is_the_same_study(make: Make, tmp_path: Path) -> None:
@@ -608,6 +621,10 @@ def test_a_leaking_split_stops_the_run_before_anything_is_fitted(
         ('name = "sasrec"\nwaiting = true', "has no timestamps, so it is not known how long anyone waited"),
         ('name = "popularity"\nhalf_life_days = 3.0', "popularity cannot be decayed in time"),
         ('name = "fm"\ntarget = "label"', "has no labels 0 and 1"),
+        ('name = "biased_mf"', "log has no ratings"),
+        ('name = "auto_rec"', "log has no ratings"),
+        ('name = "svd"\ncentred = true', "log has no ratings"),
+        ('name = "gru4rec"\ndevice = "mps"', "offers PyTorch no device 'mps'"),
         ('name = "fm"\nfields = ["user", "item.genres"]', "no field 'item.genres'"),
         ('name = "lightgbm"\nfields = ["item", "time.hour"]', "no field 'time.hour'"),
         ('name = "ensemble"\nmembers = ["ease", "late"]', "popularity cannot be decayed in time"),

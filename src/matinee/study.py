@@ -129,6 +129,7 @@ class _Run:
         ]
         self.members = {member.label for model in recipe.model for member in recipe.members(model)}
         self._splits: tuple[int, list[Split]] | None = None
+        self._checked: set[str] = set()
         self._reading, self._splitting = Cost(), Cost()
 
     def sources(self) -> dict[str, str]:
@@ -175,8 +176,6 @@ class _Run:
             for split in made:
                 audit(split).raise_if_failed()
                 self._limited(split)
-                for table in self.recipe.model:
-                    self.recipe.create(table).check(split.train)
             self._splits = seed, made
         return self._splits[1][unit.fold or 0]
 
@@ -191,6 +190,7 @@ class _Run:
     def work(self, unit: Unit) -> None:
         """Fit one model on one split, measure it on valid and test, and keep what it leaves."""
         split = self.split_of(unit)
+        self._check(unit, split)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", MatineeWarning)
             model, found, facts = self._fitted(unit, split)
@@ -215,6 +215,14 @@ class _Run:
         answering = "ranking" if self.recipe.evaluate.ranking else "predicting"
         told = [*test.told, f"fit {facts['costs']['fit']['seconds']:.2f} s", f"{answering} {test.cost.seconds:.2f} s"]
         self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(told)}")
+
+    def _check(self, unit: Unit, split: Split) -> None:
+        """Ask what is left to do on this split whether it can be done, before the first of it."""
+        if unit.split_name not in self._checked:
+            for other in self.units:
+                if other.split_name == unit.split_name and not self.folder.done(other):
+                    self.recipe.create(other.model).check(split.train)
+            self._checked.add(unit.split_name)
 
     def _fitted(self, unit: Unit, split: Split) -> tuple[Model, dict[str, _Measured], dict[str, Any]]:
         """The model that was tested, what was measured of valid and test, and costs and curve for unit.json."""

@@ -173,12 +173,13 @@ AS_DATES = [datetime.fromtimestamp(float(second), UTC) for second in FINER]
         ([float(second) for second in FINER], "auto"),
         ([int(float(second) * 1000) for second in FINER], "ms"),
         ([float(second) * 1e9 for second in FINER], "ns"),
+        (pl.Series(AS_DATES, dtype=pl.Datetime("us", "UTC")).cast(pl.Datetime("ns", "UTC")), "auto"),
         (AS_DATES, "auto"),
         ([moment.isoformat() for moment in AS_DATES], "auto"),
         ([f"{moment:%Y-%m-%dT%H:%M:%S.%f}+00" for moment in AS_DATES], "auto"),
     ],
 )
-def test_times_finer_than_a_second_tell_the_order(tmp_path: Path, times: list[Any], unit: Unit) -> None:
+def test_times_finer_than_a_second_tell_the_order(tmp_path: Path, times: Any, unit: Unit) -> None:
     """Seconds alone would leave rows 0, 1 and 2 as they stand, and take row 1 for the last of its pair."""
     frame = pl.DataFrame({"user": [7] * 4, "item": [4, 5, 5, 6], "time": times, "note": ["a", "b", "c", "d"]})
     data = read(frame, unit=unit)
@@ -189,6 +190,14 @@ def test_times_finer_than_a_second_tell_the_order(tmp_path: Path, times: list[An
     assert read(frame, unit=unit, duplicates="last").context["note"].to_list() == ["d", "c", "a"]  # type: ignore[index]
     with pytest.raises(MatineeError, match=r"row 3: user 7 and item 5 stand together"):
         read(frame, unit=unit, duplicates="error")
+
+
+def test_short_floats_are_whole_seconds() -> None:
+    """Scaled up within 24 bits they would have fractions that nobody wrote."""
+    seconds = np.array([1.60000013e9, 1.6e9, 16_777_215.0], np.float32)
+    data = read(pl.DataFrame({"user": [1, 1, 1], "item": [1, 2, 3], "time": seconds}), unit="s")
+    assert values(data.timestamp) == [int(second) for second in seconds.tolist()]
+    assert data.items.decode(data.item) == [1, 2, 3]
 
 
 def test_rows_stay_where_seconds_are_all_there_is(tmp_path: Path) -> None:

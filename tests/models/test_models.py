@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 
 from contract.logs import groups, log, one_query
 from matinee.data.dataset import Pairs
 from matinee.errors import MatineeError
+from matinee.models.biased_mf import BiasedMF
 from matinee.models.ease import EASE
+from matinee.models.ensemble import Ensemble
 from matinee.models.item_knn import ItemKNN
+from matinee.models.logistic import Logistic
 from matinee.models.popularity import Popularity
 from matinee.models.user_knn import UserKNN
 from matinee.rank import recommend
@@ -90,3 +94,21 @@ def test_a_failed_fit_leaves_the_earlier_one() -> None:
     with pytest.raises(MatineeError, match="no timestamps"):
         model.fit(replace(groups(), timestamp=None))
     assert model.score(one_query([])).tobytes() == before.tobytes()
+
+
+def test_a_curve_without_a_loss_is_no_sign_of_an_empty_log() -> None:
+    """Of ratings that are all alike biased MF's error has no meaning; what it learned answers all the same."""
+    alike = replace(groups(), value=np.ones(len(groups()), np.float32))
+    model = BiasedMF(loss="bce", iterations=2).fit(alike)
+    assert all(epoch["train_loss"] is None for epoch in model.curve)
+    assert model.fallback(alike.queries()).tolist() == (alike.user_counts() == 0).tolist()
+
+
+def test_a_fitted_member_needs_nothing_of_the_log() -> None:
+    """It answers from its own tables, which a log's fingerprint leaves out."""
+    data = groups()
+    ages = pl.DataFrame({"age": np.arange(data.n_users)})
+    member = Logistic(fields=("user", "item", "user.age"), epochs=1).fit(replace(data, user_features=ages))
+    with pytest.raises(MatineeError, match=r"no field 'user\.age'"):
+        Logistic(fields=("user", "item", "user.age")).fit(data)
+    assert Ensemble(members=(member, "popularity")).fit(data).is_fitted

@@ -78,10 +78,11 @@ def build(parts: Parts, *, name: str, duplicates: Duplicates = "keep") -> Datase
         name,
         (*_unmatched("users", parts.users, user, len(users)), *_unmatched("items", parts.items, item, len(items))),
     )
-    if log.times is None or log.times.order is None:
-        return deduplicated(data, duplicates, log.table.place)
-    order = log.times.order
-    return deduplicated(data.rows(order), duplicates, lambda row: log.table.place(int(order[row])))
+    if duplicates == "error":
+        data = deduplicated(data, duplicates, log.table.place)  # by row, whatever the times say
+    if log.times is not None and log.times.order is not None:
+        data = data.rows(log.times.order)
+    return deduplicated(data, duplicates)
 
 
 def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | None = None) -> Dataset:
@@ -133,7 +134,7 @@ def _distinct(data: Dataset) -> Dataset:
         )
     order = np.lexsort((data.timestamp, data.item, data.user))
     same = [array[order[1:]] == array[order[:-1]] for array in (data.user, data.item, data.timestamp)]
-    return data.rows(np.sort(order[np.append(True, ~np.logical_and.reduce(same))]))
+    return data.rows(np.sort(order[np.append(True, ~np.logical_and.reduce(same))[: len(order)]]))
 
 
 def side_of(table: Table, column: str, ids: pl.Series, features: pl.DataFrame) -> Side:

@@ -122,7 +122,8 @@ def time_column(table: Table, column: str, unit: Unit = "auto") -> Times:
     """
     raw = table.frame[column]
     if raw.dtype == pl.Date or isinstance(raw.dtype, pl.Datetime):
-        ticks, per_second = raw.cast(pl.Datetime("us")).dt.epoch("us"), _MICRO
+        fine: Literal["us", "ns"] = "ns" if getattr(raw.dtype, "time_unit", None) == "ns" else "us"
+        ticks, per_second = raw.cast(pl.Datetime(fine)).dt.epoch(fine), _PER_SECOND[fine]
     else:
         numbers = _numbers(raw if raw.dtype != pl.Boolean else pl.Series(raw.name, [None] * len(raw), dtype=pl.Int64))
         numeric = raw.dtype != pl.String or numbers.count() * 2 >= raw.count()
@@ -203,7 +204,7 @@ def _numbers(raw: pl.Series) -> pl.Series:
 def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> tuple[pl.Series, int]:
     """Ticks, null where a number is none, and how many are a second."""
     if numbers.dtype.is_float():
-        numbers = numbers.fill_nan(None)
+        numbers = numbers.cast(pl.Float64).fill_nan(None)
         numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
     if unit == "auto":
         sizes = numbers.filter(numbers > 0)

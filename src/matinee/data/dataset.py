@@ -108,8 +108,8 @@ class Dataset:
         """csr float32 (n_users, n_items), row = user, column = item: 1 per distinct pair; last rating if `values`."""
         if not values:
             return binary_csr(self.user, self.item, (self.n_users, self.n_items))
-        if self.value is None:
-            raise MatineeError("the log has no ratings", mend="map its rating column, or use a model that needs none")
+        self.refuse_no_ratings()
+        assert self.value is not None
         from scipy.sparse import csr_array
 
         order = self.order
@@ -118,6 +118,13 @@ class Dataset:
         last = by_pair[np.diff(key[by_pair], append=self.n_users * self.n_items) > 0]  # holds for an empty log too
         key, value = key[last], self.value[order[last]]
         return csr_array((value, (key // self.n_items, key % self.n_items)), shape=(self.n_users, self.n_items))
+
+    def refuse_no_ratings(self) -> None:
+        """Raise MatineeError where there are none."""
+        if self.value is None:
+            raise MatineeError(
+                f"{self.name} has no ratings", mend="map its rating column, or use a model that needs none"
+            )
 
     def item_counts(self) -> NDArray[np.int64]:
         """Events of each item, (n_items,)."""

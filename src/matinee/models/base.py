@@ -93,6 +93,8 @@ class Model(BaseModel, ABC):
     """True where `score_histories` looks at the queries' candidates, and gives (B, C) where they name some."""
     predicts: ClassVar[bool] = False
     """True where `predict` has a meaning."""
+    measures_loss: ClassVar[bool] = False
+    """True where train_loss of `curve` is known for every round that had an example."""
     rounds: ClassVar[str] = "epochs"
     """The hyper-parameter that says how many rounds a fit goes, where it goes in rounds: a row of `curve` is one."""
 
@@ -212,8 +214,10 @@ class Model(BaseModel, ABC):
     @property
     def taught(self) -> bool:
         """False where training went in rounds and found no example: it has no loss."""
-        curve = getattr(self.fitted.learned, "curve", None)
-        return curve is None or not len(curve) or not bool(np.isnan(curve[:, CURVE.index("train_loss")]).all())
+        if not self.measures_loss:
+            return True
+        curve = self.fitted.learned.curve
+        return not len(curve) or not bool(np.isnan(curve[:, CURVE.index("train_loss")]).all())
 
     @property
     def curve_names(self) -> tuple[str, str]:

@@ -55,7 +55,8 @@ class Composite(Model):
     def check(self, data: Dataset) -> None:
         super().check(data)
         for part in self.given():
-            part.check(data)
+            if not part.is_fitted:
+                part.check(data)
 
     def learned_parts(self, data: Dataset, valid: Holdout | None, seed: int) -> tuple[Model, ...]:
         """The parts, fitted on this log."""

@@ -51,6 +51,11 @@ class Factors(Model):
     uses_ratings: ClassVar[bool] = False
     """True where a history's ratings matter. A history without ratings then counts as rated `liked` throughout."""
 
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        if self.uses_ratings:
+            data.refuse_no_ratings()
+
     @abstractmethod
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         """float32 (B, f): user vectors for histories X, csr (B, n_items): 1, or the rating, per distinct item.

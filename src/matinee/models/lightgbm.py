@@ -79,11 +79,6 @@ class LightGBM(Model):
         import_lightgbm()
         parsed(self.names(data), tables_of(data))
 
-    @property
-    def taught(self) -> bool:
-        """Always: LightGBM tells no loss of training."""
-        return True
-
     def names(self, data: Dataset) -> Sequence[str]:
         """The fields."""
         if self.fields is not None:

@@ -74,6 +74,13 @@ class Trained(Model):
         self._checkpoint = None if checkpoint is None else Path(checkpoint)
         return super().fit(data, valid=valid, seed=seed)
 
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        import_torch()
+        from matinee.nn.train import chosen_device
+
+        chosen_device(self.device)
+
     def for_refit(self) -> Self:
         """As for every model; but a learning rate that falls keeps its pace, and stops where it had come to."""
         best = self.best_round
@@ -99,7 +106,7 @@ class Trained(Model):
         training = Training(**{field.name: getattr(self, field.name) for field in fields(Training)})
         about = {
             "model": type(self).__name__,
-            "hyper_parameters": self.model_dump(mode="json", exclude={"device"}),
+            "hyper_parameters": self.model_dump(mode="json", exclude={"device", "stop"}),
             "data": data.fingerprint,
             "side tables": data.side_fingerprint,
             "valid": None if valid is None else valid.fingerprint,
@@ -112,12 +119,9 @@ class Network(Trained):
     """A net trained by nn/train.py, with early stopping on ndcg@10 where `valid` is given to fit."""
 
     learned_type: ClassVar[type[NetWeights]] = NetWeights
+    measures_loss = True
 
     _net: Any = PrivateAttr(default=None)
-
-    def check(self, data: Dataset) -> None:
-        super().check(data)
-        import_torch()
 
     @abstractmethod
     def build(self, data: Dataset) -> nn.Module:

@@ -41,8 +41,9 @@ class NeuMF(Pointwise):
 
     @model_validator(mode="after")
     def _joined(self) -> Self:
-        if self.pretrain >= self.epochs:
-            raise ValueError(f"pretrain = {self.pretrain} leaves none of {self.epochs} epochs for both parts together")
+        epochs = min(self.epochs, self.stop or self.epochs)
+        if self.pretrain >= epochs:
+            raise ValueError(f"pretrain = {self.pretrain} leaves none of {epochs} epochs for both parts together")
         return self
 
     def network(self, vocabulary: ContextFields) -> PairNet:

@@ -52,6 +52,9 @@ class Recommendations:
     def __len__(self) -> int:
         return len(self.user)
 
+    def __repr__(self) -> str:
+        return f"Recommendations({self.k} items for each of {len(self):,} queries)"
+
     def to_frame(self, data: Dataset | None = None) -> pl.DataFrame:
         """Columns user_id, item_id, score, rank (from 1); `query` (row number) where users do not tell rows apart.
 

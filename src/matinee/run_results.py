@@ -45,6 +45,15 @@ class Shown:
     side_tables: Sequence[Coverage]
 
 
+@dataclass(frozen=True)
+class Collected:
+    """metrics: the table of means (METRIC_COLUMNS). warnings: each kind once. notes: what the split noted."""
+
+    metrics: pl.DataFrame
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
 def keep(
     folder: RunFolder,
     unit: Unit,
@@ -83,11 +92,9 @@ def _row(unit: Unit, part: str, mean: Mapping[str, Any]) -> dict[str, Any]:
 
 def collect(
     folder: RunFolder, units: Sequence[Unit], shown: Shown, head: Mapping[str, Any], doubts: Sequence[str]
-) -> tuple[pl.DataFrame, tuple[str, ...]]:
+) -> Collected:
     """Put the run folder's files together from all parts; run.json is the last. head: its first entries. doubts:
     warnings about the data.
-
-    Returns the table of means (METRIC_COLUMNS) and all warnings, each kind once.
     """
     import polars as pl
 
@@ -100,15 +107,17 @@ def collect(
     facts = {**head, **_facts(units, parts, shown), "warnings": _distinct(doubts, parts)}
     _write_report(folder, [unit for unit in units if unit.first], shown, metrics, facts)
     atomic_write(folder / "run.json", json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
-    return metrics, tuple(facts["warnings"])
+    return Collected(metrics, tuple(facts["warnings"]), tuple(facts["notes"]))
 
 
-def kept(folder: RunFolder) -> tuple[pl.DataFrame, tuple[str, ...]]:
+def kept(folder: RunFolder) -> Collected:
     """What `collect` returned when the study was finished."""
     import polars as pl
 
     rows, facts = (json.loads((folder / name).read_text("utf-8")) for name in ("metrics.json", "run.json"))
-    return pl.DataFrame(rows, infer_schema_length=None), tuple(facts["warnings"])
+    return Collected(
+        pl.DataFrame(rows, infer_schema_length=None), tuple(facts["warnings"]), tuple(facts.get("notes", ()))
+    )
 
 
 def _stream(sources: Sequence[Path], target: Path) -> None:
@@ -138,6 +147,7 @@ def _facts(units: Sequence[Unit], parts: Sequence[Mapping[str, Any]], shown: Sho
                 ("calibration", "calibration", "calibration"),
             )
         },
+        "found": {unit.model.label: part["found"] for unit, part in both if unit.first and part.get("found")},
         "protocols": {fingerprint: words for part in parts for fingerprint, words in part["protocols"].items()},
         "remarks": {fingerprint: texts for part in reversed(parts) for fingerprint, texts in part["remarks"].items()},
         "audit": [asdict(finding) for finding in shown.audited.findings],

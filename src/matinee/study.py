@@ -50,7 +50,8 @@ PHASES = ("fit", "refit")
 
 @dataclass(frozen=True)
 class StudyResult:
-    """out: the run folder. metrics: one row a mean, see run_results.METRIC_COLUMNS. resumed: units found done."""
+    """out: the run folder. metrics: one row a mean, see run_results.METRIC_COLUMNS. resumed: units found done. notes:
+    what a reader of the numbers should know of the split."""
 
     out: Path
     metrics: pl.DataFrame
@@ -58,6 +59,7 @@ class StudyResult:
     seconds: float
     resumed: int
     warnings: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def run_study(
@@ -87,9 +89,11 @@ def run_study(
             if not folder.done(unit):
                 run.work(unit)
         finished = resumed == len(run.units) and folder.has_results
-        metrics, warned = results.kept(folder) if finished else run.collect(command)
+        found = results.kept(folder) if finished else run.collect(command)
     seconds = time.perf_counter() - start
-    return StudyResult(folder.path, metrics, folder / "report.html", seconds, resumed, warned)
+    return StudyResult(
+        folder.path, found.metrics, folder / "report.html", seconds, resumed, found.warnings, found.notes
+    )
 
 
 @dataclass
@@ -108,7 +112,8 @@ class _Measured:
         self.evaluations.append(evaluation)
         for column in evaluation.columns[:1]:
             mean = evaluation.mean(*column)
-            self.told.append(f"{named(*column)} {mean.value:.4f} ± {mean.half:.4f}{rule}")
+            half = "" if np.isnan(mean.half) else f" ± {mean.half:.4f}"
+            self.told.append(f"{named(*column)} {mean.value:.4f}{half}{rule}")
 
 
 class _Run:
@@ -213,7 +218,13 @@ class _Run:
             discard(self.folder / unit.checkpoint(what))
         self._release(unit.split_name)
         answering = "ranking" if self.recipe.evaluate.ranking else "predicting"
-        told = [*test.told, f"fit {facts['costs']['fit']['seconds']:.2f} s", f"{answering} {test.cost.seconds:.2f} s"]
+        seconds = facts["costs"]["fit"]["seconds"], test.cost.seconds
+        told = [
+            *filter(None, [facts["found"]]),
+            *test.told,
+            f"fit {seconds[0]:.2f} s",
+            f"{answering} {seconds[1]:.2f} s",
+        ]
         self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(told)}")
 
     def _check(self, unit: Unit, split: Split) -> None:
@@ -227,7 +238,7 @@ class _Run:
     def _fitted(self, unit: Unit, split: Split) -> tuple[Model, dict[str, _Measured], dict[str, Any]]:
         """The model that was tested, what was measured of valid and test, and costs and curve for unit.json."""
         model, fitting = self._fit(unit, split)
-        training = {"curve": model.curve, "curve_names": [model.rounds, *model.curve_names]}  # a refit has no valid
+        training = {"curve": model.curve, "curve_names": [model.rounds, *model.curve_names], "found": model.found}
         found = {"valid": self._measure(unit, model, "valid", split.valid)} if len(split.valid) else {}
         test = split.test
         if self.recipe.evaluate.refit:
@@ -322,7 +333,7 @@ class _Run:
         if set(CLICK) & set(metrics) and predicted.min() >= 0 and predicted.max() <= 1:
             found.calibration = calibration(pairs.label, predicted)
 
-    def collect(self, command: str) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    def collect(self, command: str) -> results.Collected:
         """The files of the run folder from all parts, as results.collect writes and returns them."""
         for split_name in dict.fromkeys(unit.split_name for unit in self.units):
             self._release(split_name)  # what a kill after the last unit left

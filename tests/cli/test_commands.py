@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,22 @@ def test_run_goes_on_where_it_stopped_and_speaks_json(world: World, tmp_path: Pa
     assert found["resumed"] == 4
     assert found["metrics"] == json.loads((world.run / "metrics.json").read_text())
     assert found["report"] == str(tmp_path / "x" / "report.html")
+
+
+def test_what_the_split_left_out_is_told(tmp_path: Path) -> None:
+    """Of sessions that repeat an item, answers that were seen are left out: the reader of the table has to know."""
+    rows = [f"{user},{item},{9 * user + n}\n" for user in range(30) for n, item in enumerate("abaca")]
+    log = "user_id,item_id,timestamp\n" + "".join(rows)
+    (tmp_path / "log.csv").write_text(log)
+    recipe = tmp_path / "r.toml"
+    recipe.write_text(
+        f'[data]\nsource = "{tmp_path / "log.csv"}"\n[split]\nstrategy = "sessions"\n[evaluate]\nk = [2]\n'
+        '[[model]]\nname = "markov"\n'
+    )
+    result = ask("run", recipe, "--out", tmp_path / "x")
+    assert "repeat an excluded event and are left out" in " ".join(result.stderr.split())
+    found = answer("run", recipe, "--out", tmp_path / "x")
+    assert any("repeat an excluded event" in note for note in found["notes"]), "also when it is found done"
 
 
 def test_the_tables_values_are_means_over_seeds(world: World, tmp_path: Path) -> None:
@@ -193,6 +210,7 @@ def test_settings_are_typed_by_the_models_fields() -> None:
         (["ease", "--set", "l2=abc"], "l2 = 'abc'"),
         (["ease", "--set", "l2"], "NAME=VALUE"),
         (["ease", "--set", "l2=1", "--set", "l2=2"], "given twice"),
+        (["ensemble", "--set", "members=[ease, markov]"], "write texts in double quotes"),
         (["ease", "--data", "ml-100"], "did you mean ml-100k"),
         (["ease", "--data", "nowhere.csv"], "no such file"),
         (["ease", "--data-dir", "/nowhere"], "does not exist"),
@@ -201,6 +219,33 @@ def test_settings_are_typed_by_the_models_fields() -> None:
 def test_fit_refuses_what_it_cannot_mean(arguments: list[str], words: str, tmp_path: Path) -> None:
     assert words in refused("fit", *arguments, "--out", tmp_path / "m")
     assert not (tmp_path / "m").exists()
+
+
+def test_a_log_of_one_column_may_be_sequences_or_sessions(tmp_path: Path) -> None:
+    (tmp_path / "s.txt").write_text("1 2 3\n2 3 4\n")
+    said = refused("fit", "markov", "--data", tmp_path / "s.txt", "--out", tmp_path / "m")
+    assert 'format = "sequences" or "sessions"' in said
+    done("fit", "markov", "--data", tmp_path / "s.txt", "--format", "sessions", "--out", tmp_path / "m")
+    (tmp_path / "odd.csv").write_text("who,what\n1,2\n")
+    assert "--user-id" in refused("fit", "markov", "--data", tmp_path / "odd.csv", "--out", tmp_path / "n")
+
+
+def test_what_a_fit_could_not_know_is_said(world: World, tmp_path: Path) -> None:
+    """Times in a column of another name, how many epochs are enough, and what members weigh."""
+    (tmp_path / "log.csv").write_text(world.log.read_text().replace("timestamp", "watched_at"))
+    hyper = ["--set", "dim=4", "--set", "max_len=4"]
+    for extra, words in (
+        (["markov"], ["takes the order of its lines for that of time", "'watched_at'"]),
+        (["gru4rec", *hyper, "--timestamp", "watched_at"], ["trains all 200 epochs"]),
+        (["ensemble", "--set", 'members=["ease", "popularity"]'], ["all members weigh the same"]),
+        (["markov", "--timestamp", "watched_at"], []),
+        (["gru4rec", *hyper, "--set", "epochs=1", "--timestamp", "watched_at"], []),
+    ):
+        result = ask("fit", *extra, "--data", tmp_path / "log.csv", "--out", tmp_path / "m")
+        assert result.exit_code == 0, result.stderr
+        said = " ".join(result.stderr.split())
+        assert all(word in said for word in words)
+        assert ("warning" in said) == bool(words)
 
 
 def test_fit_refuses_a_place_that_holds_something_else(world: World, tmp_path: Path) -> None:
@@ -267,6 +312,26 @@ def test_include_seen_allow_and_deny(world: World, tmp_path: Path) -> None:
     assert "nothing else may be recommended" in done(
         "recommend", world.model, "--user", "1", "--allow", "101", "--include-seen"
     )
+
+
+def test_when_they_ask_is_told_to_models_that_read_it(world: World, tmp_path: Path) -> None:
+    hyper = ["dim=4", "max_len=4", "epochs=3", "learning_rate=0.05", "waiting=true"]
+    done("fit", "sasrec", "--data", world.log, *(x for h in hyper for x in ("--set", h)), "--out", tmp_path / "m")
+    model = load_model(tmp_path / "m")
+    code = model.users.code(7)
+    for at, second in (("9000", 9_000), ("1970-01-02", 86_400), ("1970-01-02T00:00:30+00:00", 86_430)):
+        queries = replace(model.data.queries_of(np.array([code], np.int32)), time=np.array([second]))
+        wanted = recommend(model, queries, 3).score[0].tolist()
+        found = answer("recommend", tmp_path / "m", "--user", "7", "-k", "3", "--at", at)
+        assert [row["score"] for row in found["recommendations"]] == pytest.approx(wanted)
+    asked = ("--user", "7", "--at")
+    soon, late = (answer("recommend", tmp_path / "m", *asked, at)["recommendations"] for at in ("7010", "2020-01-01"))
+    assert soon != late
+    item = ("--item", str(soon[0]["item_id"]))
+    why = [answer("explain", tmp_path / "m", *item, *asked, at)["score"] for at in ("7010", "9999999")]
+    assert why[0] == pytest.approx(soon[0]["score"])
+    assert why[0] != why[1]
+    assert "is no time" in refused("recommend", tmp_path / "m", "--user", "7", "--at", "tomorrow")
 
 
 def test_popularity_is_owned_up_to(world: World) -> None:
@@ -605,6 +670,7 @@ def test_models_list_and_show() -> None:
     assert found["k"]["range"] == "10 to 1000 (log)"
     assert "Steck, WWW 2019" in done("models", "show", "ease")
     assert "use one of: ease" in refused("models", "show", "eese")
+    assert all(row["doc"].endswith(".") for row in rows.values()), "whole sentences"
 
 
 def test_models_show_what_a_fitted_one_holds(world: World) -> None:
@@ -617,6 +683,26 @@ def test_models_show_what_a_fitted_one_holds(world: World) -> None:
     text = done("models", "show", world.model)
     assert "21 x 21" in text
     assert "histories.safetensors" in text
+
+
+def test_models_show_a_nets_own_weights(world: World, tmp_path: Path) -> None:
+    hyper = ["dim=4", "max_len=5", "epochs=1"]
+    done("fit", "sasrec", "--data", world.log, *(x for h in hyper for x in ("--set", h)), "--out", tmp_path / "m")
+    arrays = {a["name"]: a["shape"] for a in answer("models", "show", tmp_path / "m")["fitted"]["arrays"]}
+    assert arrays["items.weight"] == [21, 4]  # 20 films and the empty slot
+    assert arrays["positions.weight"] == [5, 4]
+    assert "curve" not in arrays
+
+
+def test_the_weights_that_were_found_are_told(world: World, tmp_path: Path) -> None:
+    text = world.recipe.read_text() + '[[model]]\nname = "ensemble"\nlabel = "pair"\nmembers = ["popularity", "ease"]\n'
+    (tmp_path / "r.toml").write_text(text.replace("seeds = [0, 1]", "seeds = [0]"))
+    said = done("run", tmp_path / "r.toml", "--out", tmp_path / "x")
+    weights = load_model(tmp_path / "x" / "models" / "pair").fitted.learned.weights
+    told = f"weights popularity {weights[0]:.2f}, ease {weights[1]:.2f}"
+    assert f"pair: {told}, ndcg@3" in said
+    assert json.loads((tmp_path / "x" / "run.json").read_text())["found"] == {"pair": told}
+    assert told in done("models", "show", tmp_path / "x" / "models" / "pair")
 
 
 def test_an_ensemble_is_fitted_shown_and_asked(world: World, tmp_path: Path) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from contract.logs import groups, log, one_query
-from matinee.data.dataset import Pairs
+from matinee import split as splits
+from matinee.data.dataset import Pairs, Split
 from matinee.errors import MatineeError
+from matinee.evaluate import evaluate
 from matinee.models.biased_mf import BiasedMF
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
@@ -111,4 +115,29 @@ def test_a_fitted_member_needs_nothing_of_the_log() -> None:
     member = Logistic(fields=("user", "item", "user.age"), epochs=1).fit(replace(data, user_features=ages))
     with pytest.raises(MatineeError, match=r"no field 'user\.age'"):
         Logistic(fields=("user", "item", "user.age")).fit(data)
-    assert Ensemble(members=(member, "popularity")).fit(data).is_fitted
+    assert Ensemble(members=(member, "popularity"), weights=(1.0, 1.0)).fit(data).is_fitted
+
+
+@pytest.mark.parametrize(
+    ("wrong", "mend"),
+    [
+        (lambda split: EASE().fit(split), "pass split.train"),
+        (lambda split: recommend(EASE().fit(split.train), split.test), "split.test.queries"),
+        (lambda split: recommend(EASE().fit(split.train), split.train), "data.queries"),
+        (lambda split: evaluate(recommend(EASE().fit(split.train), split.test.queries), split), "pass split.test"),
+    ],
+)
+def test_what_is_not_of_the_right_kind_says_which_is(wrong: Callable[[Split], Any], mend: str) -> None:
+    with pytest.raises(MatineeError) as caught:
+        wrong(splits.random(groups(), seed=1))
+    assert caught.value.mend is not None
+    assert mend in caught.value.mend
+
+
+def test_a_look_at_a_split_is_a_line() -> None:
+    split = splits.random(groups(), seed=1)
+    recs = recommend(EASE().fit(split.train), split.test.queries, 3)
+    for one in (split, split.test, split.test.queries, split.test.truth, recs):
+        assert len(repr(one)) < 1_000
+        assert "array" not in repr(one)
+    assert repr(recs) == f"Recommendations(3 items for each of {len(split.test)} queries)"

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from matinee.cli import screen
-from matinee.cli.options import History, Json, K, ModelDir, User
+from matinee.cli.options import At, History, Json, K, ModelDir, User
 from matinee.cli.screen import Column
-from matinee.cli.sources import Film, films, item_codes, open_model, question
+from matinee.cli.sources import Film, asked_at, films, item_codes, open_model, question
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def recommend(
         Path | None, typer.Option(metavar="FILE", help="Write a table too: .parquet, .csv or .jsonl.")
     ] = None,
     include_seen: Annotated[bool, typer.Option("--include-seen", help="What was watched may come again.")] = False,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Recommend to a user of the log, to someone new, or to all."""
@@ -70,6 +71,7 @@ def recommend(
         if everyone
         else question(model, user, history, exclude_seen=not include_seen)
     )
+    queries = asked_at(queries, at)
     recs = ranked(model, queries, k, **rules, progress=everyone)
     if out is not None:
         _write(recs, out)
@@ -120,6 +122,7 @@ def explain(
     user: User = None,
     history: History = None,
     k: K = 10,
+    at: At = None,
     as_json: Json = False,
 ) -> None:
     """Which items of a history push an item up.
@@ -131,7 +134,7 @@ def explain(
     from matinee.explain import explain as explained
 
     model = open_model(model_dir)
-    queries = question(model, user, history)
+    queries = asked_at(question(model, user, history), at)
     code = item_codes([item], model.data)[0]
     why = explained(model, queries, code)
     order = np.argsort(-np.nan_to_num(why.push, nan=np.inf), kind="stable")[:k]

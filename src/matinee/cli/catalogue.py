@@ -269,7 +269,7 @@ def show_model(
         return
     screen.say(f"{found['name']} ({cls.__name__})", "bold")
     screen.say(found["doc"] + "\n")
-    least = {"type": 8, "range": 8, "meaning": 20}
+    least = {"value": 12, "type": 8, "range": 8, "meaning": 20}
     names = ["name", *(["value"] if fitted is not None else []), "type", "default", "range", "meaning"]
     screen.table(
         [Column(n, least=least.get(n)) for n in names],
@@ -306,6 +306,7 @@ def _fitted(model: Model, folder: Path) -> dict[str, Any]:
         "users": len(model.users),
         "items": len(model.items),
         "matinee": manifest.matinee,
+        "found": model.found,
         "arrays": _arrays(model),
         "files": {
             file.relative_to(folder).as_posix(): file.stat().st_size
@@ -323,18 +324,19 @@ def _arrays(model: Model) -> list[dict[str, Any]]:
         if isinstance(value, tuple):
             members = [(f"{entry.name}/{number}", _arrays(member)) for number, member in enumerate(value)]
             arrays += [{**array, "name": f"{place}/{array['name']}"} for place, found in members for array in found]
-        if not hasattr(value, "shape"):
-            continue
-        stored = getattr(value, "nnz", None)
-        arrays.append(
-            {
-                "name": entry.name,
-                "shape": list(value.shape),
-                "kind": f"{value.dtype}, {'dense' if stored is None else 'sparse'}",
-                "parameters": int(value.size if stored is None else stored),
-            }
-        )
+        named = value if isinstance(value, dict) else {entry.name: value}
+        arrays += [_array(name, array) for name, array in named.items() if hasattr(array, "shape") and name != "curve"]
     return arrays
+
+
+def _array(name: str, value: Any) -> dict[str, Any]:
+    stored = getattr(value, "nnz", None)
+    return {
+        "name": name,
+        "shape": list(value.shape),
+        "kind": f"{value.dtype}, {'dense' if stored is None else 'sparse'}",
+        "parameters": int(value.size if stored is None else stored),
+    }
 
 
 def _show_fitted(found: dict[str, Any]) -> None:
@@ -342,6 +344,8 @@ def _show_fitted(found: dict[str, Any]) -> None:
         f"\nfitted on {found['data']} [{found['fingerprint']}]: {found['events']:,} events, {found['users']:,} users, "
         f"{found['items']:,} items; saved by matinee {found['matinee']}\n"
     )
+    if found["found"]:
+        screen.say(f"found on valid: {found['found']}\n")
     columns = [Column("learned"), Column("shape"), Column("kind"), Column("parameters", right=True)]
     shape = " x ".join
     screen.table(

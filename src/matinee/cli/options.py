@@ -42,6 +42,16 @@ History = Annotated[
     ),
 ]
 
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="When they ask, an ISO date or Unix seconds, for models that read it.",
+        show_default="the end of the history",
+    ),
+]
+
 # How a log file is read and which of its events count
 UserId = Annotated[
     str | None,

@@ -68,7 +68,7 @@ def run(
 
     command = shlex.join(["matinee", *sys.argv[1:]])
     result = run_study(study, folder, data_dir=data_dir, overwrite=overwrite, command=command, tell=tell)
-    for text in result.warnings:
+    for text in (*result.warnings, *result.notes):
         screen.warn(text)
     if as_json:
         screen.emit(
@@ -78,6 +78,7 @@ def run(
                 "seconds": result.seconds,
                 "resumed": result.resumed,
                 "warnings": list(result.warnings),
+                "notes": list(result.notes),
                 "metrics": result.metrics.to_dicts(),
             }
         )

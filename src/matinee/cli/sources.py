@@ -116,6 +116,20 @@ def question(model: Model, user: str | None, history: Sequence[str] | None, *, e
     return queries if exclude_seen else replace(queries, exclude=Ragged.empty(len(queries)))
 
 
+def asked_at(queries: Queries, at: str | None) -> Queries:
+    """The queries, asked at this time."""
+    if at is None:
+        return queries
+    import numpy as np
+
+    from matinee.data.columns import iso_seconds
+
+    second = int(at) if at.isdecimal() else iso_seconds(at)
+    if second is None or not 0 <= second < 1 << 62:
+        raise MatineeError(f"--at {at} is no time", mend="write 2026-11-28, 2026-11-28T20:00 (UTC), or Unix seconds")
+    return replace(queries, time=np.full(len(queries), second, np.int64))
+
+
 def known_user(model: Model, user: str) -> int:
     """The code of a user whose history the model's folder holds."""
     if not len(model.data):

@@ -50,6 +50,9 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    def __repr__(self) -> str:
+        return f"Ragged({len(self):,} rows, {len(self.values):,} values)"
+
     def __getitem__(self, row: int) -> Ints:
         return self.values[self.offsets[row] : self.offsets[row + 1]]
 

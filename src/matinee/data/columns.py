@@ -49,11 +49,18 @@ def find_column(table: Table, role: str, name: str | None, *, required: bool) ->
                 return plain[usual]
         if not required and name == AUTO:
             return None
+    if len(there) == 1 and table.is_text and role in ("user_id", "item_id"):
+        raise MatineeError(
+            f"there is one column alone, {there[0][:40]!r}",
+            where=table.name,
+            mend='is a line a user and their items, or a session of items? format = "sequences" or "sessions"; '
+            "if columns are told apart by another sign, name it (separator)",
+        )
     wanted = f"column for {role}" if name == AUTO else f"column '{name}'"
     raise MatineeError(
         f"there is no {wanted}; it has {', '.join(map(repr, there[:20]))}",
         where=table.name,
-        mend=f'name it: {role}="..."',
+        mend=f'name it: {role}="..." (--{role.replace("_", "-")} on the command line, columns in a recipe)',
     )
 
 

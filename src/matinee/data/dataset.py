@@ -206,6 +206,9 @@ class Queries:
     def __len__(self) -> int:
         return len(self.user)
 
+    def __repr__(self) -> str:
+        return f"Queries({len(self):,}, with histories of {len(self.history.values):,} events)"
+
     def slice(self, start: int, stop: int) -> Queries:
         """Rows start..stop."""
         stop = min(stop, len(self))
@@ -300,6 +303,9 @@ class Holdout:
     def __len__(self) -> int:
         return len(self.queries)
 
+    def __repr__(self) -> str:
+        return f"Holdout({len(self):,} queries, {len(self.truth.values):,} answers: {self.protocol})"
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of who is asked, what they may see, and what is right."""
@@ -324,6 +330,9 @@ class Split:
     train_valid: Dataset | None = None
     seed: int | None = None
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Split(train={self.train!r}, valid={self.valid!r}, test={self.test!r})"
 
 
 class Scorer(typing.Protocol):

@@ -13,14 +13,16 @@ from matinee.data.ids import Id
 from matinee.errors import MatineeError
 
 
-def history(items: Sequence[Id], data: Dataset) -> Queries:
+def history(items: Sequence[Id] | Id, data: Dataset, *, at: int | None = None) -> Queries:
     """One query of someone new who watched these items (titles or ids), oldest first; they are not recommended back.
 
+    at: when they ask, in Unix seconds, for models that read it (columns of time).
     Raises MatineeError for what cannot be found, see find_items.
     """
-    codes = find_items(items, data)
+    codes = find_items([items] if isinstance(items, str | int) else items, data)
     row = Ragged.from_lists([codes])
-    return Queries(user=np.array([-1], np.int32), history=row, exclude=row)
+    time = None if at is None else np.array([at], np.int64)
+    return Queries(user=np.array([-1], np.int32), history=row, exclude=row, time=time)
 
 
 def find_items(items: Sequence[Id], data: Dataset) -> list[int]:

@@ -46,6 +46,11 @@ def dataset_columns(data: Dataset) -> dict[str, NDArray[Any]]:
 
 def check_queries(queries: Queries, n_users: int, n_items: int) -> None:
     """Raise MatineeError where codes are not those of a model of n_users and n_items, or parts are not in parallel."""
+    if not hasattr(queries, "history"):
+        raise MatineeError(
+            f"a model is asked with Queries, not a {type(queries).__name__}",
+            mend="pass split.test.queries, data.queries([user ids]), or history([titles or ids], data)",
+        )
     n = len(queries)
     _check_ragged(queries.history, n, n_items, "history")
     _check_ragged(queries.exclude, n, n_items, "exclude")

@@ -206,6 +206,11 @@ def evaluate(
     metrics: names of evaluate.metrics.METRICS; convention: whose definitions (evaluate.metrics.CONVENTIONS); k: one or
     several cut-offs, none above the length of the lists.
     """
+    if not isinstance(holdout, Holdout):
+        raise MatineeError(
+            f"recommendations are measured against a Holdout, not a {type(holdout).__name__}",
+            mend="pass split.test or split.valid",
+        )
     models = dict(recs) if isinstance(recs, Mapping) else {label or "model": recs}
     cuts = _cuts(k)
     weights = formulas.convention_of(convention).weights

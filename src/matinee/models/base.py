@@ -6,6 +6,7 @@ what every model needs to answer and to print: the log it was fitted on, and pop
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from matinee.data.arrays import Bools, Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.ids import IdMap
 from matinee.data.validate import check_pairs, check_queries
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import StrPath
 from matinee.nn import CURVE
 
@@ -93,6 +94,8 @@ class Model(BaseModel, ABC):
     """True where `score_histories` looks at the queries' candidates, and gives (B, C) where they name some."""
     predicts: ClassVar[bool] = False
     """True where `predict` has a meaning."""
+    reads_order: ClassVar[bool] = False
+    """True where the model learns from, or is asked with, the order of a history."""
     measures_loss: ClassVar[bool] = False
     """True where train_loss of `curve` is known for every round that had an example."""
     rounds: ClassVar[str] = "epochs"
@@ -112,6 +115,8 @@ class Model(BaseModel, ABC):
 
     def check(self, data: Dataset) -> None:
         """Raise MatineeError where the log, or the machine, lacks what the model needs: cheap, and before any work."""
+        if not isinstance(data, Dataset):
+            raise MatineeError(f"a model learns from a Dataset, not a {type(data).__name__}", mend="pass split.train")
         if len(data) == 0:
             raise MatineeError(f"{data.name} has no events to learn from", mend="check filters and the split's ratios")
 
@@ -128,6 +133,8 @@ class Model(BaseModel, ABC):
         if seed < 0:
             raise MatineeError(f"seed = {seed} is negative", mend="pass 0 or more")
         self.check(data)
+        if self.reads_order:
+            warn_of_unread_times(self, data)
         learned = self.learn(data, valid, seed)
         self._fitted = Fitted(data, data.item_counts().astype(np.float32), learned)
         return self
@@ -220,6 +227,11 @@ class Model(BaseModel, ABC):
         return not len(curve) or not bool(np.isnan(curve[:, CURVE.index("train_loss")]).all())
 
     @property
+    def found(self) -> str:
+        """What a fit found out beyond numbers by the thousand, in a few words; empty for most models."""
+        return ""
+
+    @property
     def curve_names(self) -> tuple[str, str]:
         """What train_loss and valid_metric of `curve` measure. Equal names are one measure: they share an axis."""
         return "loss", "ndcg@10"
@@ -262,6 +274,18 @@ class Model(BaseModel, ABC):
         return isinstance(other, Model) and type(self) is type(other) and self.model_dump() == other.model_dump()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def warn_of_unread_times(model: Model, data: Dataset) -> None:
+    """A log without times is in the order of its lines, which is no order where times stand in a column nobody read."""
+    if data.timestamp is None and data.context is not None:
+        columns = ", ".join(map(repr, data.context.columns[:10]))
+        warnings.warn(
+            f"{data.name} has no timestamps, so {type(model).__name__} takes the order of its lines for that of time; "
+            f"if one of its further columns tells the time ({columns}), say so: --timestamp, or columns.timestamp",
+            MatineeWarning,
+            stacklevel=3,
+        )
 
 
 def of_candidates(scores: Floats, candidates: Ints | None) -> Floats:
@@ -309,6 +333,10 @@ class ItemItem(Model):
         W = self.fitted.learned.W
         history = queries.history
         return weighted_rows(W, history.offsets, history.values, self.votes(queries))
+
+    @property
+    def reads_order(self) -> bool:  # type: ignore[override] # a choice of this model's user, not of its class
+        return self.half_life is not None
 
     def votes(self, queries: Queries) -> Floats:
         """float32, in parallel with history.values: 1, decayed by age where half_life is set; a repeat votes once."""

@@ -18,7 +18,9 @@ CHECKS, PATIENCE = 12, 4  # looks at valid during a fit, and how many without a 
 
 
 class BPR(Factors):
-    """BPR-MF (Rendle et al., UAI 2009, BPR-Opt and LearnBPR): descends, by stochastic gradient,
+    """BPR-MF (Rendle et al., UAI 2009, BPR-Opt and LearnBPR): a watched item above an unwatched one.
+
+    Descends, by stochastic gradient,
 
         sum over (u, i, j) of -ln sigmoid(x_ui - x_uj) + l2/2 (|u|^2 + |v_i|^2 + |v_j|^2 + b_i^2 + b_j^2),
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -11,7 +12,8 @@ from pydantic import SerializationInfo, field_serializer, field_validator, model
 
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Queries
-from matinee.models import fusion
+from matinee.errors import MatineeWarning
+from matinee.models import fusion, registry
 from matinee.models.base import Fitted, Model, Shapes, tunable
 from matinee.models.composite import Composite, part_of, table_of
 from matinee.models.popularity import Popularity
@@ -85,11 +87,27 @@ class Ensemble(Composite):
         members = self.learned_parts(data, valid, seed)
         weights = np.array(self.weights or [1.0] * len(members))
         mixture = Mixture(members, weights / weights.sum())
+        if self.weights is None and len(members) > 1 and (valid is None or not len(valid)):
+            warnings.warn(
+                "an ensemble has no valid part to find its weights on, so all members weigh the same: set weights, or "
+                "pass valid",
+                MatineeWarning,
+                stacklevel=2,
+            )
         if self.weights is not None or valid is None or not len(valid) or len(members) == 1:
             return mixture
         probe = self.model_copy()
         probe._fitted = Fitted(data, data.item_counts().astype(np.float32), mixture)
         return replace(mixture, weights=fusion.tuned(probe, valid, len(members)))
+
+    @property
+    def found(self) -> str:
+        """The weights, where they were not given."""
+        if self.weights is not None:
+            return ""
+        learned: Mixture = self.fitted.learned
+        names = [registry.name_of(member) for member in learned.members]
+        return "weights " + ", ".join(f"{n} {w:.2f}" for n, w in zip(names, learned.weights.tolist(), strict=True))
 
     def for_refit(self) -> Self:
         """The members' own, and the weights that were found."""

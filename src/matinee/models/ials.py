@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 class IALS(Factors):
-    """Implicit alternating least squares (Hu, Koren, Volinsky, ICDM 2008) in the form of Rendle et al. (RecSys 2022,
-    "Revisiting the performance of iALS", eq. 1-8):
+    """Implicit alternating least squares (Hu, Koren, Volinsky, ICDM 2008), regularised by frequency.
+
+    As Rendle et al. have it (RecSys 2022, "Revisiting the performance of iALS", eq. 1-8):
 
         sum over watched (u.v - 1)^2 + alpha0 sum over all (u.v)^2 + sum_u reg_u |u|^2 + sum_i reg_i |v|^2,
         reg_u = l2 (|I_u| + alpha0 n_items)^nu, reg_i = l2 (|U_i| + alpha0 n_users)^nu.

@@ -44,6 +44,7 @@ class Markov(Model):
     """
 
     learned_type = Transitions
+    reads_order = True
 
     window: int = tunable(10, "how many events after an item count as following it", low=1, high=40, log=True, ge=1)
     shrinkage: float = tunable(

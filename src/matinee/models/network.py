@@ -111,6 +111,13 @@ class Trained(Model):
             "side tables": data.side_fingerprint,
             "valid": None if valid is None else valid.fingerprint,
         }
+        if validate is None and self.stop is None and "epochs" not in self.model_fields_set:
+            warnings.warn(
+                f"{type(self).__name__} has no valid part to stop by, so it trains all {self.epochs} epochs: set "
+                "epochs (a study tells the best one), or pass valid",
+                MatineeWarning,
+                stacklevel=2,
+            )
         loop = Loop(net, passes, n, training, seed=seed, validate=validate, checkpoint=self._checkpoint, about=about)
         return loop.run()[:, :-1]
 

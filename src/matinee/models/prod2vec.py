@@ -47,6 +47,7 @@ class Prod2vec(Model):
 
     learned_type = Neighbourhood
     measures_loss = True
+    reads_order = True
 
     dim: int = tunable(64, "length of a vector", choices=[32, 64, 128, 256], ge=1)
     window: int = tunable(5, "events at most between neighbours, and 1", low=1, high=40, log=True, ge=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import json
 from collections.abc import Mapping
@@ -127,8 +126,11 @@ def from_text(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
         if text.lower() == "none" and key in fields and type(None) in get_args(fields[key].annotation):
             values[key] = None
         elif text[:1] in ("[", "{"):
-            with contextlib.suppress(json.JSONDecodeError):
+            try:
                 values[key] = json.loads(text)
+            except json.JSONDecodeError:
+                say = """write texts in double quotes: '["ease", {"name": "sasrec"}]'"""
+                raise MatineeError(f"{key} = {text} is no JSON", mend=say) from None
     return values
 
 

@@ -97,6 +97,7 @@ class Sequence(Network):
     without a training event say nothing: they are left out of histories.
     """
 
+    reads_order = True
     causal: ClassVar[bool] = True
     """True where the state at a slot depends on it and earlier ones alone."""
 

@@ -17,7 +17,9 @@ MAX_SWEEPS = 10_000
 
 
 class SLIM(ItemItem):
-    """Sparse linear method (Ning & Karypis, ICDM 2011, eq. 4): for each item j
+    """Sparse linear method (Ning & Karypis, ICDM 2011, eq. 4): each item regressed on the others.
+
+    For each item j
 
         min |x_j - X w|^2 / 2 + l2 / 2 |w|^2 + l1 |w|_1   with w_j = 0, and w >= 0 if nonnegative,
 

@@ -17,7 +17,7 @@ from contract.logs import groups, last_hidden
 from matinee import rank
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Holdout, Queries
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning
 from matinee.models import fusion
 from matinee.models.base import Model
 from matinee.models.ease import EASE
@@ -110,7 +110,8 @@ def test_members_outside_the_registry_are_refused() -> None:
 def test_without_valid_all_weigh_the_same(hidden: tuple[Dataset, Holdout]) -> None:
     train, valid = hidden
     members = [EASE(l2=20.0), Popularity(), Markov()]
-    assert weights_of(Ensemble(members=members).fit(train)) == pytest.approx([1 / 3] * 3)
+    with pytest.warns(MatineeWarning, match="all members weigh the same"):
+        assert weights_of(Ensemble(members=members).fit(train)) == pytest.approx([1 / 3] * 3)
     nobody = replace(valid, queries=valid.queries.slice(0, 0), truth=valid.truth.slice(0, 0))
     assert weights_of(Ensemble(members=members).fit(train, valid=nobody)) == pytest.approx([1 / 3] * 3)
     unanswered = replace(valid, truth=Ragged.empty(len(valid)))

@@ -227,17 +227,17 @@ class ContextFields(Vocabularies):
 # --- names ------------------------------------------------------------------------------------------------------------
 
 
-def default_names(tables: Tables) -> list[str]:
-    """Both ids, the columns of a plain kind (`features.kinds`), and of the event year, month, weekday, hour and the
-    item's age, where the log has what they need."""
+def default_names(tables: Tables, *, ids: bool = True) -> list[str]:
+    """Both ids, unless they are left out, the columns of a plain kind (`features.kinds`), and of the event year, month,
+    weekday, hour and the item's age, where the log has what they need."""
     columns = {source: [f"{source}.{c}" for c in kinds(table)] for source, table in tables.items() if source != "time"}
     times = ["year", "month", "weekday", "hour", *([_AGE] if has_years(tables) else [])] if "time" in tables else []
     return [
-        "user",
+        *(["user"] if ids else []),
         *columns.get("user", []),
         *columns.get("context", []),
         *(f"time.{part}" for part in times),
-        "item",
+        *(["item"] if ids else []),
         *columns.get("item", []),
     ]
 

@@ -98,7 +98,6 @@ def grown(
     lesson: Lesson,
     check: Lesson | None,
     params: Mapping[str, Any],
-    *,
     trees: int,
     patience: int,
     categorical: list[int],

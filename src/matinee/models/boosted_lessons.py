@@ -121,9 +121,11 @@ def _asked(
     return Lesson(X, asked.value, groups_of(row))
 
 
-def validation(rows: Rows, data: Dataset, valid: Holdout, draw: Draw, *, most: int, seed: int) -> Lesson | None:
+def validation(rows: Rows, data: Dataset, valid: Holdout | None, draw: Draw, *, most: int, seed: int) -> Lesson | None:
     """The rows of a holdout, in the way of `lessons`: its pairs with their labels, or what was hidden and negatives
     beside it. None where it hides nothing."""
+    if valid is None or not len(valid):
+        return None
     pairs = valid.pairs
     if not draw.n:
         if pairs is None or pairs.label is None or not len(pairs):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import PrivateAttr
@@ -26,7 +25,7 @@ class LightGBM(Model):
 
     A row is a request and an item: context fields (data/context.py; ids only where named), counts, mean ratings, times
     since last events, and how the item resembles the history, by items that are watched together and by its lists
-    (genres). No row is made from its own event: boosted_rows.py says how, and why so.
+    (genres). No row is made from its own event: boosted_lessons.py says how, and why so.
 
     A log of labels 0 and 1 (`label_min` in a recipe) is learned as it is, another against items that its users did not
     watch. "lambdarank" ranks a user's rows of a fold among each other. With valid, the round with the best ndcg@10
@@ -77,34 +76,26 @@ class LightGBM(Model):
     def check(self, data: Dataset) -> None:
         super().check(data)
         import_lightgbm()
-        parsed(self.names(data), tables_of(data))
-
-    def names(self, data: Dataset) -> Sequence[str]:
-        """The fields."""
-        if self.fields is not None:
-            return self.fields
-        return [name for name in default_names(tables_of(data)) if name not in ("user", "item")]
+        parsed(self.fields or (), tables_of(data))
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Boosted:
         data = data.rows(data.order)
+        names = default_names(tables_of(data), ids=False) if self.fields is None else self.fields
         limits: dict[str, Any] = {"min_count": self.min_count, "max_values": self.max_values, "buckets": self.buckets}
-        tables = ContextTables(ContextFields.fit(data, self.names(data), **limits), data)
+        tables = ContextTables(ContextFields.fit(data, names, **limits), data)
         draw = Draw(0 if data.labelled else self.negatives, self.alpha, self.nearest)
         lesson = lessons(data, tables, draw, self.state_of, folds=self.folds, most=self.max_rows, seed=seed)
-        state, check = self.state_of(data), None
+        state = self.state_of(data)
         rows = Rows(state, tables)
-        if valid is not None and len(valid):
-            check = validation(rows, data, valid, draw, most=self.max_rows // 5, seed=seed)
-        size: dict[str, Any] = {"trees": self.trees, "patience": self.patience, "categorical": rows.categorical}
-        trees, curve = grown(lesson, check, self._params(seed), **size)
+        check = validation(rows, data, valid, draw, most=self.max_rows // 5, seed=seed)
+        trees, curve = grown(lesson, check, self._params(seed), self.trees, self.patience, rows.categorical)
         kept = state.similar, state.count, state.mean, state.times, state.prior
         return Boosted(*kept, trees, tables.fields.model_dump_json(), curve)
 
     def state_of(self, data: Dataset) -> LogState:
         """What rows read of a log."""
-        if self.similar == "cosine":
-            return LogState.of(data, ItemKNN(k=self.neighbours, weighting="tfidf").weights(data.matrix()))
-        return LogState.of(data, EASE(l2=self.ridge).weights(data.matrix()))
+        nearest = ItemKNN(k=self.neighbours, weighting="tfidf") if self.similar == "cosine" else EASE(l2=self.ridge)
+        return LogState.of(data, nearest.weights(data.matrix()))
 
     def _params(self, seed: int) -> dict[str, Any]:
         """As LightGBM calls them. Many bins: what is asked for is the order at the top of a user's list."""
@@ -129,9 +120,8 @@ class LightGBM(Model):
 
     @property
     def engine(self) -> Engine:
-        fitted = self.fitted
-        if self._engine is None or self._engine.learned is not fitted.learned:
-            self._engine = Engine.of(fitted)
+        if self._engine is None or self._engine.learned is not self.fitted.learned:
+            self._engine = Engine.of(self.fitted)
         return self._engine
 
     def restore(self, fitted: Fitted) -> Self:

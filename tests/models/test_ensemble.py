@@ -100,7 +100,7 @@ def test_members_outside_the_registry_are_refused() -> None:
     class Mine(Popularity):
         pass
 
-    with pytest.raises(ValueError, match="Mine is not in the registry"):
+    with pytest.raises(MatineeError, match="Mine is not in the registry"):
         Ensemble(members=[Mine()])
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from typing import Any
 
@@ -15,8 +17,10 @@ from matinee import models
 from matinee.errors import MatineeError
 from matinee.models import registry
 from matinee.models.ease import EASE
+from matinee.models.ensemble import Ensemble
 from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Popularity
+from matinee.models.sasrec import SASRec
 
 
 class Unregistered(Popularity):
@@ -113,3 +117,24 @@ def test_naming_models_imports_none() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: SASRec(loss="ce"), "model 'sasrec': loss = 'ce': input should be 'cross_entropy'"),
+        (lambda: SASRec(max_len=1), "max_len = 1: input should be greater than or equal to 2"),
+        (lambda: SASRec(dim=15, heads=2), "2 attention heads do not divide"),
+        (lambda: SASRec(**{"epoch": 2}), "no hyper-parameter 'epoch' (did you mean epochs?)"),
+        (lambda: SASRec.model_validate({"dropout": -1}), "dropout = -1"),
+        (lambda: Ensemble(members=("ease",), weights=(1.0, 2.0)), "2 weights for 1 members"),
+        (lambda: Ensemble(members=("eas",)), "unknown model 'eas'; use one of: ease"),
+        (lambda: Ensemble(members=({"name": "ease", "l2": -1},)), "l2 = -1"),
+    ],
+)
+def test_a_hyper_parameter_that_does_not_fit_is_our_error(make: Callable[[], Any], words: str) -> None:
+    """Whether a model is made by its class or by its name."""
+    with pytest.raises(MatineeError, match=re.escape(words)) as caught:
+        make()
+    assert "pydantic" not in str(caught.value)
+    assert caught.value.mend is not None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic.config import JsonDict
 
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
@@ -102,6 +102,17 @@ class Model(BaseModel, ABC):
     """The hyper-parameter that says how many rounds a fit goes, where it goes in rounds: a row of `curve` is one."""
 
     _fitted: Fitted | None = PrivateAttr(default=None)
+
+    if not TYPE_CHECKING:  # where hyper-parameters keep their own names and types
+
+        def __init__(self, /, **hyper_parameters: Any) -> None:
+            """Those that do not fit are an error like any other."""
+            try:
+                super().__init__(**hyper_parameters)
+            except ValidationError as error:
+                from matinee.models import registry
+
+                raise registry.refusal(type(self), error) from None
 
     # -- what a model writes ---------------------------------------------------------------------------------------
 

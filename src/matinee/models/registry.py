@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, get_args
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
+
     from matinee.models.base import Model
 
 BUILT_IN = {
@@ -91,17 +93,12 @@ def name_of(model: Model) -> str:
 
 def create(name: str, hyper_parameters: Mapping[str, Any] | None = None) -> Model:
     """A model by its registry name. Raises MatineeError naming each hyper-parameter that does not fit."""
-    from pydantic import ValidationError
-
-    cls = model_class(name)
-    try:
-        return cls.model_validate(dict(hyper_parameters or {}))
-    except ValidationError as error:
-        raise MatineeError(_explain(name, cls, error), mend=f"see `matinee models show {name}`") from None
+    return model_class(name).model_validate(dict(hyper_parameters or {}))
 
 
 def made(given: object) -> Model:
     """A model from itself, its name, or a table {"name": ..., hyper-parameters}. Raises MatineeError."""
+
     from matinee.models.base import Model
 
     if isinstance(given, Model):
@@ -134,7 +131,10 @@ def from_text(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _explain(name: str, cls: type[Model], error: Any) -> str:
+def refusal(cls: type[Model], error: ValidationError) -> MatineeError:
+    """What pydantic found wrong with hyper-parameters, in our words."""
+    place = f"{cls.__module__}:{cls.__name__}"
+    name = next((name for name, known in BUILT_IN.items() if known == place), cls.__name__)
     lines = []
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"])
@@ -151,4 +151,4 @@ def _explain(name: str, cls: type[Model], error: Any) -> str:
             lines.append(f"{field}: {message}")
         else:
             lines.append(f"{field} = {problem['input']!r}: {message}")
-    return f"model {name!r}: " + "; ".join(lines)
+    return MatineeError(f"model {name!r}: " + "; ".join(lines), mend=f"see `matinee models show {name}`")

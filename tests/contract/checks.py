@@ -16,6 +16,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from pydantic import ValidationError
 
 from contract.logs import IDLE_USER, UNWATCHED, groups, last_hidden, log, one_query, renamed
 from matinee import kernels, rank, store
@@ -475,7 +476,7 @@ def check_hyper_parameters_are_frozen_and_checked(make: Make) -> None:
     refuses(lambda: registry.create(name, {"no_such_thing": 1}), "no_such_thing")
     refuses(lambda: registry.create(name, {"seed": 1}), "seed")
     for field, info in type(model).model_fields.items():
-        with contextlib.suppress(MatineeError):
+        with contextlib.suppress(ValidationError):
             setattr(model, field, getattr(model, field))
             raise AssertionError(f"{field} can be set")
         refuses_values(name, field, {"wrong": "value"})

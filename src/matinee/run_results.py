@@ -115,9 +115,8 @@ def kept(folder: RunFolder) -> Collected:
     import polars as pl
 
     rows, facts = (json.loads((folder / name).read_text("utf-8")) for name in ("metrics.json", "run.json"))
-    return Collected(
-        pl.DataFrame(rows, infer_schema_length=None), tuple(facts["warnings"]), tuple(facts.get("notes", ()))
-    )
+    metrics = pl.DataFrame(rows, infer_schema_length=None)
+    return Collected(metrics, tuple(facts["warnings"]), tuple(facts["notes"]))
 
 
 def _stream(sources: Sequence[Path], target: Path) -> None:

@@ -19,14 +19,14 @@ def history(items: Sequence[Id] | Id, data: Dataset, *, at: int | None = None) -
     at: when they ask, in Unix seconds, for models that read it (columns of time).
     Raises MatineeError for what cannot be found, see find_items.
     """
-    codes = find_items([items] if isinstance(items, str | int) else items, data)
+    codes = find_items(items, data)
     row = Ragged.from_lists([codes])
     time = None if at is None else np.array([at], np.int64)
     return Queries(user=np.array([-1], np.int32), history=row, exclude=row, time=time)
 
 
-def find_items(items: Sequence[Id], data: Dataset) -> list[int]:
-    """Item codes of titles or ids.
+def find_items(items: Sequence[Id] | Id, data: Dataset) -> list[int]:
+    """Item codes of titles or ids, or of one.
 
     A text is matched as a title, exactly; then as a title regardless of case, if only one fits; then as an id. An
     integer is an id, and a title only where there is no such id.
@@ -39,7 +39,8 @@ def find_items(items: Sequence[Id], data: Dataset) -> list[int]:
         if title is not None:
             exact.setdefault(title, []).append(code)
             folded.setdefault(title.casefold().strip(), []).append(code)
-    return [_find(item, data, exact, folded) for item in items]
+    each = [items] if isinstance(items, str | int) else items
+    return [_find(item, data, exact, folded) for item in each]
 
 
 def title_of(data: Dataset, code: int) -> str:

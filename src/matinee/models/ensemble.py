@@ -87,14 +87,15 @@ class Ensemble(Composite):
         members = self.learned_parts(data, valid, seed)
         weights = np.array(self.weights or [1.0] * len(members))
         mixture = Mixture(members, weights / weights.sum())
-        if self.weights is None and len(members) > 1 and (valid is None or not len(valid)):
+        if self.weights is not None or len(members) == 1:
+            return mixture
+        if valid is None or not len(valid):
             warnings.warn(
                 "an ensemble has no valid part to find its weights on, so all members weigh the same: set weights, or "
                 "pass valid",
                 MatineeWarning,
                 stacklevel=2,
             )
-        if self.weights is not None or valid is None or not len(valid) or len(members) == 1:
             return mixture
         probe = self.model_copy()
         probe._fitted = Fitted(data, data.item_counts().astype(np.float32), mixture)

@@ -81,14 +81,23 @@ def model_class(name: str) -> type[Model]:
 
 def name_of(model: Model) -> str:
     """The registry name of a model's class. Raises MatineeError for a class that is not registered."""
-    location = f"{type(model).__module__}:{type(model).__name__}"
+    name = _name(type(model))
+    if name is None:
+        raise MatineeError(
+            f"{_location(type(model))} is not in the registry",
+            mend="register it in the entry-point group `matinee.models`",
+        )
+    return name
+
+
+def _location(cls: type[Model]) -> str:
+    return f"{cls.__module__}:{cls.__name__}"
+
+
+def _name(cls: type[Model]) -> str | None:
+    location = _location(cls)
     known = BUILT_IN if location in BUILT_IN.values() else locations()
-    for name, place in known.items():
-        if place == location:
-            return name
-    raise MatineeError(
-        f"{location} is not in the registry", mend="register it in the entry-point group `matinee.models`"
-    )
+    return next((name for name, place in known.items() if place == location), None)
 
 
 def create(name: str, hyper_parameters: Mapping[str, Any] | None = None) -> Model:
@@ -98,7 +107,6 @@ def create(name: str, hyper_parameters: Mapping[str, Any] | None = None) -> Mode
 
 def made(given: object) -> Model:
     """A model from itself, its name, or a table {"name": ..., hyper-parameters}. Raises MatineeError."""
-
     from matinee.models.base import Model
 
     if isinstance(given, Model):
@@ -133,8 +141,7 @@ def from_text(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
 
 def refusal(cls: type[Model], error: ValidationError) -> MatineeError:
     """What pydantic found wrong with hyper-parameters, in our words."""
-    place = f"{cls.__module__}:{cls.__name__}"
-    name = next((name for name, known in BUILT_IN.items() if known == place), cls.__name__)
+    name = _name(cls) or cls.__name__
     lines = []
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"])

@@ -29,7 +29,7 @@ import rectools_nets
 from matinee.data.dataset import Holdout, Scorer, Split
 from matinee.files import atomic_path
 from matinee.models import registry
-from matinee.recipe import load_recipe
+from matinee.study.recipe import load_recipe
 from sequences import transformer
 from splits import SPLITS
 from timing import environment

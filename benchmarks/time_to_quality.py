@@ -20,7 +20,7 @@ from typing import Any
 from matinee.cli.options import settings
 from matinee.data.dataset import Holdout, Split
 from matinee.models import registry
-from matinee.models.network import import_torch
+from matinee.models.families.network import import_torch
 from matinee.models.sasrec import SASRec
 from splits import SPLITS
 from timing import environment

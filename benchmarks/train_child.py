@@ -132,7 +132,7 @@ def load_libraries(library: str) -> type[Ours] | type[Recbole] | type[Rectools]:
 
         rectools_nets.quiet()
         return Rectools
-    import matinee.models.network
+    import matinee.models.families.network
     import matinee.nn.train  # noqa: F401
 
     return Ours

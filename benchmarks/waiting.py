@@ -17,7 +17,7 @@ import matinee as mt
 from matinee import split as splits
 from matinee.data.dataset import Holdout
 from matinee.models.base import Model
-from matinee.recipe import load_recipe
+from matinee.study.recipe import load_recipe
 
 RECIPE = Path(__file__).parents[1] / "recipes" / "ml-100k-sequences.toml"
 METRIC = {"leave_one_out": "ndcg", "mixed": "recall_capped"}

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matinee import meter
-from matinee.meter import machine, measured
+from matinee import profiling as meter
+from matinee.profiling import machine, measured
 
 
 def test_seconds_are_wall_time() -> None:

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matinee.errors import MatineeError
-from matinee.model_table import ModelTable, combinations, names_a_folder, word
 from matinee.models import registry
-from matinee.recipe import Recipe, load_recipe
+from matinee.study.model_table import ModelTable, combinations, names_a_folder, word
+from matinee.study.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).parents[1]
 LOSSES = """

@@ -17,8 +17,8 @@ import pytest
 
 import matinee
 from matinee.models import registry
-from matinee.recipe import DataTable, EvaluateTable, ModelTable, Recipe
 from matinee.split.options import STRATEGIES
+from matinee.study.recipe import DataTable, EvaluateTable, ModelTable, Recipe
 
 ROOT = Path(__file__).parents[1]
 RECIPES = (ROOT / "docs" / "recipes.md").read_text("utf-8")
@@ -151,7 +151,7 @@ def test_the_page_of_recipes_lists_every_split_option_as_it_is(strategy: str) ->
 
 
 def test_the_pages_example_is_a_recipe(tmp_path: Path) -> None:
-    from matinee.recipe import load_recipe
+    from matinee.study.recipe import load_recipe
 
     (example,) = re.findall(r"```toml\n(.*?)```", RECIPES, re.DOTALL)
     (tmp_path / "example.toml").write_text(example, "utf-8")

@@ -15,7 +15,7 @@ import pytest
 import typer
 
 from matinee.cli.app import app
-from matinee.data import catalog
+from matinee.data.read import catalog
 from matinee.errors import MatineeError
 
 ROOT = Path(__file__).parents[1]

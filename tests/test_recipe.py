@@ -8,12 +8,12 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from matinee import recipe as recipes
-from matinee.data import catalog
 from matinee.data.dataset import Dataset
+from matinee.data.read import catalog
 from matinee.errors import MatineeError
 from matinee.models import registry
-from matinee.recipe import Recipe, load_recipe
+from matinee.study import recipe as recipes
+from matinee.study.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).parents[1]
 POPULARITY = '[[model]]\nname = "popularity"\n'

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from data.samples import real
 from matinee import split as splits
-from matinee.data.catalog import load
 from matinee.data.dataset import Dataset
-from matinee.data.readers import read
+from matinee.data.read.catalog import load
+from matinee.data.read.log import read
 from matinee.errors import MatineeError
 from matinee.evaluate import audit
-from matinee.recipe import load_recipe
+from matinee.study.recipe import load_recipe
 from test_split import by_user, contents, dataset, few, in_order, logs, rows_of, some_log
 
 

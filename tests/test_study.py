@@ -15,15 +15,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from matinee import load_model, recommend, run_folder
+from matinee import load_model, recommend
 from matinee.data.dataset import Dataset, Split
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import discard
 from matinee.models.base import Model
 from matinee.models.ease import EASE
-from matinee.recipe import Recipe, load_recipe
-from matinee.run_folder import RunFolder
-from matinee.study import StudyResult, run_study
+from matinee.study import folder as run_folder
+from matinee.study.folder import RunFolder
+from matinee.study.recipe import Recipe, load_recipe
+from matinee.study.run import StudyResult, run_study
 
 KEYS = ["label", "model", "split", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "seed", "protocol"]
 MODELS = '[[model]]\nname = "popularity"\n[[model]]\nname = "ease"\nlabel = "mine"\nl2 = 10.0\n'

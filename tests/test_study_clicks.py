@@ -15,12 +15,12 @@ from sklearn.metrics import log_loss, roc_auc_score
 import matinee as mt
 from cli.world import answer, done, refused
 from matinee import split as splits
-from matinee import study
 from matinee.data.dataset import Pairs, Queries
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.popularity import Popularity
-from matinee.recipe import Recipe, load_recipe
-from matinee.study import run_study
+from matinee.study import run as study
+from matinee.study.recipe import Recipe, load_recipe
+from matinee.study.run import run_study
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the cut-off falls inside a tie:matinee.errors.MatineeWarning")
 

@@ -20,9 +20,9 @@ from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 from matinee.models.base import Model
 from matinee.models.ensemble import Ensemble
-from matinee.recipe import Recipe, load_recipe
 from matinee.store import save_model
-from matinee.study import run_study
+from matinee.study.recipe import Recipe, load_recipe
+from matinee.study.run import run_study
 
 Patch = pytest.MonkeyPatch
 MODELS = """

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from matinee import load_model
-from matinee.recipe import load_recipe
-from matinee.study import run_study
+from matinee.study.recipe import load_recipe
+from matinee.study.run import run_study
 
 HEAD = '[data]\nsource = "{log}"\n[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n[evaluate]\nk = [3]\n'
 MODELS = """

@@ -15,8 +15,8 @@ from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 from matinee.models.base import Model
 from matinee.models.rerank import Rerank
-from matinee.recipe import Recipe, load_recipe
-from matinee.study import run_study
+from matinee.study.recipe import Recipe, load_recipe
+from matinee.study.run import run_study
 
 FIRST = '[[model]]\nname = "ease"\nl2 = 10.0\n'
 MODELS = f"""{FIRST}

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from matinee import models as models
     from matinee import split as split
-    from matinee.data.catalog import load as load
     from matinee.data.dataset import Dataset as Dataset
     from matinee.data.dataset import Queries as Queries
     from matinee.data.filters import filter_events as filter_events
-    from matinee.data.readers import read as read
+    from matinee.data.read.catalog import load as load
+    from matinee.data.read.log import read as read
     from matinee.data.titles import history as history
     from matinee.errors import MatineeError as MatineeError
     from matinee.evaluate import evaluate as evaluate
@@ -41,8 +41,8 @@ _PUBLIC: dict[str, str | None] = {
     "Dataset": "matinee.data.dataset",
     "Queries": "matinee.data.dataset",
     "MatineeError": "matinee.errors",
-    "read": "matinee.data.readers",
-    "load": "matinee.data.catalog",
+    "read": "matinee.data.read.log",
+    "load": "matinee.data.read.catalog",
     "filter_events": "matinee.data.filters",
     "history": "matinee.data.titles",
     "recommend": "matinee.rank",

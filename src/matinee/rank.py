@@ -147,7 +147,7 @@ def top_k(scores: Floats, k: int, *, first_row: int = 0) -> tuple[Ints, Floats, 
     n = len(scores)
     item, score = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
     tied, nan = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    kernels.parallel(lambda a, b: kernels.top_k_rows(a, b, scores, item, score, tied, nan), n, chunk=128)
+    kernels.parallel(lambda a, b: kernels.ranking.top_k_rows(a, b, scores, item, score, tied, nan), n, chunk=128)
     if nan.any():
         raise MatineeError(
             f"the model returned NaN scores for query {first_row + int(nan.argmax())}",
@@ -207,7 +207,7 @@ class _Rules:
         if self.forbidden is not None:
             scores[:, self.forbidden] = -np.inf
         kernels.parallel(
-            lambda a, b: kernels.mask_rows(a, b, exclude.offsets, exclude.values, scores), len(block), chunk=256
+            lambda a, b: kernels.ranking.mask_rows(a, b, exclude.offsets, exclude.values, scores), len(block), chunk=256
         )
 
     def mask_candidates(self, block: Queries, candidates: Ints, exclude: Ragged, scores: Floats) -> None:
@@ -216,7 +216,9 @@ class _Rules:
 
         if self.forbidden is not None:
             scores[np.isin(candidates, self.forbidden)] = -np.inf
-        kernels.mask_candidates(0, len(block), candidates, exclude.offsets, exclude.values, self.n_items, scores)
+        kernels.ranking.mask_candidates(
+            0, len(block), candidates, exclude.offsets, exclude.values, self.n_items, scores
+        )
 
 
 def _sort_candidates(scores: Floats, candidates: Ints) -> tuple[Floats, Ints]:

@@ -19,16 +19,16 @@ from cli.world import World, answer, ask, done, refused
 from contract.logs import groups
 from matinee.cli import screen
 from matinee.cli.screen import Column
-from matinee.data.readers import read
+from matinee.data.read.log import read
 from matinee.evaluate import evaluate
 from matinee.explain import explain
 from matinee.files import atomic_write
 from matinee.models import registry
 from matinee.models.ensemble import Ensemble
 from matinee.rank import recommend, similar_items
-from matinee.recipe import Recipe
 from matinee.split import provided
 from matinee.store import load_model
+from matinee.study.recipe import Recipe
 
 COMMANDS: list[tuple[str, ...]] = [
     ("run",),

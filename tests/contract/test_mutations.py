@@ -16,12 +16,13 @@ from matinee import kernels, rank, store
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.errors import MatineeError
-from matinee.models import base, ease, fusion, markov, registry, svd
+from matinee.models import base, ease, markov, registry, svd
 from matinee.models.admm_slim import AdmmSLIM
 from matinee.models.base import Fitted, ItemItem, Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
-from matinee.models.fusion import Parts
+from matinee.models.families import fusion
+from matinee.models.families.fusion import Parts
 from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Counts, Popularity
 from matinee.models.slim import SLIM

@@ -21,9 +21,9 @@ from typing import Any
 
 import pytest
 
-from matinee.data import catalog, download
-from matinee.data.catalog import ENTRIES, cache_folder, entry, load
-from matinee.data.download import Limits, NoConnectionError, unzip
+from matinee.data.read import catalog, download
+from matinee.data.read.catalog import ENTRIES, cache_folder, entry, load
+from matinee.data.read.download import Limits, NoConnectionError, unzip
 from matinee.errors import MatineeError
 
 from .samples import ml_100k, ml_100k_recbole, real, write

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from data.samples import real
 from matinee.data.arrays import Ragged
-from matinee.data.catalog import load
-from matinee.data.context import MISSING, RESERVED, UNKNOWN, ContextFields, default_names, tables_of
-from matinee.data.context_rows import Asked, ContextTables, Part
 from matinee.data.dataset import Dataset, Queries
+from matinee.data.features.context import MISSING, RESERVED, UNKNOWN, ContextFields, default_names, tables_of
+from matinee.data.features.requests import Asked, ContextTables, Part
 from matinee.data.ids import IdMap
+from matinee.data.read.catalog import load
 from matinee.errors import MatineeError
 
 STUDY = [

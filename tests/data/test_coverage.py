@@ -10,11 +10,11 @@ import pytest
 
 from data.samples import ml_100k, real, write
 from matinee.data import side
-from matinee.data.catalog import load
-from matinee.data.coverage import Coverage, coverage
 from matinee.data.filters import filter_events
-from matinee.data.readers import read
+from matinee.data.read.catalog import load
+from matinee.data.read.log import read
 from matinee.data.side import Unmatched
+from matinee.data.side_table_report import Coverage, coverage
 from matinee.errors import MatineeWarning
 
 SAID_OF_ML_100K = (

@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from data.samples import ml_100k, real
 from matinee.data import side
 from matinee.data.arrays import Ragged
-from matinee.data.catalog import load
-from matinee.data.features import Fields, kinds
-from matinee.data.readers import read
-from matinee.data.vocabulary import Categorical, Kind, MultiValued, Numbers, Numeric
+from matinee.data.features.side_columns import Fields, kinds
+from matinee.data.features.vocabulary import Categorical, Kind, MultiValued, Numbers, Numeric
+from matinee.data.read.catalog import load
+from matinee.data.read.log import read
 from matinee.errors import MatineeError
 
 PEOPLE = pl.DataFrame({"gender": ["F", "M", None, "M"], "age": [30, None, 50, 40]})

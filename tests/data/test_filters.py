@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from matinee.data.dataset import Dataset
 from matinee.data.filters import filter_events
-from matinee.data.readers import read
+from matinee.data.read.log import read
 from matinee.errors import MatineeError
 
 from .samples import real

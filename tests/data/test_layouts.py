@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from matinee.data.dataset import Dataset
-from matinee.data.readers import read
+from matinee.data.read.log import read
 from matinee.errors import MatineeError
 
 from .samples import ml_100k, ml_100k_recbole, real, write

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.data.columns import Unit
 from matinee.data.dataset import Dataset, Duplicates
-from matinee.data.readers import read
+from matinee.data.read.columns import Unit
+from matinee.data.read.log import read
 from matinee.errors import MatineeError
 
 from .samples import real

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from matinee.data.features import Fields
-from matinee.data.vocabulary import Bucketed, DatePart, date_part, moments
+from matinee.data.features.side_columns import Fields
+from matinee.data.features.vocabulary import Bucketed, DatePart, date_part, moments
 from matinee.errors import MatineeError
 
 

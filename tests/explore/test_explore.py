@@ -15,7 +15,8 @@ from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
-from matinee.explore import activity_groups, films, key_figures, list_figures, overlap, people
+from matinee.explore import activity_groups, films, key_figures, list_figures, overlap
+from matinee.explore import samples as people
 from matinee.rank import Recommendations
 
 

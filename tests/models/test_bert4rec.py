@@ -12,7 +12,7 @@ from contract.logs import groups
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Queries
 from matinee.models.bert4rec import PLACES, BERT4Rec
-from matinee.models.sequence import Histories
+from matinee.models.families.sequence import Histories
 from matinee.nn.train import Step
 
 SMALL: dict[str, Any] = {"dim": 16, "max_len": 12, "epochs": 12, "batch_size": 16, "learning_rate": 0.01}

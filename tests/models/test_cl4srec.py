@@ -9,7 +9,7 @@ import torch
 from contract.logs import groups
 from matinee.data.arrays import Ragged
 from matinee.models.cl4srec import CL4SRec
-from matinee.models.sequence import Histories
+from matinee.models.families.sequence import Histories
 from matinee.nn.losses import info_nce
 from matinee.nn.train import Step
 

@@ -16,7 +16,7 @@ from contract.logs import N_GROUPS, groups, one_query
 from matinee import store
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset, Queries
-from matinee.data.readers import read
+from matinee.data.read.log import read
 from matinee.errors import MatineeError
 from matinee.models.cvae import CVAE
 from matinee.models.multi_vae import MultiVAE

@@ -18,10 +18,10 @@ from matinee import rank
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.errors import MatineeError, MatineeWarning
-from matinee.models import fusion
 from matinee.models.base import Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
+from matinee.models.families import fusion
 from matinee.models.item_knn import ItemKNN
 from matinee.models.markov import Markov
 from matinee.models.multi_dae import MultiDAE

@@ -12,8 +12,8 @@ import torch
 from matinee.data.dataset import Dataset
 from matinee.data.filters import filter_events
 from matinee.data.ids import IdMap
+from matinee.models.families.ordinal import MOST_LEVELS, Grades
 from matinee.models.fm import FM
-from matinee.models.grades import MOST_LEVELS, Grades
 
 GRADE = np.array([1, 5, 4, 3, 3, 4, 4, 2, 5, 4], np.float32)
 LABEL = (GRADE >= 4).astype(np.float32)

@@ -16,14 +16,15 @@ import pytest
 
 from contract.logs import groups, last_hidden, one_query
 from matinee.data.arrays import Floats
-from matinee.data.context import ContextFields
-from matinee.data.context_rows import ContextTables
 from matinee.data.dataset import Dataset, Holdout, Pairs
+from matinee.data.features.context import ContextFields
+from matinee.data.features.requests import ContextTables
 from matinee.errors import MatineeError
 from matinee.files import sha256
-from matinee.models import boosted_rows, registry
-from matinee.models.boosted_lessons import Draw, Lesson, groups_of, lessons
-from matinee.models.boosted_rows import Rows, since
+from matinee.models import registry
+from matinee.models.families import boosted_features as boosted_rows
+from matinee.models.families.boosted_examples import Draw, Lesson, groups_of, lessons
+from matinee.models.families.boosted_features import Rows, since
 from matinee.models.lightgbm import LightGBM
 from matinee.rank import recommend
 from matinee.store import load_model, save_model

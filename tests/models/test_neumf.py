@@ -13,10 +13,10 @@ from contract.logs import groups, last_hidden
 from matinee.data.dataset import Dataset, Pairs
 from matinee.errors import MatineeError
 from matinee.models import registry
+from matinee.models.families.pointwise import Pointwise
 from matinee.models.gmf import GMF
 from matinee.models.mlp import MLP
 from matinee.models.neumf import NeuMF
-from matinee.models.pointwise import Pointwise
 from matinee.nn.fields import FieldVectors
 from matinee.nn.pretraining import TwoParts
 from matinee.nn.train import Loop

@@ -22,10 +22,11 @@ from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions
-from matinee.models import pointwise, registry
+from matinee.models import registry
+from matinee.models.families import pointwise
+from matinee.models.families.pointwise import Pointwise
 from matinee.models.fm import FM
 from matinee.models.gmf import GMF
-from matinee.models.pointwise import Pointwise
 from matinee.nn.train import Step
 from matinee.rank import recommend
 

@@ -18,9 +18,10 @@ from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
-from matinee.models import registry, sequence
+from matinee.models import registry
+from matinee.models.families import sequence
+from matinee.models.families.sequence import Histories, Lesson
 from matinee.models.sasrec import SASRec
-from matinee.models.sequence import Histories, Lesson
 from matinee.nn.sequences import latest, pack
 from matinee.nn.train import Step
 from matinee.store import load_model, save_model

@@ -16,7 +16,7 @@ from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeWarning
 from matinee.models import registry
-from matinee.models.sequence import Sequence
+from matinee.models.families.sequence import Sequence
 from matinee.nn.sequences import pack
 from matinee.store import load_model, save_model
 

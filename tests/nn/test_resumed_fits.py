@@ -12,7 +12,7 @@ from contract.checks import SMALL_LOG
 from contract.logs import groups, last_hidden
 from matinee.errors import MatineeError
 from matinee.models import registry
-from matinee.models.network import Trained
+from matinee.models.families.network import Trained
 from matinee.nn.train import Loop
 
 TRAINED = [name for name in registry.names() if issubclass(registry.model_class(name), Trained)]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from data.samples import real
-from matinee.data.catalog import load
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
+from matinee.data.read.catalog import load
 from matinee.errors import MatineeError
 from matinee.nn.sampling import Positives, Sampler, hardest, in_batch, negatives
 

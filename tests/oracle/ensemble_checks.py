@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Bools, Floats, Ragged
 from matinee.data.dataset import Holdout, Protocol, Queries
 from matinee.data.ids import IdMap
-from matinee.models import fusion
 from matinee.models.base import Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
+from matinee.models.families import fusion
 from matinee.models.popularity import Popularity
 from matinee.models.user_knn import UserKNN
 from oracle import truths

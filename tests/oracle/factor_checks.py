@@ -84,7 +84,7 @@ def check_ials() -> None:
 
 def check_bpr_gradient() -> None:
     """One epoch over one pair moves the three vectors by the gradient of the plain formula, found by differences."""
-    from matinee.kernels_factors import bpr_epoch
+    from matinee.kernels.factors import bpr_epoch
 
     rng = np.random.default_rng(2)
     rate, l2 = 1e-2, 0.3

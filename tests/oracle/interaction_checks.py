@@ -14,12 +14,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.context import ContextFields
-from matinee.data.context_rows import ContextTables, Part
 from matinee.data.dataset import Dataset, Pairs
+from matinee.data.features.context import ContextFields
+from matinee.data.features.requests import ContextTables, Part
 from matinee.data.ids import IdMap
 from matinee.models import registry
-from matinee.models.pointwise import Pointwise
+from matinee.models.families.pointwise import Pointwise
 
 Array = NDArray[np.float64]
 Weights = Mapping[str, Array]

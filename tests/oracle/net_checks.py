@@ -13,9 +13,9 @@ from matinee.data.dataset import Queries
 from matinee.models.auto_rec import AutoRec
 from matinee.models.cdae import CDAE
 from matinee.models.dae import DAE
+from matinee.models.families.network import Network
 from matinee.models.multi_dae import MultiDAE
 from matinee.models.multi_vae import MultiVAE
-from matinee.models.network import Network
 from matinee.models.rec_vae import RecVAE
 from oracle import truths
 

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged
-from matinee.models import sequence
 from matinee.models.bert4rec import BERT4Rec
 from matinee.models.cl4srec import CL4SRec
+from matinee.models.families import sequence
 from matinee.models.gru4rec import GRU4Rec
 from matinee.models.narm import NARM
 from matinee.models.prod2vec import Prod2vec
@@ -216,8 +216,8 @@ def check_bert4rec() -> None:
 
 def check_prod2vec_gradient() -> None:
     """A pass over one history moves the vectors by the gradient of each pair's loss, taken by differences in turn."""
-    from matinee.kernels_sequences import drawn as negative
-    from matinee.kernels_sequences import skip_gram_rows
+    from matinee.kernels.skip_gram import drawn as negative
+    from matinee.kernels.skip_gram import skip_gram_rows
 
     rng = np.random.default_rng(2)
     n, dim, rate, key = 4, 3, 0.1, np.uint64(5)

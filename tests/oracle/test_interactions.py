@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from matinee.data.arrays import Ragged
-from matinee.data.context_rows import Part
-from matinee.kernels_attention import LANES
+from matinee.data.features.requests import Part
+from matinee.kernels.field_attention import LANES
 from matinee.nn.fields import FieldVectors, PairNet, Pooling
 from matinee.nn.interactions import (
     AutoIntNet,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from matinee import kernels, kernels_linear
+from matinee import kernels
 from matinee.models import registry
 from matinee.models.ease import gram
 from oracle import model_checks, truths
@@ -47,14 +47,14 @@ def test_full_gram_rows_at_an_offset() -> None:
     X = csr_array(np.where(rng.random((31, 20)) < 0.3, rng.normal(size=(31, 20)), 0.0).astype(np.float32))
     T = X.T.tocsr()
     out = np.zeros((6, 20), np.float32)
-    kernels_linear.gram_rows_full(9, 15, X.indptr, X.indices, X.data, T.indptr, T.indices, T.data, out)
+    kernels.linear.gram_rows_full(9, 15, X.indptr, X.indices, X.data, T.indptr, T.indices, T.data, out)
     np.testing.assert_allclose(out, (X.T @ X).toarray()[9:15], rtol=1e-4, atol=1e-6)
 
 
 def test_mirror_copies_the_upper_triangle() -> None:
     A = np.triu(np.random.default_rng(4).normal(size=(150, 150)).astype(np.float32))
     wanted = A + np.triu(A, 1).T
-    kernels.parallel(lambda a, b: kernels_linear.mirror_upper(a, b, A), 150, chunk=70)
+    kernels.parallel(lambda a, b: kernels.linear.mirror_upper(a, b, A), 150, chunk=70)
     assert (wanted == A).all()
 
 

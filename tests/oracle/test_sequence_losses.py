@@ -507,7 +507,7 @@ def test_a_calibrated_binary_loss_has_right_probabilities() -> None:
 
 MEASURED = """
 import torch
-from matinee.meter import measured
+from matinee.profiling import measured
 from matinee.nn import losses
 from matinee.nn.losses import OwnNegatives
 

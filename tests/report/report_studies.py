@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from matinee import split
-from matinee.data.coverage import coverage
 from matinee.data.dataset import Dataset, Protocol
 from matinee.data.ids import IdMap
+from matinee.data.side_table_report import coverage
 from matinee.evaluate import audit, evaluate
 from matinee.models import EASE, Popularity
 from matinee.rank import recommend

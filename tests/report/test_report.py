@@ -235,7 +235,7 @@ def test_recommendations_must_answer_the_test(study: Study) -> None:
 def test_hits_are_the_hidden_items(study: Study) -> None:
     page = page_of(study)
     holdout, recs = study.split.test, study.recommendations
-    from matinee.explore import people
+    from matinee.explore import samples as people
 
     expected = 0
     for person in people(study.data, holdout, recs):

@@ -62,7 +62,7 @@ def _models(context: typer.Context, as_json: Json = False) -> None:
 
 def list_data(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Every named data set: its size, where it lies, its licence."""
-    from matinee.data import catalog
+    from matinee.data.read import catalog
 
     rows: list[dict[str, Any]] = []
     for entry in catalog.ENTRIES.values():
@@ -115,8 +115,8 @@ def show_data(
     as_json: Json = False,
 ) -> None:
     """Load a log: its key figures, its columns and its first rows."""
-    from matinee.data.catalog import ENTRIES
-    from matinee.data.coverage import coverage
+    from matinee.data.read.catalog import ENTRIES
+    from matinee.data.side_table_report import coverage
     from matinee.explore import key_figures
 
     log = load_log(

@@ -56,7 +56,7 @@ def evaluate(
 ) -> None:
     """Measure a model, or any recommendations, on hidden pairs."""
     wanted = None if cuts is None else whole_numbers(cuts, "-k", least=1)
-    from matinee.data.readers import read
+    from matinee.data.read.log import read
     from matinee.evaluate import evaluate as measured
     from matinee.evaluate.metrics import formulas_of
 
@@ -216,8 +216,8 @@ def _read(path: Path, hidden: Dataset, words: str) -> tuple[Recommendations, Hol
 
 def _listed(path: Path) -> tuple[Dataset, bool]:
     """The file as a log whose values are ranks (ascending: True) or scores."""
-    from matinee.data.readers import read
-    from matinee.data.tables import table_of
+    from matinee.data.read.log import read
+    from matinee.data.read.tables import table_of
 
     columns = table_of(path).frame.columns
     order = next((name for name in ("rank", "score") if name in columns), None)

@@ -15,7 +15,7 @@ from matinee.cli.options import DataDir, Json
 from matinee.errors import MatineeError, MatineeWarning
 
 if TYPE_CHECKING:
-    from matinee.recipe import Recipe
+    from matinee.study.recipe import Recipe
 
 
 def register(app: typer.Typer) -> None:
@@ -40,8 +40,8 @@ def negatives(
     Of each user the first hidden answer, and items that the user never watched, in the format of the paper on neural
     collaborative filtering.
     """
-    from matinee.recipe import load_recipe
     from matinee.split import write_negatives
+    from matinee.study.recipe import load_recipe
 
     study = load_recipe(recipe)
     if "folds" in study.split:

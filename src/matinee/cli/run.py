@@ -17,7 +17,7 @@ from matinee.cli.screen import Column
 
 if TYPE_CHECKING:
     from matinee.report.scores import Beside
-    from matinee.study import StudyResult
+    from matinee.study.run import StudyResult
 
 
 def register(app: typer.Typer) -> None:
@@ -50,8 +50,8 @@ def run(
     """
     changes = settings(given)
     numbers = None if seeds is None else whole_numbers(seeds, "--seeds", least=0)
-    from matinee.recipe import load_recipe
-    from matinee.study import run_study
+    from matinee.study.recipe import load_recipe
+    from matinee.study.run import run_study
 
     study = load_recipe(recipe).with_changes(seeds=numbers, settings=changes)
     if recipe is None and find_spec("torch") is None:  # who asks for nothing gets what can be had

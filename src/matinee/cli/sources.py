@@ -22,9 +22,9 @@ def load_log(source: str, data_dir: Path | None, **spec: Any) -> Dataset:
 
     Warns where its side tables do not fit it.
     """
-    from matinee.data import catalog
-    from matinee.data.coverage import coverage
-    from matinee.recipe import DataTable, ModelTable, Recipe
+    from matinee.data.read import catalog
+    from matinee.data.side_table_report import coverage
+    from matinee.study.recipe import DataTable, ModelTable, Recipe
 
     below = Path(data_dir or ".") / source
     if source not in catalog.ENTRIES and not Path(source).exists() and not below.exists():
@@ -122,7 +122,7 @@ def asked_at(queries: Queries, at: str | None) -> Queries:
         return queries
     import numpy as np
 
-    from matinee.data.columns import iso_seconds
+    from matinee.data.read.columns import iso_seconds
 
     second = int(at) if at.isdecimal() else iso_seconds(at)
     if second is None or not 0 <= second < 1 << 62:

@@ -1,8 +1,8 @@
 """What a person looks at: the log's key figures, and what models recommend from it. Numbers only: report/ draws."""
 
 from matinee.explore.log import Bars, KeyFigures, Levels, Spread, key_figures
-from matinee.explore.people import Film, Person, films, people
 from matinee.explore.recommended import ListFigures, activity_groups, list_figures, overlap
+from matinee.explore.samples import Film, Person, films, people
 
 __all__ = [
     "Bars",

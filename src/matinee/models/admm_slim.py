@@ -59,7 +59,7 @@ class AdmmSLIM(ItemItem):
 
     def _columns(self, P: NDArray[np.float32], first: int, width: int) -> NDArray[np.float32]:
         """C of columns first..first + width, (n_items, width)."""
-        from matinee import kernels, kernels_linear
+        from matinee import kernels
 
         own = np.arange(width)
         rho, threshold = np.float32(self.rho), np.float32(self.l1 / self.rho)
@@ -69,7 +69,7 @@ class AdmmSLIM(ItemItem):
             t = (1.0 + rho * PM[first + own, own]) / P[first + own, first + own]
 
             def step(start: int, stop: int, t: NDArray[np.float32] = t) -> None:
-                kernels_linear.admm_rows(start, stop, first, P, PM, t, rho, threshold, self.nonnegative, A, M)
+                kernels.linear.admm_rows(start, stop, first, P, PM, t, rho, threshold, self.nonnegative, A, M)
 
             kernels.parallel(step, len(P), chunk=128)
         return (A + M) * np.float32(0.5)  # M = 2 C - A

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Holdout
 from matinee.models.base import Fitted, Learned, Shapes, tunable
-from matinee.models.factors import RatingFactors, RatingVectors, Vectors, hash_rows, regress
-from matinee.models.network import Trained, device_of, import_torch, rows_of
+from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors, hash_rows, regress
+from matinee.models.families.network import Trained, device_of, import_torch, rows_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

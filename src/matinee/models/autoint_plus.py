@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matinee.data.context import ContextFields
+from matinee.data.features.context import ContextFields
 from matinee.models.autoint import AutoInt
 from matinee.models.base import tunable
-from matinee.models.pointwise import Widths
+from matinee.models.families.pointwise import Widths
 
 if TYPE_CHECKING:
     from matinee.nn.fields import PairNet

@@ -354,7 +354,7 @@ class ItemItem(Model):
         from matinee import kernels
 
         history = queries.history
-        last: Bools = kernels.last_occurrence(history.offsets, history.values, len(self.items))
+        last: Bools = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
         if self.half_life is None:
             return last.astype(np.float32)
         return np.where(last, 0.5 ** (ages(history) / self.half_life), 0.0).astype(np.float32)
@@ -375,9 +375,11 @@ def weighted_rows(
 
     def run(start: int, stop: int) -> None:
         if isinstance(W, np.ndarray):
-            kernels.history_times_dense(start, stop, offsets, rows, weights, W, out)
+            kernels.histories.history_times_dense(start, stop, offsets, rows, weights, W, out)
         else:
-            kernels.history_times_sparse(start, stop, offsets, rows, weights, W.indptr, W.indices, W.data, out)
+            kernels.histories.history_times_sparse(
+                start, stop, offsets, rows, weights, W.indptr, W.indices, W.data, out
+            )
 
     kernels.parallel(run, len(out), chunk=64)
     return out

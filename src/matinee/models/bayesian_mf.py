@@ -12,7 +12,7 @@ from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout
 from matinee.models.base import Shapes, tunable
 from matinee.models.biased_mf import facing_one
-from matinee.models.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite
+from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset
 from matinee.models.base import tunable
-from matinee.models.network import device_of, import_torch
-from matinee.models.sequence import Histories, Lesson, SelfAttentive
+from matinee.models.families.network import device_of, import_torch
+from matinee.models.families.sequence import Histories, Lesson, SelfAttentive
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -13,7 +13,7 @@ from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout
 from matinee.evaluate import predictions
 from matinee.models.base import Learned, tunable
-from matinee.models.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite
+from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

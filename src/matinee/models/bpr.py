@@ -9,7 +9,7 @@ import numpy as np
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout
 from matinee.models.base import tunable
-from matinee.models.factors import Factors, Vectors, stop_unless_finite
+from matinee.models.families.factors import Factors, Vectors, stop_unless_finite
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -37,7 +37,7 @@ class BPR(Factors):
     fold_epochs: int = tunable(20, "passes over a history that folds a user in", ge=1)
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
-        from matinee import kernels_factors
+        from matinee import kernels
 
         X = data.matrix()
         users = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
@@ -52,7 +52,7 @@ class BPR(Factors):
             order = np.random.default_rng([seed, epoch]).permutation(len(users))
             key = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
             rate = self.learning_rate * (1 - epoch / self.epochs)
-            kernels_factors.bpr_epoch(order, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V)
+            kernels.factors.bpr_epoch(order, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V)
             stop_unless_finite(V, f"epoch {epoch + 1} at learning rate {rate:.3g}", "lower the learning rate")
             if valid is not None and len(valid) and (self.epochs - 1 - epoch) % -(-self.epochs // CHECKS) == 0:
                 found = self.ndcg(data, valid, Vectors(U, V, np.empty(0, np.uint64)))
@@ -65,7 +65,7 @@ class BPR(Factors):
         return self.with_users(data, Vectors(U, V, np.empty(0, np.uint64)))
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
-        from matinee import kernels, kernels_factors
+        from matinee import kernels
 
         V = learned.V
         pool = np.flatnonzero(V.any(axis=1)).astype(np.int32)  # items nobody watched have a vector of zeros
@@ -73,7 +73,7 @@ class BPR(Factors):
         U[:, -1] = 1.0
 
         def run(start: int, stop: int) -> None:
-            kernels_factors.bpr_fold_rows(
+            kernels.factors.bpr_fold_rows(
                 start, stop, X.indptr, X.indices, pool, self.fold_epochs, self.learning_rate, self.l2, V, U
             )
 

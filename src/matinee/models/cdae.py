@@ -12,8 +12,8 @@ from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.models.base import Shapes, tunable
 from matinee.models.dae import DAE
-from matinee.models.factors import hash_rows
-from matinee.models.network import NetWeights, device_of, import_torch, log_odds
+from matinee.models.families.factors import hash_rows
+from matinee.models.families.network import NetWeights, device_of, import_torch, log_odds
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

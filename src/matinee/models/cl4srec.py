@@ -8,8 +8,8 @@ import numpy as np
 
 from matinee.data.arrays import Ints, Ragged
 from matinee.models.base import tunable
+from matinee.models.families.sequence import Draw, Histories
 from matinee.models.sasrec import SASRec
-from matinee.models.sequence import Draw, Histories
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -10,11 +10,11 @@ import polars as pl
 
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
-from matinee.data.features import Fields
+from matinee.data.features.side_columns import Fields
 from matinee.errors import MatineeError
 from matinee.models.base import tunable
+from matinee.models.families.network import import_torch, log_odds
 from matinee.models.multi_vae import MultiVAE
-from matinee.models.network import import_torch, log_odds
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -39,12 +39,12 @@ class EASE(ItemItem):
     user_damping: float = tunable(0.0, "a user of n items weighs n^-user_damping in the fit", low=0.0, high=1.0, ge=0.0)
 
     def weights(self, X: csr_array) -> NDArray[np.float32]:
-        from matinee import kernels, kernels_linear
+        from matinee import kernels
 
         X = damped(X, self.user_damping)
         P = ridge_inverse(X, self.l2 + self.dropout / (1.0 - self.dropout) * squares(X))
         diagonal = np.diagonal(P).copy()
-        kernels.parallel(lambda a, b: kernels_linear.ridge_weights_rows(a, b, P, diagonal), len(P), chunk=256)
+        kernels.parallel(lambda a, b: kernels.linear.ridge_weights_rows(a, b, P, diagonal), len(P), chunk=256)
         W: NDArray[np.float32] = P.astype(np.float32, copy=False)
         return W
 
@@ -74,7 +74,7 @@ def ridge_inverse(X: csr_array, ridge: NDArray[np.float64]) -> NDArray[Any]:
     """
     from scipy.linalg import lapack
 
-    from matinee import kernels, kernels_linear
+    from matinee import kernels
 
     bound = (X.T @ (X @ np.ones(X.shape[1])) + ridge).max() / ridge.min()
     precise = bound > FLOAT32_CONDITION
@@ -88,7 +88,7 @@ def ridge_inverse(X: csr_array, ridge: NDArray[np.float64]) -> NDArray[Any]:
         raise MatineeError(f"the Gram matrix is singular to rounding at l2 = {ridge.min():g}", mend="raise l2")
     P: NDArray[Any] = inverse.T
     # mirroring writes below a block's rows, so blocks touch disjoint places
-    kernels.parallel(lambda a, b: kernels_linear.mirror_upper(a, b, P), len(P), chunk=256)
+    kernels.parallel(lambda a, b: kernels.linear.mirror_upper(a, b, P), len(P), chunk=256)
     return P
 
 
@@ -96,13 +96,13 @@ def gram(X: csr_array, dtype: Any = np.float32) -> NDArray[Any]:
     """Upper triangle of X'X, (n_items, n_items), zeros below. X: csr (n_users, n_items), indices sorted."""
     from scipy.sparse import csr_array
 
-    from matinee import kernels, kernels_linear
+    from matinee import kernels
 
     n = X.shape[1]
     T = csr_array((np.arange(X.nnz, dtype=np.int64), X.indices, X.indptr), shape=X.shape).tocsc()
     out = np.zeros((n, n), dtype)
     kernels.parallel(
-        lambda a, b: kernels_linear.gram_rows(a, b, X.indptr, X.indices, X.data, T.indptr, T.indices, T.data, out[a:b]),
+        lambda a, b: kernels.linear.gram_rows(a, b, X.indptr, X.indices, X.data, T.indptr, T.indices, T.data, out[a:b]),
         n,
         chunk=32,
     )

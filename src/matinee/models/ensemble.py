@@ -13,9 +13,10 @@ from pydantic import SerializationInfo, field_serializer, field_validator, model
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.errors import MatineeWarning
-from matinee.models import fusion, registry
+from matinee.models import registry
 from matinee.models.base import Fitted, Model, Shapes, tunable
-from matinee.models.composite import Composite, part_of, table_of
+from matinee.models.families import fusion
+from matinee.models.families.composite import Composite, part_of, table_of
 from matinee.models.popularity import Popularity
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matinee.data.context import ContextFields
-from matinee.models.pointwise import Pointwise
+from matinee.data.features.context import ContextFields
+from matinee.models.families.pointwise import Pointwise
 
 if TYPE_CHECKING:
     from matinee.nn.fields import PairNet

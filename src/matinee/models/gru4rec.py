@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matinee.data.dataset import Dataset
 from matinee.models.base import tunable
-from matinee.models.sequence import Sequence
+from matinee.models.families.sequence import Sequence
 
 if TYPE_CHECKING:
     from torch import nn

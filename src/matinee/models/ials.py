@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout
 from matinee.models.base import tunable
-from matinee.models.factors import Factors, Vectors, regress, stop_unless_finite
+from matinee.models.families.factors import Factors, Vectors, regress, stop_unless_finite
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -50,12 +50,12 @@ class IALS(Factors):
 
     def half_step(self, X: csr_array, V: Floats, U: Floats) -> None:
         """Move each row of U, in place, towards the least squares solution with V fixed; X csr, row = row of U."""
-        from matinee import kernels, kernels_factors
+        from matinee import kernels
 
         G = np.float32(self.alpha0) * (V.T @ V)
         ridge = self.ridge(X).astype(np.float32)
         kernels.parallel(
-            lambda start, stop: kernels_factors.conjugate_gradient_rows(
+            lambda start, stop: kernels.factors.conjugate_gradient_rows(
                 start, stop, X.indptr, X.indices, V, G, ridge, self.steps, U
             ),
             len(U),

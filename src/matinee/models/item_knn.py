@@ -29,8 +29,8 @@ class ItemKNN(ItemItem):
     shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
 
     def weights(self, X: csr_array) -> csr_array:
-        from matinee import kernels, kernels_linear
-        from matinee.models.neighbours import nearest, weighted
+        from matinee import kernels
+        from matinee.models.families.neighbours import nearest, weighted
 
         T, norm = weighted(X.T.tocsr(), self.weighting)  # row = item, column = user
         X = T.T.tocsr()
@@ -39,7 +39,7 @@ class ItemKNN(ItemItem):
         def similarities(start: int, stop: int) -> NDArray[np.float32]:
             out = np.zeros((stop - start, n), np.float32)
             kernels.parallel(
-                lambda a, b: kernels_linear.gram_rows_full(
+                lambda a, b: kernels.linear.gram_rows_full(
                     start + a, start + b, X.indptr, X.indices, X.data, T.indptr, T.indices, T.data, out[a:b]
                 ),
                 stop - start,

@@ -7,15 +7,15 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import PrivateAttr
 
 from matinee.data.arrays import Bools, Floats
-from matinee.data.context import ContextFields, default_names, parsed, tables_of
-from matinee.data.context_rows import ContextTables
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
+from matinee.data.features.context import ContextFields, default_names, parsed, tables_of
+from matinee.data.features.requests import ContextTables
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, Learned, Model, tunable
-from matinee.models.boosted import Boosted, Engine, grown, import_lightgbm
-from matinee.models.boosted_lessons import Draw, lessons, validation
-from matinee.models.boosted_rows import LogState, Rows
 from matinee.models.ease import EASE
+from matinee.models.families.boosted import Boosted, Engine, grown, import_lightgbm
+from matinee.models.families.boosted_examples import Draw, lessons, validation
+from matinee.models.families.boosted_features import LogState, Rows
 from matinee.models.item_knn import ItemKNN
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from matinee.data.context import ContextFields
+from matinee.data.features.context import ContextFields
 from matinee.models.base import tunable
-from matinee.models.pointwise import Pointwise, Widths
+from matinee.models.families.pointwise import Pointwise, Widths
 
 if TYPE_CHECKING:
     from matinee.nn.fields import PairNet

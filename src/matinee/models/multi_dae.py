@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from matinee.data.dataset import Dataset
 from matinee.models.base import tunable
-from matinee.models.network import Autoencoder, log_odds
+from matinee.models.families.network import Autoencoder, log_odds
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

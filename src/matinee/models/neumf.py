@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from matinee.data.context import ContextFields
 from matinee.data.dataset import Dataset, Holdout
+from matinee.data.features.context import ContextFields
 from matinee.models.base import tunable
-from matinee.models.pointwise import Pointwise, Widths
+from matinee.models.families.pointwise import Pointwise, Widths
 
 if TYPE_CHECKING:
     from torch import Tensor

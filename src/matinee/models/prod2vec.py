@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.models.base import Fitted, Model, Shapes, ages, tunable, weighted_rows
-from matinee.models.factors import stop_unless_finite
-from matinee.models.network import ndcg_on, warn_of_nothing_to_learn
+from matinee.models.families.factors import stop_unless_finite
+from matinee.models.families.network import ndcg_on, warn_of_nothing_to_learn
 from matinee.nn import CURVE
 from matinee.nn.sampling import Sampler
 
@@ -83,7 +83,7 @@ class Prod2vec(Model):
 
     def descend(self, data: Dataset, seed: int) -> Iterator[tuple[float, Floats, Floats]]:
         """After each epoch: the mean loss of its pairs, and the vectors x and y, float32 (n_items, dim), in place."""
-        from matinee import kernels_sequences
+        from matinee import kernels
 
         counts = data.item_counts()
         sampler = Sampler.popularity(counts, self.alpha)
@@ -95,7 +95,7 @@ class Prod2vec(Model):
             rows = self.sentences(data, counts / len(data), np.random.default_rng([seed, epoch]))
             key = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
             rate, fall = self.learning_rate * (1 - epoch / self.epochs), self.learning_rate / self.epochs
-            loss = kernels_sequences.skip_gram_rows(
+            loss = kernels.skip_gram.skip_gram_rows(
                 rows.offsets,
                 rows.values,
                 self.window,

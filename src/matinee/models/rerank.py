@@ -12,8 +12,8 @@ from pydantic import SerializationInfo, field_serializer, field_validator
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.models.base import Model, Shapes, of_candidates, tunable
-from matinee.models.composite import Composite, part_of, table_of
-from matinee.models.fusion import Known
+from matinee.models.families.composite import Composite, part_of, table_of
+from matinee.models.families.fusion import Known
 from matinee.models.popularity import Popularity
 from matinee.rank import blocks, recommend
 

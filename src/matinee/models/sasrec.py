@@ -9,7 +9,7 @@ import numpy as np
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, tunable
-from matinee.models.sequence import Histories, SelfAttentive
+from matinee.models.families.sequence import Histories, SelfAttentive
 
 if TYPE_CHECKING:
     from torch import nn

@@ -37,19 +37,19 @@ class SLIM(ItemItem):
     def weights(self, X: csr_array) -> csr_array:
         from scipy.sparse import csr_array, vstack
 
-        from matinee import kernels, kernels_linear
+        from matinee import kernels
         from matinee.models.ease import damped, gram
 
         G = gram(damped(X, self.user_damping))
         n = len(G)
-        kernels.parallel(lambda a, b: kernels_linear.mirror_upper(a, b, G), n, chunk=256)
+        kernels.parallel(lambda a, b: kernels.linear.mirror_upper(a, b, G), n, chunk=256)
         blocks: dict[int, csr_array] = {}
 
         def solve(start: int, stop: int) -> None:
             for first in range(start, stop, COLUMNS):
                 last = min(first + COLUMNS, stop)
                 out = np.empty((last - first, n), np.float32)
-                if kernels_linear.elastic_net_columns(
+                if kernels.linear.elastic_net_columns(
                     first, last, G, self.l1, self.l2, self.nonnegative, self.tolerance, MAX_SWEEPS, out
                 ):
                     raise MatineeError(

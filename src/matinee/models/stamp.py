@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matinee.data.dataset import Dataset
-from matinee.models.sequence import Sequence
+from matinee.models.families.sequence import Sequence
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.models.base import Model, tunable
-from matinee.models.factors import RatingFactors, RatingVectors, Vectors
+from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -49,7 +49,7 @@ class UserKNN(Model):
     shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Neighbourhood:
-        from matinee.models.neighbours import term_weights, weighted
+        from matinee.models.families.neighbours import term_weights, weighted
 
         X = data.matrix()
         V, norm = weighted(X, self.weighting)
@@ -57,11 +57,11 @@ class UserKNN(Model):
 
     def score_histories(self, queries: Queries) -> Floats:
         from matinee import kernels
-        from matinee.models.neighbours import nearest
+        from matinee.models.families.neighbours import nearest
 
         learned: Neighbourhood = self.fitted.learned
         history = queries.history
-        last = kernels.last_occurrence(history.offsets, history.values, len(self.items))
+        last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
         weight = np.where(last, learned.term[history.values], np.float32(0.0))
         length = np.sqrt(np.bincount(history.rows, weight**2, minlength=len(queries)).astype(np.float32))
         length = np.ones_like(length) if self.weighting == "bm25" else np.maximum(length, np.float32(1e-12))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee.data.arrays import Bools, Ragged
-from matinee.data.context_rows import Part
+from matinee.data.features.requests import Part
 
 Pooling = Literal["mean", "sum", "attention"]
 

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee import kernels
-from matinee import kernels_attention as attention
 from matinee.nn.blocks import dense, dropout
 from matinee.nn.fields import FieldVectors, PairNet, products
 
@@ -181,7 +180,7 @@ class _Attend(torch.autograd.Function):
         x, weight = x.detach().contiguous(), weight.detach().contiguous()
         out = torch.empty(blocks, math.prod(weight.shape[1:3]), fields, lanes)
         X, W, found = flat(x), weight.numpy(), flat(out)
-        kernels.parallel(lambda start, stop: attention.attend(start, stop, X, W, found), blocks, chunk=4)
+        kernels.parallel(lambda start, stop: kernels.field_attention.attend(start, stop, X, W, found), blocks, chunk=4)
         ctx.save_for_backward(x, weight, out)
         return out
 
@@ -191,7 +190,9 @@ class _Attend(torch.autograd.Function):
         of_x, of_weight = torch.empty_like(x), torch.empty(len(x), *weight.shape)
         shares = of_weight.view(len(x), -1, weight.shape[-1]).numpy()
         given = flat(x), weight.numpy(), flat(out), flat(outer.contiguous()), flat(of_x), shares
-        kernels.parallel(lambda start, stop: attention.attend_gradients(start, stop, *given), len(x), chunk=4)
+        kernels.parallel(
+            lambda start, stop: kernels.field_attention.attend_gradients(start, stop, *given), len(x), chunk=4
+        )
         return of_x, of_weight.sum(dim=0)
 
 
@@ -204,9 +205,9 @@ def side_by_side(rows: Tensor) -> Tensor:
     """(blocks, width, fields, LANES) of (n, fields, width): LANES rows stand in the last axis, so that one instruction
     serves many; zeros fill the last block."""
     n, fields, width = rows.shape
-    blocks = -(-n // attention.LANES)
-    whole = F.pad(rows, (0, 0, 0, 0, 0, blocks * attention.LANES - n))
-    return whole.view(blocks, attention.LANES, fields, width).permute(0, 3, 2, 1).contiguous()
+    blocks = -(-n // kernels.field_attention.LANES)
+    whole = F.pad(rows, (0, 0, 0, 0, 0, blocks * kernels.field_attention.LANES - n))
+    return whole.view(blocks, kernels.field_attention.LANES, fields, width).permute(0, 3, 2, 1).contiguous()
 
 
 class AutoIntNet(PairNet):

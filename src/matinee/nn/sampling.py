@@ -74,7 +74,7 @@ class Sampler:
         log_q = np.full(len(counts), -np.inf, np.float32)
         log_q[items] = log_p
         keep, other = np.empty(len(items)), np.empty(len(items), np.int64)
-        kernels.alias_table(np.exp(log_p), keep, other)
+        kernels.sampling.alias_table(np.exp(log_p), keep, other)
         return cls(log_q, items, keep, items[other])
 
     def draw(self, size: int, rng: Generator) -> Drawn:
@@ -122,7 +122,7 @@ class Positives:
         offsets, values = self.items.offsets, self.items.values
 
         def run(start: int, stop: int) -> None:
-            kernels.rows_contain(start, stop, offsets, values, users, items, out)
+            kernels.sampling.rows_contain(start, stop, offsets, values, users, items, out)
 
         kernels.parallel(run, len(users), chunk=1 << 16)
         return out

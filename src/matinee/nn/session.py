@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from matinee import kernels, kernels_sequences
+from matinee import kernels
 from matinee.nn.blocks import dense, dropout, item_table
 from matinee.nn.recurrent import GRU
 from matinee.nn.sequences import Packed
@@ -133,7 +133,7 @@ def parts(rows: int, size: int) -> Iterator[slice]:
 
 
 class _Attended(torch.autograd.Function):
-    """`attended` on rows x length rectangles by kernels_sequences. Of the weights a piece is in memory at a time."""
+    """`attended` on rows x length rectangles by kernels.additive_attention. Of the weights a piece is in memory at a time."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, values: Tensor, v: Tensor) -> Tensor:
@@ -145,7 +145,7 @@ class _Attended(torch.autograd.Function):
             arrays = [tensor.numpy() for tensor in (q[part], k[part], v.contiguous(), weights)]
 
             def run(start: int, stop: int, arrays: list[Any] = arrays) -> None:
-                kernels_sequences.additive_weights(start, stop, *arrays)
+                kernels.additive_attention.additive_weights(start, stop, *arrays)
 
             kernels.parallel(run, len(weights), chunk=max(1, PAIRS // length**2))
             out[part] = weights @ values[part]
@@ -165,7 +165,7 @@ class _Attended(torch.autograd.Function):
             arrays = [tensor.numpy() for tensor in tensors]
 
             def run(start: int, stop: int, arrays: list[Any] = arrays) -> None:
-                kernels_sequences.additive_gradients(start, stop, *arrays)
+                kernels.additive_attention.additive_gradients(start, stop, *arrays)
 
             kernels.parallel(run, len(weights), chunk=max(1, PAIRS // length**2))
             of_values[part] = weights.mT @ outer[part]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee import kernels
-from matinee.kernels_histories import attend, attend_gradients
+from matinee.kernels.biased_attention import attend, attend_gradients
 from matinee.nn.blocks import dense, dropout, item_table
 from matinee.nn.sequences import Packed
 

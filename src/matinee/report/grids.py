@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from matinee.model_table import word
-from matinee.report import words
+from matinee.report import format as words
 from matinee.report.panels import SHAPES, Mark, Scale, panel
 from matinee.report.scores import LOWER_IS_BETTER, Cell, Table
 from matinee.report.sections import Plot, plus_minus
 from matinee.report.study import Study
+from matinee.study.model_table import word
 
 FEWEST = 4  # models that make a group
 MOST_PANELS = 12

@@ -10,7 +10,8 @@ import polars as pl
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matinee.errors import MatineeError
-from matinee.report import sections, words
+from matinee.report import format as words
+from matinee.report import sections
 from matinee.report.grids import grids
 from matinee.report.scores import beside, score_tables
 from matinee.report.study import Study

@@ -22,7 +22,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from matinee.evaluate import Bin
 from matinee.explore import Bars, Levels
-from matinee.report import words
+from matinee.report import format as words
 from matinee.report.scores import Cell
 
 WIDTH = 420  # px, and what the font size is chosen for: still readable in a column of 350

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Protocol
 from matinee.evaluate.significance import holm
-from matinee.report.words import rule_name
+from matinee.report.format import rule_name
 
 LOWER_IS_BETTER = {"rmse", "mae", "bce", "logloss"}
 ALPHA = 0.05

@@ -10,13 +10,14 @@ import polars as pl
 from markupsafe import Markup
 
 from matinee import explore
-from matinee.data.coverage import Coverage
 from matinee.data.dataset import Dataset
+from matinee.data.side_table_report import Coverage
 from matinee.evaluate.metrics import CONVENTIONS, METRICS
-from matinee.report import plots, words
+from matinee.report import format as words
+from matinee.report import plots
+from matinee.report.format import THIN, number_of, percent
 from matinee.report.scores import LOWER_IS_BETTER, Cell, Column, Table
 from matinee.report.study import Study
-from matinee.report.words import THIN, number_of, percent
 
 HEAD = 300  # so many items count as most popular, as the film contest's teams had it; but a fifth of them at most
 MAX_PANELS = 4

@@ -14,7 +14,7 @@ from matinee.rank import Recommendations
 if TYPE_CHECKING:
     import polars as pl
 
-    from matinee.data.coverage import Coverage
+    from matinee.data.side_table_report import Coverage
     from matinee.evaluate import Bin, Finding
 
 

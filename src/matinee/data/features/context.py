@@ -1,0 +1,357 @@
+"""Fields of context models: who asks, when and where, and about which item, as codes of one embedding table.
+
+A field is named by where it is read:
+
+    user, item                  the id: a code for each that has a training event
+    user.gender, item.genres    a column of a side table
+    context.device              a further column of the log
+    time.hour                   year, month, decade, weekday (1 = Monday) or hour of the event, in UTC
+    time.age                    years from the item's `year` (a column, or the end of its title) to the event
+
+and, where a column is not to be taken by its own kind, by how:
+
+    item.genres[0]              one place of a list
+    item.year:decade            a part of a date, or of a year
+    user.age:categorical        categorical, multi, numeric (standardised) or bucket
+
+Otherwise numbers stand in buckets, lists are multi-valued, and the rest, with numbers named `..._id`, is categorical.
+Each field has a range of codes: first what is missing, then what training never showed, then its values. So one table
+of `n_codes` rows serves all fields, and new users, new items and gaps are ordinary. `context_rows` makes the codes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Literal, Self, get_args
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from matinee.data import side
+from matinee.data.arrays import Floats, Ints, Ragged
+from matinee.data.dataset import Dataset
+from matinee.data.features.side_columns import kinds
+from matinee.data.features.vocabulary import (
+    BUCKETS,
+    AnyField,
+    Bucketed,
+    Categorical,
+    DatePart,
+    Kind,
+    MultiValued,
+    Numbers,
+    Strict,
+    Vocabularies,
+    column_of,
+    date_part,
+    fitted,
+    listed,
+    moments,
+)
+from matinee.errors import MatineeError
+
+MISSING, UNKNOWN, RESERVED = 0, 1, 2
+"""The first codes of every field, and how many they are."""
+
+Source = Literal["user", "item", "context", "time"]
+Group = Literal["user", "moment", "item", "pair"]
+Tables = Mapping[str, pl.DataFrame]
+
+_MOMENT, _AGE = "moment", "age"
+_PARTS = (*get_args(DatePart), _AGE)
+_WORDS = {"user": "table of users", "item": "table of items", "context": "further columns", "time": "times"}
+_SAID = re.compile(r"(?P<column>.*?)(\[(?P<place>\d{1,3})\])?(:(?P<how>\w*))?", re.DOTALL)
+
+
+class ContextField(Strict):
+    """Where a field is read, and its vocabulary; None, as its column: an id.
+
+    place: which element of a list. part: of a date, or of a year.
+    """
+
+    name: str = Field(min_length=1)
+    source: Source
+    column: str | None = None
+    place: int | None = Field(default=None, ge=0)
+    part: DatePart | None = None
+    vocabulary: AnyField | None = None
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        if self.column is None and self.source not in ("user", "item"):
+            raise ValueError(f"the field {self.name!r} names no column")
+        return self
+
+    @property
+    def group(self) -> Group:
+        """What the field depends on: the user, the moment of the request, the item, or the moment and the item."""
+        if self.source in ("user", "item"):
+            return "user" if self.source == "user" else "item"
+        return "pair" if (self.source, self.column) == ("time", _AGE) else "moment"
+
+    @property
+    def multi(self) -> bool:
+        """True where a row has several codes."""
+        return isinstance(self.vocabulary, MultiValued)
+
+    def read(self, tables: Tables, n: int) -> pl.Series:
+        """The raw column; n rows of null where its table or itself is absent. Raises MatineeError for wrong types."""
+        table = tables.get(self.source)
+        if table is None or self.column not in table.columns:
+            return pl.Series(self.column, [None] * n, dtype=pl.Null)
+        column = table[self.column]
+        if self.place is not None:
+            column = column.arr.to_list() if isinstance(column.dtype, pl.Array) else column
+            if not isinstance(column.dtype, pl.List):
+                raise MatineeError(
+                    f"column '{self.column}' holds {column.dtype}, not lists, so '{self.name}' has no meaning",
+                    mend=f"name the field '{self.source}.{self.column}'",
+                )
+            column = column.list.get(self.place, null_on_oob=True)
+        return column if self.part is None else date_part(column, self.part)
+
+    def encode(self, column: pl.Series) -> tuple[Ints | Ragged, Floats | None]:
+        """Codes of this field, from 0: int32 (n,), or n rows of one or more; of numbers also what they weigh (n,)."""
+        vocabulary = self.vocabulary
+        assert vocabulary is not None
+        codes = vocabulary.encode(column)
+        if isinstance(codes, Numbers):
+            weight = np.where(codes.missing, np.float32(1.0), codes.value)
+            return np.where(codes.missing, MISSING, RESERVED).astype(np.int32), weight
+        if isinstance(codes, Ragged):
+            nothing = np.flatnonzero(codes.lengths == 0)
+            missing = Ragged.from_rows(nothing, np.full(len(nothing), MISSING, np.int32), len(codes))
+            return Ragged(codes.offsets, codes.values + np.int32(1)).join(missing), None
+        return spread(codes, vocabulary.missing(column) if isinstance(vocabulary, Categorical) else codes == 0), None
+
+
+def spread(codes: Ints, missing: NDArray[np.bool_]) -> Ints:
+    """Codes of which 0 says missing or unknown -> codes of a context field, which tell these apart."""
+    return np.where(missing, np.int32(MISSING), codes + np.int32(1))
+
+
+class ContextFields(Vocabularies):
+    """The fields of a context model and their vocabularies, learned from a training log, kept as JSON with the model.
+
+    unseen_users, unseen_items: codes without a training event; their ids are unknown.
+    """
+
+    n_users: int = Field(ge=0)
+    n_items: int = Field(ge=0)
+    unseen_users: tuple[int, ...]
+    unseen_items: tuple[int, ...]
+    fields: tuple[ContextField, ...]
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        for codes, n in ((self.unseen_users, self.n_users), (self.unseen_items, self.n_items)):
+            if codes and not 0 <= min(codes) <= max(codes) < n:
+                raise ValueError("an unseen code is out of range")
+        if len({field.name for field in self.fields}) < len(self.fields):
+            raise ValueError("two fields have one name")
+        for field in self.fields:
+            if (field.column is None) != (field.vocabulary is None):
+                raise ValueError(f"the field {field.name!r} has not the vocabulary it needs")
+            if field.group == "pair" and not isinstance(field.vocabulary, Bucketed):
+                raise ValueError("ages stand in buckets")
+        return self
+
+    @classmethod
+    def fit(
+        cls,
+        data: Dataset,
+        names: Sequence[str] | None = None,
+        *,
+        min_count: int = 1,
+        max_values: int | None = None,
+        buckets: int = BUCKETS,
+    ) -> ContextFields:
+        """Learn the vocabularies from a training log. Values that no user or item with an event has stay unknown.
+
+        names: the fields, see the module; None: see `default_names`. min_count, max_values: as in `Fields.fit`, counted
+        in rows of the tables. buckets: at most so many for a number. Raises MatineeError for names that do not fit the
+        log, and for columns that cannot be of their kind.
+        """
+        tables = tables_of(data)
+        seen = {"user": data.user_counts() > 0, "item": data.item_counts() > 0}
+        rows = {name: table.filter(seen[name]) if name in seen else table for name, table in tables.items()}
+        fields = []
+        for field, kind in parsed(names, tables):
+            if kind is not None:
+                column = pl.Series(_AGE, _ages(data, tables)) if field.group == "pair" else field.read(rows, 0)
+                limit = buckets if kind == "bucket" else max_values
+                field = field.model_copy(update={"vocabulary": fitted(column, kind, min_count, limit)})
+            fields.append(field)
+        return cls(
+            n_users=data.n_users,
+            n_items=data.n_items,
+            unseen_users=tuple(np.flatnonzero(~seen["user"]).tolist()),
+            unseen_items=tuple(np.flatnonzero(~seen["item"]).tolist()),
+            fields=tuple(fields),
+        )
+
+    def of(self, *groups: Group) -> list[ContextField]:
+        """The fields of these groups, in the order of their names."""
+        return [field for group in groups for field in self.fields if field.group == group]
+
+    @cached_property
+    def starts(self) -> dict[str, int]:
+        """The first code of each field, its code for what is missing."""
+        return dict(zip((field.name for field in self.fields), np.cumsum([0, *self._sizes]).tolist(), strict=False))
+
+    @property
+    def ranges(self) -> list[slice]:
+        """The codes of each field."""
+        starts = self.starts.values()
+        return [slice(start, start + size) for start, size in zip(starts, self._sizes, strict=True)]
+
+    @property
+    def n_codes(self) -> int:
+        """Rows of the embedding table that serves all fields."""
+        return sum(self._sizes)
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        ids = {"user": self.n_users, "item": self.n_items}
+        return [
+            RESERVED + (ids[field.source] if field.vocabulary is None else field.vocabulary.n_codes)
+            for field in self.fields
+        ]
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def default_names(tables: Tables, *, ids: bool = True) -> list[str]:
+    """Both ids, unless they are left out, the columns of a plain kind (`features.kinds`), and of the event year, month,
+    weekday, hour and the item's age, where the log has what they need."""
+    columns = {source: [f"{source}.{c}" for c in kinds(table)] for source, table in tables.items() if source != "time"}
+    times = ["year", "month", "weekday", "hour", *([_AGE] if has_years(tables) else [])] if "time" in tables else []
+    return [
+        *(["user"] if ids else []),
+        *columns.get("user", []),
+        *columns.get("context", []),
+        *(f"time.{part}" for part in times),
+        *(["item"] if ids else []),
+        *columns.get("item", []),
+    ]
+
+
+def parsed(names: Sequence[str] | None, tables: Tables) -> list[tuple[ContextField, Kind | None]]:
+    """The fields without their vocabularies, and their kinds. Raises MatineeError for names that do not fit."""
+    names = default_names(tables) if names is None else names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise MatineeError(f"the field '{twice[0]}' stands twice", mend="name each field once")
+    return [_parsed(name, tables) for name in names]
+
+
+def _parsed(name: str, tables: Tables) -> tuple[ContextField, Kind | None]:
+    """A field without its vocabulary, and the kind of it; None for an id."""
+    source, _, rest = name.partition(".")
+    if source not in _WORDS:
+        raise MatineeError(f"there is no field '{name}'", mend=f"begin it with {', '.join(_WORDS)}")
+    if name in ("user", "item"):
+        return ContextField(name=name, source="user" if source == "user" else "item"), None
+    if source not in tables:
+        raise MatineeError(f"the log has no {_WORDS[source]}, so no field '{name}'", mend="leave it out")
+    if source == "time":
+        return _of_time(name, rest, tables), "bucket"
+    column, place, how = _read_as(rest, tables[source].columns)
+    kind, part = _kind(name, column_of(tables[source], column), place, how)
+    said = {"name": name, "source": source, "column": column, "place": place, "part": part}
+    return ContextField.model_validate(said), kind
+
+
+def _read_as(rest: str, columns: Sequence[str]) -> tuple[str, int | None, str | None]:
+    """Column, place, how. A column's whole name goes first, whatever signs are in it."""
+    column, _, how = rest.rpartition(":")
+    if rest in columns or column in columns:
+        return (rest, None, None) if rest in columns else (column, None, how)
+    said = _SAID.fullmatch(rest)
+    assert said is not None
+    return said["column"], None if said["place"] is None else int(said["place"]), said["how"]
+
+
+def _of_time(name: str, part: str, tables: Tables) -> ContextField:
+    if part == _AGE:
+        if not has_years(tables):
+            raise MatineeError(f"'{name}' needs the items' years", mend="name a column of numbers or dates 'year'")
+        return ContextField(name=name, source="time", column=_AGE)
+    if part not in _PARTS:
+        raise MatineeError(f"there is no field '{name}'", mend=f"use time.{', time.'.join(_PARTS)}")
+    return ContextField.model_validate({"name": name, "source": "time", "column": _MOMENT, "part": part})
+
+
+def _kind(name: str, column: pl.Series, place: int | None, how: str | None) -> tuple[Kind, DatePart | None]:
+    """How a column is read: as it is said, otherwise by its type."""
+    for part in get_args(DatePart):
+        if how == part:
+            return "bucket", part
+    for kind in get_args(Kind):
+        if how == kind:
+            return kind, None
+    words = [*get_args(Kind), *get_args(DatePart)]
+    if how is not None:
+        near = difflib.get_close_matches(how, words, n=1)
+        raise MatineeError(f"'{name}': nothing is read as '{how}'", mend=f"use {near[0] if near else listed(words)}")
+    of = column.dtype
+    if of.is_numeric() and place is None and not name.endswith("_id"):
+        return "bucket", None
+    if isinstance(of, (pl.List, pl.Array)) and place is None:
+        return "multi", None
+    if of.is_temporal():
+        raise MatineeError(f"'{name}' holds {of}", mend=f"say what of it, e.g. '{name}:year'; or leave it out")
+    return "categorical", None
+
+
+# --- the tables of a log ----------------------------------------------------------------------------------------------
+
+
+def tables_of(data: Dataset) -> dict[str, pl.DataFrame]:
+    """The tables that fields are read from, by source; those that are absent are not in it."""
+    found = {"user": data.user_features, "item": data.item_features, "context": data.context}
+    tables = {source: table for source, table in found.items() if table is not None}
+    items = tables.get("item")
+    if items is not None and "year" not in items.columns and items.schema.get("title") == pl.String:
+        tables["item"] = side.with_year(items)
+    if data.timestamp is not None:
+        tables["time"] = moment_table(data.timestamp)
+    return tables
+
+
+def moment_table(seconds: NDArray[np.int64]) -> pl.DataFrame:
+    """Unix seconds as the table that `time` fields are read from; negative ones are missing."""
+    return pl.DataFrame({_MOMENT: moments(seconds)})
+
+
+def years_of(tables: Tables) -> Floats:
+    """float32 (n,): the year of each moment, NaN where it is missing."""
+    return _floats(date_part(tables["time"][_MOMENT], "year"))
+
+
+def release_years(tables: Tables) -> Floats:
+    """float32 (n_items,): the items' years, NaN where they are missing."""
+    return _floats(date_part(tables["item"]["year"], "year"))
+
+
+def has_years(tables: Tables) -> bool:
+    """True where the items have a `year` of numbers or dates, and any has one."""
+    if "item" not in tables or "year" not in tables["item"].columns:
+        return False
+    years = tables["item"]["year"]
+    return (years.dtype.is_numeric() or years.dtype in (pl.Date, pl.Datetime)) and years.null_count() < len(years)
+
+
+def _ages(data: Dataset, tables: Tables) -> Floats:
+    """float32 (n,): years from the item's to the event's, NaN where the item's is missing."""
+    return years_of(tables) - release_years(tables)[data.item]
+
+
+def _floats(numbers: pl.Series) -> Floats:
+    return numbers.cast(pl.Float32).fill_null(np.nan).to_numpy()

@@ -1,0 +1,269 @@
+"""Codes of context fields: of users and items once, of requests as they come, and of pairs of the two.
+
+What depends on the user and the moment stands apart from what depends on the item, so a catalogue is ranked with each
+side made once. Rows for training are gathered batch by batch: a million events hold only their moments' codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from matinee.data.arrays import Bools, Floats, Ints, Ragged
+from matinee.data.dataset import Dataset, Queries
+from matinee.data.features.context import (
+    MISSING,
+    RESERVED,
+    UNKNOWN,
+    ContextFields,
+    Group,
+    Tables,
+    has_years,
+    moment_table,
+    release_years,
+    spread,
+    tables_of,
+    years_of,
+)
+from matinee.data.features.vocabulary import Bucketed, listed
+from matinee.errors import MatineeError
+
+Index = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class Part:
+    """n rows of some fields, as codes of the one embedding table.
+
+    single: int32 (n, S), a code for each single-valued field. numeric: the columns of `single` that are standardised
+    numbers; number: float32 (n, len(numeric)), what their vectors are multiplied by. bags: for each multi-valued field
+    n rows of one or more codes, whose vectors are to be summed or averaged.
+    """
+
+    single: Ints
+    number: Floats
+    bags: tuple[Ragged, ...] = ()
+    numeric: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.single)
+
+    @property
+    def codes(self) -> Ints:
+        """All codes, row by row and list by list."""
+        return np.concatenate([self.single.ravel(), *(bag.values for bag in self.bags)])
+
+    def take(self, rows: Index) -> Part:
+        """These rows; -1 is the last one."""
+        single = np.take(self.single, rows, axis=0)  # faster than single[rows]
+        return Part(single, self.number[rows], tuple(bag.take(rows) for bag in self.bags), self.numeric)
+
+    def join(self, *others: Part) -> Part:
+        """The same rows, with the fields of others after these."""
+        parts = self, *others
+        starts = np.cumsum([0, *(part.single.shape[1] for part in parts)]).tolist()
+        return Part(
+            np.concatenate([part.single for part in parts], axis=1),
+            np.concatenate([part.number for part in parts], axis=1),
+            tuple(bag for part in parts for bag in part.bags),
+            tuple(start + column for start, part in zip(starts, parts, strict=False) for column in part.numeric),
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """B requests or events: user (B,) are rows of `users`, moment the fields of time and context, year float32 (B,)."""
+
+    users: Part
+    user: Index
+    moment: Part
+    year: Floats
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def take(self, rows: Index) -> Asked:
+        """These rows. Of a training log: a batch."""
+        return Asked(self.users, self.user[rows], self.moment.take(rows), self.year[rows])
+
+    @property
+    def part(self) -> Part:
+        """B rows of the fields of users, then those of the moment."""
+        return self.users.take(self.user).join(self.moment)
+
+
+class ContextTables:
+    """A vocabulary, and the codes of all users and items of a log.
+
+    users, items: n_users + 1 and n_items + 1 rows; the last is somebody, or something, of whom nothing is known, and
+    which the code -1 finds.
+    """
+
+    def __init__(self, fields: ContextFields, data: Dataset) -> None:
+        """Raises MatineeError for a log of fewer or more users or items than the fields were fitted on, and for tables
+        of other types."""
+        if (data.n_users, data.n_items) != (fields.n_users, fields.n_items):
+            raise MatineeError(
+                f"{data!r} has other users or items than the {fields.n_users:,} and {fields.n_items:,} of the fields",
+                mend="use the fields with the log they were fitted on, or another part of its split",
+            )
+        self.fields, self.data = fields, data
+        tables = tables_of(replace(data, timestamp=None))
+        one_more = {name: pl.concat([table, table.clear(1)]) for name, table in tables.items() if name != "context"}
+        self.users = _encoded(fields, "user", one_more, _ids(fields.n_users, fields.unseen_users))
+        self.items = _encoded(fields, "item", one_more, _ids(fields.n_items, fields.unseen_items))
+        self.release = np.full(fields.n_items + 1, np.nan, np.float32)
+        self._age = next(iter(fields.of("pair")), None)
+        if self._age is not None and has_years(tables):
+            self.release = release_years(one_more)
+
+    @cached_property
+    def user_column(self) -> int | None:
+        """Where the users' ids stand in `users.single`; None where they are no field."""
+        names = [field.name for field in self.fields.of("user") if not field.multi]
+        return names.index("user") if "user" in names else None
+
+    def occurring(self) -> Bools:
+        """bool (n_codes,): true for the codes that an event of the log these tables were made of has."""
+        found = np.zeros(self.fields.n_codes, np.bool_)
+        for part, unseen in (self.users, self.fields.unseen_users), (self.items, self.fields.unseen_items):
+            there = np.ones(len(part), np.bool_)
+            there[[*unseen, -1]] = False
+            found[part.take(np.flatnonzero(there)).codes] = True
+        events = self.asked(self.data.user, self.data.timestamp, self.data.context)
+        found[events.moment.codes] = True
+        found[self.ages(events, self.data.item[:, None])] = True
+        return found
+
+    def described(self, asked: Asked) -> Bools:
+        """bool (B,): true where any field of the user but the id is known."""
+        part = asked.users.take(asked.user)
+        starts = self.fields.starts
+        known = np.zeros(len(part), np.bool_)
+        singles = [field for field in self.fields.of("user") if not field.multi]
+        for column, field in enumerate(singles):
+            if field.name != "user":
+                known |= part.single[:, column] >= starts[field.name] + RESERVED
+        for field, bag in zip((f for f in self.fields.of("user") if f.multi), part.bags, strict=True):
+            known |= np.bincount(bag.rows[bag.values >= starts[field.name] + RESERVED], minlength=len(bag)) > 0
+        return known
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields in the order of `rows`: those with one code, then the bags."""
+        fields = sorted(self.fields.of("user", "moment", "item", "pair"), key=lambda field: field.multi)  # stable
+        return tuple(field.name for field in fields)
+
+    def asked(
+        self,
+        user: Index,
+        time: NDArray[np.int64] | None = None,
+        context: pl.DataFrame | None = None,
+        brought: pl.DataFrame | None = None,
+    ) -> Asked:
+        """Users (n,), and for each the Unix seconds (negative: missing), a row of context, and what the request brings
+        of its user, which goes before the table.
+
+        Of a training log: asked(data.user, data.timestamp, data.context). Raises MatineeError where they are not in
+        parallel or of types that the vocabulary cannot read.
+        """
+        n = len(user)
+        heights = {"time": time, "context": context, "user_features": brought}
+        for name, rows in heights.items():
+            if rows is not None and len(rows) != n:
+                raise MatineeError(f"{name} has {len(rows)} rows, not {n}", mend="pass one row a query")
+        tables: dict[str, pl.DataFrame] = {"context": context} if context is not None else {}
+        tables |= {"time": moment_table(time)} if time is not None else {}
+        moment = _encoded(self.fields, "moment", tables, np.full(n, MISSING, np.int32))
+        year = years_of(tables) if time is not None and self._age is not None else np.full(n, np.nan, np.float32)
+        if brought is None:
+            return Asked(self.users, user, moment, year)
+        return Asked(self._brought(brought, user), np.arange(n), moment, year)
+
+    def queries(self, queries: Queries) -> Asked:
+        """B requests. Who names no moment asks at the end of the history."""
+        time, times, ends = queries.time, queries.times, queries.history.offsets[1:]
+        if time is None and times is not None:
+            time = np.full(len(queries), -1, np.int64)
+            there = queries.history.lengths > 0
+            time[there] = times[ends[there] - 1]
+        return self.asked(queries.user, time, queries.context, queries.user_features)
+
+    def rows(self, asked: Asked, item: Index) -> Part:
+        """Whole rows, in parallel: request b about item[b]; -1 is an item of which nothing is known."""
+        pair = Part(self.ages(asked, item[:, None]), np.empty((len(item), 0), np.float32))
+        return asked.users.take(asked.user).join(asked.moment, self.items.take(item), pair)
+
+    def ages(self, asked: Asked, item: Index | None = None) -> Ints:
+        """Codes of `time.age`: int32 (B, n_items), or (B, C) for items (B, C); no columns where it is no field."""
+        if self._age is None:
+            return np.empty((len(asked), 0), np.int32)
+        if item is not None:
+            return self._aged(asked.year[:, None] - self.release[item])
+        years, row = np.unique(asked.year, return_inverse=True)  # few, while requests may be many
+        return self._aged(years[:, None] - self.release[:-1])[row]
+
+    def _brought(self, table: pl.DataFrame, user: Index) -> Part:
+        """The user fields as the requests say them (B rows); where they say nothing, as the log's table does."""
+        fields = self.fields.of("user")
+        named = [field.column for field in fields if field.column is not None]
+        if named and not set(named) & set(table.columns):
+            raise MatineeError(
+                f"user_features has none of the columns {listed(named)}",
+                mend=f"name them so; it has {listed(table.columns)}",
+            )
+        known = self.users.take(user)
+        said = _encoded(self.fields, "user", {"user": table}, np.full(len(user), MISSING, np.int32))
+        starts = self.fields.starts
+        silent = said.single == np.array([starts[field.name] for field in fields if not field.multi], np.int32)
+        bags = []
+        for field, new, old in zip((f for f in fields if f.multi), said.bags, known.bags, strict=True):
+            both = Ragged(np.append(old.offsets, old.offsets[-1] + new.offsets[1:]), np.append(old.values, new.values))
+            empty = new.values[new.offsets[:-1]] == starts[field.name]  # every row has a code
+            bags.append(both.take(np.arange(len(new)) + np.where(empty, 0, len(old))))
+        return Part(
+            np.where(silent, known.single, said.single),
+            np.where(silent[:, list(said.numeric)], known.number, said.number),
+            tuple(bags),
+            known.numeric,
+        )
+
+    def _aged(self, age: Floats) -> Ints:
+        assert self._age is not None
+        assert isinstance(self._age.vocabulary, Bucketed)
+        codes = self._age.vocabulary.codes(age)
+        return np.int32(self.fields.starts[self._age.name]) + spread(codes, codes == 0)
+
+
+def _ids(n: int, unseen: tuple[int, ...]) -> Ints:
+    """int32 (n + 1,): codes of the id field."""
+    ids = np.arange(RESERVED, RESERVED + n + 1, dtype=np.int32)
+    ids[[*unseen, n]] = UNKNOWN
+    return ids
+
+
+def _encoded(fields: ContextFields, group: Group, tables: Tables, ids: Ints) -> Part:
+    """The fields of a group, from their tables; ids (n,) are the codes of the group's id field."""
+    singles: list[Ints] = []
+    numbers: list[Floats] = []
+    numeric: list[int] = []
+    bags: list[Ragged] = []
+    n = len(ids)
+    for field in fields.of(group):
+        start = np.int32(fields.starts[field.name])
+        codes, weight = (ids, None) if field.vocabulary is None else field.encode(field.read(tables, n))
+        if isinstance(codes, Ragged):
+            bags.append(Ragged(codes.offsets, codes.values + start))
+            continue
+        if weight is not None:
+            numeric.append(len(singles))
+            numbers.append(weight)
+        singles.append(codes + start)
+    columns = np.stack(singles, axis=1) if singles else np.empty((n, 0), np.int32)
+    weights = np.stack(numbers, axis=1) if numbers else np.empty((n, 0), np.float32)
+    return Part(columns, weights, tuple(bags), tuple(numeric))

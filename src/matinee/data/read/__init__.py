@@ -1,0 +1,1 @@
+"""Any real file -> Dataset: formats, columns, times, and the catalogue of named sets."""

@@ -1,0 +1,140 @@
+"""Folders recognised by their files: MovieLens in its three official layouts, the film contest's, recbole's, sessions
+and sequences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+
+from matinee.data import side
+from matinee.data.read import movielens
+from matinee.data.read.assemble import Log, Parts, Side, side_of
+from matinee.data.read.columns import guess_types, id_column, rating_column, time_column
+from matinee.data.read.sequences import read_attributes, read_sequences
+from matinee.data.read.tables import Dialect, Table, text_table
+from matinee.errors import MatineeError
+
+KNOWN = """u.data (MovieLens 100K), ratings.dat (MovieLens 1M, 10M), ratings.csv + movies.csv (other MovieLens \
+releases), train_ratings.csv (film contest), one NAME.inter (recbole), train_sessions.txt (Diginetica) or NAME.txt + \
+NAME_item2attributes.json (Amazon)"""
+ATTRIBUTES = "_item2attributes.json"
+
+
+def read_folder(folder: Path) -> Parts:
+    """Everything a folder in a known layout holds. Raises MatineeError when it is in none."""
+    if (folder / "u.data").is_file():
+        return movielens.read_100k(folder)
+    if (folder / "ratings.dat").is_file():
+        return movielens.read_dat(folder)
+    if (folder / "train_ratings.csv").is_file():
+        return read_contest(folder)
+    if (folder / "ratings.csv").is_file() and (folder / "movies.csv").is_file():
+        return movielens.read_csv(folder)
+    if (folder / "train_sessions.txt").is_file():
+        return Parts(read_sequences(folder / "train_sessions.txt", named=False))
+    described = [path for path in folder.glob(f"*{ATTRIBUTES}") if _sequences(path).is_file()]
+    if len(described) == 1:
+        log, items = read_sequences(_sequences(described[0]), named=True), read_attributes(described[0])
+        return Parts(log, items=items)
+    logs = sorted(folder.glob("*.inter"))
+    if len(logs) == 1:
+        return read_recbole(logs[0])
+    there = ", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "nothing"
+    raise MatineeError(
+        f"the folder is in no known layout; it holds {there}",
+        where=str(folder),
+        mend=f"pass one log file, or a folder with {KNOWN}",
+    )
+
+
+def _sequences(attributes: Path) -> Path:
+    """NAME.txt beside NAME_item2attributes.json: a user and their items a line."""
+    return attributes.with_name(attributes.name.removesuffix(ATTRIBUTES) + ".txt")
+
+
+def read_contest(folder: Path) -> Parts:
+    """train_ratings.csv (user, item, time) with titles, years, genres, directors and writers as TSV tables."""
+    table = text_table(folder / "train_ratings.csv", Dialect(","))
+    table.require("user", "item", "time")
+    log = Log(table, id_column(table, "user"), id_column(table, "item"), None, time_column(table, "time"))
+    single = [_contest_table(folder, name, column) for name, column in (("titles", "title"), ("years", "year"))]
+    lists = [
+        (name, column, _contest_table(folder, name, column))
+        for name, column in (("genres", "genre"), ("directors", "director"), ("writers", "writer"))
+    ]
+    for part in single:
+        if part is not None:  # two titles for one item would silently double its rows below
+            side_of(part, "item", id_column(part, "item"), part.frame)
+    frames = [t.frame.select("item", c) for t, c in zip(single, ("title", "year"), strict=True) if t is not None]
+    frames += [side.gathered(t.frame, "item", c, name) for name, c, t in lists if t is not None]
+    if not frames:
+        return Parts(log)
+    frame = side.joined(frames[0], frames[1:], "item")
+    frame = side.described(frame) if "title" in frame.columns else frame
+    if "year" in frame.columns:
+        frame = frame.with_columns(pl.col("year").cast(pl.Int64, strict=False))
+    names = Table(frame, "the item tables", table.source)
+    return Parts(log, items=Side(names, "item", frame["item"], frame.drop("item")))
+
+
+def _contest_table(folder: Path, name: str, column: str) -> Table | None:
+    path = folder / f"{name}.tsv"
+    if not path.is_file():
+        return None
+    table = text_table(path, Dialect("\t"))
+    table.require("item", column)
+    id_column(table, "item")
+    return table
+
+
+def read_recbole(path: Path) -> Parts:
+    """NAME.inter, NAME.item and NAME.user: tab-separated, with typed headers such as `user_id:token`."""
+    table = _typed(path)
+    table.require("user_id", "item_id")
+    there = table.frame.columns
+    context = table.frame.drop("user_id", "item_id", "rating", "timestamp", strict=False)
+    log = Log(
+        table,
+        id_column(table, "user_id"),
+        id_column(table, "item_id"),
+        rating_column(table, "rating") if "rating" in there else None,
+        time_column(table, "timestamp") if "timestamp" in there else None,
+        guess_types(context),
+    )
+    return Parts(log, _recbole_side(path, "user"), _recbole_side(path, "item"))
+
+
+def _recbole_side(log: Path, what: str) -> Side | None:
+    path = log.with_suffix(f".{what}")
+    if not path.is_file():
+        return None
+    usual = {"movie_title": "title", "release_year": "year", "class": "genres", "genre": "genres", "zip_code": "zip"}
+    table = _typed(path).rename(usual)
+    table.require(f"{what}_id")
+    frame = table.frame.drop(f"{what}_id")
+    if "title" in frame.columns and "year" in frame.columns:
+        frame = _official_titles(frame)
+    known = side.described(guess_types(frame, keep=side.TEXT))
+    return side_of(table, f"{what}_id", id_column(table, f"{what}_id"), known)
+
+
+def _official_titles(frame: pl.DataFrame) -> pl.DataFrame:
+    """ "Toy Story" + "1995" -> "Toy Story (1995)", as MovieLens writes it; the year's column is then parsed again.
+
+    Its film without a name, "unknown", is misspelt there.
+    """
+    title, year = pl.col("title"), pl.col("year")
+    nameless = title == "unkonwn"
+    whole = pl.when(nameless).then(pl.lit("unknown")).when(year.is_null()).then(title)
+    return frame.with_columns(whole.otherwise(title + " (" + year + ")").alias("title")).drop("year")
+
+
+def _typed(path: Path) -> Table:
+    """The table with plain column names; sequences are split at spaces, a title's words are not."""
+    table = text_table(path, Dialect("\t", quote=None))
+    kinds = dict(column.rpartition(":")[::2] for column in table.frame.columns)
+    table = table.rename({f"{name}:{kind}": name for name, kind in kinds.items()})
+    lists = [name for name, kind in kinds.items() if kind.endswith("_seq") and "title" not in name]
+    frame = table.frame.with_columns(side.split(name, " ") for name in lists)
+    return Table(frame, table.name, table.source, table.dialect)

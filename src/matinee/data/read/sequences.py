@@ -1,0 +1,73 @@
+"""Files of whole histories: a user and their items a line, or one anonymous session a line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+
+from matinee.data.read.assemble import Log, Side
+from matinee.data.read.tables import Table, decoded
+from matinee.errors import MatineeError
+
+
+def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
+    """One user (named: the user's id, then items) or one anonymous session (items alone) a line, in time order.
+
+    Ids stand between spaces or tabs; blank lines are left out, and sessions numbered from 1. Raises MatineeError for a
+    user with two lines, or with no item.
+    """
+    if not path.is_file():
+        raise MatineeError("there is no such file", where=str(path), mend="check the path")
+    users: list[str] = []
+    lengths: list[int] = []
+    items: list[str] = []
+    seen: dict[str, int] = {}
+    for number, line in enumerate(decoded(path, encoding).split("\n"), start=1):
+        ids = line.split()
+        if not ids:
+            continue
+        if named:
+            user = ids.pop(0)
+            where = f"{path.name}, row {number}"
+            if user in seen:
+                raise MatineeError(
+                    f"user {user!r} has a line already, row {seen[user]}",
+                    where=where,
+                    mend='put all items of a user on one line, or read it with format="sessions"',
+                )
+            if not ids:
+                raise MatineeError(f"user {user!r} has no items", where=where, mend="remove the line")
+            seen[user] = number
+            users.append(user)
+        lengths.append(len(ids))
+        items.extend(ids)
+    count = pl.Series("count", lengths, dtype=pl.UInt32)
+    row = pl.Series("row", range(len(lengths)), dtype=pl.UInt32)
+    row = pl.DataFrame({"row": row, "count": count}).select(pl.col("row").repeat_by("count").explode())["row"]
+    ids_of_rows = pl.Series("user_id", users, dtype=pl.String) if named else pl.Series(range(1, len(lengths) + 1))
+    item = pl.Series("item_id", items, dtype=pl.String)
+    table = Table(pl.DataFrame({"item_id": item}), path.name, path)
+    return Log(table, ids_of_rows[row] if len(row) else ids_of_rows.head(0), item)
+
+
+def read_attributes(path: Path) -> Side:
+    """A JSON object {item id: [attribute, ...]}: one feature column `attributes`, a list of text for each item.
+
+    Raises MatineeError for anything else, naming the item.
+    """
+    try:
+        found = json.loads(decoded(path))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise MatineeError(f"is no JSON: {error}", where=str(path), mend="fetch or write it again") from None
+    mend = 'write one object, {"item id": [attribute, ...], ...}'
+    if not isinstance(found, dict):
+        raise MatineeError(f"is a {type(found).__name__}, not an object", where=str(path), mend=mend)
+    for item, values in found.items():
+        if not item or not isinstance(values, list) or any(type(value) not in (int, str) for value in values):
+            raise MatineeError("is no list of attributes", where=f"{path.name}, item {item!r}", mend=mend)
+    ids = pl.Series("item_id", list(found), dtype=pl.String)
+    names = pl.Series("attributes", [[str(v) for v in values] for values in found.values()], dtype=pl.List(pl.String))
+    frame = names.to_frame()
+    return Side(Table(frame, path.name, path), "item_id", ids, frame)

@@ -1,0 +1,147 @@
+"""The compiled loops that make scores of different models comparable, a row (a query) at a time, in place.
+
+
+Only what may be recommended decides: a query's excluded items move nobody's rank, mean or sum. They get numbers all
+the same, for somebody may ask for their score. NaN stays NaN, so that ranking can refuse it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+DAMPING = 60.0  # of reciprocal rank fusion, as its authors chose it
+CODE_BITS = 31  # of a sorting key: the column; above it 32 bits of the score
+CODES = (1 << CODE_BITS) - 1
+DIGIT_BITS = 11  # sorted by at a time: three passes over a float32
+DIGITS = 1 << DIGIT_BITS
+
+
+@njit(nogil=True, cache=True)
+def reciprocal_rank_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
+    """scores[b, j] = 1 / (60 + rank), 0 where it was -inf (Cormack, Clarke & Buettcher, SIGIR 2009).
+
+    rank = 1 + the others that score more + half of the others that score the same: equal items share their mean rank.
+    """
+    n = scores.shape[1]
+    stamp = np.full(n, -1, np.int64)
+    key, spare = np.empty(n, np.int64), np.empty(n, np.int64)
+    count = np.empty((3, DIGITS + 1), np.int64)
+    for b in range(start, stop):
+        row = scores[b]
+        for p in range(offsets[b], offsets[b + 1]):
+            stamp[excluded[p]] = b
+        m = descending(row, key, spare, count)
+        better, first = 0, 0
+        while first < m:
+            last, equal = first, 0
+            while last < m and key[last] >> CODE_BITS == key[first] >> CODE_BITS:
+                equal += stamp[key[last] & CODES] != b
+                last += 1
+            for p in range(first, last):
+                j = key[p] & CODES
+                others = equal - (stamp[j] != b)
+                row[j] = 1.0 / (DAMPING + 1.0 + better + 0.5 * others)
+            better += equal
+            first = last
+
+
+@njit(nogil=True, cache=True)
+def descending(row: Any, key: Any, spare: Any, count: Any) -> int:
+    """The number m of columns above -inf, and key[:m]: score and column of each in one integer, best first.
+
+    key, spare: int64 (n,); count: int64 (3, DIGITS + 1), to work in. -inf in `row` becomes 0. A radix sort: the bits of
+    a float, read as an integer, order numbers of one sign.
+    """
+    bits = row.view(np.uint32)
+    count[:] = 0
+    m = 0
+    for j in range(len(row)):
+        if row[j] != row[j]:
+            continue
+        if row[j] == -np.inf:
+            row[j] = 0.0
+            continue
+        u = np.int64(bits[j])
+        if row[j] == 0.0:  # 0 and -0 are one number
+            u = np.int64(0x7FFFFFFF)
+        elif row[j] > 0.0:  # the larger, the earlier
+            u ^= 0x7FFFFFFF
+        key[m] = (u << CODE_BITS) | j
+        m += 1
+        for digit in range(3):
+            count[digit, ((u >> (digit * DIGIT_BITS)) & (DIGITS - 1)) + 1] += 1
+    for digit in range(3):
+        place = count[digit]
+        for d in range(DIGITS):
+            place[d + 1] += place[d]
+        shift = CODE_BITS + digit * DIGIT_BITS
+        for p in range(m):
+            d = (key[p] >> shift) & (DIGITS - 1)
+            spare[place[d]] = key[p]
+            place[d] += 1
+        key[:m] = spare[:m]
+    return m
+
+
+@njit(nogil=True, cache=True)
+def standard_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
+    """scores[b, j] = (score - mean) / deviation over what is not excluded; where it was -inf the least of these, and of
+    all where j itself is excluded, for an excluded score may be lower than any that counts."""
+    n = scores.shape[1]
+    stamp = np.full(n, -1, np.int64)
+    for b in range(start, stop):
+        row = scores[b]
+        for p in range(offsets[b], offsets[b + 1]):
+            stamp[excluded[p]] = b
+        count, total, least, bottom = 0, 0.0, np.inf, np.inf
+        for j in range(n):
+            if row[j] == -np.inf:
+                continue
+            bottom = min(bottom, row[j])
+            if stamp[j] != b:
+                count += 1
+                total += row[j]
+                least = min(least, row[j])
+        mean = total / max(count, 1)
+        squares = 0.0
+        for j in range(n):
+            if stamp[j] != b and row[j] != -np.inf:
+                squares += (row[j] - mean) ** 2
+        scale = 0.0 if squares == 0.0 else 1.0 / np.sqrt(squares / count)
+        lowest, nethermost = (0.0, 0.0) if scale == 0.0 else ((least - mean) * scale, (bottom - mean) * scale)
+        for j in range(n):
+            if row[j] != -np.inf:
+                row[j] = (row[j] - mean) * scale
+            else:
+                row[j] = lowest if stamp[j] != b else nethermost
+
+
+@njit(nogil=True, cache=True)
+def softmax_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
+    """scores[b, j] = exp(score) / the sum of exp(score) over what is not excluded and j itself; 0 where it was -inf."""
+    n = scores.shape[1]
+    stamp = np.full(n, -1, np.int64)
+    for b in range(start, stop):
+        row = scores[b]
+        for p in range(offsets[b], offsets[b + 1]):
+            stamp[excluded[p]] = b
+        top = -np.inf
+        for j in range(n):
+            if stamp[j] != b:
+                top = max(top, row[j])
+        total = 0.0
+        for j in range(n):
+            if stamp[j] != b and row[j] != -np.inf:
+                total += np.exp(row[j] - top)
+        for j in range(n):
+            if row[j] == -np.inf:
+                row[j] = 0.0
+            elif stamp[j] != b:
+                row[j] = np.exp(row[j] - top) / total
+            elif row[j] > top:
+                row[j] = 1.0 / (1.0 + total * np.exp(top - row[j]))
+            else:
+                row[j] = np.exp(row[j] - top) / (total + np.exp(row[j] - top))

@@ -1,0 +1,89 @@
+"""The compiled loops of ranking: masks and the k best of each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+
+@njit(nogil=True, cache=True)
+def mask_rows(start: int, stop: int, offsets: Any, values: Any, scores: Any) -> None:
+    """scores[b, values of row b] = -inf."""
+    for b in range(start, stop):
+        for p in range(offsets[b], offsets[b + 1]):
+            scores[b, values[p]] = -np.inf
+
+
+@njit(nogil=True, cache=True)
+def top_k_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tied: Any, nan: Any) -> None:
+    """The k best columns of each row, best first; equal scores by column; -inf never enters.
+
+    tied[b]: a column left out has exactly the k-th score. nan[b]: the row holds a NaN.
+    """
+    n = scores.shape[1]
+    k = item.shape[1]
+    wide = 32
+    for b in range(start, stop):
+        row = scores[b]
+        best = score[b]
+        code = item[b]
+        filled = 0
+        threshold = -np.inf
+        rejected = -np.inf
+        for j0 in range(0, n, wide):
+            j1 = min(j0 + wide, n)
+            # A run of 32 that cannot enter is passed over by one vectorised test; NaN fails the comparison and is seen.
+            interesting = 0
+            for j in range(j0, j1):
+                interesting |= not (row[j] < threshold)
+            if interesting == 0:
+                continue
+            for j in range(j0, j1):
+                s = row[j]
+                if s != s:
+                    nan[b] = True
+                    continue
+                if s == -np.inf:
+                    continue
+                if filled == k:
+                    if s <= threshold:
+                        if s > rejected:
+                            rejected = s
+                        continue
+                    if best[k - 1] > rejected:
+                        rejected = best[k - 1]
+                    p = k - 1
+                else:
+                    p = filled
+                    filled += 1
+                while p > 0 and best[p - 1] < s:
+                    best[p] = best[p - 1]
+                    code[p] = code[p - 1]
+                    p -= 1
+                best[p] = s
+                code[p] = j
+                if filled == k:
+                    threshold = best[k - 1]
+        for p in range(filled, k):
+            best[p] = -np.inf
+            code[p] = -1
+        tied[b] = filled == k and k > 0 and rejected == threshold
+
+
+@njit(nogil=True, cache=True)
+def mask_candidates(
+    start: int, stop: int, candidates: Any, offsets: Any, excluded: Any, n_items: int, scores: Any
+) -> None:
+    """scores[b, c] = -inf where candidate c is padding (-1), a repeat, or excluded for query b."""
+    stamp = np.full(n_items, -1, np.int64)
+    for b in range(start, stop):
+        for p in range(offsets[b], offsets[b + 1]):
+            stamp[excluded[p]] = b
+        for c in range(candidates.shape[1]):
+            code = candidates[b, c]
+            if code < 0 or stamp[code] == b:
+                scores[b, c] = -np.inf
+            else:
+                stamp[code] = b

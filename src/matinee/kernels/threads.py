@@ -1,0 +1,46 @@
+"""Ranges of rows over plain threads. Numba's own threading layers may not be entered from two threads at once, as a
+server would."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any
+
+
+def n_threads() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def parallel(run: Callable[[int, int], Any], n: int, *, chunk: int) -> None:
+    """Call run(start, stop) over 0..n in chunks, on all cores, this thread's among them; small work stays on it."""
+    helpers = min(n_threads(), -(-n // chunk)) - 1
+    if helpers < 1:
+        run(0, n)
+        return
+    starts = iter(range(0, n, chunk))
+
+    def work() -> None:
+        for start in starts:
+            run(start, min(start + chunk, n))
+
+    others = [_helpers().submit(work) for _ in range(helpers)]
+    try:
+        work()
+    finally:
+        for other in others:
+            if not other.cancel():  # never begun: all helpers are busy, perhaps with what called this, and all is done
+                other.result()
+
+
+@lru_cache(maxsize=1)
+def _helpers() -> ThreadPoolExecutor:
+    """Threads that stay: new ones begin on the core that made them, which cost as much as a short kernel gained."""
+    return ThreadPoolExecutor(n_threads() - 1, "matinee")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_helpers.cache_clear)  # a fork has none of the threads

@@ -1,0 +1,139 @@
+"""Trees as LightGBM grows, keeps and reads them; what they are grown for, models/lightgbm.py says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee import kernels
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Pairs, Queries
+from matinee.data.features.context import ContextFields
+from matinee.data.features.requests import ContextTables
+from matinee.errors import MatineeError
+from matinee.models.base import Fitted, TextFile
+from matinee.models.families.boosted_examples import Lesson
+from matinee.models.families.boosted_features import LogState, Rows
+from matinee.models.families.boosted_text import check_trees, trees_of
+
+CHUNK = 1 << 16
+"""Rows that are made at once where they are answered: some 15 MB."""
+SAY_AGAIN = "fit and save the model again"
+
+
+@dataclass(frozen=True)
+class Boosted(LogState):
+    """trees: in LightGBM's own format. vocabulary: ContextFields as JSON. curve: float64 (rounds, 3), as nn.CURVE."""
+
+    trees: TextFile
+    vocabulary: str
+    curve: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What answers: the rows of a fitted log, and its trees."""
+
+    rows: Rows
+    learned: Boosted
+
+    @classmethod
+    def of(cls, fitted: Fitted) -> Engine:
+        learned: Boosted = fitted.learned
+        tables = ContextTables(ContextFields.model_validate_json(learned.vocabulary), fitted.data)
+        return cls(Rows(learned, tables), learned)
+
+    def check(self) -> None:
+        """Raise MatineeError unless the trees can be walked with these rows. LightGBM is not needed."""
+        try:
+            check_trees(self.learned.trees, len(self.rows.names))
+        except (ValueError, OverflowError) as error:
+            raise MatineeError(f"these are no trees of LightGBM: {error}", mend=SAY_AGAIN) from None
+
+    @cached_property
+    def booster(self) -> Any:
+        lightgbm = import_lightgbm()
+        try:
+            return lightgbm.Booster(model_str=self.learned.trees)
+        except lightgbm.basic.LightGBMError as error:
+            raise MatineeError(f"LightGBM cannot read its trees: {error}", mend=SAY_AGAIN) from None
+
+    def answer(self, X: Floats, *, raw: bool) -> Floats:
+        """float32 (n,): for rows X the sum of the trees, or where `raw` is false what the objective makes of it."""
+        found: Floats = self.booster.predict(X, raw_score=raw, num_threads=kernels.n_threads()).astype(np.float32)
+        return found
+
+    def scores(self, queries: Queries) -> Floats:
+        """float32 (B, n_items), or (B, C) where queries name candidates."""
+        codes = queries.candidates
+        width = len(self.learned.count) if codes is None else codes.shape[1]
+        scores = np.empty((len(queries), width), np.float32)
+        step = max(1, CHUNK // max(1, width))
+        for start in range(0, len(queries) if width else 0, step):
+            part = queries.slice(start, start + step)
+            item = np.tile(np.arange(width), len(part)) if part.candidates is None else part.candidates.ravel()
+            X = self.rows.of(part, np.repeat(np.arange(len(part)), width), np.maximum(item, 0))
+            scores[start : start + step] = self.answer(X, raw=True).reshape(len(part), width)
+        return scores
+
+    def probabilities(self, pairs: Pairs, queries: Queries, row: NDArray[np.integer[Any]]) -> Floats:
+        """float32 (n,): of pairs that see the history of queries row[r]."""
+        found = np.empty(len(pairs), np.float32)
+        for start in range(0, len(pairs), CHUNK):
+            at = slice(start, start + CHUNK)
+            asked, place = np.unique(row[at], return_inverse=True)
+            time = None if pairs.timestamp is None else pairs.timestamp[at]
+            context = None if pairs.context is None else pairs.context[at]
+            X = self.rows.of(queries.take(asked), place, pairs.item[at], time, context)
+            found[at] = self.answer(X, raw=False)
+        return found
+
+
+def grown(
+    lesson: Lesson,
+    check: Lesson | None,
+    params: Mapping[str, Any],
+    trees: int,
+    patience: int,
+    categorical: list[int],
+) -> tuple[TextFile, NDArray[np.float64]]:
+    """At most so many trees, those up to the best round on `check`, and the curve float64 (rounds, 3).
+
+    The same bytes on every run, whatever the number of threads: LightGBM's `deterministic`, rows in their order.
+    """
+    lightgbm = import_lightgbm()
+    params = {
+        **params,
+        "num_threads": kernels.n_threads(),
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+    train = lightgbm.Dataset(
+        lesson.X, lesson.label, group=lesson.group, categorical_feature=categorical, params=dict(params)
+    )
+    found: dict[str, dict[str, list[float]]] = {}
+    watch, callbacks = [], []
+    if check is not None:
+        watch = [train.create_valid(check.X, check.label, group=check.group)]
+        callbacks = [lightgbm.record_evaluation(found), lightgbm.early_stopping(patience, verbose=False)]
+    booster = lightgbm.train(params, train, trees, valid_sets=watch, callbacks=callbacks)
+    measured = next(iter(found["valid_0"].values())) if found else [np.nan] * booster.current_iteration()
+    sign = -1.0 if params["objective"] == "binary" else 1.0  # of the curve's measure more is better
+    curve = np.array([(i + 1, np.nan, sign * x) for i, x in enumerate(measured)], np.float64).reshape(-1, 3)
+    best = booster.best_iteration if found else -1
+    return TextFile(trees_of(booster.model_to_string(num_iteration=best))), curve
+
+
+def import_lightgbm() -> Any:
+    """lightgbm, or one line that says what to install."""
+    try:
+        import lightgbm
+    except ImportError:
+        raise MatineeError("this model needs LightGBM", mend="pip install 'matinee[boost]'") from None
+    return lightgbm

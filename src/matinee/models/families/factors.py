@@ -1,0 +1,222 @@
+"""The family of factor models: a vector a user, a vector an item, and their product.
+
+A user vector is a function of a history, with the item vectors fixed: `fold_in` says which. What a fit keeps of its own
+users is that function's values on the training log, so that a user of the log, a newcomer with the same history, and
+`explain` get the same answer, and the next event counts without a refit.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.arrays import Floats, Ints, Ragged
+from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
+from matinee.errors import MatineeError
+from matinee.models.base import Fitted, Learned, Model, Shapes
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Hashes = NDArray[np.uint64]
+PAIRS = 1 << 12  # pairs predicted at once: few enough that their vectors stay in the cache
+ROWS = 1 << 14  # users folded in at once
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """U float32 (n_users, f), row = user; V float32 (n_items, f), row = item. Biases are columns that face a 1.
+
+    seen: uint64 (n_users,), a hash of the history that each row of U belongs to.
+    """
+
+    U: Floats
+    V: Floats
+    seen: Hashes
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        f = self.V.shape[1]
+        return {"U": (n_users, f), "V": (n_items, f), "seen": (n_users,)}
+
+
+class Factors(Model):
+    """scores = U_q @ V.T. U_q is kept where the query's history is the one its user was fitted on, else folded in."""
+
+    learned_type: ClassVar[type[Learned]] = Vectors
+
+    uses_ratings: ClassVar[bool] = False
+    """True where a history's ratings matter. A history without ratings then counts as rated `liked` throughout."""
+
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        if self.uses_ratings:
+            data.refuse_no_ratings()
+
+    @abstractmethod
+    def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
+        """float32 (B, f): user vectors for histories X, csr (B, n_items): 1, or the rating, per distinct item.
+
+        A row's vector must depend on that row alone, and on the item vectors: learned.U is not there yet in a fit.
+        """
+
+    def liked(self) -> float:
+        """The rating that a history without ratings is taken to mean."""
+        return 1.0
+
+    def with_users(self, data: Dataset, learned: Vectors) -> Vectors:
+        """The last step of a fit: U and `seen`, by folding in the users of the log."""
+        X = data.matrix(values=self.uses_ratings)
+        U = np.concatenate([self.fold_in(learned, X[start : start + ROWS]) for start in range(0, X.shape[0], ROWS)])
+        return replace(learned, U=U, seen=self.histories_of(data))
+
+    def histories_of(self, data: Dataset) -> Hashes:
+        """`seen` of this log's users."""
+        ratings = data.value[data.order] if self.uses_ratings and data.value is not None else None
+        return hash_rows(data.histories(), ratings)
+
+    def as_it_stands(self, data: Dataset, learned: Vectors) -> Self:
+        """A copy to be asked in the middle of a fit: known users by their rows of learned.U."""
+        probe = self.model_copy()
+        popularity = data.item_counts().astype(np.float32)
+        return probe.restore(Fitted(data, popularity, replace(learned, seen=self.histories_of(data))))
+
+    def ndcg(self, data: Dataset, valid: Holdout, learned: Vectors) -> float:
+        """ndcg@10 on valid as things stand in a fit: known users by their rows of learned.U."""
+        from matinee.evaluate import metrics
+        from matinee.rank import recommend
+
+        recs = recommend(self.as_it_stands(data, learned), valid.queries, 10)
+        found = metrics.ranking(recs.item, valid.truth, k=[10], metrics=["ndcg"])
+        return float(np.nanmean(found["ndcg", 10]))
+
+    def score_histories(self, queries: Queries) -> Floats:
+        scores: Floats = self.vectors(queries) @ self.fitted.learned.V.T
+        return scores
+
+    def vectors(self, queries: Queries) -> Floats:
+        """float32 (B, f), row = query: the user vector that answers it."""
+        learned: Vectors = self.fitted.learned
+        ratings = self.ratings_of(queries)
+        user = np.maximum(queries.user, 0)
+        own = (queries.user >= 0) & (hash_rows(queries.history, ratings) == learned.seen[user])
+        U = learned.U[user]
+        if not own.all():
+            new = np.flatnonzero(~own)
+            at = queries.history.positions(new)
+            history = queries.history.take(new)
+            U[new] = self.fold_in(learned, self.interactions(history, None if ratings is None else ratings[at]))
+        return U
+
+    def ratings_of(self, queries: Queries) -> Floats | None:
+        """In parallel with the histories' items; None where the model does not look at ratings."""
+        if not self.uses_ratings:
+            return None
+        if queries.values is None:
+            return np.full(len(queries.history.values), self.liked(), np.float32)
+        return np.ascontiguousarray(queries.values, np.float32)
+
+    def interactions(self, history: Ragged, ratings: Floats | None) -> csr_array:
+        """csr (B, n_items) as `Dataset.matrix` makes it: the last rating, or 1; items nobody watched are left out."""
+        from scipy.sparse import csr_array
+
+        from matinee import kernels
+
+        last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
+        last &= self.fitted.popularity[history.values] > 0
+        value = np.ones(int(last.sum()), np.float32) if ratings is None else ratings[last]
+        kept = history.keep(last)
+        X = csr_array((value, kept.values, kept.offsets), shape=(len(kept), len(self.items)))
+        X.sort_indices()
+        return X
+
+
+@dataclass(frozen=True)
+class RatingVectors(Vectors):
+    """low, high: the range of the log's ratings."""
+
+    low: float
+    high: float
+
+
+class RatingFactors(Factors):
+    """Factors of a log's ratings: the product, by `to_rating`, is a rating. Raises MatineeError for a log without."""
+
+    learned_type: ClassVar[type[Learned]] = RatingVectors
+    uses_ratings = True
+    predicts = True
+
+    def to_rating(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores in the units of the log's ratings, within their range."""
+        learned: RatingVectors = self.fitted.learned
+        return np.clip(score, learned.low, learned.high)
+
+    def liked(self) -> float:
+        high: float = self.fitted.learned.high
+        return high
+
+    def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
+        queries, row = self.asked(pairs, queries)
+        return self.ratings(self.vectors(queries), row, pairs.item)
+
+    def ratings(self, U: Floats, row: NDArray[np.integer[Any]], item: Ints) -> Floats:
+        """float32 (n,): what the user of U[row[r]] is predicted to rate item[r]."""
+        V = self.fitted.learned.V
+        score = np.empty(len(item))
+        for start in range(0, len(item), PAIRS):
+            part = slice(start, start + PAIRS)
+            score[part] = np.einsum("nf,nf->n", U[row[part]], V[item[part]], dtype=np.float64)
+        return self.to_rating(score).astype(np.float32)
+
+
+def regress(
+    X: csr_array,
+    F: NDArray[Any],
+    offset: NDArray[Any],
+    out: NDArray[np.float64],
+    *,
+    penalty: NDArray[Any],
+    prior: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    weight: float = 1.0,
+    logistic: bool = False,
+    steps: int = 1,
+    noise: NDArray[np.float64] | None = None,
+) -> None:
+    """kernels.factors.regress_rows on every row of X, in place in out (rows, f); penalty (rows, f); prior (A0, b0)."""
+    from matinee import kernels
+
+    f = F.shape[1]
+    A0, b0 = prior or (np.zeros((f, f)), np.zeros(f))
+    draws = np.empty((0, f)) if noise is None else noise
+    F, offset = np.ascontiguousarray(F, np.float64), np.ascontiguousarray(offset, np.float64)
+
+    def run(start: int, stop: int) -> None:
+        kernels.factors.regress_rows(
+            start, stop, X.indptr, X.indices, X.data, F, offset, A0, b0, penalty, weight, logistic, steps, draws, out
+        )
+
+    kernels.parallel(run, len(out), chunk=64)
+
+
+def stop_unless_finite(vectors: NDArray[Any], what: str, mend: str) -> None:
+    """Raise MatineeError where a fit diverged. what: "epoch 3 at learning rate 0.1"."""
+    if not np.isfinite(vectors).all():
+        raise MatineeError(f"the fit diverged in {what}: a vector is not finite any more", mend=mend)
+
+
+def hash_rows(history: Ragged, ratings: Floats | None) -> Hashes:
+    """uint64 (B,): equal for equal histories, whatever their order; ratings, where given, are part of it."""
+    bits = history.values.astype(np.uint64)
+    if ratings is not None:
+        bits |= ratings.view(np.uint32).astype(np.uint64) << np.uint64(32)
+    bits += np.uint64(0x9E3779B97F4A7C15)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # the finaliser of splitmix64
+        bits ^= bits >> np.uint64(shift)
+        bits *= np.uint64(factor)
+    bits ^= bits >> np.uint64(31)
+    total = np.zeros(len(bits) + 1, np.uint64)
+    np.cumsum(bits, out=total[1:])
+    return total[history.offsets[1:]] - total[history.offsets[:-1]]

@@ -1,0 +1,312 @@
+"""The family of sequence models: a net from a history to a state at each of its events, scored against item vectors.
+
+A member says its net, and, where it learns otherwise than by guessing what comes next, what a lesson is. Cutting and
+packing histories, losses and negatives, training and scoring are here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import model_validator
+
+from matinee.data.arrays import Floats, Ragged
+from matinee.data.dataset import Dataset, Queries
+from matinee.models.base import tunable
+from matinee.models.families.network import Network, device_of, import_torch, warn_of_nothing_to_learn
+from matinee.nn.sampling import Sampler
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from matinee.nn.losses import Negatives, OwnNegatives
+    from matinee.nn.sequences import Packed
+    from matinee.nn.train import Pass, Step
+
+SLOTS = 1 << 14
+"""Events encoded at once where a model answers."""
+
+LossName = Literal["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "top1_max", "bpr_max"]
+
+
+@dataclass(frozen=True)
+class Histories:
+    """Histories, or pieces of them, and when their events happened, in parallel with item.values.
+
+    waits: how many seconds after an event the next one came, or is asked for; None where nothing is known of it.
+    """
+
+    item: Ragged
+    times: NDArray[np.int64] | None
+    waits: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    def take(self, rows: NDArray[np.int64]) -> Histories:
+        at = self.item.positions(rows)
+        return Histories(self.item.take(rows), *(None if x is None else x[at] for x in (self.times, self.waits)))
+
+    def where(self, mask: NDArray[np.bool_]) -> Histories:
+        """Only these events."""
+        return Histories(self.item.keep(mask), *(None if x is None else x[mask] for x in (self.times, self.waits)))
+
+    def waiting(self, asked: NDArray[np.int64] | None = None) -> Histories:
+        """With waits, where there are times. asked: int64 (B,), when what follows the last event is asked for; without
+        it each history's own median wait stands for it (the upper of two; 0 of a single event)."""
+        if self.times is None:
+            return self
+        lengths = self.item.lengths
+        last = self.item.offsets[1:][lengths > 0] - 1
+        waits = np.zeros_like(self.times)
+        waits[:-1] = np.maximum(np.diff(self.times), 0)
+        waits[last] = 0
+        if asked is not None:
+            waits[last] = np.maximum(asked[lengths > 0] - self.times[last], 0)
+        else:
+            own = np.lexsort((waits, np.isin(np.arange(len(waits)), last), self.item.rows))  # by row, its last behind
+            several = lengths > 1
+            middle = self.item.offsets[:-1][several] + (lengths[several] - 1) // 2
+            waits[self.item.offsets[1:][several] - 1] = waits[own[middle]]
+        return Histories(self.item, self.times, waits)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a batch teaches: after the net has seen `packed`, its states at `slot` (N,) should find `target` (N,).
+
+    They lie history after history; of_each: int64 (B,), how many each history has.
+    """
+
+    packed: Packed
+    slot: Tensor
+    target: Tensor
+    of_each: Tensor
+
+
+class Sequence(Network):
+    """scores = state at the end of the history . item vectors. Repeats stay in a history; so may they be recommended.
+
+    build() gives a net with `forward(packed) -> (N, dim)`, a state at each slot, and `vectors`, (n_items, dim). Items
+    without a training event say nothing: they are left out of histories.
+    """
+
+    reads_order = True
+    causal: ClassVar[bool] = True
+    """True where the state at a slot depends on it and earlier ones alone."""
+
+    max_len: int = tunable(200, "events of a history that count, the latest", choices=[50, 100, 200], ge=2)
+    windows: Literal["last", "all"] = tunable(
+        "last", "learn from the last max_len events of a history, or from all, cut into pieces"
+    )
+    dim: int = tunable(64, "length of an item's vector", choices=[32, 64, 128, 256], ge=1)
+    dropout: float = tunable(0.1, "share of inputs and layers' outputs left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
+    loss: LossName = tunable(
+        "cross_entropy",
+        "over all items, or against drawn ones",
+        choices=["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "top1_max", "bpr_max"],
+    )
+    negatives: int = tunable(256, "items drawn to tell the next one from", low=1, high=4096, log=True, ge=1, le=1 << 20)
+    negatives_for: Literal["batch", "history", "event"] = tunable(
+        "batch", "draw them once for all of a batch (uniform: each at most once), or anew for each history or event"
+    )
+    sampling: Literal["uniform", "popularity", "in_batch"] = tunable("uniform", "how negatives are drawn")
+    alpha: float = tunable(0.75, "popularity: an item is drawn in proportion to its events^alpha", ge=0.0)
+    log_q: bool = tunable(True, "sampled softmax: correct for how likely an item was drawn")
+    calibration: float = tunable(
+        0.75, "gbce: 0 is bce, 1 gives calibrated probabilities", low=0.0, high=1.0, ge=0.0, le=1.0
+    )
+    epochs: int = tunable(200, "most epochs; early stopping ends before", ge=1)
+    batch_size: int = tunable(128, "histories a step", ge=1)
+
+    # -- learning ----------------------------------------------------------------------------------------------------
+
+    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
+        from matinee.nn.train import Pass
+
+        pieces = self.pieces(data)
+        if not len(pieces):
+            warn_of_nothing_to_learn(self, data)
+        draw = self.drawing(data)
+        lengths = pieces.item.lengths
+
+        def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
+            return self.batch_loss(net, pieces.take(batch), draw, step)
+
+        every = list(net.parameters())
+        return [Pass("all", loss, every, terms=lambda batch: self.terms(lengths[batch]))], len(pieces)
+
+    def pieces(self, data: Dataset) -> Histories:
+        """What an epoch walks over."""
+        from matinee.nn.sequences import windows
+
+        item, at = windows(data.histories(), self.max_len + 1, every=self.windows == "all")
+        return Histories(item, None if data.timestamp is None else data.timestamp[data.order[at]])
+
+    def terms(self, lengths: NDArray[np.int64]) -> float:
+        """How many events of such pieces are guessed."""
+        return float(lengths.sum() - len(lengths))
+
+    def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
+        """The loss summed over a batch of pieces."""
+        lesson = self.lesson(net, batch, step)
+        return self.loss_of(net(lesson.packed)[lesson.slot], net.vectors, lesson.target, draw(lesson, step))
+
+    def lesson(self, net: Any, batch: Histories, step: Step) -> Lesson:
+        """At each event but the last: what came next."""
+        torch = import_torch()
+        ends = np.zeros(len(batch.item.values), np.bool_)
+        ends[batch.item.offsets[1:] - 1] = True
+        starts = np.zeros_like(ends)
+        starts[batch.item.offsets[:-1]] = True
+        packed = self.packed(net, self.timed(net, batch).where(~ends))
+        target = torch.from_numpy(batch.item.values[~starts].astype(np.int64)).to(device_of(net))
+        return Lesson(packed, packed.slot, target, packed.length)
+
+    def timed(self, net: Any, histories: Histories, asked: NDArray[np.int64] | None = None) -> Histories:
+        """With waits, where the net reads them."""
+        return histories if getattr(net, "waits", None) is None else histories.waiting(asked)
+
+    def packed(self, net: Any, histories: Histories) -> Packed:
+        from matinee.nn.sequences import pack
+
+        return pack(histories.item, net.n_items, histories.times, histories.waits).to(device_of(net))
+
+    def loss_of(
+        self, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | OwnNegatives | None
+    ) -> Tensor:
+        """The loss by name, summed over the states (N, dim)."""
+        from matinee.nn import losses
+
+        if negatives is None or (isinstance(negatives, losses.Negatives) and self.loss == "sampled_softmax"):
+            return losses.cross_entropy(states, vectors, target, negatives)
+        n, beta = negatives.k, losses.calibration(negatives.k, len(vectors), self.calibration)
+        formulas: dict[str, losses.Formula] = {
+            "sampled_softmax": losses.sampled_softmax,
+            "bce": partial(losses.binary, shift=losses.balance(n, 1.0)),
+            "gbce": partial(losses.generalised_binary, beta=beta, shift=losses.balance(n, beta)),
+            "bpr": losses.pairwise,
+            "top1_max": losses.top1_max,
+            "bpr_max": losses.bpr_max,
+        }
+        return losses.against(formulas[self.loss], states, vectors, target, negatives)
+
+    def drawing(self, data: Dataset) -> Draw:
+        """draw(lesson, step) -> the batch's negatives; None where the loss is over all items."""
+        torch = import_torch()
+        from matinee.nn.losses import Negatives, OwnNegatives
+
+        if self.loss == "cross_entropy":
+            return lambda lesson, step: None
+        sampler = Sampler.of(
+            data,
+            "uniform" if self.sampling == "uniform" else "popularity",
+            alpha=1.0 if self.sampling == "in_batch" else self.alpha,
+        )
+        uneven = self.loss == "sampled_softmax" and self.sampling != "uniform"
+        log_q = torch.from_numpy(sampler.log_q) if self.log_q and uneven else None
+
+        def draw(lesson: Lesson, step: Step) -> Negatives | OwnNegatives:
+            rng, target, k = np.random.default_rng(step.seed), lesson.target, self.negatives
+
+            def items(*size: int) -> Tensor:
+                near, n = self.sampling == "in_batch", math.prod(size)
+                code = rng.integers(len(target), size=n) if near else sampler.draw(n, rng)
+                drawn: Tensor = torch.from_numpy(code.reshape(size)).to(target.device)
+                return target[drawn] if near else drawn
+
+            of_each = None if log_q is None else log_q.to(target.device)
+            if self.negatives_for == "event":
+                return OwnNegatives(k, lambda n: items(n, k), of_each)
+            if self.negatives_for == "history":
+                begin = torch.nn.functional.pad(lesson.of_each.cumsum(0), (1, 0))
+                return OwnNegatives(k, lambda n: items(n, k), of_each, begin)
+            apart = self.sampling == "uniform"
+            return Negatives(
+                torch.from_numpy(sampler.distinct(k, rng)).to(target.device) if apart else items(k), of_each
+            )
+
+        return draw
+
+    # -- answering ---------------------------------------------------------------------------------------------------
+
+    def score_histories(self, queries: Queries) -> Floats:
+        known = self.fitted.popularity[queries.history.values] > 0
+        histories = self.timed(self.net, Histories(queries.history, queries.times), queries.time).where(known)
+        scores = np.zeros((len(queries), len(self.items)), np.float32)
+        for rows in blocks(histories.item.lengths, self.max_len):
+            scores[rows] = self.answers(histories.take(rows))
+        return scores
+
+    def answers(self, histories: Histories) -> Floats:
+        """float32 (B, n_items); no history is empty."""
+        torch = import_torch()
+        net = self.net
+        with torch.inference_mode():
+            packed, slot = self.question(net, histories)
+            scores: Floats = (net(packed)[slot].mean(dim=1) @ net.vectors.T).cpu().numpy()
+        return scores
+
+    def question(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
+        """What the net sees of whole histories, and the slots (B, M) whose mean state answers."""
+        from matinee.nn.sequences import latest
+
+        item, at = latest(histories.item, self.max_len)
+        packed = self.packed(
+            net, Histories(item, *(None if x is None else x[at] for x in (histories.times, histories.waits)))
+        )
+        return packed, packed.last[:, None]
+
+
+class SelfAttentive(Sequence):
+    """The family of transformers: what they are built of."""
+
+    special: ClassVar[int] = 0
+    """Tokens beyond the items."""
+
+    blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
+    heads: int = tunable(1, "attention heads", choices=[1, 2, 4], ge=1)
+    widening: int = tunable(1, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
+    feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("relu", "between its layers")
+
+    @model_validator(mode="after")
+    def _divided(self) -> Self:
+        if self.dim % self.heads:
+            raise ValueError(f"{self.heads} attention heads do not divide vectors of dim = {self.dim}")
+        return self
+
+    def transformer(self, data: Dataset, length: int, **options: Any) -> nn.Module:
+        """A fresh net for histories of up to so many events. options: as of TransformerNet."""
+        from matinee.nn.transformer import TransformerNet
+
+        return TransformerNet(
+            data.n_items,
+            length,
+            self.dim,
+            self.blocks,
+            self.heads,
+            self.dropout,
+            n_special=self.special,
+            causal=self.causal,
+            widening=self.widening,
+            feed_forward=self.feed_forward,
+            **options,
+        )
+
+
+Draw = Callable[[Any, Any], Any]
+"""draw(lesson, step) -> Negatives | OwnNegatives | None."""
+
+
+def blocks(lengths: NDArray[np.int64], longest: int) -> list[NDArray[np.int64]]:
+    """Numbers of the rows that hold events, in blocks of like length and of about SLOTS events."""
+    order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]
+    events = np.cumsum(np.minimum(lengths[order], longest) + 1)
+    cuts = np.flatnonzero(np.diff(events // SLOTS)) + 1
+    return [rows for rows in np.split(order, cuts) if len(rows)]

@@ -82,7 +82,7 @@ class Matinee(Library):
     def fit_ials(self) -> Any:
         from matinee.models.ials import IALS
 
-        return IALS(factors=FACTORS, iterations=ITERATIONS, alpha0=ALPHA0, l2=IALS_L2, nu=1.0, steps=3).fit(self.data)
+        return IALS(n_factors=FACTORS, epochs=ITERATIONS, alpha0=ALPHA0, l2=IALS_L2, nu=1.0, steps=3).fit(self.data)
 
     def dot_product(self, user_factors: Floats, item_factors: Floats) -> Any:
         return DotProduct(self.data.users, self.data.items, user_factors, item_factors)

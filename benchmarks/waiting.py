@@ -38,14 +38,14 @@ def main() -> None:
     table = next(table for table in recipe.model if table.name == "sasrec")
     [split] = splits.make(recipe.load_data(given.data_dir), given.split, {}, seed=0)
     for seed in given.seeds:
-        for waiting in (False, True):
-            model = recipe.create(table).model_copy(update={"waiting": waiting})
+        for time_gaps in (False, True):
+            model = recipe.create(table).model_copy(update={"waiting": time_gaps})
             model.fit(split.train, valid=split.valid, seed=seed)
-            found = {"split": given.split, "seed": seed, "waiting": waiting, "epochs": len(model.curve)}
+            found = {"split": given.split, "seed": seed, "waiting": time_gaps, "epochs": len(model.curve)}
             found[f"{metric}@10"] = measured(model, split.valid, metric)
-            if waiting and given.split == "leave_one_out":  # one hidden event a query: its time is known
+            if time_gaps and given.split == "leave_one_out":  # one hidden event a query: its time is known
                 assert split.valid.pairs is not None
-                asked = replace(split.valid.queries, time=split.valid.pairs.timestamp)
+                asked = replace(split.valid.queries, request_time=split.valid.pairs.timestamp)
                 found["given"] = measured(model, replace(split.valid, queries=asked), metric)
             print(json.dumps(found), flush=True)
 

@@ -68,23 +68,23 @@ def test_what_lies_in_parallel_is_cut_in_parallel(log: Dataset) -> None:
     """A scorer that sees values and times gets those of the items that are left."""
     queries = log.queries([5])
     history = queries.history[0]
-    assert queries.values is not None
-    assert queries.times is not None
-    values, times = np.asarray(queries.values), np.asarray(queries.times)
+    assert queries.history_ratings is not None
+    assert queries.history_times is not None
+    values, times = np.asarray(queries.history_ratings), np.asarray(queries.history_times)
 
     class Spy:
         users, items = log.users, log.items
         seen = 0
 
         def score(self, asked: Queries) -> np.ndarray:
-            assert asked.values is not None
-            assert asked.times is not None
+            assert asked.history_ratings is not None
+            assert asked.history_times is not None
             assert (asked.user == -1).all()
             for row in range(len(asked)):
                 cut = slice(*asked.history.offsets[row : row + 2])
                 keep = np.isin(history, asked.history[row])
-                np.testing.assert_array_equal(asked.values[cut], values[keep])
-                np.testing.assert_array_equal(asked.times[cut], times[keep])
+                np.testing.assert_array_equal(asked.history_ratings[cut], values[keep])
+                np.testing.assert_array_equal(asked.history_times[cut], times[keep])
                 self.seen += 1
             return np.zeros((len(asked), len(log.items)), np.float32)
 
@@ -111,6 +111,6 @@ def test_refuses_what_it_cannot_explain(log: Dataset) -> None:
     with pytest.raises(MatineeError, match="never saw"):
         explain(model, queries, 29)
     with pytest.raises(MatineeError, match="popularity answers"):
-        explain(model, replace(queries, history=Ragged.empty(1), values=None, times=None), 4)
+        explain(model, replace(queries, history=Ragged.empty(1), history_ratings=None, history_times=None), 4)
     with pytest.raises(MatineeError, match="2 queries"):
         explain(model, log.queries([1, 2]), 4)

@@ -172,7 +172,7 @@ def test_full_disk_is_one_clear_message(tmp_path: Path, monkeypatch: pytest.Monk
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(MatineeError, match=r"a: cannot write: the disk is full[\s\S]*to mend it: free some space"):
+    with pytest.raises(MatineeError, match=r"a: cannot write: the disk is full[\s\S]*hint: free some space"):
         files.atomic_write(tmp_path / "a", "new")
     with pytest.raises(MatineeError, match="disk is full"), files.atomic_folder(tmp_path / "f") as temp:
         (temp / "x").write_text("y")

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from matinee.errors import MatineeError
 from matinee.models import registry
-from matinee.study.model_table import ModelTable, combinations, names_a_folder, word
+from matinee.study.model_table import ModelTable, combinations, format_value, names_a_folder
 from matinee.study.recipe import Recipe, load_recipe
 
 ROOT = Path(__file__).parents[1]
 LOSSES = """
 loss = [
-    { label = "bce", loss = "bce", negatives = 1, negatives_for = "event" },
+    { label = "bce", loss = "bce", n_negatives = 1, negatives_for = "event" },
     { label = "full", loss = "cross_entropy" },
 ]
 """
@@ -32,7 +32,7 @@ def refusal(folder: Path, grid: str, head: str = "name = 'sasrec'") -> str:
     with pytest.raises(MatineeError) as caught:
         recipe_of(folder, f"[[model]]\n{head}\n[model.grid]\n{grid}\n")
     assert "recipe.toml" in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.hint
     return str(caught.value)
 
 
@@ -44,7 +44,7 @@ def test_a_grid_is_every_combination_in_the_order_written(tmp_path: Path) -> Non
     assert expected[1] == "sasrec_bce_50_64"
     bce, full = recipe.model[2].hyper_parameters, recipe.model[-2].hyper_parameters
     assert bce == {
-        "epochs": 7, "loss": "bce", "negatives": 1, "negatives_for": "event", "max_len": 50, "dim": 64,
+        "epochs": 7, "loss": "bce", "n_negatives": 1, "negatives_for": "event", "max_len": 50, "dim": 64,
     }  # fmt: skip
     assert full == {"epochs": 7, "loss": "cross_entropy", "max_len": 200, "dim": 64}
     made = registry.create("sasrec", bce)
@@ -193,14 +193,14 @@ def test_the_table_that_is_wrong_is_told_by_its_place_in_the_file(tmp_path: Path
     ],
 )  # fmt: skip
 def test_values_in_words(value: object, said: str) -> None:
-    assert word(value) == said
+    assert format_value(value) == said
     assert names_a_folder(said)
 
 
 values = st.one_of(st.integers(-1000, 1000), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
 
 
-@given(st.lists(st.lists(values, min_size=1, max_size=4, unique_by=word), min_size=1, max_size=3))
+@given(st.lists(st.lists(values, min_size=1, max_size=4, unique_by=format_value), min_size=1, max_size=3))
 def test_a_model_for_each_combination_under_a_name_of_its_own(axes: list[list[object]]) -> None:
     grid = {f"h{at}": levels for at, levels in enumerate(axes)}
     made = combinations("m", {"fixed": 1}, grid)

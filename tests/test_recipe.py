@@ -34,7 +34,7 @@ def refusal(folder: Path, text: str) -> MatineeError:
     with pytest.raises(MatineeError) as caught:
         load_recipe(path)
     assert str(path) in str(caught.value)
-    assert caught.value.mend
+    assert caught.value.hint
     return caught.value
 
 
@@ -102,12 +102,12 @@ def test_what_is_wrong_is_named_before_anything_is_read(text: str, says: str, tm
 
 
 def test_near_misses_say_how_to_mend_it(tmp_path: Path) -> None:
-    assert "ndcg" in str(refusal(tmp_path, "[evaluate]\nmetrics = ['ndgc']\n" + POPULARITY).mend)
-    assert "leave_one_out" in str(refusal(tmp_path, "[split]\nstrategy = 'leave_one'\n" + POPULARITY).mend)
+    assert "ndcg" in str(refusal(tmp_path, "[evaluate]\nmetrics = ['ndgc']\n" + POPULARITY).hint)
+    assert "leave_one_out" in str(refusal(tmp_path, "[split]\nstrategy = 'leave_one'\n" + POPULARITY).hint)
     assert "did you mean valid" in str(
-        refusal(tmp_path, "[split]\nstrategy = 'random'\nvalied = 0.1\n" + POPULARITY).mend
+        refusal(tmp_path, "[split]\nstrategy = 'random'\nvalied = 0.1\n" + POPULARITY).hint
     )
-    assert "ease" in str(refusal(tmp_path, "[[model]]\nname = 'eaze'\n").mend)
+    assert "ease" in str(refusal(tmp_path, "[[model]]\nname = 'eaze'\n").hint)
 
 
 def test_all_problems_of_the_tables_are_told_at_once(tmp_path: Path) -> None:

@@ -225,10 +225,14 @@ def check_holdout(data: Dataset, holdout: Holdout, hidden: list[int], history: l
         assert queries.history[b].tolist() == data.item[past].tolist()
         assert set(queries.exclude[b].tolist()) == no_answer
         assert holdout.truth[b].tolist() == sorted({int(data.item[r]) for r in hidden_of[user]} - no_answer)
-    assert (queries.values is None) == (data.value is None)
-    assert queries.values is None or queries.values.tolist() == [float(r) for r in seen]
-    assert data.timestamp is None or queries.times is not None
-    assert data.timestamp is None or queries.times is None or queries.times.tolist() == data.timestamp[seen].tolist()
+    assert (queries.history_ratings is None) == (data.value is None)
+    assert queries.history_ratings is None or queries.history_ratings.tolist() == [float(r) for r in seen]
+    assert data.timestamp is None or queries.history_times is not None
+    assert (
+        data.timestamp is None
+        or queries.history_times is None
+        or queries.history_times.tolist() == data.timestamp[seen].tolist()
+    )
 
 
 @case
@@ -411,8 +415,8 @@ def test_leave_one_out_takes_the_last_in_the_log_s_order_where_times_are_equal()
     assert rows_of(split.test) == [2]
     assert rows_of(split.valid) == [1]
     assert split.test.queries.history[0].tolist() == [0, 3, 1]
-    assert split.test.queries.times is not None
-    assert split.test.queries.times.tolist() == [1, 5, 5]
+    assert split.test.queries.history_times is not None
+    assert split.test.queries.history_times.tolist() == [1, 5, 5]
     assert split.test.protocol.history == split.test.protocol.exclude == "train + valid"
 
 
@@ -478,8 +482,8 @@ def test_temporal_cuts_by_quantile_date_or_second(cuts: tuple[Any, Any]) -> None
     assert set(rows_of(split.train)) == {0, 1, 2, 3}
     assert set(rows_of(split.valid)) == {4, 5}
     assert set(rows_of(split.test)) == {6, 7}
-    assert split.test.queries.time is not None
-    assert split.test.queries.time.tolist() == [259_200, 259_200]
+    assert split.test.queries.request_time is not None
+    assert split.test.queries.request_time.tolist() == [259_200, 259_200]
     assert split.test.queries.user.tolist() == [0, 3], "user 3 is new: an ordinary query"
     assert split.test.queries.history.lengths.tolist() == [3, 0]
     assert "1970-01-04T00:00:00Z" in split.test.protocol.split
@@ -702,8 +706,8 @@ class TestMake:
         five = splits.make(data, "random", {"folds": 5, "valid": 0}, seed=2)
         assert [contents(s) for s in five] == [contents(s) for s in splits.folds(data, 5, valid=0, seed=2)]
         (dated,) = splits.make(data, "temporal", {"valid": datetime(1970, 1, 1, 0, 0, 20), "test": 0.9})
-        assert dated.valid.queries.time is not None
-        assert dated.valid.queries.time[0] == 20
+        assert dated.valid.queries.request_time is not None
+        assert dated.valid.queries.request_time[0] == 20
 
     def test_provided(self, tmp_path: Path) -> None:
         (tmp_path / "t.csv").write_text("user_id,item_id\n20,28\n")
@@ -772,7 +776,7 @@ LONELY = [(u, u, u) for u in range(9)]
 def test_what_cannot_be_split_says_how_to_mend_it(call: Callable[[], object], message: str) -> None:
     with pytest.raises(MatineeError, match=f"(?s){message}") as raised:
         call()
-    assert raised.value.mend
+    assert raised.value.hint
 
 
 ML_1M = Path(__file__).resolve().parents[2] / "shared" / "data" / "ml-1m" / "ratings.dat"

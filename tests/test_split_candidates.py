@@ -111,7 +111,7 @@ def test_ratings_are_no_labels() -> None:
     for call in (lambda: splits.labelled(made), lambda: splits.observed(made.test)):
         with pytest.raises(MatineeError, match=r"run from \d to 5, not 0 and 1") as caught:
             call()
-        assert "label_min" in str(caught.value.mend)
+        assert "label_min" in str(caught.value.hint)
 
 
 def test_hidden_pairs_without_labels_stay_answers(tmp_path: Path) -> None:
@@ -165,13 +165,13 @@ def test_observed_is_what_is_recommended(split: Split) -> None:
 
 def test_a_refit_is_ranked_by_the_same_rule(split: Split) -> None:
     _, test = splits.refitted(splits.labelled(split))
-    held = splits.limited(test, "observed", split.train.users, split.train.items)
+    held = splits.with_candidates(test, "observed", split.train.users, split.train.items)
     plain = splits.observed(split.test)
     assert held.queries.candidates is not None
     assert plain.queries.candidates is not None
     assert held.queries.candidates.tolist() == plain.queries.candidates.tolist()
     assert "fitted on train + valid" in held.protocol.history
-    assert splits.limited(test, "all", split.train.users, split.train.items) is test
+    assert splits.with_candidates(test, "all", split.train.users, split.train.items) is test
 
 
 # --- sampled negatives ------------------------------------------------------------------------------------------------

@@ -69,10 +69,12 @@ def test_sessions_equal_the_slow_reference(
         assert rows_of(held) == [answer for _, _, answer in asked]
         assert pairs.query.tolist() == list(range(len(asked)))
         seen = [r for _, past, _ in asked for r in past]
-        assert queries.values is None or queries.values.tolist() == [float(r) for r in seen]
-        assert (queries.times is None) == (data.timestamp is None)
+        assert queries.history_ratings is None or queries.history_ratings.tolist() == [float(r) for r in seen]
+        assert (queries.history_times is None) == (data.timestamp is None)
         assert (
-            data.timestamp is None or queries.times is None or queries.times.tolist() == data.timestamp[seen].tolist()
+            data.timestamp is None
+            or queries.history_times is None
+            or queries.history_times.tolist() == data.timestamp[seen].tolist()
         )
         for b, (_, past, answer) in enumerate(asked):
             history, item = data.item[past].tolist(), int(data.item[answer])
@@ -209,7 +211,7 @@ def test_bad_files_are_named(tmp_path: Path, name: str, content: str | bytes | N
 def test_wrong_options_say_how_to_mend_it(options: dict[str, Any], message: str) -> None:
     with pytest.raises(MatineeError, match=message) as caught:
         splits.sessions(some_log(), **options)
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_logs_that_ask_nothing() -> None:

@@ -118,7 +118,7 @@ def test_damage_of_a_member_is_noticed(saved: Path, place: str, name: str, damag
         file.unlink()
     with pytest.raises(MatineeError, match=f"{place}/{name}") as error:
         load_model(saved)
-    assert error.value.mend is not None
+    assert error.value.hint is not None
 
 
 def set_(*keys: str, to: Any) -> Callable[[dict[str, Any]], object]:

@@ -358,7 +358,7 @@ def test_ratings_are_refused_before_anything_is_fitted(log: Path, tmp_path: Path
     path.write_text(f"[data]\nsource = '{log}'\n[evaluate]\nmetrics = ['auc', 'rmse']\n{models}")
     with pytest.raises(MatineeError, match="not labels 0 and 1 but from 1 to 5, so auc cannot be measured") as caught:
         run_study(load_recipe(path), tmp_path / "run")
-    assert "label_min" in str(caught.value.mend)
+    assert "label_min" in str(caught.value.hint)
     assert not list((tmp_path / "run").rglob("unit.json"))
 
 
@@ -403,7 +403,7 @@ name = "popularity"
 [[model]]
 name = "biased_mf"
 label = "biases"
-factors = 0
+n_factors = 0
 loss = "bce"
 bias_l2 = 0.5
 """

@@ -40,9 +40,9 @@ def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
     Raises MatineeError for an empty history, an item the model cannot score, or more queries than one.
     """
     if len(queries) != 1:
-        raise MatineeError(f"{len(queries)} queries cannot be explained at once", mend="pass one")
+        raise MatineeError(f"{len(queries)} queries cannot be explained at once", hint="pass one")
     if model.fallback(queries)[0]:
-        raise MatineeError("nothing in this history is known to the model, so popularity answers", mend="add an item")
+        raise MatineeError("nothing in this history is known to the model, so popularity answers", hint="add an item")
     last = len(queries.history.values) - 1 - np.unique(queries.history.values[::-1], return_index=True)[1]
     history = queries.history.values[np.sort(last)]
     variants = _left_out(queries, history)
@@ -52,7 +52,7 @@ def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
         scores[rows] = model.score(block)[:, item]
         scores[rows][model.fallback(block)] = np.nan
     if not np.isfinite(scores[0]):
-        raise MatineeError("the model cannot score this item: it never saw it", mend="explain another item")
+        raise MatineeError("the model cannot score this item: it never saw it", hint="explain another item")
     return Explanation(item, float(scores[0]), history, scores[1:])
 
 
@@ -72,9 +72,9 @@ def _left_out(queries: Queries, history: Ints) -> Queries:
         user=np.full(n, -1, np.int32),
         history=whole.keep(keep),
         exclude=Ragged.empty(n),
-        values=repeated(queries.values),
-        times=repeated(queries.times),
-        time=None if queries.time is None else queries.time[rows],
+        history_ratings=repeated(queries.history_ratings),
+        history_times=repeated(queries.history_times),
+        request_time=None if queries.request_time is None else queries.request_time[rows],
         context=None if queries.context is None else queries.context[rows],
         user_features=None if queries.user_features is None else queries.user_features[rows],
         title=None if queries.title is None else queries.title * n,

@@ -61,7 +61,7 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     target = _resolved(path)
     with _explained(target, "write"):
         if target.exists() and not target.is_file():
-            raise MatineeError("is not a regular file", where=str(target), mend="choose another name for the output")
+            raise MatineeError("is not a regular file", where=str(target), hint="choose another name for the output")
         target.parent.mkdir(parents=True, exist_ok=True)
         clean(target)
         temp = _temporary(target)
@@ -85,7 +85,7 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
     with _explained(target, "write"):
         if target.exists() and not target.is_dir():
             raise MatineeError(
-                "is a file, and a folder is to be written there", where=str(target), mend="choose another name"
+                "is a file, and a folder is to be written there", where=str(target), hint="choose another name"
             )
         target.parent.mkdir(parents=True, exist_ok=True)
         settle(target)
@@ -143,7 +143,7 @@ def locked(path: StrPath) -> Iterator[None]:
             raise MatineeError(
                 "another process is writing here",
                 where=str(Path(path).parent),
-                mend="wait for it, or choose another --out",
+                hint="wait for it, or choose another --out",
             ) from None
         yield
 
@@ -265,13 +265,13 @@ def _explained(path: Path, doing: str) -> Iterator[None]:
         number = _number(error)
         where, reason = str(path), "" if number is None else os.strerror(number).lower()
         if number in _FULL:
-            mend = f"free some space on that disk and try again (free now: {_free(path)})"
-            raise MatineeError(f"cannot {doing}: the disk is full ({reason})", where=where, mend=mend) from error
+            hint = f"free some space on that disk and try again (free now: {_free(path)})"
+            raise MatineeError(f"cannot {doing}: the disk is full ({reason})", where=where, hint=hint) from error
         if number in _DENIED:
-            mend = "choose another folder, or change its permissions"
-            raise MatineeError(f"cannot {doing}: no permission ({reason})", where=where, mend=mend) from error
+            hint = "choose another folder, or change its permissions"
+            raise MatineeError(f"cannot {doing}: no permission ({reason})", where=where, hint=hint) from error
         if number in _WRONG_PATH:
-            raise MatineeError(f"cannot {doing}: {reason}", where=where, mend="check the path") from error
+            raise MatineeError(f"cannot {doing}: {reason}", where=where, hint="check the path") from error
         raise
 
 

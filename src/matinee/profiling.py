@@ -16,7 +16,7 @@ STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 @dataclass
-class Cost:
+class ResourceUsage:
     """seconds: wall time. peak_mb: largest resident size of the process meanwhile, 10^6 bytes; None: unknown."""
 
     seconds: float = 0.0
@@ -24,9 +24,9 @@ class Cost:
 
 
 @contextlib.contextmanager
-def measured() -> Iterator[Cost]:
+def measured() -> Iterator[ResourceUsage]:
     """Fill the yielded Cost when the block ends. Blocks may not be nested: each starts the peak anew."""
-    cost = Cost()
+    cost = ResourceUsage()
     with contextlib.suppress(OSError):
         CLEAR_REFS.write_text("5")  # Linux: forget the peak so far (proc(5), since 4.0)
     start = time.perf_counter()

@@ -96,7 +96,7 @@ def recommend(
     that returns NaN.
     """
     if k < 1:
-        raise MatineeError(f"k = {k}: at least one item must be asked for", mend="pass k >= 1")
+        raise MatineeError(f"k = {k}: at least one item must be asked for", hint="pass k >= 1")
     check_queries(queries, len(model.users), len(model.items))
     columns = len(model.items) if queries.candidates is None else queries.candidates.shape[1]
     rules = _Rules(model, allow, deny)
@@ -151,7 +151,7 @@ def top_k(scores: Floats, k: int, *, first_row: int = 0) -> tuple[Ints, Floats, 
     if nan.any():
         raise MatineeError(
             f"the model returned NaN scores for query {first_row + int(nan.argmax())}",
-            mend="its training diverged or its input holds NaN: fit again with a smaller learning rate or clean data",
+            hint="its training diverged or its input holds NaN: fit again with a smaller learning rate or clean data",
         )
     return item, score, tied
 

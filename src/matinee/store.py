@@ -69,7 +69,7 @@ def save_model(model: Model, path: StrPath, *, histories: bool = True) -> Path:
     target = Path(path)
     others = sorted(_others(target)) if target.is_dir() else []
     if others:  # the folder is replaced as a whole, and they are not ours to remove
-        raise MatineeError(f"this folder holds {others[0]!r}", where=str(target), mend="name a new or empty folder")
+        raise MatineeError(f"this folder holds {others[0]!r}", where=str(target), hint="name a new or empty folder")
     name, fitted = registry.name_of(model), model.fitted  # both refuse before anything is written
     with atomic_folder(target) as folder:
         _write_model(folder, model, name, fitted, histories=histories)
@@ -126,20 +126,20 @@ def read_manifest(path: StrPath) -> Manifest:
     settle(path)
     file = Path(path) / MANIFEST
     if not file.is_file():
-        raise MatineeError("no model is here", where=str(path), mend="name a folder that `matinee fit --out` wrote")
+        raise MatineeError("no model is here", where=str(path), hint="name a folder that `matinee fit --out` wrote")
     try:
         manifest = Manifest.model_validate(json.loads(file.read_text("utf-8")))
     except (ValidationError, ValueError, RecursionError) as error:
         raise MatineeError(
             f"not a model's manifest: {str(error).splitlines()[0]}",
             where=str(file),
-            mend="fit and save the model again",
+            hint="fit and save the model again",
         ) from None
     if manifest.schema_version != SCHEMA:
         raise MatineeError(
             f"written in schema {manifest.schema_version}; this library reads {SCHEMA}",
             where=str(file),
-            mend=f"use matinee {manifest.matinee}, or fit and save the model again",
+            hint=f"use matinee {manifest.matinee}, or fit and save the model again",
         )
     return manifest
 
@@ -342,4 +342,4 @@ def _parsed(path: Path, read: Callable[[], Any], refusal: type[Exception]) -> An
 
 
 def _broken(path: Path, what: str) -> MatineeError:
-    return MatineeError(what, where=str(path), mend="copy the model folder again, or fit and save the model again")
+    return MatineeError(what, where=str(path), hint="copy the model folder again, or fit and save the model again")

@@ -315,12 +315,12 @@ def test_include_seen_allow_and_deny(world: World, tmp_path: Path) -> None:
 
 
 def test_when_they_ask_is_told_to_models_that_read_it(world: World, tmp_path: Path) -> None:
-    hyper = ["dim=4", "max_len=4", "epochs=3", "learning_rate=0.05", "waiting=true"]
+    hyper = ["dim=4", "max_len=4", "epochs=3", "learning_rate=0.05", "time_gaps=true"]
     done("fit", "sasrec", "--data", world.log, *(x for h in hyper for x in ("--set", h)), "--out", tmp_path / "m")
     model = load_model(tmp_path / "m")
     code = model.users.code(7)
     for at, second in (("9000", 9_000), ("1970-01-02", 86_400), ("1970-01-02T00:00:30+00:00", 86_430)):
-        queries = replace(model.data.queries_of(np.array([code], np.int32)), time=np.array([second]))
+        queries = replace(model.data.queries_of(np.array([code], np.int32)), request_time=np.array([second]))
         wanted = recommend(model, queries, 3).score[0].tolist()
         found = answer("recommend", tmp_path / "m", "--user", "7", "-k", "3", "--at", at)
         assert [row["score"] for row in found["recommendations"]] == pytest.approx(wanted)

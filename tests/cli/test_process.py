@@ -53,10 +53,10 @@ def test_done_is_zero_and_writes_to_stdout_only(world: World) -> None:
 def test_what_the_user_can_mend_is_two_and_one_message_on_stderr(world: World) -> None:
     done = run("recommend", world.folder / "nothing", "--user", "1")
     assert (done.returncode, done.stdout) == (2, "")
-    error, mend = done.stderr.splitlines()
+    error, hint = done.stderr.splitlines()
     assert error.startswith("error: ")
     assert "no model is here" in error
-    assert mend.startswith("  to mend it: ")
+    assert hint.startswith("  hint: ")
 
 
 @pytest.mark.parametrize("place", ["first", "last"])

@@ -51,7 +51,7 @@ SHORT = {"dim": 8, "epochs": 15, "batch_size": 100, "learning_rate": 0.02}
 SMALL_LOG: dict[str, dict[str, Any]] = {
     "slim": {"l1": 0.1, "l2": 1.0},
     "admm_slim": {"l1": 0.1, "l2": 5.0, "rho": 10.0, "iterations": 20},
-    "svd": {"k": 6},
+    "svd": {"n_factors": 6},
     "auto_rec": {"hidden": 8, "epochs": 5},
     "dae": {"hidden": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "multi_dae": {"hidden": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
@@ -62,7 +62,7 @@ SMALL_LOG: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("gmf", "fm"), SHORT),
     **{name: {**SHORT, "layers": (16, 8), "dropout": 0.0} for name in ("mlp", "neumf", "deepfm")},
     **{
-        name: {**SHORT, "blocks": 1, "heads": 4, "start": 0.3, "epochs": 24, "batch_size": 50, "dropout": 0.0}
+        name: {**SHORT, "n_blocks": 1, "n_heads": 4, "init_std": 0.3, "epochs": 24, "batch_size": 50, "dropout": 0.0}
         for name in ("autoint", "autoint_plus")
     },
     "logistic": {"epochs": 10, "batch_size": 200},
@@ -72,7 +72,7 @@ SMALL_LOG: dict[str, dict[str, Any]] = {
     "sasrec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "bert4rec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
     "cl4srec": {"dim": 16, "epochs": 40, "batch_size": 20, "learning_rate": 0.01},
-    "lightgbm": {"trees": 60, "min_rows": 5, "learning_rate": 0.1},
+    "lightgbm": {"n_trees": 60, "min_rows": 5, "learning_rate": 0.1},
     "ensemble": {"members": ["ease", {"name": "item_knn", "k": 20}]},
     "rerank": {"first": {"name": "item_knn", "k": 20}, "second": "ease"},
 }
@@ -262,7 +262,11 @@ def check_a_known_users_history_answers_like_the_user(make: Make) -> None:
         return
     queries = data().queries()
     nobody = Queries(
-        np.full(len(queries), -1, np.int32), queries.history, queries.exclude, queries.values, queries.times
+        np.full(len(queries), -1, np.int32),
+        queries.history,
+        queries.exclude,
+        queries.history_ratings,
+        queries.history_times,
     )
     known, unknown = recommend(model, queries, 5), recommend(model, nobody, 5)
     np.testing.assert_array_equal(unknown.item, known.item)
@@ -321,7 +325,12 @@ def check_candidates_score_as_in_the_whole_catalogue(make: Make) -> None:
     candidates[:, 5] = candidates[:, 4]
     candidates[3] = -1
     asked = Queries(
-        queries.user, queries.history, queries.exclude, queries.values, queries.times, candidates=candidates
+        queries.user,
+        queries.history,
+        queries.exclude,
+        queries.history_ratings,
+        queries.history_times,
+        candidates=candidates,
     )
     found, whole = model.score(asked), scores(model)
     assert found.shape == candidates.shape

@@ -20,7 +20,7 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
     "popularity": [{"half_life_days": 3.0}],
     "item_knn": [{"weighting": "none", "shrinkage": 5.0}, {"weighting": "bm25"}, {"half_life": 4.0}],
     "user_knn": [{"weighting": "none", "shrinkage": 2.0}, {"weighting": "bm25"}],
-    "markov": [{"window": 4, "last": 6, "half_life": 8.0, "shrinkage": 0.5}],
+    "markov": [{"window": 4, "max_len": 6, "half_life": 8.0, "shrinkage": 0.5}],
     "ease": [{"half_life": 4.0}, {"l2": 0.01}, {"dropout": 0.5, "user_damping": 0.5}],
     "slim": [
         {"l1": 0.2, "l2": 1.0, "nonnegative": False, "half_life": 4.0},
@@ -30,8 +30,8 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
         {"l1": 0.1, "l2": 5.0, "rho": 10.0, "nonnegative": True, "half_life": 4.0},
         {"l1": 0.1, "l2": 5.0, "rho": 10.0, "dropout": 0.0, "user_damping": 0.0},
     ],
-    "ials": [{"nu": 0.5, "factors": 7}],
-    "biased_mf": [{"loss": "bce"}, {"factors": 0}],
+    "ials": [{"nu": 0.5, "n_factors": 7}],
+    "biased_mf": [{"loss": "bce"}, {"n_factors": 0}],
     "svd_ae": [{"share": 0.1}, {"half_life": 4.0}],
     "prod2vec": [{"dim": 16, "against": "input", "neighbours": "both", "subsample": 0.01, "half_life": 4.0}],
     "neumf": [{**SMALL_LOG["neumf"], "epochs": 20, "pretrain": 8, "gmf_share": 0.6}],
@@ -48,20 +48,26 @@ VARIANTS: dict[str, list[Mapping[str, Any]]] = {
     ],
     "sasrec": [
         {
-            **{"dim": 8, "heads": 2, "max_len": 4, "windows": "all", "relative": True, "gated": True},
-            **{"loss": "sampled_softmax", "negatives": 20, "negatives_for": "event", "sampling": "popularity"},
+            **{"dim": 8, "n_heads": 2, "max_len": 4, "windows": "all", "relative": True, "gated": True},
+            **{"loss": "sampled_softmax", "n_negatives": 20, "negatives_for": "event", "sampling": "popularity"},
             **{"feed_forward": "swiglu", "epochs": 8, "batch_size": 20, "learning_rate": 0.01},
         }
     ],
-    "lightgbm": [{"objective": "binary", "trees": 60, "min_rows": 5, "learning_rate": 0.1, "negatives": 5, "folds": 3}],
+    "lightgbm": [
+        {"objective": "binary", "n_trees": 60, "min_rows": 5, "learning_rate": 0.1, "n_negatives": 5, "folds": 3}
+    ],
     "ensemble": [
         {"members": ["ease", "user_knn", "popularity"], "method": "zscore"},
-        {"members": [{"name": "ials", "factors": 7}, "markov"], "method": "softmax", "weights": [0.7, 0.3]},
+        {"members": [{"name": "ials", "n_factors": 7}, "markov"], "method": "softmax", "weights": [0.7, 0.3]},
         {"members": ["ease", {"name": "ensemble", "members": ["markov", "item_knn"]}], "weights": [0.6, 0.4]},
     ],
     "rerank": [
         {"first": "popularity", "second": {"name": "ensemble", "members": ["markov", "item_knn"]}},
-        {"first": {"name": "ials", "factors": 7}, "second": {"name": "lightgbm", "trees": 30, "min_rows": 5}, "n": 70},
+        {
+            "first": {"name": "ials", "n_factors": 7},
+            "second": {"name": "lightgbm", "n_trees": 30, "min_rows": 5},
+            "n": 70,
+        },
     ],
 }
 CASES = [(name, hyper) for name in registry.names() for hyper in (SMALL_LOG.get(name, {}), *VARIANTS.get(name, []))]

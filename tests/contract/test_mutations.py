@@ -22,7 +22,7 @@ from matinee.models.base import Fitted, ItemItem, Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
 from matinee.models.families import fusion
-from matinee.models.families.fusion import Parts
+from matinee.models.families.fusion import MemberScores
 from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Counts, Popularity
 from matinee.models.slim import SLIM
@@ -372,37 +372,37 @@ def raw_scores_added(patch: Patch) -> None:
 
 
 def weights_forgotten(patch: Patch) -> None:
-    right = Parts.mixed
-    patch.setattr(Parts, "mixed", lambda self, weights: right(self, np.full_like(weights, 1 / len(weights))))
+    right = MemberScores.mixed
+    patch.setattr(MemberScores, "mixed", lambda self, weights: right(self, np.full_like(weights, 1 / len(weights))))
 
 
 def weights_of_the_wrong_members(patch: Patch) -> None:
-    right = Parts.mixed
-    patch.setattr(Parts, "mixed", lambda self, weights: right(self, weights[::-1]))
+    right = MemberScores.mixed
+    patch.setattr(MemberScores, "mixed", lambda self, weights: right(self, weights[::-1]))
 
 
 def last_member_forgotten(patch: Patch) -> None:
-    right = fusion.parts
+    right = fusion.member_scores
     patch.setattr(fusion, "parts", lambda members, q, method: right([*members[:-1], members[0]], q, method))
 
 
 def items_left_out_that_one_member_cannot_score(patch: Patch) -> None:
-    right = fusion.parts
+    right = fusion.member_scores
 
-    def parts(members: Any, queries: Queries, method: fusion.Method) -> Parts:
-        able = np.all([member.score(queries) > -np.inf for member in members], axis=0)
-        return replace(right(members, queries, method), able=able)
+    def parts(members: Any, queries: Queries, method: fusion.Method) -> MemberScores:
+        scorable = np.all([member.score(queries) > -np.inf for member in members], axis=0)
+        return replace(right(members, queries, method), scorable=scorable)
 
     patch.setattr(fusion, "parts", parts)
 
 
 def ranks_among_the_candidates(patch: Patch) -> None:
-    def parts(self: Ensemble, queries: Queries) -> Parts:
+    def parts(self: Ensemble, queries: Queries) -> MemberScores:
         members = self.fitted.learned.members
-        whole = fusion.parts(members, replace(queries, candidates=None), self.method)
+        whole = fusion.member_scores(members, replace(queries, candidates=None), self.method)
         if queries.candidates is None:
             return whole
-        found = fusion.parts(members, replace(queries, exclude=Ragged.empty(len(queries))), self.method)
+        found = fusion.member_scores(members, replace(queries, exclude=Ragged.empty(len(queries))), self.method)
         for every, some in zip(whole.scores, found.scores, strict=True):
             np.put_along_axis(every, np.maximum(queries.candidates, 0), some, axis=1)
         return whole

@@ -204,10 +204,10 @@ def test_without_any_source_it_says_where_to_put_the_files(tmp_path: Path) -> No
     with pytest.raises(MatineeError) as caught:
         load("ml-1m", cache_dir=tmp_path, base_url=NOWHERE)
     assert "ml-1m is not here and cannot be fetched" in caught.value.what
-    assert caught.value.mend is not None
-    assert caught.value.mend.startswith("put ratings.dat, movies.dat, users.dat of https://")
-    assert str(tmp_path / "ml-1m") in caught.value.mend
-    assert "--data-dir" in caught.value.mend
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("put ratings.dat, movies.dat, users.dat of https://")
+    assert str(tmp_path / "ml-1m") in caught.value.hint
+    assert "--data-dir" in caught.value.hint
 
 
 def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from data.samples import real
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.context import MISSING, RESERVED, UNKNOWN, ContextFields, default_names, tables_of
-from matinee.data.features.requests import Asked, ContextTables, Part
+from matinee.data.features.requests import ContextTables, EncodedFields, RequestFeatures
 from matinee.data.ids import IdMap
 from matinee.data.read.catalog import load
 from matinee.errors import MatineeError
@@ -66,11 +66,11 @@ def made(data: Dataset | None = None, names: list[str] | None = None, **more: An
     return ContextTables(ContextFields.fit(data, names, **more), data)
 
 
-def log_of(tables: ContextTables, data: Dataset) -> Asked:
-    return tables.asked(data.user, data.timestamp, data.context)
+def log_of(tables: ContextTables, data: Dataset) -> RequestFeatures:
+    return tables.encode_requests(data.user, data.timestamp, data.context)
 
 
-def said(tables: ContextTables, part: Part, name: str, names: tuple[str, ...] | None = None) -> list[Any]:
+def said(tables: ContextTables, part: EncodedFields, name: str, names: tuple[str, ...] | None = None) -> list[Any]:
     """A field's codes within its own range, of a row of `names` (None: a whole row)."""
     names = tables.names if names is None else names
     start, at = tables.fields.starts[name], names.index(name)
@@ -80,7 +80,7 @@ def said(tables: ContextTables, part: Part, name: str, names: tuple[str, ...] | 
     return [(bag[r] - start).tolist() for r in range(len(bag))]
 
 
-def whole(tables: ContextTables, data: Dataset) -> Part:
+def whole(tables: ContextTables, data: Dataset) -> EncodedFields:
     return tables.rows(log_of(tables, data), data.item)
 
 
@@ -136,7 +136,7 @@ class TestAgainstHand:
             tables = made(data, ["user", "item", name])
             wanted = [RESERVED + known.index(values[row]) for row in rows]
             assert said(tables, whole(tables, data), name) == wanted, part
-            nothing = tables.asked(np.zeros(1, np.int32), np.array([-1]))
+            nothing = tables.encode_requests(np.zeros(1, np.int32), np.array([-1]))
             assert said(tables, nothing.part, name, ("user", name)) == [MISSING]
 
     def test_years_of_titles_dates_and_places_of_lists(self) -> None:
@@ -171,7 +171,7 @@ class TestAgainstHand:
 
     def test_who_and_what_have_no_event(self) -> None:
         tables = made(names=NAMES)
-        asked = tables.asked(np.array([3, -1, 0]), np.array([NOON[0], -1, NOON[0]]))
+        asked = tables.encode_requests(np.array([3, -1, 0]), np.array([NOON[0], -1, NOON[0]]))
         part = tables.rows(asked, np.array([2, -1, 4]))
         assert said(tables, part, "user") == [UNKNOWN, UNKNOWN, 2]
         assert said(tables, part, "user.job") == [UNKNOWN, MISSING, 3]
@@ -204,8 +204,12 @@ class TestOneCodeSpace:
         train = data.rows(np.flatnonzero(rng.random(len(data)) < 0.6))
         tables = made(train, [NAMES[at] for at in rng.permutation(len(NAMES))])
         user, item = rng.integers(-1, 4, 30), rng.integers(-1, 5, 30)
-        brought = pl.DataFrame({"job": rng.choice(["smith", "cook", "new", ""], 30)})
-        asked = tables.asked(user, rng.choice([-1, *NOON], 30), data.context[rng.integers(0, 7, 30)], brought)  # type: ignore[index]
+        context = data.context
+        assert context is not None
+        said_of_users = pl.DataFrame({"job": rng.choice(["smith", "cook", "new", ""], 30)})
+        asked = tables.encode_requests(
+            user, rng.choice([-1, *NOON], 30), context[rng.integers(0, 7, 30)], said_of_users
+        )
         part = tables.rows(asked, item)
         starts = tables.fields.starts
         size = dict(zip(starts, np.diff([*starts.values(), tables.fields.n_codes]).tolist(), strict=True))
@@ -238,7 +242,7 @@ class TestTwoSides:
         tables = made(data, NAMES)
         table = np.random.default_rng(0).normal(size=(tables.fields.n_codes, 3))
 
-        def vectors(part: Part) -> Any:
+        def vectors(part: EncodedFields) -> Any:
             each = table[part.single]
             each[:, list(part.numeric)] *= part.number[:, :, None]
             bags = [np.array([table[bag[r]].mean(axis=0) for r in range(len(part))]) for bag in part.bags]
@@ -280,7 +284,7 @@ class TestTwoSides:
     def test_ages_of_candidates_and_of_the_catalogue(self) -> None:
         data = small()
         tables = made(data, NAMES)
-        asked = tables.asked(data.user, np.array([*NOON[:6], -1]))
+        asked = tables.encode_requests(data.user, np.array([*NOON[:6], -1]))
         catalogue = tables.ages(asked)
         chosen = np.array([[4, 0, -1, 4]] * len(data))
         assert tables.ages(asked, chosen)[:, [0, 1, 3]].tolist() == catalogue[:, [4, 0, 4]].tolist()
@@ -295,7 +299,7 @@ class TestQueries:
         history = Ragged.from_lists([[0, 3], [], [1]])
         times = np.array([NOON[0], NOON[4], NOON[2]])
         user = np.array([0, -1, 1], np.int32)
-        return replace(Queries(user, history, history, times=times), **more)
+        return replace(Queries(user, history, history, history_times=times), **more)
 
     def test_who_names_no_moment_asks_at_the_end_of_the_history(self) -> None:
         tables = made(names=["user", "item", "time.month", "time.age"])
@@ -314,15 +318,17 @@ class TestQueries:
         names = ["user", "user.job", "user.age:numeric", "user.likes", "item"]
         tables = made(data, names)
         order = ("user", "user.job", "user.age:numeric", "user.likes")
-        brought = pl.DataFrame({"job": ["cook", "smith", None], "age": [None, 40, 30], "likes": [None, ["z", "x"], []]})
-        part = tables.queries(self.queries(user_features=brought)).part
+        request_user_features = pl.DataFrame(
+            {"job": ["cook", "smith", None], "age": [None, 40, 30], "likes": [None, ["z", "x"], []]}
+        )
+        part = tables.queries(self.queries(user_features=request_user_features)).part
         assert said(tables, part, "user", order) == [2, UNKNOWN, 3]
         assert said(tables, part, "user.job", order) == [2, 3, MISSING]
         assert part.number[:, 0].tolist() == [-1.0, 0.0, -1.0]
         assert said(tables, part, "user.likes", order) == [[2, 3], [UNKNOWN, 2], [3]]
-        less = tables.queries(self.queries(user_features=brought.select("job"))).part
+        less = tables.queries(self.queries(user_features=request_user_features.select("job"))).part
         assert less.number[:, 0].tolist() == [-1.0, 1.0, 1.0]
-        first = tables.queries(self.queries(user_features=brought)).take(np.array([2, 0]))
+        first = tables.queries(self.queries(user_features=request_user_features)).take(np.array([2, 0]))
         assert said(tables, first.part, "user.likes", order) == [[3], [2, 3]]
 
     @pytest.mark.parametrize("name", ["user_features", "context", "time"])
@@ -355,7 +361,10 @@ class TestNames:
         bare = Dataset(IdMap([1, 2]), IdMap([1, 2]), np.zeros(1, np.int32), np.ones(1, np.int32))
         tables = made(bare)
         assert tables.names == ("user", "item")
-        assert tables.rows(tables.asked(np.array([0, 1])), np.array([1, 0])).single.tolist() == [[2, 7], [1, 5]]
+        assert tables.rows(tables.encode_requests(np.array([0, 1])), np.array([1, 0])).single.tolist() == [
+            [2, 7],
+            [1, 5],
+        ]
 
     def test_a_column_whose_name_looks_like_a_way_to_read_it(self) -> None:
         table = pl.DataFrame({"a:year": ["x", "x", "y", "y"], "b[0]": ["z"] * 4})
@@ -424,7 +433,7 @@ class TestKept:
         kept = replace(data.rows(np.empty(0, np.int64)), context=None, timestamp=None)
         served = ContextTables(fields, kept)
         assert served.items.single.tobytes() == ContextTables(fields, data).items.single.tobytes()
-        asked = served.asked(data.user, data.timestamp, data.context)
+        asked = served.encode_requests(data.user, data.timestamp, data.context)
         assert (
             served.rows(asked, data.item).single.tobytes() == whole(ContextTables(fields, data), data).single.tobytes()
         )

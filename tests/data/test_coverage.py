@@ -14,7 +14,7 @@ from matinee.data.filters import filter_events
 from matinee.data.read.catalog import load
 from matinee.data.read.log import read
 from matinee.data.side import Unmatched
-from matinee.data.side_table_report import Coverage, coverage
+from matinee.data.side_table_report import SideTableReport, side_table_report
 from matinee.errors import MatineeWarning
 
 SAID_OF_ML_100K = (
@@ -26,10 +26,10 @@ SAID_OF_ML_100K = (
 def test_ids_on_one_side_only_are_counted(tmp_path: Path) -> None:
     data = read(ml_100k(tmp_path / "ml"))
     with pytest.warns(MatineeWarning, match=SAID_OF_ML_100K):
-        users, items = coverage(data)
+        users, items = side_table_report(data)
     nobody, unseen = Unmatched("users", "u.user", 1), Unmatched("items", "u.item", 1)
-    assert users == Coverage("users", 3, 3, 1, {"age": 0, "gender": 0, "occupation": 0, "zip": 0}, (nobody,))
-    assert items == Coverage("items", 4, 4, 1, {"title": 0, "year": 0, "genres": 0}, (unseen,))
+    assert users == SideTableReport("users", 3, 3, 1, {"age": 0, "gender": 0, "occupation": 0, "zip": 0}, (nobody,))
+    assert items == SideTableReport("items", 4, 4, 1, {"title": 0, "year": 0, "genres": 0}, (unseen,))
     assert str(items) == "items: 4 of 4 in the log are described, 1 more without an event"
 
 
@@ -44,9 +44,9 @@ def test_nulls_empty_lists_empty_texts_and_nan_say_nothing() -> None:
         }
     )
     with pytest.warns(MatineeWarning, match="1 of the items in the dataframe"):
-        (items,) = coverage(read(log, items=table))
+        (items,) = side_table_report(read(log, items=table))
     unseen = Unmatched("items", "the dataframe", 1)
-    assert items == Coverage("items", 4, 2, 1, {"tags": 3, "name": 2, "score": 3}, (unseen,))
+    assert items == SideTableReport("items", 4, 2, 1, {"tags": 3, "name": 2, "score": 3}, (unseen,))
     assert str(items).endswith("are described, 1 more without an event; missing: tags 3, name 2, score 3")
 
 
@@ -58,12 +58,12 @@ def test_a_table_of_other_ids_is_a_warning() -> None:
         pytest.warns(MatineeWarning, match="not in the log: 2 of the users"),
         pytest.warns(MatineeWarning, match=r"users describes 1 of the 3 in the log; 2 users have no event"),
     ):
-        (users,) = coverage(data)
+        (users,) = side_table_report(data)
     assert users.described == 1
 
 
 def test_no_tables() -> None:
-    assert coverage(read(pl.DataFrame({"user_id": ["u"], "item_id": ["i"]}))) == ()
+    assert side_table_report(read(pl.DataFrame({"user_id": ["u"], "item_id": ["i"]}))) == ()
 
 
 def test_contest_tables_with_gaps(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_contest_tables_with_gaps(tmp_path: Path) -> None:
     }
     data = read(write(tmp_path / "contest", files))
     with pytest.warns(MatineeWarning, match="1 of the items in the item tables"):
-        (items,) = coverage(data)
+        (items,) = side_table_report(data)
     assert (items.in_log, items.described, items.without_event) == (3, 3, 1)
     assert items.missing["directors"] == 2
 
@@ -103,7 +103,7 @@ def test_what_further_files_say_of_unknown_films_is_counted(tmp_path: Path) -> N
     assert data.item_features is not None
     assert data.item_features["directors"].to_list() == [None, ["Jane Doe"], None]
     with pytest.warns(MatineeWarning) as caught:
-        (items,) = coverage(data)
+        (items,) = side_table_report(data)
     assert [str(each.message) for each in caught] == [
         "ml: not in the log: 1 of the items in movies.dat (kept, without an event); "
         "not in movies.dat: 1 of the items in movies_extrainfos.dat (left out); "
@@ -133,14 +133,14 @@ def test_filters_change_no_count_of_unmatched_ids(tmp_path: Path) -> None:
     data = filter_events(read(ml_100k(tmp_path / "ml")), min_rating=4.0, min_item_events=1)
     assert data.n_items == 2
     with pytest.warns(MatineeWarning, match=SAID_OF_ML_100K):
-        _, items = coverage(data)
+        _, items = side_table_report(data)
     assert (items.in_log, items.without_event) == (2, 0)
 
 
 def test_ml_1m() -> None:
     real("ml-1m/movies_extrainfos.dat")
     with pytest.warns(MatineeWarning, match="ml-1m: not in the log: 177 of the items in movies.dat"):
-        users, items = coverage(load("ml-1m", data_dir=real("ml-1m").parent))
+        users, items = side_table_report(load("ml-1m", data_dir=real("ml-1m").parent))
     assert (users.in_log, users.described, users.without_event) == (6040, 6040, 0)
     assert (items.in_log, items.described, items.without_event) == (3706, 3706, 177)
     assert 0 < items.missing["directors"] < items.missing["writers"] < 100
@@ -149,7 +149,7 @@ def test_ml_1m() -> None:
 
 def test_most_films_of_ml_latest_small_have_no_tags() -> None:
     with pytest.warns(MatineeWarning, match="not in the log: 18 of the items") as caught:
-        (items,) = coverage(load("ml-latest-small", data_dir=real("ml-latest-small").parent))
+        (items,) = side_table_report(load("ml-latest-small", data_dir=real("ml-latest-small").parent))
     assert len(caught) == 1, "missing tags are no warning"
     assert (items.in_log, items.described, items.without_event) == (9724, 9724, 18)
     assert items.missing["tags"] > 8000
@@ -159,7 +159,7 @@ def test_kmrd_small() -> None:
     folder = real("kmrd-small")
     films = side.gathered(pl.read_csv(folder / "genres.csv"), "movie", "genre", "genres")
     with pytest.warns(MatineeWarning, match="of the items in the dataframe"):
-        (items,) = coverage(read(folder / "rates.csv", items=films))
+        (items,) = side_table_report(read(folder / "rates.csv", items=films))
     rated, told = (
         {line.split(",")[column] for line in (folder / name).read_text("utf-8").splitlines()[1:]}
         for name, column in (("rates.csv", 1), ("genres.csv", 0))

@@ -139,8 +139,8 @@ class TestDataset:
         queries = data.queries(ids)
         assert data.value is not None
         assert data.timestamp is not None
-        assert queries.values is not None
-        assert queries.times is not None
+        assert queries.history_ratings is not None
+        assert queries.history_times is not None
         at = [r for u in codes for r in events(data, u)]
         assert queries.user.tolist() == codes
         assert (
@@ -148,8 +148,8 @@ class TestDataset:
             == lists(queries.exclude)
             == [[int(data.item[r]) for r in events(data, u)] for u in codes]
         )
-        assert queries.values.tolist() == data.value[at].tolist()
-        assert queries.times.tolist() == data.timestamp[at].tolist()
+        assert queries.history_ratings.tolist() == data.value[at].tolist()
+        assert queries.history_times.tolist() == data.timestamp[at].tolist()
         assert not len(data.queries(ids, exclude_seen=False).exclude.values)
         assert len(data.queries()) == data.n_users
 
@@ -252,9 +252,9 @@ class TestQueries:
             user=np.arange(n, dtype=np.int32),
             history=Ragged.from_lists([[1, 2], [], [3], [4, 4]]),
             exclude=Ragged.from_lists([[1], [0, 2], [], [4]]),
-            values=np.arange(5, dtype=np.float32),
-            times=np.arange(5),
-            time=np.arange(n) * 100,
+            history_ratings=np.arange(5, dtype=np.float32),
+            history_times=np.arange(5),
+            request_time=np.arange(n) * 100,
             context=pl.DataFrame({"c": range(n)}),
             user_features=pl.DataFrame({"f": range(n)}),
             title=("a", None, "c", "d"),

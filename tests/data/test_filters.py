@@ -52,15 +52,17 @@ def test_ratings(data: Dataset) -> None:
     assert kept.value is not None
     assert kept.value.tolist() == [1, 0, 1, 0]
     assert kept.value.dtype == np.float32
-    assert kept.grade is not None
-    assert np.array_equal(kept.grade >= 4, kept.value), "what the labels were made of"
+    assert kept.raw_rating is not None
+    assert np.array_equal(kept.raw_rating >= 4, kept.value), "what the labels were made of"
     last = kept.rows(np.array([3]))
-    assert last.grade is not None
-    assert last.grade.tolist() == [2.0]
-    assert last.side_fingerprint != replace(last, grade=last.grade + 1).side_fingerprint
-    assert last.fingerprint == replace(last, grade=None).fingerprint, "a member of an ensemble is kept without grades"
+    assert last.raw_rating is not None
+    assert last.raw_rating.tolist() == [2.0]
+    assert last.side_fingerprint != replace(last, raw_rating=last.raw_rating + 1).side_fingerprint
+    assert last.fingerprint == replace(last, raw_rating=None).fingerprint, (
+        "a member of an ensemble is kept without grades"
+    )
     with pytest.raises(MatineeError, match="grade has 1 rows, not 4"):
-        replace(kept, grade=last.grade)
+        replace(kept, raw_rating=last.raw_rating)
     assert kept.context is not None
     assert kept.context["device"].to_list() == [0, 1, 3, 4], "context follows its rows"
     assert kept.users is data.users

@@ -247,7 +247,7 @@ def test_refused_with_file_row_and_column(tmp_path: Path, content: str | bytes, 
     assert caught.value.where is not None
     assert caught.value.where.endswith(where)
     assert what in caught.value.what
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_encoding_is_proposed(tmp_path: Path) -> None:

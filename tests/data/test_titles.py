@@ -85,6 +85,6 @@ def test_history_is_one_query_of_nobody() -> None:
     assert len(history([], films()).history[0]) == 0
     one = history("Toy Story (1995)", films(), at=77)
     assert one.history[0].tolist() == queries.history[0][:1].tolist(), "a lone text is one film, not its letters"
-    assert one.time is not None
-    assert one.time.tolist() == [77]
+    assert one.request_time is not None
+    assert one.request_time.tolist() == [77]
     assert history(30, films()).history[0].tolist() == [2]

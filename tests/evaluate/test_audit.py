@@ -34,7 +34,7 @@ def hidden(rows: list[Row], *, timed: bool = True, pairs: bool = True, history: 
         np.array(asked, np.int32),
         Ragged.from_lists([[i for i, _ in events] for events in seen]),
         Ragged.empty(len(asked)),
-        times=np.array([t for events in seen for _, t in events], np.int64) if timed else None,
+        history_times=np.array([t for events in seen for _, t in events], np.int64) if timed else None,
     )
     user, item, time = (np.array([row[c] for row in rows], np.int64) for c in range(3))
     query = np.searchsorted(asked, user).astype(np.int32)
@@ -77,7 +77,7 @@ def test_a_shared_event_stops_the_run(split: Split, words: str) -> None:
     assert report.failed
     with pytest.raises(MatineeError, match=f"the split leaks: .*{words}") as caught:
         report.raise_if_failed()
-    assert caught.value.mend is not None
+    assert caught.value.hint is not None
 
 
 def test_a_repeat_at_another_time_is_a_warning() -> None:

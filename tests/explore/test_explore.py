@@ -15,8 +15,7 @@ from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
-from matinee.explore import activity_groups, films, key_figures, list_figures, overlap
-from matinee.explore import samples as people
+from matinee.explore import activity_groups, films, key_figures, list_figures, overlap, user_samples
 from matinee.rank import Recommendations
 
 
@@ -154,8 +153,8 @@ def test_people_are_of_varied_activity_and_told_by_title() -> None:
     data = log(2, n=900)
     made = split.random(data, seed=0)
     recs = {"m": recs_of([[7, 8, -1]] * len(made.test), user=made.test.queries.user)}
-    chosen = people(data, made.test, recs, n=5, seed=3)
-    assert chosen == people(data, made.test, recs, n=5, seed=3)
+    chosen = user_samples(data, made.test, recs, n=5, seed=3)
+    assert chosen == user_samples(data, made.test, recs, n=5, seed=3)
     assert [p.group for p in chosen] == [1, 2, 3, 4, 5]
     assert [p.n_history for p in chosen] == sorted(p.n_history for p in chosen)
     for person in chosen:
@@ -173,9 +172,11 @@ def test_favourites_are_the_best_rated_or_else_the_newest(values: str) -> None:
     made = split.random(data, seed=0)
     queries = made.test.queries
     repeats = 0
-    for person in people(data, made.test, {}, n=5):
+    for person in user_samples(data, made.test, {}, n=5):
         start, stop = queries.history.offsets[person.query : person.query + 2].tolist()
-        given = [1.0] * (stop - start) if queries.values is None else queries.values[start:stop].tolist()
+        given = (
+            [1.0] * (stop - start) if queries.history_ratings is None else queries.history_ratings[start:stop].tolist()
+        )
         last = {
             item: (place, rating)
             for place, (item, rating) in enumerate(zip(queries.history[person.query].tolist(), given, strict=True))

@@ -32,13 +32,13 @@ def test_a_lesson_hides_what_it_asks_for(model: BERT4Rec) -> None:
     batch = histories([4, 9, 4, 7, 1, 30, 2], [5, 6], [8, 8, 8, 3])
     mask = model.net.n_items + 1
     for seed in range(20):
-        lesson = model.lesson(model.net, batch, Step(0, 0, seed))
-        seen = lesson.packed.item[lesson.packed.slot].numpy()
+        make_batch = model.make_batch(model.net, batch, Step(0, 0, seed))
+        seen = make_batch.packed.item[make_batch.packed.slot].numpy()
         hidden = seen == mask
-        np.testing.assert_array_equal(batch.item.values[hidden], lesson.target.numpy())
-        assert lesson.of_each.tolist() == np.bincount(batch.item.rows[hidden], minlength=len(batch)).tolist()
+        np.testing.assert_array_equal(batch.item.values[hidden], make_batch.target.numpy())
+        assert make_batch.of_each.tolist() == np.bincount(batch.item.rows[hidden], minlength=len(batch)).tolist()
         np.testing.assert_array_equal(batch.item.values[~hidden], seen[~hidden])
-        assert (lesson.packed.item[lesson.slot] == mask).all()
+        assert (make_batch.packed.item[make_batch.slot] == mask).all()
         assert (np.bincount(batch.item.rows[hidden], minlength=3) > 0).all()  # each history teaches something
 
 
@@ -62,7 +62,7 @@ def test_the_step_expects_as_many_gaps_as_there_are(mask_share: float, last_shar
 
 def test_a_mask_stands_at_the_end_of_what_is_asked(model: BERT4Rec) -> None:
     long = list(range(20, 40))
-    packed, slot = model.question(model.net, histories([4, 9, 4], [], long, times=True))
+    packed, slot = model.encode_query(model.net, histories([4, 9, 4], [], long, times=True))
     mask = model.net.n_items + 1
     assert slot.shape == (3, 1)
     assert (packed.item[slot] == mask).all()
@@ -73,7 +73,7 @@ def test_a_mask_stands_at_the_end_of_what_is_asked(model: BERT4Rec) -> None:
 
 def test_gaps_anywhere_are_spread_evenly_and_one_is_at_the_end(model: BERT4Rec) -> None:
     anywhere = model.model_copy(update={"ask": "anywhere"})
-    packed, slot = anywhere.question(model.net, histories(list(range(1, 9)), [5]))
+    packed, slot = anywhere.encode_query(model.net, histories(list(range(1, 9)), [5]))
     mask = model.net.n_items + 1
     assert slot.shape == (2, PLACES)
     first, length = int(packed.first[0]), int(packed.length[0])
@@ -87,7 +87,7 @@ def test_no_gap_stands_at_a_place_that_no_lesson_reaches(model: BERT4Rec) -> Non
     """Pieces to learn from have max_len + 1 events; of a longer history the gaps take the place of the oldest."""
     anywhere = model.model_copy(update={"ask": "anywhere"})
     long, mask = list(range(1, 31)), model.net.n_items + 1
-    packed, slot = anywhere.question(model.net, histories(long))
+    packed, slot = anywhere.encode_query(model.net, histories(long))
     first, length = int(packed.first[0]), int(packed.length[0])
     assert length == model.max_len + 1 == len(model.net.positions.weight)
     found = packed.item[first : first + length].tolist()
@@ -95,7 +95,7 @@ def test_no_gap_stands_at_a_place_that_no_lesson_reaches(model: BERT4Rec) -> Non
     assert packed.position[slot].max() == model.max_len
     tiny = BERT4Rec(max_len=2, dim=8, epochs=1, ask="anywhere").fit(model.data)
     assert np.isfinite(tiny.score(model.data.queries_of(np.arange(3, dtype=np.int32))).max(axis=1)).all()
-    assert tiny.question(tiny.net, histories(long))[1].shape == (1, 2)
+    assert tiny.encode_query(tiny.net, histories(long))[1].shape == (1, 2)
 
 
 def test_the_answer_is_the_state_at_the_last_mask(model: BERT4Rec) -> None:

@@ -71,7 +71,7 @@ def test_a_member_fitted_on_another_log_is_refused(hidden: tuple[Dataset, Holdou
     other = EASE().fit(groups())
     with pytest.raises(MatineeError, match=r"member 1 of the ensemble \(ease\) was fitted on another log") as refused:
         Ensemble(members=["popularity", other]).fit(train)
-    assert refused.value.mend is not None
+    assert refused.value.hint is not None
     same = replace(train, user=train.user.copy())
     assert Ensemble(members=[EASE().fit(train)]).fit(same).is_fitted, "the log counts, not the object"
 
@@ -261,9 +261,9 @@ def test_what_any_member_can_score_is_scored(hidden: tuple[Dataset, Holdout]) ->
     data = groups()
     halves = [train.rows(train.item % 2 == half) for half in (0, 1)]
     members = [EASE(l2=20.0).fit(half) for half in halves]
-    parts = fusion.parts(members, data.queries(), "zscore")
+    parts = fusion.member_scores(members, data.queries(), "zscore")
     watched = train.item_counts() > 0
-    assert (parts.able == watched).all()
+    assert (parts.scorable == watched).all()
     found = parts.mixed(np.array([0.5, 0.5]))
     assert (np.isfinite(found) == watched).all()
 

@@ -42,7 +42,7 @@ def test_a_kept_vector_answers_only_the_history_it_belongs_to(name: str) -> None
     queries = model.data.queries()
     np.testing.assert_array_equal(model.vectors(queries), learned.U + 1.0)
     shorter = Queries(queries.user, queries.history.keep(np.arange(len(model.data)) > 0), queries.exclude)
-    shorter = replace(shorter, values=None if queries.values is None else queries.values[1:])
+    shorter = replace(shorter, history_ratings=None if queries.history_ratings is None else queries.history_ratings[1:])
     found = model.vectors(shorter)
     np.testing.assert_array_equal(found[1:], learned.U[1:] + 1.0)
     assert not np.allclose(found[0], learned.U[0] + 1.0)
@@ -54,10 +54,10 @@ def test_a_kept_vector_answers_only_the_history_it_belongs_to(name: str) -> None
 def test_another_rating_is_another_history(name: str) -> None:
     model = fit(name)
     queries = model.data.queries()
-    assert queries.values is not None
-    changed = queries.values.copy()
+    assert queries.history_ratings is not None
+    changed = queries.history_ratings.copy()
     changed[0] = 6 - changed[0] if changed[0] != 3 else 1
-    found = model.vectors(replace(queries, values=changed))
+    found = model.vectors(replace(queries, history_ratings=changed))
     assert (found[0] != model.fitted.learned.U[0]).any()
     assert (found[1:] == model.fitted.learned.U[1:]).all()
 
@@ -124,7 +124,7 @@ def test_equal_ratings_and_a_holdout_without_any_are_ordinary(loss: Literal["squ
     """Cross-entropy of a scale without length has no meaning, so nothing is measured, and nothing fails."""
     data = replace(log(), value=np.full(500, 3.0, np.float32))
     unrated = replace(splits.random(data, seed=3).valid, pairs=None)
-    model = BiasedMF(factors=2, loss=loss, iterations=2).fit(data, valid=unrated)
+    model = BiasedMF(n_factors=2, loss=loss, epochs=2).fit(data, valid=unrated)
     assert [epoch["valid_metric"] for epoch in model.curve] == [None, None]
     assert all((epoch["train_loss"] is None) == (loss == "bce") for epoch in model.curve)
     assert model.for_refit() is model

@@ -23,13 +23,13 @@ from matinee.errors import MatineeError
 from matinee.files import sha256
 from matinee.models import registry
 from matinee.models.families import boosted_features as boosted_rows
-from matinee.models.families.boosted_examples import Draw, Lesson, groups_of, lessons
-from matinee.models.families.boosted_features import Rows, since
+from matinee.models.families.boosted_examples import Draw, RankingExamples, groups_of, training_examples
+from matinee.models.families.boosted_features import FeatureBuilder, since
 from matinee.models.lightgbm import LightGBM
 from matinee.rank import recommend
 from matinee.store import load_model, save_model
 
-SMALL: dict[str, Any] = {"trees": 40, "min_rows": 5, "learning_rate": 0.1, "negatives": 5}
+SMALL: dict[str, Any] = {"n_trees": 40, "min_rows": 5, "learning_rate": 0.1, "n_negatives": 5}
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +52,10 @@ def labelled() -> Dataset:
     return replace(data, value=liked.astype(np.float32))
 
 
-def lesson_of(data: Dataset, draw: Draw) -> Lesson:
+def lesson_of(data: Dataset, draw: Draw) -> RankingExamples:
     data = data.rows(data.order)
     tables = ContextTables(ContextFields.fit(data, ["item.genres", "user.age", "time.hour"]), data)
-    return lessons(data, tables, draw, LightGBM().state_of, folds=4, most=10**6, seed=1)
+    return training_examples(data, tables, draw, LightGBM().state_of, folds=4, most=10**6, seed=1)
 
 
 # --- leakage ----------------------------------------------------------------------------------------------------------
@@ -80,9 +80,9 @@ def test_a_watched_item_is_not_in_what_its_own_row_sees(monkeypatch: pytest.Monk
     data = groups()
     data = data.rows(data.order)
     asked: list[tuple[float, float]] = []
-    right = Rows.of
+    right = FeatureBuilder.of
 
-    def watching(self: Rows, queries: Any, row: Any, item: Any, *more: Any) -> Floats:
+    def watching(self: FeatureBuilder, queries: Any, row: Any, item: Any, *more: Any) -> Floats:
         own = item[:: 1 + 3]  # the watched item comes before its three negatives
         place = row[:: 1 + 3]
         assert all(i not in queries.history[r] for i, r in zip(own, place, strict=True))
@@ -91,9 +91,9 @@ def test_a_watched_item_is_not_in_what_its_own_row_sees(monkeypatch: pytest.Monk
         asked.append((float(len(own)), 0.0))
         return right(self, queries, row, item, *more)
 
-    monkeypatch.setattr(boosted_rows.Rows, "of", watching)
+    monkeypatch.setattr(boosted_rows.FeatureBuilder, "of", watching)
     tables = ContextTables(ContextFields.fit(data, []), data)
-    found = lessons(data, tables, Draw(3, 0.0), LightGBM().state_of, folds=4, most=10**6, seed=1)
+    found = training_examples(data, tables, Draw(3, 0.0), LightGBM().state_of, folds=4, most=10**6, seed=1)
     assert sum(n for n, _ in asked) == len(data) == found.label.sum()
     assert found.group.sum() == len(found.label)
 
@@ -104,9 +104,9 @@ def test_nearest_examples_are_what_a_first_stage_brings(monkeypatch: pytest.Monk
     data = groups()
     data = data.rows(data.order)
     n, pairs = 6, set(zip(data.user.tolist(), data.item.tolist(), strict=True))
-    right, seen = Rows.of, []
+    right, seen = FeatureBuilder.of, []
 
-    def watching(self: Rows, queries: Any, row: Any, item: Any, *more: Any) -> Floats:
+    def watching(self: FeatureBuilder, queries: Any, row: Any, item: Any, *more: Any) -> Floats:
         assert not more, "a list is asked for at the end of a history"
         for r, i in zip(row.tolist(), item.tolist(), strict=True):
             history = queries.history[r]
@@ -116,10 +116,10 @@ def test_nearest_examples_are_what_a_first_stage_brings(monkeypatch: pytest.Monk
             seen.append((int(queries.user[r]), i))
         return right(self, queries, row, item, *more)
 
-    monkeypatch.setattr(boosted_rows.Rows, "of", watching)
+    monkeypatch.setattr(boosted_rows.FeatureBuilder, "of", watching)
     model = LightGBM(similar="ridge", ridge=5.0)
     tables = ContextTables(ContextFields.fit(data, []), data)
-    found = lessons(data, tables, Draw(3, 0.0, n), model.state_of, folds=4, most=10**6, seed=1)
+    found = training_examples(data, tables, Draw(3, 0.0, n), model.state_of, folds=4, most=10**6, seed=1)
     assert len(seen) == len(found.label) == found.group.sum()
     watched = [pair for pair, label in zip(seen, found.label.tolist(), strict=True) if label]
     assert 0 < len(watched) == len(set(watched)) < len(data)
@@ -134,7 +134,7 @@ def test_nearest_examples_are_what_a_first_stage_brings(monkeypatch: pytest.Monk
 def test_early_stopping_keeps_the_best_round(objective: str, hidden: tuple[Dataset, Holdout]) -> None:
     train, valid = hidden
     model = registry.create(
-        "lightgbm", {**SMALL, "trees": 400, "learning_rate": 0.3, "patience": 5, "objective": objective}
+        "lightgbm", {**SMALL, "n_trees": 400, "learning_rate": 0.3, "patience": 5, "objective": objective}
     )
     curve = model.fit(train, valid=valid, seed=1).curve
     best = int(np.argmax([row["valid_metric"] for row in curve]))  # type: ignore[arg-type]
@@ -229,7 +229,7 @@ def test_groups_are_runs_cut_where_they_are_long() -> None:
 
 @pytest.fixture(scope="module")
 def model() -> LightGBM:
-    return LightGBM(**{**SMALL, "trees": 5}, fields=("item", "user.age", "item.genres")).fit(described())
+    return LightGBM(**{**SMALL, "n_trees": 5}, fields=("item", "user.age", "item.genres")).fit(described())
 
 
 def test_trees_lie_in_a_file_of_their_own(model: LightGBM, tmp_path: Path) -> None:

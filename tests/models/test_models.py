@@ -103,7 +103,7 @@ def test_a_failed_fit_leaves_the_earlier_one() -> None:
 def test_a_curve_without_a_loss_is_no_sign_of_an_empty_log() -> None:
     """Of ratings that are all alike biased MF's error has no meaning; what it learned answers all the same."""
     alike = replace(groups(), value=np.ones(len(groups()), np.float32))
-    model = BiasedMF(loss="bce", iterations=2).fit(alike)
+    model = BiasedMF(loss="bce", epochs=2).fit(alike)
     assert all(epoch["train_loss"] is None for epoch in model.curve)
     assert model.fallback(alike.queries()).tolist() == (alike.user_counts() == 0).tolist()
 
@@ -127,11 +127,11 @@ def test_a_fitted_member_needs_nothing_of_the_log() -> None:
         (lambda split: evaluate(recommend(EASE().fit(split.train), split.test.queries), split), "pass split.test"),
     ],
 )
-def test_what_is_not_of_the_right_kind_says_which_is(wrong: Callable[[Split], Any], mend: str) -> None:
+def test_what_is_not_of_the_right_kind_says_which_is(wrong: Callable[[Split], Any], hint: str) -> None:
     with pytest.raises(MatineeError) as caught:
         wrong(splits.random(groups(), seed=1))
-    assert caught.value.mend is not None
-    assert mend in caught.value.mend
+    assert caught.value.hint is not None
+    assert hint in caught.value.hint
 
 
 def test_a_look_at_a_split_is_a_line() -> None:

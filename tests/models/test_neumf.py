@@ -23,7 +23,7 @@ from matinee.nn.train import Loop
 from oracle import interaction_checks as slow
 
 DIM, APART = 6, 3
-HYPER: dict[str, Any] = {"dim": DIM, "batch_size": 100, "learning_rate": 0.02, "start": 0.1}
+HYPER: dict[str, Any] = {"dim": DIM, "batch_size": 100, "learning_rate": 0.02, "init_std": 0.1}
 LAYERS: dict[str, Any] = {"layers": (7, 5), "dropout": 0.2}
 GMF_PLACES, MLP_PLACES = [*range(DIM), 2 * DIM], [*range(DIM, 2 * DIM), 2 * DIM + 1]
 LOG = groups()
@@ -80,7 +80,7 @@ def states(model: NeuMF, monkeypatch: pytest.MonkeyPatch, **fit: Any) -> list[tu
 
 
 def logits(net: Any) -> NDArray[Any]:
-    asked = net.tables.asked(LOG.user[:50])
+    asked = net.tables.encode_requests(LOG.user[:50])
     with torch.no_grad():
         item = net.vectors(net.tables.items.take(LOG.item[:50]))[:, None]
         found: NDArray[Any] = net.logits(net.vectors(asked.part), item)[:, 0].numpy()

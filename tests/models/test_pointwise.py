@@ -38,8 +38,8 @@ DEEP: dict[str, Any] = {**SHORT, "layers": (16, 8), "dropout": 0.0}
 HYPER: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("gmf", "fm"), SHORT),
     **dict.fromkeys(("mlp", "neumf", "deepfm"), DEEP),
-    "autoint": {**SHORT, "blocks": 1, "start": 0.3, "dropout": 0.0},
-    "autoint_plus": {**DEEP, "blocks": 1, "start": 0.3},
+    "autoint": {**SHORT, "n_blocks": 1, "init_std": 0.3, "dropout": 0.0},
+    "autoint_plus": {**DEEP, "n_blocks": 1, "init_std": 0.3},
 }
 """Every model but logistic regression, in which fields do not meet."""
 
@@ -118,9 +118,9 @@ class TestFeatures:
         """By the table, and the same by what a request brings; not popularity, and not alike."""
         model = fitted(name)
         of_table = model.score(tasted().queries_of(np.array(NEW_USERS, np.int32)))
-        brought = model.score(newcomers(["f" if k == 0 else "m" for k in kind(NEW_USERS)]))
+        request_user_features = model.score(newcomers(["f" if k == 0 else "m" for k in kind(NEW_USERS)]))
         assert np.isfinite(of_table).all()
-        np.testing.assert_allclose(brought, of_table, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(request_user_features, of_table, rtol=1e-5, atol=1e-6)
         recs = recommend(model, tasted().queries_of(np.array(NEW_USERS, np.int32)), 8)
         assert not recs.fallback.any()
         for user, row in zip(NEW_USERS, recs.item, strict=True):
@@ -247,8 +247,8 @@ class TestLabels:
     def test_a_label_that_changes_folds_its_user_in_again(self) -> None:
         model = made("fm", epochs=2).fit(labelled(), seed=3)
         as_learned = model.data.queries_of(np.arange(3, dtype=np.int32))
-        assert as_learned.values is not None
-        turned = replace(as_learned, values=1 - as_learned.values)
+        assert as_learned.history_ratings is not None
+        turned = replace(as_learned, history_ratings=1 - as_learned.history_ratings)
         assert not np.allclose(model.score(as_learned), model.score(turned))
 
 
@@ -258,7 +258,7 @@ class TestNegatives:
         with torch.random.fork_rng():
             torch.manual_seed(0)
             net = model.build(data)
-        events = net.tables.asked(users)
+        events = net.tables.encode_requests(users)
         request = net.of_request(net.vectors(events.part))
         return model.drawing(net, data)(events, users, request, Step(0, 0, seed))
 
@@ -277,21 +277,21 @@ class TestNegatives:
         user, item = (column.astype(np.int32) for column in np.nonzero(seen))
         data = Dataset(IdMap(np.arange(7)), IdMap(np.arange(9)), user, item)
         users = rng.integers(0, 7, 40).astype(np.int32)
-        found = self.drawn(data, users, seed, sampling=sampling, negatives=n)
+        found = self.drawn(data, users, seed, sampling=sampling, n_negatives=n)
         assert found.shape == (40, n)
         nothing = np.array([bool(seen[user].all()) for user in users])
         assert ((found == -1) == nothing[:, None]).all()
         for row in np.flatnonzero(~nothing):
             assert not seen[users[row], found[row]].any()
-        same = self.drawn(data, users, seed, sampling=sampling, negatives=n)
+        same = self.drawn(data, users, seed, sampling=sampling, n_negatives=n)
         assert found.tolist() == same.tolist()
 
     def test_hard_ones_score_higher(self) -> None:
         data, users = tasted(), tasted().user
-        model = FM(fields=("user", "item"), dim=2, sampling="hard", hard_of=8, start=1.0)
+        model = FM(fields=("user", "item"), dim=2, sampling="hard", hard_of=8, init_std=1.0)
         torch.manual_seed(0)
         net = model.build(data)
-        events = net.tables.asked(users)
+        events = net.tables.encode_requests(users)
         request = net.of_request(net.vectors(events.part))
         scores = []
         for hard_of in (1, 8):
@@ -387,13 +387,13 @@ class TestMemory:
         some = replace(queries, candidates=candidates)
         pairs = Pairs(data.user, data.item, np.zeros(len(data), np.int32))
         whole = model.score(queries), model.score(some), model.predict(pairs)
-        meet, most = type(model.net).meet, 3 * N_ITEMS * model.net.numbers
+        meet, most = type(model.net).meet, 3 * N_ITEMS * model.net.floats_per_pair
         sizes: list[int] = []
 
         def told(net: Any, request: Any, item: Any) -> Any:
             assert len(item) in (1, len(request))
             assert aged or item.shape[1] != N_ITEMS or len(item) == 1, "the catalogue is not repeated for each query"
-            sizes.append(len(request) * item.shape[1] * net.numbers)
+            sizes.append(len(request) * item.shape[1] * net.floats_per_pair)
             return meet(net, request, item)
 
         with mock.patch.object(pointwise, "NUMBERS", most), mock.patch.object(type(model.net), "meet", told):
@@ -416,7 +416,7 @@ class TestMemory:
             return folded(self, queries, start)
 
         # a user of 5 events takes so many pairs, each with the numbers of a product and two vectors
-        each = (5 + pointwise.FOLD_NEGATIVES) * (model.numbers + 2 * model.net.vectors.table.embedding_dim)
+        each = (5 + pointwise.FOLD_NEGATIVES) * (model.floats_per_pair + 2 * model.net.vectors.table.embedding_dim)
         with mock.patch.object(pointwise, "NUMBERS", 6 * each), mock.patch.object(GMF, "folded", told):
             found = model.score(queries)
         assert len(sizes) > 5

@@ -39,7 +39,7 @@ def test_a_refit_walks_as_fast_as_the_fit_did(schedule: Literal["constant", "cos
     assert model.best_round is not None
     assert model.best_round < len(model.curve)
     again = model.for_refit()
-    assert (again.epochs, again.stop) == (
+    assert (again.epochs, again.stop_epoch) == (
         (model.best_round, None) if schedule == "constant" else (30, model.best_round)
     )
     again.fit(train, seed=3)

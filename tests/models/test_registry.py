@@ -124,7 +124,7 @@ def test_naming_models_imports_none() -> None:
     [
         (lambda: SASRec(loss="ce"), "model 'sasrec': loss = 'ce': input should be 'cross_entropy'"),
         (lambda: SASRec(max_len=1), "max_len = 1: input should be greater than or equal to 2"),
-        (lambda: SASRec(dim=15, heads=2), "2 attention heads do not divide"),
+        (lambda: SASRec(dim=15, n_heads=2), "2 attention heads do not divide"),
         (lambda: SASRec(**{"epoch": 2}), "no hyper-parameter 'epoch' (did you mean epochs?)"),
         (lambda: SASRec.model_validate({"dropout": -1}), "dropout = -1"),
         (lambda: Ensemble(members=("ease",), weights=(1.0, 2.0)), "2 weights for 1 members"),
@@ -137,4 +137,4 @@ def test_a_hyper_parameter_that_does_not_fit_is_our_error(make: Callable[[], Any
     with pytest.raises(MatineeError, match=re.escape(words)) as caught:
         make()
     assert "pydantic" not in str(caught.value)
-    assert caught.value.mend is not None
+    assert caught.value.hint is not None

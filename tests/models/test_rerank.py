@@ -126,8 +126,8 @@ def test_a_refit_has_both_stages_anew_and_parts_replace_the_first(hidden: tuple[
     model = Rerank(first="ease", second=Ensemble(members=["ease", "markov"]), n=9).fit(train, valid=valid)
     again = model.for_refit()
     assert again.n == 9
-    assert not any(stage.is_fitted for stage in again.given())
+    assert not any(stage.is_fitted for stage in again.submodels())
     assert again.second.model_dump()["weights"] == tuple(model.stages[1].fitted.learned.weights)
     first = EASE(l2=3.0).fit(train)
-    parts = again.with_parts([first])
+    parts = again.with_members([first])
     assert (parts.first, parts.second, parts.n) == (first, again.second, 9)

@@ -20,7 +20,7 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.models import registry
 from matinee.models.families import sequence
-from matinee.models.families.sequence import Histories, Lesson
+from matinee.models.families.sequence import Histories, TrainingBatch
 from matinee.models.sasrec import SASRec
 from matinee.nn.sequences import latest, pack
 from matinee.nn.train import Step
@@ -31,8 +31,8 @@ MAX_LEN = 6
 SMALL: dict[str, Any] = {"dim": 8, "max_len": MAX_LEN, "epochs": 3, "batch_size": 4, "learning_rate": 0.03}
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "relative": {"relative": True, "heads": 2},
-    "all": {"relative": True, "heads": 4, "gated": True, "feed_forward": "swiglu", "widening": 2, "blocks": 1},
+    "relative": {"relative": True, "n_heads": 2},
+    "all": {"relative": True, "n_heads": 4, "gated": True, "feed_forward": "swiglu", "widening": 2, "n_blocks": 1},
 }
 
 
@@ -64,7 +64,7 @@ def queries(*, timed: bool = True) -> Queries:
     rows = [*told(), [(17, 5), (18, 6)], [], [(4, 10**9), (18, 2 * 10**9), (4, 2 * 10**9 + 7_777), (0, 3 * 10**9)]]
     history = Ragged.from_lists([item for item, _ in row] for row in rows)
     times = np.array([time for row in rows for _, time in row], np.int64)
-    return Queries(np.full(len(rows), -1, np.int32), history, history, times=times if timed else None)
+    return Queries(np.full(len(rows), -1, np.int32), history, history, history_times=times if timed else None)
 
 
 @pytest.mark.parametrize("hyper", WAYS.values(), ids=WAYS)
@@ -75,7 +75,7 @@ def test_scores_are_the_last_state_times_the_items_vectors(hyper: dict[str, Any]
     weights = {name: value.astype(np.float64) for name, value in model.fitted.learned.weights.items()}
     moved = {name: np.abs(value).max() for name, value in weights.items() if "attention.bias" in name}
     assert all(size > 0.01 for size in moved.values()), "nothing was learned about places or times"
-    truth = Truth(weights, model.heads, feed_forward=model.feed_forward)
+    truth = Truth(weights, model.n_heads, feed_forward=model.feed_forward)
     asked = queries(timed=timed)
     found = model.score(asked)
     with mock.patch.object(sequence, "SLOTS", 20):
@@ -86,7 +86,7 @@ def test_scores_are_the_last_state_times_the_items_vectors(hyper: dict[str, Any]
         if not seen:
             assert found[b, :17].tolist() == DATA.item_counts()[:17].tolist(), "popularity answers"
             continue
-        seconds = None if asked.times is None else asked.times[seen].tolist()
+        seconds = None if asked.history_times is None else asked.history_times[seen].tolist()
         state = truth.states(asked.history.values[seen].tolist(), seconds)[-1]
         wanted = weights["items.weight"][:17] @ state
         np.testing.assert_allclose(found[b, :17], wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max())
@@ -120,11 +120,11 @@ def test_a_batch_asks_at_each_event_for_the_next_one(every: bool) -> None:
     found: Counter[tuple[tuple[int, ...], int]] = Counter()
     for rows in np.array_split(np.random.default_rng(1).permutation(len(pieces)), 5):
         batch = pieces.take(rows)
-        lesson = model.lesson(net, batch, Step(0, 0, 0))
-        packed = lesson.packed
-        assert len(lesson.target) == len(lesson.slot) == model.terms(batch.item.lengths)
+        make_batch = model.make_batch(net, batch, Step(0, 0, 0))
+        packed = make_batch.packed
+        assert len(make_batch.target) == len(make_batch.slot) == model.terms(batch.item.lengths)
         begins = np.repeat(packed.first.numpy(), packed.length.numpy()).tolist()
-        for slot, begin, target in zip(lesson.slot.tolist(), begins, lesson.target.tolist(), strict=True):
+        for slot, begin, target in zip(make_batch.slot.tolist(), begins, make_batch.target.tolist(), strict=True):
             found[tuple(packed.item[begin : slot + 1].tolist()), target] += 1
         assert packed.time is not None
         assert packed.time[packed.first].tolist() == [piece[-2][1] - piece[0][1] for piece in rows_of(batch)]
@@ -148,24 +148,24 @@ class TestWaiting:
         Ragged.from_lists([[3, 4, 5, 6], [], [7], [8, 9]]), np.array([10, 20, 50, 51, 7, 100, 90], np.int64)
     )
 
-    def waits(self, asked: Any = None) -> list[int]:
-        found = self.histories.waiting(asked).waits
+    def gaps(self, asked: Any = None) -> list[int]:
+        found = self.histories.time_gaps(asked).gaps
         assert found is not None
         return list(found.tolist())
 
     def test_until_the_next_event_or_the_request(self) -> None:
         asked = np.array([60, 0, 9, 85], np.int64)
-        assert self.waits(asked) == [10, 30, 1, 9, 2, 0, 0], "nothing is below 0"
+        assert self.gaps(asked) == [10, 30, 1, 9, 2, 0, 0], "nothing is below 0"
 
     def test_without_a_request_as_long_as_usual(self) -> None:
-        assert self.waits() == [10, 30, 1, 10, 0, 0, 0]
+        assert self.gaps() == [10, 30, 1, 10, 0, 0, 0]
         rng = np.random.default_rng(2)
         rows = [np.sort(rng.integers(0, 1_000, n)) for n in rng.integers(0, 9, 40)]
         some = Histories(Ragged.from_lists([np.zeros(len(row), np.int32) for row in rows]), np.concatenate(rows))
-        waits = some.waiting().waits
-        assert waits is not None
+        gaps = some.time_gaps().gaps
+        assert gaps is not None
         for row, times in enumerate(rows):
-            found = waits[some.item.offsets[row] : some.item.offsets[row + 1]]
+            found = gaps[some.item.offsets[row] : some.item.offsets[row + 1]]
             np.testing.assert_array_equal(found[:-1], np.diff(times))
             if len(times):
                 own = np.sort(np.diff(times))
@@ -173,19 +173,19 @@ class TestWaiting:
 
     def test_a_log_without_times_says_nothing(self) -> None:
         bare = Histories(self.histories.item, None)
-        assert bare.waiting(np.zeros(4, np.int64)).waits is None
+        assert bare.time_gaps(np.zeros(4, np.int64)).gaps is None
         with pytest.raises(MatineeError, match="has no timestamps, so it is not known how long anyone waited"):
-            SASRec(**SMALL, waiting=True).fit(replace(DATA, timestamp=None))
+            SASRec(**SMALL, time_gaps=True).fit(replace(DATA, timestamp=None))
 
     def test_a_history_without_times_waits_as_long_as_is_usual_in_the_log(self, tmp_path: Path) -> None:
-        model = SASRec(**{**SMALL, "epochs": 1}, waiting=True).fit(DATA)
+        model = SASRec(**{**SMALL, "epochs": 1}, time_gaps=True).fit(DATA)
         assert DATA.timestamp is not None
         histories = Histories(DATA.histories(), DATA.timestamp[DATA.order])
-        waits = histories.waiting().waits
-        assert waits is not None
-        usual = int(np.median(waits))
+        gaps = histories.time_gaps().gaps
+        assert gaps is not None
+        usual = int(np.median(gaps))
         asked = DATA.queries_of(np.arange(3, dtype=np.int32))
-        undated = replace(asked, history=latest(asked.history, MAX_LEN)[0], times=None)
+        undated = replace(asked, history=latest(asked.history, MAX_LEN)[0], history_times=None)
         with torch.inference_mode():
             told = model.packed(
                 model.net, Histories(undated.history, None, np.full(len(undated.history.values), usual))
@@ -201,16 +201,20 @@ class TestWaiting:
         """And neither it nor a wait changes an earlier state."""
         assert DATA.timestamp is not None
         queries, now = DATA.queries_of(np.arange(3, dtype=np.int32)), int(DATA.timestamp.max())
-        later = replace(queries, time=np.full(3, now + 10**9, np.int64))
-        soon = replace(queries, time=np.full(3, now, np.int64))
-        model = SASRec(**{**SMALL, "epochs": 1}, waiting=True).fit(DATA)
+        later = replace(queries, request_time=np.full(3, now + 10**9, np.int64))
+        soon = replace(queries, request_time=np.full(3, now, np.int64))
+        model = SASRec(**{**SMALL, "epochs": 1}, time_gaps=True).fit(DATA)
         assert not np.allclose(model.score(later), model.score(soon))
         plain = SASRec(**{**SMALL, "epochs": 1}).fit(DATA)
         np.testing.assert_array_equal(plain.score(later), plain.score(soon))
         net = model.net
         with torch.inference_mode():
-            one, _ = model.question(net, Histories(queries.history, queries.times).waiting(later.time))
-            other, _ = model.question(net, Histories(queries.history, queries.times).waiting(soon.time))
+            one, _ = model.encode_query(
+                net, Histories(queries.history, queries.history_times).time_gaps(later.request_time)
+            )
+            other, _ = model.encode_query(
+                net, Histories(queries.history, queries.history_times).time_gaps(soon.request_time)
+            )
             moved = (net(one) - net(other)).abs().amax(dim=1)
         earlier = torch.ones(len(moved), dtype=torch.bool)
         earlier[one.last] = False
@@ -228,12 +232,12 @@ class TestWaiting:
         time = np.stack([first, first + np.where(soon, 60, 86_400)], axis=2).ravel()
         ids = IdMap(np.arange(users), what="user"), IdMap(np.arange(3), what="item")
         log = Dataset(*ids, user.astype(np.int32), item.astype(np.int32), timestamp=time.astype(np.int64))
-        model = SASRec(max_len=20, dim=8, epochs=60, batch_size=20, learning_rate=0.02, waiting=True).fit(log)
+        model = SASRec(max_len=20, dim=8, epochs=60, batch_size=20, learning_rate=0.02, time_gaps=True).fit(log)
         asked = replace(
             log.queries_of(np.arange(2, dtype=np.int32)),
             history=Ragged.from_lists([np.array([0], np.int32)] * 2),
-            times=np.zeros(2, np.int64),
-            time=np.array([60, 86_400], np.int64),
+            history_times=np.zeros(2, np.int64),
+            request_time=np.array([60, 86_400], np.int64),
         )
         scores = model.score(asked)
         assert scores[0, 1] > scores[0, 2]
@@ -242,10 +246,10 @@ class TestWaiting:
 
 class TestDraws:
     target = torch.tensor([3, 0, 3, 9, 16, 1, 1])
-    lesson = Lesson(pack(Ragged.empty(0), 19), torch.arange(7), target, torch.tensor([3, 0, 4]))
+    make_batch = TrainingBatch(pack(Ragged.empty(0), 19), torch.arange(7), target, torch.tensor([3, 0, 4]))
 
     def drawn(self, seed: int = 5, loss: str = "bce", **hyper: Any) -> Any:
-        return SASRec(loss=loss, negatives=300, **hyper).drawing(DATA)(self.lesson, Step(0, 0, seed))
+        return SASRec(loss=loss, n_negatives=300, **hyper).drawing(DATA)(self.make_batch, Step(0, 0, seed))
 
     def test_once_for_a_batch_or_anew_for_each_event(self) -> None:
         """Once and uniformly: no item twice, for it would be pushed away twice by all of the batch."""
@@ -266,9 +270,9 @@ class TestDraws:
 
     def test_none_is_drawn_before_its_piece_is_at_hand(self) -> None:
         """A million for each of seven events are 56 MB."""
-        drawing = SASRec(loss="bce", negatives=1 << 20, negatives_for="event").drawing(DATA)
+        drawing = SASRec(loss="bce", n_negatives=1 << 20, negatives_for="event").drawing(DATA)
         tracemalloc.start()
-        found = drawing(self.lesson, Step(0, 0, 5))
+        found = drawing(self.make_batch, Step(0, 0, 5))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 1e6
@@ -305,7 +309,7 @@ class TestDraws:
             np.testing.assert_allclose(log_q[:17].exp(), counts**alpha / (counts**alpha).sum(), rtol=1e-5)
 
     def test_cross_entropy_draws_nothing(self) -> None:
-        assert SASRec().drawing(DATA)(self.lesson, Step(0, 0, 5)) is None
+        assert SASRec().drawing(DATA)(self.make_batch, Step(0, 0, 5)) is None
 
 
 def test_blocks_hold_each_history_with_events_once() -> None:
@@ -323,7 +327,7 @@ def test_heads_that_do_not_divide_the_vectors_are_refused() -> None:
     """As soon as they are named: a study finds it before it begins."""
     for name in ("sasrec", "cl4srec", "bert4rec"):
         with pytest.raises(MatineeError, match="2 attention heads do not divide vectors of dim = 9"):
-            registry.create(name, {"dim": 9, "heads": 2})
+            registry.create(name, {"dim": 9, "n_heads": 2})
 
 
 def test_histories_of_one_event_teach_nothing_and_are_answered() -> None:

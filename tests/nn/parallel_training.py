@@ -26,7 +26,7 @@ from contract.logs import groups
 from matinee.errors import MatineeError
 from matinee.models.sasrec import SASRec
 from matinee.nn import checkpoint
-from matinee.nn.train import Loop, Pass, Rows, Step
+from matinee.nn.train import Loop, Pass, RowIds, Step
 from nn.toy import INPUTS, PLAN, N, Toy, alternating, softmax_loss_of, validator
 
 
@@ -47,7 +47,7 @@ def unreached(net: Toy) -> list[Pass]:
     net.register_parameter("idle", idle)
     inner = softmax_loss_of(net)
 
-    def loss(rows: Rows, step: Step) -> Tensor:
+    def loss(rows: RowIds, step: Step) -> Tensor:
         value = inner(rows, step)
         return value + ((odd - 3.0) ** 2).sum() if 0 in rows else value
 
@@ -58,7 +58,7 @@ def diverging(net: Toy) -> list[Pass]:
     """Not a number at row 7: on one rank of two."""
     inner = softmax_loss_of(net)
 
-    def loss(rows: Rows, step: Step) -> Tensor:
+    def loss(rows: RowIds, step: Step) -> Tensor:
         return inner(rows, step) * (math.nan if 7 in rows and step.epoch == 2 else 1.0)
 
     return [Pass("all", loss, list(net.parameters()))]
@@ -67,7 +67,7 @@ def diverging(net: Toy) -> list[Pass]:
 def histories() -> tuple[nn.Module, list[Pass], int]:
     """Histories of unequal length: the ranks have unequal numbers of terms, and steps follow the mean over all."""
     data = groups()
-    model = SASRec(dim=8, heads=2, max_len=4, windows="all", relative=True, dropout=0.0)
+    model = SASRec(dim=8, n_heads=2, max_len=4, windows="all", relative=True, dropout=0.0)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         net = model.build(data)

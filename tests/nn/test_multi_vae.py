@@ -20,7 +20,7 @@ from matinee.evaluate.metrics import ranking
 from matinee.models.base import Model
 from matinee.models.multi_vae import MultiVAE
 from matinee.models.popularity import Popularity
-from matinee.nn.blocks import Rows
+from matinee.nn.blocks import SparseBatch
 from matinee.nn.train import Step
 from matinee.rank import recommend
 from matinee.store import load_model, save_model
@@ -53,7 +53,7 @@ def fitted(data: Dataset) -> Iterator[MultiVAE]:
     torch.set_num_threads(threads)
 
 
-def everyone(vae: MultiVAE, data: Dataset) -> Rows:
+def everyone(vae: MultiVAE, data: Dataset) -> SparseBatch:
     return vae.training_rows(data)(np.flatnonzero(data.user_counts()))
 
 
@@ -142,7 +142,7 @@ class TestRanking:
             near = np.argsort(-together[item])[:3]
             history = Ragged.from_lists([near])
             queries = replace(data.queries_of(np.array([0], np.int32)), user=np.array([-1], np.int32), history=history)
-            queries = replace(queries, exclude=history, values=None, times=None)
+            queries = replace(queries, exclude=history, history_ratings=None, history_times=None)
             best = recommend(fitted, queries, 5).item[0]
             others = np.setdiff1d(np.arange(data.n_items), near)
             assert together[best][:, near].mean() > together[others][:, near].mean()

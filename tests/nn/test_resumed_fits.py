@@ -19,7 +19,7 @@ TRAINED = [name for name in registry.names() if issubclass(registry.model_class(
 DRAWN = [
     (
         "sasrec",
-        {"loss": loss, "negatives": 5, "sampling": sampling, "negatives_for": whose, "windows": "all", "max_len": 4},
+        {"loss": loss, "n_negatives": 5, "sampling": sampling, "negatives_for": whose, "windows": "all", "max_len": 4},
     )
     for loss, sampling, whose in (
         ("bce", "uniform", "event"),

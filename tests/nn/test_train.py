@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from matinee.errors import MatineeError
 from matinee.nn import CURVE
 from matinee.nn import checkpoint as checkpoints
-from matinee.nn.train import Loop, Pass, Rows, Step, Training, fold_in, trainable
+from matinee.nn.train import Loop, Pass, RowIds, Step, Training, fold_in, trainable
 from nn.toy import INPUTS, PLAN, POSITIVE, N, Toy, alternating, loop, loss_of, together, weights, without_seconds
 from nn.toy import loop as toy_loop
 
@@ -99,7 +99,7 @@ class TestSameBytes:
         self, passes: Callable[[Toy], list[Pass]], average: float, tmp_path: Path
     ) -> None:
         """Weights, curve, optimisers and the last checkpoint, with dropout, negatives and noise, and a running mean."""
-        loop = functools.partial(toy_loop, training=replace(PLAN, average=average))
+        loop = functools.partial(toy_loop, training=replace(PLAN, ema_decay=average))
         straight, expected = loop(passes=passes, checkpoint=tmp_path / "straight")
         curve = straight.run()
         assert len(curve) == PLAN.epochs
@@ -189,7 +189,7 @@ def stopping(passes: Sequence[Pass], at: int) -> list[Pass]:
     calls = 0
 
     def stopped(each: Pass) -> Pass:
-        def loss(rows: Rows, step: Step) -> Tensor:
+        def loss(rows: RowIds, step: Step) -> Tensor:
             nonlocal calls
             calls += 1
             if calls == at:
@@ -207,7 +207,7 @@ class TestWalk:
         net, steps = Toy(), []
         inner = loss_of(net)
 
-        def loss(rows: Rows, step: Step) -> Tensor:
+        def loss(rows: RowIds, step: Step) -> Tensor:
             steps.append((step.epoch, step.number, step.seed, rows.tolist()))
             return inner(rows, step)
 
@@ -241,7 +241,7 @@ class TestWalk:
         net = Toy(dropout=0.0)
         frozen = Training(epochs=1, batch_size=5, learning_rate=1e-30)
 
-        def loss(rows: Rows, step: Step) -> Tensor:
+        def loss(rows: RowIds, step: Step) -> Tensor:
             squares: Tensor = net(torch.from_numpy(INPUTS[rows])) ** 2
             return squares.sum()
 
@@ -330,7 +330,7 @@ class TestAgainstFormulas:
         walked: list[list[int]] = []
         rates: list[float] = []
 
-        def loss(rows: Rows, step: Step) -> Tensor:
+        def loss(rows: RowIds, step: Step) -> Tensor:
             walked.append(rows.tolist())
             rates.append(running.optimisers["all"].param_groups[0]["lr"])
             gap: Tensor = net(torch.from_numpy(self.x[rows]))[:, 0] - torch.from_numpy(self.y[rows])
@@ -384,7 +384,7 @@ class TestAgainstFormulas:
         """Step t of them keeps min(average, (1 + t) / (10 + t)) of it; rates and rows are as without a mean."""
         training = Training(4, 4, 0.1, weight_decay=0.1, warmup=3)
         _, walked, _ = self.trained(training)
-        found, walked_too, _ = self.trained(replace(training, average=average))
+        found, walked_too, _ = self.trained(replace(training, ema_decay=average))
         assert walked_too == walked
         mean = np.array([0.5, -2.0])
         for t in range(1, len(walked) + 1):
@@ -409,7 +409,7 @@ class TestPasses:
         before: dict[str, bytes] = {}
 
         def watching(each: Pass) -> Pass:
-            def loss(rows: Rows, step: Step) -> Tensor:
+            def loss(rows: RowIds, step: Step) -> Tensor:
                 note()
                 steps.append((each.name, step.number, running.optimisers[each.name].param_groups[0]["lr"]))
                 before.update(weights(net))
@@ -464,12 +464,12 @@ class TestTerms:
     many = np.random.default_rng(9).integers(1, 9, N)
 
     def trained(
-        self, times: float, terms: Callable[[Rows], float] = len, *, weighted: bool = False
+        self, times: float, terms: Callable[[RowIds], float] = len, *, weighted: bool = False
     ) -> tuple[dict[str, bytes], list[float]]:
         """The weights and the curve after a training on `times` the loss; weighted: row r counts many[r] times."""
         net = Toy(dropout=0.0)
 
-        def loss(rows: Rows, step: Step) -> Tensor:
+        def loss(rows: RowIds, step: Step) -> Tensor:
             count = self.many[rows] if weighted else np.ones(len(rows))
             scores = net(torch.from_numpy(INPUTS[rows])).log_softmax(dim=1)[range(len(rows)), POSITIVE[rows]]
             total: Tensor = (scores * torch.from_numpy(count).float()).sum()
@@ -562,7 +562,7 @@ class TestStopping:
         net, states = Toy(), []
         inner = loss_of(net)
 
-        def loss(rows: Rows, step: Step) -> Tensor:
+        def loss(rows: RowIds, step: Step) -> Tensor:
             states.append(weights(net))
             return inner(rows, step)
 
@@ -587,7 +587,7 @@ class TestStopping:
 def spoiled(net: Toy, epoch: int, number: int, spoil: Callable[[Tensor], Tensor]) -> list[Pass]:
     inner = loss_of(net)
 
-    def loss(rows: Rows, step: Step) -> Tensor:
+    def loss(rows: RowIds, step: Step) -> Tensor:
         value = inner(rows, step)
         return spoil(value) if (step.epoch, step.number % 5) == (epoch, number) else value
 
@@ -612,7 +612,7 @@ class TestDivergence:
     def test_epoch_batch_and_rate_are_named(self, number: float) -> None:
         error = self.run(2, 3, lambda value: value * 0 + number, None)
         assert error.what == f"the loss became {number} in epoch 2, batch 3, at learning rate 0.05"
-        assert error.mend == "lower learning_rate, or clip gradients"
+        assert error.hint == "lower learning_rate, or clip gradients"
 
     @pytest.mark.parametrize("number", range(5))
     def test_an_infinite_gradient_is_found_before_it_is_saved(self, number: int, tmp_path: Path) -> None:
@@ -657,7 +657,7 @@ class TestForeignCheckpoints:
             loop(checkpoint=path, **changed)[0].run()
         assert path.read_bytes() == before, "what the user had is still there"
         assert caught.value.where == str(path)
-        assert caught.value.mend == "delete it to train from the start, or name another file"
+        assert caught.value.hint == "delete it to train from the start, or name another file"
         return caught.value.what
 
     @pytest.mark.parametrize(
@@ -755,8 +755,8 @@ class TestPrecision:
         assert nets[0] == nets[1]
 
 
-def softmax(net: Toy, types: set[torch.dtype]) -> Callable[[Rows, Step], Tensor]:
-    def loss(rows: Rows, step: Step) -> Tensor:
+def softmax(net: Toy, types: set[torch.dtype]) -> Callable[[RowIds, Step], Tensor]:
+    def loss(rows: RowIds, step: Step) -> Tensor:
         scores = net(torch.from_numpy(INPUTS[rows]))
         types.add(scores.dtype)
         return nn.functional.cross_entropy(scores.float(), torch.from_numpy(POSITIVE[rows]), reduction="sum")

@@ -24,11 +24,11 @@ HISTORIES = [[3], [0, 5, 9, 9, 1, 12, 4, 4, 7, 2, 10, 6], [], [7, 7, 2, 7, 11], 
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "heads": {"heads": 2},
-    "relative": {"heads": 2, "relative": True},
-    "gated": {"gated": True, "heads": 4, "feed_forward": "gelu"},
+    "n_heads": {"n_heads": 2},
+    "relative": {"n_heads": 2, "relative": True},
+    "gated": {"gated": True, "n_heads": 4, "feed_forward": "gelu"},
     "swiglu": {"feed_forward": "swiglu", "widening": 3},
-    "all": {"heads": 2, "relative": True, "gated": True, "feed_forward": "swiglu", "widening": 2},
+    "all": {"n_heads": 2, "relative": True, "gated": True, "feed_forward": "swiglu", "widening": 2},
 }
 every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 either_way = pytest.mark.parametrize("causal", [True, False], ids=["causal", "both_sides"])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from matinee.nn.train import Loop, Pass, Rows, Step, Training, trainable
+from matinee.nn.train import Loop, Pass, RowIds, Step, Training, trainable
 
 N, N_IN, N_ITEMS, N_NEGATIVES = 23, 6, 9, 3
 INPUTS = np.random.default_rng(1).normal(size=(N, N_IN)).astype(np.float32)
@@ -43,10 +43,10 @@ class Toy(nn.Module):
         self.memory.copy_(self.encoder.bias.detach() + torch.rand(5))
 
 
-def loss_of(net: Toy) -> Callable[[Rows, Step], Tensor]:
+def loss_of(net: Toy) -> Callable[[RowIds, Step], Tensor]:
     """The positive item against negatives drawn with numpy; the first weeks weigh less, as annealing does."""
 
-    def loss(rows: Rows, step: Step) -> Tensor:
+    def loss(rows: RowIds, step: Step) -> Tensor:
         scores = net(torch.from_numpy(INPUTS[rows]))
         negative = np.random.default_rng(step.seed).integers(0, N_ITEMS, (len(rows), N_NEGATIVES))
         gap = scores.gather(1, torch.from_numpy(POSITIVE[rows])[:, None]) - scores.gather(1, torch.from_numpy(negative))
@@ -55,10 +55,10 @@ def loss_of(net: Toy) -> Callable[[Rows, Step], Tensor]:
     return loss
 
 
-def softmax_loss_of(net: Toy) -> Callable[[Rows, Step], Tensor]:
+def softmax_loss_of(net: Toy) -> Callable[[RowIds, Step], Tensor]:
     """No draws: for comparing one process with two."""
 
-    def loss(rows: Rows, step: Step) -> Tensor:
+    def loss(rows: RowIds, step: Step) -> Tensor:
         scores = net(torch.from_numpy(INPUTS[rows]))
         return F.cross_entropy(scores, torch.from_numpy(POSITIVE[rows]), reduction="sum")
 

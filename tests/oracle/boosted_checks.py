@@ -40,7 +40,7 @@ def walked(text: str, row: dict[int, float]) -> float:
 def check_trees_are_walked() -> None:
     """Scores are the leaves' sums, and the rows' plain columns what they are called."""
     train, valid = last_hidden(groups())
-    model = LightGBM(trees=8, min_rows=5, neighbours=20, fields=()).fit(train)
+    model = LightGBM(n_trees=8, min_rows=5, n_neighbours=20, fields=()).fit(train)
     rows, similar = model.engine.rows, ItemKNN(k=20).fit(train).score(valid.queries)
     item, few = np.arange(train.n_items), np.arange(0, len(valid), 17)
     scores = model.score(valid.queries)
@@ -54,14 +54,14 @@ def check_trees_are_walked() -> None:
         np.testing.assert_allclose(
             at["similar"][known], similar[b, known] / similar[b, known].max(), rtol=1e-4, atol=1e-6
         )
-        assert query.times is not None
+        assert query.history_times is not None
         assert train.timestamp is not None
         for i in np.flatnonzero(known)[::9]:
             assert train.value is not None
             mine = train.item == i
             mean = (train.value[mine].sum() + 5 * train.value.mean()) / (mine.sum() + 5)
             np.testing.assert_allclose(at["item mean"][i], mean, rtol=1e-5)
-            first = (query.times[-1] - train.timestamp[mine].min()) / 86_400
+            first = (query.history_times[-1] - train.timestamp[mine].min()) / 86_400
             np.testing.assert_allclose(at["days since the item's first event"][i], first, rtol=1e-4, atol=1e-6)
             slow = walked(model.fitted.learned.trees, dict(enumerate(X[i].astype(np.float64).tolist())))
             np.testing.assert_allclose(scores[b, i], slow, rtol=1e-5, atol=1e-6)

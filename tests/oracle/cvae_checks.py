@@ -13,7 +13,19 @@ from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.cvae import CVAE
 from oracle import truths
-from oracle.net_checks import DATA, HISTORIES, N_ITEMS, N_USERS, SMALL, Rows, close, linear, sparse, unit_rows, weights
+from oracle.net_checks import (
+    DATA,
+    HISTORIES,
+    N_ITEMS,
+    N_USERS,
+    SMALL,
+    SparseBatch,
+    close,
+    linear,
+    sparse,
+    unit_rows,
+    weights,
+)
 
 Condition = Literal["users", "history", "both"]
 JOBS = ["actor", "baker", None, "clerk"]
@@ -35,7 +47,7 @@ def described() -> Dataset:
     )
 
 
-def vectors(table: pl.DataFrame, name: str, known: list[str], number: str) -> Rows:
+def vectors(table: pl.DataFrame, name: str, known: list[str], number: str) -> SparseBatch:
     """(n, len(known) + 2): 1 for each known value, then the standardised number, then 1 where there is one."""
     numbers = table[number].to_list()
     there = [x for x in numbers if x is not None]
@@ -48,7 +60,7 @@ def vectors(table: pl.DataFrame, name: str, known: list[str], number: str) -> Ro
     return np.array(rows)
 
 
-def truth(model: CVAE, side: Rows) -> Rows:
+def truth(model: CVAE, side: SparseBatch) -> SparseBatch:
     w = weights(model)
     hidden = np.tanh(sparse(w, "encoder", unit_rows()) + side @ w["side.weight"].T)
     mean = linear(w, "code", hidden)[:, :3]

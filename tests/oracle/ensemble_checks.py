@@ -138,7 +138,7 @@ def check_members_that_cannot_score_every_item() -> None:
         member[:, 40] = NOTHING
     for method in SLOW:
         weights = np.array([0.25, 0.25, 0.5])
-        parts = fusion.parts([Fixed(s) for s in scores], asked(), method)
+        parts = fusion.member_scores([Fixed(s) for s in scores], asked(), method)
         found = parts.mixed(weights)
         wanted = [
             slow_fusion([s[b] for s in scores], EXCLUDED[b], weights.tolist(), method) for b in range(len(HISTORIES))

@@ -39,7 +39,7 @@ def rated(
 def check_ials() -> None:
     """A half-step of many steps ends where the objective's gradient is 0; every round lowers the objective."""
     alpha0, l2, nu = 0.2, 0.05, 0.7
-    model = IALS(factors=5, alpha0=alpha0, l2=l2, nu=nu, iterations=3, steps=60)
+    model = IALS(n_factors=5, alpha0=alpha0, l2=l2, nu=nu, epochs=3, steps=60)
     rng = np.random.default_rng(0)
     U, V = (rng.normal(0, 0.3, (n, 5)).astype(np.float32) for n in X.shape)
     csr, csr_t = DATA.matrix(), DATA.matrix().T.tocsr()
@@ -113,7 +113,7 @@ def check_bpr_gradient() -> None:
 
 def check_bpr_ranks_the_watched_first() -> None:
     """After many epochs nearly every watched item outranks nearly every other (AUC on the training log)."""
-    model = BPR(factors=16, l2=0.001, epochs=200, fold_epochs=100).fit(DATA)
+    model = BPR(n_factors=16, l2=0.001, epochs=200, fold_epochs=100).fit(DATA)
     S = model.score(DATA.queries())
     auc = np.mean([(S[u][X[u] > 0][:, None] > S[u][X[u] == 0]).mean() for u in range(N_USERS)])
     assert auc > 0.97
@@ -122,7 +122,7 @@ def check_bpr_ranks_the_watched_first() -> None:
 def check_biased_mf() -> None:
     """The users of a fit are ridge regressions on the items; so is someone new; the last fit of items leaves little."""
     data, ratings, clean = rated()
-    model = BiasedMF(factors=3, l2=0.1, nu=0.5, bias_l2=1.0, iterations=40).fit(data)
+    model = BiasedMF(n_factors=3, l2=0.1, nu=0.5, bias_l2=1.0, epochs=40).fit(data)
     learned = model.fitted.learned
     V = learned.V.astype(np.float64)
     mean = float(np.mean(ratings))
@@ -143,7 +143,7 @@ def check_biased_mf() -> None:
 def check_biased_mf_logistic() -> None:
     """With bce a user's vector is where the gradient of the penalised cross-entropy vanishes."""
     data, ratings, _ = rated()
-    model = BiasedMF(factors=3, loss="bce", l2=0.5, nu=0.3, bias_l2=0.4, iterations=20).fit(data)
+    model = BiasedMF(n_factors=3, loss="bce", l2=0.5, nu=0.3, bias_l2=0.4, epochs=20).fit(data)
     learned = model.fitted.learned
     V, low, high = learned.V.astype(np.float64), learned.low, learned.high
     assert (low, high) == (ratings.min(), ratings.max())
@@ -192,10 +192,10 @@ def check_biased_mf_curve() -> None:
     assert valid.pairs is not None
     assert ratings.min() < seen.value.min(), "a hidden rating lies outside the range of the log"
     ends = float(ratings.min()), float(ratings.max())
-    for model, tolerance in ((BiasedMF(factors=3, iterations=4), 1e-5), (BiasedMF(factors=3, loss="bce"), 1e-4)):
+    for model, tolerance in ((BiasedMF(n_factors=3, epochs=4), 1e-5), (BiasedMF(n_factors=3, loss="bce"), 1e-4)):
         model.fit(seen, valid=valid)
-        assert [row["epoch"] for row in model.curve] == list(range(model.iterations))
-        row = model.curve[model.for_refit().iterations - 1]
+        assert [row["epoch"] for row in model.curve] == list(range(model.epochs))
+        row = model.curve[model.for_refit().epochs - 1]
         found = row["train_loss"] or np.nan, -(row["valid_metric"] or np.nan)
         hidden = valid.pairs
         wanted = (
@@ -204,7 +204,7 @@ def check_biased_mf_curve() -> None:
         )
         np.testing.assert_allclose(found, wanted, rtol=tolerance)
         model.fit(seen)
-        assert [row["valid_metric"] for row in model.curve] == [None] * model.iterations
+        assert [row["valid_metric"] for row in model.curve] == [None] * model.epochs
 
 
 def ratings_of(pairs: Pairs) -> Floats:
@@ -216,18 +216,18 @@ def check_biased_mf_stops_where_valid_is_best() -> None:
     """With next to no penalty more iterations fit the noise: the best ones on valid are kept, and so many refitted."""
     data, ratings, _ = rated(n_users=60, n_items=40, spread=1.5)
     seen, valid = hidden_fifth(data, ratings)
-    model = BiasedMF(factors=4, l2=0.3, nu=0.0, bias_l2=0.1, iterations=40).fit(seen, valid=valid)
+    model = BiasedMF(n_factors=4, l2=0.3, nu=0.0, bias_l2=0.1, epochs=40).fit(seen, valid=valid)
     metrics = [row["valid_metric"] or np.nan for row in model.curve]
     again = model.for_refit()
-    assert again.iterations == 1 + int(np.argmax(metrics)) < 40
+    assert again.epochs == 1 + int(np.argmax(metrics)) < 40
     np.testing.assert_array_equal(again.fit(seen).fitted.learned.V, model.fitted.learned.V)
     losses = [row["train_loss"] or np.nan for row in model.curve]
-    assert losses[-1] < losses[again.iterations - 1], "the rest of the iterations went on fitting"
+    assert losses[-1] < losses[again.epochs - 1], "the rest of the iterations went on fitting"
 
 
 def check_biased_mf_falls_back_to_biases() -> None:
     data, ratings, _ = rated()
-    model = BiasedMF(factors=3).fit(data)
+    model = BiasedMF(n_factors=3).fit(data)
     nobody = Queries(np.array([-1], np.int32), Ragged.empty(1), Ragged.empty(1))
     items = np.arange(60, dtype=np.int32)
     found = model.predict(Pairs(np.full(60, -1, np.int32), items, np.zeros(60, np.int32)), nobody)
@@ -267,7 +267,7 @@ def check_bayesian_mf_beats_its_point_estimate() -> None:
     pairs = Pairs(everyone[0], everyone[1], everyone[0])
     clean = np.clip(clean, ratings.min(), ratings.max()).ravel()
     error = {}
-    for model in (BayesianMF(factors=8), BiasedMF(factors=8, l2=4.0, nu=0.0)):
+    for model in (BayesianMF(n_factors=8), BiasedMF(n_factors=8, l2=4.0, nu=0.0)):
         error[type(model).__name__] = float(np.sqrt(((model.fit(data).predict(pairs) - clean) ** 2).mean()))
     assert error["BayesianMF"] < error["BiasedMF"] < 1.0, error
 

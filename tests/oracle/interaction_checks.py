@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Pairs
 from matinee.data.features.context import ContextFields
-from matinee.data.features.requests import ContextTables, Part
+from matinee.data.features.requests import ContextTables, EncodedFields
 from matinee.data.ids import IdMap
 from matinee.models import registry
 from matinee.models.families.pointwise import Pointwise
@@ -67,7 +67,7 @@ def data() -> Dataset:
 # --- field vectors ----------------------------------------------------------------------------------------------------
 
 
-def vectors_of(table: Array, part: Part, pooling: str, query: Array | None = None) -> list[list[Array]]:
+def vectors_of(table: Array, part: EncodedFields, pooling: str, query: Array | None = None) -> list[list[Array]]:
     """Rows of field vectors: single-valued fields, numbers weighing theirs, then lists pooled."""
     rows = []
     for r in range(len(part)):
@@ -197,14 +197,14 @@ TRUTHS: dict[str, Truth] = {
 
 # --- models -----------------------------------------------------------------------------------------------------------
 
-SHORT: dict[str, Any] = {"epochs": 2, "batch_size": 50, "start": 0.3, "learning_rate": 0.01, "fields": FIELDS}
+SHORT: dict[str, Any] = {"epochs": 2, "batch_size": 50, "init_std": 0.3, "learning_rate": 0.01, "fields": FIELDS}
 HYPER: dict[str, dict[str, Any]] = {
     "logistic": {},
     "gmf": {"dim": 5},
     "fm": {"dim": 5},
     **{name: {"dim": 5, "layers": (7, 3), "dropout": 0.3} for name in ("mlp", "neumf", "deepfm")},
-    "autoint": {"dim": 5, "blocks": 2, "attention": 3},
-    "autoint_plus": {"dim": 5, "blocks": 2, "attention": 3, "layers": (7, 3)},
+    "autoint": {"dim": 5, "n_blocks": 2, "attention": 3},
+    "autoint_plus": {"dim": 5, "n_blocks": 2, "attention": 3, "layers": (7, 3)},
 }
 
 
@@ -242,9 +242,9 @@ def logits(
     name: str, w: Weights, user: NDArray[Any], item: NDArray[Any], time: NDArray[np.int64], pooling: str
 ) -> Array:
     tables = coded()
-    asked = tables.asked(user, time)
+    asked = tables.encode_requests(user, time)
     request = vectors_of(w["vectors.table.weight"], asked.part, pooling, w.get("vectors.query"))
-    ages = Part(tables.ages(asked, item[:, None]), np.empty((len(item), 0), np.float32))
+    ages = EncodedFields(tables.ages(asked, item[:, None]), np.empty((len(item), 0), np.float32))
     of_item = tables.items.take(item).join(ages)
     items = vectors_of(w["vectors.table.weight"], of_item, pooling, w.get("vectors.query"))
     return np.array([TRUTHS[name](w, *pair) for pair in zip(request, items, strict=True)])

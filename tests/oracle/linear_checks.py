@@ -178,7 +178,7 @@ def check_pure_svd() -> None:
     for k in (1, 4, 17):
         V = Vt[:k].T
         wanted = np.array([truths.item_scores(V @ V.T, h) for h in HISTORIES])
-        close(SVD(k=k).fit(DATA).score(truths.histories(HISTORIES)), wanted)
+        close(SVD(n_factors=k).fit(DATA).score(truths.histories(HISTORIES)), wanted)
 
 
 def rated(seed: int) -> tuple[Dataset, Matrix]:
@@ -205,7 +205,7 @@ def check_centred_svd() -> None:
     Vt = np.linalg.svd(Z)[2]
     for k in (1, 6):
         truth = base + Z @ Vt[:k].T @ Vt[:k]
-        model = SVD(k=k, centred=True, damping=damping).fit(data)
+        model = SVD(n_factors=k, centred=True, damping=damping).fit(data)
         close(model.score(data.queries()), truth)
 
 

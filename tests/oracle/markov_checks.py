@@ -51,7 +51,7 @@ def check_markov() -> None:
         (3, 2.0, 4, 1.5),
         (1000, 5.0, 100, 0.5),
     ):
-        model = Markov(window=window, shrinkage=shrinkage, last=last, half_life=half_life).fit(DATA)
+        model = Markov(window=window, shrinkage=shrinkage, max_len=last, half_life=half_life).fit(DATA)
         wanted = [slow_scores(DATA, window, shrinkage, last, half_life, h) for h in HISTORIES]
         found = model.score(truths.histories(HISTORIES))
         # float32 sums of at most eight terms
@@ -65,7 +65,7 @@ def check_markov_of_an_untimed_log_with_items_nobody_watched() -> None:
     rows = np.array(log, np.int32)
     data = truths.as_dataset([set(range(6)) for _ in range(4)], 6)
     data = replace(data, user=rows[:, 0], item=rows[:, 1], timestamp=None)
-    model = Markov(window=2, shrinkage=3.0, last=2, half_life=1.0).fit(data)
+    model = Markov(window=2, shrinkage=3.0, max_len=2, half_life=1.0).fit(data)
     histories = [[1], [1, 4], [4, 4, 3, 4], [5, 1, 4], [0]]
     wanted = np.array([slow_scores(data, 2, 3.0, 2, 1.0, h) for h in histories])
     wanted[:, 4] = -np.inf

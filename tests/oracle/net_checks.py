@@ -24,14 +24,14 @@ LOG = truths.random_log(6, N_USERS, N_ITEMS)
 DATA = truths.as_dataset(LOG, N_ITEMS)
 HISTORIES = [[3], [0, 5, 9], [7, 7, 2, 7, 11], [1, 2, 3, 4, 5, 6, 7, 8], [22, 20, 1]]
 SMALL: dict[str, Any] = {"epochs": 3, "batch_size": 8, "learning_rate": 0.01}
-Rows = NDArray[np.float64]
+SparseBatch = NDArray[np.float64]
 
 
-def close(found: NDArray[np.float32], truth: Rows) -> None:
+def close(found: NDArray[np.float32], truth: SparseBatch) -> None:
     np.testing.assert_allclose(found, truth, rtol=1e-4, atol=1e-5 * np.abs(truth).max())
 
 
-def unit_rows() -> Rows:
+def unit_rows() -> SparseBatch:
     """The histories as dense rows of length 1, a repeated item once."""
     X = np.zeros((len(HISTORIES), N_ITEMS))
     for row, history in enumerate(HISTORIES):
@@ -40,16 +40,16 @@ def unit_rows() -> Rows:
     return X
 
 
-def weights(model: Network) -> dict[str, Rows]:
+def weights(model: Network) -> dict[str, SparseBatch]:
     return {name: value.astype(np.float64) for name, value in model.fitted.learned.weights.items()}
 
 
-def linear(w: dict[str, Rows], name: str, x: Rows) -> Rows:
+def linear(w: dict[str, SparseBatch], name: str, x: SparseBatch) -> SparseBatch:
     """torch keeps (out, in); our sparse layers (in, out)."""
     return x @ w[f"{name}.weight"].T + w[f"{name}.bias"]
 
 
-def sparse(w: dict[str, Rows], name: str, x: Rows) -> Rows:
+def sparse(w: dict[str, SparseBatch], name: str, x: SparseBatch) -> SparseBatch:
     return x @ w[f"{name}.weight"] + w[f"{name}.bias"]
 
 
@@ -92,13 +92,13 @@ def check_rec_vae() -> None:
     model = RecVAE(hidden=7, latent=3, **SMALL).fit(DATA)
     w = weights(model)
 
-    def norm(index: int, x: Rows) -> Rows:
+    def norm(index: int, x: SparseBatch) -> SparseBatch:
         centred = x - x.mean(axis=1, keepdims=True)
-        scaled: Rows = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 0.1)
+        scaled: SparseBatch = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 0.1)
         scaled *= w[f"encoder.norms.{index}.weight"]
         return scaled + w[f"encoder.norms.{index}.bias"]
 
-    def swish(x: Rows) -> Rows:
+    def swish(x: SparseBatch) -> SparseBatch:
         return x / (1.0 + np.exp(-x))
 
     layers = [norm(0, swish(sparse(w, "encoder.first", unit_rows())))]

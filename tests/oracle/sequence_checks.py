@@ -194,17 +194,17 @@ def check_sasrec() -> None:
     def with_gates(w: Weights, prefix: Sequence[int]) -> Row:
         return transformer(w, prefix, 1, swiglu, causal=True, gated=True)
 
-    check_states(SASRec(heads=2, **SMALL), plain)
-    check_states(SASRec(gated=True, feed_forward="swiglu", widening=2, **SMALL), with_gates)
+    check_states(SASRec(n_heads=2, **SMALL), plain)
+    check_states(SASRec(gated=True, feed_forward="swiglu", ffn_multiplier=2, **SMALL), with_gates)
 
 
 def check_cl4srec() -> None:
-    check_states(CL4SRec(heads=3, **SMALL), lambda w, row: transformer(w, row, 3, relu, causal=True, gated=False))
+    check_states(CL4SRec(n_heads=3, **SMALL), lambda w, row: transformer(w, row, 3, relu, causal=True, gated=False))
 
 
 def check_bert4rec() -> None:
     """A [MASK], the code after that of empty slots, follows the history, and its state answers."""
-    model = BERT4Rec(heads=2, **SMALL).fit(DATA)
+    model = BERT4Rec(n_heads=2, **SMALL).fit(DATA)
     w = drawn(model)
     asked = [[*row[-MAX_LEN:], N_ITEMS + 1] for row in HISTORIES]
     states = [transformer(w, row, 2, gelu, causal=False, gated=False) for row in asked]
@@ -259,7 +259,7 @@ def check_prod2vec_scores() -> None:
     """A history's mean vector, of its last events, faded or not; against output vectors, or cosines of input ones."""
     rows = [*HISTORIES, [4]]
     for against, last, half_life in (("output", 20, None), ("output", 3, 2.0), ("input", 5, 1.5)):
-        hyper = {"against": against, "last": last, "half_life": half_life}
+        hyper = {"against": against, "max_len": last, "half_life": half_life}
         model = Prod2vec.model_validate({"dim": 5, "epochs": 3, **hyper}).fit(DATA)
         left, right = model.fitted.learned.left.astype(np.float64), model.fitted.learned.right.astype(np.float64)
         assert np.abs(left).max() > 0.1 / 5, "it has learned"
@@ -290,7 +290,7 @@ def check_prod2vec_learns_log_odds() -> None:
 
     time = np.arange(len(rows))
     data = Dataset(IdMap([0]), IdMap(np.arange(n)), np.zeros(len(rows), np.int32), np.array(rows, np.int32), None, time)
-    model = Prod2vec(dim=n, window=1, negatives=k, alpha=0.0, subsample=0.0, learning_rate=0.1, epochs=60).fit(data)
+    model = Prod2vec(dim=n, window=1, n_negatives=k, alpha=0.0, subsample=0.0, learning_rate=0.1, epochs=60).fit(data)
     found = model.score(truths.histories([[i] for i in range(n)]))
     # a draw that is the event itself does not count: of j's the share 1 - p(j | i) of k / n are left
     truth = np.log(P / (k / n * (1.0 - P)))

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from matinee.data.arrays import Ragged
-from matinee.data.features.requests import Part
+from matinee.data.features.requests import EncodedFields
 from matinee.kernels.field_attention import LANES
 from matinee.nn.fields import FieldVectors, PairNet, Pooling
 from matinee.nn.interactions import (
@@ -188,11 +188,11 @@ def test_fields_may_stand_in_any_order_for_attention_and_products() -> None:
 class TestVectors:
     """A part with two plain fields, two numbers, and two lists of 1 to 5 codes."""
 
-    def part(self, n: int = B) -> Part:
+    def part(self, n: int = B) -> EncodedFields:
         rng = np.random.default_rng(2)
         bags = [Ragged.from_lists(rng.integers(0, N_CODES, rng.integers(1, 6)) for _ in range(n)) for _ in range(2)]
         single = rng.integers(0, N_CODES, (n, 4)).astype(np.int32)
-        return Part(single, rng.normal(size=(n, 2)).astype(np.float32), tuple(bags), (1, 3))
+        return EncodedFields(single, rng.normal(size=(n, 2)).astype(np.float32), tuple(bags), (1, 3))
 
     def made(self, pooling: Pooling, width: int = 1 + DIM) -> FieldVectors:
         vectors = table(width, pooling).double()
@@ -200,7 +200,7 @@ class TestVectors:
             torch.nn.init.normal_(vectors.query)
         return vectors
 
-    def truth(self, vectors: FieldVectors, part: Part) -> slow.Array:
+    def truth(self, vectors: FieldVectors, part: EncodedFields) -> slow.Array:
         query = None if vectors.query is None else vectors.query.detach().numpy()
         weight = vectors.table.weight.detach().numpy()
         return np.array(slow.vectors_of(weight, part, vectors.pooling, query))

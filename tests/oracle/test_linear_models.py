@@ -28,7 +28,7 @@ def test_centred_svd_keeps_the_contract(check: Check) -> None:
 
 def test_centred_svd_predicts_what_it_scores() -> None:
     data, R = rated(6)
-    model = SVD(k=3, centred=True).fit(data)
+    model = SVD(n_factors=3, centred=True).fit(data)
     user, item = (index.astype(np.int32) for index in np.nonzero(R == 0))
     pairs = Pairs(user, item, np.zeros(len(user), np.int32))
     found = model.predict(pairs)
@@ -44,25 +44,25 @@ def test_centred_svd_finds_taste_in_ratings() -> None:
     train = data.rows(~hidden)
     held = Pairs(data.user[hidden], data.item[hidden], np.zeros(hidden.sum(), np.int32))
     label = R[held.user, held.item]
-    biases, taste = (SVD(k=k, centred=True).fit(train).predict(held) for k in (40, 1))
+    biases, taste = (SVD(n_factors=k, centred=True).fit(train).predict(held) for k in (40, 1))
     mean = train.value.mean() if train.value is not None else np.nan
     errors = [float(np.sqrt(((label - guess) ** 2).mean())) for guess in (mean, biases, taste)]
     assert errors[2] < errors[1] < errors[0]  # at full rank V V' = 1 gives back the zeros: biases alone
 
 
 def test_pure_svd_predicts_no_ratings() -> None:
-    model = SVD(k=3).fit(DATA)
+    model = SVD(n_factors=3).fit(DATA)
     with pytest.raises(MatineeError, match="rating"):
         model.predict(Pairs(np.zeros(1, np.int32), np.zeros(1, np.int32), np.zeros(1, np.int32)))
 
 
 def test_a_history_without_ratings_counts_as_liked() -> None:
     data, _ = rated(6)
-    model = SVD(k=3, centred=True).fit(data)
+    model = SVD(n_factors=3, centred=True).fit(data)
     history = Ragged.from_lists(HISTORIES)
     user = np.full(len(history), -1, np.int32)
     bare = Queries(user, history, Ragged.empty(len(history)))
-    rated_five = Queries(user, history, bare.exclude, values=np.full(len(history.values), 5.0, np.float32))
+    rated_five = Queries(user, history, bare.exclude, history_ratings=np.full(len(history.values), 5.0, np.float32))
     assert model.score(bare).tobytes() == model.score(rated_five).tobytes()
 
 
@@ -106,7 +106,7 @@ def test_truncated_svd_keeps_no_direction_that_is_rounding() -> None:
 
 
 def test_pure_svd_at_full_rank_gives_the_history_back() -> None:
-    model = SVD(k=N_USERS).fit(DATA)
+    model = SVD(n_factors=N_USERS).fit(DATA)
     given = model.score(truths.histories([[3, 8]]))[0]
     # twins: items 0 and 39, and 1 and 40, have the same watchers, so the space of rows cannot tell them apart
     wanted = np.zeros(N_ITEMS)

@@ -14,7 +14,7 @@ from scipy import stats
 from torch import Tensor
 
 from matinee.nn import losses
-from matinee.nn.blocks import Rows, SparseLinear, dense
+from matinee.nn.blocks import SparseBatch, SparseLinear, dense
 
 N_ITEMS = 7
 WATCHED = [[(4, 1.0), (1, 1.0), (6, 1.0)], [], [(0, 1.0)], [(2, 1.0), (6, 1.0), (5, 1.0), (0, 1.0), (3, 1.0)]]
@@ -22,10 +22,10 @@ RATED = [[(4, 4.5), (1, 0.5)], [], [(0, 3.0)], [(2, 1.5), (6, 5.0), (5, 2.0), (0
 """Four rows of (item, value); one is empty."""
 
 
-def rows_of(entries: list[list[tuple[int, float]]], dtype: torch.dtype = torch.float32) -> Rows:
+def rows_of(entries: list[list[tuple[int, float]]], dtype: torch.dtype = torch.float32) -> SparseBatch:
     flat = [entry for row in entries for entry in row]
     lengths = [len(row) for row in entries]
-    return Rows(
+    return SparseBatch(
         item=torch.tensor([item for item, _ in flat], dtype=torch.int64),
         row=torch.tensor([b for b, row in enumerate(entries) for _ in row], dtype=torch.int64),
         offsets=torch.tensor([sum(lengths[:b]) for b in range(len(lengths))], dtype=torch.int64),
@@ -79,7 +79,7 @@ def true_squared_seen(scores: NDArray[np.float64], X: NDArray[np.float64]) -> fl
     return sum((float(scores[b, i]) - float(X[b, i])) ** 2 for b, i in np.ndindex(*X.shape) if X[b, i] != 0)
 
 
-Loss = Callable[[Tensor, Rows], Tensor]
+Loss = Callable[[Tensor, SparseBatch], Tensor]
 Truth = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
 CASES: list[tuple[Loss, Truth, list[list[tuple[int, float]]]]] = [
     (losses.multinomial, true_multinomial, WATCHED),

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Rows = NDArray[np.float64]
+SparseBatch = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Truth:
     """w: a TransformerNet's parameters by name. heads, causal and feed_forward are not to be read from them."""
 
-    w: dict[str, Rows]
+    w: dict[str, SparseBatch]
     heads: int = 1
     causal: bool = True
     feed_forward: str = "relu"
 
-    def states(self, items: Sequence[int], seconds: Sequence[int] | None = None) -> Rows:
+    def states(self, items: Sequence[int], seconds: Sequence[int] | None = None) -> SparseBatch:
         """(L, dim): the state at each event of a history. seconds: when each happened; None: unknown."""
         x = self.w["items.weight"][list(items)] + self.w["positions.weight"][: len(items)]
         for b in range(sum(name.endswith("attention.inputs.weight") for name in self.w)):
@@ -30,22 +30,22 @@ class Truth:
             x = self.let_in(block + "gates.1", x, self.mixing(block + "mixing.", self.norm(block + "norms.1", x)))
         return self.norm("transformer.norm", x)
 
-    def linear(self, name: str, x: Rows) -> Rows:
+    def linear(self, name: str, x: SparseBatch) -> SparseBatch:
         return x @ self.w[f"{name}.weight"].T + self.w[f"{name}.bias"]
 
-    def norm(self, name: str, x: Rows) -> Rows:
+    def norm(self, name: str, x: SparseBatch) -> SparseBatch:
         """Layer normalisation (Ba et al., 2016, eq. 4)."""
         centred = x - x.mean(axis=1, keepdims=True)
-        scaled: Rows = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
+        scaled: SparseBatch = centred / np.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
         return scaled * self.w[f"{name}.weight"] + self.w[f"{name}.bias"]
 
-    def let_in(self, name: str, x: Rows, more: Rows) -> Rows:
+    def let_in(self, name: str, x: SparseBatch, more: SparseBatch) -> SparseBatch:
         """x + f(x), or x + f(x) sigmoid(W x) where there is a gate."""
         if f"{name}.weight" not in self.w:
             return x + more
         return x + more / (1.0 + np.exp(-self.linear(name, x)))
 
-    def attention(self, block: str, x: Rows, seconds: Sequence[int] | None) -> Rows:
+    def attention(self, block: str, x: SparseBatch, seconds: Sequence[int] | None) -> SparseBatch:
         """Slot i takes of slot j's value what softmax_j(q_i . k_j / sqrt(d) + bias) gives, head by head."""
         dim = x.shape[1]
         size = dim // self.heads
@@ -74,7 +74,7 @@ class Truth:
             found += float(times[min(step, len(times) - 1), head])
         return found
 
-    def mixing(self, name: str, x: Rows) -> Rows:
+    def mixing(self, name: str, x: SparseBatch) -> SparseBatch:
         inner = self.linear(name + "first", x)
         if self.feed_forward == "relu":
             inner = np.maximum(inner, 0.0)

@@ -10,7 +10,7 @@ import polars as pl
 from matinee import split
 from matinee.data.dataset import Dataset, Protocol
 from matinee.data.ids import IdMap
-from matinee.data.side_table_report import coverage
+from matinee.data.side_table_report import side_table_report
 from matinee.evaluate import audit, evaluate
 from matinee.models import EASE, Popularity
 from matinee.rank import recommend
@@ -132,5 +132,5 @@ def make_study(
         facts={"command": "matinee run small.toml", **facts},
         curves={label: CURVES[at % len(CURVES)] for at, label in enumerate(labels)},
         curve_names={label: NAMES[at % len(NAMES)] for at, label in enumerate(labels)},
-        side_tables=coverage(data),
+        side_tables=side_table_report(data),
     )

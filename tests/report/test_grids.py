@@ -20,9 +20,9 @@ from matinee.report.page import render
 from matinee.report.scores import Cell, Row, Table, score_tables
 
 LOSSES: list[dict[str, Any]] = [
-    {"loss": "bce", "negatives": 1, "negatives_for": "event"},
-    {"loss": "sampled", "negatives": 256, "negatives_for": "batch"},
-    {"loss": "full", "negatives": 256, "negatives_for": "batch"},
+    {"loss": "bce", "n_negatives": 1, "negatives_for": "event"},
+    {"loss": "sampled", "n_negatives": 256, "negatives_for": "batch"},
+    {"loss": "full", "n_negatives": 256, "negatives_for": "batch"},
 ]
 SASREC = [{**loss, "max_len": n, "dim": d} for loss in LOSSES for n, d in product((50, 200, 100), (128, 64))]
 
@@ -61,9 +61,9 @@ def test_what_is_left_out_counts_as_none_and_booleans_as_names() -> None:
 
 def test_what_a_loss_settles_is_no_axis() -> None:
     assert names_of(SASREC) == ["loss", "max_len", "dim"]
-    both = [{"loss": loss, "negatives": n} for loss, n in (("a", 1), ("b", 5), ("a", 1), ("b", 5))]
+    both = [{"loss": loss, "n_negatives": n} for loss, n in (("a", 1), ("b", 5), ("a", 1), ("b", 5))]
     assert names_of(both) == ["loss"], "of two that settle each other, the name"
-    heads = [{"dim": d, "heads": d // 32, "lr": lr} for d in (32, 64, 128) for lr in (0.1, 0.01)]
+    heads = [{"dim": d, "n_heads": d // 32, "lr": lr} for d in (32, 64, 128) for lr in (0.1, 0.01)]
     assert names_of(heads) == ["dim", "lr"], "of two numbers, the first"
     tuned = [{"lr": lr, "loss": "ab"[lr > 0.2], "dim": d} for lr in (0.1, 0.2, 0.3, 0.4) for d in (8, 16)]
     assert names_of(tuned) == ["lr", "loss", "dim"], "no number stands for a name"

@@ -235,10 +235,10 @@ def test_recommendations_must_answer_the_test(study: Study) -> None:
 def test_hits_are_the_hidden_items(study: Study) -> None:
     page = page_of(study)
     holdout, recs = study.split.test, study.recommendations
-    from matinee.explore import samples as people
+    from matinee.explore import user_samples
 
     expected = 0
-    for person in people(study.data, holdout, recs):
+    for person in user_samples(study.data, holdout, recs):
         hidden = set(holdout.truth[person.query].tolist())
         expected += sum(len(hidden & set(one.item[person.query].tolist())) for one in recs.values())
     marked = [value for tag, name, value in page.attributes if tag == "li" and name == "class" and value == "hit"]
@@ -291,10 +291,13 @@ def test_people_are_shown_with_ratings_and_genres(study: Study) -> None:
 @pytest.mark.parametrize(
     ("n_models", "people"), [(1, "Five users"), (4, "Four users"), (9, "Two users"), (12, "A user")]
 )
-def test_many_models_leave_room_for_fewer_people(n_models: int, people: str) -> None:
+def test_many_models_leave_room_for_fewer_people(n_models: int, user_samples: str) -> None:
     page = page_of(quiet_study(labels=[f"model_{i}" for i in range(n_models)]))
-    assert people in page.words
-    assert page.tags["article"] == ["A user", "Two users", "Three users", "Four users", "Five users"].index(people) + 1
+    assert user_samples in page.words
+    assert (
+        page.tags["article"]
+        == ["A user", "Two users", "Three users", "Four users", "Five users"].index(user_samples) + 1
+    )
 
 
 def test_what_is_known_of_items_is_told() -> None:

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from matinee.data.dataset import Protocol
-from matinee.report.scores import against, beside, score_tables
+from matinee.report.scores import against, by_candidate_rule, score_tables
 
 PROTOCOLS = {name: Protocol("log", f"split {name}", "test", "train", "train") for name in "pq"}
 
@@ -88,7 +88,7 @@ def test_rules_of_what_is_ranked_stand_side_by_side() -> None:
             metrics({"a": [0.3]}, protocol="q"),
         ]
     )
-    found = beside(score_tables(frame, known, pl.DataFrame()))
+    found = by_candidate_rule(score_tables(frame, known, pl.DataFrame()))
     assert found is not None
     assert found.rules == ("all items", "x.negative 0123abcd"), "another split is no other rule"
     assert found.columns == (("ndcg", 10),)
@@ -96,8 +96,8 @@ def test_rules_of_what_is_ranked_stand_side_by_side() -> None:
     assert values == [("a", [0.5, 0.8]), ("b", [0.2, 0.9])], "in the order of the first table"
     best = [(label, [cell is not None and cell.best for cell in column]) for label, (column,) in found.rows]
     assert best == [("a", [True, False]), ("b", [False, True])]
-    assert beside(score_tables(frame.filter(pl.col("protocol") != "own"), known, pl.DataFrame())) is None
-    assert beside([]) is None
+    assert by_candidate_rule(score_tables(frame.filter(pl.col("protocol") != "own"), known, pl.DataFrame())) is None
+    assert by_candidate_rule([]) is None
 
 
 def test_folds_are_runs_of_their_own() -> None:

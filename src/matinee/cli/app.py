@@ -18,7 +18,7 @@ from matinee import __version__
 from matinee.cli import ask, catalogue, compare, evaluate, fit, negatives, run, screen
 from matinee.errors import MatineeError, MatineeWarning
 
-BUG, MEND, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+BUG, HINT, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 EXTRAS = {
     "torch": "torch",
     "lightgbm": "boost",
@@ -118,25 +118,25 @@ def _is_typers(error: Exception) -> bool:
 def _tell(error: Exception, *, debug: bool) -> int:
     """One message on stderr; returns the exit code."""
     if isinstance(error, MatineeError):
-        screen.error(error.what if error.where is None else f"{error.where}: {error.what}", error.mend)
-        return MEND
+        screen.error(error.what if error.where is None else f"{error.where}: {error.what}", error.hint)
+        return HINT
     if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) not in ("", "matinee"):
         wanted = f'"matinee[{EXTRAS[package]}]"' if package in EXTRAS else package
         screen.error(f"this needs the package {package}, which is not installed", f"pip install {wanted}")
-        return MEND
+        return HINT
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         screen.error(f"{where}{error.strerror}", "check the path, its permissions and the space on the disk")
-        return MEND
+        return HINT
     if isinstance(error, MemoryError):
         screen.error("there is not enough memory for this", "use a smaller log or a model with fewer parameters")
-        return MEND
+        return HINT
     command = shlex.join(["matinee", *sys.argv[1:]])
     again = "the traceback above" if debug else "what --debug adds to it"
     screen.error(
         f"a bug in Matinee {__version__}: {type(error).__name__}: {error}",
         f"report it with the command ({command}) and {again}",
-        mend_word="please",
+        hint_word="please",
     )
     return BUG
 

@@ -11,7 +11,7 @@ import typer
 from matinee.cli import screen
 from matinee.cli.options import At, History, Json, K, ModelDir, User
 from matinee.cli.screen import Column
-from matinee.cli.sources import Film, asked_at, films, item_codes, open_model, question
+from matinee.cli.sources import ItemCard, asked_at, build_query, films, item_codes, open_model
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def recommend(
 ) -> None:
     """Recommend to a user of the log, to someone new, or to all."""
     if out is not None and out.suffix not in FORMATS:
-        raise MatineeError(f"unknown kind of file {out.suffix!r}", where=str(out), mend=f"name it {', '.join(FORMATS)}")
+        raise MatineeError(f"unknown kind of file {out.suffix!r}", where=str(out), hint=f"name it {', '.join(FORMATS)}")
     if everyone and (user is not None or history):
-        raise MatineeError("--all asks for everyone", mend="leave out --user and --history")
+        raise MatineeError("--all asks for everyone", hint="leave out --user and --history")
     if everyone and out is None:
-        raise MatineeError("--all needs a file to write to", mend="add for example --out recommendations.parquet")
+        raise MatineeError("--all needs a file to write to", hint="add for example --out recommendations.parquet")
     from matinee.rank import recommend as ranked
 
     model = open_model(model_dir)
@@ -69,7 +69,7 @@ def recommend(
     queries = (
         _everyone(model, exclude_seen=not include_seen)
         if everyone
-        else question(model, user, history, exclude_seen=not include_seen)
+        else build_query(model, user, history, exclude_seen=not include_seen)
     )
     queries = asked_at(queries, at)
     recs = ranked(model, queries, k, **rules, progress=everyone)
@@ -134,7 +134,7 @@ def explain(
     from matinee.explain import explain as explained
 
     model = open_model(model_dir)
-    queries = asked_at(question(model, user, history), at)
+    queries = asked_at(build_query(model, user, history), at)
     code = item_codes([item], model.data)[0]
     why = explained(model, queries, code)
     order = np.argsort(-np.nan_to_num(why.push, nan=np.inf), kind="stable")[:k]
@@ -171,7 +171,7 @@ def _everyone(model: Model, *, exclude_seen: bool) -> Queries:
     if not len(model.data):
         raise MatineeError(
             "this model was saved without histories, so it does not know what its users watched",
-            mend="fit again without --without-histories",
+            hint="fit again without --without-histories",
         )
     return model.data.queries(exclude_seen=exclude_seen)
 
@@ -236,11 +236,11 @@ def _listed(codes: Ints, data: Dataset) -> str:
     return ", ".join(film.name for film in films(data, codes))
 
 
-def _genres_of(film: Film) -> str:
+def _genres_of(film: ItemCard) -> str:
     return f" ({', '.join(film.genres)})" if film.genres else ""
 
 
-def _show_items(found: Sequence[Film], scores: Sequence[float], k: int) -> None:
+def _show_items(found: Sequence[ItemCard], scores: Sequence[float], k: int) -> None:
     """rank, title, year (where titles do not end in it), genres, score, id: only columns with something in them."""
     if not found:
         screen.say("nothing is left to recommend")

@@ -116,7 +116,7 @@ def show_data(
 ) -> None:
     """Load a log: its key figures, its columns and its first rows."""
     from matinee.data.read.catalog import ENTRIES
-    from matinee.data.side_table_report import coverage
+    from matinee.data.side_table_report import side_table_report
     from matinee.explore import key_figures
 
     log = load_log(
@@ -130,7 +130,7 @@ def show_data(
         min_user_events=min_user_events,
         min_item_events=min_item_events,
     )
-    figures, first, tables = key_figures(log), _first_rows(log), coverage(log)
+    figures, first, tables = key_figures(log), _first_rows(log), side_table_report(log)
     licence = ENTRIES[source].licence if source in ENTRIES else None
     if as_json:
         short = {
@@ -306,7 +306,7 @@ def _fitted(model: Model, folder: Path) -> dict[str, Any]:
         "users": len(model.users),
         "items": len(model.items),
         "matinee": manifest.matinee,
-        "found": model.found,
+        "found": model.fit_summary,
         "arrays": _arrays(model),
         "files": {
             file.relative_to(folder).as_posix(): file.stat().st_size

@@ -98,8 +98,8 @@ class _Run:
         files = [folder / name for name in ("metrics.parquet", "metrics.json", "run.json")]
         for file in files:
             if not file.is_file():
-                mend = "name a folder that `matinee run` finished; start it again with the same --out to finish it"
-                raise MatineeError("no finished run is here", where=str(folder), mend=mend)
+                hint = "name a folder that `matinee run` finished; start it again with the same --out to finish it"
+                raise MatineeError("no finished run is here", where=str(folder), hint=hint)
         try:
             values = pl.read_parquet(files[0])
             means, facts = (json.loads(file.read_text("utf-8")) for file in files[1:])
@@ -108,9 +108,9 @@ class _Run:
             values = _with_protocol(values.filter(pl.col("split") == part), means, part)
             run = cls(str(folder), values, facts["protocols"], split_seed)
         except (pl.exceptions.PolarsError, ValueError, KeyError, TypeError) as error:
-            raise MatineeError(f"cannot be read ({error})", where=str(folder), mend="run the study again") from None
+            raise MatineeError(f"cannot be read ({error})", where=str(folder), hint="run the study again") from None
         if not len(values):
-            raise MatineeError(f"holds no numbers of the split {part!r}", where=str(folder), mend="try --split test")
+            raise MatineeError(f"holds no numbers of the split {part!r}", where=str(folder), hint="try --split test")
         return run
 
 
@@ -139,7 +139,7 @@ def _measuring(run: _Run, metric: str | None, protocol: str | None) -> _Run:
         if len(having) != 1:
             known = "; ".join(f"{fingerprint}: {run.protocols[fingerprint]['candidates']}" for fingerprint in measured)
             raise MatineeError(
-                f"{len(having) or 'no'} protocols begin with {protocol!r}", where=run.name, mend=f"choose of {known}"
+                f"{len(having) or 'no'} protocols begin with {protocol!r}", where=run.name, hint=f"choose of {known}"
             )
     else:
         wanted = metric or run.values["metric"][0]
@@ -186,7 +186,7 @@ def _same_columns(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     """Only what every one of them measured."""
     shared = [c for c in evaluations[0].columns if all(c in other.columns for other in evaluations)]
     if not shared:
-        raise MatineeError("these runs have no metric in common", mend="run them with the same [evaluate] table")
+        raise MatineeError("these runs have no metric in common", hint="run them with the same [evaluate] table")
     return [replace(e, values={key: v for key, v in e.values.items() if key[1:] in shared}) for e in evaluations]
 
 
@@ -197,7 +197,7 @@ def _column(joint: Evaluation, metric: str | None, k: int | None) -> tuple[str, 
         if metric in (None, name) and k in (None, cut):
             return name, cut
     asked = f"k = {k}" if metric is None else metric if k is None else f"{metric}@{k}"
-    raise MatineeError(f"{asked} was not measured", mend=f"measured: {', '.join(named(*c) for c in joint.columns)}")
+    raise MatineeError(f"{asked} was not measured", hint=f"measured: {', '.join(named(*c) for c in joint.columns)}")
 
 
 def _tests(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> list[PairedTest]:
@@ -210,7 +210,7 @@ def _tests(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> 
     sign = 1 if column[0] in LOWER_IS_BETTER else -1
     order = sorted(joint.labels, key=lambda label: sign * joint.mean(*column, label).value)
     if baseline is not None and baseline not in order:
-        raise MatineeError(f"no model is called {baseline!r}", mend=f"use one of {', '.join(joint.labels)}")
+        raise MatineeError(f"no model is called {baseline!r}", hint=f"use one of {', '.join(joint.labels)}")
     pairs = list(combinations(order, 2))
     if baseline is not None:
         pairs = [(label, baseline) for label in order if label != baseline]

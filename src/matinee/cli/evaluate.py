@@ -123,7 +123,7 @@ def _ask(
     if not len(data):
         raise MatineeError(
             "this model was saved without histories, so it does not know what the users watched",
-            mend="fit again without --without-histories, or evaluate a file of recommendations",
+            hint="fit again without --without-histories, or evaluate a file of recommendations",
         )
     user = data.users.encode(hidden.users.series)
     if exclude_seen:
@@ -140,8 +140,10 @@ def _ask(
         user=user,
         history=history,
         exclude=history if exclude_seen else Ragged.empty(len(user)),
-        values=None if known.values is None else known.values[(user >= 0)[known.history.rows]],
-        times=None if known.times is None else known.times[(user >= 0)[known.history.rows]],
+        history_ratings=None
+        if known.history_ratings is None
+        else known.history_ratings[(user >= 0)[known.history.rows]],
+        history_times=None if known.history_times is None else known.history_times[(user >= 0)[known.history.rows]],
     )
     protocol = Protocol(
         data=data.fingerprint,
@@ -165,7 +167,7 @@ def _refuse_seen(data: Dataset, hidden: Dataset, user: Ints) -> None:
     if both.any():
         raise MatineeError(
             f"{both.sum():,} of the {len(hidden):,} hidden pairs are in the log the model was fitted on",
-            mend="fit on a log without them; where repeats are answers pass --include-seen",
+            hint="fit on a log without them; where repeats are answers pass --include-seen",
         )
 
 
@@ -198,7 +200,7 @@ def _read(path: Path, hidden: Dataset, words: str) -> tuple[Recommendations, Hol
     order = order[row[order] >= 0]
     row, item, value = row[order], item[order], listed.value[order]
     if not len(row):
-        raise MatineeError("none of its users has a hidden pair", where=str(path), mend="check the ids of both files")
+        raise MatineeError("none of its users has a hidden pair", where=str(path), hint="check the ids of both files")
     if missing := hidden.n_users - len(np.unique(row)):
         text = f"{missing:,} of {hidden.n_users:,} users have no recommendations in {path.name}: they count as misses"
         warnings.warn(text, MatineeWarning, stacklevel=2)
@@ -225,7 +227,7 @@ def _listed(path: Path) -> tuple[Dataset, bool]:
         raise MatineeError(
             f"there is no column 'rank' or 'score'; it has {', '.join(map(repr, columns[:20]))}",
             where=str(path),
-            mend="name the columns user_id, item_id and rank (from 1) or score",
+            hint="name the columns user_id, item_id and rank (from 1) or score",
         )
     listed = read(path, rating=order, timestamp=None)
     if order == "rank":
@@ -246,7 +248,7 @@ def _refuse_shared_ranks(listed: Dataset, path: Path) -> None:
         raise MatineeError(
             f"user {listed.users.decode([user[first]])[0]} has two items at rank {rank[first]:g}",
             where=str(path),
-            mend="give each user one list",
+            hint="give each user one list",
         )
 
 

@@ -47,7 +47,7 @@ def negatives(
     if "folds" in study.split:
         raise MatineeError(
             f"{recipe} has a test in each of its folds, and the lines of a file belong to one test",
-            mend="leave folds out of [split]",
+            hint="leave folds out of [split]",
         )
     _check_out(out)
     log = study.load_data(data_dir)
@@ -72,12 +72,12 @@ def negatives(
 def _check_out(out: Path) -> None:
     """Refuse to replace what is no file of sampled negatives, such as the log."""
     if out.is_dir():
-        raise MatineeError("is a folder, and a file is to be written there", where=str(out), mend="name a file in it")
+        raise MatineeError("is a folder, and a file is to be written there", where=str(out), hint="name a file in it")
     if out.is_file():
         with out.open("rb") as file:
             start = file.read(1)
         if start not in (b"", b"("):
-            raise MatineeError("is there, and holds no sampled negatives", where=str(out), mend="choose another --out")
+            raise MatineeError("is there, and holds no sampled negatives", where=str(out), hint="choose another --out")
 
 
 def _rules(study: Recipe, out: Path, data_dir: Path | None) -> list[str]:

@@ -112,9 +112,9 @@ def settings(given: Sequence[str] | None) -> dict[str, str]:
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise MatineeError(f"--set {text}: there is no NAME=VALUE", mend="write for example --set l2=200")
+            raise MatineeError(f"--set {text}: there is no NAME=VALUE", hint="write for example --set l2=200")
         if name.strip() in found:
-            raise MatineeError(f"--set {name.strip()} is given twice", mend="keep one of them")
+            raise MatineeError(f"--set {name.strip()} is given twice", hint="keep one of them")
         found[name.strip()] = value.strip()
     return found
 
@@ -125,7 +125,7 @@ def whole_numbers(text: str, option: str, *, least: int) -> list[int]:
     if not parts or not all(part.isdecimal() and int(part) >= least for part in parts):
         raise MatineeError(
             f"{option} {text}: whole numbers from {least}, with commas between them, are expected",
-            mend=f"write for example {option} {least},{least + 1}",
+            hint=f"write for example {option} {least},{least + 1}",
         )
     return list(dict.fromkeys(int(part) for part in parts))
 

@@ -16,7 +16,7 @@ from matinee.cli.options import DataDir, Json, settings, whole_numbers
 from matinee.cli.screen import Column
 
 if TYPE_CHECKING:
-    from matinee.report.scores import Beside
+    from matinee.report.scores import CandidateRuleTable
     from matinee.study.run import StudyResult
 
 
@@ -94,7 +94,7 @@ def run(
 def _show(result: StudyResult) -> None:
     """The table of the test, as the report has it: mean of the seeds, and the interval over queries of one seed."""
     from matinee.data.dataset import Protocol
-    from matinee.report.scores import beside, score_tables
+    from matinee.report.scores import by_candidate_rule, score_tables
 
     facts = json.loads((result.out / "run.json").read_text("utf-8"))
     known = {fingerprint: Protocol(**fields) for fingerprint, fields in facts["protocols"].items()}
@@ -120,11 +120,11 @@ def _show(result: StudyResult) -> None:
         screen.say(f"{part.words} [{part.fingerprint}]", "dim")
         for text in facts.get("remarks", {}).get(part.fingerprint, []):
             screen.say(text, "dim")
-    if (one := beside(tables)) is not None:
+    if (one := by_candidate_rule(tables)) is not None:
         _show_beside(one)
 
 
-def _show_beside(found: Beside) -> None:
+def _show_beside(found: CandidateRuleTable) -> None:
     """The same models under several rules of what is ranked."""
     heads = [f"{m}@{k}" if k else m for m, k in found.columns]
     columns = [Column("model")]

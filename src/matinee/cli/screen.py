@@ -55,12 +55,12 @@ def warn(text: str) -> None:
     _print(f"warning: {text}", "yellow", console(stderr=True))
 
 
-def error(what: str, mend: str | None = None, *, mend_word: str = "to mend it:") -> None:
+def error(what: str, hint: str | None = None, *, hint_word: str = "hint:") -> None:
     """What went wrong, and how to mend it, on stderr."""
     out = console(stderr=True)
     _print(f"error: {what}", "red", out)
-    if mend:
-        _print(f"  {mend_word} {mend}", "", out)
+    if hint:
+        _print(f"  {hint_word} {hint}", "", out)
 
 
 def emit(value: Any) -> None:
@@ -91,7 +91,7 @@ def table(
     """
     out, cells = console(), [[_printable(cell) for cell in row] for row in rows]
     widths = _widths(columns, cells, out.width)
-    built = _built(columns, cells, set(bold), widths, people=out.is_terminal, header=header)
+    built = _built(columns, cells, set(bold), widths, user_samples=out.is_terminal, header=header)
     _write(built, out)
     gone = [column.name for c, column in enumerate(columns) if c not in widths]
     if gone:
@@ -127,7 +127,7 @@ def _built(
     bold: set[tuple[int, int]],
     widths: dict[int, int],
     *,
-    people: bool,
+    user_samples: bool,
     header: bool,
 ) -> Table:
     from rich import box
@@ -135,12 +135,12 @@ def _built(
     from rich.text import Text
 
     built = Table(
-        box=box.SIMPLE_HEAD if people and header else None,
+        box=box.SIMPLE_HEAD if user_samples and header else None,
         show_header=header,
         show_edge=False,
         pad_edge=False,
         header_style="dim",
-        padding=(0, 1) if people and header else (0, 2, 0, 0),
+        padding=(0, 1) if user_samples and header else (0, 2, 0, 0),
     )
     for c, width in widths.items():
         justify: Literal["left", "right"] = "right" if columns[c].right else "left"

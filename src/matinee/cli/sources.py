@@ -23,7 +23,7 @@ def load_log(source: str, data_dir: Path | None, **spec: Any) -> Dataset:
     Warns where its side tables do not fit it.
     """
     from matinee.data.read import catalog
-    from matinee.data.side_table_report import coverage
+    from matinee.data.side_table_report import side_table_report
     from matinee.study.recipe import DataTable, ModelTable, Recipe
 
     below = Path(data_dir or ".") / source
@@ -33,12 +33,12 @@ def load_log(source: str, data_dir: Path | None, **spec: Any) -> Dataset:
         raise MatineeError(
             "there is no such file or folder",
             where=source,
-            mend="check the path, or name a data set: `matinee data` lists them",
+            hint="check the path, or name a data set: `matinee data` lists them",
         )
     spec["columns"] = {role: name for role, name in spec.get("columns", {}).items() if name is not None}
     table = DataTable(source=source, **spec)
     log = Recipe(data=table, model=[ModelTable(name="popularity")]).load_data(data_dir)
-    coverage(log)
+    side_table_report(log)
     return log
 
 
@@ -49,7 +49,7 @@ def open_model(folder: Path) -> Model:
     inside = sorted(str(path.parent) for path in folder.glob(f"models/*/{MANIFEST}"))
     if inside and not (folder / MANIFEST).exists():
         raise MatineeError(
-            "this folder is no model, but holds some", where=str(folder), mend=f"name one of {', '.join(inside)}"
+            "this folder is no model, but holds some", where=str(folder), hint=f"name one of {', '.join(inside)}"
         )
     return load_model(folder)
 
@@ -59,16 +59,16 @@ def check_out(folder: Path) -> None:
     from matinee.store import MANIFEST
 
     if folder.is_file():
-        raise MatineeError("is a file, and a folder is to be written there", where=str(folder), mend="choose another")
+        raise MatineeError("is a file, and a folder is to be written there", where=str(folder), hint="choose another")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise MatineeError("this folder is not empty and holds no model", where=str(folder), mend="name another folder")
+        raise MatineeError("this folder is not empty and holds no model", where=str(folder), hint="name another folder")
     existing = next(parent for parent in folder.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise MatineeError("nothing can be written here", where=str(existing), mend="choose another --out")
+        raise MatineeError("nothing can be written here", where=str(existing), hint="choose another --out")
 
 
 @dataclass(frozen=True)
-class Film:
+class ItemCard:
     """An item as people know it."""
 
     item_id: int | str
@@ -84,7 +84,7 @@ class Film:
         return {"item_id": self.item_id, "title": self.title, "year": self.year, "genres": list(self.genres)}
 
 
-def films(data: Dataset, codes: Sequence[int] | Ints) -> list[Film]:
+def films(data: Dataset, codes: Sequence[int] | Ints) -> list[ItemCard]:
     """The items of these codes."""
     import numpy as np
 
@@ -92,12 +92,12 @@ def films(data: Dataset, codes: Sequence[int] | Ints) -> list[Film]:
     found = data.item_features
     rows = [{}] * len(codes) if found is None else found[codes].to_dicts()
     return [
-        Film(item_id, row.get("title"), _year(row.get("year")), _words(row.get("genres")))
+        ItemCard(item_id, row.get("title"), _year(row.get("year")), _words(row.get("genres")))
         for item_id, row in zip(data.items.decode(codes), rows, strict=True)
     ]
 
 
-def question(model: Model, user: str | None, history: Sequence[str] | None, *, exclude_seen: bool = True) -> Queries:
+def build_query(model: Model, user: str | None, history: Sequence[str] | None, *, exclude_seen: bool = True) -> Queries:
     """One query, of a user of the model's log or of someone with this history."""
     from matinee.data.arrays import Ragged
     from matinee.data.titles import history as of_titles
@@ -105,12 +105,12 @@ def question(model: Model, user: str | None, history: Sequence[str] | None, *, e
     if (user is None) == (not history):
         raise MatineeError(
             "whose recommendations?" if user is None else "--user and --history ask for two different people",
-            mend='pass either --user ID, or --history TITLE once for each item, e.g. --history "Toy Story (1995)"',
+            hint='pass either --user ID, or --history TITLE once for each item, e.g. --history "Toy Story (1995)"',
         )
     if user is None:
         queries = of_titles([text for text in history or () if text.strip()], model.data)
         if not len(queries.history.values):
-            raise MatineeError("--history is empty", mend="pass a title or an id")
+            raise MatineeError("--history is empty", hint="pass a title or an id")
     else:
         queries = model.data.queries_of(_codes([known_user(model, user)]))
     return queries if exclude_seen else replace(queries, exclude=Ragged.empty(len(queries)))
@@ -126,8 +126,8 @@ def asked_at(queries: Queries, at: str | None) -> Queries:
 
     second = int(at) if at.isdecimal() else iso_seconds(at)
     if second is None or not 0 <= second < 1 << 62:
-        raise MatineeError(f"--at {at} is no time", mend="write 2026-11-28, 2026-11-28T20:00 (UTC), or Unix seconds")
-    return replace(queries, time=np.full(len(queries), second, np.int64))
+        raise MatineeError(f"--at {at} is no time", hint="write 2026-11-28, 2026-11-28T20:00 (UTC), or Unix seconds")
+    return replace(queries, request_time=np.full(len(queries), second, np.int64))
 
 
 def known_user(model: Model, user: str) -> int:
@@ -135,7 +135,7 @@ def known_user(model: Model, user: str) -> int:
     if not len(model.data):
         raise MatineeError(
             "this model was saved without histories, so it does not know what its users watched",
-            mend="pass --history TITLE for each item, or fit again without --without-histories",
+            hint="pass --history TITLE for each item, or fit again without --without-histories",
         )
     code = model.users.find(user)
     if code >= 0:
@@ -144,7 +144,7 @@ def known_user(model: Model, user: str) -> int:
     advice = "for someone new pass --history TITLE once for each item watched"
     raise MatineeError(
         f"user {user} is not in the log of this model, which knows {len(model.users):,} users",
-        mend=f"did you mean {', '.join(near)}? Or {advice}" if near else advice,
+        hint=f"did you mean {', '.join(near)}? Or {advice}" if near else advice,
     )
 
 
@@ -162,7 +162,7 @@ def item_codes(given: Sequence[str] | None, data: Dataset) -> list[int]:
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "is not UTF-8 text"
             raise MatineeError(
-                f"cannot be read: {reason}", where=text[1:], mend="name a file with a title or id a line"
+                f"cannot be read: {reason}", where=text[1:], hint="name a file with a title or id a line"
             ) from None
         texts.extend(line.strip() for line in lines if line.strip())
     return find_items(texts, data)

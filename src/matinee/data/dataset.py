@@ -49,7 +49,7 @@ class Dataset:
     item_features: pl.DataFrame | None = None
     name: str = "log"
     unmatched: tuple[Unmatched, ...] = ()
-    grade: Floats | None = None
+    raw_rating: Floats | None = None
 
     def __post_init__(self) -> None:
         from matinee.data.validate import dataset_columns
@@ -87,7 +87,7 @@ class Dataset:
             value=cut(self.value),
             timestamp=cut(self.timestamp),
             context=context,
-            grade=cut(self.grade),
+            raw_rating=cut(self.raw_rating),
         )
 
     @cached_property
@@ -123,7 +123,7 @@ class Dataset:
         """Raise MatineeError where there are none."""
         if self.value is None:
             raise MatineeError(
-                f"{self.name} has no ratings", mend="map its rating column, or use a model that needs none"
+                f"{self.name} has no ratings", hint="map its rating column, or use a model that needs none"
             )
 
     def item_counts(self) -> NDArray[np.int64]:
@@ -156,8 +156,8 @@ class Dataset:
             user=codes,
             history=history,
             exclude=history if exclude_seen else Ragged.empty(len(codes)),
-            values=None if self.value is None else self.value[self.order[at]],
-            times=None if self.timestamp is None else self.timestamp[self.order[at]],
+            history_ratings=None if self.value is None else self.value[self.order[at]],
+            history_times=None if self.timestamp is None else self.timestamp[self.order[at]],
         )
 
     @cached_property
@@ -177,8 +177,8 @@ class Dataset:
         digest = hashlib.sha256()
         for table in (self.user_features, self.item_features, self.context):
             digest.update(b"-" if table is None else table.write_ipc(None).getvalue())
-        if self.grade is not None:
-            digest.update(np.ascontiguousarray(self.grade).tobytes())
+        if self.raw_rating is not None:
+            digest.update(np.ascontiguousarray(self.raw_rating).tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -195,9 +195,9 @@ class Queries:
     user: Ints
     history: Ragged
     exclude: Ragged
-    values: Floats | None = None
-    times: NDArray[np.int64] | None = None
-    time: NDArray[np.int64] | None = None
+    history_ratings: Floats | None = None
+    history_times: NDArray[np.int64] | None = None
+    request_time: NDArray[np.int64] | None = None
     context: pl.DataFrame | None = None
     user_features: pl.DataFrame | None = None
     title: tuple[str | None, ...] | None = None
@@ -235,9 +235,9 @@ class Queries:
             user=self.user[rows],
             history=history,
             exclude=exclude,
-            values=at(self.values, events),
-            times=at(self.times, events),
-            time=at(self.time, rows),
+            history_ratings=at(self.history_ratings, events),
+            history_times=at(self.history_times, events),
+            request_time=at(self.request_time, rows),
             context=at(self.context, rows),
             user_features=at(self.user_features, rows),
             title=title,

@@ -60,8 +60,8 @@ def filter_events(
         _not_empty(keep, data, f"min_user_events = {min_user_events} with min_item_events = {min_item_events}")
     result = data if keep.all() else data.rows(keep)
     if label_min is not None:
-        grade = _values(result, "label_min")
-        result = replace(result, value=(grade >= np.float32(label_min)).astype(np.float32), grade=grade)
+        raw_rating = _values(result, "label_min")
+        result = replace(result, value=(raw_rating >= np.float32(label_min)).astype(np.float32), raw_rating=raw_rating)
     return _without_absent(result, users=min_user_events > 0, items=min_item_events > 0)
 
 
@@ -74,7 +74,7 @@ def seconds(moment: Moment) -> int:
             moment = datetime.fromisoformat(moment)
         except ValueError as error:
             raise MatineeError(
-                f"'{moment}' is not a date", mend="write it as 2020-01-31 or 2020-01-31T12:00"
+                f"'{moment}' is not a date", hint="write it as 2020-01-31 or 2020-01-31T12:00"
             ) from error
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)
@@ -115,14 +115,14 @@ def _shrunk(ids: IdMap, features: pl.DataFrame | None, there: Bools) -> tuple[Id
 def _values(data: Dataset, asked: str) -> Floats:
     if data.value is None:
         raise MatineeError(
-            f"{asked} needs ratings, and the log has none", mend=f"map its rating column or drop {asked}"
+            f"{asked} needs ratings, and the log has none", hint=f"map its rating column or drop {asked}"
         )
     return data.value
 
 
 def _times(data: Dataset, asked: str) -> NDArray[np.int64]:
     if data.timestamp is None:
-        raise MatineeError(f"{asked} needs times, and the log has none", mend=f"map its time column or drop {asked}")
+        raise MatineeError(f"{asked} needs times, and the log has none", hint=f"map its time column or drop {asked}")
     return data.timestamp
 
 
@@ -140,5 +140,5 @@ def _not_empty(keep: Bools, data: Dataset, asked: str) -> None:
     raise MatineeError(
         f"{asked} leaves none of the {len(data):,} events (the log has {', '.join(facts)})",
         where=data.name,
-        mend="loosen that filter",
+        hint="loosen that filter",
     )

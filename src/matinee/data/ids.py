@@ -33,9 +33,9 @@ class IdMap:
         self.what = what
         self.ids: NDArray[Any] = array.astype(np.int64) if integer else np.array(array.tolist(), object)  # frozen copy
         if not integer and not all(type(external) is str and external for external in self.ids):
-            raise MatineeError(f"{what}s are neither all integers nor all text", mend="use one type, without gaps")
+            raise MatineeError(f"{what}s are neither all integers nor all text", hint="use one type, without gaps")
         if self.ids.ndim != 1 or not (self.ids[1:] > self.ids[:-1]).all():
-            raise MatineeError(f"{what}s are not sorted and distinct", mend="build the map with IdMap.from_series")
+            raise MatineeError(f"{what}s are not sorted and distinct", hint="build the map with IdMap.from_series")
         self.ids.flags.writeable = False
 
     @classmethod
@@ -50,7 +50,7 @@ class IdMap:
         if any(integer) and not all(integer):
             raise MatineeError(
                 f"{what} is an integer in one table and text in another",
-                mend="store it with the same type in every table",
+                hint="store it with the same type in every table",
             )
         kind = pl.Int64 if all(integer) else pl.String
         try:
@@ -58,10 +58,10 @@ class IdMap:
         except pl.exceptions.PolarsError as error:
             raise MatineeError(
                 f"{what} is neither text nor a 64-bit integer ({str(error).splitlines()[0]})",
-                mend="convert the ids to text",
+                hint="convert the ids to text",
             ) from None
         if values.null_count() or (kind == pl.String and (values == "").any()):
-            raise MatineeError(f"{what} is empty in at least one row", mend="remove those rows or fill them in")
+            raise MatineeError(f"{what} is empty in at least one row", hint="remove those rows or fill them in")
         values = values.sort()
         array = values.to_numpy() if kind == pl.Int64 else np.array(values.to_list(), dtype=object)
         return cls(np.array(array), what=what)
@@ -133,7 +133,7 @@ class IdMap:
         near = difflib.get_close_matches(str(external), [str(i) for i in self.ids[:100_000]], n=5)
         raise MatineeError(
             f"unknown {self.what} {external!r}",
-            mend=f"did you mean one of {', '.join(near)}?"
+            hint=f"did you mean one of {', '.join(near)}?"
             if near
             else f"use one of the {len(self)} {self.what}s of the data",
         )

@@ -8,7 +8,7 @@ from typing import Literal
 
 import polars as pl
 
-Who = Literal["users", "items"]
+EntityKind = Literal["users", "items"]
 
 LISTS = ("genres", "directors", "writers", "actors", "tags")
 TEXT = (*LISTS, "title", "zip", "zip_code", "phone", "imdb_id")
@@ -20,7 +20,7 @@ class Unmatched:
     """Ids of a side table that `absent_from` has not. That is the log, and they are kept as ids without an event; or
     the main table of users or items, and what the side table says of them is left out. ids: how many, not 0."""
 
-    what: Who
+    what: EntityKind
     table: str
     ids: int
     absent_from: str = "the log"

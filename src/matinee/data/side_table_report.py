@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools
 from matinee.data.dataset import Dataset
-from matinee.data.side import Unmatched, Who
+from matinee.data.side import EntityKind, Unmatched
 from matinee.errors import MatineeWarning
 
 
 @dataclass(frozen=True)
-class Coverage:
+class SideTableReport:
     """How much of the log a side table describes. Ids that only the table has get codes too.
 
     in_log: ids with an event. described: those of them of whom the table says anything. without_event: ids that have
@@ -25,7 +25,7 @@ class Coverage:
     unmatched: of its files, ids that the log as read had not (before filters), and ids that were left out.
     """
 
-    what: Who
+    what: EntityKind
     in_log: int
     described: int
     without_event: int
@@ -41,13 +41,13 @@ class Coverage:
         return "; ".join([text, *(str(each) for each in self.unmatched if not each.kept)])
 
 
-def coverage(data: Dataset) -> tuple[Coverage, ...]:
+def side_table_report(data: Dataset) -> tuple[SideTableReport, ...]:
     """One for each side table there is.
 
     A MatineeWarning where tables tell of ids that the log as read had not, and where a table says nothing of most of
     the log's ids. Missing values are no warning: single columns may be mostly empty, as tags are.
     """
-    tables: list[tuple[Who, pl.DataFrame | None, NDArray[np.int64]]] = [
+    tables: list[tuple[EntityKind, pl.DataFrame | None, NDArray[np.int64]]] = [
         ("users", data.user_features, data.user_counts()),
         ("items", data.item_features, data.item_counts()),
     ]
@@ -69,11 +69,11 @@ def coverage(data: Dataset) -> tuple[Coverage, ...]:
     return found
 
 
-def _covered(what: Who, table: pl.DataFrame, in_log: Bools, unmatched: tuple[Unmatched, ...]) -> Coverage:
+def _covered(what: EntityKind, table: pl.DataFrame, in_log: Bools, unmatched: tuple[Unmatched, ...]) -> SideTableReport:
     said = {column.name: _said(column)[in_log] for column in table.iter_columns()}
     n = int(in_log.sum())
     described = np.logical_or.reduce([np.zeros(n, bool), *said.values()])
-    return Coverage(
+    return SideTableReport(
         what=what,
         in_log=n,
         described=int(described.sum()),

@@ -22,7 +22,7 @@ def history(items: Sequence[Id] | Id, data: Dataset, *, at: int | None = None) -
     codes = find_items(items, data)
     row = Ragged.from_lists([codes])
     time = None if at is None else np.array([at], np.int64)
-    return Queries(user=np.array([-1], np.int32), history=row, exclude=row, time=time)
+    return Queries(user=np.array([-1], np.int32), history=row, exclude=row, request_time=time)
 
 
 def find_items(items: Sequence[Id] | Id, data: Dataset) -> list[int]:
@@ -69,11 +69,11 @@ def _find(item: Id, data: Dataset, exact: dict[str, list[int]], folded: dict[str
         return code
     if found:
         ids = ", ".join(repr(i) for i in data.items.decode(found))
-        raise MatineeError(f"{len(found)} items are called {text!r}", mend=f"name one by its id: {ids}")
+        raise MatineeError(f"{len(found)} items are called {text!r}", hint=f"name one by its id: {ids}")
     near = [title_of(data, folded[key][0]) for key in _near(text, list(folded))]
     raise MatineeError(
         f"no item is called {text!r} and none has that id",
-        mend=f"did you mean: {'; '.join(near)}" if near else "check the spelling",
+        hint=f"did you mean: {'; '.join(near)}" if near else "check the spelling",
     )
 
 

@@ -28,8 +28,8 @@ def dataset_columns(data: Dataset) -> dict[str, NDArray[Any]]:
     _within(columns["item"], data.n_items, data, "item")
     if data.value is not None:
         columns["value"] = _finite(data.value, data, "value")
-    if data.grade is not None:
-        columns["grade"] = _finite(data.grade, data, "grade")
+    if data.raw_rating is not None:
+        columns["raw_rating"] = _finite(data.raw_rating, data, "raw_rating")
     if data.timestamp is not None:
         columns["timestamp"] = _whole(data.timestamp, np.int64, data, "timestamp", "convert times to Unix seconds")
         _first(columns["timestamp"] < 0, columns["timestamp"], data, "timestamp", "is negative")
@@ -40,7 +40,7 @@ def dataset_columns(data: Dataset) -> dict[str, NDArray[Any]]:
     for name, height in heights.items():
         rows = wanted.get(name, len(columns["user"]))
         if height != rows:
-            raise MatineeError(f"{name} has {height} rows, not {rows}", where=data.name, mend="align it with the rest")
+            raise MatineeError(f"{name} has {height} rows, not {rows}", where=data.name, hint="align it with the rest")
     return columns
 
 
@@ -49,7 +49,7 @@ def check_queries(queries: Queries, n_users: int, n_items: int) -> None:
     if not hasattr(queries, "history"):
         raise MatineeError(
             f"a model is asked with Queries, not a {type(queries).__name__}",
-            mend="pass split.test.queries, data.queries([user ids]), or history([titles or ids], data)",
+            hint="pass split.test.queries, data.queries([user ids]), or history([titles or ids], data)",
         )
     n = len(queries)
     _check_ragged(queries.history, n, n_items, "history")
@@ -58,14 +58,14 @@ def check_queries(queries: Queries, n_users: int, n_items: int) -> None:
     if queries.candidates is not None:
         if queries.candidates.ndim != 2 or len(queries.candidates) != n:
             raise MatineeError(
-                f"candidates have shape {queries.candidates.shape}, not ({n}, C)", mend="pass one row each"
+                f"candidates have shape {queries.candidates.shape}, not ({n}, C)", hint="pass one row each"
             )
         _check_codes(queries.candidates, -1, n_items, "candidate")
-    for name in ("values", "times"):
+    for name in ("history_ratings", "history_times"):
         beside = getattr(queries, name)
         if beside is not None and len(beside) != len(queries.history.values):
             raise MatineeError(
-                f"{name} of the queries are not in parallel with their history", mend="pass one for each"
+                f"{name} of the queries are not in parallel with their history", hint="pass one for each"
             )
 
 
@@ -74,7 +74,7 @@ def check_pairs(pairs: Pairs, n_users: int, n_items: int, n_queries: int | None)
     if not len(pairs.user) == len(pairs.item) == len(pairs.query):
         raise MatineeError(
             f"{len(pairs.user)} users, {len(pairs.item)} items and {len(pairs.query)} query rows are not pairs",
-            mend="pass one of each a pair",
+            hint="pass one of each a pair",
         )
     _check_codes(pairs.user, -1, n_users, "user")
     _check_codes(pairs.item, 0, n_items, "item")
@@ -85,32 +85,32 @@ def check_pairs(pairs: Pairs, n_users: int, n_items: int, n_queries: int | None)
 def _check_ragged(rows: Ragged, n: int, n_items: int, what: str) -> None:
     offsets = rows.offsets
     if len(rows) != n or offsets[0] != 0 or offsets[-1] != len(rows.values) or (np.diff(offsets) < 0).any():
-        raise MatineeError(f"{what} is not {n} rows of item codes", mend="build it with Ragged.from_lists")
+        raise MatineeError(f"{what} is not {n} rows of item codes", hint="build it with Ragged.from_lists")
     _check_codes(rows.values, 0, n_items, f"{what} item")
 
 
 def _check_codes(codes: NDArray[Any], low: int, n: int, what: str) -> None:
     if codes.dtype.kind not in "iu" and codes.size:
-        raise MatineeError(f"{what} codes are {codes.dtype}, not integers", mend="code the ids with IdMap.encode")
+        raise MatineeError(f"{what} codes are {codes.dtype}, not integers", hint="code the ids with IdMap.encode")
     if codes.size and not low <= codes.min() <= codes.max() < n:
         wrong = codes.min() if codes.min() < low else codes.max()
         raise MatineeError(
             f"the queries hold the {what} code {wrong}, which is not in {low}..{n - 1}",
-            mend="make the queries from the data the model was fitted on: a split's parts share their codes",
+            hint="make the queries from the data the model was fitted on: a split's parts share their codes",
         )
 
 
 def _column(values: ArrayLike, data: Dataset, name: str) -> NDArray[Any]:
     array = np.asarray(values)
     if array.ndim != 1:
-        raise MatineeError(f"{name} has shape {array.shape}, not (n,)", where=data.name, mend="pass one value a row")
+        raise MatineeError(f"{name} has shape {array.shape}, not (n,)", where=data.name, hint="pass one value a row")
     return array
 
 
-def _whole(values: ArrayLike, dtype: Any, data: Dataset, name: str, mend: str) -> NDArray[Any]:
+def _whole(values: ArrayLike, dtype: Any, data: Dataset, name: str, hint: str) -> NDArray[Any]:
     array = _column(values, data, name)
     if array.dtype.kind not in "iu" and len(array):
-        raise MatineeError(f"{name} holds {array.dtype}, not integers", where=data.name, mend=mend)
+        raise MatineeError(f"{name} holds {array.dtype}, not integers", where=data.name, hint=hint)
     if array.dtype.itemsize > np.dtype(dtype).itemsize or array.dtype.kind == "u":
         limits = np.iinfo(dtype)
         _first((array < limits.min) | (array > limits.max), array, data, name, "is out of range")
@@ -120,7 +120,7 @@ def _whole(values: ArrayLike, dtype: Any, data: Dataset, name: str, mend: str) -
 def _finite(values: ArrayLike, data: Dataset, name: str) -> NDArray[np.float32]:
     array = _column(values, data, name)
     if array.dtype.kind not in "fiub" and len(array):
-        raise MatineeError(f"{name} holds {array.dtype}, not numbers", where=data.name, mend="convert it to float32")
+        raise MatineeError(f"{name} holds {array.dtype}, not numbers", where=data.name, hint="convert it to float32")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is named below
         narrow = np.ascontiguousarray(array, np.float32)
     _first(~np.isfinite(narrow), array, data, name, "is not a finite number")
@@ -136,5 +136,5 @@ def _first(wrong: NDArray[np.bool_], values: NDArray[Any], data: Dataset, name: 
     if wrong.any():
         row = int(wrong.argmax())
         raise MatineeError(
-            f"{name} {what}: {values[row]}", where=f"{data.name}, row {row + 1}", mend="mend or remove the row"
+            f"{name} {what}: {values[row]}", where=f"{data.name}, row {row + 1}", hint="mend or remove the row"
         )

@@ -48,7 +48,7 @@ class AuditReport:
         if words:
             raise MatineeError(
                 "the split leaks: " + "; ".join(words),
-                mend='read each event once (duplicates = "distinct", or "last": one a pair), or mend the files',
+                hint='read each event once (duplicates = "distinct", or "last": one a pair), or mend the files',
             )
 
     def to_frame(self) -> pl.DataFrame:
@@ -127,7 +127,7 @@ def _shared(a: str, table: pl.DataFrame, b: str, hidden: pl.DataFrame, *, may_re
 def _own_history(part: str, holdout: Holdout, *, may_repeat: bool) -> list[Finding]:
     """Hidden events that their own query's history shows: train does not hold every user (strong, sessions)."""
     queries = holdout.queries
-    shown = _table(queries.history.rows.astype(np.int32), queries.history.values, queries.times)
+    shown = _table(queries.history.rows.astype(np.int32), queries.history.values, queries.history_times)
     if holdout.pairs is not None:
         hidden = _table(holdout.pairs.query, holdout.pairs.item, holdout.pairs.timestamp)
     else:

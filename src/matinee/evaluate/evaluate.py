@@ -91,7 +91,7 @@ class Evaluation:
         label = self._label(label)
         if (label, metric, k) not in self.values:
             raise MatineeError(
-                f"{named(metric, k)} was not measured", mend=f"measured: {', '.join(named(*c) for c in self.columns)}"
+                f"{named(metric, k)} was not measured", hint=f"measured: {', '.join(named(*c) for c in self.columns)}"
             )
         mean = mean_of(self.values[label, metric, k], self.weights.get((metric, k)), self.clusters)
         if metric not in ROOTED:
@@ -146,7 +146,7 @@ class Evaluation:
         if any(metric in weights for _, metric, _ in values):
             raise MatineeError(
                 f"the means of the convention {protocol.metrics!r} cannot be had from values per query alone",
-                mend="evaluate the recommendations again",
+                hint="evaluate the recommendations again",
             )
         return cls(values, user, users, protocol, queries)
 
@@ -188,7 +188,7 @@ class Evaluation:
             return self.labels[0]
         if label not in self.labels:
             what = "name one model" if label is None else f"no model {label!r}"
-            raise MatineeError(f"{what} of this evaluation", mend=f"its labels: {', '.join(self.labels)}")
+            raise MatineeError(f"{what} of this evaluation", hint=f"its labels: {', '.join(self.labels)}")
         return label
 
 
@@ -209,7 +209,7 @@ def evaluate(
     if not isinstance(holdout, Holdout):
         raise MatineeError(
             f"recommendations are measured against a Holdout, not a {type(holdout).__name__}",
-            mend="pass split.test or split.valid",
+            hint="pass split.test or split.valid",
         )
     models = dict(recs) if isinstance(recs, Mapping) else {label or "model": recs}
     cuts = _cuts(k)
@@ -217,7 +217,7 @@ def evaluate(
     formulas.formulas_of(metrics, convention)  # a mistyped name costs nothing yet
     if not models:
         raise MatineeError(
-            "there is nothing to evaluate", mend="pass recommendations, or a label -> recommendations map"
+            "there is nothing to evaluate", hint="pass recommendations, or a label -> recommendations map"
         )
     values: dict[Key, Values] = {}
     weighed: dict[tuple[str, int], Values] = {}
@@ -232,7 +232,7 @@ def evaluate(
                     weighed[metric, cut] = weights[metric](hits, cut)
         warned += _tie_warnings(rec, cuts, name)
     if not holdout.truth.lengths.any():
-        raise MatineeError("no query has a relevant item, so there is nothing to average", mend="check the split")
+        raise MatineeError("no query has a relevant item, so there is nothing to average", hint="check the split")
     for text in warned:
         python_warnings.warn(text, MatineeWarning, stacklevel=2)
     protocol = replace(holdout.protocol, metrics=convention)
@@ -250,7 +250,7 @@ def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_group
     import polars as pl
 
     if len(lengths) != len(evaluation):
-        raise MatineeError(f"{len(lengths)} history lengths for {len(evaluation)} queries", mend="pass one a query")
+        raise MatineeError(f"{len(lengths)} history lengths for {len(evaluation)} queries", hint="pass one a query")
     asked = ~np.isnan(next(iter(evaluation.values.values())))
     edges = np.unique(np.quantile(lengths[asked], np.arange(1, n_groups) / n_groups, method="inverted_cdf"))
     group = np.unique(np.searchsorted(edges, lengths, side="left"), return_inverse=True)[1]
@@ -340,7 +340,7 @@ def _fingerprint(holdout: Holdout) -> str:
 def _cuts(k: int | Sequence[int]) -> tuple[int, ...]:
     cuts = (k,) if isinstance(k, int | np.integer) else tuple(k)
     if not cuts or min(cuts) < 1:
-        raise MatineeError(f"k = {k!r} is not a cut-off", mend="pass a whole number from 1, or several")
+        raise MatineeError(f"k = {k!r} is not a cut-off", hint="pass a whole number from 1, or several")
     return tuple(int(cut) for cut in dict.fromkeys(cuts))
 
 
@@ -350,13 +350,13 @@ def _check(recs: Recommendations, holdout: Holdout, cuts: tuple[int, ...], label
         raise MatineeError(
             f"k = {max(cuts)} looks past the end of lists of {k}",
             where=label,
-            mend=f"recommend with k={max(cuts)}, or evaluate with k={k} at most",
+            hint=f"recommend with k={max(cuts)}, or evaluate with k={k} at most",
         )
     if len(recs.item) != len(holdout) or not np.array_equal(recs.user, holdout.queries.user):
         raise MatineeError(
             f"the recommendations ({len(recs.item):,} rows) do not answer the holdout's {len(holdout):,} queries",
             where=label,
-            mend="pass the recommendations made for this holdout's own `queries`, rows in the same order",
+            hint="pass the recommendations made for this holdout's own `queries`, rows in the same order",
         )
 
 

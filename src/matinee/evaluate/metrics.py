@@ -49,11 +49,11 @@ def find_hits(item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = 
     from matinee.kernels import parallel
 
     if item.ndim != 2 or len(item) != len(truth):
-        raise MatineeError(f"{item.shape} recommendations do not answer {len(truth)} queries", mend="one row a query")
+        raise MatineeError(f"{item.shape} recommendations do not answer {len(truth)} queries", hint="one row a query")
     item = np.ascontiguousarray(item[:, :k], dtype=np.int32)
     if len(truth.values) and truth.values.min() < 0:
         raise MatineeError(
-            "the hidden answers hold a negative item code", mend="give unknown items a code of their own"
+            "the hidden answers hold a negative item code", hint="give unknown items a code of their own"
         )
     n_items = 1 + max(int(item.max(initial=0)), int(truth.values.max(initial=0)))
     hit, relevant = np.zeros(item.shape, np.bool_), np.empty(len(item), np.int64)
@@ -295,7 +295,7 @@ def _known(name: str, what: str, known: list[str]) -> str:
         return name
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise MatineeError(f"unknown {what} {name!r}", mend=f"{hint}known: {', '.join(known)}")
+    raise MatineeError(f"unknown {what} {name!r}", hint=f"{hint}known: {', '.join(known)}")
 
 
 # --- parts --------------------------------------------------------------------------------------------------------

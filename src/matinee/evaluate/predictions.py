@@ -106,7 +106,7 @@ def calibration(label: ArrayLike, prediction: ArrayLike, *, bins: int = 10) -> l
     positive in every bin, within what n rows can tell.
     """
     if bins < 1:
-        raise MatineeError(f"{bins} bins hold nothing", mend="pass 1 or more")
+        raise MatineeError(f"{bins} bins hold nothing", hint="pass 1 or more")
     y, p = _probabilities(label, prediction)
     at = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], p)
     count, predicted, positive = (np.bincount(at, weights=w, minlength=bins) for w in (np.ones_like(p), p, y))
@@ -138,11 +138,11 @@ def _auc_of_users(label: ArrayLike, prediction: ArrayLike, user: ArrayLike) -> V
     y, p = _checked(label, prediction)
     group = np.asarray(user)
     if group.shape != y.shape:
-        raise MatineeError(f"{len(group)} users for {len(y)} labels", mend="pass one user a label")
+        raise MatineeError(f"{len(group)} users for {len(y)} labels", hint="pass one user a label")
     at = np.unique(group, return_inverse=True)[1]
     value = _auc_by_group(_binary(y), p, at)
     if np.isnan(value).all():
-        raise MatineeError("gauc needs a user with positive and negative labels", mend="use auc")
+        raise MatineeError("gauc needs a user with positive and negative labels", hint="use auc")
     return value[at]
 
 
@@ -178,10 +178,10 @@ def _click_entropy(label: ArrayLike, prediction: ArrayLike) -> Values:
 
 def _scaled_entropy(label: ArrayLike, prediction: ArrayLike, low: float, high: float) -> Values:
     if not low < high:
-        raise MatineeError(f"{low}..{high} is not a rating scale", mend="pass low < high, e.g. low=0.5, high=5")
+        raise MatineeError(f"{low}..{high} is not a rating scale", hint="pass low < high, e.g. low=0.5, high=5")
     y, p = ((values - low) / (high - low) for values in _checked(label, prediction))
     if y.min() < 0 or y.max() > 1:
-        raise MatineeError(f"a rating lies outside the scale {low}..{high}", mend="pass the ends of its scale")
+        raise MatineeError(f"a rating lies outside the scale {low}..{high}", hint="pass the ends of its scale")
     return _cross_entropy(y, p, _eps(prediction))
 
 
@@ -200,7 +200,7 @@ def _checked(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
     y, p = np.asarray(label, np.float64), np.asarray(prediction, np.float64)
     if y.ndim != 1 or y.shape != p.shape or not len(y):
         raise MatineeError(
-            f"{y.shape} labels and {p.shape} predictions", mend="pass one prediction a label, one or more"
+            f"{y.shape} labels and {p.shape} predictions", hint="pass one prediction a label, one or more"
         )
     for what, values in (("label", y), ("prediction", p)):
         bad = np.flatnonzero(~np.isfinite(values))
@@ -212,18 +212,18 @@ def _checked(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
 def _probabilities(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
     y, p = _checked(label, prediction)
     if p.min() < 0 or p.max() > 1:
-        raise MatineeError("a prediction is not a probability (0 to 1)", mend="pass probabilities, not logits")
+        raise MatineeError("a prediction is not a probability (0 to 1)", hint="pass probabilities, not logits")
     return _binary(y), p
 
 
 def _both_classes(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
     y, p = _checked(label, prediction)
     if not 0 < _binary(y).sum() < len(y):
-        raise MatineeError("auc needs positive and negative labels", mend="check the labels: they are all the same")
+        raise MatineeError("auc needs positive and negative labels", hint="check the labels: they are all the same")
     return y, p
 
 
 def _binary(y: NDArray[Any]) -> Values:
     if not np.isin(y, (0, 1)).all():
-        raise MatineeError("a label is neither 0 nor 1", mend="make labels of ratings first (label_min in a recipe)")
+        raise MatineeError("a label is neither 0 nor 1", hint="make labels of ratings first (label_min in a recipe)")
     return y

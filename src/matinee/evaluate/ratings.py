@@ -36,13 +36,13 @@ def evaluate_ratings(
     """
     models = dict(predicted) if isinstance(predicted, Mapping) else {label or "model": predicted}
     if not models:
-        raise MatineeError("there is nothing to evaluate", mend="pass predictions, or a label -> predictions map")
+        raise MatineeError("there is nothing to evaluate", hint="pass predictions, or a label -> predictions map")
     if unknown := [metric for metric in metrics if metric not in formulas.names]:
-        raise MatineeError(f"{unknown[0]!r} measures no prediction", mend=f"choose of {', '.join(formulas.names)}")
+        raise MatineeError(f"{unknown[0]!r} measures no prediction", hint=f"choose of {', '.join(formulas.names)}")
     pairs = holdout.pairs
     if pairs is None or pairs.label is None:
         raise MatineeError(
-            f"the log has no ratings, so {', '.join(metrics)} cannot be measured", mend="map its rating column"
+            f"the log has no ratings, so {', '.join(metrics)} cannot be measured", hint="map its rating column"
         )
     # a user who was never seen is known by the query alone
     user = np.where(pairs.user >= 0, pairs.user.astype(np.int64), -1 - pairs.query.astype(np.int64))

@@ -94,7 +94,7 @@ def compare(
 def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     """The models of several evaluations as one, if they answered the same queries under one protocol."""
     if not evaluations:
-        raise MatineeError("there is nothing to compare", mend="pass at least one evaluation")
+        raise MatineeError("there is nothing to compare", hint="pass at least one evaluation")
     first, *rest = evaluations
     check_protocols([(", ".join(e.labels), e.protocol) for e in evaluations])
     values = dict(first.values)
@@ -102,15 +102,15 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
         both = f"{', '.join(first.labels)} and {', '.join(other.labels)}"
         if first.queries != other.queries or first.users != other.users:
             raise MatineeError(
-                f"{both} did not answer the same queries", mend="evaluate all models on one split, made with one seed"
+                f"{both} did not answer the same queries", hint="evaluate all models on one split, made with one seed"
             )
         twice = {label for label, _, _ in values} & set(other.labels)
         if twice:
-            raise MatineeError(f"two models are called {', '.join(sorted(twice))}", mend="pass label= to evaluate")
+            raise MatineeError(f"two models are called {', '.join(sorted(twice))}", hint="pass label= to evaluate")
         missing = set(first.columns) ^ set(other.columns)
         if missing:
             names = ", ".join(named(*column) for column in sorted(missing))
-            raise MatineeError(f"{both} were not both measured by {names}", mend="use the same metrics and k for all")
+            raise MatineeError(f"{both} were not both measured by {names}", hint="use the same metrics and k for all")
         values |= other.values
     return replace(first, values=values, warnings=tuple(text for e in evaluations for text in e.warnings))
 
@@ -125,7 +125,7 @@ def check_protocols(protocols: Sequence[tuple[str, Protocol]]) -> None:
         differ = "; ".join(f"{w}: {getattr(first, w)!r} and {getattr(other, w)!r}" for w in words)
         raise MatineeError(
             f"{whose} and {other_whose} were measured under different protocols ({differ})",
-            mend="evaluate all models under one protocol; numbers of different protocols do not compare",
+            hint="evaluate all models under one protocol; numbers of different protocols do not compare",
         )
 
 
@@ -208,4 +208,4 @@ def _column(evaluation: Evaluation, metric: str | None, k: int | None) -> tuple[
         if metric in (None, name) and k in (None, cut):
             return name, cut
     measured = ", ".join(named(*column) for column in evaluation.columns)
-    raise MatineeError(f"{named(metric or 'this', k or 0)} was not measured", mend=f"measured: {measured}")
+    raise MatineeError(f"{named(metric or 'this', k or 0)} was not measured", hint=f"measured: {measured}")

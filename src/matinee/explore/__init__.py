@@ -2,20 +2,20 @@
 
 from matinee.explore.log import Bars, KeyFigures, Levels, Spread, key_figures
 from matinee.explore.recommended import ListFigures, activity_groups, list_figures, overlap
-from matinee.explore.samples import Film, Person, films, people
+from matinee.explore.samples import ItemCard, UserSample, films, user_samples
 
 __all__ = [
     "Bars",
-    "Film",
+    "ItemCard",
     "KeyFigures",
     "Levels",
     "ListFigures",
-    "Person",
     "Spread",
+    "UserSample",
     "activity_groups",
     "films",
     "key_figures",
     "list_figures",
     "overlap",
-    "people",
+    "user_samples",
 ]

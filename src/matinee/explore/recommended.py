@@ -72,7 +72,7 @@ def overlap(recommendations: Mapping[str, Recommendations]) -> NDArray[np.float6
             if not np.array_equal(one.user, other.user):
                 raise MatineeError(
                     f"{name} and {other_name} did not answer the same queries",
-                    mend="compare recommendations for one holdout",
+                    hint="compare recommendations for one holdout",
                 )
             out[a, b] = out[b, a] = _common(one.item, other.item) / max(len(one), 1)
     return out

@@ -14,7 +14,7 @@ from matinee.rank import Recommendations
 
 
 @dataclass(frozen=True)
-class Film:
+class ItemCard:
     """An item in words. title: without the year at its end, the item's id where it has none. hit: was it hidden?
 
     rating: the one that the person whose film it is gave it.
@@ -28,7 +28,7 @@ class Film:
 
 
 @dataclass(frozen=True)
-class Person:
+class UserSample:
     """One query. user: the external id, None = never seen. group: from 1 (shortest histories) to n. favourites: films
     of the history, each once, the best rated first and newer ones first among those; the newest first where there are
     no ratings. picks: label -> the model's best first."""
@@ -38,11 +38,11 @@ class Person:
     group: int
     n_history: int
     n_hidden: int
-    favourites: tuple[Film, ...]
-    picks: Mapping[str, tuple[Film, ...]]
+    favourites: tuple[ItemCard, ...]
+    picks: Mapping[str, tuple[ItemCard, ...]]
 
 
-def people(
+def user_samples(
     data: Dataset,
     holdout: Holdout,
     recommendations: Mapping[str, Recommendations],
@@ -51,7 +51,7 @@ def people(
     seed: int = 0,
     n_favourites: int = 5,
     n_picks: int = 10,
-) -> list[Person]:
+) -> list[UserSample]:
     """Up to n queries, one at random from each nth of the answerable ones by length of history, shortest first."""
     out = []
     for group, query in enumerate(_sample(holdout, n, seed), start=1):
@@ -59,7 +59,7 @@ def people(
         code = int(holdout.queries.user[query])
         picks = {label: recs.item[query, :n_picks] for label, recs in recommendations.items()}
         out.append(
-            Person(
+            UserSample(
                 query=query,
                 user=data.users.decode([code])[0] if code >= 0 else None,
                 group=group,
@@ -72,7 +72,7 @@ def people(
     return out
 
 
-def films(data: Dataset, codes: NDArray[np.int32], truth: Iterable[int] = ()) -> tuple[Film, ...]:
+def films(data: Dataset, codes: NDArray[np.int32], truth: Iterable[int] = ()) -> tuple[ItemCard, ...]:
     """Items in words, in the order of codes; those of `truth` are hits."""
     hidden = {int(code) for code in truth}
     rows = data.item_features[codes.tolist()].to_dicts() if data.item_features is not None else [{}] * len(codes)
@@ -82,11 +82,11 @@ def films(data: Dataset, codes: NDArray[np.int32], truth: Iterable[int] = ()) ->
     )
 
 
-def _favourites(data: Dataset, queries: Queries, query: int) -> tuple[Film, ...]:
+def _favourites(data: Dataset, queries: Queries, query: int) -> tuple[ItemCard, ...]:
     """All films of a history, as `Person` orders them. A log whose values are all equal has no ratings."""
     start, stop = queries.history.offsets[query : query + 2]
     items = queries.history.values[start:stop][::-1]
-    values = None if queries.values is None else queries.values[start:stop][::-1]
+    values = None if queries.history_ratings is None else queries.history_ratings[start:stop][::-1]
     newest = np.sort(np.unique(items, return_index=True)[1])
     if values is None or data.value is None or not len(data) or data.value.min() == data.value.max():
         return films(data, items[newest])
@@ -95,7 +95,7 @@ def _favourites(data: Dataset, queries: Queries, query: int) -> tuple[Film, ...]
     return tuple(replace(film, rating=rating) for film, rating in told)
 
 
-def _film(row: Mapping[str, object], external: str, hit: bool) -> Film:
+def _film(row: Mapping[str, object], external: str, hit: bool) -> ItemCard:
     title, year, genres = row.get("title"), row.get("year"), row.get("genres")
     text = external if title is None else str(title)
     if isinstance(year, int | float):
@@ -104,7 +104,7 @@ def _film(row: Mapping[str, object], external: str, hit: bool) -> Film:
     if isinstance(genres, str):
         genres = genres.split("|")
     names = tuple(str(genre) for genre in genres if genre) if isinstance(genres, Iterable) else ()
-    return Film(text, year if isinstance(year, int) else None, names, hit)
+    return ItemCard(text, year if isinstance(year, int) else None, names, hit)
 
 
 def _sample(holdout: Holdout, n: int, seed: int) -> list[int]:

@@ -1,7 +1,8 @@
 """The compiled loops of attention between fields: many tiny softmaxes, which tensors take ten times as long for.
 
-A range of rows is one of blocks of LANES rows. Rows stand side by side in the last axis of every array, so that one instruction serves many, and what a row gets does not depend
-on its neighbours. A block goes from what a layer reads to what it gives without leaving a core's cache.
+A range is one of blocks of LANES rows. Rows stand side by side in the last axis of every array, so that one instruction
+serves many, and what a row gets does not depend on its neighbours. A block goes from what a layer reads to what it
+gives without leaving a core's cache.
 
 Nearly all work is `add_products`: four sums of products at once, of one row of factors with four others. The one lies
 term by term, the four interleaved in fours, and both have zeros up to a multiple of four terms and of four sums.

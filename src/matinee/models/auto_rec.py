@@ -107,8 +107,8 @@ class AutoRec(Trained, RatingFactors):
         U, V = (coded, decoded) if self.based == "users" else (decoded, coded)
         if self.based == "items":
             encoder = np.zeros((data.n_items, self.hidden), np.float32)  # nothing of a query passes through it
-        seen = hash_rows(data.histories(), None if data.value is None else data.value[data.order])
-        return Autoencoded(U, V, seen, low, high, encoder, first, mean, curve)
+        history_hashes = hash_rows(data.histories(), None if data.value is None else data.value[data.order])
+        return Autoencoded(U, V, history_hashes, low, high, encoder, first, mean, curve)
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         assert isinstance(learned, Autoencoded)

@@ -19,8 +19,8 @@ class AutoInt(Pointwise):
     implementations add is left out, as in the paper.
     """
 
-    blocks: int = tunable(3, "attention layers", choices=[1, 2, 3, 4], ge=1)
-    heads: int = tunable(2, "attention heads", choices=[1, 2, 4], ge=1)
+    n_blocks: int = tunable(3, "attention layers", choices=[1, 2, 3, 4], ge=1)
+    n_heads: int = tunable(2, "attention heads", choices=[1, 2, 4], ge=1)
     attention: int = tunable(8, "length of a head's vectors", choices=[8, 16, 32], ge=1)
     residual: bool = tunable(True, "add what an attention layer reads, projected, to what it gives")
     dropout: float = tunable(0.2, "share of vectors and units left out", low=0.0, high=0.6, ge=0.0, lt=1.0)
@@ -34,9 +34,9 @@ class AutoInt(Pointwise):
         from matinee.nn.fields import FieldVectors
         from matinee.nn.interactions import AutoIntNet, FieldAttention, PairLayers
 
-        vectors = FieldVectors(vocabulary.n_codes, self.dim, pooling=self.pooling, std=self.start)
-        widths = [self.dim] + [self.attention * self.heads] * (self.blocks - 1)
-        attention = [FieldAttention(width, self.attention, self.heads, residual=self.residual) for width in widths]
+        vectors = FieldVectors(vocabulary.n_codes, self.dim, pooling=self.pooling, std=self.init_std)
+        widths = [self.dim] + [self.attention * self.n_heads] * (self.n_blocks - 1)
+        attention = [FieldAttention(width, self.attention, self.n_heads, residual=self.residual) for width in widths]
         request, item = self.numbers_read(vocabulary)
         deep = None
         if layers:

@@ -98,7 +98,7 @@ class Model(BaseModel, ABC):
     """True where the model learns from, or is asked with, the order of a history."""
     measures_loss: ClassVar[bool] = False
     """True where train_loss of `curve` is known for every round that had an example."""
-    rounds: ClassVar[str] = "epochs"
+    rounds_field: ClassVar[str] = "epochs"
     """The hyper-parameter that says how many rounds a fit goes, where it goes in rounds: a row of `curve` is one."""
 
     _fitted: Fitted | None = PrivateAttr(default=None)
@@ -112,7 +112,7 @@ class Model(BaseModel, ABC):
             except ValidationError as error:
                 from matinee.models import registry
 
-                raise registry.refusal(type(self), error) from None
+                raise registry.validation_message(type(self), error) from None
 
     # -- what a model writes ---------------------------------------------------------------------------------------
 
@@ -127,9 +127,9 @@ class Model(BaseModel, ABC):
     def check(self, data: Dataset) -> None:
         """Raise MatineeError where the log, or the machine, lacks what the model needs: cheap, and before any work."""
         if not isinstance(data, Dataset):
-            raise MatineeError(f"a model learns from a Dataset, not a {type(data).__name__}", mend="pass split.train")
+            raise MatineeError(f"a model learns from a Dataset, not a {type(data).__name__}", hint="pass split.train")
         if len(data) == 0:
-            raise MatineeError(f"{data.name} has no events to learn from", mend="check filters and the split's ratios")
+            raise MatineeError(f"{data.name} has no events to learn from", hint="check filters and the split's ratios")
 
     # -- what everyone calls -----------------------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class Model(BaseModel, ABC):
         that train in epochs keep their state, and from which a killed fit goes on; others need none.
         """
         if seed < 0:
-            raise MatineeError(f"seed = {seed} is negative", mend="pass 0 or more")
+            raise MatineeError(f"seed = {seed} is negative", hint="pass 0 or more")
         self.check(data)
         if self.reads_order:
             warn_of_unread_times(self, data)
@@ -179,7 +179,7 @@ class Model(BaseModel, ABC):
         """(B,): true where popularity answers: the history holds no item with a training event, or there was nothing
         to learn from."""
         history = queries.history
-        if not self.taught:
+        if not self.learned_anything:
             return np.ones(len(queries), np.bool_)
         known = self.fitted.popularity[history.values] > 0
         nothing: Bools = np.bincount(history.rows[known], minlength=len(queries)) == 0
@@ -192,10 +192,10 @@ class Model(BaseModel, ABC):
         user had in the training log.
         """
         raise MatineeError(
-            f"{type(self).__name__} ranks items and predicts no ratings", mend="use a rating model, or `recommend`"
+            f"{type(self).__name__} ranks items and predicts no ratings", hint="use a rating model, or `recommend`"
         )
 
-    def asked(self, pairs: Pairs, queries: Queries | None) -> tuple[Queries, NDArray[np.integer[Any]]]:
+    def resolve_queries(self, pairs: Pairs, queries: Queries | None) -> tuple[Queries, NDArray[np.integer[Any]]]:
         """Checked: the queries that hold the histories of `predict`, and which row each pair sees."""
         n_users, n_items = len(self.users), len(self.items)
         check_pairs(pairs, n_users, n_items, None if queries is None else len(queries))
@@ -206,8 +206,8 @@ class Model(BaseModel, ABC):
         queries = self.data.queries_of(np.maximum(user, 0))
         if len(user) and user[0] < 0:  # nobody knows what an unseen user watched
             keep = queries.history.rows > 0
-            values = None if queries.values is None else queries.values[keep]
-            times = None if queries.times is None else queries.times[keep]
+            values = None if queries.history_ratings is None else queries.history_ratings[keep]
+            times = None if queries.history_times is None else queries.history_times[keep]
             queries = Queries(user, queries.history.keep(keep), queries.exclude, values, times)
         return queries, row
 
@@ -215,7 +215,7 @@ class Model(BaseModel, ABC):
     def fitted(self) -> Fitted:
         if self._fitted is None:
             raise MatineeError(
-                f"{type(self).__name__} is not fitted", mend="call .fit(data) first, or load a fitted model"
+                f"{type(self).__name__} is not fitted", hint="call .fit(data) first, or load a fitted model"
             )
         return self._fitted
 
@@ -230,7 +230,7 @@ class Model(BaseModel, ABC):
         return [{name: None if np.isnan(x) else float(x) for name, x in zip(names, row, strict=True)} for row in rows]
 
     @property
-    def taught(self) -> bool:
+    def learned_anything(self) -> bool:
         """False where training went in rounds and found no example: it has no loss."""
         if not self.measures_loss:
             return True
@@ -238,7 +238,7 @@ class Model(BaseModel, ABC):
         return not len(curve) or not bool(np.isnan(curve[:, CURVE.index("train_loss")]).all())
 
     @property
-    def found(self) -> str:
+    def fit_summary(self) -> str:
         """What a fit found out beyond numbers by the thousand, in a few words; empty for most models."""
         return ""
 
@@ -250,7 +250,7 @@ class Model(BaseModel, ABC):
     def for_refit(self) -> Self:
         """The model to fit once more on train and valid, with nothing left to stop by: takes its rounds along."""
         best = self.best_round
-        return self if best is None else self.model_copy(update={self.rounds: best})
+        return self if best is None else self.model_copy(update={self.rounds_field: best})
 
     @property
     def best_round(self) -> int | None:

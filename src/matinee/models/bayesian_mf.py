@@ -46,7 +46,7 @@ class BayesianMF(RatingFactors):
 
     learned_type = Posterior
 
-    factors: int = tunable(16, "length of a vector", low=4, high=64, log=True, ge=1)
+    n_factors: int = tunable(16, "length of a vector", low=4, high=64, log=True, ge=1)
     warm_up: int = tunable(30, "rounds before the first kept sample", ge=0)
     samples: int = tunable(50, "samples that are kept and averaged", ge=1)
     thin: int = tunable(2, "rounds for each kept sample", ge=1)
@@ -56,7 +56,7 @@ class BayesianMF(RatingFactors):
         X_t = X.T.tocsr()
         low, high, mu = float(X.data.min()), float(X.data.max()), float(X.data.mean(dtype=np.float64))
         watched = np.diff(X_t.indptr) > 0
-        f = self.factors + 1
+        f = self.n_factors + 1
         rng = np.random.default_rng(seed)
         P, Q = np.zeros((data.n_users, f)), rng.normal(0.0, 0.1, (data.n_items, f))
         Q[:, -1] = 0.0

@@ -11,7 +11,7 @@ from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset
 from matinee.models.base import tunable
 from matinee.models.families.network import device_of, import_torch
-from matinee.models.families.sequence import Histories, Lesson, SelfAttentive
+from matinee.models.families.sequence import Histories, SelfAttentive, TrainingBatch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,8 +37,8 @@ class BERT4Rec(SelfAttentive):
     causal: ClassVar[bool] = False
     special: ClassVar[int] = 1
 
-    heads: int = tunable(2, "attention heads", choices=[1, 2, 4], ge=1)
-    widening: int = tunable(4, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
+    n_heads: int = tunable(2, "attention heads", choices=[1, 2, 4], ge=1)
+    ffn_multiplier: int = tunable(4, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
     feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("gelu", "between its layers")
     mask_share: float = tunable(0.2, "share of a history's items to guess", low=0.1, high=0.6, gt=0.0, lt=1.0)
     last_share: float = tunable(
@@ -54,7 +54,7 @@ class BERT4Rec(SelfAttentive):
         drawn = lengths * self.mask_share + (1.0 - self.mask_share) ** lengths
         return float(((1.0 - self.last_share) * drawn + self.last_share).sum())
 
-    def lesson(self, net: Any, batch: Histories, step: Step) -> Lesson:
+    def make_batch(self, net: Any, batch: Histories, step: Step) -> TrainingBatch:
         """At each gap: what was there."""
         torch = import_torch()
         item = batch.item
@@ -63,7 +63,7 @@ class BERT4Rec(SelfAttentive):
         packed = self.packed(net, Histories(Ragged(item.offsets, shown), batch.times))
         target = torch.from_numpy(item.values[hidden].astype(np.int64)).to(device_of(net))
         of_each = torch.from_numpy(np.bincount(item.rows[hidden], minlength=len(item))).to(device_of(net))
-        return Lesson(packed, packed.slot[torch.from_numpy(hidden).to(device_of(net))], target, of_each)
+        return TrainingBatch(packed, packed.slot[torch.from_numpy(hidden).to(device_of(net))], target, of_each)
 
     def gaps(self, item: Ragged, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Which events are hidden: at least one of each history."""
@@ -74,7 +74,7 @@ class BERT4Rec(SelfAttentive):
         hidden[item.offsets[1:][~any_hidden] - 1] = True
         return hidden
 
-    def question(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
+    def encode_query(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
         torch = import_torch()
         from matinee.nn.sequences import latest
 

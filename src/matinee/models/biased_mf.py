@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 FOLD_IN_STEPS = 8  # Newton's method from 0 doubles its digits each step: more change nothing in float32
-MEND = "raise l2"
+HINT = "raise l2"
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,18 @@ class BiasedMF(RatingFactors):
     """
 
     learned_type: ClassVar[type[Learned]] = BiasedVectors
-    rounds = "iterations"
 
-    factors: int = tunable(32, "length of a vector; 0: biases only", low=4, high=128, log=True, ge=0)
+    n_factors: int = tunable(32, "length of a vector; 0: biases only", low=4, high=128, log=True, ge=0)
     loss: Literal["squared", "bce"] = tunable("squared", "squared error, or sigmoid and cross-entropy")
     l2: float = tunable(2.0, "penalty on the vectors", low=0.1, high=50.0, log=True, gt=0.0)
     bias_l2: float = tunable(4.0, "penalty on the biases", low=0.1, high=50.0, log=True, gt=0.0)
     nu: float = tunable(0.4, "how the penalty on vectors grows with ratings: l2 n^nu", low=0.0, high=1.0, ge=0.0)
-    iterations: int = tunable(15, "rounds of users, then items", low=5, high=40, ge=1)
+    epochs: int = tunable(15, "rounds of users, then items", low=5, high=40, ge=1)
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
         R = data.matrix(values=True)
         low, high = float(R.data.min()), float(R.data.max())
-        curve = np.zeros((self.iterations, 3))
+        curve = np.zeros((self.epochs, 3))
         best: BiasedVectors | None = None
         for iteration, (U, V) in enumerate(self.alternate(self.targets(R, low, high), seed)):
             learned = BiasedVectors(U, V, np.empty(0, np.uint64), low, high, curve)
@@ -72,13 +71,13 @@ class BiasedMF(RatingFactors):
         if self.loss == "bce":
             mu = float(np.log(np.clip(mu, 1e-3, None) / np.clip(1 - mu, 1e-3, None)))
         X_t = X.T.tocsr()
-        f = self.factors
+        f = self.n_factors
         P, Q = (np.zeros((n, f + 1)) for n in X.shape)  # the last column is the bias
         Q[:, :f] = np.random.default_rng(seed).normal(0.0, 0.1, (len(Q), f))
         self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)
-        for iteration in range(self.iterations):
+        for iteration in range(self.epochs):
             self.regress(X_t, facing_one(P), mu + P[:, f], Q, steps=1)
-            stop_unless_finite(Q, f"iteration {iteration + 1} at l2 = {self.l2:g}", MEND)
+            stop_unless_finite(Q, f"iteration {iteration + 1} at l2 = {self.l2:g}", HINT)
             self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)
             items = np.column_stack([facing_one(Q), mu + Q[:, f]]).astype(np.float32)
             yield np.column_stack([P, np.ones(len(P))]).astype(np.float32), items
@@ -109,7 +108,7 @@ class BiasedMF(RatingFactors):
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         assert isinstance(learned, RatingVectors)
         X = self.targets(X, learned.low, learned.high)
-        P = np.zeros((X.shape[0], self.factors + 1))
+        P = np.zeros((X.shape[0], self.n_factors + 1))
         self.regress(X, learned.V[:, :-1], learned.V[:, -1], P, steps=FOLD_IN_STEPS)
         return np.column_stack([P, np.ones(len(P))]).astype(np.float32)
 
@@ -125,7 +124,7 @@ class BiasedMF(RatingFactors):
     def regress(self, X: csr_array, F: NDArray[Any], offset: NDArray[Any], out: Array, *, steps: int) -> None:
         logistic = self.loss == "bce"
         n = np.maximum(np.diff(X.indptr), 1)
-        penalty = np.repeat(self.l2 * n[:, None] ** self.nu, self.factors + 1, axis=1)
+        penalty = np.repeat(self.l2 * n[:, None] ** self.nu, self.n_factors + 1, axis=1)
         penalty[:, -1] = self.bias_l2
         regress(X, F, offset, out, penalty=penalty, logistic=logistic, steps=steps if logistic else 1)
 

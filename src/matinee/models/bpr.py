@@ -30,7 +30,7 @@ class BPR(Factors):
     Given `valid`, the items of the epoch with the best ndcg@10 are kept, and a fit that has stopped gaining ends.
     """
 
-    factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
+    n_factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
     l2: float = tunable(0.01, "penalty on the vectors of a triple", low=1e-4, high=0.1, log=True, ge=0.0)
     learning_rate: float = tunable(0.15, "in the first epoch; falls to 0", low=0.01, high=0.3, log=True, gt=0.0)
     epochs: int = tunable(60, "passes over the log", low=10, high=200, log=True, ge=1)
@@ -43,8 +43,8 @@ class BPR(Factors):
         users = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
         pool = np.unique(X.indices)
         rng = np.random.default_rng(seed)
-        scale = 0.1 / np.sqrt(self.factors)
-        U, V = (rng.normal(0.0, scale, (n, self.factors + 1)).astype(np.float32) for n in X.shape)
+        scale = 0.1 / np.sqrt(self.n_factors)
+        U, V = (rng.normal(0.0, scale, (n, self.n_factors + 1)).astype(np.float32) for n in X.shape)
         U[:, -1], V[:, -1] = 1.0, 0.0  # the bias faces a 1
         V[np.diff(X.T.tocsr().indptr) == 0] = 0.0
         best, kept, since = -1.0, V, 0

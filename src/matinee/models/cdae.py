@@ -25,7 +25,7 @@ FOLD_IN_STEPS, FOLD_IN_RATE = 20, 0.05
 class UserNetWeights(NetWeights):
     """seen: uint64 (n_users,), a hash of the history that each user's vector was learned on."""
 
-    seen: NDArray[np.uint64]
+    history_hashes: NDArray[np.uint64]
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
         return {**super().shapes(n_users, n_items), "seen": (n_users,)}
@@ -51,7 +51,7 @@ class CDAE(DAE):
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> UserNetWeights:
         learned = super().learn(data, valid, seed)
-        return UserNetWeights(learned.weights, learned.curve, seen_by(data))
+        return UserNetWeights(learned.weights, learned.curve, history_hashes_of(data))
 
     def score_histories(self, queries: Queries) -> Floats:
         torch = import_torch()
@@ -68,10 +68,10 @@ class CDAE(DAE):
         from matinee.nn.train import fold_in
 
         learned = self.fitted.learned
-        seen = (
-            learned.seen if isinstance(learned, UserNetWeights) else seen_by(self.data)
+        history_hashes = (
+            learned.history_hashes if isinstance(learned, UserNetWeights) else history_hashes_of(self.data)
         )  # within training: the latter
-        own = (queries.user >= 0) & (hash_rows(queries.history, None) == seen[np.maximum(queries.user, 0)])
+        own = (queries.user >= 0) & (hash_rows(queries.history, None) == history_hashes[np.maximum(queries.user, 0)])
         known = torch.from_numpy(np.maximum(queries.user, 0).astype(np.int64))
         vectors: Tensor = self.net.users.weight.detach()[known]
         new = np.flatnonzero(~own)
@@ -85,5 +85,5 @@ class CDAE(DAE):
         return vectors
 
 
-def seen_by(data: Dataset) -> NDArray[np.uint64]:
+def history_hashes_of(data: Dataset) -> NDArray[np.uint64]:
     return hash_rows(data.histories(), None)

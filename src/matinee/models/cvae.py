@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
     from torch import Tensor, nn
 
-    from matinee.nn.blocks import Rows
+    from matinee.nn.blocks import SparseBatch
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class CVAE(MultiVAE):
         fields = Fields.fit(features, min_count=self.min_count, max_values=self.max_values)
         return Table(fields, fields.encode(features).matrix()) if fields.labels else None
 
-    def seen(self, net: Any, rows: Rows) -> Rows:
+    def seen(self, net: Any, rows: SparseBatch) -> SparseBatch:
         torch = import_torch()
         rows = super().seen(net, rows)
         parts = [
@@ -90,37 +90,39 @@ class CVAE(MultiVAE):
         ]
         return replace(rows, side=torch.cat([rows.side, *parts], dim=1))
 
-    def history_rows(self, queries: Queries) -> Rows:
+    def history_rows(self, queries: Queries) -> SparseBatch:
         torch = import_torch()
         rows = super().history_rows(queries)
         parts = self.side(self.net, rows, queries.user_features)
         return replace(rows, side=torch.cat([rows.side, *parts], dim=1))
 
-    def side(self, net: Any, rows: Rows, brought: pl.DataFrame | None = None) -> list[Tensor]:
+    def side(self, net: Any, rows: SparseBatch, request_user_features: pl.DataFrame | None = None) -> list[Tensor]:
         """The parts of the side vector, float32 (B, width): of who asks, then of the history."""
         torch = import_torch()
         users, items = net.side_tables
         parts = []
         if users is not None:
-            parts.append(known_of(users, rows.user.cpu().numpy(), brought))
+            parts.append(known_of(users, rows.user.cpu().numpy(), request_user_features))
         if items is not None:
             parts.append(mean_of(items, rows))
         return [torch.from_numpy(part).to(rows.value.device) for part in parts]
 
 
-def known_of(users: Table, user: np.ndarray[Any, Any], brought: pl.DataFrame | None) -> Floats:
+def known_of(users: Table, user: np.ndarray[Any, Any], request_user_features: pl.DataFrame | None) -> Floats:
     """(B, width): what the request brings of each user where it brings anything, else the table's row, else zeros."""
     known: Floats = users.rows[np.maximum(user, 0)].toarray()
     known[user < 0] = 0.0
-    if brought is None:
+    if request_user_features is None:
         return known
-    if len(brought) != len(user):
-        raise MatineeError(f"user_features has {len(brought)} rows, not {len(user)}", mend="pass one row a query")
-    said: Floats = users.fields.encode(brought).matrix().toarray()
+    if len(request_user_features) != len(user):
+        raise MatineeError(
+            f"user_features has {len(request_user_features)} rows, not {len(user)}", hint="pass one row a query"
+        )
+    said: Floats = users.fields.encode(request_user_features).matrix().toarray()
     return np.where(said.any(axis=1, keepdims=True), said, known)
 
 
-def mean_of(items: Table, rows: Rows) -> Floats:
+def mean_of(items: Table, rows: SparseBatch) -> Floats:
     """(B, width): the mean over each row's items, but those dropped out; zeros for an empty row."""
     from scipy.sparse import csr_array
 

@@ -11,7 +11,7 @@ from matinee.models.families.network import Autoencoder, log_odds
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from matinee.nn.blocks import Rows
+    from matinee.nn.blocks import SparseBatch
     from matinee.nn.train import Step
 
 
@@ -31,7 +31,7 @@ class DAE(Autoencoder):
 
         return DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=log_odds(data))
 
-    def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
+    def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
         from matinee.nn.losses import logistic
 
         return logistic(net(rows), rows)

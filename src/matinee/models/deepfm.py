@@ -25,5 +25,5 @@ class DeepFM(Pointwise):
 
         request, item = self.numbers_read(vocabulary)
         deep = PairLayers(request, item, self.layers, share=self.dropout, batch_norm=self.batch_norm)
-        vectors = FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.start)
+        vectors = FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.init_std)
         return FactorisationMachine(vectors, deep)

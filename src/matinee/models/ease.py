@@ -85,7 +85,7 @@ def ridge_inverse(X: csr_array, ridge: NDArray[np.float64]) -> NDArray[Any]:
     factor, failed = potrf(G.T, lower=1, overwrite_a=1, clean=0)
     inverse, failed_inverse = potri(factor, lower=1, overwrite_c=1)
     if failed or failed_inverse:  # a positive ridge makes G positive definite: only rounding can get here
-        raise MatineeError(f"the Gram matrix is singular to rounding at l2 = {ridge.min():g}", mend="raise l2")
+        raise MatineeError(f"the Gram matrix is singular to rounding at l2 = {ridge.min():g}", hint="raise l2")
     P: NDArray[Any] = inverse.T
     # mirroring writes below a block's rows, so blocks touch disjoint places
     kernels.parallel(lambda a, b: kernels.linear.mirror_upper(a, b, P), len(P), chunk=256)

@@ -77,15 +77,15 @@ class Ensemble(Composite):
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
-    def given(self) -> tuple[Model, ...]:
+    def submodels(self) -> tuple[Model, ...]:
         return self.members
 
-    def with_parts(self, parts: Sequence[Model]) -> Self:
+    def with_members(self, parts: Sequence[Model]) -> Self:
         members = (*parts, *self.members[len(parts) :])
         return type(self)(members=members, weights=self.weights, method=self.method)
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Mixture:
-        members = self.learned_parts(data, valid, seed)
+        members = self.fitted_members(data, valid, seed)
         weights = np.array(self.weights or [1.0] * len(members))
         mixture = Mixture(members, weights / weights.sum())
         if self.weights is not None or len(members) == 1:
@@ -103,7 +103,7 @@ class Ensemble(Composite):
         return replace(mixture, weights=fusion.tuned(probe, valid, len(members)))
 
     @property
-    def found(self) -> str:
+    def fit_summary(self) -> str:
         """The weights, where they were not given."""
         if self.weights is not None:
             return ""
@@ -115,15 +115,15 @@ class Ensemble(Composite):
         """The members' own, and the weights that were found."""
         learned: Mixture = self.fitted.learned
         weights = tuple(learned.weights.tolist())
-        return type(self)(members=self.parts_for_refit(), weights=weights, method=self.method)
+        return type(self)(members=self.members_for_refit(), weights=weights, method=self.method)
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
     def score_histories(self, queries: Queries) -> Floats:
-        return self.parts(queries).mixed(self.fitted.learned.weights)
+        return self.member_scores(queries).mixed(self.fitted.learned.weights)
 
-    def parts(self, queries: Queries) -> fusion.Parts:
-        return fusion.parts(self.fitted.learned.members, replace(queries, candidates=None), self.method)
+    def member_scores(self, queries: Queries) -> fusion.MemberScores:
+        return fusion.member_scores(self.fitted.learned.members, replace(queries, candidates=None), self.method)
 
     def fallback(self, queries: Queries) -> Bools:
         """(B,): true where no member has an answer of its own; popularity is none, even from a member."""

@@ -21,5 +21,5 @@ class FM(Pointwise):
         from matinee.nn.fields import FieldVectors
         from matinee.nn.interactions import FactorisationMachine
 
-        vectors = FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.start)
+        vectors = FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.init_std)
         return FactorisationMachine(vectors, None)

@@ -26,5 +26,5 @@ class GMF(Pointwise):
         from matinee.nn.fields import FieldVectors
         from matinee.nn.interactions import Matching
 
-        vectors = FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.start)
+        vectors = FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.init_std)
         return Matching(vectors, self.dim, 0, [], 0.0)

@@ -29,20 +29,20 @@ class IALS(Factors):
     newcomer's vector.
     """
 
-    factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
+    n_factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
     alpha0: float = tunable(0.3, "weight of a pair nobody watched", low=0.01, high=1.0, log=True, gt=0.0)
     l2: float = tunable(0.01, "penalty on the vectors", low=1e-4, high=0.1, log=True, gt=0.0)
     nu: float = tunable(1.0, "how the penalty grows with what a user or item has", low=0.0, high=1.0, ge=0.0)
-    iterations: int = tunable(15, "rounds of users, then items", low=5, high=30, ge=1)
+    epochs: int = tunable(15, "rounds of users, then items", low=5, high=30, ge=1)
     steps: int = tunable(3, "conjugate gradient steps of a half-step", ge=1)
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
         X = data.matrix()
         X_t = X.T.tocsr()
         rng = np.random.default_rng(seed)
-        scale = 0.1 / np.sqrt(self.factors)
-        U, V = (rng.normal(0.0, scale, (n, self.factors)).astype(np.float32) for n in X.shape)
-        for iteration in range(self.iterations):
+        scale = 0.1 / np.sqrt(self.n_factors)
+        U, V = (rng.normal(0.0, scale, (n, self.n_factors)).astype(np.float32) for n in X.shape)
+        for iteration in range(self.epochs):
             self.half_step(X, V, U)
             self.half_step(X_t, U, V)
             stop_unless_finite(V, f"iteration {iteration + 1} at l2 = {self.l2:g}", "raise l2 or alpha0")
@@ -69,8 +69,8 @@ class IALS(Factors):
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         V = learned.V.astype(np.float64)
-        U = np.zeros((X.shape[0], self.factors))
-        penalty = np.repeat(self.ridge(X)[:, None], self.factors, axis=1)
-        prior = self.alpha0 * (V.T @ V), np.zeros(self.factors)
+        U = np.zeros((X.shape[0], self.n_factors))
+        penalty = np.repeat(self.ridge(X)[:, None], self.n_factors, axis=1)
+        prior = self.alpha0 * (V.T @ V), np.zeros(self.n_factors)
         regress(X, V, np.zeros(len(V)), U, penalty=penalty, prior=prior)
         return U.astype(np.float32)

@@ -14,8 +14,8 @@ from matinee.errors import MatineeError
 from matinee.models.base import Fitted, Learned, Model, tunable
 from matinee.models.ease import EASE
 from matinee.models.families.boosted import Boosted, Engine, grown, import_lightgbm
-from matinee.models.families.boosted_examples import Draw, lessons, validation
-from matinee.models.families.boosted_features import LogState, Rows
+from matinee.models.families.boosted_examples import Draw, training_examples, validation
+from matinee.models.families.boosted_features import FeatureBuilder, LogState
 from matinee.models.item_knn import ItemKNN
 
 
@@ -34,7 +34,7 @@ class LightGBM(Model):
 
     learned_type: ClassVar[type[Learned]] = Boosted
     scores_candidates = True
-    rounds = "trees"
+    rounds_field = "n_trees"
 
     objective: Literal["lambdarank", "binary"] = tunable(
         "lambdarank", "what trees are grown for", choices=["lambdarank", "binary"]
@@ -48,9 +48,9 @@ class LightGBM(Model):
     similar: Literal["cosine", "ridge"] = tunable(
         "cosine", "how items resemble each other: nearest by cosine, or EASE's weights, of items^2 numbers"
     )
-    neighbours: int = tunable(200, "cosine: nearest items kept for each", low=20, high=500, log=True, ge=1)
+    n_neighbours: int = tunable(200, "cosine: nearest items kept for each", low=20, high=500, log=True, ge=1)
     ridge: float = tunable(500.0, "ridge: EASE's l2", low=1.0, high=1e4, log=True, gt=0.0)
-    negatives: int = tunable(20, "unwatched items for each event; labels need none", low=4, high=50, log=True, ge=1)
+    n_negatives: int = tunable(20, "unwatched items for each event; labels need none", low=4, high=50, log=True, ge=1)
     alpha: float = tunable(
         0.0, "they are drawn in proportion to events^alpha, what has none never", low=0.0, high=1.0, ge=0.0
     )
@@ -61,8 +61,8 @@ class LightGBM(Model):
     )
     folds: int = tunable(5, "the log is cut into so many; each is asked of the others", ge=2, le=100)
     max_rows: int = tunable(500_000, "most rows learned from; users are left out at random", ge=1)
-    trees: int = tunable(300, "most trees; early stopping ends before", low=50, high=2000, log=True, ge=1)
-    leaves: int = tunable(31, "most leaves of a tree", low=7, high=255, log=True, ge=2, le=1 << 16)
+    n_trees: int = tunable(300, "most trees; early stopping ends before", low=50, high=2000, log=True, ge=1)
+    n_leaves: int = tunable(31, "most leaves of a tree", low=7, high=255, log=True, ge=2, le=1 << 16)
     learning_rate: float = tunable(0.05, "what each tree adds of its answer", low=0.01, high=0.3, log=True, gt=0.0)
     min_rows: int = tunable(50, "fewest rows of a leaf", low=5, high=500, log=True, ge=1)
     columns: float = tunable(0.8, "share of the columns that a tree sees", low=0.3, high=1.0, gt=0.0, le=1.0)
@@ -83,18 +83,18 @@ class LightGBM(Model):
         names = default_names(tables_of(data), ids=False) if self.fields is None else self.fields
         limits: dict[str, Any] = {"min_count": self.min_count, "max_values": self.max_values, "buckets": self.buckets}
         tables = ContextTables(ContextFields.fit(data, names, **limits), data)
-        draw = Draw(0 if data.labelled else self.negatives, self.alpha, self.nearest)
-        lesson = lessons(data, tables, draw, self.state_of, folds=self.folds, most=self.max_rows, seed=seed)
+        draw = Draw(0 if data.labelled else self.n_negatives, self.alpha, self.nearest)
+        examples = training_examples(data, tables, draw, self.state_of, folds=self.folds, most=self.max_rows, seed=seed)
         state = self.state_of(data)
-        rows = Rows(state, tables)
+        rows = FeatureBuilder(state, tables)
         check = validation(rows, data, valid, draw, most=self.max_rows // 5, seed=seed)
-        trees, curve = grown(lesson, check, self._params(seed), self.trees, self.patience, rows.categorical)
+        trees, curve = grown(examples, check, self._params(seed), self.n_trees, self.patience, rows.categorical)
         kept = state.similar, state.count, state.mean, state.times, state.prior
         return Boosted(*kept, trees, tables.fields.model_dump_json(), curve)
 
     def state_of(self, data: Dataset) -> LogState:
         """What rows read of a log."""
-        nearest = ItemKNN(k=self.neighbours, weighting="tfidf") if self.similar == "cosine" else EASE(l2=self.ridge)
+        nearest = ItemKNN(k=self.n_neighbours, weighting="tfidf") if self.similar == "cosine" else EASE(l2=self.ridge)
         return LogState.of(data, nearest.weights(data.matrix()))
 
     def _params(self, seed: int) -> dict[str, Any]:
@@ -104,7 +104,7 @@ class LightGBM(Model):
             "metric": "ndcg" if self.objective == "lambdarank" else "binary_logloss",
             "eval_at": [10],
             "max_bin": 1023,
-            "num_leaves": self.leaves,
+            "num_leaves": self.n_leaves,
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.min_rows,
             "feature_fraction": self.columns,
@@ -146,5 +146,5 @@ class LightGBM(Model):
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
         """float32 (n,): the probability of label 1; of a log without labels that the item is no sampled negative."""
         if not self.predicts:
-            raise MatineeError("lambdarank orders items and gives no probabilities", mend='set objective = "binary"')
-        return self.engine.probabilities(pairs, *self.asked(pairs, queries))
+            raise MatineeError("lambdarank orders items and gives no probabilities", hint='set objective = "binary"')
+        return self.engine.probabilities(pairs, *self.resolve_queries(pairs, queries))

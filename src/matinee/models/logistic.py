@@ -19,11 +19,11 @@ class Logistic(Pointwise):
     """
 
     dim: int = tunable(1, "length of a code's vector: its weight", ge=1, le=1)
-    grades: float = tunable(0.0, "see Pointwise; here it costs more than it gains", ge=0.0)
+    ordinal_weight: float = tunable(0.0, "see Pointwise; here it costs more than it gains", ge=0.0)
     learning_rate: float = tunable(0.01, "step size", low=1e-3, high=0.1, log=True, gt=0.0)
 
     def network(self, vocabulary: ContextFields) -> PairNet:
         from matinee.nn.fields import FieldVectors
         from matinee.nn.interactions import FactorisationMachine
 
-        return FactorisationMachine(FieldVectors(vocabulary.n_codes, 1, pooling=self.pooling, std=self.start), None)
+        return FactorisationMachine(FieldVectors(vocabulary.n_codes, 1, pooling=self.pooling, std=self.init_std), None)

@@ -50,7 +50,7 @@ class Markov(Model):
     shrinkage: float = tunable(
         10.0, "events of popular items added to what followed an item", low=0.1, high=100.0, log=True, gt=0.0
     )
-    last: int = tunable(20, "how many of the history's last events speak", low=1, high=50, log=True, ge=1)
+    max_len: int = tunable(20, "how many of the history's last events speak", low=1, high=50, log=True, ge=1)
     half_life: float = tunable(
         2.0, "halve an event's voice for every so many events after it", low=0.5, high=20.0, log=True, gt=0.0
     )
@@ -66,7 +66,7 @@ class Markov(Model):
     def score_histories(self, queries: Queries) -> Floats:
         learned = self.fitted.learned
         history = queries.history.keep(self.fitted.popularity[queries.history.values] > 0)
-        history = history.keep(ages(history) < self.last)
+        history = history.keep(ages(history) < self.max_len)
         voice = 0.5 ** (ages(history) / self.half_life)
         rows, n = history.rows, len(queries)
         voice /= np.bincount(rows, voice, minlength=n)[rows]

@@ -28,5 +28,5 @@ class MLP(Pointwise):
         from matinee.nn.fields import FieldVectors
         from matinee.nn.interactions import Matching
 
-        vectors = FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.start)
+        vectors = FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.init_std)
         return Matching(vectors, 0, self.dim, self.layers, self.dropout)

@@ -11,7 +11,7 @@ from matinee.models.families.network import Autoencoder, log_odds
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from matinee.nn.blocks import Rows
+    from matinee.nn.blocks import SparseBatch
     from matinee.nn.train import Step
 
 
@@ -43,14 +43,14 @@ class MultiVAE(Autoencoder):
             start=log_odds(data),
         )
 
-    def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
+    def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
         from matinee.nn.losses import gaussian_kl, multinomial
 
         logits, mean, log_variance = net.parts_of(self.seen(net, rows))
         beta = self.kl_weight * min(1.0, (step.epoch + 1) / self.anneal_epochs)
         return multinomial(logits, rows) + beta * gaussian_kl(mean, log_variance).sum()
 
-    def seen(self, net: Any, rows: Rows) -> Rows:
+    def seen(self, net: Any, rows: SparseBatch) -> SparseBatch:
         """What the encoder sees of rows to learn from."""
-        seen: Rows = net.seen(rows)
+        seen: SparseBatch = net.seen(rows)
         return seen

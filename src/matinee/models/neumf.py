@@ -41,7 +41,7 @@ class NeuMF(Pointwise):
 
     @model_validator(mode="after")
     def _joined(self) -> Self:
-        epochs = min(self.epochs, self.stop or self.epochs)
+        epochs = min(self.epochs, self.stop_epoch or self.epochs)
         if self.pretrain >= epochs:
             raise ValueError(f"pretrain = {self.pretrain} leaves none of {epochs} epochs for both parts together")
         return self
@@ -52,7 +52,7 @@ class NeuMF(Pointwise):
         from matinee.nn.pretraining import TwoParts
 
         width = 2 * self.dim + (2 if self.pretrain else 1)
-        vectors = FieldVectors(vocabulary.n_codes, width, pooling=self.pooling, std=self.start)
+        vectors = FieldVectors(vocabulary.n_codes, width, pooling=self.pooling, std=self.init_std)
         if self.pretrain:
             return TwoParts(vectors, self.dim, self.layers, self.dropout, self.gmf_share)
         return Matching(vectors, self.dim, self.dim, self.layers, self.dropout)

@@ -39,7 +39,7 @@ class Popularity(Model):
         if self.half_life_days is not None and data.timestamp is None:
             raise MatineeError(
                 f"{data.name} has no timestamps, so popularity cannot be decayed in time",
-                mend="map the log's timestamp column, or leave half_life_days unset",
+                hint="map the log's timestamp column, or leave half_life_days unset",
             )
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Counts:

@@ -19,7 +19,7 @@ from matinee.nn.sampling import Sampler
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
+class Prod2vecState:
     """left float32 (n_items, f), row = history item; right float32 (f, n_items), column = scored item. curve: float64
     (epochs, 3), nn.CURVE without its seconds."""
 
@@ -45,14 +45,14 @@ class Prod2vec(Model):
     on `valid` is kept where it is given.
     """
 
-    learned_type = Neighbourhood
+    learned_type = Prod2vecState
     measures_loss = True
     reads_order = True
 
     dim: int = tunable(64, "length of a vector", choices=[32, 64, 128, 256], ge=1)
     window: int = tunable(5, "events at most between neighbours, and 1", low=1, high=40, log=True, ge=1)
     neighbours: Literal["earlier", "both"] = tunable("earlier", "on which side of an event they lie")
-    negatives: int = tunable(5, "items drawn for each pair", low=1, high=20, log=True, ge=1)
+    n_negatives: int = tunable(5, "items drawn for each pair", low=1, high=20, log=True, ge=1)
     alpha: float = tunable(0.0, "an item is drawn in proportion to its events^alpha", low=-1.0, high=1.0)
     subsample: float = tunable(
         0.0, "leave events of items out that are more than this share of all, to its root; 0: none", ge=0.0, lt=1.0
@@ -60,12 +60,12 @@ class Prod2vec(Model):
     learning_rate: float = tunable(0.05, "at first; falls to 0", low=0.01, high=0.3, log=True, gt=0.0)
     epochs: int = tunable(20, "passes over the log", low=5, high=100, log=True, ge=1)
     against: Literal["output", "input"] = tunable("output", "which vectors a history is compared with")
-    last: int = tunable(20, "how many of the history's last events speak", low=1, high=100, log=True, ge=1)
+    max_len: int = tunable(20, "how many of the history's last events speak", low=1, high=100, log=True, ge=1)
     half_life: float | None = tunable(
         None, "halve an event's voice for every so many events after it (None: all alike)", gt=0.0
     )
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Neighbourhood:
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Prod2vecState:
         popularity = data.item_counts().astype(np.float32)
         curve = np.full((self.epochs, len(CURVE) - 1), np.nan)
         kept, found = None, -1.0
@@ -100,7 +100,7 @@ class Prod2vec(Model):
                 rows.values,
                 self.window,
                 self.neighbours == "both",
-                self.negatives,
+                self.n_negatives,
                 sampler.items,
                 sampler.keep,
                 sampler.other,
@@ -121,17 +121,17 @@ class Prod2vec(Model):
         chance = np.sqrt(self.subsample / np.maximum(share, 1e-12))
         return histories.keep(rng.random(len(histories.values)) < chance[histories.values])
 
-    def facing(self, x: Floats, y: Floats, curve: NDArray[np.float64]) -> Neighbourhood:
+    def facing(self, x: Floats, y: Floats, curve: NDArray[np.float64]) -> Prod2vecState:
         """A copy of what scores: the vectors of a history's items, and those they face."""
         if self.against == "output":
-            return Neighbourhood(x.copy(), np.ascontiguousarray(y.T), curve)
+            return Prod2vecState(x.copy(), np.ascontiguousarray(y.T), curve)
         unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-        return Neighbourhood(unit, np.ascontiguousarray(unit.T), curve)
+        return Prod2vecState(unit, np.ascontiguousarray(unit.T), curve)
 
     def score_histories(self, queries: Queries) -> Floats:
-        learned: Neighbourhood = self.fitted.learned
+        learned: Prod2vecState = self.fitted.learned
         history = queries.history.keep(self.fitted.popularity[queries.history.values] > 0)
-        history = history.keep(ages(history) < self.last)
+        history = history.keep(ages(history) < self.max_len)
         voice = np.ones(len(history.values)) if self.half_life is None else 0.5 ** (ages(history) / self.half_life)
         voice /= np.bincount(history.rows, voice, minlength=len(queries))[history.rows]
         mean = weighted_rows(learned.left, history.offsets, history.values, voice.astype(np.float32))

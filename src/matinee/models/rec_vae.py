@@ -11,7 +11,7 @@ from matinee.models.families.network import Autoencoder, log_odds
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from matinee.nn.blocks import Rows
+    from matinee.nn.blocks import SparseBatch
     from matinee.nn.train import Pass, Step
 
 
@@ -46,7 +46,7 @@ class RecVAE(Autoencoder):
         decoder = Pass("decoder", every.loss, list(net.decoder.parameters()), before=lambda: _take_over(net))
         return [*[encoder] * self.encoder_passes, decoder], n
 
-    def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
+    def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
         from matinee.nn.losses import multinomial
 
         logits, divergence = net.parts(rows)

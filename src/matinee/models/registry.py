@@ -73,7 +73,7 @@ def model_class(name: str) -> type[Model]:
     known = BUILT_IN if name in BUILT_IN else locations()  # asking all packages for entry points takes 20 ms
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3)
-        raise MatineeError(f"unknown model {name!r}", mend=f"use one of: {', '.join(near or known)}")
+        raise MatineeError(f"unknown model {name!r}", hint=f"use one of: {', '.join(near or known)}")
     module, _, attribute = known[name].partition(":")
     found: type[Model] = getattr(import_module(module), attribute)
     return found
@@ -85,7 +85,7 @@ def name_of(model: Model) -> str:
     if name is None:
         raise MatineeError(
             f"{_location(type(model))} is not in the registry",
-            mend="register it in the entry-point group `matinee.models`",
+            hint="register it in the entry-point group `matinee.models`",
         )
     return name
 
@@ -105,7 +105,7 @@ def create(name: str, hyper_parameters: Mapping[str, Any] | None = None) -> Mode
     return model_class(name).model_validate(dict(hyper_parameters or {}))
 
 
-def made(given: object) -> Model:
+def as_model(given: object) -> Model:
     """A model from itself, its name, or a table {"name": ..., hyper-parameters}. Raises MatineeError."""
     from matinee.models.base import Model
 
@@ -116,7 +116,7 @@ def made(given: object) -> Model:
         return create(given)
     if isinstance(given, Mapping) and isinstance(given.get("name"), str):
         return create(given["name"], {key: value for key, value in given.items() if key != "name"})
-    raise MatineeError(f"{given!r} is no model", mend="write a name of `matinee models`, or a table with one")
+    raise MatineeError(f"{given!r} is no model", hint="write a name of `matinee models`, or a table with one")
 
 
 def from_text(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
@@ -135,11 +135,11 @@ def from_text(name: str, settings: Mapping[str, str]) -> dict[str, Any]:
                 values[key] = json.loads(text)
             except json.JSONDecodeError:
                 say = """write texts in double quotes: '["ease", {"name": "sasrec"}]'"""
-                raise MatineeError(f"{key} = {text} is no JSON", mend=say) from None
+                raise MatineeError(f"{key} = {text} is no JSON", hint=say) from None
     return values
 
 
-def refusal(cls: type[Model], error: ValidationError) -> MatineeError:
+def validation_message(cls: type[Model], error: ValidationError) -> MatineeError:
     """What pydantic found wrong with hyper-parameters, in our words."""
     name = _name(cls) or cls.__name__
     lines = []
@@ -158,4 +158,4 @@ def refusal(cls: type[Model], error: ValidationError) -> MatineeError:
             lines.append(f"{field}: {message}")
         else:
             lines.append(f"{field} = {problem['input']!r}: {message}")
-    return MatineeError(f"model {name!r}: " + "; ".join(lines), mend=f"see `matinee models show {name}`")
+    return MatineeError(f"model {name!r}: " + "; ".join(lines), hint=f"see `matinee models show {name}`")

@@ -13,7 +13,7 @@ from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.models.base import Model, Shapes, of_candidates, tunable
 from matinee.models.families.composite import Composite, part_of, table_of
-from matinee.models.families.fusion import Known
+from matinee.models.families.fusion import PrecomputedScorer
 from matinee.models.popularity import Popularity
 from matinee.rank import blocks, recommend
 
@@ -59,18 +59,18 @@ class Rerank(Composite):
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
-    def given(self) -> tuple[Model, ...]:
+    def submodels(self) -> tuple[Model, ...]:
         return self.first, self.second
 
-    def with_parts(self, parts: Sequence[Model]) -> Self:
-        first, second = (*parts, *self.given()[len(parts) :])
+    def with_members(self, parts: Sequence[Model]) -> Self:
+        first, second = (*parts, *self.submodels()[len(parts) :])
         return type(self)(first=first, second=second, n=self.n)
 
     def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Stages:
-        return Stages(self.learned_parts(data, valid, seed))
+        return Stages(self.fitted_members(data, valid, seed))
 
     def for_refit(self) -> Self:
-        return self.with_parts(self.parts_for_refit())
+        return self.with_members(self.members_for_refit())
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
@@ -95,14 +95,14 @@ class Rerank(Composite):
         """float32 (B, n_items) or (B, C), of as many queries as `recommend` takes at once."""
         first, second = self.stages
         scores = first.score(replace(queries, candidates=None))
-        brought = recommend(Known(first, scores), queries, self.n).item
-        found = second.score(replace(queries, candidates=brought))
-        able = found > -np.inf
-        least = np.min(found, axis=1, keepdims=True, initial=np.inf, where=able)
+        request_user_features = recommend(PrecomputedScorer(first, scores), queries, self.n).item
+        found = second.score(replace(queries, candidates=request_user_features))
+        scorable = found > -np.inf
+        least = np.min(found, axis=1, keepdims=True, initial=np.inf, where=scorable)
         most = np.max(scores, axis=1, keepdims=True, initial=-np.inf)
         scores += np.where(np.isfinite(least - most), least - most, np.float32(0.0)) - np.float32(1.0)
-        row, column = np.nonzero(able)
-        scores[row, brought[row, column]] = found[row, column]
+        row, column = np.nonzero(scorable)
+        scores[row, request_user_features[row, column]] = found[row, column]
         scores[queries.exclude.rows, queries.exclude.values] = -np.inf
         return of_candidates(scores, queries.candidates)
 

@@ -31,29 +31,29 @@ class SASRec(SelfAttentive):
 
     gated: bool = tunable(False, "let each layer's output in by a gate")
     relative: bool = tunable(False, "weigh attention by places and time apart")
-    waiting: bool = tunable(False, "tell the net how long after an event the next one came, or is asked for")
+    time_gaps: bool = tunable(False, "tell the net how long after an event the next one came, or is asked for")
 
     def check(self, data: Dataset) -> None:
         super().check(data)
-        if self.waiting and data.timestamp is None:
+        if self.time_gaps and data.timestamp is None:
             raise MatineeError(
                 f"{data.name} has no timestamps, so it is not known how long anyone waited",
-                mend="map the log's timestamp column, or leave waiting unset",
+                hint="map the log's timestamp column, or leave waiting unset",
             )
 
     def build(self, data: Dataset) -> nn.Module:
-        return self.net_of(data, self.usual_wait(data) if self.waiting else None)
+        return self.net_of(data, self.median_gap(data) if self.time_gaps else None)
 
     def rebuilt(self, fitted: Fitted) -> nn.Module:
         """The usual wait is among the saved weights: the log may have been left out."""
-        return self.net_of(fitted.data, 0 if self.waiting else None)
+        return self.net_of(fitted.data, 0 if self.time_gaps else None)
 
-    def net_of(self, data: Dataset, usual_wait: int | None) -> nn.Module:
-        options = {"gated": self.gated, "relative": self.relative, "usual_wait": usual_wait}
+    def net_of(self, data: Dataset, median_gap: int | None) -> nn.Module:
+        options = {"gated": self.gated, "relative": self.relative, "usual_wait": median_gap}
         return self.transformer(data, self.max_len, **options)
 
-    def usual_wait(self, data: Dataset) -> int:
+    def median_gap(self, data: Dataset) -> int:
         """The median of all waits, in seconds."""
         times = None if data.timestamp is None else data.timestamp[data.order]
-        waits = Histories(data.histories(), times).waiting().waits
-        return 0 if waits is None or not len(waits) else int(np.median(waits))
+        gaps = Histories(data.histories(), times).time_gaps().gaps
+        return 0 if gaps is None or not len(gaps) else int(np.median(gaps))

@@ -54,7 +54,7 @@ class SLIM(ItemItem):
                 ):
                     raise MatineeError(
                         f"SLIM did not settle to {self.tolerance:g} in {MAX_SWEEPS} sweeps",
-                        mend="raise l2 or tolerance",
+                        hint="raise l2 or tolerance",
                     )
                 blocks[first] = csr_array(out)
 

@@ -32,7 +32,7 @@ class SVD(RatingFactors):
 
     learned_type = RatingVectors
 
-    k: int = tunable(40, "rank; at most the smaller side of the matrix", low=5, high=300, log=True, ge=1)
+    n_factors: int = tunable(40, "rank; at most the smaller side of the matrix", low=5, high=300, log=True, ge=1)
     centred: bool = tunable(False, "factorise centred ratings instead of what was watched", choices=[False, True])
     damping: float = tunable(5.0, "pseudo-ratings at the mean, where centred", low=0.1, high=50.0, log=True, ge=0.0)
 
@@ -54,7 +54,7 @@ class SVD(RatingFactors):
             offset = mu + np.bincount(X.indices, X.data - mu, minlength=n) / np.maximum(count + self.damping, 1e-9)
         X = X.astype(np.float64)
         X.data = self.residuals(X, offset)[0]
-        _, _, V = truncated_svd(X, self.k)
+        _, _, V = truncated_svd(X, self.n_factors)
         # the last two columns face (1, b_u) of a user
         F = np.column_stack([V, offset, np.ones(n)]).astype(np.float32)
         low, high = (0.0, 1.0) if data.value is None else (float(data.value.min()), float(data.value.max()))

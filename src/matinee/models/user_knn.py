@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
+class UserKNNState:
     """X: csr (n_users, n_items), 1 per pair. V: csr (n_items, n_users), the users' weighted vectors, transposed.
 
     norm: float32 (n_users,), what to divide a user's similarities by. term: float32 (n_items,), an item's weight.
@@ -40,7 +40,7 @@ class UserKNN(Model):
     A user of the log is not their own neighbour. Equal similarities go to the lower user code.
     """
 
-    learned_type = Neighbourhood
+    learned_type = UserKNNState
 
     k: int = tunable(100, "neighbours asked", low=10, high=1000, log=True, ge=1)
     weighting: Literal["none", "tfidf", "bm25"] = tunable(
@@ -48,18 +48,18 @@ class UserKNN(Model):
     )
     shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Neighbourhood:
+    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> UserKNNState:
         from matinee.models.families.neighbours import term_weights, weighted
 
         X = data.matrix()
         V, norm = weighted(X, self.weighting)
-        return Neighbourhood(X=X, V=V.T.tocsr(), norm=norm, term=term_weights(X, self.weighting))
+        return UserKNNState(X=X, V=V.T.tocsr(), norm=norm, term=term_weights(X, self.weighting))
 
     def score_histories(self, queries: Queries) -> Floats:
         from matinee import kernels
         from matinee.models.families.neighbours import nearest
 
-        learned: Neighbourhood = self.fitted.learned
+        learned: UserKNNState = self.fitted.learned
         history = queries.history
         last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
         weight = np.where(last, learned.term[history.values], np.float32(0.0))

@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 
 @dataclass(frozen=True)
-class Rows:
+class SparseBatch:
     """B sparse rows of interactions: entry e says that row[e] holds item[e] with value[e].
 
     item, row: int64 (E,), rows in order. offsets: int64 (B,), where each row starts. value: float32 (E,).
@@ -27,20 +27,20 @@ class Rows:
     def __len__(self) -> int:
         return len(self.offsets)
 
-    def to(self, device: torch.device) -> Rows:
-        return Rows(**{name: value.to(device) for name, value in vars(self).items()})
+    def to(self, device: torch.device) -> SparseBatch:
+        return SparseBatch(**{name: value.to(device) for name, value in vars(self).items()})
 
     @property
     def sums(self) -> Tensor:
         """(B,): the sum of each row's values."""
         return self.value.new_zeros(len(self)).index_add_(0, self.row, self.value)
 
-    def normalised(self) -> Rows:
+    def normalised(self) -> SparseBatch:
         """Rows of length 1; empty rows stay empty."""
         squares = self.value.new_zeros(len(self)).index_add_(0, self.row, self.value**2)
         return replace(self, value=self.value / squares.clamp_min(1e-12).sqrt()[self.row])
 
-    def corrupted(self, share: float, *, training: bool) -> Rows:
+    def corrupted(self, share: float, *, training: bool) -> SparseBatch:
         """Dropout on the entries: each is left out with this probability, the rest scaled up."""
         return replace(self, value=F.dropout(self.value, share, training))
 
@@ -53,7 +53,7 @@ class SparseLinear(nn.Module):
         self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(n_in, n_out)))
         self.bias = nn.Parameter(torch.zeros(n_out))
 
-    def forward(self, rows: Rows) -> Tensor:
+    def forward(self, rows: SparseBatch) -> Tensor:
         """float32 (B, n_out)."""
         mixed: Tensor = F.embedding_bag(
             rows.item, self.weight, rows.offsets, mode="sum", per_sample_weights=rows.value.to(self.weight.dtype)

@@ -35,20 +35,20 @@ def read(path: Path, plan: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str,
 
     if not path.exists():
         return None
-    mend = "delete it to train from the start, or name another file"
+    hint = "delete it to train from the start, or name another file"
     try:
         with safe_open(path, framework="pt") as file:
             found = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (OSError, SafetensorError) as error:
-        raise MatineeError(f"is no checkpoint, or a damaged one ({error})", where=str(path), mend=mend) from None
+        raise MatineeError(f"is no checkpoint, or a damaged one ({error})", where=str(path), hint=hint) from None
     text = found.get("about", "")
     if found.get("sha256") != _digest(text, tensors):
-        raise MatineeError("is no checkpoint, or a damaged one", where=str(path), mend=mend)
+        raise MatineeError("is no checkpoint, or a damaged one", where=str(path), hint=hint)
     about: dict[str, Any] = json.loads(text)
     differing = _differences(about["plan"], plan)
     if differing:
-        raise MatineeError(f"is the checkpoint of another training: {differing}", where=str(path), mend=mend)
+        raise MatineeError(f"is the checkpoint of another training: {differing}", where=str(path), hint=hint)
     return tensors, about
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee.data.arrays import Bools, Ragged
-from matinee.data.features.requests import Part
+from matinee.data.features.requests import EncodedFields
 
 Pooling = Literal["mean", "sum", "attention"]
 
@@ -33,7 +33,7 @@ class FieldVectors(nn.Module):
         self.pooling = pooling
         self.query = nn.Parameter(torch.zeros(width)) if pooling == "attention" else None
 
-    def forward(self, part: Part) -> Tensor:
+    def forward(self, part: EncodedFields) -> Tensor:
         """float32 (n, fields, width): the single-valued fields, then the lists."""
         device = self.table.weight.device
         vectors: Tensor = self.table(torch.from_numpy(part.single).to(device))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from matinee.nn.blocks import Rows
+from matinee.nn.blocks import SparseBatch
 
 PIECE = 1 << 20
 """Scores in memory at a time: 4 MB, which a core's caches nearly hold."""
@@ -27,20 +27,20 @@ FAR_BELOW = -1e4
 TINY = 1e-24
 
 
-def multinomial(logits: Tensor, rows: Rows) -> Tensor:
+def multinomial(logits: Tensor, rows: SparseBatch) -> Tensor:
     """-sum_i x_i log softmax(logits)_i (Liang et al., WWW 2018, eq. 2)."""
     logits = _wide(logits)
     watched = (logits[rows.row, rows.item] * rows.value).sum()
     return (rows.sums * logits.logsumexp(dim=1)).sum() - watched
 
 
-def logistic(logits: Tensor, rows: Rows) -> Tensor:
+def logistic(logits: Tensor, rows: SparseBatch) -> Tensor:
     """Binary cross-entropy over all items: what was not watched counts as 0 (Liang et al., WWW 2018, eq. 4)."""
     logits = _wide(logits)
     return F.softplus(logits).sum() - (logits[rows.row, rows.item] * rows.value).sum()
 
 
-def squared_seen(scores: Tensor, rows: Rows) -> Tensor:
+def squared_seen(scores: Tensor, rows: SparseBatch) -> Tensor:
     """Squared error on the entries of the rows alone (AutoRec: Sedhain et al., WWW 2015, eq. 2)."""
     return ((_wide(scores[rows.row, rows.item]) - rows.value) ** 2).sum()
 

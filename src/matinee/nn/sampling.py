@@ -50,7 +50,7 @@ class Sampler:
     def uniform(cls, n_items: int) -> Sampler:
         """Every item alike, those without a training event too."""
         if n_items < 1:
-            raise MatineeError("there are no items to draw from", mend="pass a log that has items")
+            raise MatineeError("there are no items to draw from", hint="pass a log that has items")
         return cls(np.full(n_items, -np.log(n_items), np.float32), np.arange(n_items))
 
     @classmethod
@@ -63,11 +63,11 @@ class Sampler:
         counts = np.asarray(counts, np.float64)
         if not (np.isfinite(counts) & (counts >= 0)).all() or not np.isfinite(alpha):
             raise MatineeError(
-                f"counts or alpha = {alpha} are not numbers from 0 up", mend="pass Dataset.item_counts()"
+                f"counts or alpha = {alpha} are not numbers from 0 up", hint="pass Dataset.item_counts()"
             )
         items = np.flatnonzero(counts)
         if not len(items):
-            raise MatineeError("no item has a training event, so none can be drawn", mend="draw uniformly, or train")
+            raise MatineeError("no item has a training event, so none can be drawn", hint="draw uniformly, or train")
         log_p = alpha * np.log(counts[items])
         log_p -= log_p.max()
         log_p -= np.log(np.exp(log_p).sum())
@@ -117,7 +117,7 @@ class Positives:
         """
         self.check_users(users)
         if users.shape != items.shape:
-            raise MatineeError(f"{users.shape} users and {items.shape} items are not pairs", mend="pass one of each")
+            raise MatineeError(f"{users.shape} users and {items.shape} items are not pairs", hint="pass one of each")
         out = np.empty(len(users), np.bool_)
         offsets, values = self.items.offsets, self.items.values
 
@@ -135,7 +135,7 @@ class Positives:
         """Raise MatineeError for user codes that are not those of the log, nor -1."""
         if users.size and not -1 <= users.min() <= users.max() < len(self.items):  # compiled loops index by them
             raise MatineeError(
-                f"the user codes are not in -1..{len(self.items) - 1}", mend="make them from the log of the positives"
+                f"the user codes are not in -1..{len(self.items) - 1}", hint="make them from the log of the positives"
             )
 
 
@@ -149,7 +149,7 @@ def negatives(users: Codes, n: int, sampler: Sampler, positives: Positives, rng:
     if n < 0 or len(sampler.log_q) != positives.n_items:
         raise MatineeError(
             f"n = {n}, a sampler of {len(sampler.log_q)} items and positives of {positives.n_items} do not fit",
-            mend="make the sampler and the positives from one log, and ask for 0 negatives or more",
+            hint="make the sampler and the positives from one log, and ask for 0 negatives or more",
         )
     user = np.repeat(users, n)
     drawn = sampler.draw(len(user), rng)
@@ -192,13 +192,13 @@ def hardest(
     MatineeError when a score is NaN or their shape is another.
     """
     if of < 1:
-        raise MatineeError(f"the highest-scored of {of} candidates", mend="draw 1 or more for each negative")
+        raise MatineeError(f"the highest-scored of {of} candidates", hint="draw 1 or more for each negative")
     drawn = negatives(users, n * of, sampler, positives, rng)
     scores = np.asarray(score(np.maximum(drawn, 0)))
     if scores.shape != drawn.shape or np.isnan(scores).any():
         raise MatineeError(
             f"the scores of {drawn.shape} candidates have shape {scores.shape}, or one is NaN",
-            mend="give one number for each; lower the learning rate where a net has diverged",
+            hint="give one number for each; lower the learning rate where a net has diverged",
         )
     groups = drawn.reshape(len(users), n, of)
     best = np.where(drawn < 0, -np.inf, scores).reshape(groups.shape).argmax(axis=2)
@@ -216,7 +216,7 @@ def in_batch(users: Codes, items: Codes, positives: Positives) -> Bools:
     positives.check_users(users)
     codes, column = np.unique(items, return_inverse=True)
     if len(codes) and not 0 <= codes[0] <= codes[-1] < positives.n_items:
-        raise MatineeError(f"the item codes are not in 0..{positives.n_items - 1}", mend="make them from the same log")
+        raise MatineeError(f"the item codes are not in 0..{positives.n_items - 1}", hint="make them from the same log")
     place = np.full(positives.n_items, -1)
     place[codes] = np.arange(len(codes))
     watched = np.zeros((len(users), len(codes)), np.bool_)

@@ -64,7 +64,7 @@ class Packed:
     length: Tensor
     groups: tuple[Group, ...]
     time: Tensor | None = None
-    wait: Tensor | None = None
+    gap: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.length)
@@ -98,7 +98,7 @@ class Packed:
         return Packed(**{**vars(self), **moved})
 
 
-def pack(histories: Ragged, n_items: int, times: Index | None = None, waits: Index | None = None) -> Packed:
+def pack(histories: Ragged, n_items: int, times: Index | None = None, gaps: Index | None = None) -> Packed:
     """times: Unix seconds, and waits: seconds, in parallel with histories.values."""
     lengths = histories.lengths
     order = np.argsort(-lengths, kind="stable")
@@ -134,7 +134,7 @@ def pack(histories: Ragged, n_items: int, times: Index | None = None, waits: Ind
         length=torch.from_numpy(lengths.copy()),
         groups=tuple(groups),
         time=time,
-        wait=None if waits is None else laid(waits),
+        gap=None if gaps is None else laid(gaps),
     )
 
 

@@ -133,7 +133,7 @@ def parts(rows: int, size: int) -> Iterator[slice]:
 
 
 class _Attended(torch.autograd.Function):
-    """`attended` on rows x length rectangles by kernels.additive_attention. Of the weights a piece is in memory at a time."""
+    """`attended` on rows x length rectangles, by compiled loops. A piece of the weights is in memory at a time."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, values: Tensor, v: Tensor) -> Tensor:

@@ -27,7 +27,7 @@ from matinee.nn import checkpoint as checkpoints
 from matinee.nn.processes import rank, sum_gradients, summed
 from matinee.progress import bar
 
-Rows = NDArray[np.int64]
+RowIds = NDArray[np.int64]
 Optimiser = Literal["adam", "adamw", "rmsprop", "nadam"]
 
 
@@ -53,10 +53,10 @@ class Pass:
     """
 
     name: str
-    loss: Callable[[Rows, Step], Tensor]
+    loss: Callable[[RowIds, Step], Tensor]
     parameters: Sequence[nn.Parameter]
     before: Callable[[], None] | None = None
-    terms: Callable[[Rows], float] = len
+    terms: Callable[[RowIds], float] = len
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Training:
     schedule: Literal["constant", "cosine", "exponential"] = "constant"
     warmup: int = 0
     clip: float | None = None
-    average: float = 0.0
+    ema_decay: float = 0.0
     patience: int = 10
-    stop: int | None = None
+    stop_epoch: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
@@ -112,12 +112,12 @@ class Loop:
         self.steps = dict.fromkeys(self.optimisers, 0)
         self.curve: list[list[float]] = []
         self.best: dict[str, Tensor] = {}
-        averaged = net.named_parameters() if training.average else ()
+        averaged = net.named_parameters() if training.ema_decay else ()
         self.mean = {name: weight.detach().clone() for name, weight in averaged}
         self.rank, self.world = rank()
         if self.world > 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
             raise MatineeError(
-                "batch normalisation sees only its own process's share of a batch", mend="train in one process"
+                "batch normalisation sees only its own process's share of a batch", hint="train in one process"
             )
 
     def run(self) -> NDArray[np.float64]:
@@ -129,7 +129,7 @@ class Loop:
         `checkpoint` is anything but a checkpoint of this training.
         """
         silent = contextlib.nullcontext(lambda steps, text: None)
-        epochs = min(self.training.epochs, self.training.stop or self.training.epochs)
+        epochs = min(self.training.epochs, self.training.stop_epoch or self.training.epochs)
         shown = bar(epochs, "training") if self.rank == 0 else silent
         with torch.random.fork_rng(), shown as tell:
             self._resume()
@@ -178,7 +178,7 @@ class Loop:
                 self._diverged("a weight is no longer a number", each, epoch, start)
         return total / max(terms, 1.0) if self.n else math.nan
 
-    def _step(self, each: Pass, batch: Rows, epoch: int, index: int, start: int) -> float:
+    def _step(self, each: Pass, batch: RowIds, epoch: int, index: int, start: int) -> float:
         seed = _mixed(self.seed, epoch, index, start, self.rank)
         torch.manual_seed(seed)
         optimiser = self.optimisers[each.name]
@@ -207,7 +207,7 @@ class Loop:
 
     def _average(self) -> None:
         steps = sum(self.steps.values())
-        kept = min(self.training.average, (1 + steps) / (10 + steps))
+        kept = min(self.training.ema_decay, (1 + steps) / (10 + steps))
         with torch.no_grad():
             for name, weight in self.net.named_parameters():
                 self.mean[name].lerp_(weight, 1 - kept)
@@ -225,7 +225,7 @@ class Loop:
         raise MatineeError(
             f"{what} in epoch {epoch}, batch {start // self.training.batch_size}, "
             f"at learning rate {self._rate(each):g}",
-            mend=f"lower learning_rate, or clip gradients{kept}",
+            hint=f"lower learning_rate, or clip gradients{kept}",
         )
 
     def _rate(self, each: Pass) -> float:
@@ -275,7 +275,7 @@ class Loop:
             raise MatineeError(
                 "the processes do not find the same checkpoint",
                 where=str(self.checkpoint),
-                mend="put it where all can read it",
+                hint="put it where all can read it",
             )
 
     def _plan(self) -> dict[str, Any]:
@@ -310,7 +310,7 @@ def chosen_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if there["cuda"] else "cpu")
     if not there[name]:
-        raise MatineeError(f"this machine offers PyTorch no device {name!r}", mend='use device = "auto" or "cpu"')
+        raise MatineeError(f"this machine offers PyTorch no device {name!r}", hint='use device = "auto" or "cpu"')
     return torch.device(name)
 
 

@@ -26,7 +26,7 @@ class TransformerNet(nn.Module):
     """
 
     STEPS = 32
-    usual_wait: Tensor
+    median_gap: Tensor
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class TransformerNet(nn.Module):
         dropout: float,
         *,
         relative: bool = False,
-        usual_wait: int | None = None,
+        median_gap: int | None = None,
         n_special: int = 0,
         **options: Any,
     ) -> None:
@@ -47,10 +47,10 @@ class TransformerNet(nn.Module):
         self.items = item_table(n_items + n_special, dim, empty=n_items)
         self.positions = nn.Embedding(length, dim)
         nn.init.normal_(self.positions.weight, std=0.02)
-        self.waits = None if usual_wait is None else nn.Embedding(self.STEPS, dim)
-        if self.waits is not None:
-            nn.init.normal_(self.waits.weight, std=0.02)
-            self.register_buffer("usual_wait", torch.tensor([usual_wait]))
+        self.gaps = None if median_gap is None else nn.Embedding(self.STEPS, dim)
+        if self.gaps is not None:
+            nn.init.normal_(self.gaps.weight, std=0.02)
+            self.register_buffer("usual_wait", torch.tensor([median_gap]))
         self.transformer = Transformer(dim, blocks, heads, dropout, bias_length=length if relative else 0, **options)
 
     @property
@@ -60,9 +60,9 @@ class TransformerNet(nn.Module):
 
     def forward(self, packed: Packed) -> Tensor:
         x = self.items(packed.item) + self.positions(packed.position)
-        if self.waits is not None:
-            wait = self.usual_wait if packed.wait is None else packed.wait
-            x = x + self.waits(torch.frexp(1.0 + wait.double()).exponent.long() - 1)
+        if self.gaps is not None:
+            gap = self.median_gap if packed.gap is None else packed.gap
+            x = x + self.gaps(torch.frexp(1.0 + gap.double()).exponent.long() - 1)
         states: Tensor = self.transformer(dropout(x, self.dropout, training=self.training), packed)
         return states
 
@@ -83,7 +83,7 @@ class Transformer(nn.Module):
         dropout: float,
         *,
         causal: bool = True,
-        widening: int = 1,
+        ffn_multiplier: int = 1,
         feed_forward: FeedForward = "relu",
         gated: bool = False,
         bias_length: int = 0,
@@ -91,7 +91,7 @@ class Transformer(nn.Module):
         super().__init__()
         self.causal = causal
         self.blocks = nn.ModuleList(
-            Block(dim, heads, dropout, causal, widening, feed_forward, gated, bias_length) for _ in range(blocks)
+            Block(dim, heads, dropout, causal, ffn_multiplier, feed_forward, gated, bias_length) for _ in range(blocks)
         )
         self.norm = nn.LayerNorm(dim)
 
@@ -110,7 +110,7 @@ class Block(nn.Module):
         heads: int,
         dropout: float,
         causal: bool,
-        widening: int,
+        ffn_multiplier: int,
         feed_forward: FeedForward,
         gated: bool,
         bias_length: int,
@@ -118,7 +118,11 @@ class Block(nn.Module):
         super().__init__()
         self.dropout = dropout
         self.attention = Attention(dim, heads, causal, bias_length)
-        self.mixing = GatedForward(dim, widening) if feed_forward == "swiglu" else Forward(dim, widening, feed_forward)
+        self.mixing = (
+            GatedForward(dim, ffn_multiplier)
+            if feed_forward == "swiglu"
+            else Forward(dim, ffn_multiplier, feed_forward)
+        )
         self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(2))
         self.gates = nn.ModuleList(dense(dim, dim) for _ in range(2)) if gated else None
 
@@ -245,9 +249,9 @@ def _arrays(inputs: Tensor, places: Tensor, times: Tensor, packed: Packed) -> tu
 class Forward(nn.Module):
     """Two linear layers, one slot at a time."""
 
-    def __init__(self, dim: int, widening: int, activation: FeedForward) -> None:
+    def __init__(self, dim: int, ffn_multiplier: int, activation: FeedForward) -> None:
         super().__init__()
-        self.first, self.second = dense(dim, widening * dim), dense(widening * dim, dim)
+        self.first, self.second = dense(dim, ffn_multiplier * dim), dense(ffn_multiplier * dim, dim)
         self.activation = F.relu if activation == "relu" else F.gelu
 
     def forward(self, x: Tensor) -> Tensor:
@@ -258,9 +262,9 @@ class Forward(nn.Module):
 class GatedForward(nn.Module):
     """SwiGLU (Shazeer, 2020)."""
 
-    def __init__(self, dim: int, widening: int) -> None:
+    def __init__(self, dim: int, ffn_multiplier: int) -> None:
         super().__init__()
-        self.first, self.second = dense(dim, 2 * widening * dim), dense(widening * dim, dim)
+        self.first, self.second = dense(dim, 2 * ffn_multiplier * dim), dense(ffn_multiplier * dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         gate, value = self.first(x).chunk(2, dim=-1)

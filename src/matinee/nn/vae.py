@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from matinee.nn.blocks import Rows, SparseLinear, dense
+from matinee.nn.blocks import SparseBatch, SparseLinear, dense
 from matinee.nn.losses import log_normal, sampled
 
 
@@ -30,7 +30,7 @@ class DenoisingAutoencoder(nn.Module):
             nn.init.normal_(self.users.weight[:-1], std=0.01)
         self.decoder = dense(hidden, n_items, start=start)
 
-    def forward(self, rows: Rows, user: Tensor | None = None) -> Tensor:
+    def forward(self, rows: SparseBatch, user: Tensor | None = None) -> Tensor:
         """user: (B, hidden) vectors in place of the learned ones."""
         mixed = self.encoder(rows.normalised().corrupted(self.dropout, training=self.training))
         if self.users is not None:
@@ -47,10 +47,10 @@ class RatingAutoencoder(nn.Module):
         self.encoder = SparseLinear(n_columns, hidden)
         self.decoder = dense(hidden, n_columns)
 
-    def code(self, rows: Rows) -> Tensor:
+    def code(self, rows: SparseBatch) -> Tensor:
         return torch.sigmoid(self.encoder(rows))
 
-    def forward(self, rows: Rows) -> Tensor:
+    def forward(self, rows: SparseBatch) -> Tensor:
         ratings: Tensor = self.decoder(self.code(rows))
         return ratings
 
@@ -82,22 +82,22 @@ class GaussianAutoencoder(nn.Module):
             first, last = dense(latent + n_side, decoder_hidden), dense(decoder_hidden, n_items, start=start)
             self.decoder = nn.Sequential(first, nn.Tanh(), last)
 
-    def seen(self, rows: Rows) -> Rows:
+    def seen(self, rows: SparseBatch) -> SparseBatch:
         """The rows as the encoder sees them: of length 1, and dropped out in training."""
         return rows.normalised().corrupted(self.dropout, training=self.training)
 
-    def parts(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+    def parts(self, rows: SparseBatch) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, mean and log variance of z."""
         return self.parts_of(self.seen(rows))
 
-    def parts_of(self, rows: Rows) -> tuple[Tensor, Tensor, Tensor]:
+    def parts_of(self, rows: SparseBatch) -> tuple[Tensor, Tensor, Tensor]:
         """The same from rows as `seen` gives them."""
         mixed = self.encoder(rows) if self.side is None else self.encoder(rows) + self.side(rows.side)
         mean, log_variance = self.code(torch.tanh(mixed)).chunk(2, dim=1)
         z = sampled(mean, log_variance, training=self.training)
         return self.decoder(z if self.side is None else torch.cat([z, rows.side], dim=1)), mean, log_variance
 
-    def forward(self, rows: Rows) -> Tensor:
+    def forward(self, rows: SparseBatch) -> Tensor:
         return self.parts(rows)[0]
 
 
@@ -111,7 +111,7 @@ class DenseEncoder(nn.Module):
         self.norms = nn.ModuleList(nn.LayerNorm(hidden, eps=0.1) for _ in range(5))
         self.code = dense(hidden, 2 * latent)
 
-    def forward(self, rows: Rows) -> tuple[Tensor, Tensor]:
+    def forward(self, rows: SparseBatch) -> tuple[Tensor, Tensor]:
         """rows are normalised, and dropped out in training."""
         layer = self.norms[0](F.silu(self.first(rows)))
         before = layer
@@ -139,14 +139,14 @@ class CompositeVAE(nn.Module):
         self.before.load_state_dict(self.encoder.state_dict())
         self.decoder = dense(latent, n_items, start=start)
 
-    def parts(self, rows: Rows) -> tuple[Tensor, Tensor]:
+    def parts(self, rows: SparseBatch) -> tuple[Tensor, Tensor]:
         """Logits, and log q(z|x) - log p(z|x), (B,)."""
         rows = rows.normalised()
         mean, log_variance = self.encoder(rows.corrupted(self.dropout, training=self.training))
         z = sampled(mean, log_variance, training=self.training)
         return self.decoder(z), (log_normal(z, mean, log_variance) - self.log_prior(z, rows)).sum(dim=1)
 
-    def log_prior(self, z: Tensor, rows: Rows) -> Tensor:
+    def log_prior(self, z: Tensor, rows: SparseBatch) -> Tensor:
         """(B, latent): log density of the prior at z."""
         with torch.no_grad():
             mean, log_variance = self.before(rows)
@@ -158,6 +158,6 @@ class CompositeVAE(nn.Module):
         ]
         return torch.stack(parts).logsumexp(dim=0)
 
-    def forward(self, rows: Rows) -> Tensor:
+    def forward(self, rows: SparseBatch) -> Tensor:
         logits: Tensor = self.decoder(self.encoder(rows.normalised())[0])
         return logits

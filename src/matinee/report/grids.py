@@ -14,12 +14,12 @@ from matinee.report.panels import SHAPES, Mark, Scale, panel
 from matinee.report.scores import LOWER_IS_BETTER, Cell, Table
 from matinee.report.sections import Plot, plus_minus
 from matinee.report.study import Study
-from matinee.study.model_table import word
+from matinee.study.model_table import format_value
 
 FEWEST = 4  # models that make a group
 MOST_PANELS = 12
 
-Rows = list[tuple[str, Cell]]
+RankedCells = list[tuple[str, Cell]]
 """Label and first metric of each model of a group, best first."""
 
 
@@ -86,7 +86,7 @@ def varying(models: Sequence[Mapping[str, Any]], written: Sequence[Mapping[str, 
             values = dict(sorted(values.items(), key=lambda one: (one[1] is not None, one[1] or 0)))
         place = {key: at for at, key in enumerate(values)}
         at = tuple(place[_key(one.get(name))] for one in models)
-        axes.append(Axis(name, tuple(map(word, values.values())), at, number))
+        axes.append(Axis(name, tuple(map(format_value, values.values())), at, number))
     return axes
 
 
@@ -132,7 +132,7 @@ def laid_out(axes: Sequence[Axis]) -> list[Layout]:
     return [Layout(axis, tuple(models), False) for axis in axes]
 
 
-def _group(model: str, table: Table, rows: Rows, axes: Sequence[Axis]) -> dict[str, Any]:
+def _group(model: str, table: Table, rows: RankedCells, axes: Sequence[Axis]) -> dict[str, Any]:
     column, drawn = words.column(*table.columns[0]), leading(axes)
     layouts, middle = laid_out(drawn), centre(drawn)
     ends = [cell.value + sign * (cell.half or 0) for _, cell in rows for sign in (-1, 1)]
@@ -154,7 +154,7 @@ def _group(model: str, table: Table, rows: Rows, axes: Sequence[Axis]) -> dict[s
     }
 
 
-def _panels(model: str, column: str, layout: Layout, rows: Rows, span: tuple[float, float]) -> list[Plot]:
+def _panels(model: str, column: str, layout: Layout, rows: RankedCells, span: tuple[float, float]) -> list[Plot]:
     """column: of the table, in words. span: of all panels."""
 
     def where(at: int) -> tuple[int, ...]:
@@ -172,7 +172,7 @@ def _panels(model: str, column: str, layout: Layout, rows: Rows, span: tuple[flo
     return out
 
 
-def _marks(layout: Layout, rows: Rows, some: Sequence[int]) -> tuple[list[Mark], str]:
+def _marks(layout: Layout, rows: RankedCells, some: Sequence[int]) -> tuple[list[Mark], str]:
     """Of some models, series by series, and the same in words."""
     x, colour = layout.x, layout.colour
     marks, texts = [], []

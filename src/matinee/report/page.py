@@ -13,7 +13,7 @@ from matinee.errors import MatineeError
 from matinee.report import format as words
 from matinee.report import sections
 from matinee.report.grids import grids
-from matinee.report.scores import beside, score_tables
+from matinee.report.scores import by_candidate_rule, score_tables
 from matinee.report.study import Study
 
 Part = TypeVar("Part")
@@ -26,7 +26,7 @@ def render(study: Study) -> str:
             raise MatineeError(
                 f"{len(recs)} rows of recommendations for {len(study.split.test)} test queries",
                 where=label,
-                mend="pass the recommendations for split.test.queries of the first seed",
+                hint="pass the recommendations for split.test.queries of the first seed",
             )
     tables = score_tables(study.metrics, study.protocols, study.per_query)
     study = _in_order(study, [row.label for table in tables for row in table.rows])
@@ -35,13 +35,13 @@ def render(study: Study) -> str:
         .get_template("report.html.j2")
         .render(
             title=study.title,
-            lede=sections.lede(study, tables),
+            summary=sections.summary(study, tables),
             figures=sections.key_figures(study.data, study.side_tables),
             tables=[
                 sections.scores(number, table, study.remarks.get(table.fingerprint, ()))
                 for number, table in enumerate(tables)
             ],
-            beside=beside(tables),
+            by_candidate_rule=by_candidate_rule(tables),
             grids=grids(study, tables),
             calibrations=sections.calibrations(study),
             costs=sections.costs(study.costs),

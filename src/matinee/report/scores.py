@@ -77,7 +77,7 @@ def score_tables(
 
 
 @dataclass(frozen=True)
-class Beside:
+class CandidateRuleTable:
     """The same models and metrics under several rules of what is ranked. cells: (columns, rules) of each label."""
 
     rules: tuple[str, ...]
@@ -85,7 +85,7 @@ class Beside:
     rows: tuple[tuple[str, tuple[tuple[Cell | None, ...], ...]], ...]
 
 
-def beside(tables: Sequence[Table]) -> Beside | None:
+def by_candidate_rule(tables: Sequence[Table]) -> CandidateRuleTable | None:
     """The tables of the test that differ from the first in what was ranked alone; None where there is no such table."""
     test = [(table, table.protocol) for table in tables if table.split == "test" and table.protocol is not None]
     if not test:
@@ -104,7 +104,7 @@ def beside(tables: Sequence[Table]) -> Beside | None:
             tuple(cells[label][c] if label in cells else None for _, cells in alike) for c in range(len(first.columns))
         )
 
-    return Beside(
+    return CandidateRuleTable(
         tuple(rule for rule, _ in alike), first.columns, tuple((one.label, row(one.label)) for one in first.rows)
     )
 

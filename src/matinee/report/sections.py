@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from matinee import explore
 from matinee.data.dataset import Dataset
-from matinee.data.side_table_report import Coverage
+from matinee.data.side_table_report import SideTableReport
 from matinee.evaluate.metrics import CONVENTIONS, METRICS
 from matinee.report import format as words
 from matinee.report import plots
@@ -43,7 +43,7 @@ class Plot(NamedTuple):
 # --- what was done -------------------------------------------------------------------------------------------------
 
 
-def lede(study: Study, tables: list[Table]) -> list[str]:
+def summary(study: Study, tables: list[Table]) -> list[str]:
     """What was done in one sentence, and what came of it in another."""
     n_models = study.metrics["label"].n_unique() if len(study.metrics) else len(study.recommendations)
     recommend = "it recommends" if n_models == 1 else "they recommend"
@@ -68,7 +68,7 @@ def lede(study: Study, tables: list[Table]) -> list[str]:
 # --- the data ------------------------------------------------------------------------------------------------------
 
 
-def key_figures(data: Dataset, side_tables: Sequence[Coverage] = ()) -> dict[str, Any]:
+def key_figures(data: Dataset, side_tables: Sequence[SideTableReport] = ()) -> dict[str, Any]:
     found = explore.key_figures(data)
     return {
         "grid": [*_sizes(found), *_shape(found)],
@@ -312,7 +312,7 @@ def sample(study: Study) -> dict[str, Any] | None:
     if not study.recommendations:
         return None
     n = min(N_PEOPLE, max(1, N_LISTS // (1 + len(study.recommendations))))
-    chosen = explore.people(study.data, study.split.test, study.recommendations, n=n, seed=0)
+    chosen = explore.user_samples(study.data, study.split.test, study.recommendations, n=n, seed=0)
     if not chosen:
         return None
     rated = any(film.rating is not None for person in chosen for film in person.favourites)

@@ -14,7 +14,7 @@ from matinee.rank import Recommendations
 if TYPE_CHECKING:
     import polars as pl
 
-    from matinee.data.side_table_report import Coverage
+    from matinee.data.side_table_report import SideTableReport
     from matinee.evaluate import Bin, Finding
 
 
@@ -47,7 +47,7 @@ class Study:
     facts: Mapping[str, str]
     curves: Mapping[str, Sequence[Mapping[str, float | None]]] = field(default_factory=dict)
     curve_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    side_tables: Sequence[Coverage] = ()
+    side_tables: Sequence[SideTableReport] = ()
     remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     calibration: Mapping[str, Sequence[Bin]] = field(default_factory=dict)
     hyper_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -25,7 +25,7 @@ Every hidden row is an answer, and the whole catalogue is ranked. `labelled` mak
 `write_negatives` draws the file that `sampled` reads.
 """
 
-from matinee.split.candidates import labelled, limited, observed, sampled
+from matinee.split.candidates import labelled, observed, sampled, with_candidates
 from matinee.split.negatives import write_negatives
 from matinee.split.options import STRATEGIES, check, make
 from matinee.split.parts import refitted
@@ -40,7 +40,6 @@ __all__ = [
     "labelled",
     "latest",
     "leave_one_out",
-    "limited",
     "make",
     "mixed",
     "observed",
@@ -51,5 +50,6 @@ __all__ = [
     "sessions",
     "strong",
     "temporal",
+    "with_candidates",
     "write_negatives",
 ]

@@ -43,7 +43,7 @@ def labelled(split: Split) -> Split:
     return replace(split, valid=parts["valid"], test=parts["test"], notes=tuple(notes))
 
 
-def limited(holdout: Holdout, rule: str | Path, users: IdMap, items: IdMap) -> Holdout:
+def with_candidates(holdout: Holdout, rule: str | Path, users: IdMap, items: IdMap) -> Holdout:
     """The holdout under a recipe's rule: "all" (as it is), "observed", or the path of a file of sampled negatives."""
     if rule == "all":
         return holdout
@@ -79,10 +79,10 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
     _check_hidden(holdout, lines, query, users, items)
     asked = np.flatnonzero(query >= 0)
     if not len(asked):
-        raise MatineeError("none of its users has a query in the split", where=lines.name, mend="check the ids")
+        raise MatineeError("none of its users has a query in the split", where=lines.name, hint="check the ids")
     _warn_of_gaps(lines, query, holdout)
     truth = Ragged(np.arange(len(asked) + 1), lines.item[asked])
-    limited = replace(
+    with_candidates = replace(
         holdout,
         queries=holdout.queries.take(query[asked]),
         truth=truth,
@@ -90,8 +90,8 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
         protocol=replace(holdout.protocol, candidates=f"as given in {lines.name} {lines.digest}"),
     )
     named = truth.join(lines.negatives.take(asked))
-    rows = _items(named.rows, named.values, limited)
-    return replace(limited, queries=replace(limited.queries, candidates=padded(rows)))
+    rows = _items(named.rows, named.values, with_candidates)
+    return replace(with_candidates, queries=replace(with_candidates.queries, candidates=padded(rows)))
 
 
 # --- labels -------------------------------------------------------------------------------------------------------
@@ -104,12 +104,12 @@ def _labelled(holdout: Holdout) -> Holdout:
     if pairs is None or pairs.label is None:
         raise MatineeError(
             f"the hidden rows of {protocol.part} have no labels that say which are answers",
-            mend="split a log that has ratings, with label_min",
+            hint="split a log that has ratings, with label_min",
         )
     if not np.isin(pairs.label, (0, 1)).all():
         raise MatineeError(
             f"the labels of {protocol.part} run from {pairs.label.min():g} to {pairs.label.max():g}, not 0 and 1",
-            mend="make labels of ratings first: label_min = 4.0, say, in [data] or filter_events",
+            hint="make labels of ratings first: label_min = 4.0, say, in [data] or filter_events",
         )
     positive = pairs.label == 1
     truth = _items(pairs.query[positive], pairs.item[positive], holdout)
@@ -147,7 +147,7 @@ def _read(path: Path, users: IdMap, items: IdMap) -> _Lines:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), mend="check the path") from None
+        raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), hint="check the path") from None
     number, user, item, negatives = [], [], [], []
     for n, raw in enumerate(content.split(b"\n"), start=1):
         if raw.strip():
@@ -157,7 +157,7 @@ def _read(path: Path, users: IdMap, items: IdMap) -> _Lines:
             item.append(what)
             negatives.append(others)
     if not number:
-        raise MatineeError("holds no line", where=str(path), mend="is this the file you meant?")
+        raise MatineeError("holds no line", where=str(path), hint="is this the file you meant?")
 
     def coded(ids: IdMap, texts: Iterable[str]) -> Ints:
         return ids.encode(pl.Series("id", list(texts), pl.String))
@@ -181,14 +181,14 @@ def _line(raw: bytes, where: str) -> tuple[str, str, list[str]]:
     try:
         head, *others = (text.strip() for text in raw.decode("utf-8-sig").strip().split("\t"))
     except UnicodeDecodeError as error:
-        raise MatineeError(f"is not UTF-8: {error.reason}", where=where, mend="store the file as UTF-8") from None
+        raise MatineeError(f"is not UTF-8: {error.reason}", where=where, hint="store the file as UTF-8") from None
     pair = LINE.fullmatch(head)
     negatives = [text for text in others if text]
     if pair is None or not negatives:
         raise MatineeError(
             f"is no line of sampled negatives: {head[:40]!r} with {len(negatives)} negatives",
             where=where,
-            mend="write (user,item), then one or more negatives, with tabs between them",
+            hint="write (user,item), then one or more negatives, with tabs between them",
         )
     return pair[1].strip(), pair[2].strip(), negatives
 
@@ -214,7 +214,7 @@ def _check_hidden(holdout: Holdout, lines: _Lines, query: NDArray[np.int64], use
         raise MatineeError(
             f"{item} of user {user!r} is no answer of this split, nor are those of {len(wrong) - 1:,} more lines",
             where=f"{lines.name}, line {lines.number[line]}",
-            mend='split the log as the file was made: strategy = "provided" with its positives as test',
+            hint='split the log as the file was made: strategy = "provided" with its positives as test',
         )
 
 

@@ -35,16 +35,16 @@ def read_lines(content: bytes, file: str, data: Dataset) -> list[Line]:
         line = _line(_object(raw, where), data, where)
         if lines and (line.candidates is None) != (lines[0].candidates is None):
             raise MatineeError(
-                "candidates are on some lines only", where=where, mend="give every line candidates, or none"
+                "candidates are on some lines only", where=where, hint="give every line candidates, or none"
             )
         lines.append(line)
     if not lines:
-        raise MatineeError("holds no query", where=file, mend="is this the file you meant?")
+        raise MatineeError("holds no query", where=file, hint="is this the file you meant?")
     if lines[0].candidates is not None and not any(set(line.candidates or ()) & set(line.truth) for line in lines):
         raise MatineeError(
             "no line has an answer among its candidates",
             where=file,
-            mend="candidates are all that is ranked: add the answers to the negatives",
+            hint="candidates are all that is ranked: add the answers to the negatives",
         )
     return lines
 
@@ -62,12 +62,12 @@ def read_prefixes(content: bytes, file: str, data: Dataset) -> list[Line]:
             raise MatineeError(
                 "is not items, a tab and one item",
                 where=where,
-                mend='write "12 7 12<tab>3": seen so far, what followed',
+                hint='write "12 7 12<tab>3": seen so far, what followed',
             )
         history, (answer,) = ([_id(one, data.items, where) for one in text.split()] for text in (prefix, target))
         lines.append(Line(user=None, history=history, exclude=None, candidates=None, truth=[answer]))
     if not lines:
-        raise MatineeError("holds no query", where=file, mend="is this the file you meant?")
+        raise MatineeError("holds no query", where=file, hint="is this the file you meant?")
     return lines
 
 
@@ -86,21 +86,21 @@ def _text(raw: bytes, where: str) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MatineeError(f"is not UTF-8: {error.reason}", where=where, mend="store the file as UTF-8") from None
+        raise MatineeError(f"is not UTF-8: {error.reason}", where=where, hint="store the file as UTF-8") from None
 
 
 def _object(raw: bytes, where: str) -> dict[str, object]:
     try:
         found = json.loads(_text(raw, where))
     except (json.JSONDecodeError, RecursionError) as error:
-        raise MatineeError(f"is no JSON: {error}", where=where, mend="write one JSON object a line") from None
+        raise MatineeError(f"is no JSON: {error}", where=where, hint="write one JSON object a line") from None
     if not isinstance(found, dict):
-        raise MatineeError(f"is a {type(found).__name__}, not an object", where=where, mend='write {"history": ...}')
+        raise MatineeError(f"is a {type(found).__name__}, not an object", where=where, hint='write {"history": ...}')
     for key in ("history", "truth"):
         if key not in found:
-            raise MatineeError(f"has no {key!r}", where=where, mend='write {"history": [...], "truth": [...]}')
+            raise MatineeError(f"has no {key!r}", where=where, hint='write {"history": [...], "truth": [...]}')
     if unknown := [key for key in found if key not in KEYS]:
-        raise MatineeError(f"unknown key {unknown[0]!r}", where=where, mend=f"the keys are {', '.join(KEYS)}")
+        raise MatineeError(f"unknown key {unknown[0]!r}", where=where, hint=f"the keys are {', '.join(KEYS)}")
     return found
 
 
@@ -108,7 +108,7 @@ def _line(found: dict[str, object], data: Dataset, where: str) -> Line:
     def ids(key: str) -> list[Id]:
         values = found[key]
         if not isinstance(values, list):
-            raise MatineeError(f"{key!r} is not a list", where=where, mend=f'write "{key}": [id, id, ...]')
+            raise MatineeError(f"{key!r} is not a list", where=where, hint=f'write "{key}": [id, id, ...]')
         return [_id(value, data.items, f"{where}, {key!r}") for value in values]
 
     def given(key: str) -> list[Id] | None:
@@ -125,16 +125,16 @@ def _line(found: dict[str, object], data: Dataset, where: str) -> Line:
         truth=ids("truth"),
     )
     if not line.truth:
-        raise MatineeError("has no answer in 'truth'", where=where, mend="remove the line")
+        raise MatineeError("has no answer in 'truth'", where=where, hint="remove the line")
     if both := [i for i in line.truth if i in set(line.exclude or ())]:
-        raise MatineeError(f"{both[0]!r} is both an answer and excluded", where=where, mend="choose one")
+        raise MatineeError(f"{both[0]!r} is both an answer and excluded", where=where, hint="choose one")
     return line
 
 
 def _id(value: object, ids: IdMap, where: str) -> Id:
     """As the log spells it: "12" becomes 12 where its ids are integers, and 12 becomes "12" where they are text."""
     if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
-        raise MatineeError(f"{value!r} is no id", where=where, mend="ids are whole numbers or text")
+        raise MatineeError(f"{value!r} is no id", where=where, hint="ids are whole numbers or text")
     if not ids.is_integer:
         return str(value)
     if isinstance(value, str) and not value.strip().removeprefix("-").isdecimal():

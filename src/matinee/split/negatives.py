@@ -34,19 +34,19 @@ def write_negatives(split: Split, path: StrPath, *, n: int = 99, seed: int = 0) 
     that cannot be written.
     """
     if n < 1:
-        raise MatineeError(f"n = {n} negatives are none", mend="ask for 1 or more")
+        raise MatineeError(f"n = {n} negatives are none", hint="ask for 1 or more")
     rng = generator(seed)
     user, item = _first_answers(split.test, split.train.n_items)
     if not len(user):
         raise MatineeError(
-            "the test asks no user of the log for an answer", mend="choose a split that hides rows of users"
+            "the test asks no user of the log for an answer", hint="choose a split that hides rows of users"
         )
     negatives = _drawn(_watched(split).take(user), split.train.item_counts() > 0, n, rng)
     some = np.flatnonzero(negatives.lengths)
     if full := len(user) - len(some):
         who = f"{full:,} of {len(user):,} users watched every item with a training event"
         if not len(some):
-            raise MatineeError(f"{who}: there are no negatives", mend="read a log with more items")
+            raise MatineeError(f"{who}: there are no negatives", hint="read a log with more items")
         warnings.warn(f"{who}: they have no negatives and no line", MatineeWarning, stacklevel=2)
     negatives = negatives.take(some)
     log = split.train
@@ -104,6 +104,6 @@ def _texts(ids: IdMap, codes: Ints) -> list[str]:
             if READABLE.fullmatch(text) is None:
                 raise MatineeError(
                     f"the {ids.what} id {text!r} cannot stand in a file of sampled negatives",
-                    mend="use ids without commas, parentheses, tabs, and spaces at their ends",
+                    hint="use ids without commas, parentheses, tabs, and spaces at their ends",
                 )
     return texts

@@ -56,12 +56,12 @@ def _call(
     if strategy not in STRATEGIES:
         near = difflib.get_close_matches(strategy, STRATEGIES, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise MatineeError(f"unknown split strategy {strategy!r}", mend=f"{hint}choose one of {', '.join(STRATEGIES)}")
+        raise MatineeError(f"unknown split strategy {strategy!r}", hint=f"{hint}choose one of {', '.join(STRATEGIES)}")
     if strategy == "random" and "folds" in options:
         renamed = {"n" if name == "folds" else name: value for name, value in options.items()}
         arguments = _typed("random with folds", strategies.folds, renamed, seed)
         if arguments["n"] < 2:
-            raise MatineeError(f"{arguments['n']} folds do not make a cross-validation", mend="choose at least 2")
+            raise MatineeError(f"{arguments['n']} folds do not make a cross-validation", hint="choose at least 2")
         return strategies.folds, arguments
     return STRATEGIES[strategy], _typed(strategy, STRATEGIES[strategy], options, seed)
 
@@ -79,15 +79,15 @@ def _typed(strategy: str, function: Callable[..., object], options: Mapping[str,
             near = difflib.get_close_matches(name, known, n=1)
             raise MatineeError(
                 f"split strategy {strategy!r} has no option {name!r}",
-                mend=f"did you mean {near[0]}?" if near else f"its options are {', '.join(known)}",
+                hint=f"did you mean {near[0]}?" if near else f"its options are {', '.join(known)}",
             )
         try:
             arguments[name] = TypeAdapter(kinds[name]).validate_python(value)
         except ValidationError as error:
             raise MatineeError(
-                f"split option {name} = {value!r}: {error.errors()[0]['msg']}", mend=f"see split strategy {strategy!r}"
+                f"split option {name} = {value!r}: {error.errors()[0]['msg']}", hint=f"see split strategy {strategy!r}"
             ) from None
     for name in known:
         if name not in arguments and parameters[name].default is inspect.Parameter.empty:
-            raise MatineeError(f"split strategy {strategy!r} needs the option {name!r}", mend=f"add {name} = ...")
+            raise MatineeError(f"split strategy {strategy!r} needs the option {name!r}", hint=f"add {name} = ...")
     return arguments

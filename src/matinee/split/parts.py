@@ -16,7 +16,7 @@ TRAIN, VALID, TEST = 0, 1, 2
 Part = NDArray[np.int8]
 
 
-class Seen(NamedTuple):
+class VisibleRows(NamedTuple):
     """Rows of the log and their name: words "train + valid", rows bool (n,)."""
 
     words: str
@@ -38,8 +38,8 @@ def assemble(
     history = train (train + valid in the test where `test_sees_valid`); excluded = train in valid, train + valid in
     the test. cuts: the moments of valid's and test's requests.
     """
-    train = Seen("train", part == TRAIN)
-    both = Seen("train + valid", part != TEST)
+    train = VisibleRows("train", part == TRAIN)
+    both = VisibleRows("train + valid", part != TEST)
     return Split(
         train=data.rows(train.rows),
         valid=holdout(
@@ -64,7 +64,13 @@ def assemble(
 
 
 def holdout(
-    data: Dataset, hidden: Bools, name: tuple[str, str], *, history: Seen, exclude: Seen | None, time: int | None = None
+    data: Dataset,
+    hidden: Bools,
+    name: tuple[str, str],
+    *,
+    history: VisibleRows,
+    exclude: VisibleRows | None,
+    time: int | None = None,
 ) -> Holdout:
     """One query for each user with a hidden row, in code order; pairs are the hidden rows by (user, time).
 
@@ -81,9 +87,9 @@ def holdout(
         user=users,
         history=past,
         exclude=excluded,
-        values=None if data.value is None else data.value[seen],
-        times=None if data.timestamp is None else data.timestamp[seen],
-        time=None if time is None else np.full(len(users), time, np.int64),
+        history_ratings=None if data.value is None else data.value[seen],
+        history_times=None if data.timestamp is None else data.timestamp[seen],
+        request_time=None if time is None else np.full(len(users), time, np.int64),
     )
     pairs = Pairs(
         user=data.user[rows],
@@ -128,21 +134,21 @@ def padded(rows: Ragged) -> Ints:
     return table
 
 
-def checked(split: Split, *, valid: bool, mend: str) -> Split:
+def checked(split: Split, *, valid: bool, hint: str) -> Split:
     """The split, with a note for each part that lost answers to the exclusion.
 
     Raises MatineeError when train or test (or valid, where it was asked for) is empty, or has no answer left.
     """
     if not len(split.train):
-        raise MatineeError("the split leaves no event for train", mend=mend)
+        raise MatineeError("the split leaves no event for train", hint=hint)
     notes = list(split.notes)
     for name, part, wanted in (("valid", split.valid, valid), ("test", split.test, True)):
         if wanted and not len(part):
-            raise MatineeError(f"the split leaves no event for {name}", mend=mend)
+            raise MatineeError(f"the split leaves no event for {name}", hint=hint)
         if wanted and not len(part.truth.values):
             raise MatineeError(
                 f"every event of {name} repeats one that is excluded from the answers",
-                mend="where repeats are answers pass exclude_seen=False",
+                hint="where repeats are answers pass exclude_seen=False",
             )
         if lost := _lost(part, split.train.n_items):
             notes.append(f"{lost:,} answers of {name} repeat an excluded event and are left out of its truth")
@@ -166,14 +172,19 @@ def refitted(split: Split) -> tuple[Dataset, Holdout]:
     """
     if split.train_valid is None:
         raise MatineeError(
-            "this split cannot say what train + valid is", mend="set refit = false, or split the log with Matinee"
+            "this split cannot say what train + valid is", hint="set refit = false, or split the log with Matinee"
         )
     test, words = split.test, split.test.protocol.history
     if words.startswith("train"):
         queries, words = split.train_valid.queries_of(test.queries.user), "train + valid"
         test = replace(
             test,
-            queries=replace(test.queries, history=queries.history, values=queries.values, times=queries.times),
+            queries=replace(
+                test.queries,
+                history=queries.history,
+                history_ratings=queries.history_ratings,
+                history_times=queries.history_times,
+            ),
         )
     protocol = replace(test.protocol, history=f"{words} (fitted on train + valid)")
     return split.train_valid, replace(test, protocol=protocol)

@@ -15,7 +15,7 @@ from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Spl
 from matinee.data.ids import Id, IdMap
 from matinee.errors import MatineeError
 from matinee.split.lines import Line, of_one_session, read_lines, read_prefixes
-from matinee.split.parts import TEST, TRAIN, VALID, Part, Seen, answers, checked, holdout, padded
+from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, answers, checked, holdout, padded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -81,7 +81,7 @@ def provided(
         train_valid=whole.rows(part != TEST) if refit else None,
         notes=_news(data.users, users) + _news(data.items, items) + _dependent(sources),
     )
-    return checked(split, valid=valid is not None, mend="are these the files you meant?")
+    return checked(split, valid=valid is not None, hint="are these the files you meant?")
 
 
 def _source(given: str | Path | Dataset, data: Dataset) -> Source:
@@ -93,7 +93,7 @@ def _source(given: str | Path | Dataset, data: Dataset) -> Source:
         content = path.read_bytes()
     except OSError as error:
         raise MatineeError(
-            f"cannot be read: {error.strerror}", where=str(path), mend="check the path and its permissions"
+            f"cannot be read: {error.strerror}", where=str(path), hint="check the path and its permissions"
         ) from None
     words = f"{path.name} {hashlib.sha256(content).hexdigest()[:8]}"
     if path.suffix.lower() in LINES:
@@ -112,7 +112,7 @@ def _read_pairs(path: Path, content: bytes, data: Dataset) -> Dataset:
         raise MatineeError(
             f"unknown kind of file {kind!r}",
             where=str(path),
-            mend=f"use one of {', '.join((*SEPARATORS, '.parquet', *LINES, PREFIXES))}",
+            hint=f"use one of {', '.join((*SEPARATORS, '.parquet', *LINES, PREFIXES))}",
         )
     try:
         if kind == ".parquet":
@@ -121,14 +121,14 @@ def _read_pairs(path: Path, content: bytes, data: Dataset) -> Dataset:
             table = pl.read_csv(content, separator=SEPARATORS[kind], infer_schema=False)
     except pl.exceptions.PolarsError as error:
         raise MatineeError(
-            f"is no {kind[1:]} table: {str(error).splitlines()[0]}", where=str(path), mend="repair the file"
+            f"is no {kind[1:]} table: {str(error).splitlines()[0]}", where=str(path), hint="repair the file"
         ) from None
     for column in ("user_id", "item_id"):
         if column not in table.columns:
             raise MatineeError(
                 f"no column {column!r} among {', '.join(table.columns)}",
                 where=str(path),
-                mend="name the columns user_id and item_id",
+                hint="name the columns user_id and item_id",
             )
     first_row = 1 if kind == ".parquet" else 2
     user = _as_kind(table["user_id"], data.users, str(path), first_row)
@@ -152,7 +152,7 @@ def _as_kind(column: pl.Series, ids: IdMap, file: str, first_row: int) -> pl.Ser
         raise MatineeError(
             f"{column[row]!r} is no {'whole number, as the ids of the log are' if ids.is_integer else 'id'}",
             where=f"{file}, row {row + first_row}, column {column.name!r}",
-            mend="repair or remove the row",
+            hint="repair or remove the row",
         )
     return cast
 
@@ -248,14 +248,14 @@ def _concatenated(train: Dataset, hidden: dict[str, Dataset]) -> tuple[Dataset, 
         value=None if train.value is None else np.concatenate(value),
         timestamp=None if train.timestamp is None else np.concatenate(timestamp),
         context=None,
-        grade=None if any(d.grade is None for d in logs) else np.concatenate([d.grade for d in logs]),
+        raw_rating=None if any(d.raw_rating is None for d in logs) else np.concatenate([d.raw_rating for d in logs]),
     )
     return whole, np.repeat(np.array(codes, np.int8), [len(d) for d in logs])
 
 
 def _of_rows(whole: Dataset, part: Part, name: tuple[str, str], hidden: Dataset | None, exclude_seen: bool) -> Holdout:
-    train = Seen("train", part == TRAIN)
-    seen = train if name[0] == "valid" else Seen("train + valid", part != TEST)
+    train = VisibleRows("train", part == TRAIN)
+    seen = train if name[0] == "valid" else VisibleRows("train + valid", part != TEST)
     code = VALID if name[0] == "valid" else TEST
     held = holdout(whole, part == code, name, history=train, exclude=seen if exclude_seen else None)
     if held.pairs is None or hidden is None:
@@ -280,7 +280,7 @@ def _check_unseen(train: Dataset, hidden: Dataset, words: str) -> None:
         raise MatineeError(
             f"{both.sum():,} of {len(both):,} hidden pairs are in the log too, first user {user!r}, item {item!r}",
             where=words,
-            mend="remove them from the log, which is train; where repeats are answers pass exclude_seen=False",
+            hint="remove them from the log, which is train; where repeats are answers pass exclude_seen=False",
         )
 
 

@@ -42,7 +42,7 @@ def sessions(
     Raises MatineeError for shares that leave nothing, or what is wrong with the file.
     """
     if which not in DRAWN:
-        raise MatineeError(f"which={which!r} is unknown", mend='choose which="random" or which="last"')
+        raise MatineeError(f"which={which!r} is unknown", hint='choose which="random" or which="last"')
     if isinstance(test, str | Path):
         check_ratio("valid", valid, zero=True)
         given = _given(data, test, exclude_seen)
@@ -66,7 +66,7 @@ def sessions(
         seed=seed,
         notes=() if given is None else given.notes,
     )
-    return checked(split, valid=valid > 0, mend="choose smaller shares, or read more sessions (with at least 2 events)")
+    return checked(split, valid=valid > 0, hint="choose smaller shares, or read more sessions (with at least 2 events)")
 
 
 def _given(data: Dataset, file: str | Path, exclude_seen: bool) -> Split:
@@ -75,7 +75,7 @@ def _given(data: Dataset, file: str | Path, exclude_seen: bool) -> Split:
         raise MatineeError(
             f"a session's queries stand in {', '.join((PREFIXES, *LINES))} files",
             where=str(file),
-            mend='name such a file as test, or use strategy = "provided"',
+            hint='name such a file as test, or use strategy = "provided"',
         )
     return provided(data, test=file, exclude_seen=exclude_seen)
 
@@ -112,8 +112,8 @@ def _prefixes(data: Dataset, chosen: Ints, protocol: Protocol, exclude_seen: boo
         user=user,
         history=history,
         exclude=history if exclude_seen else Ragged.empty(len(user)),
-        values=None if data.value is None else data.value[seen],
-        times=None if data.timestamp is None else data.timestamp[seen],
+        history_ratings=None if data.value is None else data.value[seen],
+        history_times=None if data.timestamp is None else data.timestamp[seen],
     )
     pairs = Pairs(
         user=user,

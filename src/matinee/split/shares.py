@@ -27,7 +27,7 @@ def check_ratio(name: str, ratio: float, *, zero: bool = False) -> None:
     """Raises MatineeError unless 0 < ratio < 1 (or ratio = 0 where `zero` allows it)."""
     if not (0 < ratio < 1 or (zero and ratio == 0)):
         lowest = "0 (for none) or between 0 and 1" if zero else "between 0 and 1"
-        raise MatineeError(f"{name} is a share of the events: {ratio!r} is not", mend=f"choose {name} {lowest}")
+        raise MatineeError(f"{name} is a share of the events: {ratio!r} is not", hint=f"choose {name} {lowest}")
 
 
 def check_ratios(valid: float, test: float) -> None:
@@ -35,7 +35,7 @@ def check_ratios(valid: float, test: float) -> None:
     check_ratio("valid", valid, zero=True)
     check_ratio("test", test)
     if not valid + test < 1:
-        raise MatineeError(f"valid {valid:g} and test {test:g} leave nothing for train", mend="choose smaller shares")
+        raise MatineeError(f"valid {valid:g} and test {test:g} leave nothing for train", hint="choose smaller shares")
 
 
 def words_of(ratio: float) -> str:
@@ -46,7 +46,7 @@ def words_of(ratio: float) -> str:
 def generator(seed: int) -> np.random.Generator:
     """The only source of chance. Raises MatineeError for a negative seed."""
     if seed < 0:
-        raise MatineeError(f"the seed {seed} is negative", mend="choose a whole number from 0")
+        raise MatineeError(f"the seed {seed} is negative", hint="choose a whole number from 0")
     return np.random.default_rng(seed)
 
 

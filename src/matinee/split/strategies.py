@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.errors import MatineeError
-from matinee.split.parts import TEST, TRAIN, VALID, Part, Seen, assemble, checked, holdout
+from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, assemble, checked, holdout
 from matinee.split.shares import (
     Counts,
     at_least_one,
@@ -48,7 +48,7 @@ def random(
     part[n < fewest] = TRAIN
     words = f"random by {by}, valid {words_of(valid)}, test {words_of(test)}"
     split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed)
-    return checked(split, valid=valid > 0, mend=FEWER)
+    return checked(split, valid=valid > 0, hint=FEWER)
 
 
 def folds(
@@ -71,7 +71,7 @@ def folds(
     """
     check_ratio("valid", valid, zero=True)
     if n < 2:
-        raise MatineeError(f"{n} folds do not make a cross-validation", mend="choose at least 2")
+        raise MatineeError(f"{n} folds do not make a cross-validation", hint="choose at least 2")
     rng = generator(seed)
     group, fewest = _groups(data, by)
     deal, draw = rng.random(len(data)), rng.random(len(data))
@@ -87,7 +87,7 @@ def folds(
         drawn = random_place(group[rest], draw[rest]) < np.minimum(at_least_one(valid, left), left - 1)
         part[rest[drawn]] = VALID
         split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed)
-        splits.append(checked(split, valid=valid > 0, mend="choose fewer folds, or read more events per user"))
+        splits.append(checked(split, valid=valid > 0, hint="choose fewer folds, or read more events per user"))
     return splits
 
 
@@ -98,7 +98,7 @@ def leave_one_out(data: Dataset, *, exclude_seen: bool = True) -> Split:
     """
     one = np.ones(data.n_users, np.int64)
     split = _last(data, one, one, "leave one out", exclude_seen=exclude_seen)
-    return checked(split, valid=True, mend="leave-one-out needs users with at least 3 events")
+    return checked(split, valid=True, hint="leave-one-out needs users with at least 3 events")
 
 
 def latest(data: Dataset, *, valid: float = 0.1, test: float = 0.1, exclude_seen: bool = True) -> Split:
@@ -112,7 +112,7 @@ def latest(data: Dataset, *, valid: float = 0.1, test: float = 0.1, exclude_seen
     count = data.user_counts()
     words = f"latest, valid {words_of(valid)}, test {words_of(test)}"
     split = _last(data, at_least_one(valid, count), at_least_one(test, count), words, exclude_seen=exclude_seen)
-    return checked(split, valid=valid > 0, mend=FEWER)
+    return checked(split, valid=valid > 0, hint=FEWER)
 
 
 def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_seen: bool = True) -> Split:
@@ -127,22 +127,22 @@ def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_
     """
     if data.timestamp is None:
         raise MatineeError(
-            "a temporal split needs timestamps", mend="map the log's time column, or choose another strategy"
+            "a temporal split needs timestamps", hint="map the log's time column, or choose another strategy"
         )
     if not len(data):
-        raise MatineeError("the log is empty", mend="loosen its filters")
+        raise MatineeError("the log is empty", hint="loosen its filters")
     times = np.sort(data.timestamp)
     (first, first_words), (second, second_words) = _cut(times, valid, "valid"), _cut(times, test, "test")
     if not first < second:
         raise MatineeError(
             f"valid starts at {_iso(first)} and the test at {_iso(second)}",
-            mend="let the test start later (quantiles that fall into equal timestamps give the same moment)",
+            hint="let the test start later (quantiles that fall into equal timestamps give the same moment)",
         )
     part = np.select([data.timestamp >= second, data.timestamp >= first], [TEST, VALID], TRAIN).astype(np.int8)
     words = f"temporal, valid from {first_words}, test from {second_words}"
     split = assemble(data, part, words, exclude_seen=exclude_seen, cuts=(first, second))
-    mend = f"the log runs from {_iso(int(times[0]))} to {_iso(int(times[-1]))}: choose cuts inside"
-    return checked(split, valid=True, mend=mend)
+    hint = f"the log runs from {_iso(int(times[0]))} to {_iso(int(times[-1]))}: choose cuts inside"
+    return checked(split, valid=True, hint=hint)
 
 
 def mixed(data: Dataset, *, valid: float = 0.2, test: float = 0.2, seed: int = 0, exclude_seen: bool = True) -> Split:
@@ -169,7 +169,7 @@ def mixed(data: Dataset, *, valid: float = 0.2, test: float = 0.2, seed: int = 0
         part[rest[random_place(user[rest], key[rest]) < uniform[early]]] = code
     words = f"mixed, valid {words_of(valid)} of the rest, test {words_of(test)}{_untimed(data)}"
     split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed)
-    return checked(split, valid=valid > 0, mend="choose larger shares, or read more events per user")
+    return checked(split, valid=valid > 0, hint="choose larger shares, or read more events per user")
 
 
 def strong(
@@ -202,7 +202,7 @@ def strong(
     words = f"strong, {words_of(valid)} of the users in valid, {words_of(test)} in test, fold-in {words_of(fold_in)}"
 
     def held(name: str, code: int) -> Holdout:
-        seen = Seen("fold-in", (part == code) & ~hidden)
+        seen = VisibleRows("fold-in", (part == code) & ~hidden)
         return holdout(
             data, (part == code) & hidden, (name, words), history=seen, exclude=seen if exclude_seen else None
         )
@@ -214,7 +214,7 @@ def strong(
         train_valid=data.rows(part != TEST),
         seed=seed,
     )
-    return checked(split, valid=valid > 0, mend="choose smaller shares, or read more users (with at least 2 events)")
+    return checked(split, valid=valid > 0, hint="choose smaller shares, or read more users (with at least 2 events)")
 
 
 def _last(data: Dataset, n_valid: Counts, n_test: Counts, words: str, *, exclude_seen: bool) -> Split:
@@ -236,7 +236,7 @@ def _dealt(ranks: Counts, n_valid: Counts, n_test: Counts) -> NDArray[np.int64]:
 def _groups(data: Dataset, by: By) -> tuple[NDArray[np.int64], int]:
     """(the group of rows each row is drawn from, sorted along data.order; events a group needs to be drawn from)."""
     if by not in ("user", "row"):
-        raise MatineeError(f"by={by!r} is unknown", mend='choose by="user" or by="row"')
+        raise MatineeError(f"by={by!r} is unknown", hint='choose by="user" or by="row"')
     if by == "user":
         return data.user[data.order].astype(np.int64), FEWEST
     return np.zeros(len(data), np.int64), 0
@@ -285,7 +285,7 @@ def _parsed(text: str, name: str) -> float | datetime:
 def _unreadable(moment: Moment, name: str) -> MatineeError:
     return MatineeError(
         f"{name}={moment!r} is no moment in time",
-        mend="give a quantile between 0 and 1, Unix seconds, or an ISO date like 2000-12-31",
+        hint="give a quantile between 0 and 1, Unix seconds, or an ISO date like 2000-12-31",
     )
 
 

@@ -77,7 +77,7 @@ class RunFolder:
             pass
         except (OSError, ValueError) as error:
             raise MatineeError(
-                f"cannot be read: {error}", where=str(self / MARK), mend="choose another --out"
+                f"cannot be read: {error}", where=str(self / MARK), hint="choose another --out"
             ) from None
         # names with a dot are the lock, and what a killed first write left
         others = [e.name for e in self.path.iterdir() if not e.name.startswith(".")] if self.path.is_dir() else []
@@ -85,7 +85,7 @@ class RunFolder:
             raise MatineeError(
                 f"this folder holds {min(others)!r} and no study, and nothing was touched",
                 where=str(self.path),
-                mend="choose another --out: a new folder, or one of a study",
+                hint="choose another --out: a new folder, or one of a study",
             )
         return {}
 
@@ -132,7 +132,7 @@ class RunFolder:
         return MatineeError(
             f"this folder holds {what} already, and nothing was touched",
             where=str(self.path),
-            mend="choose another --out, or pass --overwrite to replace the study in it",
+            hint="choose another --out, or pass --overwrite to replace the study in it",
         )
 
     def _clear(self) -> None:

@@ -69,7 +69,7 @@ def labels_of(table: ModelTable) -> list[tuple[str, str]]:
         if table.name in (ENSEMBLE, RERANK):
             raise MatineeError(
                 f"candidates_from in a table of {table.name!r}",
-                mend=f'leave it out, and write a table below: name = "{RERANK}", first = "{table.candidates_from}", '
+                hint=f'leave it out, and write a table below: name = "{RERANK}", first = "{table.candidates_from}", '
                 f'second = "{table.label}"',
             )
         return [("candidates_from", table.candidates_from)]
@@ -78,7 +78,7 @@ def labels_of(table: ModelTable) -> list[tuple[str, str]]:
             if not isinstance(given.get(stage), str) or given[STAGES[0]] == given.get(STAGES[1]):
                 raise MatineeError(
                     f"{stage} = {given.get(stage)!r} is no label, or that of both stages",
-                    mend='write first = "ease" and second = "lightgbm", say: labels of [[model]] tables above',
+                    hint='write first = "ease" and second = "lightgbm", say: labels of [[model]] tables above',
                 )
         return [(stage, given[stage]) for stage in STAGES]
     if table.name != ENSEMBLE:
@@ -86,7 +86,7 @@ def labels_of(table: ModelTable) -> list[tuple[str, str]]:
     labels = given.get(MEMBERS)
     texts = isinstance(labels, list) and all(isinstance(label, str) for label in labels)
     if not labels or not texts or len(set(labels)) < len(labels):
-        raise MatineeError(f"{MEMBERS} = {labels!r} is no list of labels, each once", mend=SAY_MEMBERS)
+        raise MatineeError(f"{MEMBERS} = {labels!r} is no list of labels, each once", hint=SAY_MEMBERS)
     return [("member", label) for label in labels]
 
 
@@ -132,21 +132,21 @@ def combinations(label: str, fixed: Mapping[str, Any], grid: Mapping[str, Sequen
         raise ValueError(f"grid makes {size:,} models and may make {MOST}: write several recipes")
     found = []
     for levels in product(*axes):
-        made = "_".join([label, *(word for word, _ in levels)])
+        made = "_".join([label, *(format_value for format_value, _ in levels)])
         if len(made) > LONGEST:
             raise ValueError(f"grid makes the label {made!r}, of more than {LONGEST} characters: shorten `label`")
         found.append((made, {**fixed, **{key: value for _, keys in levels for key, value in keys.items()}}))
     return found
 
 
-def word(value: object) -> str:
+def format_value(value: object) -> str:
     """A hyper-parameter's value as labels and tables say it: 64, 0.001, bce, true, none, 128-64."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         return repr(value).removesuffix(".0").replace("+", "")
     if isinstance(value, list | tuple):
-        return "-".join(map(word, value)) or "empty"
+        return "-".join(map(format_value, value)) or "empty"
     return str(value)
 
 
@@ -171,7 +171,7 @@ def _axis(name: str, values: Sequence[Any]) -> list[Level]:
 
 
 def _single(name: str, value: object) -> Level:
-    said = word(value)
+    said = format_value(value)
     if not names_a_folder(said):
         raise ValueError(
             f"grid.{name}: {value!r} cannot be part of a folder's name: write a table, "

@@ -69,7 +69,7 @@ class DataTable(_Table):
             try:
                 seconds(moment)
             except MatineeError as error:
-                raise ValueError(f"{error.what}; {error.mend}") from None
+                raise ValueError(f"{error.what}; {error.hint}") from None
         return moment
 
 
@@ -204,13 +204,13 @@ class Recipe(_Table):
         say = SAY_MEMBERS if table.name == ENSEMBLE else "name a [[model]] table above"
         for word, label in labels:
             if label == table.label:
-                raise MatineeError(f"{word} {label!r} is the {whole} itself", mend="leave it out")
+                raise MatineeError(f"{word} {label!r} is the {whole} itself", hint="leave it out")
             if label in [each.label for each in self.model[place:]]:
-                raise MatineeError(f"{word} {label!r} comes after the {whole}", mend="move its [[model]] table above")
+                raise MatineeError(f"{word} {label!r} comes after the {whole}", hint="move its [[model]] table above")
             if label not in above:
                 near = difflib.get_close_matches(label, above, n=3) or above
-                mend = f"use one of: {', '.join(near)}" if above else say
-                raise MatineeError(f"{word} {label!r} is the label of no [[model]] table", mend=mend)
+                hint = f"use one of: {', '.join(near)}" if above else say
+                raise MatineeError(f"{word} {label!r} is the label of no [[model]] table", hint=hint)
         return [above[label] for _, label in labels]
 
     def with_changes(self, *, seeds: Sequence[int] | None = None, settings: Mapping[str, str] | None = None) -> Recipe:
@@ -224,10 +224,10 @@ class Recipe(_Table):
             if label not in labels:
                 raise MatineeError(
                     f"--set {setting}: no model of the recipe is called {label!r}",
-                    mend=f"write LABEL.NAME=VALUE with a label of {', '.join(labels)}",
+                    hint=f"write LABEL.NAME=VALUE with a label of {', '.join(labels)}",
                 )
             if name in ModelTable.model_fields:
-                raise MatineeError(f"--set {setting}: {name!r} is no hyper-parameter", mend="change the recipe")
+                raise MatineeError(f"--set {setting}: {name!r} is no hyper-parameter", hint="change the recipe")
             table = tables["model"][labels.index(label)]
             table |= registry.from_text(table["name"], {name: value})
             if table[name] is None:  # TOML has no null: a setting that is left out has its default
@@ -292,7 +292,7 @@ class Recipe(_Table):
             if getattr(self.data, key) != getattr(empty, key):
                 raise MatineeError(
                     f"[data] {key} is for files, and {self.data.source} has a layout of its own",
-                    mend=f"leave {key} out, or name the file to read as source",
+                    hint=f"leave {key} out, or name the file to read as source",
                 )
 
     def split_data(self, data: Dataset, seed: int, data_dir: StrPath | None = None) -> list[Split]:
@@ -346,11 +346,11 @@ def load_recipe(path: StrPath | None = None) -> Recipe:
     try:
         tables = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except FileNotFoundError:
-        raise MatineeError("there is no such recipe", where=str(path), mend="name a TOML file, see recipes/") from None
+        raise MatineeError("there is no such recipe", where=str(path), hint="name a TOML file, see recipes/") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise MatineeError(f"not valid TOML: {error}", where=str(path), mend="mend that line") from None
+        raise MatineeError(f"not valid TOML: {error}", where=str(path), hint="mend that line") from None
     except OSError as error:
-        raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), mend="name a TOML file") from None
+        raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), hint="name a TOML file") from None
     return _validated(tables, str(path))
 
 
@@ -359,7 +359,7 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
         recipe = Recipe.model_validate(tables)
     except ValidationError as error:
         problems = "; ".join(_problem(e["loc"], e["type"], e["msg"]) for e in error.errors())
-        raise MatineeError(problems, where=where, mend="see docs/recipes.md for every key") from None
+        raise MatineeError(problems, where=where, hint="see docs/recipes.md for every key") from None
     # whatever is misspelled is found before the data is read
     for model in recipe.model:
         with _placed(where, f"[[model]] {model.label}"):
@@ -369,17 +369,17 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
         if not recipe.evaluate.ranking and not any(registry.model_class(m.name).predicts for m in recipe.model):
             raise MatineeError(
                 f"no model of this recipe predicts ratings, so {', '.join(recipe.evaluate.metrics)} is of none",
-                mend="add a model that does, or a metric of ranked lists",
+                hint="add a model that does, or a metric of ranked lists",
             )
         if recipe.data.label_min is None and "observed" in recipe.rules("test"):
             raise MatineeError(
                 'candidates = "observed" ranks what users watched by whether they liked it, and nothing says that',
-                mend="say in [data] from which rating on: label_min = 4.0, say (of labels 0 and 1: label_min = 1.0)",
+                hint="say in [data] from which rating on: label_min = 4.0, say (of labels 0 and 1: label_min = 1.0)",
             )
     with _placed(where, "[split]"):
         options = {name: value for name, value in recipe.split.items() if name != "strategy"}
         if "exclude_seen" in options:
-            raise MatineeError("exclude_seen stands in [evaluate]", mend="move it there")
+            raise MatineeError("exclude_seen stands in [evaluate]", hint="move it there")
         splits.check(recipe.split["strategy"], options)
     return recipe
 
@@ -390,7 +390,7 @@ def _placed(where: str, table: str) -> Iterator[None]:
     try:
         yield
     except MatineeError as error:
-        raise MatineeError(error.what, where=f"{where}, {table}", mend=error.mend) from None
+        raise MatineeError(error.what, where=f"{where}, {table}", hint=error.hint) from None
 
 
 def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:

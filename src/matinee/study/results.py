@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matinee.data.dataset import Dataset, Protocol, Split
-from matinee.data.side_table_report import Coverage
+from matinee.data.side_table_report import SideTableReport
 from matinee.evaluate import AuditReport, Bin, Evaluation
 from matinee.files import atomic_folder, atomic_path, atomic_write
 from matinee.rank import Recommendations
@@ -35,14 +35,14 @@ LISTS = ("item", "score", "tied", "fallback")
 
 
 @dataclass(frozen=True)
-class Shown:
+class ReportInputs:
     """What the report shows beside the units' results. split: the first. side_tables: how much they describe."""
 
     title: str
     data: Dataset
     split: Split
     audited: AuditReport
-    side_tables: Sequence[Coverage]
+    side_tables: Sequence[SideTableReport]
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,11 @@ def _row(unit: Unit, part: str, mean: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def collect(
-    folder: RunFolder, units: Sequence[Unit], shown: Shown, head: Mapping[str, Any], doubts: Sequence[str]
+    folder: RunFolder,
+    units: Sequence[Unit],
+    inputs: ReportInputs,
+    metadata: Mapping[str, Any],
+    data_warnings: Sequence[str],
 ) -> Collected:
     """Put the run folder's files together from all parts; run.json is the last. head: its first entries. doubts:
     warnings about the data.
@@ -104,8 +108,8 @@ def collect(
     atomic_write(folder / "metrics.json", f"[\n{lines}\n]\n")
     _stream([folder / unit.part / "per_query.parquet" for unit in units], folder / "metrics.parquet")
     metrics = pl.DataFrame(rows, infer_schema_length=None)
-    facts = {**head, **_facts(units, parts, shown), "warnings": _distinct(doubts, parts)}
-    _write_report(folder, [unit for unit in units if unit.first], shown, metrics, facts)
+    facts = {**metadata, **_facts(units, parts, inputs), "warnings": _distinct(data_warnings, parts)}
+    _write_report(folder, [unit for unit in units if unit.first], inputs, metrics, facts)
     atomic_write(folder / "run.json", json.dumps(facts, indent=2, ensure_ascii=False, default=str) + "\n")
     return Collected(metrics, tuple(facts["warnings"]), tuple(facts["notes"]))
 
@@ -130,7 +134,7 @@ def _stream(sources: Sequence[Path], target: Path) -> None:
         pl.concat(filled or tables, how="diagonal_relaxed").sink_parquet(temp)
 
 
-def _facts(units: Sequence[Unit], parts: Sequence[Mapping[str, Any]], shown: Shown) -> dict[str, Any]:
+def _facts(units: Sequence[Unit], parts: Sequence[Mapping[str, Any]], inputs: ReportInputs) -> dict[str, Any]:
     """run.json from the splitting on, but for the warnings."""
     both = list(zip(units, parts, strict=True))
     return {
@@ -149,36 +153,36 @@ def _facts(units: Sequence[Unit], parts: Sequence[Mapping[str, Any]], shown: Sho
         "found": {unit.model.label: part["found"] for unit, part in both if unit.first and part.get("found")},
         "protocols": {fingerprint: words for part in parts for fingerprint, words in part["protocols"].items()},
         "remarks": {fingerprint: texts for part in reversed(parts) for fingerprint, texts in part["remarks"].items()},
-        "audit": [asdict(finding) for finding in shown.audited.findings],
-        "notes": list(shown.split.notes),
+        "audit": [asdict(finding) for finding in inputs.audited.findings],
+        "notes": list(inputs.split.notes),
     }
 
 
-def _distinct(doubts: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> list[str]:
+def _distinct(data_warnings: Sequence[str], parts: Sequence[Mapping[str, Any]]) -> list[str]:
     """Seeds and folds say the same with other shares: the first of each is kept."""
     first: dict[str, str] = {}
-    for text in (*doubts, *(text for part in parts for text in part["warnings"])):
+    for text in (*data_warnings, *(text for part in parts for text in part["warnings"])):
         first.setdefault(re.sub(r"[\d.,]+ ?%", "%", text), text)
     return list(first.values())
 
 
 def _write_report(
-    folder: RunFolder, first: Sequence[Unit], shown: Shown, metrics: pl.DataFrame, facts: Mapping[str, Any]
+    folder: RunFolder, first: Sequence[Unit], inputs: ReportInputs, metrics: pl.DataFrame, facts: Mapping[str, Any]
 ) -> None:
     import polars as pl
 
     from matinee.report import Study, write_report
 
-    data, split = shown.data, shown.split
+    data, split = inputs.data, inputs.split
     same_ids = split.train.users is data.users and split.train.items is data.items
     recs = {unit.model.label: _recommendations(folder / unit.part / "recommendations.npz", split) for unit in first}
     study = Study(
-        title=shown.title,
+        title=inputs.title,
         data=data if same_ids else split.train,  # provided files may bring ids of their own
         split=split,
         metrics=metrics,
         protocols={fingerprint: Protocol(**fields) for fingerprint, fields in facts["protocols"].items()},
-        findings=shown.audited.findings,
+        findings=inputs.audited.findings,
         warnings=facts["warnings"],
         recommendations=recs,
         per_query=pl.scan_parquet(folder / "metrics.parquet"),
@@ -186,7 +190,7 @@ def _write_report(
         facts={"command": facts["command"], **facts["machine"]},
         curves=facts["curves"],
         curve_names=facts["curve_names"],
-        side_tables=shown.side_tables,
+        side_tables=inputs.side_tables,
         remarks=facts["remarks"],
         calibration={label: [Bin(**one) for one in bins] for label, bins in facts["calibration"].items()},
         hyper_parameters=_hyper_parameters(folder.mark()["recipe"]),

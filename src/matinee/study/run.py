@@ -27,7 +27,7 @@ import numpy as np
 
 from matinee import split as splits
 from matinee.data.dataset import Dataset, Holdout, Split
-from matinee.data.side_table_report import Coverage, coverage
+from matinee.data.side_table_report import SideTableReport, side_table_report
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import Bin, Evaluation, audit, calibration, evaluate, evaluate_ratings
 from matinee.evaluate.evaluate import named
@@ -35,7 +35,7 @@ from matinee.evaluate.predictions import CLICK
 from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
 from matinee.models.base import Model
 from matinee.models.families.composite import Composite
-from matinee.profiling import Cost, machine, measured
+from matinee.profiling import ResourceUsage, machine, measured
 from matinee.rank import Recommendations, recommend
 from matinee.store import MANIFEST, load_model, save_model
 from matinee.study import results
@@ -103,9 +103,9 @@ class _Measured:
     column in words. calibration: of predicted probabilities."""
 
     recs: Recommendations | None = None
-    cost: Cost = field(default_factory=Cost)
+    cost: ResourceUsage = field(default_factory=ResourceUsage)
     evaluations: list[Evaluation] = field(default_factory=list)
-    told: list[str] = field(default_factory=list)
+    summary_lines: list[str] = field(default_factory=list)
     calibration: list[Bin] = field(default_factory=list)
 
     def add(self, evaluation: Evaluation, rule: str = "") -> None:
@@ -113,7 +113,7 @@ class _Measured:
         for column in evaluation.columns[:1]:
             mean = evaluation.mean(*column)
             half = "" if np.isnan(mean.half) else f" ± {mean.half:.4f}"
-            self.told.append(f"{named(*column)} {mean.value:.4f}{half}{rule}")
+            self.summary_lines.append(f"{named(*column)} {mean.value:.4f}{half}{rule}")
 
 
 class _Run:
@@ -135,7 +135,7 @@ class _Run:
         self.members = {member.label for model in recipe.model for member in recipe.members(model)}
         self._splits: tuple[int, list[Split]] | None = None
         self._checked: set[str] = set()
-        self._reading, self._splitting = Cost(), Cost()
+        self._reading, self._splitting = ResourceUsage(), ResourceUsage()
 
     def sources(self) -> dict[str, str]:
         """Fingerprints of all that the study reads."""
@@ -151,23 +151,23 @@ class _Run:
         if predicted and data.value is None:
             raise MatineeError(
                 f"{data.name} has no ratings, so {', '.join(predicted)} cannot be measured",
-                mend="map its rating column ([data] columns), or leave these metrics out",
+                hint="map its rating column ([data] columns), or leave these metrics out",
             )
         values = [] if data.value is None else np.unique(data.value).tolist()
         if (clicks := [metric for metric in predicted if metric in CLICK]) and values != [0, 1]:
             raise MatineeError(
                 f"the ratings of {data.name} are not labels 0 and 1 but from {values[0]:g} to {values[-1]:g}, so "
                 f"{', '.join(clicks)} cannot be measured",
-                mend="say in [data] from which rating on they are 1: label_min = 4.0, say",
+                hint="say in [data] from which rating on they are 1: label_min = 4.0, say",
             )
         return data
 
     @cached_property
-    def described(self) -> tuple[tuple[Coverage, ...], list[str]]:
+    def described(self) -> tuple[tuple[SideTableReport, ...], list[str]]:
         """How much of the log its side tables describe, and what there is to warn of."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", MatineeWarning)
-            found = coverage(self.data)
+            found = side_table_report(self.data)
         _pass_on(caught)
         return found, _texts(caught)
 
@@ -190,7 +190,7 @@ class _Run:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MatineeWarning)
             rules = self.recipe.rules("test", self.data_dir)
-            return [splits.limited(split.test, rule, split.train.users, split.train.items) for rule in rules]
+            return [splits.with_candidates(split.test, rule, split.train.users, split.train.items) for rule in rules]
 
     def work(self, unit: Unit) -> None:
         """Fit one model on one split, measure it on valid and test, and keep what it leaves."""
@@ -219,13 +219,13 @@ class _Run:
         self._release(unit.split_name)
         answering = "ranking" if self.recipe.evaluate.ranking else "predicting"
         seconds = facts["costs"]["fit"]["seconds"], test.cost.seconds
-        told = [
+        summary_lines = [
             *filter(None, [facts["found"]]),
-            *test.told,
+            *test.summary_lines,
             f"fit {seconds[0]:.2f} s",
             f"{answering} {seconds[1]:.2f} s",
         ]
-        self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(told)}")
+        self.tell(f"{unit.split_name}  {unit.model.label}: {', '.join(summary_lines)}")
 
     def _check(self, unit: Unit, split: Split) -> None:
         """Ask what is left to do on this split whether it can be done, before the first of it."""
@@ -238,7 +238,11 @@ class _Run:
     def _fitted(self, unit: Unit, split: Split) -> tuple[Model, dict[str, _Measured], dict[str, Any]]:
         """The model that was tested, what was measured of valid and test, and costs and curve for unit.json."""
         model, fitting = self._fit(unit, split)
-        training = {"curve": model.curve, "curve_names": [model.rounds, *model.curve_names], "found": model.found}
+        training = {
+            "curve": model.curve,
+            "curve_names": [model.rounds_field, *model.curve_names],
+            "found": model.fit_summary,
+        }
         found = {"valid": self._measure(unit, model, "valid", split.valid)} if len(split.valid) else {}
         test = split.test
         if self.recipe.evaluate.refit:
@@ -247,20 +251,20 @@ class _Run:
         costs = {"fit": asdict(fitting), "recommend": asdict(found["test"].cost)}
         return model, found, {"costs": costs, **training}
 
-    def _fit(self, unit: Unit, split: Split) -> tuple[Model, Cost]:
+    def _fit(self, unit: Unit, split: Split) -> tuple[Model, ResourceUsage]:
         """The unit's model, fitted on train, and what that cost; members of it cost nothing."""
         model = self.recipe.create(unit.model, self._members(unit, split, "fit"))
         return model, self._learn(unit, "fit", model, split.train, split.valid)
 
-    def _refit(self, unit: Unit, split: Split, model: Model) -> tuple[Model, Cost, Holdout]:
+    def _refit(self, unit: Unit, split: Split, model: Model) -> tuple[Model, ResourceUsage, Holdout]:
         """The same fitted once more, on train and valid; and the test as it is then asked."""
         everything, test = splits.refitted(split)
         model = model.for_refit()
         if isinstance(model, Composite) and (members := self._members(unit, split, "refit")):
-            model = model.with_parts(members)
+            model = model.with_members(members)
         return model, self._learn(unit, "refit", model, everything), test
 
-    def _learn(self, unit: Unit, what: str, model: Model, data: Dataset, valid: Holdout | None = None) -> Cost:
+    def _learn(self, unit: Unit, what: str, model: Model, data: Dataset, valid: Holdout | None = None) -> ResourceUsage:
         """Fit the model, going on from its checkpoint; the cost is of all its epochs, also of those before a kill."""
         checkpoint = self.folder / unit.checkpoint(what)
         earlier = _seconds_of(checkpoint)
@@ -302,7 +306,7 @@ class _Run:
         if not spec.ranking:  # lists are shown all the same: the first seed's, of the test
             rules = rules[:1] if unit.first and part == "test" else []
         for rule in rules:
-            asked = splits.limited(holdout, rule, model.users, model.items)
+            asked = splits.with_candidates(holdout, rule, model.users, model.items)
             with measured() as cost:
                 recs = recommend(model, asked.queries, max(spec.k), progress=True)
             if found.recs is None:
@@ -337,9 +341,9 @@ class _Run:
         """The files of the run folder from all parts, as results.collect writes and returns them."""
         for split_name in dict.fromkeys(unit.split_name for unit in self.units):
             self._release(split_name)  # what a kill after the last unit left
-        data, (side_tables, doubts) = self.data, self.described
+        data, (side_tables, data_warnings) = self.data, self.described
         split = self.split_of(self.units[0])
-        head = {
+        metadata = {
             "title": self.recipe.title,
             "command": command,
             "seeds": self.recipe.seeds,
@@ -359,8 +363,8 @@ class _Run:
             everything, test = splits.refitted(split)
             split = replace(split, train=everything, test=test)
         split = replace(split, test=self._limited(split)[0])
-        shown = results.Shown(self.recipe.title, data, split, audited, side_tables)
-        return results.collect(self.folder, self.units, shown, head, doubts)
+        inputs = results.ReportInputs(self.recipe.title, data, split, audited, side_tables)
+        return results.collect(self.folder, self.units, inputs, metadata, data_warnings)
 
 
 def _seconds_of(checkpoint: Path) -> float:

@@ -110,7 +110,7 @@ class ContextField(Strict):
             if not isinstance(column.dtype, pl.List):
                 raise MatineeError(
                     f"column '{self.column}' holds {column.dtype}, not lists, so '{self.name}' has no meaning",
-                    mend=f"name the field '{self.source}.{self.column}'",
+                    hint=f"name the field '{self.source}.{self.column}'",
                 )
             column = column.list.get(self.place, null_on_oob=True)
         return column if self.part is None else date_part(column, self.part)
@@ -247,7 +247,7 @@ def parsed(names: Sequence[str] | None, tables: Tables) -> list[tuple[ContextFie
     names = default_names(tables) if names is None else names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise MatineeError(f"the field '{twice[0]}' stands twice", mend="name each field once")
+        raise MatineeError(f"the field '{twice[0]}' stands twice", hint="name each field once")
     return [_parsed(name, tables) for name in names]
 
 
@@ -255,11 +255,11 @@ def _parsed(name: str, tables: Tables) -> tuple[ContextField, Kind | None]:
     """A field without its vocabulary, and the kind of it; None for an id."""
     source, _, rest = name.partition(".")
     if source not in _WORDS:
-        raise MatineeError(f"there is no field '{name}'", mend=f"begin it with {', '.join(_WORDS)}")
+        raise MatineeError(f"there is no field '{name}'", hint=f"begin it with {', '.join(_WORDS)}")
     if name in ("user", "item"):
         return ContextField(name=name, source="user" if source == "user" else "item"), None
     if source not in tables:
-        raise MatineeError(f"the log has no {_WORDS[source]}, so no field '{name}'", mend="leave it out")
+        raise MatineeError(f"the log has no {_WORDS[source]}, so no field '{name}'", hint="leave it out")
     if source == "time":
         return _of_time(name, rest, tables), "bucket"
     column, place, how = _read_as(rest, tables[source].columns)
@@ -281,10 +281,10 @@ def _read_as(rest: str, columns: Sequence[str]) -> tuple[str, int | None, str | 
 def _of_time(name: str, part: str, tables: Tables) -> ContextField:
     if part == _AGE:
         if not has_years(tables):
-            raise MatineeError(f"'{name}' needs the items' years", mend="name a column of numbers or dates 'year'")
+            raise MatineeError(f"'{name}' needs the items' years", hint="name a column of numbers or dates 'year'")
         return ContextField(name=name, source="time", column=_AGE)
     if part not in _PARTS:
-        raise MatineeError(f"there is no field '{name}'", mend=f"use time.{', time.'.join(_PARTS)}")
+        raise MatineeError(f"there is no field '{name}'", hint=f"use time.{', time.'.join(_PARTS)}")
     return ContextField.model_validate({"name": name, "source": "time", "column": _MOMENT, "part": part})
 
 
@@ -299,14 +299,14 @@ def _kind(name: str, column: pl.Series, place: int | None, how: str | None) -> t
     words = [*get_args(Kind), *get_args(DatePart)]
     if how is not None:
         near = difflib.get_close_matches(how, words, n=1)
-        raise MatineeError(f"'{name}': nothing is read as '{how}'", mend=f"use {near[0] if near else listed(words)}")
+        raise MatineeError(f"'{name}': nothing is read as '{how}'", hint=f"use {near[0] if near else listed(words)}")
     of = column.dtype
     if of.is_numeric() and place is None and not name.endswith("_id"):
         return "bucket", None
     if isinstance(of, (pl.List, pl.Array)) and place is None:
         return "multi", None
     if of.is_temporal():
-        raise MatineeError(f"'{name}' holds {of}", mend=f"say what of it, e.g. '{name}:year'; or leave it out")
+        raise MatineeError(f"'{name}' holds {of}", hint=f"say what of it, e.g. '{name}:year'; or leave it out")
     return "categorical", None
 
 

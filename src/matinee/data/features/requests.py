@@ -37,7 +37,7 @@ Index = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
-class Part:
+class EncodedFields:
     """n rows of some fields, as codes of the one embedding table.
 
     single: int32 (n, S), a code for each single-valued field. numeric: the columns of `single` that are standardised
@@ -58,16 +58,16 @@ class Part:
         """All codes, row by row and list by list."""
         return np.concatenate([self.single.ravel(), *(bag.values for bag in self.bags)])
 
-    def take(self, rows: Index) -> Part:
+    def take(self, rows: Index) -> EncodedFields:
         """These rows; -1 is the last one."""
         single = np.take(self.single, rows, axis=0)  # faster than single[rows]
-        return Part(single, self.number[rows], tuple(bag.take(rows) for bag in self.bags), self.numeric)
+        return EncodedFields(single, self.number[rows], tuple(bag.take(rows) for bag in self.bags), self.numeric)
 
-    def join(self, *others: Part) -> Part:
+    def join(self, *others: EncodedFields) -> EncodedFields:
         """The same rows, with the fields of others after these."""
         parts = self, *others
         starts = np.cumsum([0, *(part.single.shape[1] for part in parts)]).tolist()
-        return Part(
+        return EncodedFields(
             np.concatenate([part.single for part in parts], axis=1),
             np.concatenate([part.number for part in parts], axis=1),
             tuple(bag for part in parts for bag in part.bags),
@@ -76,23 +76,23 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestFeatures:
     """B requests or events: user (B,) are rows of `users`, moment the fields of time and context, year float32 (B,)."""
 
-    users: Part
+    users: EncodedFields
     user: Index
-    moment: Part
+    moment: EncodedFields
     year: Floats
 
     def __len__(self) -> int:
         return len(self.user)
 
-    def take(self, rows: Index) -> Asked:
+    def take(self, rows: Index) -> RequestFeatures:
         """These rows. Of a training log: a batch."""
-        return Asked(self.users, self.user[rows], self.moment.take(rows), self.year[rows])
+        return RequestFeatures(self.users, self.user[rows], self.moment.take(rows), self.year[rows])
 
     @property
-    def part(self) -> Part:
+    def part(self) -> EncodedFields:
         """B rows of the fields of users, then those of the moment."""
         return self.users.take(self.user).join(self.moment)
 
@@ -110,7 +110,7 @@ class ContextTables:
         if (data.n_users, data.n_items) != (fields.n_users, fields.n_items):
             raise MatineeError(
                 f"{data!r} has other users or items than the {fields.n_users:,} and {fields.n_items:,} of the fields",
-                mend="use the fields with the log they were fitted on, or another part of its split",
+                hint="use the fields with the log they were fitted on, or another part of its split",
             )
         self.fields, self.data = fields, data
         tables = tables_of(replace(data, timestamp=None))
@@ -135,12 +135,12 @@ class ContextTables:
             there = np.ones(len(part), np.bool_)
             there[[*unseen, -1]] = False
             found[part.take(np.flatnonzero(there)).codes] = True
-        events = self.asked(self.data.user, self.data.timestamp, self.data.context)
+        events = self.encode_requests(self.data.user, self.data.timestamp, self.data.context)
         found[events.moment.codes] = True
         found[self.ages(events, self.data.item[:, None])] = True
         return found
 
-    def described(self, asked: Asked) -> Bools:
+    def described(self, asked: RequestFeatures) -> Bools:
         """bool (B,): true where any field of the user but the id is known."""
         part = asked.users.take(asked.user)
         starts = self.fields.starts
@@ -159,13 +159,13 @@ class ContextTables:
         fields = sorted(self.fields.of("user", "moment", "item", "pair"), key=lambda field: field.multi)  # stable
         return tuple(field.name for field in fields)
 
-    def asked(
+    def encode_requests(
         self,
         user: Index,
         time: NDArray[np.int64] | None = None,
         context: pl.DataFrame | None = None,
-        brought: pl.DataFrame | None = None,
-    ) -> Asked:
+        request_user_features: pl.DataFrame | None = None,
+    ) -> RequestFeatures:
         """Users (n,), and for each the Unix seconds (negative: missing), a row of context, and what the request brings
         of its user, which goes before the table.
 
@@ -173,33 +173,33 @@ class ContextTables:
         parallel or of types that the vocabulary cannot read.
         """
         n = len(user)
-        heights = {"time": time, "context": context, "user_features": brought}
+        heights = {"time": time, "context": context, "user_features": request_user_features}
         for name, rows in heights.items():
             if rows is not None and len(rows) != n:
-                raise MatineeError(f"{name} has {len(rows)} rows, not {n}", mend="pass one row a query")
+                raise MatineeError(f"{name} has {len(rows)} rows, not {n}", hint="pass one row a query")
         tables: dict[str, pl.DataFrame] = {"context": context} if context is not None else {}
         tables |= {"time": moment_table(time)} if time is not None else {}
         moment = _encoded(self.fields, "moment", tables, np.full(n, MISSING, np.int32))
         year = years_of(tables) if time is not None and self._age is not None else np.full(n, np.nan, np.float32)
-        if brought is None:
-            return Asked(self.users, user, moment, year)
-        return Asked(self._brought(brought, user), np.arange(n), moment, year)
+        if request_user_features is None:
+            return RequestFeatures(self.users, user, moment, year)
+        return RequestFeatures(self._brought(request_user_features, user), np.arange(n), moment, year)
 
-    def queries(self, queries: Queries) -> Asked:
+    def queries(self, queries: Queries) -> RequestFeatures:
         """B requests. Who names no moment asks at the end of the history."""
-        time, times, ends = queries.time, queries.times, queries.history.offsets[1:]
+        time, times, ends = queries.request_time, queries.history_times, queries.history.offsets[1:]
         if time is None and times is not None:
             time = np.full(len(queries), -1, np.int64)
             there = queries.history.lengths > 0
             time[there] = times[ends[there] - 1]
-        return self.asked(queries.user, time, queries.context, queries.user_features)
+        return self.encode_requests(queries.user, time, queries.context, queries.user_features)
 
-    def rows(self, asked: Asked, item: Index) -> Part:
+    def rows(self, asked: RequestFeatures, item: Index) -> EncodedFields:
         """Whole rows, in parallel: request b about item[b]; -1 is an item of which nothing is known."""
-        pair = Part(self.ages(asked, item[:, None]), np.empty((len(item), 0), np.float32))
+        pair = EncodedFields(self.ages(asked, item[:, None]), np.empty((len(item), 0), np.float32))
         return asked.users.take(asked.user).join(asked.moment, self.items.take(item), pair)
 
-    def ages(self, asked: Asked, item: Index | None = None) -> Ints:
+    def ages(self, asked: RequestFeatures, item: Index | None = None) -> Ints:
         """Codes of `time.age`: int32 (B, n_items), or (B, C) for items (B, C); no columns where it is no field."""
         if self._age is None:
             return np.empty((len(asked), 0), np.int32)
@@ -208,14 +208,14 @@ class ContextTables:
         years, row = np.unique(asked.year, return_inverse=True)  # few, while requests may be many
         return self._aged(years[:, None] - self.release[:-1])[row]
 
-    def _brought(self, table: pl.DataFrame, user: Index) -> Part:
+    def _brought(self, table: pl.DataFrame, user: Index) -> EncodedFields:
         """The user fields as the requests say them (B rows); where they say nothing, as the log's table does."""
         fields = self.fields.of("user")
         named = [field.column for field in fields if field.column is not None]
         if named and not set(named) & set(table.columns):
             raise MatineeError(
                 f"user_features has none of the columns {listed(named)}",
-                mend=f"name them so; it has {listed(table.columns)}",
+                hint=f"name them so; it has {listed(table.columns)}",
             )
         known = self.users.take(user)
         said = _encoded(self.fields, "user", {"user": table}, np.full(len(user), MISSING, np.int32))
@@ -226,7 +226,7 @@ class ContextTables:
             both = Ragged(np.append(old.offsets, old.offsets[-1] + new.offsets[1:]), np.append(old.values, new.values))
             empty = new.values[new.offsets[:-1]] == starts[field.name]  # every row has a code
             bags.append(both.take(np.arange(len(new)) + np.where(empty, 0, len(old))))
-        return Part(
+        return EncodedFields(
             np.where(silent, known.single, said.single),
             np.where(silent[:, list(said.numeric)], known.number, said.number),
             tuple(bags),
@@ -247,7 +247,7 @@ def _ids(n: int, unseen: tuple[int, ...]) -> Ints:
     return ids
 
 
-def _encoded(fields: ContextFields, group: Group, tables: Tables, ids: Ints) -> Part:
+def _encoded(fields: ContextFields, group: Group, tables: Tables, ids: Ints) -> EncodedFields:
     """The fields of a group, from their tables; ids (n,) are the codes of the group's id field."""
     singles: list[Ints] = []
     numbers: list[Floats] = []
@@ -266,4 +266,4 @@ def _encoded(fields: ContextFields, group: Group, tables: Tables, ids: Ints) -> 
         singles.append(codes + start)
     columns = np.stack(singles, axis=1) if singles else np.empty((n, 0), np.int32)
     weights = np.stack(numbers, axis=1) if numbers else np.empty((n, 0), np.float32)
-    return Part(columns, weights, tuple(bags), tuple(numeric))
+    return EncodedFields(columns, weights, tuple(bags), tuple(numeric))

@@ -65,7 +65,7 @@ class Fields(Vocabularies):
         if self.fields and not there:
             raise MatineeError(
                 f"the table has none of the columns {listed([field.name for field in self.fields])}",
-                mend=f"name them so; it has {listed(table.columns)}",
+                hint=f"name them so; it has {listed(table.columns)}",
             )
         columns = {
             field.name: field.encode(

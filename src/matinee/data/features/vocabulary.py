@@ -49,7 +49,7 @@ class Vocabularies(Strict):
             if isinstance(error, ValidationError):
                 first = error.errors()[0]
                 said = f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
-            raise MatineeError(f"not a vocabulary of features ({said})", mend="write it again with to_dict") from None
+            raise MatineeError(f"not a vocabulary of features ({said})", hint="write it again with to_dict") from None
 
 
 # --- one column each --------------------------------------------------------------------------------------------------
@@ -221,10 +221,10 @@ def fitted(column: pl.Series, kind: Kind, min_count: int, max_values: int | None
     """A column's vocabulary. Raises MatineeError where it cannot be of this kind, or holds infinite numbers."""
     if min_count < 1 or (max_values is not None and max_values < 0):
         raise MatineeError(
-            f"min_count = {min_count}, max_values = {max_values}", mend="pass 1 or more, and 0 or more or None"
+            f"min_count = {min_count}, max_values = {max_values}", hint="pass 1 or more, and 0 or more or None"
         )
     if kind not in _FIELDS:
-        raise MatineeError(f"unknown kind '{kind}' of column '{column.name}'", mend=f"use {listed(get_args(Kind))}")
+        raise MatineeError(f"unknown kind '{kind}' of column '{column.name}'", hint=f"use {listed(get_args(Kind))}")
     return _FIELDS[kind].fit(column, min_count, max_values)
 
 
@@ -235,7 +235,7 @@ def column_of(table: pl.DataFrame, name: str) -> pl.Series:
     near = difflib.get_close_matches(name, table.columns, n=1)
     raise MatineeError(
         f"the table has no column '{name}'",
-        mend=f"did you mean '{near[0]}'?" if near else f"use some of {listed(table.columns)}",
+        hint=f"did you mean '{near[0]}'?" if near else f"use some of {listed(table.columns)}",
     )
 
 
@@ -248,14 +248,14 @@ def date_part(column: pl.Series, part: DatePart) -> pl.Series:
     kind = column.dtype
     if kind == pl.Date or isinstance(kind, pl.Datetime):
         if part == "hour" and kind == pl.Date:
-            raise MatineeError(f"column '{column.name}' holds days, which have no hour", mend="use its weekday")
+            raise MatineeError(f"column '{column.name}' holds days, which have no hour", hint="use its weekday")
         number: pl.Series = getattr(column.dt, "year" if part == "decade" else part)()
     elif part in ("year", "decade") and (kind.is_numeric() or kind == pl.Null):
         number = pl.Series(column.name, np.floor(_finite(column)), nan_to_null=True)
     else:
         raise MatineeError(
             f"column '{column.name}' holds {kind}, which has no {part}",
-            mend='convert it to dates, e.g. table.with_columns(pl.col("released").str.to_date())',
+            hint='convert it to dates, e.g. table.with_columns(pl.col("released").str.to_date())',
         )
     number = number.cast(pl.Int64, strict=False)
     return (number // 10 * 10 if part == "decade" else number).alias(column.name)
@@ -268,7 +268,7 @@ def moments(seconds: NDArray[np.int64]) -> pl.Series:
         raise MatineeError(
             f"the time {seconds[row]} lies after the year 9999",
             where=f"row {row + 1}",
-            mend='is it in milliseconds? read the log with unit="ms"',
+            hint='is it in milliseconds? read the log with unit="ms"',
         )
     known = pl.Series("time", seconds).cast(pl.Int64)
     return pl.from_epoch(known.set(known < 0, None), time_unit="s")
@@ -282,7 +282,7 @@ def _text(column: pl.Series) -> pl.Series:
     if column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
         raise MatineeError(
             f"column '{column.name}' holds {column.dtype}, not single values",
-            mend="call it multi-valued, or leave it out",
+            hint="call it multi-valued, or leave it out",
         )
     text = column.cast(pl.String)
     if column.dtype.is_float():
@@ -301,7 +301,7 @@ def _exploded(column: pl.Series) -> pl.DataFrame:
     if not isinstance(column.dtype, pl.List):
         raise MatineeError(
             f"column '{column.name}' holds {column.dtype}, not lists",
-            mend='split it, e.g. table.with_columns(pl.col("genres").str.split("|"))',
+            hint='split it, e.g. table.with_columns(pl.col("genres").str.split("|"))',
         )
     long = pl.DataFrame({"row": np.arange(len(column)), "value": column}).explode("value")
     text = _text(long["value"].alias(column.name)).alias("value")
@@ -319,7 +319,7 @@ def _numbers(column: pl.Series) -> NDArray[np.float64]:
     """float64 (n,), NaN where there is none. Text is read as a number."""
     kind = column.dtype
     if not (kind.is_numeric() or kind in (pl.Boolean, pl.String, pl.Null)):
-        raise MatineeError(f"column '{column.name}' holds {kind}, not numbers", mend="convert it, or leave it out")
+        raise MatineeError(f"column '{column.name}' holds {kind}, not numbers", hint="convert it, or leave it out")
     values = column.replace("", None) if kind == pl.String else column
     numbers = values.cast(pl.Float64, strict=False)
     wrong = numbers.is_null() & values.is_not_null()
@@ -346,7 +346,7 @@ def _refuse(column: pl.Series, row: int) -> None:
     raise MatineeError(
         f"{column[row]!r} is not a finite number",
         where=f"row {row + 1}, column '{column.name}'",
-        mend="correct it, or leave it empty",
+        hint="correct it, or leave it empty",
     )
 
 

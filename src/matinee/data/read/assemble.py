@@ -15,7 +15,7 @@ from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.ids import IdMap
 from matinee.data.read.columns import Times, unify_ids
 from matinee.data.read.tables import Table
-from matinee.data.side import Unmatched, Who
+from matinee.data.side import EntityKind, Unmatched
 from matinee.errors import MatineeError
 
 
@@ -46,7 +46,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Parts:
+class RawTables:
     """All that a source holds."""
 
     log: Log
@@ -54,14 +54,14 @@ class Parts:
     items: Side | None = None
 
 
-def build(parts: Parts, *, name: str, duplicates: Duplicates = "keep") -> Dataset:
+def build(parts: RawTables, *, name: str, duplicates: Duplicates = "keep") -> Dataset:
     """Code the ids and align the tables. Ids that stand only in a side table get codes too, and are counted.
 
     Raises MatineeError when the log is empty, a side table has two rows for one id, or ids mix types.
     """
     log = parts.log
     if len(log.user) == 0:
-        raise MatineeError("the log holds no events", where=log.table.name, mend="check the file")
+        raise MatineeError("the log holds no events", where=log.table.name, hint="check the file")
     users, user, user_features = _coded(log.user, log.table.is_text, parts.users, "user")
     items, item, item_features = _coded(log.item, log.table.is_text, parts.items, "item")
     context = None if log.context is None or log.context.width == 0 else log.context
@@ -93,7 +93,7 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
     raise MatineeError at the first repeated pair; `place` names its row.
     """
     if how not in get_args(Duplicates):
-        raise MatineeError(f"unknown way with duplicates '{how}'", mend=f"use one of {', '.join(get_args(Duplicates))}")
+        raise MatineeError(f"unknown way with duplicates '{how}'", hint=f"use one of {', '.join(get_args(Duplicates))}")
     if how == "keep":
         return data
     if how == "distinct":
@@ -114,7 +114,7 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
         raise MatineeError(
             f"user {user!r} and item {item!r} stand together in an earlier row already",
             where=place(row) if place else f"event {row + 1}",
-            mend='choose what to do with repeats: duplicates="keep", "distinct", "last", "first" or "sum"',
+            hint='choose what to do with repeats: duplicates="keep", "distinct", "last", "first" or "sum"',
         )
     kept = np.sort(rows)
     result = data.rows(kept)
@@ -130,7 +130,7 @@ def _distinct(data: Dataset) -> Dataset:
     if data.timestamp is None:
         raise MatineeError(
             f"{data.name} has no timestamps, so an event recorded twice cannot be told from a repeat",
-            mend='map the timestamp column, or choose another way with duplicates: "keep", "last", "first" or "sum"',
+            hint='map the timestamp column, or choose another way with duplicates: "keep", "last", "first" or "sum"',
         )
     order = np.lexsort((data.timestamp, data.item, data.user))
     same = [array[order[1:]] == array[order[:-1]] for array in (data.user, data.item, data.timestamp)]
@@ -141,11 +141,11 @@ def side_of(table: Table, column: str, ids: pl.Series, features: pl.DataFrame) -
     """A side table whose ids are checked to be different."""
     if ids.n_unique() < len(ids):
         row = int(np.flatnonzero(ids.is_first_distinct().not_().to_numpy())[0])
-        raise table.error(f"a second row describes {ids[row]!r}", row, column, mend="keep one row for each id")
+        raise table.error(f"a second row describes {ids[row]!r}", row, column, hint="keep one row for each id")
     return Side(table, column, ids, features)
 
 
-def _unmatched(what: Who, side: Side | None, codes: NDArray[np.int32], n: int) -> tuple[Unmatched, ...]:
+def _unmatched(what: EntityKind, side: Side | None, codes: NDArray[np.int32], n: int) -> tuple[Unmatched, ...]:
     """What of a side table the log's codes (of n ids) do not match."""
     if side is None:
         return ()

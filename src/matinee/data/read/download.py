@@ -56,7 +56,7 @@ def fetch(url: str, target: Path, *, progress: bool = True) -> None:
                 advance(len(chunk))
     if size and target.stat().st_size != size:
         raise MatineeError(
-            f"the download broke off: {target.stat().st_size:,} of {size:,} bytes came", where=url, mend="try again"
+            f"the download broke off: {target.stat().st_size:,} of {size:,} bytes came", where=url, hint="try again"
         )
 
 
@@ -75,14 +75,14 @@ def check_md5(path: Path, published: str, url: str) -> None:
     """Compare with the publisher's .md5 file ("HASH  NAME" or "MD5 (NAME) = HASH")."""
     found = re.search(r"\b[0-9a-fA-F]{32}\b", published)
     if found is None:
-        raise MatineeError("holds no MD5 checksum", where=url, mend="try again later")
+        raise MatineeError("holds no MD5 checksum", where=url, hint="try again later")
     with path.open("rb") as file:
         actual = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
     if actual != found[0].lower():
         raise MatineeError(
             f"the download is damaged: its MD5 is {actual}, the publisher says {found[0].lower()}",
             where=url.removesuffix(".md5"),
-            mend="try again",
+            hint="try again",
         )
 
 
@@ -104,7 +104,7 @@ def unzip(archive: Path, folder: Path, wanted: Mapping[str, str], limits: Limits
                 if member in members:
                     room = _extract(source, members[member], folder / name, archive, room)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise MatineeError(f"is not a readable zip archive: {error}", where=archive.name, mend="try again") from error
+        raise MatineeError(f"is not a readable zip archive: {error}", where=archive.name, hint="try again") from error
 
 
 def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
@@ -126,7 +126,7 @@ def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
         raise MatineeError(
             f"is not the wheel that is known: its SHA-256 is {actual}, expected {sha256}",
             where=wheels[0].name,
-            mend="do not use it; report where pip got it from",
+            hint="do not use it; report where pip got it from",
         )
     return wheels[0]
 
@@ -152,14 +152,14 @@ def _extract(source: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, archi
 
 
 def _hostile(archive: Path, what: str) -> MatineeError:
-    return MatineeError(what, where=archive.name, mend="do not use this archive; fetch it from its publisher")
+    return MatineeError(what, where=archive.name, hint="do not use this archive; fetch it from its publisher")
 
 
 def _received(response: Any, count: int, url: str) -> bytes:
     try:
         return bytes(response.read(count))
     except (OSError, http.client.HTTPException) as error:
-        raise MatineeError(f"the download broke off: {error}", where=url, mend="try again") from error
+        raise MatineeError(f"the download broke off: {error}", where=url, hint="try again") from error
 
 
 @contextlib.contextmanager
@@ -185,7 +185,7 @@ def _opened(url: str) -> Iterator[Any]:
     if isinstance(response, urllib.error.HTTPError):
         response.close()
         text = f"the server answers {response.code} {response.reason}"
-        raise MatineeError(text, where=url, mend="try again later") from response
+        raise MatineeError(text, where=url, hint="try again later") from response
     if isinstance(response, (OSError, http.client.HTTPException)):
         reason = getattr(response, "reason", response)
         raise NoConnectionError(f"cannot be reached: {reason}", where=url) from response

@@ -9,7 +9,7 @@ import polars as pl
 
 from matinee.data import side
 from matinee.data.read import movielens
-from matinee.data.read.assemble import Log, Parts, Side, side_of
+from matinee.data.read.assemble import Log, RawTables, Side, side_of
 from matinee.data.read.columns import guess_types, id_column, rating_column, time_column
 from matinee.data.read.sequences import read_attributes, read_sequences
 from matinee.data.read.tables import Dialect, Table, text_table
@@ -21,7 +21,7 @@ NAME_item2attributes.json (Amazon)"""
 ATTRIBUTES = "_item2attributes.json"
 
 
-def read_folder(folder: Path) -> Parts:
+def read_folder(folder: Path) -> RawTables:
     """Everything a folder in a known layout holds. Raises MatineeError when it is in none."""
     if (folder / "u.data").is_file():
         return movielens.read_100k(folder)
@@ -32,11 +32,11 @@ def read_folder(folder: Path) -> Parts:
     if (folder / "ratings.csv").is_file() and (folder / "movies.csv").is_file():
         return movielens.read_csv(folder)
     if (folder / "train_sessions.txt").is_file():
-        return Parts(read_sequences(folder / "train_sessions.txt", named=False))
+        return RawTables(read_sequences(folder / "train_sessions.txt", named=False))
     described = [path for path in folder.glob(f"*{ATTRIBUTES}") if _sequences(path).is_file()]
     if len(described) == 1:
         log, items = read_sequences(_sequences(described[0]), named=True), read_attributes(described[0])
-        return Parts(log, items=items)
+        return RawTables(log, items=items)
     logs = sorted(folder.glob("*.inter"))
     if len(logs) == 1:
         return read_recbole(logs[0])
@@ -44,7 +44,7 @@ def read_folder(folder: Path) -> Parts:
     raise MatineeError(
         f"the folder is in no known layout; it holds {there}",
         where=str(folder),
-        mend=f"pass one log file, or a folder with {KNOWN}",
+        hint=f"pass one log file, or a folder with {KNOWN}",
     )
 
 
@@ -53,7 +53,7 @@ def _sequences(attributes: Path) -> Path:
     return attributes.with_name(attributes.name.removesuffix(ATTRIBUTES) + ".txt")
 
 
-def read_contest(folder: Path) -> Parts:
+def read_contest(folder: Path) -> RawTables:
     """train_ratings.csv (user, item, time) with titles, years, genres, directors and writers as TSV tables."""
     table = text_table(folder / "train_ratings.csv", Dialect(","))
     table.require("user", "item", "time")
@@ -69,13 +69,13 @@ def read_contest(folder: Path) -> Parts:
     frames = [t.frame.select("item", c) for t, c in zip(single, ("title", "year"), strict=True) if t is not None]
     frames += [side.gathered(t.frame, "item", c, name) for name, c, t in lists if t is not None]
     if not frames:
-        return Parts(log)
+        return RawTables(log)
     frame = side.joined(frames[0], frames[1:], "item")
     frame = side.described(frame) if "title" in frame.columns else frame
     if "year" in frame.columns:
         frame = frame.with_columns(pl.col("year").cast(pl.Int64, strict=False))
     names = Table(frame, "the item tables", table.source)
-    return Parts(log, items=Side(names, "item", frame["item"], frame.drop("item")))
+    return RawTables(log, items=Side(names, "item", frame["item"], frame.drop("item")))
 
 
 def _contest_table(folder: Path, name: str, column: str) -> Table | None:
@@ -88,7 +88,7 @@ def _contest_table(folder: Path, name: str, column: str) -> Table | None:
     return table
 
 
-def read_recbole(path: Path) -> Parts:
+def read_recbole(path: Path) -> RawTables:
     """NAME.inter, NAME.item and NAME.user: tab-separated, with typed headers such as `user_id:token`."""
     table = _typed(path)
     table.require("user_id", "item_id")
@@ -102,7 +102,7 @@ def read_recbole(path: Path) -> Parts:
         time_column(table, "timestamp") if "timestamp" in there else None,
         guess_types(context),
     )
-    return Parts(log, _recbole_side(path, "user"), _recbole_side(path, "item"))
+    return RawTables(log, _recbole_side(path, "user"), _recbole_side(path, "item"))
 
 
 def _recbole_side(log: Path, what: str) -> Side | None:

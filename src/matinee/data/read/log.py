@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from matinee.data import side
 from matinee.data.dataset import Dataset, Duplicates
-from matinee.data.read.assemble import Log, Parts, Side, build, side_of
+from matinee.data.read.assemble import Log, RawTables, Side, build, side_of
 from matinee.data.read.columns import (
     AUTO,
     Unit,
@@ -65,7 +65,7 @@ def read(
     Raises MatineeError, naming file, row and column, for anything it cannot read as meant.
     """
     if format not in get_args(Format):
-        raise MatineeError(f"unknown format '{format}'", mend=f"use one of {', '.join(get_args(Format))}")
+        raise MatineeError(f"unknown format '{format}'", hint=f"use one of {', '.join(get_args(Format))}")
     dialect = Dialect(separator, quote, encoding, header)
     if isinstance(source, (str, Path)):
         path = Path(source)
@@ -74,11 +74,11 @@ def read(
             return build(read_folder(path), name=name, duplicates=duplicates)
         if format != "log":
             log = read_sequences(path, encoding, named=format == "sequences")
-            parts = Parts(log, _side(users, "user_id", AUTO), _side(items, "item_id", AUTO))
+            parts = RawTables(log, _side(users, "user_id", AUTO), _side(items, "item_id", AUTO))
             return build(parts, name=name, duplicates=duplicates)
     elif format != "log":
         raise MatineeError(
-            f"format '{format}' needs a text file", mend="pass its path, or a dataframe with format='log'"
+            f"format '{format}' needs a text file", hint="pass its path, or a dataframe with format='log'"
         )
     table = table_of(source, dialect)
     user_id = _needed(table, "user_id", user_id)
@@ -94,7 +94,7 @@ def read(
         None if timestamp is None else time_column(table, timestamp, unit),
         guess_types(context) if table.is_text else context,
     )
-    parts = Parts(log, _side(users, "user_id", user_id), _side(items, "item_id", item_id))
+    parts = RawTables(log, _side(users, "user_id", user_id), _side(items, "item_id", item_id))
     return build(parts, name=name or "log", duplicates=duplicates)
 
 

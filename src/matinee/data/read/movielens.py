@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from matinee.data import side
-from matinee.data.read.assemble import Log, Parts, Side, side_of
+from matinee.data.read.assemble import Log, RawTables, Side, side_of
 from matinee.data.read.columns import guess_types, id_column, rating_column, time_column
 from matinee.data.read.tables import DOUBLE_COLON, Dialect, content, text_table
 from matinee.data.side import Unmatched
@@ -79,7 +79,7 @@ _EXTRA = [
 ]
 
 
-def read_100k(folder: Path) -> Parts:
+def read_100k(folder: Path) -> RawTables:
     """u.data (log order), u.item (latin-1; 19 genre flags) and u.user.
 
     The release dates and the dead links of u.item are left out: the other source of this set has none, and the same
@@ -98,10 +98,10 @@ def read_100k(folder: Path) -> Parts:
     )
     if users is not None:
         users = _with(users, guess_types(users.features, keep=side.TEXT))
-    return Parts(log, users, items)
+    return RawTables(log, users, items)
 
 
-def read_dat(folder: Path) -> Parts:
+def read_dat(folder: Path) -> RawTables:
     """1M and 10M: ratings.dat, movies.dat, and where there are any users.dat, tags.dat and movies_extrainfos.dat."""
     log = _log(folder / "ratings.dat", Dialect(DOUBLE_COLON, None, header=_LOG))
     items = _side(folder / "movies.dat", Dialect(DOUBLE_COLON, None, header=["item_id", "title", "genres"]), "item_id")
@@ -113,10 +113,10 @@ def read_dat(folder: Path) -> Parts:
     users = _side(folder / "users.dat", Dialect(DOUBLE_COLON, None, header=header), "user_id")
     if users is not None:
         users = _with(users, _decoded_users(users.features))
-    return Parts(log, users, items)
+    return RawTables(log, users, items)
 
 
-def read_csv(folder: Path) -> Parts:
+def read_csv(folder: Path) -> RawTables:
     """ratings.csv and movies.csv; tags.csv becomes a list per film, links.csv the columns imdb_id and tmdb_id."""
     names = {"userId": "user_id", "movieId": "item_id"}
     log = _log(folder / "ratings.csv", Dialect(","), names)
@@ -129,7 +129,7 @@ def read_csv(folder: Path) -> Parts:
         )
         tmdb = pl.col("tmdb_id").cast(pl.Int64, strict=False)
         others["links.csv"] = links.frame.with_columns(tmdb).unique("item_id", keep="first", maintain_order=True)
-    return Parts(log, items=_joined(items, others))
+    return RawTables(log, items=_joined(items, others))
 
 
 def _log(path: Path, dialect: Dialect, names: dict[str, str] | None = None) -> Log:

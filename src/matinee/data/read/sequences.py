@@ -19,7 +19,7 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
     user with two lines, or with no item.
     """
     if not path.is_file():
-        raise MatineeError("there is no such file", where=str(path), mend="check the path")
+        raise MatineeError("there is no such file", where=str(path), hint="check the path")
     users: list[str] = []
     lengths: list[int] = []
     items: list[str] = []
@@ -35,10 +35,10 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
                 raise MatineeError(
                     f"user {user!r} has a line already, row {seen[user]}",
                     where=where,
-                    mend='put all items of a user on one line, or read it with format="sessions"',
+                    hint='put all items of a user on one line, or read it with format="sessions"',
                 )
             if not ids:
-                raise MatineeError(f"user {user!r} has no items", where=where, mend="remove the line")
+                raise MatineeError(f"user {user!r} has no items", where=where, hint="remove the line")
             seen[user] = number
             users.append(user)
         lengths.append(len(ids))
@@ -60,13 +60,13 @@ def read_attributes(path: Path) -> Side:
     try:
         found = json.loads(decoded(path))
     except (json.JSONDecodeError, RecursionError) as error:
-        raise MatineeError(f"is no JSON: {error}", where=str(path), mend="fetch or write it again") from None
-    mend = 'write one object, {"item id": [attribute, ...], ...}'
+        raise MatineeError(f"is no JSON: {error}", where=str(path), hint="fetch or write it again") from None
+    hint = 'write one object, {"item id": [attribute, ...], ...}'
     if not isinstance(found, dict):
-        raise MatineeError(f"is a {type(found).__name__}, not an object", where=str(path), mend=mend)
+        raise MatineeError(f"is a {type(found).__name__}, not an object", where=str(path), hint=hint)
     for item, values in found.items():
         if not item or not isinstance(values, list) or any(type(value) not in (int, str) for value in values):
-            raise MatineeError("is no list of attributes", where=f"{path.name}, item {item!r}", mend=mend)
+            raise MatineeError("is no list of attributes", where=f"{path.name}, item {item!r}", hint=hint)
     ids = pl.Series("item_id", list(found), dtype=pl.String)
     names = pl.Series("attributes", [[str(v) for v in values] for values in found.values()], dtype=pl.List(pl.String))
     frame = names.to_frame()

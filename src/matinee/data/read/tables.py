@@ -59,8 +59,8 @@ class Table:
         text = f"{self.name}, row {number}"
         return text if column is None else f"{text}, column '{column}'"
 
-    def error(self, what: str, row: int, column: str | None = None, *, mend: str | None = None) -> MatineeError:
-        return MatineeError(what, where=self.place(row, column), mend=mend)
+    def error(self, what: str, row: int, column: str | None = None, *, hint: str | None = None) -> MatineeError:
+        return MatineeError(what, where=self.place(row, column), hint=hint)
 
     def require(self, *columns: str) -> None:
         """Raise MatineeError when one of these columns is missing."""
@@ -70,7 +70,7 @@ class Table:
                 raise MatineeError(
                     f"there is no column '{column}'; it has {there}",
                     where=self.name,
-                    mend="restore the official header",
+                    hint="restore the official header",
                 )
 
     def rename(self, names: Mapping[str, str]) -> Table:
@@ -86,7 +86,7 @@ def table_of(source: Any, dialect: Dialect = Dialect(), schema: Mapping[str, Any
     if isinstance(source, (str, Path)):
         path = Path(source)
         if not path.is_file():
-            raise MatineeError("there is no such file", where=str(path), mend="check the path")
+            raise MatineeError("there is no such file", where=str(path), hint="check the path")
         return _parquet(path) if path.suffix in PARQUET else text_table(path, dialect, schema)
     return Table(_arrow(source), "the dataframe")
 
@@ -118,9 +118,9 @@ def content(path: Path) -> bytes:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
             return file.read()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise MatineeError(f"is not a whole gzip file: {error}", where=str(path), mend="fetch it again") from error
+        raise MatineeError(f"is not a whole gzip file: {error}", where=str(path), hint="fetch it again") from error
     except OSError as error:
-        raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), mend="check the file") from error
+        raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), hint="check the file") from error
 
 
 def decoded(path: Path, encoding: str = "utf-8") -> str:
@@ -129,14 +129,14 @@ def decoded(path: Path, encoding: str = "utf-8") -> str:
     try:
         return data.decode(encoding).removeprefix("\ufeff")
     except LookupError as error:
-        raise MatineeError(f"unknown encoding '{encoding}'", where=str(path), mend="try utf-8 or latin-1") from error
+        raise MatineeError(f"unknown encoding '{encoding}'", where=str(path), hint="try utf-8 or latin-1") from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         other = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
         raise MatineeError(
             f"byte 0x{data[error.start]:02x} is not {encoding} text",
             where=f"{path.name}, row {line}",
-            mend=f'pass the file\'s encoding, perhaps encoding="{other}"',
+            hint=f'pass the file\'s encoding, perhaps encoding="{other}"',
         ) from error
 
 
@@ -156,7 +156,7 @@ def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
             yield line, fields
             line = reader.line_num + 1
     except csv.Error as error:
-        raise MatineeError(str(error), where=f"{path.name}, row {line}", mend="mend the quotes of that row") from error
+        raise MatineeError(str(error), where=f"{path.name}, row {line}", hint="mend the quotes of that row") from error
 
 
 def _polars(source: Path | bytes, dialect: Dialect, schema: Mapping[str, Any] | None) -> pl.DataFrame:
@@ -219,21 +219,21 @@ def _ragged(path: Path, line: int, found: int, expected: int) -> MatineeError:
     return MatineeError(
         f"has {found} fields where {expected} are expected",
         where=f"{path.name}, row {line}",
-        mend="mend that row, or name the separator and the quotation mark (separator=, quote=)",
+        hint="mend that row, or name the separator and the quotation mark (separator=, quote=)",
     )
 
 
 def _explanation(path: Path, dialect: Dialect, error: Exception) -> MatineeError:
     """Why polars refused the file, in words and with a line number."""
     if isinstance(error, pl.exceptions.NoDataError) or not content(path).strip():
-        return MatineeError("the file is empty", where=str(path), mend="check where it came from")
+        return MatineeError("the file is empty", where=str(path), hint="check where it came from")
     width = None if dialect.header is None else len(dialect.header)
     for line, fields in records(path, dialect):
         width = width or len(fields)
         if fields and len(fields) != width:
             return _ragged(path, line, len(fields), width)
     reason = str(error).strip().splitlines()[0]
-    return MatineeError(f"cannot be read: {reason}", where=str(path), mend="check that it is a delimited text file")
+    return MatineeError(f"cannot be read: {reason}", where=str(path), hint="check that it is a delimited text file")
 
 
 def _line_of(path: Path, dialect: Dialect, row: int) -> int:
@@ -254,7 +254,7 @@ def _parquet(path: Path) -> Table:
     except (pl.exceptions.PolarsError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MatineeError(
-            f"is not a readable Parquet file: {reason}", where=str(path), mend="write or fetch it again"
+            f"is not a readable Parquet file: {reason}", where=str(path), hint="write or fetch it again"
         ) from error
 
 
@@ -266,15 +266,15 @@ def _arrow(source: Any) -> pl.DataFrame:
     if not hasattr(source, "__arrow_c_stream__"):
         raise MatineeError(
             f"cannot read a log from {type(source).__name__}",
-            mend="pass a path, or a dataframe of pandas, polars, DuckDB or PyArrow",
+            hint="pass a path, or a dataframe of pandas, polars, DuckDB or PyArrow",
         )
     try:
         frame = pl.DataFrame(source)
     except ImportError as error:
-        raise MatineeError(f"this dataframe needs a package: {error}", mend="pip install pyarrow") from error
+        raise MatineeError(f"this dataframe needs a package: {error}", hint="pip install pyarrow") from error
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         reason = str(error).strip().splitlines()[0]
         raise MatineeError(
-            f"the dataframe cannot be read: {reason}", mend="convert its columns to plain types"
+            f"the dataframe cannot be read: {reason}", hint="convert its columns to plain types"
         ) from error
     return frame

@@ -17,8 +17,8 @@ from matinee.data.features.context import ContextFields
 from matinee.data.features.requests import ContextTables
 from matinee.errors import MatineeError
 from matinee.models.base import Fitted, TextFile
-from matinee.models.families.boosted_examples import Lesson
-from matinee.models.families.boosted_features import LogState, Rows
+from matinee.models.families.boosted_examples import RankingExamples
+from matinee.models.families.boosted_features import FeatureBuilder, LogState
 from matinee.models.families.boosted_text import check_trees, trees_of
 
 CHUNK = 1 << 16
@@ -39,21 +39,21 @@ class Boosted(LogState):
 class Engine:
     """What answers: the rows of a fitted log, and its trees."""
 
-    rows: Rows
+    rows: FeatureBuilder
     learned: Boosted
 
     @classmethod
     def of(cls, fitted: Fitted) -> Engine:
         learned: Boosted = fitted.learned
         tables = ContextTables(ContextFields.model_validate_json(learned.vocabulary), fitted.data)
-        return cls(Rows(learned, tables), learned)
+        return cls(FeatureBuilder(learned, tables), learned)
 
     def check(self) -> None:
         """Raise MatineeError unless the trees can be walked with these rows. LightGBM is not needed."""
         try:
             check_trees(self.learned.trees, len(self.rows.names))
         except (ValueError, OverflowError) as error:
-            raise MatineeError(f"these are no trees of LightGBM: {error}", mend=SAY_AGAIN) from None
+            raise MatineeError(f"these are no trees of LightGBM: {error}", hint=SAY_AGAIN) from None
 
     @cached_property
     def booster(self) -> Any:
@@ -61,7 +61,7 @@ class Engine:
         try:
             return lightgbm.Booster(model_str=self.learned.trees)
         except lightgbm.basic.LightGBMError as error:
-            raise MatineeError(f"LightGBM cannot read its trees: {error}", mend=SAY_AGAIN) from None
+            raise MatineeError(f"LightGBM cannot read its trees: {error}", hint=SAY_AGAIN) from None
 
     def answer(self, X: Floats, *, raw: bool) -> Floats:
         """float32 (n,): for rows X the sum of the trees, or where `raw` is false what the objective makes of it."""
@@ -95,8 +95,8 @@ class Engine:
 
 
 def grown(
-    lesson: Lesson,
-    check: Lesson | None,
+    examples: RankingExamples,
+    check: RankingExamples | None,
     params: Mapping[str, Any],
     trees: int,
     patience: int,
@@ -115,7 +115,7 @@ def grown(
         "verbosity": -1,
     }
     train = lightgbm.Dataset(
-        lesson.X, lesson.label, group=lesson.group, categorical_feature=categorical, params=dict(params)
+        examples.X, examples.label, group=examples.group, categorical_feature=categorical, params=dict(params)
     )
     found: dict[str, dict[str, list[float]]] = {}
     watch, callbacks = [], []
@@ -135,5 +135,5 @@ def import_lightgbm() -> Any:
     try:
         import lightgbm
     except ImportError:
-        raise MatineeError("this model needs LightGBM", mend="pip install 'matinee[boost]'") from None
+        raise MatineeError("this model needs LightGBM", hint="pip install 'matinee[boost]'") from None
     return lightgbm

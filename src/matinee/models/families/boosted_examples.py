@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.data.features.requests import ContextTables
-from matinee.models.families.boosted_features import Index, LogState, Rows
+from matinee.models.families.boosted_features import FeatureBuilder, Index, LogState
 from matinee.nn.sampling import Positives, Sampler, negatives
 
 GROUP = 1000
@@ -26,7 +26,7 @@ GROUP = 1000
 
 
 @dataclass(frozen=True)
-class Lesson:
+class RankingExamples:
     """X: float32 (n, columns). label: float32 (n,), 1 where the item was watched, or liked. group: sizes of runs of
     rows that are ranked together, n in sum."""
 
@@ -35,8 +35,8 @@ class Lesson:
     group: NDArray[np.int64]
 
     @classmethod
-    def joined(cls, lessons: list[Lesson]) -> Lesson:
-        return cls(*(np.concatenate([getattr(one, name) for one in lessons]) for name in ("X", "label", "group")))
+    def joined(cls, several: list[RankingExamples]) -> RankingExamples:
+        return cls(*(np.concatenate([getattr(one, name) for one in several]) for name in ("X", "label", "group")))
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Draw:
     alpha: float
     nearest: int = 0
 
-    def there(self, rows: Rows, queries: Queries, row: Index) -> Ints | None:
+    def there(self, rows: FeatureBuilder, queries: Queries, row: Index) -> Ints | None:
         """What `beside` draws among for each of queries row[r]; None: among all."""
         return rows.nearest(queries, self.nearest)[row] if self.nearest else None
 
@@ -77,7 +77,7 @@ class Draw:
         return source, every[source, column].astype(np.int32), (column == 0).astype(np.float32)
 
 
-def lessons(
+def training_examples(
     data: Dataset,
     tables: ContextTables,
     draw: Draw,
@@ -86,7 +86,7 @@ def lessons(
     folds: int,
     most: int,
     seed: int,
-) -> Lesson:
+) -> RankingExamples:
     """The rows of a training log, by (user, time): each fold of its events asked of the others, with their values as
     labels (draw.n = 0) or 1 and negatives beside them. Users are left out at random where rows were more than `most`.
     """
@@ -102,26 +102,36 @@ def lessons(
     for k in range(folds):
         rest, asked = data.rows(fold != k), data.rows((fold == k) & some[data.user])
         if len(asked):
-            rows = Rows(state_of(rest), tables)
+            rows = FeatureBuilder(state_of(rest), tables)
             found.append(_asked(rows, rest, asked, data, watched, draw, rng))
-    return Lesson.joined(found)
+    return RankingExamples.joined(found)
 
 
 def _asked(
-    rows: Rows, rest: Dataset, asked: Dataset, data: Dataset, watched: Positives, draw: Draw, rng: np.random.Generator
-) -> Lesson:
+    rows: FeatureBuilder,
+    rest: Dataset,
+    asked: Dataset,
+    data: Dataset,
+    watched: Positives,
+    draw: Draw,
+    rng: np.random.Generator,
+) -> RankingExamples:
     users, row = np.unique(asked.user, return_inverse=True)
     queries = rest.queries_of(users)
     if draw.n:
         source, item, label = draw.beside(asked.user, asked.item, watched, data, rng, draw.there(rows, queries, row))
         row = row[source]
-        return Lesson(rows.of(queries, row, item), label, groups_of(row))  # a list is asked for at a history's end
+        return RankingExamples(
+            rows.of(queries, row, item), label, groups_of(row)
+        )  # a list is asked for at a history's end
     assert asked.value is not None
     X = rows.of(queries, row, asked.item, asked.timestamp, asked.context)
-    return Lesson(X, asked.value, groups_of(row))
+    return RankingExamples(X, asked.value, groups_of(row))
 
 
-def validation(rows: Rows, data: Dataset, valid: Holdout | None, draw: Draw, *, most: int, seed: int) -> Lesson | None:
+def validation(
+    rows: FeatureBuilder, data: Dataset, valid: Holdout | None, draw: Draw, *, most: int, seed: int
+) -> RankingExamples | None:
     """The rows of a holdout, in the way of `lessons`: its pairs with their labels, or what was hidden and negatives
     beside it. None where it hides nothing."""
     if valid is None or not len(valid):
@@ -134,7 +144,7 @@ def validation(rows: Rows, data: Dataset, valid: Holdout | None, draw: Draw, *, 
         time = None if pairs.timestamp is None else pairs.timestamp[order]
         context = None if pairs.context is None else pairs.context[order]
         X = rows.of(valid.queries, pairs.query[order], pairs.item[order], time, context)
-        return Lesson(X, pairs.label[order], groups_of(pairs.query[order]))
+        return RankingExamples(X, pairs.label[order], groups_of(pairs.query[order]))
     n = max(1, int(np.searchsorted(np.cumsum(valid.truth.lengths) * (1 + draw.n), most, side="right")))
     chosen = np.unique(np.linspace(0, max(len(valid) - 1, 0), min(n, len(valid))).astype(np.int64))
     queries, truth = valid.queries.take(chosen), valid.truth.take(chosen)
@@ -146,7 +156,7 @@ def validation(rows: Rows, data: Dataset, valid: Holdout | None, draw: Draw, *, 
     there = draw.there(rows, queries, truth.rows)
     source, item, label = draw.beside(truth.rows, truth.values, watched, data, rng, there)
     row = truth.rows[source]
-    return Lesson(rows.of(queries, row, item), label, groups_of(row))
+    return RankingExamples(rows.of(queries, row, item), label, groups_of(row))
 
 
 def groups_of(row: Index) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats, Ints
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.context import MISSING, RESERVED
-from matinee.data.features.requests import ContextTables, Part
+from matinee.data.features.requests import ContextTables, EncodedFields
 from matinee.data.features.vocabulary import Categorical
 from matinee.models.base import Shapes, ages, weighted_rows
 from matinee.rank import blocks, top_k
@@ -84,7 +84,7 @@ class LogState:
         return np.concatenate([[0], np.cumsum(counts.astype(np.int64))])
 
 
-class Rows:
+class FeatureBuilder:
     """Makes rows from a state of the log and its tables. names: a word for each column. categorical: those columns
     whose numbers are names."""
 
@@ -132,15 +132,15 @@ class Rows:
         if time is None and context is None:
             asked, time = tables.queries(queries).take(row), moments_of(queries)[row]
         else:
-            brought = None if queries.user_features is None else queries.user_features[row]
-            asked = tables.asked(queries.user[row], time, context, brought)
+            request_user_features = None if queries.user_features is None else queries.user_features[row]
+            asked = tables.encode_requests(queries.user[row], time, context, request_user_features)
             time = np.full(len(row), -1, np.int64) if time is None else time
         if len(self.state.times):
             time = np.where(time < 0, self.state.times.max(), time)
         said = self._said(tables.rows(asked, item))
         return np.concatenate([said, self._counted(queries, row, item, time), self._paired(queries, row, item)], axis=1)
 
-    def _said(self, part: Part) -> Floats:
+    def _said(self, part: EncodedFields) -> Floats:
         """The fields: codes from 0 with NaN for what is missing, numbers, and 0 or 1 for each value of a list."""
         starts = np.array([self.tables.fields.starts[field.name] for field in self.singles], np.int32)
         codes = part.single - starts
@@ -160,11 +160,15 @@ class Rows:
         """What the history says of its user, and the log of the item, at the moment: (n, 7)."""
         state, history = self.state, queries.history
         length = history.lengths.astype(np.float32)
-        value = np.zeros(len(history.values), np.float32) if queries.values is None else queries.values - state.prior
+        value = (
+            np.zeros(len(history.values), np.float32)
+            if queries.history_ratings is None
+            else queries.history_ratings - state.prior
+        )
         mean = state.prior + np.bincount(history.rows, value, minlength=len(queries)) / (length + SMOOTHING)
         last = np.full(len(row), np.nan)
-        if queries.times is not None:
-            last, _ = since(history.offsets, queries.times, row, time)
+        if queries.history_times is not None:
+            last, _ = since(history.offsets, queries.history_times, row, time)
         item_last, item_first = since(state.offsets, state.times, item, time)
         columns: list[NDArray[Any]] = [
             length[row],
@@ -197,7 +201,9 @@ class Rows:
         W, history = self.state.similar, queries.history
         votes = kernels.histories.last_occurrence(history.offsets, history.values, W.shape[0]).astype(np.float32)
         rated = (
-            np.zeros_like(votes) if queries.values is None else votes * np.float32(queries.values - self.state.prior)
+            np.zeros_like(votes)
+            if queries.history_ratings is None
+            else votes * np.float32(queries.history_ratings - self.state.prior)
         )
         late = np.where(ages(history) < RECENT, votes, np.float32(0))
         whole, latest, liked = (weighted_rows(W, history.offsets, history.values, v) for v in (votes, late, rated))
@@ -250,12 +256,12 @@ def best_of(scores: Floats) -> Floats:
 
 def moments_of(queries: Queries) -> NDArray[np.int64]:
     """int64 (B,): when each is asked, at the end of the history where nothing else is said; -1: nobody knows."""
-    if queries.time is not None:
-        return queries.time
+    if queries.request_time is not None:
+        return queries.request_time
     ends, there = queries.history.offsets[1:], queries.history.lengths > 0
     found = np.full(len(queries), -1, np.int64)
-    if queries.times is not None:
-        found[there] = queries.times[ends[there] - 1]
+    if queries.history_times is not None:
+        found[there] = queries.history_times[ends[there] - 1]
     return found
 
 

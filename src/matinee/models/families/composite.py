@@ -16,12 +16,12 @@ from matinee.models import registry
 from matinee.models.base import Fitted, Model
 
 
-def part_of(given: object) -> Model:
+def part_of(members: object) -> Model:
     """A validated part: a model, its name, or a table of a name and hyper-parameters. Raises ValueError."""
     try:
-        return registry.made(given)
+        return registry.as_model(members)
     except MatineeError as error:
-        raise ValueError(f"{error.what}; {error.mend}") from None
+        raise ValueError(f"{error.what}; {error.hint}") from None
 
 
 def table_of(part: Model, info: SerializationInfo) -> dict[str, Any]:
@@ -38,11 +38,11 @@ class Composite(Model):
     _checkpoint: Path | None = PrivateAttr(default=None)
 
     @abstractmethod
-    def given(self) -> tuple[Model, ...]:
-        """The parts, as they were given."""
+    def submodels(self) -> tuple[Model, ...]:
+        """The models it is made of, as they were given."""
 
     @abstractmethod
-    def with_parts(self, parts: Sequence[Model]) -> Self:
+    def with_members(self, parts: Sequence[Model]) -> Self:
         """The same model, not fitted, with these in the place of as many of its first parts."""
 
     def fit(
@@ -54,16 +54,16 @@ class Composite(Model):
 
     def check(self, data: Dataset) -> None:
         super().check(data)
-        for part in self.given():
+        for part in self.submodels():
             if not part.is_fitted:
                 part.check(data)
 
-    def learned_parts(self, data: Dataset, valid: Holdout | None, seed: int) -> tuple[Model, ...]:
+    def fitted_members(self, data: Dataset, valid: Holdout | None, seed: int) -> tuple[Model, ...]:
         """The parts, fitted on this log."""
-        return tuple(self._learned(i, data, valid, seed) for i in range(len(self.given())))
+        return tuple(self._learned(i, data, valid, seed) for i in range(len(self.submodels())))
 
     def _learned(self, i: int, data: Dataset, valid: Holdout | None, seed: int) -> Model:
-        member = self.given()[i]
+        member = self.submodels()[i]
         if not member.is_fitted:
             checkpoint = None if self._checkpoint is None else self._checkpoint / str(i)
             return member.model_copy().fit(data, valid=valid, seed=seed, checkpoint=checkpoint)
@@ -71,18 +71,18 @@ class Composite(Model):
             raise MatineeError(
                 f"member {i} of the {registry.name_of(self)} ({registry.name_of(member)}) was fitted on another log "
                 f"than {data.name}",
-                mend="fit it on this log, or pass a member that is not fitted",
+                hint="fit it on this log, or pass a member that is not fitted",
             )
         return member
 
-    def parts_for_refit(self) -> tuple[Model, ...]:
+    def members_for_refit(self) -> tuple[Model, ...]:
         """Of each part the model to fit once more, not fitted."""
         again = [member.for_refit() for member in self.fitted.learned.members]
         return tuple(type(model).model_validate(model.model_dump()) for model in again)
 
     def restore(self, fitted: Fitted) -> Self:
-        if fitted.learned.members != self.given():
+        if fitted.learned.members != self.submodels():
             raise MatineeError(
-                f"the members are not those the {registry.name_of(self)} was saved with", mend="fit and save it again"
+                f"the members are not those the {registry.name_of(self)} was saved with", hint="fit and save it again"
             )
         return super().restore(fitted)

@@ -36,7 +36,7 @@ class Vectors:
 
     U: Floats
     V: Floats
-    seen: Hashes
+    history_hashes: Hashes
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
         f = self.V.shape[1]
@@ -71,7 +71,7 @@ class Factors(Model):
         """The last step of a fit: U and `seen`, by folding in the users of the log."""
         X = data.matrix(values=self.uses_ratings)
         U = np.concatenate([self.fold_in(learned, X[start : start + ROWS]) for start in range(0, X.shape[0], ROWS)])
-        return replace(learned, U=U, seen=self.histories_of(data))
+        return replace(learned, U=U, history_hashes=self.histories_of(data))
 
     def histories_of(self, data: Dataset) -> Hashes:
         """`seen` of this log's users."""
@@ -82,7 +82,7 @@ class Factors(Model):
         """A copy to be asked in the middle of a fit: known users by their rows of learned.U."""
         probe = self.model_copy()
         popularity = data.item_counts().astype(np.float32)
-        return probe.restore(Fitted(data, popularity, replace(learned, seen=self.histories_of(data))))
+        return probe.restore(Fitted(data, popularity, replace(learned, history_hashes=self.histories_of(data))))
 
     def ndcg(self, data: Dataset, valid: Holdout, learned: Vectors) -> float:
         """ndcg@10 on valid as things stand in a fit: known users by their rows of learned.U."""
@@ -102,7 +102,7 @@ class Factors(Model):
         learned: Vectors = self.fitted.learned
         ratings = self.ratings_of(queries)
         user = np.maximum(queries.user, 0)
-        own = (queries.user >= 0) & (hash_rows(queries.history, ratings) == learned.seen[user])
+        own = (queries.user >= 0) & (hash_rows(queries.history, ratings) == learned.history_hashes[user])
         U = learned.U[user]
         if not own.all():
             new = np.flatnonzero(~own)
@@ -115,9 +115,9 @@ class Factors(Model):
         """In parallel with the histories' items; None where the model does not look at ratings."""
         if not self.uses_ratings:
             return None
-        if queries.values is None:
+        if queries.history_ratings is None:
             return np.full(len(queries.history.values), self.liked(), np.float32)
-        return np.ascontiguousarray(queries.values, np.float32)
+        return np.ascontiguousarray(queries.history_ratings, np.float32)
 
     def interactions(self, history: Ragged, ratings: Floats | None) -> csr_array:
         """csr (B, n_items) as `Dataset.matrix` makes it: the last rating, or 1; items nobody watched are left out."""
@@ -159,7 +159,7 @@ class RatingFactors(Factors):
         return high
 
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
-        queries, row = self.asked(pairs, queries)
+        queries, row = self.resolve_queries(pairs, queries)
         return self.ratings(self.vectors(queries), row, pairs.item)
 
     def ratings(self, U: Floats, row: NDArray[np.integer[Any]], item: Ints) -> Floats:
@@ -201,10 +201,10 @@ def regress(
     kernels.parallel(run, len(out), chunk=64)
 
 
-def stop_unless_finite(vectors: NDArray[Any], what: str, mend: str) -> None:
+def stop_unless_finite(vectors: NDArray[Any], what: str, hint: str) -> None:
     """Raise MatineeError where a fit diverged. what: "epoch 3 at learning rate 0.1"."""
     if not np.isfinite(vectors).all():
-        raise MatineeError(f"the fit diverged in {what}: a vector is not finite any more", mend=mend)
+        raise MatineeError(f"the fit diverged in {what}: a vector is not finite any more", hint=hint)
 
 
 def hash_rows(history: Ragged, ratings: Floats | None) -> Hashes:

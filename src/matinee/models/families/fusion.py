@@ -26,31 +26,31 @@ QUERIES = 10_000
 
 
 @dataclass(frozen=True)
-class Parts:
+class MemberScores:
     """The scores of M members for B queries. scores: M arrays float32 (B, n_items), comparable and finite.
 
     able: (B, n_items), whether any member can score the item.
     """
 
     scores: Sequence[Floats]
-    able: Bools
+    scorable: Bools
 
     def mixed(self, weights: Weights) -> Floats:
         """float32 (B, n_items): the weighted sum; -inf where no member can score."""
-        total = np.zeros(self.able.shape, np.float32)
+        total = np.zeros(self.scorable.shape, np.float32)
         for scores, weight in zip(self.scores, weights, strict=True):
             total += scores * np.float32(weight)
-        total[~self.able] = -np.inf
+        total[~self.scorable] = -np.inf
         return total
 
 
-def parts(members: Sequence[Scorer], queries: Queries, method: Method) -> Parts:
+def member_scores(members: Sequence[Scorer], queries: Queries, method: Method) -> MemberScores:
     """Ask every member, for the whole catalogue, and make their scores comparable."""
     found = [member.score(queries) for member in members]
-    able = np.any([scores != -np.inf for scores in found], axis=0)
+    scorable = np.any([scores != -np.inf for scores in found], axis=0)
     for scores in found:
         make_comparable(scores, queries.exclude, method)
-    return Parts(found, able)
+    return MemberScores(found, scorable)
 
 
 def make_comparable(scores: Floats, exclude: Ragged, method: Method) -> None:
@@ -74,11 +74,11 @@ def make_comparable(scores: Floats, exclude: Ragged, method: Method) -> None:
 class Mixing(Scorer, Protocol):
     """An ensemble whose members are fitted."""
 
-    def parts(self, queries: Queries) -> Parts: ...
+    def member_scores(self, queries: Queries) -> MemberScores: ...
 
 
 @dataclass(frozen=True)
-class Known(Scorer):
+class PrecomputedScorer(Scorer):
     """A model about the one block of queries for which its scores, float32 (B, n_items), are known."""
 
     model: Scorer
@@ -131,9 +131,9 @@ def qualities(model: Mixing, queries: Queries, truth: Ragged, tried: Sequence[We
     total, asked = np.zeros(len(tried)), 0
     for start, block in blocks(queries, len(model.items)):
         answers = truth.slice(start, start + len(block))
-        known = model.parts(block)
+        known = model.member_scores(block)
         for t, weights in enumerate(tried):
-            recs = recommend(Known(model, known.mixed(weights)), block, 10)
+            recs = recommend(PrecomputedScorer(model, known.mixed(weights)), block, 10)
             total[t] += np.nansum(ranking(recs.item, answers, k=[10], metrics=["ndcg"])["ndcg", 10])
         asked += int(np.count_nonzero(answers.lengths))
     return total / max(asked, 1)

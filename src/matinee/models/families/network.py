@@ -22,7 +22,7 @@ from matinee.models.base import Fitted, Model, Shapes, tunable
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from matinee.nn.blocks import Rows
+    from matinee.nn.blocks import SparseBatch
     from matinee.nn.train import Pass, Step
 
 
@@ -56,11 +56,11 @@ class Trained(Model):
     schedule: Literal["constant", "cosine", "exponential"] = tunable("constant", "how the learning rate falls")
     warmup: int = tunable(0, "steps over which the learning rate rises", ge=0)
     clip: float | None = tunable(None, "largest gradient norm", gt=0.0)
-    average: float = tunable(
+    ema_decay: float = tunable(
         0.0, "share of the weights' running mean that a step keeps; 0: no mean, the weights as they are", ge=0.0, lt=1.0
     )
     patience: int = tunable(10, "epochs without a better validation before stopping", ge=1)
-    stop: int | None = tunable(None, "end after so many epochs of a schedule that falls over `epochs`", ge=1)
+    stop_epoch: int | None = tunable(None, "end after so many epochs of a schedule that falls over `epochs`", ge=1)
     precision: Literal["float32", "bfloat16"] = tunable("float32", "of matrix products in training")
     device: Literal["auto", "cpu", "cuda", "mps"] = tunable(
         "auto", "what to train on; auto: the GPU where there is one"
@@ -86,7 +86,7 @@ class Trained(Model):
         best = self.best_round
         if best is None or self.schedule == "constant":
             return super().for_refit()
-        return self.model_copy(update={"stop": best})
+        return self.model_copy(update={"stop_epoch": best})
 
     def train(
         self,
@@ -106,12 +106,12 @@ class Trained(Model):
         training = Training(**{field.name: getattr(self, field.name) for field in fields(Training)})
         about = {
             "model": type(self).__name__,
-            "hyper_parameters": self.model_dump(mode="json", exclude={"device", "stop"}),
+            "hyper_parameters": self.model_dump(mode="json", exclude={"device", "stop_epoch"}),
             "data": data.fingerprint,
             "side tables": data.side_fingerprint,
             "valid": None if valid is None else valid.fingerprint,
         }
-        if validate is None and self.stop is None and "epochs" not in self.model_fields_set:
+        if validate is None and self.stop_epoch is None and "epochs" not in self.model_fields_set:
             warnings.warn(
                 f"{type(self).__name__} has no valid part to stop by, so it trains all {self.epochs} epochs: set "
                 "epochs (a study tells the best one), or pass valid",
@@ -175,7 +175,7 @@ class Network(Trained):
         except RuntimeError as error:
             raise MatineeError(
                 f"the saved weights do not fit {type(self).__name__}: {str(error).splitlines()[-1].strip()}",
-                mend="fit and save the model again",
+                hint="fit and save the model again",
             ) from None
         self._net = net.eval()
         return super().restore(fitted)
@@ -192,7 +192,7 @@ class Autoencoder(Network):
     """True where rows hold ratings instead of 1s."""
 
     @abstractmethod
-    def loss(self, net: Any, rows: Rows, step: Step) -> Tensor:
+    def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
         """The loss summed over the rows."""
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
@@ -206,12 +206,12 @@ class Autoencoder(Network):
 
         return [Pass("all", loss, list(net.parameters()))], len(users)
 
-    def training_rows(self, data: Dataset) -> Callable[[NDArray[np.int64]], Rows]:
+    def training_rows(self, data: Dataset) -> Callable[[NDArray[np.int64]], SparseBatch]:
         """rows(users): their interactions, each item once."""
         X = data.matrix(values=self.rated)
         ragged = Ragged(X.indptr.astype(np.int64), X.indices.astype(np.int32))
 
-        def rows(users: NDArray[np.int64]) -> Rows:
+        def rows(users: NDArray[np.int64]) -> SparseBatch:
             return rows_of(ragged.take(users), X.data[ragged.positions(users)], users)
 
         return rows
@@ -223,13 +223,17 @@ class Autoencoder(Network):
             scores: Floats = self.net(history).float().cpu().numpy()
         return scores
 
-    def history_rows(self, queries: Queries) -> Rows:
+    def history_rows(self, queries: Queries) -> SparseBatch:
         """The queries' histories, a repeated item once (with its last rating)."""
         from matinee import kernels
 
         history = queries.history
         last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
-        value = np.ones(len(last), np.float32) if queries.values is None or not self.rated else queries.values
+        value = (
+            np.ones(len(last), np.float32)
+            if queries.history_ratings is None or not self.rated
+            else queries.history_ratings
+        )
         return rows_of(history.keep(last), value[last], queries.user)
 
 
@@ -246,12 +250,12 @@ def log_odds(data: Dataset) -> Tensor:
     return odds
 
 
-def rows_of(items: Ragged, value: Floats, user: NDArray[np.integer[Any]]) -> Rows:
+def rows_of(items: Ragged, value: Floats, user: NDArray[np.integer[Any]]) -> SparseBatch:
     """Arrays -> tensors."""
     torch = import_torch()
-    from matinee.nn.blocks import Rows
+    from matinee.nn.blocks import SparseBatch
 
-    return Rows(
+    return SparseBatch(
         item=torch.from_numpy(items.values.astype(np.int64)),
         row=torch.from_numpy(items.rows),
         offsets=torch.from_numpy(items.offsets[:-1].copy()),
@@ -268,7 +272,7 @@ def import_torch() -> Any:
     try:
         import torch
     except ImportError:
-        raise MatineeError("this model needs PyTorch", mend="pip install 'matinee[torch]'") from None
+        raise MatineeError("this model needs PyTorch", hint="pip install 'matinee[torch]'") from None
     return torch
 
 

@@ -18,7 +18,7 @@ MOST_LEVELS = 10
 
 
 @dataclass(frozen=True)
-class Grades:
+class OrdinalTargets:
     """An ordinal regression beside a label's: whether a rating reaches each other level (all thresholds: Rennie &
     Srebro, IJCAI workshop on preference handling, 2005), so that a 5 is more than a 4, and a 1 less than a 3.
 
@@ -27,26 +27,26 @@ class Grades:
     learned, which did better (AutoInt+ study, FM on valid: log loss .5146, learned .5165, labels alone .5240).
     """
 
-    grade: Floats
+    raw_rating: Floats
     levels: Floats
     ahead: Floats
 
     @classmethod
-    def of(cls, grade: Floats, label: Floats) -> Grades:
+    def of(cls, raw_rating: Floats, label: Floats) -> OrdinalTargets:
         """Of more than MOST_LEVELS levels the deciles stand for all."""
-        found = np.unique(grade)
+        found = np.unique(raw_rating)
         if len(found) > MOST_LEVELS + 1:
-            found = np.unique(np.quantile(grade, np.linspace(0, 1, MOST_LEVELS + 1))).astype(np.float32)
-        levels = found[1:][found[1:] != grade[label > 0].min(initial=np.inf)]
-        reached = np.array([*(np.mean(grade >= level) for level in levels), label.mean()])
+            found = np.unique(np.quantile(raw_rating, np.linspace(0, 1, MOST_LEVELS + 1))).astype(np.float32)
+        levels = found[1:][found[1:] != raw_rating[label > 0].min(initial=np.inf)]
+        reached = np.array([*(np.mean(raw_rating >= level) for level in levels), label.mean()])
         odds = np.log(reached) - np.log1p(-reached)
-        return cls(grade, levels, (odds[:-1] - odds[-1]).astype(np.float32))
+        return cls(raw_rating, levels, (odds[:-1] - odds[-1]).astype(np.float32))
 
     def loss(self, logit: Tensor, rows: NDArray[np.int64], label: Tensor, weight: float) -> Tensor:
         """The label's binary cross-entropy and `weight` times each level's, as their weighted mean, summed over rows.
         logit, label: (B,), of the events `rows`."""
         torch = import_torch()
-        reached = torch.from_numpy((self.grade[rows][:, None] >= self.levels).astype(np.float32)).to(logit.device)
+        reached = torch.from_numpy((self.raw_rating[rows][:, None] >= self.levels).astype(np.float32)).to(logit.device)
         ahead = logit[:, None] + torch.from_numpy(self.ahead).to(logit.device)
         entropy = torch.nn.functional.binary_cross_entropy_with_logits
         own, others = (entropy(*pair, reduction="sum") for pair in ((logit, label), (ahead, reached)))

@@ -18,13 +18,13 @@ from pydantic import Field, PositiveInt
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.features.context import ContextFields, parsed, tables_of
-from matinee.data.features.requests import Asked, ContextTables, Part
+from matinee.data.features.requests import ContextTables, EncodedFields, RequestFeatures
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions
 from matinee.models.base import Fitted, Shapes, tunable
 from matinee.models.families.factors import hash_rows
 from matinee.models.families.network import NetWeights, Network, import_torch
-from matinee.models.families.ordinal import Grades
+from matinee.models.families.ordinal import OrdinalTargets
 from matinee.nn.sampling import Positives, Sampler, hardest, negatives
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class PointwiseWeights(NetWeights):
 
     vocabulary: str
     labelled: bool
-    seen: NDArray[np.uint64]
+    history_hashes: NDArray[np.uint64]
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
         return {**super().shapes(n_users, n_items), "seen": (n_users,)}
@@ -59,7 +59,7 @@ class PointwiseWeights(NetWeights):
 class Events:
     """A training log by user and time: who asked and when, about which item (n,), with which label (n,)."""
 
-    asked: Asked
+    asked: RequestFeatures
     user: NDArray[np.int32]
     item: NDArray[np.int32]
     label: Floats | None
@@ -87,14 +87,14 @@ class Pointwise(Network):
     target: Literal["auto", "watched", "label"] = tunable(
         "auto", "learn what was watched, or labels 0 and 1; auto: labels where the log has them"
     )
-    grades: float = tunable(
+    ordinal_weight: float = tunable(
         0.3, "labels made of ratings: weight of each other level of the ratings", low=0.0, high=1.0, ge=0.0
     )
-    negatives: int = tunable(4, "watched: unwatched items for each event, anew each epoch", low=1, high=16, ge=1)
+    n_negatives: int = tunable(4, "watched: unwatched items for each event, anew each epoch", low=1, high=16, ge=1)
     sampling: Literal["uniform", "popularity", "hard"] = tunable("uniform", "how they are drawn")
     alpha: float = tunable(0.75, "popularity: in proportion to events^alpha", ge=0.0)
     hard_of: int = tunable(5, "hard: each is the highest-scored of so many uniform ones", ge=1)
-    start: float = tunable(0.01, "standard deviation of the first vectors", low=1e-3, high=0.1, log=True, gt=0.0)
+    init_std: float = tunable(0.01, "standard deviation of the first vectors", low=1e-3, high=0.1, log=True, gt=0.0)
     fold_steps: int = tunable(20, "gradient steps that fold a user in", ge=1)
     fold_rate: float = tunable(0.05, "their size", gt=0.0)
     batch_size: int = tunable(2048, "events a step", ge=1)
@@ -134,7 +134,7 @@ class Pointwise(Network):
     def check(self, data: Dataset) -> None:
         super().check(data)
         if self.target == "label" and not data.labelled:
-            raise MatineeError(f"{data.name} has no labels 0 and 1", mend="make them of ratings: label_min in a recipe")
+            raise MatineeError(f"{data.name} has no labels 0 and 1", hint="make them of ratings: label_min in a recipe")
         parsed(self.fields, tables_of(data))
 
     def learns_labels(self, data: Dataset) -> bool:
@@ -145,12 +145,12 @@ class Pointwise(Network):
         from matinee.nn.train import Pass
 
         rows = data.rows(data.order)
-        asked = net.tables.asked(rows.user, rows.timestamp, rows.context)
+        asked = net.tables.encode_requests(rows.user, rows.timestamp, rows.context)
         labels = rows.value if self.learns_labels(data) else None
         events = Events(asked, rows.user, rows.item, labels)
-        grades = None
-        if labels is not None and rows.grade is not None and self.grades:
-            grades = Grades.of(rows.grade, labels)
+        targets = None
+        if labels is not None and rows.raw_rating is not None and self.ordinal_weight:
+            targets = OrdinalTargets.of(rows.raw_rating, labels)
         draw = self.drawing(net, data)
 
         def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
@@ -159,8 +159,8 @@ class Pointwise(Network):
             if events.label is not None:
                 logits = net.meet(request, item_sides(net, asked, item))
                 logit, label = logits[:, 0], torch.from_numpy(events.label[batch]).to(logits.device)
-                if grades is not None:
-                    return grades.loss(logit, batch, label, self.grades)
+                if targets is not None:
+                    return targets.loss(logit, batch, label, self.ordinal_weight)
                 own: Tensor = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="sum")
                 return own
             others = draw(asked, events.user[batch], request, step)
@@ -170,7 +170,7 @@ class Pointwise(Network):
             total: Tensor = softplus(-logits[:, 0]).sum() + (softplus(logits[:, 1:]) * there).sum()
             return total
 
-        terms = 1 if events.label is not None else 1 + self.negatives
+        terms = 1 if events.label is not None else 1 + self.n_negatives
         every = list(net.parameters())
         return [Pass("all", loss, every, terms=lambda batch: float(terms * len(batch)))], len(rows)
 
@@ -180,10 +180,10 @@ class Pointwise(Network):
         kind: Literal["uniform", "popularity"] = "popularity" if self.sampling == "popularity" else "uniform"
         sampler, positives = Sampler.of(data, kind, self.alpha), Positives.of(data)
 
-        def draw(asked: Asked, user: NDArray[np.int32], request: Tensor, step: Step) -> NDArray[np.int64]:
+        def draw(asked: RequestFeatures, user: NDArray[np.int32], request: Tensor, step: Step) -> NDArray[np.int64]:
             rng = np.random.default_rng(step.seed)
             if self.sampling != "hard":
-                return negatives(user, self.negatives, sampler, positives, rng)
+                return negatives(user, self.n_negatives, sampler, positives, rng)
 
             def score(items: NDArray[np.int64]) -> Floats:
                 net.eval()  # these candidates are not what batch normalisation is to remember
@@ -192,7 +192,7 @@ class Pointwise(Network):
                 net.train()
                 return scores
 
-            return hardest(user, self.negatives, self.hard_of, score, sampler, positives, rng)
+            return hardest(user, self.n_negatives, self.hard_of, score, sampler, positives, rng)
 
         return draw
 
@@ -207,7 +207,7 @@ class Pointwise(Network):
     def curve_names(self) -> tuple[str, str]:
         if not self.labelled:
             return "loss", "ndcg@10"
-        graded = self.grades and self.data.grade is not None  # then the loss is that of all levels
+        graded = self.ordinal_weight and self.data.raw_rating is not None  # then the loss is that of all levels
         return ("loss" if graded else "logloss"), "logloss"
 
     @property
@@ -239,7 +239,7 @@ class Pointwise(Network):
             everything = None
             if codes is None and not tables.fields.of("pair"):
                 everything = same_sides(net, asked, np.arange(columns))
-            for rows in chunks(len(queries), columns * self.numbers):
+            for rows in chunks(len(queries), columns * self.floats_per_pair):
                 some, item = asked.take(rows), everything
                 if codes is not None:
                     item = item_sides(net, some, codes[rows])
@@ -251,16 +251,16 @@ class Pointwise(Network):
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
         """float32 (n,): the probability of label 1; of a log without labels that the item is no sampled negative."""
         torch = import_torch()
-        queries, row = self.asked(pairs, queries)
+        queries, row = self.resolve_queries(pairs, queries)
         tables, own = self.net.tables, self.user_vectors(queries)
         if pairs.timestamp is None and pairs.context is None:
             asked = tables.queries(queries).take(row)
         else:
-            brought = None if queries.user_features is None else queries.user_features[row]
-            asked = tables.asked(queries.user[row], pairs.timestamp, pairs.context, brought)
+            request_user_features = None if queries.user_features is None else queries.user_features[row]
+            asked = tables.encode_requests(queries.user[row], pairs.timestamp, pairs.context, request_user_features)
         found = np.empty(len(pairs), np.float32)
         with torch.inference_mode():
-            for part in chunks(len(pairs), self.numbers):
+            for part in chunks(len(pairs), self.floats_per_pair):
                 some = asked.take(part)
                 item = item_sides(self.net, some, pairs.item[part][:, None])
                 logits = self.net.meet(self.request(some, own, row[part]), item)
@@ -268,14 +268,14 @@ class Pointwise(Network):
         return found
 
     @property
-    def numbers(self) -> int:
+    def floats_per_pair(self) -> int:
         """About how many numbers a pair takes, that of vectors included where each pair has some of its own."""
         fields = self.net.tables.fields
         own = len(fields.of("item", "pair")) * self.net.vectors.table.embedding_dim if fields.of("pair") else 0
         total: int = self.net.numbers + own
         return total
 
-    def request(self, asked: Asked, own: Tensor | None, rows: NDArray[Any]) -> Tensor:
+    def request(self, asked: RequestFeatures, own: Tensor | None, rows: NDArray[Any]) -> Tensor:
         """float32 (B, r): what requests say, with own[rows] in the place of the users' ids."""
         vectors: Tensor = self.net.vectors(asked.part)
         if own is not None:
@@ -293,15 +293,17 @@ class Pointwise(Network):
         if tables.user_column is None:
             return None
         learned = self.fitted.learned
-        seen = learned.seen if isinstance(learned, PointwiseWeights) else histories_of(self.data, self.labelled)
-        asked = hash_rows(queries.history, queries.values if self.labelled else None)
-        own = (queries.user >= 0) & (asked == seen[np.maximum(queries.user, 0)])
+        history_hashes = (
+            learned.history_hashes if isinstance(learned, PointwiseWeights) else histories_of(self.data, self.labelled)
+        )
+        asked = hash_rows(queries.history, queries.history_ratings if self.labelled else None)
+        own = (queries.user >= 0) & (asked == history_hashes[np.maximum(queries.user, 0)])
         table = self.net.vectors.table.weight.detach()
         codes = tables.users.single[np.where(own, queries.user, -1), tables.user_column]
         vectors: Tensor = table[torch.from_numpy(codes).long()]
         new = np.flatnonzero(~own & (queries.history.lengths > 0))
         pairs = np.minimum(queries.history.lengths[new], FOLD_EVENTS) + (0 if self.labelled else FOLD_NEGATIVES)
-        each = self.numbers + len(tables.fields.fields) * table.shape[1]
+        each = self.floats_per_pair + len(tables.fields.fields) * table.shape[1]
         for rows in blocks_of(new, pairs * each):
             vectors[torch.from_numpy(rows)] = self.folded(queries.take(rows), vectors[torch.from_numpy(rows)])
         return vectors
@@ -315,11 +317,11 @@ class Pointwise(Network):
         net, tables = self.net, self.net.tables
         history, at = latest(queries.history, FOLD_EVENTS)
         row = history.rows
-        times = None if queries.times is None else queries.times[at]
-        brought = None if queries.user_features is None else queries.user_features[row]
-        events = tables.asked(queries.user[row], times, None, brought)
-        label = queries.values[at] if self.labelled and queries.values is not None else None
-        codes, weight = self.told_from(queries, history.lengths)
+        times = None if queries.history_times is None else queries.history_times[at]
+        request_user_features = None if queries.user_features is None else queries.user_features[row]
+        events = tables.encode_requests(queries.user[row], times, None, request_user_features)
+        label = queries.history_ratings[at] if self.labelled and queries.history_ratings is not None else None
+        codes, weight = self.shared_negatives(queries, history.lengths)
         asked = tables.queries(queries)
         with torch.no_grad():
             request = net.vectors(events.part), net.vectors(asked.part)
@@ -336,7 +338,7 @@ class Pointwise(Network):
 
         return fold_in(start, loss, steps=self.fold_steps, learning_rate=self.fold_rate)
 
-    def told_from(self, queries: Queries, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
+    def shared_negatives(self, queries: Queries, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
         """Items (M,) that stand for what was not watched, the same for all, and what each weighs (B, M): 0 where it was
         watched, in sum `negatives` for each event."""
         pool = np.flatnonzero(self.fitted.popularity)
@@ -346,11 +348,11 @@ class Pointwise(Network):
         at = place[queries.history.values]
         weight = np.ones((len(queries), len(codes)), np.float32)
         weight[queries.history.rows[at >= 0], at[at >= 0]] = 0.0
-        total = self.negatives * lengths.astype(np.float32)
+        total = self.n_negatives * lengths.astype(np.float32)
         return codes, weight * (total / np.maximum(weight.sum(axis=1), 1.0))[:, None]
 
 
-def item_sides(net: Any, asked: Asked, item: NDArray[np.integer[Any]]) -> Tensor:
+def item_sides(net: Any, asked: RequestFeatures, item: NDArray[np.integer[Any]]) -> Tensor:
     """float32 (B, C, s): what request b's C items say, with what belongs to the pair; -1: an unknown item.
 
     Where nothing belongs to pairs each distinct item is asked once, and `item` may have one row for all requests.
@@ -362,12 +364,12 @@ def item_sides(net: Any, asked: Asked, item: NDArray[np.integer[Any]]) -> Tensor
         each: Tensor = net.of_item(net.vectors(tables.items.take(codes)))
         every: Tensor = torch.nn.functional.embedding(torch.from_numpy(at.reshape(item.shape)).to(each.device), each)
         return every
-    pair = Part(tables.ages(asked, item).reshape(-1, 1), np.empty((item.size, 0), np.float32))
+    pair = EncodedFields(tables.ages(asked, item).reshape(-1, 1), np.empty((item.size, 0), np.float32))
     said: Tensor = net.of_item(net.vectors(tables.items.take(item.ravel()).join(pair)))
     return said.view(*item.shape, -1)
 
 
-def same_sides(net: Any, asked: Asked, item: NDArray[np.integer[Any]]) -> Tensor:
+def same_sides(net: Any, asked: RequestFeatures, item: NDArray[np.integer[Any]]) -> Tensor:
     """float32 (1 or B, C, s): what the same C items say to every request."""
     rows = len(asked) if net.tables.fields.of("pair") else 1
     return item_sides(net, asked, np.broadcast_to(item, (rows, len(item))))
@@ -380,9 +382,9 @@ def put(vectors: Tensor, place: int, own: Tensor) -> Tensor:
     return replaced
 
 
-def chunks(n: int, numbers: int) -> Iterator[NDArray[np.int64]]:
+def chunks(n: int, floats: int) -> Iterator[NDArray[np.int64]]:
     """Row numbers 0..n - 1 in runs whose rows hold at most NUMBERS numbers, `numbers` each, but at least one row."""
-    step = max(1, NUMBERS // max(1, numbers))
+    step = max(1, NUMBERS // max(1, floats))
     for start in range(0, n, step):
         yield np.arange(start, min(n, start + step))
 

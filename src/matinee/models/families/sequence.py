@@ -44,41 +44,41 @@ class Histories:
 
     item: Ragged
     times: NDArray[np.int64] | None
-    waits: NDArray[np.int64] | None = None
+    gaps: NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.item)
 
     def take(self, rows: NDArray[np.int64]) -> Histories:
         at = self.item.positions(rows)
-        return Histories(self.item.take(rows), *(None if x is None else x[at] for x in (self.times, self.waits)))
+        return Histories(self.item.take(rows), *(None if x is None else x[at] for x in (self.times, self.gaps)))
 
     def where(self, mask: NDArray[np.bool_]) -> Histories:
         """Only these events."""
-        return Histories(self.item.keep(mask), *(None if x is None else x[mask] for x in (self.times, self.waits)))
+        return Histories(self.item.keep(mask), *(None if x is None else x[mask] for x in (self.times, self.gaps)))
 
-    def waiting(self, asked: NDArray[np.int64] | None = None) -> Histories:
+    def time_gaps(self, asked: NDArray[np.int64] | None = None) -> Histories:
         """With waits, where there are times. asked: int64 (B,), when what follows the last event is asked for; without
         it each history's own median wait stands for it (the upper of two; 0 of a single event)."""
         if self.times is None:
             return self
         lengths = self.item.lengths
         last = self.item.offsets[1:][lengths > 0] - 1
-        waits = np.zeros_like(self.times)
-        waits[:-1] = np.maximum(np.diff(self.times), 0)
-        waits[last] = 0
+        gaps = np.zeros_like(self.times)
+        gaps[:-1] = np.maximum(np.diff(self.times), 0)
+        gaps[last] = 0
         if asked is not None:
-            waits[last] = np.maximum(asked[lengths > 0] - self.times[last], 0)
+            gaps[last] = np.maximum(asked[lengths > 0] - self.times[last], 0)
         else:
-            own = np.lexsort((waits, np.isin(np.arange(len(waits)), last), self.item.rows))  # by row, its last behind
+            own = np.lexsort((gaps, np.isin(np.arange(len(gaps)), last), self.item.rows))  # by row, its last behind
             several = lengths > 1
             middle = self.item.offsets[:-1][several] + (lengths[several] - 1) // 2
-            waits[self.item.offsets[1:][several] - 1] = waits[own[middle]]
-        return Histories(self.item, self.times, waits)
+            gaps[self.item.offsets[1:][several] - 1] = gaps[own[middle]]
+        return Histories(self.item, self.times, gaps)
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingBatch:
     """What a batch teaches: after the net has seen `packed`, its states at `slot` (N,) should find `target` (N,).
 
     They lie history after history; of_each: int64 (B,), how many each history has.
@@ -112,7 +112,9 @@ class Sequence(Network):
         "over all items, or against drawn ones",
         choices=["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "top1_max", "bpr_max"],
     )
-    negatives: int = tunable(256, "items drawn to tell the next one from", low=1, high=4096, log=True, ge=1, le=1 << 20)
+    n_negatives: int = tunable(
+        256, "items drawn to tell the next one from", low=1, high=4096, log=True, ge=1, le=1 << 20
+    )
     negatives_for: Literal["batch", "history", "event"] = tunable(
         "batch", "draw them once for all of a batch (uniform: each at most once), or anew for each history or event"
     )
@@ -155,10 +157,10 @@ class Sequence(Network):
 
     def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
         """The loss summed over a batch of pieces."""
-        lesson = self.lesson(net, batch, step)
-        return self.loss_of(net(lesson.packed)[lesson.slot], net.vectors, lesson.target, draw(lesson, step))
+        examples = self.make_batch(net, batch, step)
+        return self.loss_of(net(examples.packed)[examples.slot], net.vectors, examples.target, draw(examples, step))
 
-    def lesson(self, net: Any, batch: Histories, step: Step) -> Lesson:
+    def make_batch(self, net: Any, batch: Histories, step: Step) -> TrainingBatch:
         """At each event but the last: what came next."""
         torch = import_torch()
         ends = np.zeros(len(batch.item.values), np.bool_)
@@ -167,16 +169,16 @@ class Sequence(Network):
         starts[batch.item.offsets[:-1]] = True
         packed = self.packed(net, self.timed(net, batch).where(~ends))
         target = torch.from_numpy(batch.item.values[~starts].astype(np.int64)).to(device_of(net))
-        return Lesson(packed, packed.slot, target, packed.length)
+        return TrainingBatch(packed, packed.slot, target, packed.length)
 
     def timed(self, net: Any, histories: Histories, asked: NDArray[np.int64] | None = None) -> Histories:
         """With waits, where the net reads them."""
-        return histories if getattr(net, "waits", None) is None else histories.waiting(asked)
+        return histories if getattr(net, "waits", None) is None else histories.time_gaps(asked)
 
     def packed(self, net: Any, histories: Histories) -> Packed:
         from matinee.nn.sequences import pack
 
-        return pack(histories.item, net.n_items, histories.times, histories.waits).to(device_of(net))
+        return pack(histories.item, net.n_items, histories.times, histories.gaps).to(device_of(net))
 
     def loss_of(
         self, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | OwnNegatives | None
@@ -203,7 +205,7 @@ class Sequence(Network):
         from matinee.nn.losses import Negatives, OwnNegatives
 
         if self.loss == "cross_entropy":
-            return lambda lesson, step: None
+            return lambda examples, step: None
         sampler = Sampler.of(
             data,
             "uniform" if self.sampling == "uniform" else "popularity",
@@ -212,8 +214,8 @@ class Sequence(Network):
         uneven = self.loss == "sampled_softmax" and self.sampling != "uniform"
         log_q = torch.from_numpy(sampler.log_q) if self.log_q and uneven else None
 
-        def draw(lesson: Lesson, step: Step) -> Negatives | OwnNegatives:
-            rng, target, k = np.random.default_rng(step.seed), lesson.target, self.negatives
+        def draw(examples: TrainingBatch, step: Step) -> Negatives | OwnNegatives:
+            rng, target, k = np.random.default_rng(step.seed), examples.target, self.n_negatives
 
             def items(*size: int) -> Tensor:
                 near, n = self.sampling == "in_batch", math.prod(size)
@@ -225,7 +227,7 @@ class Sequence(Network):
             if self.negatives_for == "event":
                 return OwnNegatives(k, lambda n: items(n, k), of_each)
             if self.negatives_for == "history":
-                begin = torch.nn.functional.pad(lesson.of_each.cumsum(0), (1, 0))
+                begin = torch.nn.functional.pad(examples.of_each.cumsum(0), (1, 0))
                 return OwnNegatives(k, lambda n: items(n, k), of_each, begin)
             apart = self.sampling == "uniform"
             return Negatives(
@@ -238,7 +240,9 @@ class Sequence(Network):
 
     def score_histories(self, queries: Queries) -> Floats:
         known = self.fitted.popularity[queries.history.values] > 0
-        histories = self.timed(self.net, Histories(queries.history, queries.times), queries.time).where(known)
+        histories = self.timed(self.net, Histories(queries.history, queries.history_times), queries.request_time).where(
+            known
+        )
         scores = np.zeros((len(queries), len(self.items)), np.float32)
         for rows in blocks(histories.item.lengths, self.max_len):
             scores[rows] = self.answers(histories.take(rows))
@@ -249,17 +253,17 @@ class Sequence(Network):
         torch = import_torch()
         net = self.net
         with torch.inference_mode():
-            packed, slot = self.question(net, histories)
+            packed, slot = self.encode_query(net, histories)
             scores: Floats = (net(packed)[slot].mean(dim=1) @ net.vectors.T).cpu().numpy()
         return scores
 
-    def question(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
+    def encode_query(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
         """What the net sees of whole histories, and the slots (B, M) whose mean state answers."""
         from matinee.nn.sequences import latest
 
         item, at = latest(histories.item, self.max_len)
         packed = self.packed(
-            net, Histories(item, *(None if x is None else x[at] for x in (histories.times, histories.waits)))
+            net, Histories(item, *(None if x is None else x[at] for x in (histories.times, histories.gaps)))
         )
         return packed, packed.last[:, None]
 
@@ -270,15 +274,15 @@ class SelfAttentive(Sequence):
     special: ClassVar[int] = 0
     """Tokens beyond the items."""
 
-    blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
-    heads: int = tunable(1, "attention heads", choices=[1, 2, 4], ge=1)
-    widening: int = tunable(1, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
+    n_blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
+    n_heads: int = tunable(1, "attention heads", choices=[1, 2, 4], ge=1)
+    ffn_multiplier: int = tunable(1, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
     feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("relu", "between its layers")
 
     @model_validator(mode="after")
     def _divided(self) -> Self:
-        if self.dim % self.heads:
-            raise ValueError(f"{self.heads} attention heads do not divide vectors of dim = {self.dim}")
+        if self.dim % self.n_heads:
+            raise ValueError(f"{self.n_heads} attention heads do not divide vectors of dim = {self.dim}")
         return self
 
     def transformer(self, data: Dataset, length: int, **options: Any) -> nn.Module:
@@ -289,12 +293,12 @@ class SelfAttentive(Sequence):
             data.n_items,
             length,
             self.dim,
-            self.blocks,
-            self.heads,
+            self.n_blocks,
+            self.n_heads,
             self.dropout,
             n_special=self.special,
             causal=self.causal,
-            widening=self.widening,
+            ffn_multiplier=self.ffn_multiplier,
             feed_forward=self.feed_forward,
             **options,
         )

@@ -58,7 +58,7 @@ def test_every_model_class_is_an_attribute_of_models() -> None:
         ("import matinee", {"torch", "scipy", "polars", "numba", "numpy", "matplotlib", "pydantic"}),
         ("import matinee as mt; mt.models.EASE()", {"torch", "matplotlib", "numba"}),
         ("import matinee as mt; mt.MatineeError", {"torch", "scipy", "polars", "numba", "numpy"}),
-        ("from matinee.recipe import load_recipe; load_recipe()", {"torch", "matplotlib", "jinja2"}),
+        ("from matinee.study.recipe import load_recipe; load_recipe()", {"torch", "matplotlib", "jinja2"}),
     ],
 )
 def test_what_is_not_needed_is_not_imported(code: str, never: set[str]) -> None:

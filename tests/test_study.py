@@ -364,11 +364,11 @@ def test_a_refit_keeps_the_curve_of_the_fit_that_was_validated(files: Path, make
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": str(tmp_path / "rated.csv")})})
     run_study(recipe, tmp_path / "run")
     facts = facts_of(tmp_path / "run")
-    assert facts["curve_names"] == {"biased_mf": ["iterations", "rmse", "rmse"]}
+    assert facts["curve_names"] == {"biased_mf": ["epochs", "rmse", "rmse"]}
     metrics = [row["valid_metric"] for row in facts["curves"]["biased_mf"]]
     model = load_model(tmp_path / "run" / "models" / "biased_mf")
     assert len(metrics) == 30
-    assert model.model_dump()["iterations"] == 1 + int(np.argmax(metrics)) < 30, "noise is best left alone early"
+    assert model.model_dump()["epochs"] == 1 + int(np.argmax(metrics)) < 30, "noise is best left alone early"
     (valid,) = [r["value"] for r in rows_of(tmp_path / "run") if (r["split"], r["metric"]) == ("valid", "rmse")]
     assert valid == pytest.approx(-max(metrics), rel=1e-6)
     page = (tmp_path / "run" / "report.html").read_text()

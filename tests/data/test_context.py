@@ -304,7 +304,7 @@ class TestQueries:
     def test_who_names_no_moment_asks_at_the_end_of_the_history(self) -> None:
         tables = made(names=["user", "item", "time.month", "time.age"])
         found = said(tables, tables.queries(self.queries()).part, "time.month", ("user", "time.month"))
-        named = tables.queries(self.queries(time=np.array([NOON[4], -1, NOON[2]])))
+        named = tables.queries(self.queries(request_time=np.array([NOON[4], -1, NOON[2]])))
         assert found == said(tables, named.part, "time.month", ("user", "time.month"))
         assert found[1] == MISSING
         assert len({*found}) == 3
@@ -331,9 +331,9 @@ class TestQueries:
         first = tables.queries(self.queries(user_features=request_user_features)).take(np.array([2, 0]))
         assert said(tables, first.part, "user.likes", order) == [[3], [2, 3]]
 
-    @pytest.mark.parametrize("name", ["user_features", "context", "time"])
+    @pytest.mark.parametrize("name", ["user_features", "context", "request_time"])
     def test_rows_that_are_not_in_parallel(self, name: str) -> None:
-        wrong = np.zeros(2, np.int64) if name == "time" else pl.DataFrame({"job": ["a", "b"]})
+        wrong = np.zeros(2, np.int64) if name == "request_time" else pl.DataFrame({"job": ["a", "b"]})
         with pytest.raises(MatineeError, match=f"{name} has 2 rows, not 3"):
             made().queries(self.queries(**{name: wrong}))
 

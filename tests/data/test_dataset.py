@@ -268,7 +268,7 @@ class TestQueries:
             assert [len(p) for p in parts] == [cut, 4 - cut]
             for name in ("history", "exclude"):
                 assert [row for p in parts for row in lists(getattr(p, name))] == lists(getattr(whole, name))
-            for name in ("user", "values", "times", "time", "title", "candidates"):
+            for name in ("user", "history_ratings", "history_times", "request_time", "title", "candidates"):
                 assert [x for p in parts for x in np.asarray(getattr(p, name)).tolist()] == np.asarray(
                     getattr(whole, name)
                 ).tolist()

@@ -140,7 +140,7 @@ def test_early_stopping_keeps_the_best_round(objective: str, hidden: tuple[Datas
     best = int(np.argmax([row["valid_metric"] for row in curve]))  # type: ignore[arg-type]
     assert len(curve) == best + 1 + 5
     assert model.fitted.learned.trees.count("\nTree=") == best + 1
-    assert model.for_refit().model_dump()["trees"] == best + 1
+    assert model.for_refit().model_dump()["n_trees"] == best + 1
     assert model.fit(train, seed=1).curve[0]["valid_metric"] is None, "without valid nothing is measured"
 
 

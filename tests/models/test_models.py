@@ -119,7 +119,7 @@ def test_a_fitted_member_needs_nothing_of_the_log() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "mend"),
+    ("wrong", "hint"),
     [
         (lambda split: EASE().fit(split), "pass split.train"),
         (lambda split: recommend(EASE().fit(split.train), split.test), "split.test.queries"),

@@ -241,7 +241,7 @@ class TestLabels:
         """Nobody's rows are kept then, nor the labels; that the model learned labels must still be known."""
         model = made("fm", target="label", epochs=2).fit(labelled(), seed=3)
         loaded = store.load_model(store.save_model(model, tmp_path / "m", histories=False))
-        queries = asked([[0, 1, 2]], values=np.array([1.0, 0.0, 1.0], np.float32))
+        queries = asked([[0, 1, 2]], history_ratings=np.array([1.0, 0.0, 1.0], np.float32))
         assert loaded.score(queries).tobytes() == model.score(queries).tobytes()
 
     def test_a_label_that_changes_folds_its_user_in_again(self) -> None:
@@ -352,7 +352,7 @@ class TestTimes:
     def test_scores_are_of_the_moment_asked_for(self) -> None:
         model = made("fm", fields=("item", "item.genres", "time.hour")).fit(tasted())
         moments = 86_400 * 11_100 + 3_600 * np.array([8, 20])
-        recs = recommend(model, asked([[0], [0]], time=moments), 8)
+        recs = recommend(model, asked([[0], [0]], request_time=moments), 8)
         assert [share_of_kind(recs.item[k], k) > 0.7 for k in (0, 1)] == [True, True]
 
 
@@ -387,13 +387,13 @@ class TestMemory:
         some = replace(queries, candidates=candidates)
         pairs = Pairs(data.user, data.item, np.zeros(len(data), np.int32))
         whole = model.score(queries), model.score(some), model.predict(pairs)
-        meet, most = type(model.net).meet, 3 * N_ITEMS * model.net.floats_per_pair
+        meet, most = type(model.net).meet, 3 * N_ITEMS * model.net.numbers
         sizes: list[int] = []
 
         def told(net: Any, request: Any, item: Any) -> Any:
             assert len(item) in (1, len(request))
             assert aged or item.shape[1] != N_ITEMS or len(item) == 1, "the catalogue is not repeated for each query"
-            sizes.append(len(request) * item.shape[1] * net.floats_per_pair)
+            sizes.append(len(request) * item.shape[1] * net.numbers)
             return meet(net, request, item)
 
         with mock.patch.object(pointwise, "NUMBERS", most), mock.patch.object(type(model.net), "meet", told):

@@ -32,7 +32,14 @@ SMALL: dict[str, Any] = {"dim": 8, "max_len": MAX_LEN, "epochs": 3, "batch_size"
 WAYS: dict[str, dict[str, Any]] = {
     "plain": {},
     "relative": {"relative": True, "n_heads": 2},
-    "all": {"relative": True, "n_heads": 4, "gated": True, "feed_forward": "swiglu", "widening": 2, "n_blocks": 1},
+    "all": {
+        "relative": True,
+        "n_heads": 4,
+        "gated": True,
+        "feed_forward": "swiglu",
+        "ffn_multiplier": 2,
+        "n_blocks": 1,
+    },
 }
 
 

@@ -24,7 +24,7 @@ SAY = "import os, sys; {0}; print(os.environ['{1}'], 'torch' in sys.modules)"
     ("load", "loaded"),
     [
         ("import matinee.nn", False),
-        ("from matinee.models.network import import_torch; import_torch()", True),
+        ("from matinee.models.families.network import import_torch; import_torch()", True),
         ("import matinee.nn.train", True),
     ],
 )

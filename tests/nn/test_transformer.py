@@ -27,19 +27,19 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "n_heads": {"n_heads": 2},
     "relative": {"n_heads": 2, "relative": True},
     "gated": {"gated": True, "n_heads": 4, "feed_forward": "gelu"},
-    "swiglu": {"feed_forward": "swiglu", "widening": 3},
-    "all": {"n_heads": 2, "relative": True, "gated": True, "feed_forward": "swiglu", "widening": 2},
+    "swiglu": {"feed_forward": "swiglu", "ffn_multiplier": 3},
+    "all": {"n_heads": 2, "relative": True, "gated": True, "feed_forward": "swiglu", "ffn_multiplier": 2},
 }
 every_option = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 either_way = pytest.mark.parametrize("causal", [True, False], ids=["causal", "both_sides"])
 timed = pytest.mark.parametrize("timed", [False, True], ids=["", "timed"])
 
 
-def net_of(*, heads: int = 1, causal: bool = True, **options: Any) -> TransformerNet:
+def net_of(*, n_heads: int = 1, causal: bool = True, **options: Any) -> TransformerNet:
     """Two blocks; all weights, norms and biases are random, so that none can be forgotten."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
-        net = TransformerNet(N_ITEMS, LENGTH, DIM, 2, heads, 0.3, causal=causal, **options)
+        net = TransformerNet(N_ITEMS, LENGTH, DIM, 2, n_heads, 0.3, causal=causal, **options)
         with torch.no_grad():
             for parameter in net.parameters():
                 parameter.add_(0.4 * torch.randn(parameter.shape))

@@ -23,7 +23,7 @@ NOT_OF_RATINGS = {"it_beats_popularity_where_taste_is_plain", "similar_items"}
 
 @pytest.mark.parametrize("check", [c for name, c in CHECKS.items() if name not in NOT_OF_RATINGS])
 def test_centred_svd_keeps_the_contract(check: Check) -> None:
-    check(lambda: registry.create("svd", {"k": 6, "centred": True}))
+    check(lambda: registry.create("svd", {"n_factors": 6, "centred": True}))
 
 
 def test_centred_svd_predicts_what_it_scores() -> None:

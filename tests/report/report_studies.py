@@ -41,7 +41,7 @@ def curve(loss: Sequence[float], metric: Sequence[float | None]) -> list[dict[st
 
 
 # a model that was not validated, one whose validation is another measure, one with the same measure, one of one epoch
-NAMES = [("epochs", "loss", "ndcg@10"), ("epochs", "loss", "ndcg@10"), ("iterations", "rmse", "rmse")] * 2
+NAMES = [("epochs", "loss", "ndcg@10"), ("epochs", "loss", "ndcg@10"), ("epochs", "rmse", "rmse")] * 2
 CURVES = [
     curve([2.0, 1.5, 1.25], [None] * 3),
     curve([5.0, 4.0, 3.5, 3.25], [0.1, 0.3, 0.2, 0.25]),

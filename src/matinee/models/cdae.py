@@ -28,7 +28,7 @@ class UserNetWeights(NetWeights):
     history_hashes: NDArray[np.uint64]
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
-        return {**super().shapes(n_users, n_items), "seen": (n_users,)}
+        return {**super().shapes(n_users, n_items), "history_hashes": (n_users,)}
 
 
 class CDAE(DAE):

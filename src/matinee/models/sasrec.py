@@ -49,7 +49,7 @@ class SASRec(SelfAttentive):
         return self.net_of(fitted.data, 0 if self.time_gaps else None)
 
     def net_of(self, data: Dataset, median_gap: int | None) -> nn.Module:
-        options = {"gated": self.gated, "relative": self.relative, "usual_wait": median_gap}
+        options = {"gated": self.gated, "relative": self.relative, "median_gap": median_gap}
         return self.transformer(data, self.max_len, **options)
 
     def median_gap(self, data: Dataset) -> int:

@@ -33,8 +33,8 @@ class TransformerNet(nn.Module):
         n_items: int,
         length: int,
         dim: int,
-        blocks: int,
-        heads: int,
+        n_blocks: int,
+        n_heads: int,
         dropout: float,
         *,
         relative: bool = False,
@@ -50,8 +50,10 @@ class TransformerNet(nn.Module):
         self.gaps = None if median_gap is None else nn.Embedding(self.STEPS, dim)
         if self.gaps is not None:
             nn.init.normal_(self.gaps.weight, std=0.02)
-            self.register_buffer("usual_wait", torch.tensor([median_gap]))
-        self.transformer = Transformer(dim, blocks, heads, dropout, bias_length=length if relative else 0, **options)
+            self.register_buffer("median_gap", torch.tensor([median_gap]))
+        self.transformer = Transformer(
+            dim, n_blocks, n_heads, dropout, bias_length=length if relative else 0, **options
+        )
 
     @property
     def vectors(self) -> Tensor:
@@ -78,8 +80,8 @@ class Transformer(nn.Module):
     def __init__(
         self,
         dim: int,
-        blocks: int,
-        heads: int,
+        n_blocks: int,
+        n_heads: int,
         dropout: float,
         *,
         causal: bool = True,
@@ -91,7 +93,8 @@ class Transformer(nn.Module):
         super().__init__()
         self.causal = causal
         self.blocks = nn.ModuleList(
-            Block(dim, heads, dropout, causal, ffn_multiplier, feed_forward, gated, bias_length) for _ in range(blocks)
+            Block(dim, n_heads, dropout, causal, ffn_multiplier, feed_forward, gated, bias_length)
+            for _ in range(n_blocks)
         )
         self.norm = nn.LayerNorm(dim)
 
@@ -107,7 +110,7 @@ class Block(nn.Module):
     def __init__(
         self,
         dim: int,
-        heads: int,
+        n_heads: int,
         dropout: float,
         causal: bool,
         ffn_multiplier: int,
@@ -117,7 +120,7 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = dropout
-        self.attention = Attention(dim, heads, causal, bias_length)
+        self.attention = Attention(dim, n_heads, causal, bias_length)
         self.mixing = (
             GatedForward(dim, ffn_multiplier)
             if feed_forward == "swiglu"
@@ -140,12 +143,12 @@ class Attention(nn.Module):
     """Scaled dot products within each history (Vaswani et al., NeurIPS 2017, eq. 1). Attention weights are not dropped
     out: the fast kernels for CPUs do not know how, and dropout of the output did as well."""
 
-    def __init__(self, dim: int, heads: int, causal: bool, bias_length: int) -> None:
+    def __init__(self, dim: int, n_heads: int, causal: bool, bias_length: int) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
+        self.n_heads, self.causal = n_heads, causal
         self.inputs = dense(dim, 3 * dim)
         self.output = dense(dim, dim)
-        self.bias = RelativeBias(heads, bias_length) if bias_length else None
+        self.bias = RelativeBias(n_heads, bias_length) if bias_length else None
 
     def forward(self, x: Tensor, packed: Packed) -> Tensor:
         found = []
@@ -157,7 +160,9 @@ class Attention(nn.Module):
                 return near
         for group, part in enumerate(packed.split(inputs)):
             rows, length, width = part.shape
-            q, k, v = part.view(rows, length, 3, self.heads, width // (3 * self.heads)).permute(2, 0, 3, 1, 4).unbind(0)
+            q, k, v = (
+                part.view(rows, length, 3, self.n_heads, width // (3 * self.n_heads)).permute(2, 0, 3, 1, 4).unbind(0)
+            )
             mask = None
             if self.bias is not None:
                 mask = self.bias(packed, group, self.causal)
@@ -176,11 +181,11 @@ class RelativeBias(nn.Module):
 
     STEPS = 24
 
-    def __init__(self, heads: int, length: int) -> None:
+    def __init__(self, n_heads: int, length: int) -> None:
         super().__init__()
         self.length = length
-        self.places = nn.Parameter(torch.zeros(2 * length - 1, heads))
-        self.times = nn.Parameter(torch.zeros(self.STEPS, heads))
+        self.places = nn.Parameter(torch.zeros(2 * length - 1, n_heads))
+        self.times = nn.Parameter(torch.zeros(self.STEPS, n_heads))
 
     def attended(self, inputs: Tensor, packed: Packed, causal: bool) -> Tensor:
         """(N, 3 * width), queries, keys and values -> (N, width): attention with the bias, in compiled loops. Empty

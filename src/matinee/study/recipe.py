@@ -342,7 +342,7 @@ def located(name: str, data_dir: StrPath | None) -> Path:
 def load_recipe(path: StrPath | None = None) -> Recipe:
     """The recipe of a TOML file; without one, the default study. Raises MatineeError naming file, table and key."""
     if path is None:
-        return _validated(tomllib.loads(files("matinee").joinpath(DEFAULT).read_text("utf-8")), DEFAULT)
+        return _validated(tomllib.loads(files("matinee.study").joinpath(DEFAULT).read_text("utf-8")), DEFAULT)
     try:
         tables = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except FileNotFoundError:

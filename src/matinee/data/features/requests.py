@@ -169,11 +169,11 @@ class ContextTables:
         """Users (n,), and for each the Unix seconds (negative: missing), a row of context, and what the request brings
         of its user, which goes before the table.
 
-        Of a training log: asked(data.user, data.timestamp, data.context). Raises MatineeError where they are not in
-        parallel or of types that the vocabulary cannot read.
+        Of a training log: encode_requests(data.user, data.timestamp, data.context). Raises MatineeError where they are not
+        in parallel, or of types that the vocabulary cannot read.
         """
         n = len(user)
-        heights = {"time": time, "context": context, "user_features": request_user_features}
+        heights = {"request_time": time, "context": context, "user_features": request_user_features}
         for name, rows in heights.items():
             if rows is not None and len(rows) != n:
                 raise MatineeError(f"{name} has {len(rows)} rows, not {n}", hint="pass one row a query")

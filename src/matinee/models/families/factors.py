@@ -40,7 +40,7 @@ class Vectors:
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
         f = self.V.shape[1]
-        return {"U": (n_users, f), "V": (n_items, f), "seen": (n_users,)}
+        return {"U": (n_users, f), "V": (n_items, f), "history_hashes": (n_users,)}
 
 
 class Factors(Model):

@@ -173,7 +173,7 @@ class Sequence(Network):
 
     def timed(self, net: Any, histories: Histories, asked: NDArray[np.int64] | None = None) -> Histories:
         """With waits, where the net reads them."""
-        return histories if getattr(net, "waits", None) is None else histories.time_gaps(asked)
+        return histories if getattr(net, "gaps", None) is None else histories.time_gaps(asked)
 
     def packed(self, net: Any, histories: Histories) -> Packed:
         from matinee.nn.sequences import pack

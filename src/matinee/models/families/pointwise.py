@@ -1,13 +1,12 @@
 """The family of pointwise models: a net from the fields of who asks, when, and about what, to one logit.
 
-A member says how fields meet (nn/interactions.py). Fields, negatives, training, folding users in, ranking and
-probabilities are here. Names of fields: data/context.py.
+A member says how fields meet (nn/interactions.py). Fields, ranking and probabilities are here; the loss and its
+negatives are in pair_loss.py, folding users in is in pair_users.py. Names of fields: data/features/context.py.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -18,36 +17,32 @@ from pydantic import Field, PositiveInt
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.features.context import ContextFields, parsed, tables_of
-from matinee.data.features.requests import ContextTables, EncodedFields, RequestFeatures
+from matinee.data.features.requests import ContextTables, RequestFeatures
 from matinee.errors import MatineeError
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.models.base import Fitted, Shapes
 from matinee.models.families.network import NetWeights, Network, import_torch
-from matinee.models.families.ordinal import OrdinalTargets
-from matinee.models.families.user_vectors import hashes_of, still_learned
+from matinee.models.families.pair_loss import PairLoss
+from matinee.models.families.pair_sides import chunks, item_sides, same_sides
+from matinee.models.families.pair_users import UserFolding
+from matinee.models.families.user_vectors import hashes_of
 from matinee.models.fields import tunable
 from matinee.models.fitting import labelled
-from matinee.nn.sampling import Positives, Sampler, hardest, negatives
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from matinee.nn.fields import PairNet
-    from matinee.nn.train import Pass, Step
+    from matinee.nn.train import Pass
 
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 """Units of one or more layers."""
 
-NUMBERS = 1 << 21
-"""Numbers that a net may hold at once where it answers: 8 MB stay in a cache."""
-FOLD_EVENTS, FOLD_NEGATIVES = 200, 256
-"""Latest events that fold a user in, and items they are told from."""
-
 
 @dataclass(frozen=True)
 class PointwiseWeights(NetWeights):
-    """vocabulary: ContextFields as JSON. labelled: labels were learned, not what was watched. seen: uint64 (n_users,),
-    a hash of the history each user was learned on, labels included."""
+    """vocabulary: ContextFields as JSON. labelled: labels were learned, not what was watched. history_hashes:
+    uint64 (n_users,), of the history each user was learned on, labels included."""
 
     vocabulary: str
     labelled: bool
@@ -55,16 +50,6 @@ class PointwiseWeights(NetWeights):
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
         return {**super().shapes(n_users, n_items), "history_hashes": (n_users,)}
-
-
-@dataclass(frozen=True)
-class Events:
-    """A training log by user and time: who asked and when, about which item (n,), with which label (n,)."""
-
-    asked: RequestFeatures
-    user: NDArray[np.int32]
-    item: NDArray[np.int32]
-    label: Floats | None
 
 
 class Pointwise(Network):
@@ -141,60 +126,10 @@ class Pointwise(Network):
         return data.labelled and self.target != "watched"
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
-        torch = import_torch()
         from matinee.nn.train import Pass
 
-        rows = data.rows(data.order)
-        asked = net.tables.encode_requests(rows.user, rows.timestamp, rows.context)
-        labels = rows.value if self.learns_labels(data) else None
-        events = Events(asked, rows.user, rows.item, labels)
-        targets = None
-        if labels is not None and rows.raw_rating is not None and self.ordinal_weight:
-            targets = OrdinalTargets.of(rows.raw_rating, labels)
-        draw = self.drawing(net, data)
-
-        def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
-            asked, item = events.asked.take(batch), events.item[batch][:, None]
-            request = net.of_request(net.vectors(asked.part))
-            if events.label is not None:
-                logits = net.meet(request, item_sides(net, asked, item))
-                logit, label = logits[:, 0], torch.from_numpy(events.label[batch]).to(logits.device)
-                if targets is not None:
-                    return targets.loss(logit, batch, label, self.ordinal_weight)
-                own: Tensor = torch.nn.functional.binary_cross_entropy_with_logits(logit, label, reduction="sum")
-                return own
-            others = draw(asked, events.user[batch], request, step)
-            logits = net.meet(request, item_sides(net, asked, np.concatenate([item, others], axis=1)))
-            there = torch.from_numpy(others >= 0).to(logits.device)  # who watched everything has no negatives
-            softplus = torch.nn.functional.softplus
-            total: Tensor = softplus(-logits[:, 0]).sum() + (softplus(logits[:, 1:]) * there).sum()
-            return total
-
-        terms = 1 if events.label is not None else 1 + self.n_negatives
-        every = list(net.parameters())
-        return [Pass("all", loss, every, terms=lambda batch: float(terms * len(batch)))], len(rows)
-
-    def drawing(self, net: Any, data: Dataset) -> Callable[..., NDArray[np.int64]]:
-        """draw(asked, user, what requests say, step) -> items (B, negatives) that the users did not watch, -1: none."""
-        torch = import_torch()
-        kind: Literal["uniform", "popularity"] = "popularity" if self.sampling == "popularity" else "uniform"
-        sampler, positives = Sampler.of(data, kind, self.alpha), Positives.of(data)
-
-        def draw(asked: RequestFeatures, user: NDArray[np.int32], request: Tensor, step: Step) -> NDArray[np.int64]:
-            rng = np.random.default_rng(step.seed)
-            if self.sampling != "hard":
-                return negatives(user, self.n_negatives, sampler, positives, rng)
-
-            def score(items: NDArray[np.int64]) -> Floats:
-                net.eval()  # these candidates are not what batch normalisation is to remember
-                with torch.no_grad():
-                    scores: Floats = net.meet(request, item_sides(net, asked, items)).float().cpu().numpy()
-                net.train()
-                return scores
-
-            return hardest(user, self.n_negatives, self.hard_of, score, sampler, positives, rng)
-
-        return draw
+        loss = PairLoss(net, data.rows(data.order), self, labels=self.learns_labels(data))
+        return [Pass("all", loss, list(net.parameters()), terms=loss.terms)], len(data)
 
     def stopping_metric(self, valid: Holdout) -> StoppingMetric:
         return StoppingMetric("logloss") if self.labelled and labelled(valid) else super().stopping_metric(valid)
@@ -284,109 +219,8 @@ class Pointwise(Network):
         said: Tensor = self.net.of_request(vectors)
         return said
 
-    # -- folding in ------------------------------------------------------------------------------------------------
-
     def user_vectors(self, queries: Queries) -> Tensor | None:
-        """float32 (B, width): the id vector of each query's user, learned where the history is the one learned on, else
-        folded in. None where ids are no field."""
-        torch = import_torch()
-        tables = self.net.tables
-        if tables.user_column is None:
-            return None
-        ratings = queries.history_ratings if self.labelled else None
-        own = still_learned(queries, self.fitted.learned.history_hashes, ratings)
-        table = self.net.vectors.table.weight.detach()
-        codes = tables.users.single[np.where(own, queries.user, -1), tables.user_column]
-        vectors: Tensor = table[torch.from_numpy(codes).long()]
-        new = np.flatnonzero(~own & (queries.history.lengths > 0))
-        pairs = np.minimum(queries.history.lengths[new], FOLD_EVENTS) + (0 if self.labelled else FOLD_NEGATIVES)
-        each = self.floats_per_pair + len(tables.fields.fields) * table.shape[1]
-        for rows in blocks_of(new, pairs * each):
-            vectors[torch.from_numpy(rows)] = self.folded(queries.take(rows), vectors[torch.from_numpy(rows)])
-        return vectors
-
-    def folded(self, queries: Queries, start: Tensor) -> Tensor:
-        """float32 (B, width) from `start` (B, width), down the training loss on the histories."""
-        torch = import_torch()
-        from matinee.nn.sequences import latest
-        from matinee.nn.train import fold_in
-
-        net, tables = self.net, self.net.tables
-        history, at = latest(queries.history, FOLD_EVENTS)
-        row = history.rows
-        times = None if queries.history_times is None else queries.history_times[at]
-        request_user_features = None if queries.user_features is None else queries.user_features[row]
-        events = tables.encode_requests(queries.user[row], times, None, request_user_features)
-        label = queries.history_ratings[at] if self.labelled and queries.history_ratings is not None else None
-        codes, weight = self.shared_negatives(queries, history.lengths)
-        asked = tables.queries(queries)
-        with torch.no_grad():
-            request = net.vectors(events.part), net.vectors(asked.part)
-            watched = item_sides(net, events, history.values[:, None])
-            other = same_sides(net, asked, codes)
-        sign = torch.from_numpy(np.where(label == 0, 1.0, -1.0).astype(np.float32)) if label is not None else -1.0
-        place, rows, weight = tables.user_column, torch.from_numpy(row), torch.from_numpy(weight)
-
-        def loss(own: Tensor) -> Tensor:
-            theirs = [net.of_request(put(x, place, v)) for x, v in zip(request, (own[rows], own), strict=True)]
-            softplus = torch.nn.functional.softplus
-            total: Tensor = softplus(sign * net.meet(theirs[0], watched)[:, 0]).sum()
-            return total if label is not None else total + (weight * softplus(net.meet(theirs[1], other))).sum()
-
-        return fold_in(start, loss, steps=self.fold_steps, learning_rate=self.fold_rate)
-
-    def shared_negatives(self, queries: Queries, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
-        """Items (M,) that stand for what was not watched, the same for all, and what each weighs (B, M): 0 where it was
-        watched, in sum `negatives` for each event."""
-        pool = np.flatnonzero(self.fitted.popularity)
-        codes = np.random.default_rng(0).permutation(pool)[:FOLD_NEGATIVES]
-        place = np.full(len(self.items), -1)
-        place[codes] = np.arange(len(codes))
-        at = place[queries.history.values]
-        weight = np.ones((len(queries), len(codes)), np.float32)
-        weight[queries.history.rows[at >= 0], at[at >= 0]] = 0.0
-        total = self.n_negatives * lengths.astype(np.float32)
-        return codes, weight * (total / np.maximum(weight.sum(axis=1), 1.0))[:, None]
-
-
-def item_sides(net: Any, asked: RequestFeatures, item: NDArray[np.integer[Any]]) -> Tensor:
-    """float32 (B, C, s): what request b's C items say, with what belongs to the pair; -1: an unknown item.
-
-    Where nothing belongs to pairs each distinct item is asked once, and `item` may have one row for all requests.
-    """
-    torch = import_torch()
-    tables = net.tables
-    if not tables.fields.of("pair"):
-        codes, at = np.unique(item, return_inverse=True)
-        each: Tensor = net.of_item(net.vectors(tables.items.take(codes)))
-        every: Tensor = torch.nn.functional.embedding(torch.from_numpy(at.reshape(item.shape)).to(each.device), each)
-        return every
-    pair = EncodedFields(tables.ages(asked, item).reshape(-1, 1), np.empty((item.size, 0), np.float32))
-    said: Tensor = net.of_item(net.vectors(tables.items.take(item.ravel()).join(pair)))
-    return said.view(*item.shape, -1)
-
-
-def same_sides(net: Any, asked: RequestFeatures, item: NDArray[np.integer[Any]]) -> Tensor:
-    """float32 (1 or B, C, s): what the same C items say to every request."""
-    rows = len(asked) if net.tables.fields.of("pair") else 1
-    return item_sides(net, asked, np.broadcast_to(item, (rows, len(item))))
-
-
-def put(vectors: Tensor, place: int, own: Tensor) -> Tensor:
-    """(B, fields, width) with the field at `place` replaced by own (B, width), which keeps its gradient."""
-    torch = import_torch()
-    replaced: Tensor = torch.cat([vectors[:, :place], own[:, None], vectors[:, place + 1 :]], dim=1)
-    return replaced
-
-
-def chunks(n: int, floats: int) -> Iterator[NDArray[np.int64]]:
-    """Row numbers 0..n - 1 in runs whose rows hold at most NUMBERS numbers, `numbers` each, but at least one row."""
-    step = max(1, NUMBERS // max(1, floats))
-    for start in range(0, n, step):
-        yield np.arange(start, min(n, start + step))
-
-
-def blocks_of(rows: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The rows in runs of about NUMBERS numbers, sizes (len(rows),) each."""
-    cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // NUMBERS)) + 1
-    return [run for run in np.split(rows, cuts) if len(run)]
+        """float32 (B, width): the id vectors of those who ask, see UserFolding; None where ids are no field."""
+        hashes, popularity = self.fitted.learned.history_hashes, self.fitted.popularity
+        given = self.n_negatives, self.fold_steps, self.fold_rate, self.floats_per_pair
+        return UserFolding(self.net, hashes, self.labelled, popularity, *given).vectors(queries)

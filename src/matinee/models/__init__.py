@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matinee.models.multi_dae import MultiDAE as MultiDAE
     from matinee.models.multi_vae import MultiVAE as MultiVAE
     from matinee.models.narm import NARM as NARM
+    from matinee.models.pctm import PCTM as PCTM
     from matinee.models.popularity import Popularity as Popularity
     from matinee.models.prod2vec import Prod2vec as Prod2vec
     from matinee.models.rec_vae import RecVAE as RecVAE

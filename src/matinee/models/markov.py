@@ -11,6 +11,7 @@ from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model, Shapes
 from matinee.models.families.item_item import ages, weighted_rows
+from matinee.models.families.transitions import followed, known_events, shares
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 
@@ -52,10 +53,8 @@ class Markov(Model):
     shrinkage: float = tunable(
         10.0, "events of popular items added to what followed an item", low=0.1, high=100.0, log=True, gt=0.0
     )
-    max_len: int = tunable(20, "how many of the history's last events speak", low=1, high=50, log=True, ge=1)
-    half_life: float = tunable(
-        2.0, "halve an event's voice for every so many events after it", low=0.5, high=20.0, log=True, gt=0.0
-    )
+    max_len: int = tunable(20, "number of recent events used", low=1, high=50, log=True, ge=1)
+    half_life: float = tunable(2.0, "half-life of an event's weight, in events", low=0.5, high=20.0, log=True, gt=0.0)
 
     def reads_order(self) -> bool:
         return True
@@ -70,28 +69,9 @@ class Markov(Model):
 
     def score_histories(self, queries: Queries) -> Floats:
         learned = self.fitted.learned
-        history = queries.history.keep(self.fitted.popularity[queries.history.values] > 0)
-        history = history.keep(ages(history) < self.max_len)
-        voice = 0.5 ** (ages(history) / self.half_life)
-        rows, n = history.rows, len(queries)
-        voice /= np.bincount(rows, voice, minlength=n)[rows]
-        scores = weighted_rows(learned.P, history.offsets, history.values, voice.astype(np.float32))
-        rest = np.bincount(rows, voice * learned.rest[history.values], minlength=n)
+        history, n = known_events(queries.history, self.fitted.popularity, self.max_len), len(queries)
+        weight = shares(history, 0.5 ** (ages(history) / self.half_life))
+        scores = weighted_rows(learned.P, history.offsets, history.values, weight.astype(np.float32))
+        rest = np.bincount(history.rows, weight * learned.rest[history.values], minlength=n)
         scores += rest.astype(np.float32)[:, None] * learned.prior
         return scores
-
-
-def followed(data: Dataset, window: int) -> csr_array:
-    """csr float64 (n_items, n_items), row = item, column = item after it: sum of 1 / d over pairs d <= window apart."""
-    from scipy.sparse import coo_array, csr_array
-
-    user, item = data.user[data.order], data.item[data.order]
-    counts = csr_array((data.n_items, data.n_items), dtype=np.float64)
-    for d in range(1, min(window, len(user) - 1) + 1):
-        same = np.flatnonzero(user[d:] == user[:-d])
-        if not len(same):
-            break  # nobody has so many events
-        weight = np.full(len(same), 1.0 / d)
-        counts = counts + coo_array((weight, (item[same], item[same + d])), shape=counts.shape).tocsr()
-    counts.sort_indices()
-    return counts

@@ -9,6 +9,7 @@ BUILT_IN = {
     "item_knn": "matinee.models.item_knn:ItemKNN",
     "user_knn": "matinee.models.user_knn:UserKNN",
     "markov": "matinee.models.markov:Markov",
+    "pctm": "matinee.models.pctm:PCTM",
     "ease": "matinee.models.ease:EASE",
     "slim": "matinee.models.slim:SLIM",
     "admm_slim": "matinee.models.admm_slim:AdmmSLIM",

@@ -15,6 +15,7 @@ from matinee.models.base import Model, Shapes
 from matinee.models.families.factors import stop_unless_finite
 from matinee.models.families.item_item import ages, weighted_rows
 from matinee.models.families.network import NO_CURVE, has_loss, warn_of_nothing_to_learn
+from matinee.models.families.transitions import known_events, shares
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.nn.sampling import Sampler
@@ -61,9 +62,9 @@ class Prod2vec(Model):
     epochs: int = tunable(20, "passes over the log", low=5, high=100, log=True, ge=1)
     stop_epoch: int | None = tunable(None, "stop at this epoch but keep the learning-rate schedule of `epochs`", ge=1)
     against: Literal["output", "input"] = tunable("output", "which vectors a history is compared with")
-    max_len: int = tunable(20, "how many of the history's last events speak", low=1, high=100, log=True, ge=1)
+    max_len: int = tunable(20, "number of recent events used", low=1, high=100, log=True, ge=1)
     half_life: float | None = tunable(
-        None, "halve an event's voice for every so many events after it (None: all alike)", gt=0.0
+        None, "half-life of an event's weight, in events (None: all weigh the same)", gt=0.0
     )
 
     def reads_order(self) -> bool:
@@ -126,10 +127,9 @@ class Prod2vec(Model):
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: Prod2vecState = self.fitted.learned
-        history = queries.history.keep(self.fitted.popularity[queries.history.values] > 0)
-        history = history.keep(ages(history) < self.max_len)
-        voice = np.ones(len(history.values)) if self.half_life is None else 0.5 ** (ages(history) / self.half_life)
-        voice /= np.bincount(history.rows, voice, minlength=len(queries))[history.rows]
-        mean = weighted_rows(learned.left, history.offsets, history.values, voice.astype(np.float32))
+        history = known_events(queries.history, self.fitted.popularity, self.max_len)
+        fading = 0.0 if self.half_life is None else 1.0 / self.half_life
+        weight = shares(history, 0.5 ** (ages(history) * fading))
+        mean = weighted_rows(learned.left, history.offsets, history.values, weight.astype(np.float32))
         scores: Floats = mean @ learned.right
         return scores

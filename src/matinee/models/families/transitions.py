@@ -1,0 +1,45 @@
+"""What the counting models share: how often one item followed another, and how much each event of a history weighs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.arrays import Floats, Ragged
+from matinee.data.dataset import Dataset
+from matinee.models.families.item_item import ages
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+def followed(data: Dataset, window: int, power: float = 1.0) -> csr_array:
+    """csr float64 (n_items, n_items), row = item, column = item after it: the sum of d^-power over pairs up to `window`
+    apart."""
+    from scipy.sparse import coo_array, csr_array
+
+    user, item = data.user[data.order], data.item[data.order]
+    counts = csr_array((data.n_items, data.n_items), dtype=np.float64)
+    for d in range(1, min(window, len(user) - 1) + 1):
+        same = np.flatnonzero(user[d:] == user[:-d])
+        if not len(same):
+            break  # nobody has so many events
+        weight = np.full(len(same), 1.0 / d**power)
+        counts = counts + coo_array((weight, (item[same], item[same + d])), shape=counts.shape).tocsr()
+    counts.sort_indices()
+    return counts
+
+
+def known_events(history: Ragged, popularity: Floats, max_len: int | None = None) -> Ragged:
+    """The events of items that have a training event, at most the `max_len` latest of each row."""
+    history = history.keep(popularity[history.values] > 0)
+    return history if max_len is None else history.keep(ages(history) < max_len)
+
+
+def shares(history: Ragged, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """float64, in parallel with history.values: the weights, divided by their sum in each row."""
+    total = np.bincount(history.rows, weight, minlength=len(history))
+    divided: NDArray[np.float64] = weight / total[history.rows]
+    return divided

@@ -12,13 +12,11 @@ import argparse
 import json
 import os
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from matinee.cli.options import settings
-from matinee.data.dataset import Holdout, Split
+from matinee.data.dataset import Split
 from matinee.models import registry
 from matinee.models.families.network import import_torch
 from matinee.models.sasrec import SASRec
@@ -37,22 +35,12 @@ def curve_until(ndcg: float, split: Split, hyper: dict[str, Any], seed: int) -> 
     curve: list[tuple[float, float]] = []
     start = time.perf_counter()
 
-    class Watched(SASRec):
-        def validation(self, valid: Holdout) -> Callable[[], float]:
-            measure = super().validation(valid)
+    def watched(epoch: int, loss: float, measured: float) -> bool:
+        curve.append((time.perf_counter() - start, measured))
+        print(f"epoch {epoch}: {curve[-1][0]:.1f} s, ndcg@10 {measured:.4f}", flush=True)
+        return measured >= ndcg
 
-            def watched() -> float:
-                found = measure()
-                curve.append((time.perf_counter() - start, found))
-                print(f"epoch {len(curve)}: {curve[-1][0]:.1f} s, ndcg@10 {found:.4f}", flush=True)
-                if found >= ndcg:
-                    raise Reached
-                return found
-
-            return watched
-
-    with suppress(Reached):
-        Watched(**hyper).fit(split.train, valid=split.test, seed=seed)
+    SASRec(**hyper).fit(split.train, valid=split.test, seed=seed, on_round=watched)
     return curve
 
 

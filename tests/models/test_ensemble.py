@@ -22,6 +22,7 @@ from matinee.models.base import Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
 from matinee.models.families import fusion
+from matinee.models.fitting import FitContext
 from matinee.models.item_knn import ItemKNN
 from matinee.models.markov import Markov
 from matinee.models.multi_dae import MultiDAE
@@ -52,13 +53,13 @@ def test_only_members_that_are_not_fitted_are_fitted(hidden: tuple[Dataset, Hold
     train, _ = hidden
     ready, fresh = EASE(l2=20.0).fit(train), ItemKNN(k=5)
     fitted: list[str] = []
-    right = Model.fit
+    right = Model.fit_in
 
-    def counting(self: Model, data: Dataset, **more: object) -> Model:
+    def counting(self: Model, data: Dataset, context: FitContext) -> Model:
         fitted.append(type(self).__name__)
-        return right(self, data, **more)  # type: ignore[arg-type]
+        return right(self, data, context)
 
-    monkeypatch.setattr(Model, "fit", counting)
+    monkeypatch.setattr(Model, "fit_in", counting)
     model = Ensemble(members=[ready, fresh]).fit(train)
     assert fitted == ["Ensemble", "ItemKNN"]
     assert model.fitted.learned.members[0] is ready

@@ -15,7 +15,8 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.models import registry
 from matinee.models.biased_mf import BiasedMF
-from matinee.models.families.factors import Factors, RatingFactors, hash_rows
+from matinee.models.families.factors import Factors, RatingFactors
+from matinee.models.families.user_vectors import hash_rows
 
 RATING = ["biased_mf", "bayesian_mf"]
 ALL = ["ials", "bpr", *RATING]

@@ -164,10 +164,10 @@ def test_labels_are_learned_and_give_probabilities() -> None:
 def test_films_without_an_event_are_known_by_their_genres(hidden: tuple[Dataset, Holdout]) -> None:
     data = described()
     model = LightGBM(**SMALL).fit(data)
-    assert model.scores_unknown_items
+    assert model.scores_unknown_items()
     unwatched = np.flatnonzero(data.item_counts() == 0)
     assert np.isfinite(model.score(data.queries())[:, unwatched]).all()
-    assert not LightGBM(**SMALL).fit(groups()).scores_unknown_items
+    assert not LightGBM(**SMALL).fit(groups()).scores_unknown_items()
 
 
 def test_people_without_a_history_are_known_by_their_age() -> None:

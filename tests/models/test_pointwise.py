@@ -23,10 +23,11 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions
 from matinee.models import registry
-from matinee.models.families import pointwise
+from matinee.models.families import pair_loss, pair_sides, pair_users
+from matinee.models.families.pair_loss import PairLoss
+from matinee.models.families.pair_users import UserFolding
 from matinee.models.families.pointwise import Pointwise
 from matinee.models.fm import FM
-from matinee.models.gmf import GMF
 from matinee.nn.train import Step
 from matinee.rank import recommend
 
@@ -136,7 +137,7 @@ class TestFeatures:
         model = fitted(name)
         users = np.setdiff1d(np.arange(N_USERS), NEW_USERS)
         scores = model.score(tasted().queries_of(users.astype(np.int32)))
-        assert model.scores_unknown_items
+        assert model.scores_unknown_items()
         assert np.isfinite(scores).all()
         known = np.setdiff1d(np.arange(N_ITEMS), NEW_ITEMS)
         for item in NEW_ITEMS:
@@ -183,7 +184,7 @@ def test_ids_alone_say_nothing_of_newcomers() -> None:
     model = made("gmf", fields=("user", "item")).fit(tasted(), seed=3)
     queries = tasted().queries_of(np.array(NEW_USERS, np.int32))
     assert model.fallback(queries).all()
-    assert not model.scores_unknown_items
+    assert not model.scores_unknown_items()
     scores = model.score(asked([[0, 1]]))
     assert (scores[:, list(NEW_ITEMS)] == -np.inf).all()
     assert np.isfinite(np.delete(scores, NEW_ITEMS, axis=1)).all()
@@ -260,7 +261,7 @@ class TestNegatives:
             net = model.build(data)
         events = net.tables.encode_requests(users)
         request = net.of_request(net.vectors(events.part))
-        return model.drawing(net, data)(events, users, request, Step(0, 0, seed))
+        return PairLoss(net, data, model, labels=False).draw(events, users, request, Step(0, 0, seed))
 
     @settings(max_examples=30)
     @given(
@@ -296,14 +297,14 @@ class TestNegatives:
         scores = []
         for hard_of in (1, 8):
             each = model.model_copy(update={"hard_of": hard_of})
-            items = each.drawing(net, data)(events, users, request, Step(0, 0, 1))
-            scores.append(float(net.meet(request, pointwise.item_sides(net, events, items)).mean().detach()))
+            items = PairLoss(net, data, each, labels=False).draw(events, users, request, Step(0, 0, 1))
+            scores.append(float(net.meet(request, pair_sides.item_sides(net, events, items)).mean().detach()))
         assert scores[1] > scores[0] + 1.0
 
     @pytest.mark.parametrize("sampling", ["uniform", "hard"])
     def test_anew_each_epoch_and_again_with_the_seed(self, sampling: str) -> None:
         name = "hardest" if sampling == "hard" else "negatives"
-        true, fits = getattr(pointwise, name), []
+        true, fits = getattr(pair_loss, name), []
         for seed in (3, 3, 4):
             seen: list[list[int]] = []
 
@@ -312,7 +313,7 @@ class TestNegatives:
                 seen.append(items.ravel().tolist())
                 return items
 
-            with mock.patch.object(pointwise, name, told):
+            with mock.patch.object(pair_loss, name, told):
                 made("gmf", sampling=sampling, epochs=3, batch_size=10_000).fit(tasted(), seed=seed)
             assert len({tuple(items) for items in seen}) == len(seen) == 3
             fits.append(seen)
@@ -396,7 +397,7 @@ class TestMemory:
             sizes.append(len(request) * item.shape[1] * net.numbers)
             return meet(net, request, item)
 
-        with mock.patch.object(pointwise, "NUMBERS", most), mock.patch.object(type(model.net), "meet", told):
+        with mock.patch.object(pair_sides, "NUMBERS", most), mock.patch.object(type(model.net), "meet", told):
             found = model.score(queries), model.score(some), model.predict(pairs)
         assert len(sizes) > 20
         assert max(sizes) <= most
@@ -409,15 +410,15 @@ class TestMemory:
         rng = np.random.default_rng(1)
         queries = asked([rng.integers(0, N_ITEMS, rng.integers(1, 6)).tolist() for _ in range(60)])
         whole = model.score(queries)
-        folded, sizes = GMF.folded, []
+        folded, sizes = UserFolding.folded, []
 
         def told(self: Any, queries: Queries, start: Any) -> Any:
             sizes.append(len(queries))
             return folded(self, queries, start)
 
         # a user of 5 events takes so many pairs, each with the numbers of a product and two vectors
-        each = (5 + pointwise.FOLD_NEGATIVES) * (model.floats_per_pair + 2 * model.net.vectors.table.embedding_dim)
-        with mock.patch.object(pointwise, "NUMBERS", 6 * each), mock.patch.object(GMF, "folded", told):
+        each = (5 + pair_users.FOLD_NEGATIVES) * (model.floats_per_pair + 2 * model.net.vectors.table.embedding_dim)
+        with mock.patch.object(pair_sides, "NUMBERS", 6 * each), mock.patch.object(UserFolding, "folded", told):
             found = model.score(queries)
         assert len(sizes) > 5
         assert max(sizes) <= 7

@@ -129,5 +129,5 @@ def test_a_refit_has_both_stages_anew_and_parts_replace_the_first(hidden: tuple[
     assert not any(stage.is_fitted for stage in again.submodels())
     assert again.second.model_dump()["weights"] == tuple(model.stages[1].fitted.learned.weights)
     first = EASE(l2=3.0).fit(train)
-    parts = again.with_members([first])
+    parts = again.with_submodels([first])
     assert (parts.first, parts.second, parts.n) == (first, again.second, 9)

@@ -11,8 +11,8 @@ from sklearn.linear_model import ElasticNet, Lasso
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.models.admm_slim import AdmmSLIM
-from matinee.models.base import ItemItem
 from matinee.models.ease import EASE
+from matinee.models.families.item_item import ItemItem
 from matinee.models.slim import SLIM
 from matinee.models.svd import SVD
 from matinee.models.svd_ae import SVDAE

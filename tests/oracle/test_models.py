@@ -61,7 +61,7 @@ def test_mirror_copies_the_upper_triangle() -> None:
 def test_dense_and_sparse_weights_score_alike() -> None:
     rng = np.random.default_rng(5)
     W = np.where(rng.random((40, 33)) < 0.2, rng.normal(size=(40, 33)), 0.0).astype(np.float32)
-    from matinee.models.base import weighted_rows
+    from matinee.models.families.item_item import weighted_rows
 
     rows = [rng.integers(0, 40, n).astype(np.int32) for n in rng.integers(0, 9, 200)]
     offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)

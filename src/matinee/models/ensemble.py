@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Queries
@@ -49,10 +49,15 @@ class Ensemble(Composite):
     weights: tuple[float, ...] | None = tunable(None, "of the members, in their order (None: found on valid)")
     method: fusion.Method = tunable("rank", "how scores are made comparable", choices=["rank", "zscore", "softmax"])
 
+    @field_validator("members", mode="before")
+    @classmethod
+    def _listed(cls, members: object) -> object:
+        if not isinstance(members, list | tuple) or not members:
+            raise ValueError("a list of at least one model is needed")
+        return members
+
     @model_validator(mode="after")
     def _weighed(self) -> Self:
-        if not self.members:
-            raise ValueError("members: a list of at least one model is needed")
         if self.weights is not None and len(self.weights) != len(self.members):
             raise ValueError(f"{len(self.weights)} weights for {len(self.members)} members")
         if self.weights is not None and (min(self.weights) < 0 or max(self.weights) == 0):

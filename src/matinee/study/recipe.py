@@ -366,7 +366,7 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
             recipe.create(model)
     with _placed(where, "[evaluate]"):
         formulas_of(recipe.evaluate.ranking, recipe.evaluate.convention)
-        if not recipe.evaluate.ranking and not any(registry.model_class(m.name).predicts for m in recipe.model):
+        if not recipe.evaluate.ranking and not any(recipe.create(m).predicts() for m in recipe.model):
             raise MatineeError(
                 f"no model of this recipe predicts ratings, so {', '.join(recipe.evaluate.metrics)} is of none",
                 hint="add a model that does, or a metric of ranked lists",

@@ -315,7 +315,7 @@ class _Run:
                 metrics, convention = spec.ranking, spec.convention
                 evaluation = evaluate(recs, asked, k=spec.k, metrics=metrics, convention=convention, label=label)
                 found.add(evaluation, "" if rule == "all" else f" ({Path(rule).name})")
-        if spec.predicted and not model.predicts:
+        if spec.predicted and not model.predicts():
             text = f"{label} predicts no ratings: no {', '.join(spec.predicted)}"
             warnings.warn(text, MatineeWarning, stacklevel=2)
         elif spec.predicted:

@@ -67,11 +67,8 @@ class Table:
         for column in columns:
             if column not in self.frame.columns:
                 there = ", ".join(map(repr, self.frame.columns[:20]))
-                raise MatineeError(
-                    f"there is no column '{column}'; it has {there}",
-                    where=self.name,
-                    hint="restore the official header",
-                )
+                what = f"there is no column '{column}'; it has {there}"
+                raise MatineeError(what, where=self.name, hint="correct the header")
 
     def rename(self, names: Mapping[str, str]) -> Table:
         """The same rows under other column names; names that are not there are ignored."""

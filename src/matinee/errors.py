@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class MatineeError(Exception):
     """Says what went wrong, where, and how to mend it.
@@ -22,6 +25,19 @@ class MatineeError(Exception):
 
 def _rebuild(what: str, where: str | None, hint: str | None) -> MatineeError:
     return MatineeError(what, where=where, hint=hint)
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first twelve names, for a sentence."""
+    names = list(names)
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "nothing"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """A hint for a name that is not known: the names most like it, otherwise the known ones."""
+    known = list(known)
+    near = difflib.get_close_matches(name, known, n=3)
+    return f"did you mean {' or '.join(near)}?" if near else f"use one of {listed(known)}"
 
 
 class MatineeWarning(UserWarning):

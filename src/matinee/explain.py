@@ -1,12 +1,10 @@
-"""Why this item: its score with and without each item of the history. Works for whatever scores histories."""
+"""Why this item: its score with and without each item of the history. Works for every Scorer."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Queries, Scorer
@@ -16,10 +14,10 @@ from matinee.rank import blocks
 
 @dataclass(frozen=True)
 class Explanation:
-    """score: of `item` for the whole history. history: its n distinct items, oldest first (by their last occurrence).
+    """score: of `item` for the whole history. history: int32 (n,) its distinct items, by their last occurrence.
 
     without: float32 (n,), the score where that item, repeats included, is left out; NaN where nothing known is left,
-    since popularity answers then and its scores mean something else.
+    because popularity answers then and its scores mean something else.
     """
 
     item: int
@@ -29,20 +27,20 @@ class Explanation:
 
     @property
     def push(self) -> Floats:
-        """(n,): how much each history item raises the score; negative where it lowers it."""
+        """float32 (n,): how much each history item raises the score; negative where it lowers it."""
         return np.float32(self.score) - self.without
 
 
 def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
     """Explain the score of one item code for one query: n + 1 histories are scored, in blocks of bounded memory.
 
-    The user is taken as unseen on both sides, so that models with user vectors fold in each history alike.
+    The user counts as unseen on both sides, so that models with user vectors fold in each history alike.
     Raises MatineeError for an empty history, an item the model cannot score, or more queries than one.
     """
     if len(queries) != 1:
-        raise MatineeError(f"{len(queries)} queries cannot be explained at once", hint="pass one")
+        raise MatineeError(f"{len(queries)} queries cannot be explained at once", hint="pass one query")
     if model.fallback(queries)[0]:
-        raise MatineeError("nothing in this history is known to the model, so popularity answers", hint="add an item")
+        raise MatineeError("the model knows nothing in this history, so popularity answers", hint="add an item")
     last = len(queries.history.values) - 1 - np.unique(queries.history.values[::-1], return_index=True)[1]
     history = queries.history.values[np.sort(last)]
     variants = _left_out(queries, history)
@@ -58,25 +56,8 @@ def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
 
 def _left_out(queries: Queries, history: Ints) -> Queries:
     """Row 0: the whole history; row r: without history[r - 1]. Nothing else of the query changes."""
-    n, length = len(history) + 1, len(queries.history.values)
-    leave: NDArray[np.int64] = np.concatenate([[-1], history])
-    keep = (queries.history.values[None, :] != leave[:, None]).ravel()
-
-    def repeated(array: NDArray[Any] | None) -> Any:
-        return None if array is None else np.tile(array, n)[keep]
-
-    whole = Ragged(np.arange(n + 1, dtype=np.int64) * length, np.tile(queries.history.values, n))
-    rows = np.zeros(n, np.int64)
-    return replace(
-        queries,
-        user=np.full(n, -1, np.int32),
-        history=whole.keep(keep),
-        exclude=Ragged.empty(n),
-        history_ratings=repeated(queries.history_ratings),
-        history_times=repeated(queries.history_times),
-        request_time=None if queries.request_time is None else queries.request_time[rows],
-        context=None if queries.context is None else queries.context[rows],
-        user_features=None if queries.user_features is None else queries.user_features[rows],
-        title=None if queries.title is None else queries.title * n,
-        candidates=None,
-    )
+    n = len(history) + 1
+    every = queries.take(np.zeros(n, np.int64))
+    left_out = np.append(-1, history)[every.history.rows]
+    left = every.keep_events(every.history.values != left_out)
+    return replace(left, user=np.full(n, -1, np.int32), exclude=Ragged.empty(n), candidates=None)

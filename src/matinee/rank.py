@@ -1,6 +1,6 @@
 """Scores -> Recommendations: masks, filters, ties and top-k, once for every model, in bounded memory.
 
-Only blocks of queries are scored at a time; nothing of size (queries, items) exists. Of equal scores the item with the
+Queries are scored block by block; nothing of size (queries, items) exists. Of items with equal scores the one with the
 lower code ranks first, whatever the number of threads.
 """
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Queries, Scorer
 from matinee.data.ids import Id, IdMap
@@ -34,7 +35,7 @@ class Recommendations:
     """The k best items of each of B queries, best first.
 
     user: int32 (B,) codes, -1 = never seen. item: int32 (B, k), -1 = nothing left to recommend. score: float32 (B, k).
-    tied (B,): an item left out has exactly the k-th score. fallback (B,): answered by popularity.
+    tied: bool (B,), an item left out has exactly the k-th score. fallback: bool (B,), answered by popularity.
     """
 
     users: IdMap
@@ -92,11 +93,11 @@ def recommend(
     """The k best items for each query, without what the query excludes.
 
     allow, deny: item ids for every query, or {user id: item ids}; users that are not named are not restricted.
-    Raises MatineeError for k < 1, unknown ids in allow or deny, queries with codes the model does not have, or a model
-    that returns NaN.
+    Raises MatineeError for a k that is no whole number from 1, unknown ids in allow or deny, queries with codes the
+    model does not have, or a model that returns NaN.
     """
-    if k < 1:
-        raise MatineeError(f"k = {k}: at least one item must be asked for", hint="pass k >= 1")
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise MatineeError(f"k = {k!r} is not a number of items", hint="pass a whole number from 1")
     check_queries(queries, len(model.users), len(model.items))
     columns = len(model.items) if queries.candidates is None else queries.candidates.shape[1]
     rules = _Rules(model, allow, deny)
@@ -126,8 +127,8 @@ def recommend(
 
 
 def similar_items(model: Scorer, items: Sequence[Id], k: int = 10) -> Recommendations:
-    """For each item id the k items the model recommends to someone who watched only that one."""
-    codes = np.array([model.items.code(i) for i in items], np.int32)
+    """For each item id the k items that the model recommends to someone who watched only that one."""
+    codes = model.items.codes(items)
     history = Ragged(np.arange(len(codes) + 1, dtype=np.int64), codes)
     return recommend(model, Queries(user=np.full(len(codes), -1, np.int32), history=history, exclude=history), k)
 
@@ -141,9 +142,8 @@ def blocks(queries: Queries, columns: int, *, progress: bool = False) -> Iterato
 
 
 def top_k(scores: Floats, k: int, *, first_row: int = 0) -> tuple[Ints, Floats, Bools]:
-    """Columns int32 (B, k) and scores of the k best of each row; -1 and -inf where fewer can be scored; and `tied`."""
-    from matinee import kernels
-
+    """Columns int32 (B, k) and scores float32 (B, k) of the k best of each row, -1 and -inf where fewer can be scored;
+    and `tied`, bool (B,)."""
     n = len(scores)
     item, score = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
     tied, nan = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
@@ -172,30 +172,24 @@ class _Rules:
     """Allow and deny lists, by call or by user, as masks over a block of scores."""
 
     def __init__(self, model: Scorer, allow: Allowed | None, deny: Allowed | None) -> None:
+        codes = model.items.codes
         self.n_items = len(model.items)
-        self.users = model.users
-        self.forbidden: NDArray[np.int32] | None = None  # for every query
         self.allowed_of: dict[int, Ints] = {}
         self.denied_of: dict[int, Ints] = {}
-
-        def codes(ids: Sequence[Id]) -> Ints:
-            return np.array([model.items.code(i) for i in ids], np.int32)
-
         mask = np.zeros(self.n_items, np.bool_)
         if isinstance(allow, Mapping):
-            self.allowed_of = {self.users.code(u): codes(ids) for u, ids in allow.items()}
+            self.allowed_of = {model.users.code(u): codes(ids) for u, ids in allow.items()}
         elif allow is not None:
             mask[:] = True
             mask[codes(allow)] = False
         if isinstance(deny, Mapping):
-            self.denied_of = {self.users.code(u): codes(ids) for u, ids in deny.items()}
+            self.denied_of = {model.users.code(u): codes(ids) for u, ids in deny.items()}
         elif deny is not None:
             mask[codes(deny)] = True
-        if mask.any():
-            self.forbidden = np.flatnonzero(mask).astype(np.int32)
+        self.forbidden = np.flatnonzero(mask)  # for every query
 
     def exclude(self, block: Queries) -> Ragged:
-        """What each query of the block may not be given, apart from what is forbidden to all."""
+        """int32 (B rows): what each query of the block may not be given, apart from what is forbidden to all."""
         if not self.denied_of:
             return block.exclude
         none = np.empty(0, np.int32)
@@ -214,19 +208,14 @@ class _Rules:
 
     def mask(self, block: Queries, exclude: Ragged, scores: Floats) -> None:
         """-inf at every excluded or forbidden item, in place."""
-        from matinee import kernels
-
-        if self.forbidden is not None:
-            scores[:, self.forbidden] = -np.inf
+        scores[:, self.forbidden] = -np.inf
         kernels.parallel(
             lambda a, b: kernels.ranking.mask_rows(a, b, exclude.offsets, exclude.values, scores), len(block), chunk=256
         )
 
     def mask_candidates(self, block: Queries, candidates: Ints, exclude: Ragged, scores: Floats) -> None:
         """The same where columns are candidates; a repeated candidate counts once."""
-        from matinee import kernels
-
-        if self.forbidden is not None:
+        if len(self.forbidden):
             scores[np.isin(candidates, self.forbidden)] = -np.inf
         kernels.ranking.mask_candidates(
             0, len(block), candidates, exclude.offsets, exclude.values, self.n_items, scores
@@ -234,6 +223,6 @@ class _Rules:
 
 
 def _sort_candidates(scores: Floats, candidates: Ints) -> tuple[Floats, Ints]:
-    """Columns of each row in code order, so that ties fall as everywhere else."""
+    """float32 and int32 (B, C): the columns of each row in code order, which breaks ties as everywhere else."""
     order = np.argsort(candidates, axis=1, kind="stable")
     return np.take_along_axis(scores, order, axis=1), np.take_along_axis(candidates, order, axis=1)

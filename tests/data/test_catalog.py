@@ -190,7 +190,7 @@ def test_killed_while_downloading(tmp_path: Path, site: tuple[Path, Server, str]
     publish(folder, official(tmp_path))
     cache = tmp_path / "cache"
     script = (
-        "import os, signal\nfrom matinee.data import catalog, download\n"
+        "import os, signal\nfrom matinee.data.read import catalog, download\n"
         "catalog.check_md5 = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"catalog.load(cache_dir={str(cache)!r}, base_url={url!r})\n"
     )
@@ -249,7 +249,7 @@ def test_the_second_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(subprocess, "run", pip)
     source = ENTRIES["ml-100k"].wheel or catalog._RECBOLE
     monkeypatch.setitem(ENTRIES, "ml-100k", replace(SMALL, wheel=source))
-    with pytest.raises(MatineeError, match="is not the wheel that is known: its SHA-256"):
+    with pytest.raises(MatineeError, match="is not the expected wheel: its SHA-256"):
         load(cache_dir=tmp_path / "cache", base_url=NOWHERE)
     assert list((tmp_path / "cache").iterdir()) == []
     known = replace(source, sha256=hashlib.sha256(made.read_bytes()).hexdigest())
@@ -354,7 +354,7 @@ def test_unexpected_names_are_not_unpacked(tmp_path: Path) -> None:
 def test_names(tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match=r"no data set named 'ml-1M'[\s\S]*did you mean ml-1m"):
         load("ml-1M", cache_dir=tmp_path)
-    with pytest.raises(MatineeError, match=r"use one of ml-100k, ml-latest-small, .*, beauty; or pass a file"):
+    with pytest.raises(MatineeError, match=r"use one of ml-100k, ml-latest-small, .*, beauty .or pass a file"):
         load("netflix!", cache_dir=tmp_path)
     for known in ENTRIES.values():
         assert entry(known.name) is known

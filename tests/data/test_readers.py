@@ -188,7 +188,7 @@ def test_times_finer_than_a_second_tell_the_order(tmp_path: Path, times: Any, un
     assert data.context is not None
     assert data.context["note"].to_list() == ["d", "b", "c", "a"]
     assert read(frame, unit=unit, duplicates="last").context["note"].to_list() == ["d", "c", "a"]  # type: ignore[index]
-    with pytest.raises(MatineeError, match=r"row 3: user 7 and item 5 stand together"):
+    with pytest.raises(MatineeError, match=r"row 3: an earlier row has user 7 and item 5 already"):
         read(frame, unit=unit, duplicates="error")
 
 
@@ -346,7 +346,7 @@ def test_duplicates(tmp_path: Path) -> None:
     assert values(read(path, timestamp=None, duplicates="last").value) == [4, 9, 3]
     counts = read(path, rating=None, duplicates="sum")
     assert values(counts.value) == [3, 1, 1]
-    with pytest.raises(MatineeError, match=r"log.csv, row 4: user 1 and item 5 stand together"):
+    with pytest.raises(MatineeError, match=r"log.csv, row 4: an earlier row has user 1 and item 5 already"):
         read(path, duplicates="error")
     clicks = "user,item,time\n1,5,30\n1,6,30\n1,5,30\n1,5,31\n2,5,30\n"
     distinct = read(file(tmp_path, clicks), duplicates="distinct")
@@ -363,7 +363,7 @@ def test_sequences(tmp_path: Path) -> None:
     assert events(data) == [(7, "b"), (7, "a"), (7, "b"), (3, "c")]
     assert [data.items.decode(data.histories()[row]) for row in (0, 1)] == [["c"], ["b", "a", "b"]]
     assert data.timestamp is None
-    with pytest.raises(MatineeError, match=r"s.txt, row 3: user '7' has a line already, row 1"):
+    with pytest.raises(MatineeError, match=r"s.txt, row 3: user '7' already has a line, row 1"):
         read(file(tmp_path, "7 1\n8 1\n7 2\n", "s.txt"), format="sequences")
     with pytest.raises(MatineeError, match=r"s.txt, row 2: user '8' has no items"):
         read(file(tmp_path, "7 1\n8\n", "s.txt"), format="sequences")

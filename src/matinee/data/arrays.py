@@ -29,22 +29,24 @@ class Ragged:
 
     @classmethod
     def from_lists(cls, rows: Iterable[ArrayLike]) -> Ragged:
+        """int32 (B rows) from B lists of codes."""
         arrays = [np.asarray(row, dtype=np.int32).ravel() for row in rows]
         return cls.of_lengths([len(a) for a in arrays], np.concatenate([*arrays, np.empty(0, np.int32)]))
 
     @classmethod
     def from_rows(cls, row: NDArray[np.integer[Any]], values: Ints, n_rows: int) -> Ragged:
-        """Group values by their row number; within a row they keep their order."""
+        """int32 (n_rows rows): values grouped by their row number; within a row they keep their order."""
         order = np.argsort(row, kind="stable")
         return cls.of_lengths(np.bincount(row, minlength=n_rows), np.ascontiguousarray(values[order], dtype=np.int32))
 
     @classmethod
     def of_lengths(cls, lengths: ArrayLike, values: Ints) -> Ragged:
-        """Rows of these lengths, one after the other."""
+        """int32 (B rows) of these B lengths, one after the other."""
         return cls(_offsets(lengths), values)
 
     @classmethod
     def empty(cls, n_rows: int) -> Ragged:
+        """int32 (n_rows rows) without a value."""
         return cls(np.zeros(n_rows + 1, np.int64), np.empty(0, np.int32))
 
     def __len__(self) -> int:
@@ -54,38 +56,41 @@ class Ragged:
         return f"Ragged({len(self):,} rows, {len(self.values):,} values)"
 
     def __getitem__(self, row: int) -> Ints:
+        """int32 (length of the row,), not copied."""
         return self.values[self.offsets[row] : self.offsets[row + 1]]
 
     @property
     def lengths(self) -> NDArray[np.int64]:
+        """int64 (B,): the number of values of each row."""
         return np.diff(self.offsets)
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """The row number of each value."""
+        """int64 (len(values),): the row number of each value."""
         return np.repeat(np.arange(len(self)), self.lengths)
 
     def positions(self, rows: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-        """Where the values of these rows lie, row after row: indexes arrays kept in parallel with `values`."""
+        """int64 (n,): where the values of these rows lie, row after row. Indexes arrays in parallel with `values`."""
         lengths = self.lengths[rows]
         start = np.repeat(self.offsets[:-1][rows] - _offsets(lengths)[:-1], lengths)
         return start + np.arange(lengths.sum(), dtype=np.int64)
 
     def take(self, rows: NDArray[np.integer[Any]]) -> Ragged:
+        """int32 (len(rows) rows): these rows, in this order."""
         return Ragged.of_lengths(self.lengths[rows], self.values[self.positions(rows)])
 
     def slice(self, start: int, stop: int) -> Ragged:
-        """Rows start..stop, without copying values."""
+        """int32 (stop - start rows): rows start..stop, without copying values."""
         offsets = self.offsets[start : stop + 1]
         return Ragged(offsets - offsets[0], self.values[offsets[0] : offsets[-1]])
 
     def join(self, other: Ragged) -> Ragged:
-        """Row by row: this row's values, then the other's."""
+        """int32 (B rows): this row's values, then the other's."""
         rows = np.concatenate([self.rows, other.rows])
         return Ragged.from_rows(rows, np.concatenate([self.values, other.values]), len(self))
 
     def keep(self, mask: Bools) -> Ragged:
-        """Only the values where mask is true; rows may become empty."""
+        """int32 (B rows): only the values where mask is true; rows may become empty."""
         return Ragged.of_lengths(np.bincount(self.rows[mask], minlength=len(self)), self.values[mask])
 
     def matrix(self, n_columns: int) -> csr_array:
@@ -94,13 +99,13 @@ class Ragged:
 
 
 def distinct(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """np.unique by sorting: on a million keys a tenth of the time of numpy's hash table."""
+    """int64 (n,): np.unique of keys from 0, by sorting. On a million keys a tenth of the time of numpy's hash table."""
     keys = np.sort(keys)
     return keys[np.diff(keys, prepend=-1) > 0]
 
 
 def binary_csr(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) -> csr_array:
-    """1 at each distinct (row, column); sorted indices, so that equal content gives equal bytes."""
+    """csr float32 `shape`, (rows, columns): 1 at each distinct pair. Indices are sorted: equal content, equal bytes."""
     from scipy.sparse import csr_array
 
     key = distinct(row.astype(np.int64) * shape[1] + column)
@@ -109,6 +114,7 @@ def binary_csr(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) 
 
 
 def _offsets(lengths: ArrayLike) -> NDArray[np.int64]:
+    """int64 (B + 1,): where each of B rows of these lengths starts, and where the last one ends."""
     lengths = np.asarray(lengths, dtype=np.int64)
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])

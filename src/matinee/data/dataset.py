@@ -1,11 +1,11 @@
-"""The types everything speaks: a log (Dataset), a question (Queries), its answers (Holdout), who answers (Scorer)."""
+"""The types of every interface: a log (Dataset), Queries about it, a Holdout of hidden answers, and a Scorer."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr
 from matinee.data.ids import Id, IdMap
+from matinee.data.log_columns import LogColumns
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
@@ -31,11 +32,11 @@ Duplicates = Literal["keep", "distinct", "last", "first", "sum", "error"]
 class Dataset:
     """A log of who watched what, with codes inside and external ids at the border. Rows keep the log's order.
 
-    user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds. grade:
-    float32 (n,), the ratings that labels in value were made of. context: n rows of further columns. user_features,
-    item_features: row c describes code c (null where the table had none). unmatched: ids of tables that the log as read
-    had not. Parts of a split share IdMaps: one code, one item.
-    Raises MatineeError naming the row for codes out of range and values or times that are not finite or negative.
+    user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
+    raw_rating: float32 (n,), the ratings from which the labels in value were made. context: n rows of further columns.
+    user_features, item_features: row c describes code c (null where the table had none). unmatched: ids of side tables
+    that the log as read did not have. Parts of a split share IdMaps: one code, one item.
+    Raises MatineeError naming the row for codes out of range, values that are not finite and negative times.
     """
 
     users: IdMap
@@ -52,10 +53,23 @@ class Dataset:
     raw_rating: Floats | None = None
 
     def __post_init__(self) -> None:
-        from matinee.data.validate import dataset_columns
-
-        for column, array in dataset_columns(self).items():
-            object.__setattr__(self, column, array)
+        check = LogColumns(self.name)
+        columns: dict[str, NDArray[Any]] = {
+            "user": check.codes(self.user, "user", self.n_users),
+            "item": check.codes(self.item, "item", self.n_items),
+        }
+        for name, numbers in (("value", self.value), ("raw_rating", self.raw_rating)):
+            if numbers is not None:
+                columns[name] = check.numbers(numbers, name)
+        if self.timestamp is not None:
+            columns["timestamp"] = check.times(self.timestamp)
+        n = len(columns["user"])
+        for name, column in columns.items():
+            check.height(column, name, n)
+            object.__setattr__(self, name, column)
+        check.height(self.context, "context", n)
+        check.height(self.user_features, "user_features", self.n_users)
+        check.height(self.item_features, "item_features", self.n_items)
 
     def __len__(self) -> int:
         return len(self.user)
@@ -73,35 +87,24 @@ class Dataset:
 
     def rows(self, index: NDArray[Any]) -> Self:
         """The same data with only these rows (a boolean mask or row numbers); IdMaps and tables are shared."""
-
-        def cut(array: NDArray[Any] | None) -> NDArray[Any] | None:
-            return None if array is None else array[index]
-
-        context = self.context
-        if context is not None:
-            context = context.filter(index) if index.dtype == bool else context[index]
-        return replace(
-            self,
-            user=self.user[index],
-            item=self.item[index],
-            value=cut(self.value),
-            timestamp=cut(self.timestamp),
-            context=context,
-            raw_rating=cut(self.raw_rating),
-        )
+        if index.dtype == bool:
+            index = np.flatnonzero(index)
+        columns = ("user", "item", "value", "timestamp", "context", "raw_rating")
+        return replace(self, **{name: _at(getattr(self, name), index) for name in columns})
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
-        """Row numbers sorted by user, then time; equal timestamps keep the log's order."""
+        """int64 (n,): row numbers sorted by user, then time; equal timestamps keep the log's order."""
         keys = (self.user,) if self.timestamp is None else (self.timestamp, self.user)
         return np.lexsort(keys)
 
     def histories(self) -> Ragged:
-        """Item codes of each user, (n_users rows), oldest first, repeats kept."""
+        """int32 item codes of each user, (n_users rows), oldest first, repeats kept."""
         return self._histories
 
     @cached_property
     def _histories(self) -> Ragged:
+        """int32 (n_users rows)."""
         return Ragged.of_lengths(np.bincount(self.user, minlength=self.n_users), self.item[self.order])
 
     def matrix(self, *, values: bool = False) -> csr_array:
@@ -120,31 +123,28 @@ class Dataset:
         return csr_array((value, (key // self.n_items, key % self.n_items)), shape=(self.n_users, self.n_items))
 
     def refuse_no_ratings(self) -> None:
-        """Raise MatineeError where there are none."""
+        """Raise MatineeError where the log has no ratings."""
         if self.value is None:
             raise MatineeError(
                 f"{self.name} has no ratings", hint="map its rating column, or use a model that needs none"
             )
 
     def item_counts(self) -> NDArray[np.int64]:
-        """Events of each item, (n_items,)."""
+        """int64 (n_items,): events of each item."""
         return np.bincount(self.item, minlength=self.n_items)
 
     def user_counts(self) -> NDArray[np.int64]:
-        """Events of each user, (n_users,)."""
+        """int64 (n_users,): events of each user."""
         return np.bincount(self.user, minlength=self.n_users)
 
     @property
     def labelled(self) -> bool:
-        """True where values are labels: 0 and 1, and both of them."""
+        """True where values are labels: 0 and 1, both of them present."""
         return self.value is not None and np.array_equal(np.unique(self.value), [0.0, 1.0])
 
-    def queries(self, users: Sequence[Id] | None = None, *, exclude_seen: bool = True) -> Queries:
-        """One query a user (external ids; None: everyone in code order), answered from their whole history."""
-        if users is None:
-            codes = np.arange(self.n_users, dtype=np.int32)
-        else:
-            codes = np.array([self.users.code(u) for u in users], dtype=np.int32)
+    def queries(self, users: Iterable[Id] | None = None, *, exclude_seen: bool = True) -> Queries:
+        """One query a user (external ids; None: everyone in code order), with their whole history."""
+        codes = np.arange(self.n_users, dtype=np.int32) if users is None else self.users.codes(users)
         return self.queries_of(codes, exclude_seen=exclude_seen)
 
     def queries_of(self, codes: Ints, *, exclude_seen: bool = True) -> Queries:
@@ -152,18 +152,21 @@ class Dataset:
         every = self.histories()
         at = every.positions(codes)
         history = Ragged.of_lengths(every.lengths[codes], every.values[at])
-        return Queries(
-            user=codes,
-            history=history,
-            exclude=history if exclude_seen else Ragged.empty(len(codes)),
-            history_ratings=None if self.value is None else self.value[self.order[at]],
-            history_times=None if self.timestamp is None else self.timestamp[self.order[at]],
-        )
+        return self.queries_at(self.order[at], codes, history, history if exclude_seen else Ragged.empty(len(codes)))
+
+    def queries_at(self, rows: NDArray[np.int64], user: Ints, history: Ragged, exclude: Ragged) -> Queries:
+        """Queries whose histories are these rows of the log, in parallel with history.values."""
+        return Queries(user, history, exclude, _at(self.value, rows), _at(self.timestamp, rows))
+
+    def pairs_at(self, rows: NDArray[np.int64], query: NDArray[np.integer[Any]]) -> Pairs:
+        """These rows of the log as pairs to predict. query: (len(rows),), as in Pairs."""
+        columns = (_at(column, rows) for column in (self.timestamp, self.context, self.value))
+        return Pairs(self.user[rows], self.item[rows], query.astype(np.int32), *columns)
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the content: ids, rows and their order. Side tables and grades are not part of it: a model
-        on disk has the log without grades, and is of the same log all the same."""
+        """16 hex digits of the content: ids, rows and their order. Side tables and raw ratings do not change it: a
+        model on disk may have the log without raw ratings, and it is the same log."""
         digest = hashlib.sha256()
         for ids in (self.users, self.items):
             digest.update(json.dumps(ids.ids.tolist(), ensure_ascii=False).encode())
@@ -173,7 +176,7 @@ class Dataset:
 
     @cached_property
     def side_fingerprint(self) -> str:
-        """16 hex digits of the side tables, the context and the grades."""
+        """16 hex digits of the side tables, the context and the raw ratings."""
         digest = hashlib.sha256()
         for table in (self.user_features, self.item_features, self.context):
             digest.update(b"-" if table is None else table.write_ipc(None).getvalue())
@@ -186,10 +189,10 @@ class Dataset:
 class Queries:
     """What a model is asked, B rows.
 
-    user: int32 (B,) codes; -1 = never seen. history: what the model may see, oldest first; values and times lie in
-    parallel with history.values. exclude: never to be recommended (usually what was seen). time: int64 (B,) the moment
-    of the request. context, user_features: B rows. title: B texts (a playlist's name). candidates: int32 (B, C), -1 =
-    padding; None = the whole catalogue.
+    user: int32 (B,) codes; -1 = never seen. history: what the model may see, oldest first; history_ratings float32 and
+    history_times int64 are in parallel with history.values. exclude: items never to be recommended (usually those
+    seen). request_time: int64 (B,) Unix seconds. context, user_features: B rows. title: B texts (a playlist's name).
+    candidates: int32 (B, C), -1 = padding; None = the whole catalogue.
     """
 
     user: Ints
@@ -222,34 +225,35 @@ class Queries:
         """These rows, in this order."""
         return self._part(self.history.take(rows), self.exclude.take(rows), self.history.positions(rows), rows)
 
+    def keep_events(self, mask: Bools) -> Queries:
+        """The same queries with only the history events where mask, bool (len(history.values),), is true."""
+        ratings, times = _at(self.history_ratings, mask), _at(self.history_times, mask)
+        return replace(self, history=self.history.keep(mask), history_ratings=ratings, history_times=times)
+
     def _part(self, history: Ragged, exclude: Ragged, events: Any, rows: Any) -> Queries:
         """events, rows: what indexes arrays in parallel with the history's values, and with the queries."""
-
-        def at(array: Any, index: Any) -> Any:
-            return None if array is None else array[index]
-
         title = self.title
         if title is not None:
             title = title[rows] if isinstance(rows, slice) else tuple(title[row] for row in rows)
         return Queries(
-            user=self.user[rows],
-            history=history,
-            exclude=exclude,
-            history_ratings=at(self.history_ratings, events),
-            history_times=at(self.history_times, events),
-            request_time=at(self.request_time, rows),
-            context=at(self.context, rows),
-            user_features=at(self.user_features, rows),
-            title=title,
-            candidates=at(self.candidates, rows),
+            self.user[rows],
+            history,
+            exclude,
+            _at(self.history_ratings, events),
+            _at(self.history_times, events),
+            _at(self.request_time, rows),
+            _at(self.context, rows),
+            _at(self.user_features, rows),
+            title,
+            _at(self.candidates, rows),
         )
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Rows to predict: user and item codes int32 (n,); label float32 (n,) rating or 0/1, None where unknown.
+    """Rows to predict. user, item: int32 (n,) codes. label: float32 (n,), a rating or 0/1; None where unknown.
 
-    query: int32 (n,), which row of the holdout's queries holds the history this row sees.
+    query: int32 (n,), the row of the holdout's queries whose history this row sees.
     """
 
     user: Ints
@@ -265,7 +269,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Protocol:
-    """Under which rules a number was made. Numbers with different fingerprints never share a table.
+    """The rules under which a number was made. Numbers with different fingerprints never share a table.
 
     The split's seed is not part of it: it varies within one protocol and is printed beside the number.
     """
@@ -308,7 +312,7 @@ class Holdout:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of who is asked, what they may see, and what is right."""
+        """16 hex digits of the users, their histories and exclusions, and the answers."""
         digest = hashlib.sha256(self.queries.user.tobytes())
         for rows in (self.queries.history, self.queries.exclude, self.truth):
             digest.update(rows.offsets.tobytes() + rows.values.tobytes())
@@ -320,8 +324,8 @@ class Split:
     """train to fit on, valid to choose on, test to touch once. All share the parent's IdMaps.
 
     train_valid: everything but the test, for `refit = true`, a last fit before the test (another protocol: see
-    split.refitted). None where the split cannot say (provided files). notes: what a reader of its numbers should know,
-    a sentence each (answers left out because they repeat an excluded event).
+    split.refitted). None where it is unknown (provided files). notes: what a reader of the numbers should know, a
+    sentence each (such as answers left out because they repeat an excluded event).
     """
 
     train: Dataset
@@ -349,5 +353,10 @@ class Scorer(typing.Protocol):
         ...
 
     def fallback(self, queries: Queries) -> Bools:
-        """(B,): true where the answer is popularity because the history says nothing."""
+        """bool (B,): true where popularity answers, because the model knows nothing in the history."""
         ...
+
+
+def _at(array: Any, index: Any) -> Any:
+    """array[index], or None where there is no array."""
+    return None if array is None else array[index]

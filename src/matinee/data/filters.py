@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Bools, Floats, Ints
+from matinee.data.arrays import Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
@@ -36,31 +36,32 @@ def filter_events(
 
     Ratings and dates first: rating >= min_rating and not in drop_ratings; since <= time < until (Unix seconds, ISO
     text, date or datetime; without a zone: UTC). Then users with fewer than min_user_events and items with fewer than
-    min_item_events events go, again and again until both hold. Those users and items (also ones never seen) leave the
-    ids and the side tables; a minimum of 0 removes nobody. Repeated events of one pair count each.
+    min_item_events events are removed, again and again until both hold. They (and ids without an event) leave the ids
+    and the side tables; a minimum of 0 removes nobody. Repeated events of one pair count each.
     label_min: ratings become 1 (at least this) or 0, after the filters on ratings.
 
-    Raises MatineeError when nothing is left, naming the filter, or when the log lacks ratings or times it is asked for.
+    Raises MatineeError when nothing is left, naming the filter, or when a filter needs ratings or times that the log
+    does not have.
     """
     keep = np.ones(len(data), bool)
     if min_rating is not None:
-        keep &= _values(data, "min_rating") >= np.float32(min_rating)
+        keep &= _needed(data.value, "min_rating", "rating") >= np.float32(min_rating)
         _not_empty(keep, data, f"min_rating = {min_rating}")
     if drop_ratings:
-        keep &= ~np.isin(_values(data, "drop_ratings"), np.asarray(drop_ratings, np.float32))
+        keep &= ~np.isin(_needed(data.value, "drop_ratings", "rating"), np.asarray(drop_ratings, np.float32))
         _not_empty(keep, data, f"drop_ratings = {list(drop_ratings)}")
     if since is not None:
-        keep &= _times(data, "since") >= seconds(since)
+        keep &= _needed(data.timestamp, "since", "time") >= seconds(since)
         _not_empty(keep, data, f"since = {since}")
     if until is not None:
-        keep &= _times(data, "until") < seconds(until)
+        keep &= _needed(data.timestamp, "until", "time") < seconds(until)
         _not_empty(keep, data, f"until = {until}")
     if min_user_events > 0 or min_item_events > 0:
         keep = _k_core(data, keep, min_user_events, min_item_events)
         _not_empty(keep, data, f"min_user_events = {min_user_events} with min_item_events = {min_item_events}")
     result = data if keep.all() else data.rows(keep)
     if label_min is not None:
-        raw_rating = _values(result, "label_min")
+        raw_rating = _needed(result.value, "label_min", "rating")
         result = replace(result, value=(raw_rating >= np.float32(label_min)).astype(np.float32), raw_rating=raw_rating)
     return _without_absent(result, users=min_user_events > 0, items=min_item_events > 0)
 
@@ -73,16 +74,23 @@ def seconds(moment: Moment) -> int:
         try:
             moment = datetime.fromisoformat(moment)
         except ValueError as error:
-            raise MatineeError(
-                f"'{moment}' is not a date", hint="write it as 2020-01-31 or 2020-01-31T12:00"
-            ) from error
+            hint = "write it as 2020-01-31 or 2020-01-31T12:00"
+            raise MatineeError(f"'{moment}' is not a date", hint=hint) from error
+    return int(utc(moment).timestamp() // 1)
+
+
+def utc(moment: date) -> datetime:
+    """The start of a date, or a datetime; UTC unless it has a zone."""
     if not isinstance(moment, datetime):
         moment = datetime(moment.year, moment.month, moment.day)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() // 1)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _k_core(data: Dataset, keep: Bools, min_user: int, min_item: int) -> Bools:
-    """The largest part of the log in which every user and item has its minimum: removing one can pull others below."""
+    """bool (n,): the most events of `keep` with which every user and item has its minimum.
+
+    It is reached in steps: a user who is removed can leave an item with too few events, and the other way round.
+    """
     rows = np.flatnonzero(keep)
     while True:
         enough_user = np.bincount(data.user[rows], minlength=data.n_users) >= min_user
@@ -97,7 +105,7 @@ def _k_core(data: Dataset, keep: Bools, min_user: int, min_item: int) -> Bools:
 
 
 def _without_absent(data: Dataset, *, users: bool, items: bool) -> Dataset:
-    """Forget ids without events; the codes of the others close ranks and keep their order."""
+    """Remove ids without events; the codes of the others keep their order."""
     if users and not (there := data.user_counts() > 0).all():
         ids, code, features = _shrunk(data.users, data.user_features, there)
         data = replace(data, users=ids, user=code[data.user], user_features=features)
@@ -108,25 +116,21 @@ def _without_absent(data: Dataset, *, users: bool, items: bool) -> Dataset:
 
 
 def _shrunk(ids: IdMap, features: pl.DataFrame | None, there: Bools) -> tuple[IdMap, Ints, pl.DataFrame | None]:
+    """The ids and features where `there`, bool (n,), is true, and the new code of each old one, int32 (n,)."""
     code = (np.cumsum(there) - 1).astype(np.int32)
     return IdMap(ids.ids[there], what=ids.what), code, None if features is None else features.filter(there)
 
 
-def _values(data: Dataset, asked: str) -> Floats:
-    if data.value is None:
+def _needed(column: NDArray[Any] | None, filter_: str, what: str) -> NDArray[Any]:
+    """The column, float32 or int64 (n,). Raises MatineeError where the log has none."""
+    if column is None:
         raise MatineeError(
-            f"{asked} needs ratings, and the log has none", hint=f"map its rating column or drop {asked}"
+            f"{filter_} needs {what}s, and the log has none", hint=f"map its {what} column or drop {filter_}"
         )
-    return data.value
+    return column
 
 
-def _times(data: Dataset, asked: str) -> NDArray[np.int64]:
-    if data.timestamp is None:
-        raise MatineeError(f"{asked} needs times, and the log has none", hint=f"map its time column or drop {asked}")
-    return data.timestamp
-
-
-def _not_empty(keep: Bools, data: Dataset, asked: str) -> None:
+def _not_empty(keep: Bools, data: Dataset, filter_: str) -> None:
     if keep.any():
         return
     facts = []
@@ -138,7 +142,7 @@ def _not_empty(keep: Bools, data: Dataset, asked: str) -> None:
     most = data.user_counts().max(), data.item_counts().max()
     facts.append(f"at most {most[0]} events of a user and {most[1]} of an item")
     raise MatineeError(
-        f"{asked} leaves none of the {len(data):,} events (the log has {', '.join(facts)})",
+        f"{filter_} leaves none of the {len(data):,} events (the log has {', '.join(facts)})",
         where=data.name,
         hint="loosen that filter",
     )

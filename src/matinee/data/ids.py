@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -48,10 +48,8 @@ class IdMap:
 
         integer = [s.dtype.is_integer() for s in series]
         if any(integer) and not all(integer):
-            raise MatineeError(
-                f"{what} is an integer in one table and text in another",
-                hint="store it with the same type in every table",
-            )
+            what = f"{what} is an integer in one table and text in another"
+            raise MatineeError(what, hint="store it with the same type in every table")
         kind = pl.Int64 if all(integer) else pl.String
         try:
             values = pl.concat([s.cast(kind).alias("id") for s in series]).unique()
@@ -86,16 +84,16 @@ class IdMap:
         """The ids as a polars column, in code order."""
         import polars as pl
 
-        return pl.Series(
-            self.what, self.ids if self.is_integer else self.ids.tolist(), pl.Int64 if self.is_integer else pl.String
-        )
+        if self.is_integer:
+            return pl.Series(self.what, self.ids, pl.Int64)
+        return pl.Series(self.what, self.ids.tolist(), pl.String)
 
     @cached_property
     def _code(self) -> dict[Id, int]:
         return {external: code for code, external in enumerate(self.ids.tolist())}
 
     def encode(self, values: pl.Series) -> NDArray[np.int32]:
-        """Codes, shape (len(values),): -1 where the id is not in the map. Text finds integers as in `find`."""
+        """int32 codes, (len(values),): -1 where the id is not in the map. Text finds integers as in `find`."""
         import polars as pl
 
         if self.is_integer:
@@ -108,9 +106,8 @@ class IdMap:
                 number = number.set(~same, None)
             values = number
         table = pl.DataFrame({"id": self.series, "code": np.arange(len(self), dtype=np.int32)})
-        found = pl.DataFrame({"id": values.cast(self.series.dtype)}).join(
-            table, on="id", how="left", maintain_order="left"
-        )
+        asked = pl.DataFrame({"id": values.cast(self.series.dtype)})
+        found = asked.join(table, on="id", how="left", maintain_order="left")
         return found["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
     def find(self, external: Id) -> int:
@@ -131,12 +128,14 @@ class IdMap:
         if found >= 0:
             return found
         near = difflib.get_close_matches(str(external), [str(i) for i in self.ids[:100_000]], n=5)
-        raise MatineeError(
-            f"unknown {self.what} {external!r}",
-            hint=f"did you mean one of {', '.join(near)}?"
-            if near
-            else f"use one of the {len(self)} {self.what}s of the data",
-        )
+        hint = f"did you mean one of {', '.join(near)}?" if near else f"use one of the {len(self)} {self.what}s"
+        raise MatineeError(f"unknown {self.what} {external!r}", hint=hint)
+
+    def codes(self, externals: Iterable[Id]) -> NDArray[np.int32]:
+        """int32 codes of ids, (n,). Raises MatineeError as `code` does, and for one id alone."""
+        if isinstance(externals, str) or not isinstance(externals, Iterable):
+            raise MatineeError(f"{externals!r} is not a list of {self.what} ids", hint=f"pass [{externals!r}]")
+        return np.array([self.code(external) for external in externals], np.int32)
 
     def decode(self, codes: NDArray[np.integer[Any]] | Sequence[int]) -> list[Id]:
         """External ids of codes >= 0, as Python values."""

@@ -1,4 +1,4 @@
-"""Side columns in their known kinds: title (text), year (integer), genres and people (lists of text)."""
+"""Side columns in their known kinds: title (text), year (integer), genres and people's names (lists of text)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import polars as pl
 
 EntityKind = Literal["users", "items"]
 
-LISTS = ("genres", "directors", "writers", "actors", "tags")
-TEXT = (*LISTS, "title", "zip", "zip_code", "phone", "imdb_id")
+LIST_COLUMNS = ("genres", "directors", "writers", "actors", "tags")
+TEXT = (*LIST_COLUMNS, "title", "zip", "zip_code", "phone", "imdb_id")
 _YEAR = r"\((\d{4})\)\s*(?:\([^()]*\)\s*)?$"  # "Toy Story (1995)", and "Land Before Time III (1995) (V)"
 
 
 @dataclass(frozen=True)
 class Unmatched:
-    """Ids of a side table that `absent_from` has not. That is the log, and they are kept as ids without an event; or
-    the main table of users or items, and what the side table says of them is left out. ids: how many, not 0."""
+    """Ids of a side table that are missing in `absent_from`. Those missing in the log are kept, as ids without an
+    event; rows of those missing in the main table of users or items are left out. ids: their number, 1 or more."""
 
     what: EntityKind
     table: str
@@ -38,11 +38,11 @@ def described(frame: pl.DataFrame) -> pl.DataFrame:
     """Titles trimmed, a year column from titles that end in one, lists split at "|" (a missing list stays null)."""
     if "title" in frame.columns and frame["title"].dtype == pl.String:
         frame = with_year(frame)
-    return frame.with_columns(split(c) for c in LISTS if c in frame.columns and frame[c].dtype == pl.String)
+    return frame.with_columns(split(c) for c in LIST_COLUMNS if c in frame.columns and frame[c].dtype == pl.String)
 
 
 def with_year(frame: pl.DataFrame) -> pl.DataFrame:
-    """title without spaces around it; year: Int64, the one there is, otherwise the one at the title's end."""
+    """title without spaces around it; year: Int64, from its column, otherwise from the end of the title."""
     title = pl.col("title").str.strip_chars()
     parsed = title.str.extract(_YEAR).cast(pl.Int64)
     if "year" in frame.columns:
@@ -58,7 +58,7 @@ def split(column: str, separator: str = "|") -> pl.Expr:
     return pl.when(nothing).then(pl.lit([], dtype=pl.List(pl.String))).otherwise(parts).alias(column)
 
 
-def people(column: str) -> pl.Expr:
+def person_names(column: str) -> pl.Expr:
     """ "Joss Whedon (screenplay by), Andrew Stanton" -> names, each once, in order; "N/A" is null.
 
     Notes in brackets are dropped, and a comma inside them does not separate.
@@ -76,7 +76,7 @@ def gathered(frame: pl.DataFrame, by: str, column: str, into: str) -> pl.DataFra
 
 
 def joined(frame: pl.DataFrame, others: Sequence[pl.DataFrame], by: str) -> pl.DataFrame:
-    """Further columns from other tables, and further rows for ids that only they know."""
+    """Further columns from other tables, and further rows for ids that only those have."""
     for other in others:
         frame = frame.join(other, on=by, how="full", coalesce=True, maintain_order="left_right")
     return frame

@@ -1,47 +1,15 @@
-"""What a Dataset or Queries made by hand must hold. Files are checked by their readers, who can name the line."""
+"""What Queries and Pairs must hold before a model reads them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Pairs, Queries
 from matinee.errors import MatineeError
-
-if TYPE_CHECKING:
-    from matinee.data.arrays import Ragged
-    from matinee.data.dataset import Dataset, Pairs, Queries
-
-
-def dataset_columns(data: Dataset) -> dict[str, NDArray[Any]]:
-    """The log's columns in their own types: int32 codes, float32 values, int64 seconds. Rows are counted from 1.
-
-    Raises MatineeError for columns of other lengths or kinds, codes out of range, and values or times that are NaN,
-    infinite or negative; and for tables whose rows are not in parallel. Costs a pass over each column.
-    """
-    columns: dict[str, NDArray[Any]] = {
-        "user": _whole(data.user, np.int32, data, "user", "code the ids with IdMap.encode"),
-        "item": _whole(data.item, np.int32, data, "item", "code the ids with IdMap.encode"),
-    }
-    _within(columns["user"], data.n_users, data, "user")
-    _within(columns["item"], data.n_items, data, "item")
-    if data.value is not None:
-        columns["value"] = _finite(data.value, data, "value")
-    if data.raw_rating is not None:
-        columns["raw_rating"] = _finite(data.raw_rating, data, "raw_rating")
-    if data.timestamp is not None:
-        columns["timestamp"] = _whole(data.timestamp, np.int64, data, "timestamp", "convert times to Unix seconds")
-        _first(columns["timestamp"] < 0, columns["timestamp"], data, "timestamp", "is negative")
-    heights = {name: len(column) for name, column in columns.items()}
-    tables = {"context": data.context, "user_features": data.user_features, "item_features": data.item_features}
-    heights |= {name: table.height for name, table in tables.items() if table is not None}
-    wanted = {"user_features": data.n_users, "item_features": data.n_items}
-    for name, height in heights.items():
-        rows = wanted.get(name, len(columns["user"]))
-        if height != rows:
-            raise MatineeError(f"{name} has {height} rows, not {rows}", where=data.name, hint="align it with the rest")
-    return columns
 
 
 def check_queries(queries: Queries, n_users: int, n_items: int) -> None:
@@ -97,44 +65,4 @@ def _check_codes(codes: NDArray[Any], low: int, n: int, what: str) -> None:
         raise MatineeError(
             f"the queries hold the {what} code {wrong}, which is not in {low}..{n - 1}",
             hint="make the queries from the data the model was fitted on: a split's parts share their codes",
-        )
-
-
-def _column(values: ArrayLike, data: Dataset, name: str) -> NDArray[Any]:
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise MatineeError(f"{name} has shape {array.shape}, not (n,)", where=data.name, hint="pass one value a row")
-    return array
-
-
-def _whole(values: ArrayLike, dtype: Any, data: Dataset, name: str, hint: str) -> NDArray[Any]:
-    array = _column(values, data, name)
-    if array.dtype.kind not in "iu" and len(array):
-        raise MatineeError(f"{name} holds {array.dtype}, not integers", where=data.name, hint=hint)
-    if array.dtype.itemsize > np.dtype(dtype).itemsize or array.dtype.kind == "u":
-        limits = np.iinfo(dtype)
-        _first((array < limits.min) | (array > limits.max), array, data, name, "is out of range")
-    return np.ascontiguousarray(array, dtype)
-
-
-def _finite(values: ArrayLike, data: Dataset, name: str) -> NDArray[np.float32]:
-    array = _column(values, data, name)
-    if array.dtype.kind not in "fiub" and len(array):
-        raise MatineeError(f"{name} holds {array.dtype}, not numbers", where=data.name, hint="convert it to float32")
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is named below
-        narrow = np.ascontiguousarray(array, np.float32)
-    _first(~np.isfinite(narrow), array, data, name, "is not a finite number")
-    return narrow
-
-
-def _within(codes: NDArray[np.int32], n: int, data: Dataset, name: str) -> None:
-    if len(codes) and not 0 <= codes.min() <= codes.max() < n:
-        _first((codes < 0) | (codes >= n), codes, data, name, f"is not a code of the {n} {name}s")
-
-
-def _first(wrong: NDArray[np.bool_], values: NDArray[Any], data: Dataset, name: str, what: str) -> None:
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise MatineeError(
-            f"{name} {what}: {values[row]}", where=f"{data.name}, row {row + 1}", hint="mend or remove the row"
         )

@@ -1,7 +1,7 @@
 """What is ranked: the whole catalogue, each query's own hidden rows, or a file of sampled negatives.
 
-A split hides rows; these functions change a Holdout afterwards: which of its rows are answers (labels), and which items
-stand beside them (candidates). Each says so in the protocol, so numbers made under different rules never share a table.
+A split hides rows; these functions change its holdouts afterwards: which hidden rows are answers (labels), and which
+items are ranked (candidates). Each changes the protocol, so numbers made under different rules never share a table.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import hashlib
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Ints, Ragged
 from matinee.data.dataset import Holdout, Pairs, Split
 from matinee.data.ids import IdMap
+from matinee.data.read.tables import content
 from matinee.errors import MatineeError, MatineeWarning
+from matinee.split.lines import texts
 from matinee.split.parts import answers, padded
 
 LABELLED = ", answers = rows labelled 1"
@@ -29,8 +32,8 @@ LINE = re.compile(r"\(([^,()]+),([^,()]+)\)")  # (user,item)
 
 def labelled(split: Split) -> Split:
     """The split of a log with labels (0 and 1, as `filter_events(label_min=...)` makes them) in which only hidden rows
-    labelled 1 are answers. A query without one stays, and counts in no average. train keeps all rows: `data.value`
-    holds their labels. A part whose hidden pairs came without labels (`provided`) is left as it is.
+    labelled 1 are answers. A query without one stays, and counts in no average. train keeps all rows, with their labels
+    in `value`. A part whose hidden pairs have no labels (`provided`) is left as it is.
 
     Raises MatineeError for other labels.
     """
@@ -51,7 +54,7 @@ def with_candidates(holdout: Holdout, rule: str | Path, users: IdMap, items: IdM
 
 
 def observed(holdout: Holdout) -> Holdout:
-    """Each query ranks its own hidden rows and nothing else; those labelled 1 are the answers. A repeated item stands
+    """Each query ranks its own hidden rows and nothing else; those labelled 1 are the answers. A repeated item counts
     once, and is an answer if any of its rows is labelled 1; excluded items are not ranked.
 
     Raises MatineeError where the hidden rows have no labels 0 and 1.
@@ -69,8 +72,8 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
         (user,item)<tab>negative<tab>negative...
 
     with external ids. `item`, which must be hidden in this holdout, is the answer; it and the negatives are ranked,
-    but for what the query excludes. Users of the holdout without a line are not asked, and lines of users whom the
-    holdout does not ask are left out; both are warnings, as are negatives that the log does not know.
+    except those that the query excludes. Users of the holdout without a line get no query, and lines of users who are
+    not in the holdout are left out; both are warnings, as are negatives that are not in the log.
 
     Raises MatineeError naming file and line for what cannot be read, and for an item that is not hidden.
     """
@@ -79,7 +82,7 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
     _check_hidden(holdout, lines, query, users, items)
     asked = np.flatnonzero(query >= 0)
     if not len(asked):
-        raise MatineeError("none of its users has a query in the split", where=lines.name, hint="check the ids")
+        raise MatineeError("none of the users has a query in the split", where=lines.name, hint="check the ids")
     _warn_of_gaps(lines, query, holdout)
     truth = Ragged(np.arange(len(asked) + 1), lines.item[asked])
     with_candidates = replace(
@@ -109,7 +112,7 @@ def _labelled(holdout: Holdout) -> Holdout:
     if not np.isin(pairs.label, (0, 1)).all():
         raise MatineeError(
             f"the labels of {protocol.part} run from {pairs.label.min():g} to {pairs.label.max():g}, not 0 and 1",
-            hint="make labels of ratings first: label_min = 4.0, say, in [data] or filter_events",
+            hint="turn ratings into labels first: label_min = 4.0, say, in [data] or filter_events",
         )
     positive = pairs.label == 1
     truth = _items(pairs.query[positive], pairs.item[positive], holdout)
@@ -117,7 +120,7 @@ def _labelled(holdout: Holdout) -> Holdout:
 
 
 def _items(query: NDArray[np.integer], item: Ints, holdout: Holdout) -> Ragged:
-    """The distinct items of each query, by code, without those that it excludes."""
+    """int32 (B rows): the distinct items of each query, by code, without those that it excludes."""
     exclude = holdout.queries.exclude
     n_items = 1 + max(int(item.max(initial=0)), int(exclude.values.max(initial=0)))
     return answers(query.astype(np.int64), item, exclude, n_items)
@@ -128,12 +131,12 @@ def _items(query: NDArray[np.integer], item: Ints, holdout: Holdout) -> Ragged:
 
 @dataclass(frozen=True)
 class _Lines:
-    """user, item: int32 (L,), -1 where the log does not know the id. number: the line in the file, from 1. unknown:
-    negatives left out, because the log does not know them."""
+    """user, item: int32 (L,), -1 where the id is not in the log. where: file and line of each. unknown: the number of
+    negatives that are left out, because they are not in the log."""
 
     name: str
     digest: str
-    number: list[int]
+    where: list[str]
     user: Ints
     item: Ints
     negatives: Ragged
@@ -142,48 +145,26 @@ class _Lines:
 
 def _read(path: Path, users: IdMap, items: IdMap) -> _Lines:
     """Raises MatineeError naming file and line."""
-    import polars as pl
+    raw = content(path)
+    where, texts_of = zip(*texts(raw, str(path)), strict=True)
+    user, item, negatives = zip(*map(_line, texts_of, where), strict=True)
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), hint="check the path") from None
-    number, user, item, negatives = [], [], [], []
-    for n, raw in enumerate(content.split(b"\n"), start=1):
-        if raw.strip():
-            who, what, others = _line(raw, f"{path}, line {n}")
-            number.append(n)
-            user.append(who)
-            item.append(what)
-            negatives.append(others)
-    if not number:
-        raise MatineeError("holds no line", where=str(path), hint="is this the file you meant?")
+    def coded(ids: IdMap, values: Sequence[str]) -> Ints:
+        """int32 (n,)."""
+        return ids.encode(pl.Series("id", values, pl.String))
 
-    def coded(ids: IdMap, texts: Iterable[str]) -> Ints:
-        return ids.encode(pl.Series("id", list(texts), pl.String))
-
-    codes = coded(items, (text for row in negatives for text in row))
-    every = Ragged.of_lengths([len(row) for row in negatives], codes)
+    codes = coded(items, [text for row in negatives for text in row])
     known: Bools = codes >= 0
-    return _Lines(
-        path.name,
-        hashlib.sha256(content).hexdigest()[:8],
-        number,
-        coded(users, user),
-        coded(items, item),
-        every.keep(known),
-        int(np.count_nonzero(~known)),
-    )
+    every = Ragged.of_lengths([len(row) for row in negatives], codes)
+    digest, unknown = hashlib.sha256(raw).hexdigest()[:8], int(np.count_nonzero(~known))
+    return _Lines(path.name, digest, list(where), coded(users, user), coded(items, item), every.keep(known), unknown)
 
 
-def _line(raw: bytes, where: str) -> tuple[str, str, list[str]]:
-    """(user, item, negatives) of one line, as text."""
-    try:
-        head, *others = (text.strip() for text in raw.decode("utf-8-sig").strip().split("\t"))
-    except UnicodeDecodeError as error:
-        raise MatineeError(f"is not UTF-8: {error.reason}", where=where, hint="store the file as UTF-8") from None
+def _line(text: str, where: str) -> tuple[str, str, list[str]]:
+    """(user, item, negatives) of one line."""
+    head, *others = (part.strip() for part in text.strip().split("\t"))
     pair = LINE.fullmatch(head)
-    negatives = [text for text in others if text]
+    negatives = [other for other in others if other]
     if pair is None or not negatives:
         raise MatineeError(
             f"is no line of sampled negatives: {head[:40]!r} with {len(negatives)} negatives",
@@ -194,7 +175,7 @@ def _line(raw: bytes, where: str) -> tuple[str, str, list[str]]:
 
 
 def query_of(asked: Ints, user: Ints) -> NDArray[np.int64]:
-    """(L,): the first query of each line's user, -1 where there is none."""
+    """int64 (L,): the first query of each line's user, -1 where there is none."""
     known, first = np.unique(asked, return_index=True)
     at = np.minimum(np.searchsorted(known, user), max(len(known) - 1, 0))
     there = (user >= 0) & (known[at] == user) if len(known) else np.zeros(len(user), bool)
@@ -202,8 +183,8 @@ def query_of(asked: Ints, user: Ints) -> NDArray[np.int64]:
 
 
 def _check_hidden(holdout: Holdout, lines: _Lines, query: NDArray[np.int64], users: IdMap, items: IdMap) -> None:
-    """Raises MatineeError at the first asked line whose item is not among its query's answers: a model may have
-    learned from it."""
+    """Raises MatineeError at the first line whose item is not among its query's answers: a model may have learned from
+    it."""
     truth, n = holdout.truth, len(items) + 1  # + 1: the item may be unknown
     hidden = np.isin(query * n + lines.item + 1, truth.rows * n + truth.values + 1)
     wrong = np.flatnonzero((query >= 0) & ~hidden)
@@ -213,7 +194,7 @@ def _check_hidden(holdout: Holdout, lines: _Lines, query: NDArray[np.int64], use
         item = f"item {items.decode([lines.item[line]])[0]!r}" if lines.item[line] >= 0 else "its item"
         raise MatineeError(
             f"{item} of user {user!r} is no answer of this split, nor are those of {len(wrong) - 1:,} more lines",
-            where=f"{lines.name}, line {lines.number[line]}",
+            where=lines.where[line],
             hint='split the log as the file was made: strategy = "provided" with its positives as test',
         )
 
@@ -222,9 +203,9 @@ def _warn_of_gaps(lines: _Lines, query: NDArray[np.int64], holdout: Holdout) -> 
     strangers = int(np.count_nonzero(query < 0))
     silent = len(holdout) - len(np.unique(query[query >= 0]))
     for n, words in (
-        (strangers, f"{strangers:,} of {len(query):,} lines are of users whom the split does not ask: left out"),
-        (silent, f"{silent:,} of {len(holdout):,} queries of the split have no line: they are not asked"),
-        (lines.unknown, f"{lines.unknown:,} negatives are items that the log does not know: left out"),
+        (strangers, f"{strangers:,} of {len(query):,} lines are of users without a query in the split: left out"),
+        (silent, f"{silent:,} of {len(holdout):,} queries of the split have no line: left out"),
+        (lines.unknown, f"{lines.unknown:,} negatives are items that are not in the log: left out"),
     ):
         if n:
             warnings.warn(f"{lines.name}: {words}", MatineeWarning, stacklevel=4)

@@ -1,14 +1,15 @@
-"""Queries a line each, in JSON or as a session's prefix and what followed, checked line by line."""
+"""Files of one query a line, in JSON or as a session's prefix and the item that followed, checked line by line."""
 
 from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from matinee.data.dataset import Dataset
 from matinee.data.ids import Id, IdMap
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, suggestion
 
 KEYS = ("user", "history", "exclude", "candidates", "truth")
 INT64 = 1 << 63
@@ -16,7 +17,7 @@ INT64 = 1 << 63
 
 @dataclass(frozen=True)
 class Line:
-    """One query with external ids, spelled as the log spells them. exclude, candidates None: the line has none."""
+    """One query with external ids, spelled as in the log. exclude, candidates: None where the line has none."""
 
     user: Id | None
     history: list[Id]
@@ -28,18 +29,13 @@ class Line:
 def read_lines(content: bytes, file: str, data: Dataset) -> list[Line]:
     """One Line for each line that is not blank. Raises MatineeError naming file and line."""
     lines: list[Line] = []
-    for number, raw in enumerate(content.split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        where = f"{file}, line {number}"
-        line = _line(_object(raw, where), data, where)
+    for where, text in texts(content, file):
+        line = _line(_object(text, where), data, where)
         if lines and (line.candidates is None) != (lines[0].candidates is None):
             raise MatineeError(
                 "candidates are on some lines only", where=where, hint="give every line candidates, or none"
             )
         lines.append(line)
-    if not lines:
-        raise MatineeError("holds no query", where=file, hint="is this the file you meant?")
     if lines[0].candidates is not None and not any(set(line.candidates or ()) & set(line.truth) for line in lines):
         raise MatineeError(
             "no line has an answer among its candidates",
@@ -50,48 +46,47 @@ def read_lines(content: bytes, file: str, data: Dataset) -> list[Line]:
 
 
 def read_prefixes(content: bytes, file: str, data: Dataset) -> list[Line]:
-    """One Line for each line that is not blank: item ids between spaces (a session so far, perhaps nothing yet), a tab,
-    and the item that followed. Raises MatineeError naming file and line."""
+    """One Line for each line that is not blank: item ids with spaces between them (a session so far, perhaps empty), a
+    tab, and the item that followed. Raises MatineeError naming file and line."""
     lines: list[Line] = []
-    for number, raw in enumerate(content.split(b"\n"), start=1):
-        if not raw.strip():
-            continue
-        where = f"{file}, line {number}"
-        prefix, tab, target = _text(raw, where).rstrip("\r ").rpartition("\t")
+    for where, text in texts(content, file):
+        prefix, tab, target = text.rstrip("\r ").rpartition("\t")
         if not tab or len(target.split()) != 1:
-            raise MatineeError(
-                "is not items, a tab and one item",
-                where=where,
-                hint='write "12 7 12<tab>3": seen so far, what followed',
-            )
-        history, (answer,) = ([_id(one, data.items, where) for one in text.split()] for text in (prefix, target))
-        lines.append(Line(user=None, history=history, exclude=None, candidates=None, truth=[answer]))
-    if not lines:
-        raise MatineeError("holds no query", where=file, hint="is this the file you meant?")
+            hint = 'write "12 7 12<tab>3": the items so far, then the item that followed'
+            raise MatineeError("is not items, a tab and one item", where=where, hint=hint)
+        history, truth = ([_id(one, data.items, where) for one in part.split()] for part in (prefix, target))
+        lines.append(Line(user=None, history=history, exclude=None, candidates=None, truth=truth))
     return lines
 
 
+def texts(content: bytes, file: str) -> Iterator[tuple[str, str]]:
+    """(file and line, text) of each line that is not blank. Raises MatineeError where there is none, or no UTF-8."""
+    if not content.strip():
+        raise MatineeError("holds no line", where=file, hint="is this the file you meant?")
+    for number, raw in enumerate(content.split(b"\n"), start=1):
+        where = f"{file}, line {number}"
+        try:
+            text = raw.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise MatineeError(f"is not UTF-8: {error.reason}", where=where, hint="store the file as UTF-8") from None
+        if raw.strip():
+            yield where, text
+
+
 def of_one_session(lines: list[Line]) -> int:
-    """How many nameless queries are a step of the session that the line before asks about: one history is the other
-    with its answer."""
+    """How many queries without a user continue the session of the line before: one history is the other with its
+    answer."""
 
     def goes_on(one: Line, other: Line) -> bool:
         return len(one.truth) == 1 and [*one.history, *one.truth] == other.history
 
-    nameless = [(a, b) for a, b in itertools.pairwise(lines) if a.user is None and b.user is None]
-    return sum(goes_on(a, b) or goes_on(b, a) for a, b in nameless)
+    pairs = [(a, b) for a, b in itertools.pairwise(lines) if a.user is None and b.user is None]
+    return sum(goes_on(a, b) or goes_on(b, a) for a, b in pairs)
 
 
-def _text(raw: bytes, where: str) -> str:
+def _object(text: str, where: str) -> dict[str, object]:
     try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise MatineeError(f"is not UTF-8: {error.reason}", where=where, hint="store the file as UTF-8") from None
-
-
-def _object(raw: bytes, where: str) -> dict[str, object]:
-    try:
-        found = json.loads(_text(raw, where))
+        found = json.loads(text)
     except (json.JSONDecodeError, RecursionError) as error:
         raise MatineeError(f"is no JSON: {error}", where=where, hint="write one JSON object a line") from None
     if not isinstance(found, dict):
@@ -100,7 +95,7 @@ def _object(raw: bytes, where: str) -> dict[str, object]:
         if key not in found:
             raise MatineeError(f"has no {key!r}", where=where, hint='write {"history": [...], "truth": [...]}')
     if unknown := [key for key in found if key not in KEYS]:
-        raise MatineeError(f"unknown key {unknown[0]!r}", where=where, hint=f"the keys are {', '.join(KEYS)}")
+        raise MatineeError(f"unknown key {unknown[0]!r}", where=where, hint=suggestion(unknown[0], KEYS))
     return found
 
 
@@ -132,7 +127,7 @@ def _line(found: dict[str, object], data: Dataset, where: str) -> Line:
 
 
 def _id(value: object, ids: IdMap, where: str) -> Id:
-    """As the log spells it: "12" becomes 12 where its ids are integers, and 12 becomes "12" where they are text."""
+    """The id as in the log: "12" becomes 12 where its ids are integers, and 12 becomes "12" where they are text."""
     if isinstance(value, bool) or not isinstance(value, int | str) or value == "":
         raise MatineeError(f"{value!r} is no id", where=where, hint="ids are whole numbers or text")
     if not ids.is_integer:

@@ -1,4 +1,4 @@
-"""Sampled negatives drawn for a split's test: the writer of the files that `candidates.sampled` reads."""
+"""Sampled negatives for a split's test: the writer of the files that `candidates.sampled` reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from matinee.files import StrPath, atomic_write
 from matinee.split.candidates import query_of
 from matinee.split.shares import generator
 
-READABLE = re.compile(r"[^\s,()](?:[^\t\n,()]*[^\s,()])?")  # an id that `sampled` reads as it is written
+READABLE = re.compile(r"[^\s,()](?:[^\t\n,()]*[^\s,()])?")  # an id that `sampled` reads back unchanged
 
 
 def write_negatives(split: Split, path: StrPath, *, n: int = 99, seed: int = 0) -> Ragged:
@@ -24,12 +24,12 @@ def write_negatives(split: Split, path: StrPath, *, n: int = 99, seed: int = 0) 
 
         (user,item)<tab>negative<tab>negative...
 
-    item: of the user's first query (most splits have one a user), the first answer in time order: of what is hidden,
-    what came next. Negatives: n different items with an event in train, every set of n alike, which the user watched
-    neither in train nor in valid nor in the test, seen or hidden, whatever the label. A user with fewer gets them all.
-    No line: users without an answer, and, which is a warning, users who watched every such item.
+    item: the first answer, in time order, of the user's first query (most splits have one query a user). Negatives: n
+    different items with an event in train, drawn uniformly from those that the user watched neither in train nor in
+    valid nor in the test, whatever the label. A user with fewer gets them all. No line: users without an answer, and
+    users who watched every such item (a warning).
 
-    Returns the item codes of the negatives, a row a line. Equal splits, n and seeds give equal files. Raises
+    Returns the item codes of the negatives, int32 (lines rows). Equal splits, n and seeds give equal files. Raises
     MatineeError for n < 1, a negative seed, a test that gives no line, an id that the format cannot hold, and a file
     that cannot be written.
     """
@@ -38,9 +38,7 @@ def write_negatives(split: Split, path: StrPath, *, n: int = 99, seed: int = 0) 
     rng = generator(seed)
     user, item = _first_answers(split.test, split.train.n_items)
     if not len(user):
-        raise MatineeError(
-            "the test asks no user of the log for an answer", hint="choose a split that hides rows of users"
-        )
+        raise MatineeError("the test has no answer of a user in the log", hint="choose a split that hides users' rows")
     negatives = _drawn(_watched(split).take(user), split.train.item_counts() > 0, n, rng)
     some = np.flatnonzero(negatives.lengths)
     if full := len(user) - len(some):
@@ -59,7 +57,7 @@ def write_negatives(split: Split, path: StrPath, *, n: int = 99, seed: int = 0) 
 
 
 def _first_answers(test: Holdout, n_items: int) -> tuple[Ints, Ints]:
-    """(user, item), (L,) each: of each user's first query, the first hidden row that is an answer."""
+    """(user, item), int32 (L,) each: of each user's first query, the first hidden row that is an answer."""
     truth, pairs = test.truth, test.pairs
     query, item = (truth.rows, truth.values) if pairs is None else (pairs.query.astype(np.int64), pairs.item)
     asked = query_of(test.queries.user, test.queries.user[query]) == query  # the query that `sampled` would ask
@@ -70,7 +68,7 @@ def _first_answers(test: Holdout, n_items: int) -> tuple[Ints, Ints]:
 
 
 def _watched(split: Split) -> Ragged:
-    """(n_users rows) item codes, some repeated: all that the split tells of a user."""
+    """int32 (n_users rows) item codes, some repeated: all events of a user in any part of the split."""
     log = split.train
     users, items = [log.user], [log.item]
     for part in (split.valid, split.test):
@@ -86,7 +84,7 @@ def _watched(split: Split) -> Ragged:
 
 
 def _drawn(watched: Ragged, rankable: Bools, n: int, rng: np.random.Generator) -> Ragged:
-    """n different items a row, fewer where there are fewer, in random order. rankable: (n_items,)."""
+    """int32 (len(watched) rows): n different items, or as many as there are, in random order. rankable: (n_items,)."""
     rows: list[NDArray[np.int64]] = []
     for r in range(len(watched)):
         free = rankable.copy()
@@ -97,13 +95,13 @@ def _drawn(watched: Ragged, rankable: Bools, n: int, rng: np.random.Generator) -
 
 
 def _texts(ids: IdMap, codes: Ints) -> list[str]:
-    """Ids as text. Raises MatineeError for one that would be read as something else."""
+    """Ids as text. Raises MatineeError for an id that `sampled` would read as another one."""
     texts = [str(external) for external in ids.decode(codes)]
     if not ids.is_integer:
         for text in dict.fromkeys(texts):
             if READABLE.fullmatch(text) is None:
                 raise MatineeError(
                     f"the {ids.what} id {text!r} cannot stand in a file of sampled negatives",
-                    hint="use ids without commas, parentheses, tabs, and spaces at their ends",
+                    hint="use ids without commas, parentheses, tabs or spaces at their ends",
                 )
     return texts

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from matinee.data.dataset import Dataset, Split
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, suggestion
 from matinee.split import strategies
 from matinee.split.provided import provided
 from matinee.split.sessions import sessions
+from matinee.split.shares import check_folds
 
 
 def _files(data: Dataset, *, test: str | Path, valid: str | Path | None = None, exclude_seen: bool = True) -> Split:
-    """`provided` as a recipe can ask for it: by path."""
+    """`provided` with the options that a recipe can write: paths."""
     return provided(data, test=test, valid=valid, exclude_seen=exclude_seen)
 
 
@@ -54,33 +56,24 @@ def _call(
 ) -> tuple[Callable[..., Split | list[Split]], dict[str, Any]]:
     """The function of a strategy and its arguments but for the data."""
     if strategy not in STRATEGIES:
-        near = difflib.get_close_matches(strategy, STRATEGIES, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise MatineeError(f"unknown split strategy {strategy!r}", hint=f"{hint}choose one of {', '.join(STRATEGIES)}")
+        raise MatineeError(f"unknown split strategy {strategy!r}", hint=suggestion(strategy, STRATEGIES))
     if strategy == "random" and "folds" in options:
         renamed = {"n" if name == "folds" else name: value for name, value in options.items()}
         arguments = _typed("random with folds", strategies.folds, renamed, seed)
-        if arguments["n"] < 2:
-            raise MatineeError(f"{arguments['n']} folds do not make a cross-validation", hint="choose at least 2")
+        check_folds(arguments["n"])
         return strategies.folds, arguments
     return STRATEGIES[strategy], _typed(strategy, STRATEGIES[strategy], options, seed)
 
 
 def _typed(strategy: str, function: Callable[..., object], options: Mapping[str, object], seed: int) -> dict[str, Any]:
     """The options as the function's annotations want them ("0.1" from a command line becomes 0.1), and the seed."""
-    from pydantic import TypeAdapter, ValidationError
-
     parameters = inspect.signature(function).parameters
     known = [name for name in parameters if name not in ("data", "seed")]
     kinds = typing.get_type_hints(function)
     arguments: dict[str, Any] = {"seed": seed} if "seed" in parameters else {}
     for name, value in options.items():
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise MatineeError(
-                f"split strategy {strategy!r} has no option {name!r}",
-                hint=f"did you mean {near[0]}?" if near else f"its options are {', '.join(known)}",
-            )
+            raise MatineeError(f"split strategy {strategy!r} has no option {name!r}", hint=suggestion(name, known))
         try:
             arguments[name] = TypeAdapter(kinds[name]).validate_python(value)
         except ValidationError as error:

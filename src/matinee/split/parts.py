@@ -1,16 +1,17 @@
-"""From "which row is hidden" to a Split: histories, exclusions, truth, pairs and the words of the protocol."""
+"""From the hidden rows to a Split: histories, exclusions, truth, pairs and the protocol."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Ints, Ragged, distinct
-from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
+from matinee.data.dataset import Dataset, Holdout, Protocol, Split
 from matinee.errors import MatineeError
+from matinee.split.shares import at_least_one
 
 TRAIN, VALID, TEST = 0, 1, 2
 Part = NDArray[np.int8]
@@ -33,31 +34,18 @@ def assemble(
     test_sees_valid: bool = False,
     cuts: tuple[int, int] | None = None,
 ) -> Split:
-    """The split in which row r of the log is in part[r] (TRAIN, VALID or TEST), part of shape (n,).
+    """The split in which row r of the log is in part[r] (TRAIN, VALID or TEST), int8 (n,).
 
     history = train (train + valid in the test where `test_sees_valid`); excluded = train in valid, train + valid in
-    the test. cuts: the moments of valid's and test's requests.
+    the test. cuts: the request times of valid and test.
     """
     train = VisibleRows("train", part == TRAIN)
     both = VisibleRows("train + valid", part != TEST)
+    seen = both if test_sees_valid else train
     return Split(
         train=data.rows(train.rows),
-        valid=holdout(
-            data,
-            part == VALID,
-            ("valid", words),
-            history=train,
-            exclude=train if exclude_seen else None,
-            time=cuts and cuts[0],
-        ),
-        test=holdout(
-            data,
-            part == TEST,
-            ("test", words),
-            history=both if test_sees_valid else train,
-            exclude=both if exclude_seen else None,
-            time=cuts and cuts[1],
-        ),
+        valid=holdout(data, part == VALID, ("valid", words), train, exclude_seen and train, time=cuts and cuts[0]),
+        test=holdout(data, part == TEST, ("test", words), seen, exclude_seen and both, time=cuts and cuts[1]),
         train_valid=data.rows(both.rows),
         seed=seed,
     )
@@ -67,50 +55,33 @@ def holdout(
     data: Dataset,
     hidden: Bools,
     name: tuple[str, str],
-    *,
     history: VisibleRows,
-    exclude: VisibleRows | None,
+    exclude: VisibleRows | Literal[False],
+    *,
     time: int | None = None,
 ) -> Holdout:
     """One query for each user with a hidden row, in code order; pairs are the hidden rows by (user, time).
 
-    name: (part, words of the split). exclude None: nothing. time: one moment for all requests.
+    hidden: bool (n,). name: (part, words of the split). exclude False: nothing. time: of all requests.
     """
     rows = data.order[hidden[data.order]]
     users, query = np.unique(data.user[rows], return_inverse=True)
     seen, past = _of_users(data, users, history.rows)
-    if exclude is None:
+    if not exclude:
         excluded = Ragged.empty(len(users))
     else:
         excluded = past if exclude.rows is history.rows else _of_users(data, users, exclude.rows)[1]
-    queries = Queries(
-        user=users,
-        history=past,
-        exclude=excluded,
-        history_ratings=None if data.value is None else data.value[seen],
-        history_times=None if data.timestamp is None else data.timestamp[seen],
-        request_time=None if time is None else np.full(len(users), time, np.int64),
-    )
-    pairs = Pairs(
-        user=data.user[rows],
-        item=data.item[rows],
-        query=query.astype(np.int32),
-        timestamp=None if data.timestamp is None else data.timestamp[rows],
-        context=None if data.context is None else data.context[rows],
-        label=None if data.value is None else data.value[rows],
-    )
-    protocol = Protocol(
-        data=data.fingerprint,
-        split=name[1],
-        part=name[0],
-        history=history.words,
-        exclude="nothing" if exclude is None else exclude.words,
-    )
+    queries = data.queries_at(seen, users, past, excluded)
+    if time is not None:
+        queries = replace(queries, request_time=np.full(len(users), time, np.int64))
+    protocol = Protocol(data.fingerprint, name[1], name[0], history.words, exclude.words if exclude else "nothing")
+    pairs = data.pairs_at(rows, query)
     return Holdout(queries, answers(query, pairs.item, excluded, data.n_items), protocol, pairs)
 
 
 def _of_users(data: Dataset, users: Ints, rows: Bools) -> tuple[NDArray[np.int64], Ragged]:
-    """The chosen rows of these users (sorted codes), by (user, time): row numbers, and their items, a row a user."""
+    """The chosen rows of these users (sorted codes), by (user, time): row numbers int64 (n,), and their items int32
+    (len(users) rows)."""
     wanted = np.zeros(data.n_users, bool)
     wanted[users] = True
     found = data.order[(rows & wanted[data.user])[data.order]]
@@ -118,7 +89,7 @@ def _of_users(data: Dataset, users: Ints, rows: Bools) -> tuple[NDArray[np.int64
 
 
 def answers(query: NDArray[np.int64], item: Ints, exclude: Ragged, n_items: int) -> Ragged:
-    """The distinct items of each query, by code, without those that are excluded from its answers."""
+    """int32 (len(exclude) rows): the distinct items of each query, by code, without those that it excludes."""
     pair = distinct(query.astype(np.int64) * n_items + item)
     gone = np.sort(exclude.rows * n_items + exclude.values)
     # np.isin says the same; its hash table takes ten times as long as this
@@ -127,17 +98,27 @@ def answers(query: NDArray[np.int64], item: Ints, exclude: Ragged, n_items: int)
 
 
 def padded(rows: Ragged) -> Ints:
-    """(B, longest row), -1 beyond a row's end."""
+    """int32 (B, longest row), -1 beyond a row's end."""
     width = int(rows.lengths.max(initial=0))
     table: NDArray[np.int32] = np.full((len(rows), width), -1, np.int32)
     table[np.arange(width) < rows.lengths[:, None]] = rows.values
     return table
 
 
+def dealt(units: NDArray[np.int64], n: int, valid: float, test: float) -> Part:
+    """int8 (n,): of these U units (users, or sessions), in this order, the first max(1, floor(test U)) are TEST and the
+    next max(1, floor(valid U)) VALID; all others are TRAIN."""
+    n_test, n_valid = (int(at_least_one(share, np.array(len(units)))) for share in (test, valid))
+    part = np.full(n, TRAIN, np.int8)
+    part[units[:n_test]] = TEST
+    part[units[n_test : n_test + n_valid]] = VALID
+    return part
+
+
 def checked(split: Split, *, valid: bool, hint: str) -> Split:
     """The split, with a note for each part that lost answers to the exclusion.
 
-    Raises MatineeError when train or test (or valid, where it was asked for) is empty, or has no answer left.
+    Raises MatineeError when train or test (or valid, where it is wanted) is empty, or has no answer left.
     """
     if not len(split.train):
         raise MatineeError("the split leaves no event for train", hint=hint)
@@ -165,26 +146,18 @@ def _lost(part: Holdout, n_items: int) -> int:
 def refitted(split: Split) -> tuple[Dataset, Holdout]:
     """What `refit = true` fits on and tests with: (train + valid, the test with train + valid as history).
 
-    A history that is not the log's train stays as it is: a fold-in, a session so far, what a file gives. What is
-    excluded and the answers do not change. The protocol does, and its fingerprint with it.
+    A history that is not the log's train stays as it is: a fold-in, a session so far, a file's own. The exclusions and
+    the answers do not change. The protocol does, and its fingerprint with it.
 
     Raises MatineeError when the split has no train_valid (JSON lines bring their own histories).
     """
     if split.train_valid is None:
-        raise MatineeError(
-            "this split cannot say what train + valid is", hint="set refit = false, or split the log with Matinee"
-        )
+        hint = "set refit = false, or split the log with Matinee"
+        raise MatineeError("the train + valid part of this split is not known", hint=hint)
     test, words = split.test, split.test.protocol.history
     if words.startswith("train"):
         queries, words = split.train_valid.queries_of(test.queries.user), "train + valid"
-        test = replace(
-            test,
-            queries=replace(
-                test.queries,
-                history=queries.history,
-                history_ratings=queries.history_ratings,
-                history_times=queries.history_times,
-            ),
-        )
+        seen = {name: getattr(queries, name) for name in ("history", "history_ratings", "history_times")}
+        test = replace(test, queries=replace(test.queries, **seen))
     protocol = replace(test.protocol, history=f"{words} (fitted on train + valid)")
     return split.train_valid, replace(test, protocol=protocol)

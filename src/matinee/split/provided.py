@@ -6,28 +6,27 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 from matinee.data.arrays import Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
 from matinee.data.ids import Id, IdMap
+from matinee.data.read.columns import id_column
+from matinee.data.read.tables import Dialect, Table, content, table_of
 from matinee.errors import MatineeError
 from matinee.split.lines import Line, of_one_session, read_lines, read_prefixes
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, answers, checked, holdout, padded
 
-if TYPE_CHECKING:
-    import polars as pl
-
 LINES = (".jsonl", ".ndjson")
 PREFIXES = ".txt"
-SEPARATORS = {".csv": ",", ".tsv": "\t"}
+TABLES = {".csv": ",", ".tsv": "\t", ".parquet": None}  # and the separator of each
 
 
 @dataclass(frozen=True)
 class Source:
-    """One part as it came: content is the hidden rows, or the queries. words name it in the protocol."""
+    """One part as it was given: hidden rows, or queries. words: its name in the protocol."""
 
     words: str
     content: Dataset | list[Line]
@@ -36,7 +35,7 @@ class Source:
 def provided(
     data: Dataset, *, test: str | Path | Dataset, valid: str | Path | Dataset | None = None, exclude_seen: bool = True
 ) -> Split:
-    """Train is `data` itself; valid and test are files with external ids, or Datasets (read as you like).
+    """Train is `data` itself; valid and test are files with external ids, or Datasets.
 
     .csv, .tsv, .parquet: columns user_id and item_id, a hidden event a row. A user is one query; history = train;
     excluded = train in valid, train + valid in the test.
@@ -45,7 +44,7 @@ def provided(
     `candidates` are all that is ranked, answers included; every line has them or none. A query without user has -1.
     .txt: one query of an anonymous session a line: items so far between spaces, a tab, the item that followed.
 
-    Ids that only the files know join the IdMaps of the split, so that answers no model can know stay in recall's
+    Ids that only the files have join the IdMaps of the split, so that answers no model can know stay in recall's
     denominator; `Split.notes` counts them. train's codes then differ from data's.
 
     Raises MatineeError with file and line for what cannot be read, and when a hidden pair is in the log too (unless
@@ -89,77 +88,38 @@ def _source(given: str | Path | Dataset, data: Dataset) -> Source:
     if isinstance(given, Dataset):
         return Source(f"{given.name} {given.fingerprint[:8]}", given)
     path = Path(given)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise MatineeError(
-            f"cannot be read: {error.strerror}", where=str(path), hint="check the path and its permissions"
-        ) from None
-    words = f"{path.name} {hashlib.sha256(content).hexdigest()[:8]}"
-    if path.suffix.lower() in LINES:
-        return Source(words, read_lines(content, str(path), data))
-    if path.suffix.lower() == PREFIXES:
-        return Source(words, read_prefixes(content, str(path), data))
-    return Source(words, _read_pairs(path, content, data))
+    kind, raw = path.suffix.lower(), content(path)
+    words = f"{path.name} {hashlib.sha256(raw).hexdigest()[:8]}"
+    if kind in LINES:
+        return Source(words, read_lines(raw, str(path), data))
+    if kind == PREFIXES:
+        return Source(words, read_prefixes(raw, str(path), data))
+    if kind not in TABLES:
+        hint = f"use one of {', '.join((*TABLES, *LINES, PREFIXES))}"
+        raise MatineeError(f"unknown kind of file {kind!r}", where=str(path), hint=hint)
+    return Source(words, _read_pairs(table_of(path, Dialect(TABLES[kind])), data))
 
 
-def _read_pairs(path: Path, content: bytes, data: Dataset) -> Dataset:
+def _read_pairs(table: Table, data: Dataset) -> Dataset:
     """The columns user_id and item_id as a Dataset without values and times, in the file's order."""
-    import polars as pl
-
-    kind = path.suffix.lower()
-    if kind not in (*SEPARATORS, ".parquet"):
-        raise MatineeError(
-            f"unknown kind of file {kind!r}",
-            where=str(path),
-            hint=f"use one of {', '.join((*SEPARATORS, '.parquet', *LINES, PREFIXES))}",
-        )
-    try:
-        if kind == ".parquet":
-            table = pl.read_parquet(content)
-        else:
-            table = pl.read_csv(content, separator=SEPARATORS[kind], infer_schema=False)
-    except pl.exceptions.PolarsError as error:
-        raise MatineeError(
-            f"is no {kind[1:]} table: {str(error).splitlines()[0]}", where=str(path), hint="repair the file"
-        ) from None
-    for column in ("user_id", "item_id"):
-        if column not in table.columns:
-            raise MatineeError(
-                f"no column {column!r} among {', '.join(table.columns)}",
-                where=str(path),
-                hint="name the columns user_id and item_id",
-            )
-    first_row = 1 if kind == ".parquet" else 2
-    user = _as_kind(table["user_id"], data.users, str(path), first_row)
-    item = _as_kind(table["item_id"], data.items, str(path), first_row)
+    table.require("user_id", "item_id")
+    user, item = _spelled(table, "user_id", data.users), _spelled(table, "item_id", data.items)
     users, items = IdMap.from_series(user, what="user"), IdMap.from_series(item, what="item")
-    return Dataset(users, items, users.encode(user), items.encode(item), name=path.name)
+    return Dataset(users, items, users.encode(user), items.encode(item), name=table.name)
 
 
-def _as_kind(column: pl.Series, ids: IdMap, file: str, first_row: int) -> pl.Series:
-    """The column as the log spells its ids: Int64 or String. Raises MatineeError naming file, row and column."""
-    import polars as pl
-
-    if not (column.dtype.is_integer() or column.dtype == pl.String):
-        raise MatineeError(
-            f"ids are whole numbers or text, not {column.dtype}", where=f"{file}, column {column.name!r}"
-        )
-    cast = column.cast(pl.Int64 if ids.is_integer else pl.String, strict=False)
-    bad = (cast.is_null() if ids.is_integer else cast.is_null() | (cast == "")).arg_true()
-    if len(bad):
-        row = int(bad[0])
-        raise MatineeError(
-            f"{column[row]!r} is no {'whole number, as the ids of the log are' if ids.is_integer else 'id'}",
-            where=f"{file}, row {row + first_row}, column {column.name!r}",
-            hint="repair or remove the row",
-        )
+def _spelled(table: Table, column: str, ids: IdMap) -> pl.Series:
+    """The column's ids as in the log: Int64 or String. Raises MatineeError naming file, row and column."""
+    found = id_column(table, column)
+    cast = found.cast(pl.Int64 if ids.is_integer else pl.String, strict=False)
+    if cast.has_nulls():
+        row = int(cast.is_null().arg_max() or 0)
+        what = f"{found[row]!r} is not a whole number, as the {ids.what} ids of the log are"
+        raise table.error(what, row, column, hint="correct or remove the row")
     return cast
 
 
 def _ids(values: Sequence[Id], ids: IdMap) -> pl.Series:
-    import polars as pl
-
     return pl.Series("id", values, pl.Int64 if ids.is_integer else pl.String)
 
 
@@ -189,10 +149,10 @@ def _news(old: IdMap, new: IdMap) -> tuple[str, ...]:
 
 
 def _dependent(sources: dict[str, Source]) -> tuple[str, ...]:
-    """A note for each part of nameless queries that are not independent, though each counts as one."""
+    """A note for each part whose queries without users are not independent, though each counts as one."""
     steps = {name: of_one_session(s.content) for name, s in sources.items() if isinstance(s.content, list)}
     return tuple(
-        f"{n:,} queries of {name} are further steps of the session of the query before them, yet count as independent: "
+        f"{n:,} queries of {name} continue the session of the query before them, yet count as independent: "
         "intervals are narrower than they should be, and p-values smaller"
         for name, n in steps.items()
         if n
@@ -219,8 +179,6 @@ def _spread(table: pl.DataFrame | None, code: Ints, n: int) -> pl.DataFrame | No
     """Row r of the table moves to row code[r] of n; the others are null."""
     if table is None:
         return None
-    import polars as pl
-
     row = pl.Series("row", [None], pl.UInt32).new_from_index(0, n).scatter(code, np.arange(len(code), dtype=np.uint32))
     return table.select(pl.all().gather(row))
 
@@ -235,8 +193,8 @@ def _same_columns(train: Dataset, hidden: Dataset) -> bool:
 
 
 def _concatenated(train: Dataset, hidden: dict[str, Dataset]) -> tuple[Dataset, Part]:
-    """Train's rows, then the hidden ones, and the part of each. Missing values and times are 0 (`_of_rows` hands
-    out neither)."""
+    """Train's rows, then the hidden ones, and the part of each, int8 (n,). Missing values and times are 0 (`_of_rows`
+    leaves them out)."""
     logs = [train, *hidden.values()]
     codes = [TRAIN, *({"valid": VALID, "test": TEST}[name] for name in hidden)]
     value = [np.zeros(len(d), np.float32) if d.value is None else d.value for d in logs]
@@ -257,17 +215,12 @@ def _of_rows(whole: Dataset, part: Part, name: tuple[str, str], hidden: Dataset 
     train = VisibleRows("train", part == TRAIN)
     seen = train if name[0] == "valid" else VisibleRows("train + valid", part != TEST)
     code = VALID if name[0] == "valid" else TEST
-    held = holdout(whole, part == code, name, history=train, exclude=seen if exclude_seen else None)
+    held = holdout(whole, part == code, name, train, exclude_seen and seen)
     if held.pairs is None or hidden is None:
         return held
-    return replace(
-        held,
-        pairs=replace(
-            held.pairs,
-            label=None if hidden.value is None else held.pairs.label,
-            timestamp=None if hidden.timestamp is None else held.pairs.timestamp,
-        ),
-    )
+    label = None if hidden.value is None else held.pairs.label
+    timestamp = None if hidden.timestamp is None else held.pairs.timestamp
+    return replace(held, pairs=replace(held.pairs, label=label, timestamp=timestamp))
 
 
 def _check_unseen(train: Dataset, hidden: Dataset, words: str) -> None:
@@ -285,32 +238,23 @@ def _check_unseen(train: Dataset, hidden: Dataset, words: str) -> None:
 
 
 def _of_lines(lines: list[Line], users: IdMap, items: IdMap, protocol: Protocol, exclude_seen: bool) -> Holdout:
+    """A query a line. Users and items are in the IdMaps."""
+
     def ragged(rows: list[list[Id]]) -> Ragged:
-        row = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
-        return Ragged.from_rows(row, items.encode(_ids([i for r in rows for i in r], items)), len(rows))
+        return Ragged.of_lengths([len(r) for r in rows], items.encode(_ids([i for r in rows for i in r], items)))
 
     user = np.full(len(lines), -1, np.int32)
     named = [b for b, line in enumerate(lines) if line.user is not None]
     user[named] = users.encode(_ids([line.user for line in lines if line.user is not None], users))
-    exclude = ragged(
-        [(line.history if exclude_seen else []) if x is None else x for line in lines for x in [line.exclude]]
-    )
+    seen, otherwise = [line.history if exclude_seen else [] for line in lines], "history" if exclude_seen else "nothing"
+    exclude = ragged([s if line.exclude is None else line.exclude for line, s in zip(lines, seen, strict=True)])
     given = [line.exclude is not None for line in lines]
-    unsaid = "history" if exclude_seen else "nothing"
     truth = ragged([line.truth for line in lines])
     candidates = None if lines[0].candidates is None else ragged([line.candidates or [] for line in lines])
-    return Holdout(
-        Queries(
-            user,
-            ragged([line.history for line in lines]),
-            exclude,
-            candidates=None if candidates is None else padded(candidates),
-        ),
-        answers(truth.rows, truth.values, exclude, len(items)),
-        replace(
-            protocol,
-            exclude="as given" if all(given) else f"as given, else {unsaid}" if any(given) else unsaid,
-            candidates=protocol.candidates if candidates is None else "as given",
-        ),
-        Pairs(user[truth.rows], truth.values, truth.rows.astype(np.int32)),
-    )
+    queries = Queries(user, ragged([line.history for line in lines]), exclude)
+    excluded = "as given" if all(given) else f"as given, else {otherwise}" if any(given) else otherwise
+    protocol = replace(protocol, exclude=excluded)
+    if candidates is not None:
+        queries, protocol = replace(queries, candidates=padded(candidates)), replace(protocol, candidates="as given")
+    pairs = Pairs(user[truth.rows], truth.values, truth.rows.astype(np.int32))
+    return Holdout(queries, answers(truth.rows, truth.values, exclude, len(items)), protocol, pairs)

@@ -1,4 +1,4 @@
-"""Whole sessions hidden: every prefix of one asks what came next."""
+"""Whole sessions hidden: every prefix of a session is a query for the item that came next."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Ints, Ragged
-from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
+from matinee.data.arrays import Bools, Ragged
+from matinee.data.dataset import Dataset, Holdout, Protocol, Split
 from matinee.errors import MatineeError
-from matinee.split.parts import TEST, TRAIN, VALID, answers, checked
+from matinee.split.parts import TEST, TRAIN, VALID, answers, checked, dealt
 from matinee.split.provided import LINES, PREFIXES, provided
-from matinee.split.shares import at_least_one, check_ratio, check_ratios, generator, place, words_of
+from matinee.split.shares import check_ratio, check_ratios, generator, place, words_of
 
 Which = Literal["random", "last"]
 DRAWN = {"random": "drawn at random", "last": "that ended last"}
@@ -29,17 +29,17 @@ def sessions(
     seed: int = 0,
     exclude_seen: bool = True,
 ) -> Split:
-    """Sessions (users) of 2 events or more, hidden whole; one of n events is n - 1 queries: its first 1, 2, ..., n - 1
-    events are the history, and the event after them is the answer.
+    """Sessions (users) of 2 events or more, hidden whole. A session of n events gives n - 1 queries: its first 1, 2,
+    ..., n - 1 events are the history, and the event after them is the answer.
 
     Of the U such sessions max(1, floor(test U)) are the test's and max(1, floor(valid U)) valid's: at random, or
-    (which="last") those that ended last, valid's before the test's; without timestamps the log's order says which.
+    (which="last") those that ended last, valid's before the test's; without timestamps the log's order decides.
     test may instead be a file of queries, as `provided` reads them (.txt, .jsonl); then the whole log is train + valid.
-    valid = 0: no valid part. Queries keep the code of their session, so that intervals know which belong together; a
-    .txt file does not tell, and each of its queries counts as one of nobody known (-1).
+    valid = 0: no valid part. Queries keep the code of their session, so that intervals know which belong together; the
+    sessions of a .txt file are unknown, and each of its queries counts as a user never seen (-1).
 
     Repeats are answers in most sessions: pass exclude_seen=False. Train holds each session once, as any log does.
-    Raises MatineeError for shares that leave nothing, or what is wrong with the file.
+    Raises MatineeError for shares that leave nothing, and for a file that cannot be read.
     """
     if which not in DRAWN:
         raise MatineeError(f"which={which!r} is unknown", hint='choose which="random" or which="last"')
@@ -51,17 +51,18 @@ def sessions(
         check_ratios(valid, test)
         given, log, share, words = None, data, test, f"test {words_of(test)}"
     words = f"sessions {DRAWN[which]}, valid {words_of(valid)}, {words}"
-    group = _dealt(log, valid, share, which, seed)
+    group = dealt(_in_order(log, which, seed), log.n_users, valid, share)
     part = group[log.user]
     seen = "the session so far"
     protocol = Protocol(data.fingerprint, words, "valid", seen, seen if exclude_seen else "nothing")
-    of_test = replace(protocol, part="test")
+    if given is None:
+        hidden = _prefixes(log, group == TEST, replace(protocol, part="test"), exclude_seen)
+    else:
+        hidden = replace(given.test, protocol=replace(given.test.protocol, split=words))
     split = Split(
         train=log.rows(part == TRAIN),
-        valid=_prefixes(log, np.flatnonzero(group == VALID).astype(np.int32), protocol, exclude_seen),
-        test=_prefixes(log, np.flatnonzero(group == TEST).astype(np.int32), of_test, exclude_seen)
-        if given is None
-        else replace(given.test, protocol=replace(given.test.protocol, split=words)),
+        valid=_prefixes(log, group == VALID, protocol, exclude_seen),
+        test=hidden,
         train_valid=log.rows(part != TEST),
         seed=seed,
         notes=() if given is None else given.notes,
@@ -70,58 +71,38 @@ def sessions(
 
 
 def _given(data: Dataset, file: str | Path, exclude_seen: bool) -> Split:
-    """The queries of a file. Raises MatineeError for a file of pairs, which hold no session."""
+    """The queries of a file. Raises MatineeError for a file of pairs, which has no sessions."""
     if Path(file).suffix.lower() not in (*LINES, PREFIXES):
         raise MatineeError(
-            f"a session's queries stand in {', '.join((PREFIXES, *LINES))} files",
+            f"queries of sessions are read from {', '.join((PREFIXES, *LINES))} files",
             where=str(file),
             hint='name such a file as test, or use strategy = "provided"',
         )
     return provided(data, test=file, exclude_seen=exclude_seen)
 
 
-def _dealt(data: Dataset, valid: float, test: float, which: Which, seed: int) -> NDArray[np.int8]:
-    """(n_users,) the part of each session."""
+def _in_order(data: Dataset, which: Which, seed: int) -> NDArray[np.int64]:
+    """int64 (U,): the sessions of 2 events or more, the first ones for the test."""
     rng = generator(seed)
     count = data.user_counts()
-    askable = np.flatnonzero(count >= 2)
+    long_enough = np.flatnonzero(count >= 2)
     if which == "random":
-        first = rng.permutation(askable)
-    else:
-        last = data.order[np.cumsum(count)[askable] - 1]
-        end = last if data.timestamp is None else data.timestamp[last]
-        first = askable[np.lexsort((last, end))[::-1]]  # of two that ended in one second the log's order tells
-    n_test, n_valid = (int(at_least_one(share, np.array(len(askable)))) for share in (test, valid))
-    group = np.full(data.n_users, TRAIN, np.int8)
-    group[first[:n_test]] = TEST
-    group[first[n_test : n_test + n_valid]] = VALID
-    return group
+        return rng.permutation(long_enough)
+    last = data.order[np.cumsum(count)[long_enough] - 1]
+    end = last if data.timestamp is None else data.timestamp[last]
+    return long_enough[np.lexsort((last, end))[::-1]]  # ends in one second: the log's order decides
 
 
-def _prefixes(data: Dataset, chosen: Ints, protocol: Protocol, exclude_seen: bool) -> Holdout:
-    """Every prefix of these sessions (sorted codes) as a query, a session's shortest first."""
+def _prefixes(data: Dataset, chosen: Bools, protocol: Protocol, exclude_seen: bool) -> Holdout:
+    """Every prefix of these sessions as a query, a session's shortest first. chosen: bool (n_users,)."""
     every = data.histories()
-    user = np.repeat(chosen, every.lengths[chosen] - 1)
+    sessions = np.flatnonzero(chosen).astype(np.int32)
+    user = np.repeat(sessions, every.lengths[sessions] - 1)
     length = place(user) + 1
     start = every.offsets[user]
     offsets = np.append(0, np.cumsum(length))
-    at = np.repeat(start - offsets[:-1], length) + np.arange(offsets[-1])
+    at = np.repeat(start - offsets[:-1], length) + np.arange(offsets[-1])  # row r: start[r], start[r] + 1, ...
     history = Ragged(offsets, every.values[at])
-    seen, hidden = data.order[at], data.order[start + length]
-    queries = Queries(
-        user=user,
-        history=history,
-        exclude=history if exclude_seen else Ragged.empty(len(user)),
-        history_ratings=None if data.value is None else data.value[seen],
-        history_times=None if data.timestamp is None else data.timestamp[seen],
-    )
-    pairs = Pairs(
-        user=user,
-        item=data.item[hidden],
-        query=np.arange(len(user), dtype=np.int32),
-        timestamp=None if data.timestamp is None else data.timestamp[hidden],
-        context=None if data.context is None else data.context[hidden],
-        label=None if data.value is None else data.value[hidden],
-    )
-    truth = answers(np.arange(len(user)), pairs.item, queries.exclude, data.n_items)
-    return Holdout(queries, truth, protocol, pairs)
+    queries = data.queries_at(data.order[at], user, history, history if exclude_seen else Ragged.empty(len(user)))
+    pairs = data.pairs_at(data.order[start + length], np.arange(len(user)))
+    return Holdout(queries, answers(pairs.query, pairs.item, queries.exclude, data.n_items), protocol, pairs)

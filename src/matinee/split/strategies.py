@@ -1,7 +1,8 @@
-"""The ways to split a log. Each decides which rows are hidden; parts.py makes the Split."""
+"""The ways to split a log. Each decides which rows are hidden; parts.py builds the Split."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from datetime import UTC, date, datetime
 from typing import Literal
@@ -10,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Holdout, Split
+from matinee.data.filters import utc
 from matinee.errors import MatineeError
-from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, assemble, checked, holdout
+from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, assemble, checked, dealt, holdout
 from matinee.split.shares import (
     Counts,
     at_least_one,
+    check_folds,
     check_ratio,
     check_ratios,
     generator,
@@ -36,7 +39,7 @@ def random(
 ) -> Split:
     """Events at random. by="user": of each user's n events max(1, floor(test n)) go to the test and
     max(1, floor(valid n)) to valid; users with fewer than 3 events stay in train. by="row": the same numbers, of all
-    rows of the log. valid = 0: no valid part.
+    n rows of the log. valid = 0: no valid part.
 
     Raises MatineeError for shares that leave nothing, or a part without an event.
     """
@@ -44,7 +47,7 @@ def random(
     key = generator(seed).random(len(data))
     group, fewest = _groups(data, by)
     n = np.bincount(group)[group]
-    part = _dealt(random_place(group, key), at_least_one(valid, n), at_least_one(test, n))
+    part = _by_rank(random_place(group, key), at_least_one(valid, n), at_least_one(test, n))
     part[n < fewest] = TRAIN
     words = f"random by {by}, valid {words_of(valid)}, test {words_of(test)}"
     split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed)
@@ -52,26 +55,19 @@ def random(
 
 
 def folds(
-    data: Dataset,
-    n: int = 5,
-    *,
-    valid: float = 0.1,
-    by: By = "row",
-    seed: int = 0,
-    exclude_seen: bool = True,
+    data: Dataset, n: int = 5, *, valid: float = 0.1, by: By = "row", seed: int = 0, exclude_seen: bool = True
 ) -> list[Split]:
     """n splits for cross-validation: each row is in the test of exactly one.
 
     by="row": all rows are dealt at random into n folds of equal size (give or take one). by="user": each user's rows
-    are, from a random first fold on; users with fewer than 3 events stay in train in every fold. valid: of the m rows
-    that a fold leaves (to each user), max(1, floor(valid m)) at random; 0 for none. By user, the last row of a user
-    stays in train.
+    are dealt so, starting with a random fold; users with fewer than 3 events stay in train in every fold. valid: of the
+    m rows that a fold leaves (to each user), max(1, floor(valid m)) at random; 0 for none. By user, at least one row of
+    a user stays in train.
 
     Raises MatineeError for n < 2, a share that leaves nothing, or a part without an event.
     """
     check_ratio("valid", valid, zero=True)
-    if n < 2:
-        raise MatineeError(f"{n} folds do not make a cross-validation", hint="choose at least 2")
+    check_folds(n)
     rng = generator(seed)
     group, fewest = _groups(data, by)
     deal, draw = rng.random(len(data)), rng.random(len(data))
@@ -105,8 +101,8 @@ def latest(data: Dataset, *, valid: float = 0.1, test: float = 0.1, exclude_seen
     """What comes next: of each user's n events the max(1, floor(test n)) latest are the test, the max(1, floor(valid
     n)) before them valid; users with fewer than 3 events stay in train. valid = 0: no valid part.
 
-    The test's history and exclusion are train + valid: what comes next is asked at the end of everything known. Raises
-    MatineeError for shares that leave nothing, or a part without an event.
+    The test's history and exclusion are train + valid: all that is known before the hidden events. Raises MatineeError
+    for shares that leave nothing, or a part without an event.
     """
     check_ratios(valid, test)
     count = data.user_counts()
@@ -119,16 +115,15 @@ def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_
     """One global cut: train is before `valid`, the test from `test` on, valid between.
 
     A moment is a quantile of the events (0 < q < 1: the timestamp of event floor(q n), counted from 0 in time order),
-    Unix seconds, or an ISO date or time (UTC unless it says otherwise). Events of one timestamp are never parted.
-    Users first seen after the cut are ordinary queries with an empty history.
+    Unix seconds, or an ISO date or time (UTC unless it names a zone). Events of one timestamp stay together. Users
+    first seen after the cut are ordinary queries with an empty history.
 
     Raises MatineeError when there are no timestamps, a moment cannot be read, the cuts are not in order, or a part
     has no event.
     """
     if data.timestamp is None:
-        raise MatineeError(
-            "a temporal split needs timestamps", hint="map the log's time column, or choose another strategy"
-        )
+        hint = "map the log's time column, or choose another strategy"
+        raise MatineeError("a temporal split needs timestamps", hint=hint)
     if not len(data):
         raise MatineeError("the log is empty", hint="loosen its filters")
     times = np.sort(data.timestamp)
@@ -146,9 +141,9 @@ def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_
 
 
 def mixed(data: Dataset, *, valid: float = 0.2, test: float = 0.2, seed: int = 0, exclude_seen: bool = True) -> Split:
-    """The film contest's form: of each user's n events h = floor(test n) are hidden, the ceil(h / 2) latest (the odd
-    one is a latest) and floor(h / 2) uniform from the rest. Valid is taken the same way from the m events that remain:
-    floor(valid m). Users for whom a floor is 0 have no query there. valid = 0: no valid part.
+    """The film contest's form: of each user's n events h = floor(test n) are hidden, the ceil(h / 2) latest and
+    floor(h / 2) drawn uniformly from the rest. Valid is taken the same way from the m events that remain: floor(valid
+    m). Users for whom a floor is 0 have no query there. valid = 0: no valid part.
 
     Raises MatineeError for shares that leave nothing, or a part without an event.
     """
@@ -163,7 +158,7 @@ def mixed(data: Dataset, *, valid: float = 0.2, test: float = 0.2, seed: int = 0
         m = np.bincount(user[rest])[user[rest]]
         hidden = share(ratio, m)
         uniform = hidden // 2
-        early = m - 1 - place(user[rest]) >= hidden - uniform
+        early = m - 1 - place(user[rest]) >= hidden - uniform  # events after it in time: the others are the latest
         part[rest[~early]] = code
         rest = rest[early]
         part[rest[random_place(user[rest], key[rest]) < uniform[early]]] = code
@@ -192,10 +187,7 @@ def strong(
     rng = generator(seed)
     count = data.user_counts()
     users = rng.permutation(np.flatnonzero(count >= 2))
-    n_test, n_valid = (int(at_least_one(ratio, np.array(len(users)))) for ratio in (test, valid))
-    group = np.full(data.n_users, TRAIN)
-    group[users[:n_test]] = TEST
-    group[users[n_test : n_test + n_valid]] = VALID
+    group = dealt(users, data.n_users, valid, test)
     user = data.user[data.order]
     hidden = _by_row(data, random_place(user, rng.random(len(data))) < at_least_one(1 - fold_in, count)[user]) == 1
     part = group[data.user]
@@ -203,9 +195,7 @@ def strong(
 
     def held(name: str, code: int) -> Holdout:
         seen = VisibleRows("fold-in", (part == code) & ~hidden)
-        return holdout(
-            data, (part == code) & hidden, (name, words), history=seen, exclude=seen if exclude_seen else None
-        )
+        return holdout(data, (part == code) & hidden, (name, words), seen, exclude_seen and seen)
 
     split = Split(
         train=data.rows(part == TRAIN),
@@ -218,23 +208,23 @@ def strong(
 
 
 def _last(data: Dataset, n_valid: Counts, n_test: Counts, words: str, *, exclude_seen: bool) -> Split:
-    """The last events of each user u: n_test[u] of them the test, n_valid[u] before those valid; users with fewer than
-    FEWEST events stay in train. What the test sees is train + valid."""
+    """Of each user u the last n_test[u] events are the test and the n_valid[u] before them valid; users with fewer than
+    FEWEST events stay in train. The test's history is train + valid."""
     user = data.user[data.order]
     n = data.user_counts()[user]
-    part = _dealt(n - 1 - place(user), n_valid[user], n_test[user])
+    part = _by_rank(n - 1 - place(user), n_valid[user], n_test[user])
     part[n < FEWEST] = TRAIN
     words += _untimed(data)
     return assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, test_sees_valid=True)
 
 
-def _dealt(ranks: Counts, n_valid: Counts, n_test: Counts) -> NDArray[np.int64]:
-    """The part of each event, (n,): of the ranks in its group, from 0, n_test are the test, the next n_valid valid."""
+def _by_rank(ranks: Counts, n_valid: Counts, n_test: Counts) -> NDArray[np.int64]:
+    """int64 (n,), the part of each event: ranks in its group below n_test are TEST, the next n_valid VALID."""
     return np.select([ranks < n_test, ranks < n_test + n_valid], [TEST, VALID], TRAIN)
 
 
 def _groups(data: Dataset, by: By) -> tuple[NDArray[np.int64], int]:
-    """(the group of rows each row is drawn from, sorted along data.order; events a group needs to be drawn from)."""
+    """(int64 (n,) along data.order, ascending: the group each row is drawn from; the events that a group needs)."""
     if by not in ("user", "row"):
         raise MatineeError(f"by={by!r} is unknown", hint='choose by="user" or by="row"')
     if by == "user":
@@ -243,7 +233,7 @@ def _groups(data: Dataset, by: By) -> tuple[NDArray[np.int64], int]:
 
 
 def _by_row(data: Dataset, along_order: NDArray[np.generic]) -> Part:
-    """(n,) along data.order -> (n,) by row of the log."""
+    """int8 (n,) by row of the log, from (n,) along data.order."""
     part = np.empty(len(data), np.int8)
     part[data.order] = along_order
     return part
@@ -254,39 +244,27 @@ def _untimed(data: Dataset) -> str:
 
 
 def _cut(times: NDArray[np.int64], moment: Moment, name: str) -> tuple[int, str]:
-    """The first second of a part and its words; times sorted, (n,)."""
-    if isinstance(moment, datetime):
-        second = math.ceil(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp())
-    elif isinstance(moment, date):
-        second = int(datetime(moment.year, moment.month, moment.day, tzinfo=UTC).timestamp())
-    elif isinstance(moment, str):
-        return _cut(times, _parsed(moment, name), name)
-    elif 0 < moment < 1:
-        second = int(times[min(int(share(moment, np.array(len(times)))), len(times) - 1)])
-        return second, f"quantile {words_of(moment)} ({_iso(second)})"
-    elif moment >= 1 and math.isfinite(moment):
-        second = math.ceil(moment)
+    """The first second of a part, and how the protocol names it. times: int64 (n,), ascending."""
+    at = _parsed(moment) if isinstance(moment, str) else moment
+    if isinstance(at, date):
+        second = math.ceil(utc(at).timestamp())
+    elif not isinstance(at, int | float | np.number) or not 0 < at < math.inf:
+        hint = "pass a quantile between 0 and 1, Unix seconds, or an ISO date like 2000-12-31"
+        raise MatineeError(f"{name}={moment!r} is not a moment in time", hint=hint)
+    elif at < 1:
+        second = int(times[min(int(share(at, np.array(len(times)))), len(times) - 1)])
+        return second, f"quantile {words_of(at)} ({_iso(second)})"
     else:
-        raise _unreadable(moment, name)
+        second = math.ceil(at)
     return second, _iso(second)
 
 
-def _parsed(text: str, name: str) -> float | datetime:
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    try:
-        return float(text)
-    except ValueError:
-        raise _unreadable(text, name) from None
-
-
-def _unreadable(moment: Moment, name: str) -> MatineeError:
-    return MatineeError(
-        f"{name}={moment!r} is no moment in time",
-        hint="give a quantile between 0 and 1, Unix seconds, or an ISO date like 2000-12-31",
-    )
+def _parsed(text: str) -> float | datetime | None:
+    """An ISO date or a number; None for other text."""
+    for read in (datetime.fromisoformat, float):
+        with contextlib.suppress(ValueError):
+            return read(text)
+    return None
 
 
 def _iso(second: int) -> str:

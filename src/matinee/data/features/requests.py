@@ -169,8 +169,8 @@ class ContextTables:
         """Users (n,), and for each the Unix seconds (negative: missing), a row of context, and what the request brings
         of its user, which goes before the table.
 
-        Of a training log: encode_requests(data.user, data.timestamp, data.context). Raises MatineeError where they are not
-        in parallel, or of types that the vocabulary cannot read.
+        Of a training log: encode_requests(data.user, data.timestamp, data.context). Raises MatineeError where they are
+        not in parallel, or of types that the vocabulary cannot read.
         """
         n = len(user)
         heights = {"request_time": time, "context": context, "user_features": request_user_features}

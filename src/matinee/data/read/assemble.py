@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.ids import IdMap
-from matinee.data.read.columns import Times, unify_ids
+from matinee.data.read.columns import Times, Unit, id_column, rating_column, time_column, unify_ids
 from matinee.data.read.tables import Table
 from matinee.data.side import EntityKind, Unmatched
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, suggestion
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Log:
 
 
 @dataclass(frozen=True)
-class Side:
-    """What is known of users or items: row r of `features` describes ids[r]. `column` is where the ids stood.
+class SideTable:
+    """A table of users or items: row r of `features` describes ids[r]. `column` is the column of the ids.
 
-    left_out: further tables that say something of ids which this one has not.
+    left_out: further tables whose rows of ids that are not in this one were left out.
     """
 
     table: Table
@@ -47,15 +47,15 @@ class Side:
 
 @dataclass(frozen=True)
 class RawTables:
-    """All that a source holds."""
+    """All tables of a source."""
 
     log: Log
-    users: Side | None = None
-    items: Side | None = None
+    users: SideTable | None = None
+    items: SideTable | None = None
 
 
 def build(parts: RawTables, *, name: str, duplicates: Duplicates = "keep") -> Dataset:
-    """Code the ids and align the tables. Ids that stand only in a side table get codes too, and are counted.
+    """Code the ids and align the tables. Ids that are only in a side table get codes too, and are counted.
 
     Raises MatineeError when the log is empty, a side table has two rows for one id, or ids mix types.
     """
@@ -89,11 +89,11 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
     """One event per user and item, in the log's order.
 
     last, first: by time, then by row. sum: the last event, with the ratings added up (1 each where there are none).
-    keep: all of them. distinct: all but those of one second, of which the first row stays (needs timestamps). error:
-    raise MatineeError at the first repeated pair; `place` names its row.
+    keep: all of them. distinct: of those in one second the first row (needs timestamps). error: raise MatineeError at
+    the first repeated pair; `place` names its row.
     """
     if how not in get_args(Duplicates):
-        raise MatineeError(f"unknown way with duplicates '{how}'", hint=f"use one of {', '.join(get_args(Duplicates))}")
+        raise MatineeError(f"unknown way with duplicates '{how}'", hint=suggestion(str(how), get_args(Duplicates)))
     if how == "keep":
         return data
     if how == "distinct":
@@ -112,7 +112,7 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
         row = int(np.setdiff1d(order, rows)[0])
         user, item = data.users.decode(data.user[[row]])[0], data.items.decode(data.item[[row]])[0]
         raise MatineeError(
-            f"user {user!r} and item {item!r} stand together in an earlier row already",
+            f"an earlier row has user {user!r} and item {item!r} already",
             where=place(row) if place else f"event {row + 1}",
             hint='choose what to do with repeats: duplicates="keep", "distinct", "last", "first" or "sum"',
         )
@@ -129,7 +129,7 @@ def _distinct(data: Dataset) -> Dataset:
     """Of events with equal user, item and timestamp the first."""
     if data.timestamp is None:
         raise MatineeError(
-            f"{data.name} has no timestamps, so an event recorded twice cannot be told from a repeat",
+            f"{data.name} has no timestamps, so an event recorded twice looks like a repeat",
             hint='map the timestamp column, or choose another way with duplicates: "keep", "last", "first" or "sum"',
         )
     order = np.lexsort((data.timestamp, data.item, data.user))
@@ -137,16 +137,37 @@ def _distinct(data: Dataset) -> Dataset:
     return data.rows(np.sort(order[np.append(True, ~np.logical_and.reduce(same))[: len(order)]]))
 
 
-def side_of(table: Table, column: str, ids: pl.Series, features: pl.DataFrame) -> Side:
-    """A side table whose ids are checked to be different."""
+def log_of(
+    table: Table, user_id: str, item_id: str, rating: str | None, timestamp: str | None, *, unit: Unit = "auto"
+) -> Log:
+    """The log in these columns, None: not read. The other columns are its context.
+
+    Raises MatineeError for a column that is missing, and for values that are not what they should be.
+    """
+    named = [column for column in (user_id, item_id, rating, timestamp) if column is not None]
+    table.require(*named)
+    return Log(
+        table,
+        id_column(table, user_id),
+        id_column(table, item_id),
+        None if rating is None else rating_column(table, rating),
+        None if timestamp is None else time_column(table, timestamp, unit),
+        table.frame.drop(named),
+    )
+
+
+def side_of(table: Table, column: str, features: pl.DataFrame) -> SideTable:
+    """A side table, its ids checked. Raises MatineeError where two rows describe one id."""
+    table.require(column)
+    ids = id_column(table, column)
     if ids.n_unique() < len(ids):
         row = int(np.flatnonzero(ids.is_first_distinct().not_().to_numpy())[0])
         raise table.error(f"a second row describes {ids[row]!r}", row, column, hint="keep one row for each id")
-    return Side(table, column, ids, features)
+    return SideTable(table, column, ids, features)
 
 
-def _unmatched(what: EntityKind, side: Side | None, codes: NDArray[np.int32], n: int) -> tuple[Unmatched, ...]:
-    """What of a side table the log's codes (of n ids) do not match."""
+def _unmatched(what: EntityKind, side: SideTable | None, codes: NDArray[np.int32], n: int) -> tuple[Unmatched, ...]:
+    """The ids of a side table, of n in all, that are not among the log's codes."""
     if side is None:
         return ()
     ids = n - len(np.unique(codes))  # an id has a code from the log or from the table
@@ -154,9 +175,9 @@ def _unmatched(what: EntityKind, side: Side | None, codes: NDArray[np.int32], n:
 
 
 def _coded(
-    ids: pl.Series, is_text: bool, side: Side | None, what: str
+    ids: pl.Series, is_text: bool, side: SideTable | None, what: str
 ) -> tuple[IdMap, NDArray[np.int32], pl.DataFrame | None]:
-    """The IdMap, the log's codes, and the side table's rows in code order."""
+    """The IdMap, the log's codes, int32 (n,), and the side table's rows in code order."""
     if side is None:
         (ids,) = unify_ids([(ids, is_text)])
         known = IdMap.from_series(ids, what=what)

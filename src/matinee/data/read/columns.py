@@ -11,13 +11,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.data.filters import utc
 from matinee.data.read.tables import Table
 from matinee.errors import MatineeError
 
 AUTO = "auto"
 Unit = Literal["auto", "s", "ms", "us", "ns"]
 
-# Tried in this order, in any case and with or without underscores: userId, USER_ID and user_id are one name.
+# Tried in this order; case and underscores do not matter: userId, USER_ID and user_id are one name.
 NAMES = {
     "user_id": ("userid", "user", "uid"),
     "item_id": ("itemid", "item", "movieid", "movie"),
@@ -27,11 +28,12 @@ NAMES = {
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _MICRO = _PER_SECOND["us"]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = r"^\d{4}-\d\d-\d\d"
 
 
 class Times(NamedTuple):
-    """seconds: int64 (n,) Unix seconds, none negative. order: int64 (n,), the rows by the times as they were written,
-    where these are finer than seconds and the rows do not stand in that order."""
+    """seconds: int64 (n,) Unix seconds, none negative. order: int64 (n,), the rows sorted by the times as written,
+    where these are finer than seconds and the rows are not in that order."""
 
     seconds: NDArray[np.int64]
     order: NDArray[np.int64] | None = None
@@ -42,19 +44,18 @@ def find_column(table: Table, role: str, name: str | None, *, required: bool) ->
     there = table.frame.columns
     if name is None or name in there:
         return name
-    if name in (AUTO, role):
-        plain = {column.lower().replace("_", ""): column for column in reversed(there)}
-        for usual in NAMES[role]:
-            if usual in plain:
-                return plain[usual]
-        if not required and name == AUTO:
-            return None
+    plain = {column.lower().replace("_", ""): column for column in reversed(there)}
+    usual = [plain[usual] for usual in NAMES[role] if usual in plain]
+    if name in (AUTO, role) and usual:
+        return usual[0]
+    if name == AUTO and not required:
+        return None
     if len(there) == 1 and table.is_text and role in ("user_id", "item_id"):
         raise MatineeError(
-            f"there is one column alone, {there[0][:40]!r}",
+            f"there is only one column, {there[0][:40]!r}",
             where=table.name,
-            hint='is a line a user and their items, or a session of items? format = "sequences" or "sessions"; '
-            "if columns are told apart by another sign, name it (separator)",
+            hint='format = "sequences" reads a user and their items a line, "sessions" a session of items a line; '
+            "separator names another sign between columns",
         )
     wanted = f"column for {role}" if name == AUTO else f"column '{name}'"
     raise MatineeError(
@@ -65,7 +66,7 @@ def find_column(table: Table, role: str, name: str | None, *, required: bool) ->
 
 
 def id_column(table: Table, column: str) -> pl.Series:
-    """Ids as Int64 or String. A text file's ids stay text here: unify_ids decides over all tables at once."""
+    """Ids as Int64 or String. A text file's ids stay text here: unify_ids decides for all tables at once."""
     ids = table.frame[column]
     if isinstance(ids.dtype, (pl.Categorical, pl.Enum)):
         ids = ids.cast(pl.String)
@@ -91,17 +92,17 @@ def id_column(table: Table, column: str) -> pl.Series:
 
 
 def unify_ids(columns: Sequence[tuple[pl.Series, bool]]) -> list[pl.Series]:
-    """Give the id columns of several tables one type; each comes with "read from a text file".
+    """Give the id columns of several tables one type. columns: (ids, True where they were read from a text file).
 
     Text becomes Int64 only when every id of every text column is a canonical integer ("7", not "007" or "7.0") and no
-    dataframe holds strings: nothing is lost, and 7 in a Parquet log meets "7" in a CSV table.
+    dataframe holds strings: nothing is lost, and 7 in a Parquet log matches "7" in a CSV table.
     """
     strings_by_choice = any(ids.dtype == pl.String and not is_text for ids, is_text in columns)
     integers = [_integers(ids) if ids.dtype == pl.String else ids for ids, _ in columns]
     if strings_by_choice or any(ids is None for ids in integers):
         if all(ids.dtype == pl.String or is_text for ids, is_text in columns):
             return [ids.cast(pl.String) for ids, _ in columns]
-        return [ids for ids, _ in columns]  # a real mixture: IdMap refuses it in words
+        return [ids for ids, _ in columns]  # a real mixture: IdMap refuses it
     return [ids for ids in integers if ids is not None]
 
 
@@ -117,15 +118,15 @@ def rating_column(table: Table, column: str) -> NDArray[np.float32]:
         f"the rating is not a finite number: {raw[row]!r}" if raw[row] is not None else "the rating is empty",
         row,
         column,
-        hint="mend or remove the row, or read the log without ratings (rating=None)",
+        hint="correct or remove the row, or read the log without ratings (rating=None)",
     )
 
 
 def time_column(table: Table, column: str, unit: Unit = "auto") -> Times:
-    """Dates and times without a zone are UTC.
+    """Unix seconds of a column of numbers, dates or ISO text. Dates and times without a zone are UTC.
 
-    unit "auto": numbers are seconds, or milli-, micro- or nanoseconds where their size says so (below 1e11, 1e14, 1e17,
-    above; as seconds that is the year 5138); a log whose numbers disagree is refused.
+    unit "auto": numbers are seconds below 1e11 (the year 5138), milliseconds below 1e14, microseconds below 1e17 and
+    nanoseconds above; a log whose numbers disagree is refused.
     """
     raw = table.frame[column]
     if raw.dtype == pl.Date or isinstance(raw.dtype, pl.Datetime):
@@ -137,7 +138,10 @@ def time_column(table: Table, column: str, unit: Unit = "auto") -> Times:
         ticks, per_second = _from_numbers(table, column, numbers, unit) if numeric else (_from_iso(raw), _MICRO)
     wrong = (ticks.is_null() | (ticks < 0)).fill_null(True)
     if not wrong.any():
-        return _times(ticks.to_numpy(), per_second)
+        whole = ticks.to_numpy()
+        # a log's order is that of time within a second, so what is finer than a second is kept as an order
+        finer = per_second > 1 and bool((whole % per_second).any()) and bool((np.diff(whole) < 0).any())
+        return Times(whole // per_second, np.argsort(whole, kind="stable") if finer else None)
     row = _first(wrong)
     text = f"the time {raw[row]!r} " + ("is negative" if ticks[row] is not None else "cannot be understood")
     raise table.error(
@@ -148,27 +152,19 @@ def time_column(table: Table, column: str, unit: Unit = "auto") -> Times:
     )
 
 
-def _times(ticks: NDArray[np.int64], per_second: int) -> Times:
-    """A log's order stands for time within a second, so what is finer than a second is kept as an order."""
-    seconds = ticks // per_second
-    finer = per_second > 1 and bool((ticks % per_second).any()) and bool((np.diff(ticks) < 0).any())
-    return Times(seconds, np.argsort(ticks, kind="stable") if finer else None)
-
-
 def iso_seconds(text: str) -> int | None:
-    """Unix seconds of one ISO date or date-time, None when it is none."""
+    """Unix seconds of one ISO date or date-time, None for other text."""
     micros = _iso_micros(text)
     return None if micros is None else micros // _MICRO
 
 
 def _iso_micros(text: str) -> int | None:
-    if re.match(r"\d{4}-\d\d-\d\d", text) is None:
+    if re.match(_DAY, text) is None:
         return None
     try:
-        moment = datetime.fromisoformat(text.strip())
+        return (utc(datetime.fromisoformat(text.strip())) - _EPOCH) // timedelta(microseconds=1)
     except ValueError:
         return None
-    return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // timedelta(microseconds=1)
 
 
 def guess_types(frame: pl.DataFrame, *, keep: Sequence[str] = ()) -> pl.DataFrame:
@@ -196,7 +192,7 @@ def _integers(text: pl.Series) -> pl.Series | None:
 
 
 def _numbers(raw: pl.Series) -> pl.Series:
-    """Numbers, null where a value is none; Float64 unless integers are there already."""
+    """Numbers, null where a value is not one; Float64, or the integers of the column."""
     if raw.dtype == pl.String:
         text = raw.str.strip_chars()
         integers = text.cast(pl.Int64, strict=False)
@@ -209,7 +205,7 @@ def _numbers(raw: pl.Series) -> pl.Series:
 
 
 def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> tuple[pl.Series, int]:
-    """Ticks, null where a number is none, and how many are a second."""
+    """Ticks, null where a value is no number, and the number of ticks in a second."""
     if numbers.dtype.is_float():
         numbers = numbers.cast(pl.Float64).fill_nan(None)
         numbers = pl.select(pl.when(numbers.is_finite()).then(numbers)).to_series()
@@ -236,10 +232,9 @@ def _guess(value: float) -> str:
 
 
 def _from_iso(raw: pl.Series) -> pl.Series:
-    """Microseconds, null where a text is no ISO date. polars reads the usual form at once, Python the rest one by
-    one."""
+    """Microseconds, null where a text is no ISO date. polars reads the usual form at once, Python each of the rest."""
     text = raw.str.strip_chars()
-    iso = text.str.contains(r"^\d{4}-\d\d-\d\d").fill_null(False)
+    iso = text.str.contains(_DAY).fill_null(False)
     try:
         moments = text.str.to_datetime(time_unit="us", strict=False)
     except pl.exceptions.ComputeError:  # not even the first value fits a pattern

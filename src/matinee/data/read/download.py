@@ -1,4 +1,4 @@
-"""Bytes from elsewhere, trusted only after checks: downloads, publishers' checksums, archives."""
+"""Downloads, publishers' checksums and archives: bytes that are used only after checks."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _CHUNK = 1 << 18
 
 
 class NoConnectionError(MatineeError):
-    """The server could not be reached; nothing is wrong with what it holds."""
+    """The server could not be reached; the content itself may be right."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may unpack to: bytes in all, and how many times its own size."""
+    """The most an archive may unpack to: bytes in total, and how many times its own size."""
 
     total: int
     ratio: float = 100.0
@@ -55,9 +55,8 @@ def fetch(url: str, target: Path, *, progress: bool = True) -> None:
                 file.write(chunk)
                 advance(len(chunk))
     if size and target.stat().st_size != size:
-        raise MatineeError(
-            f"the download broke off: {target.stat().st_size:,} of {size:,} bytes came", where=url, hint="try again"
-        )
+        what = f"the download broke off: {target.stat().st_size:,} of {size:,} bytes came"
+        raise MatineeError(what, where=url, hint="try again")
 
 
 def fetch_text(url: str) -> str | None:
@@ -89,8 +88,8 @@ def check_md5(path: Path, published: str, url: str) -> None:
 def unzip(archive: Path, folder: Path, wanted: Mapping[str, str], limits: Limits) -> None:
     """Unpack the members named in `wanted` (member -> file name in `folder`), and nothing else.
 
-    An archive with a path that leads out of its folder, a link, a repeated name or too much inside is refused whole,
-    even where the member is not wanted: somebody made it so on purpose. Members not wanted are otherwise passed over.
+    An archive with a path that leads out of its folder, a link, a repeated name or too much content is refused whole,
+    also where that member is not wanted: it was made so on purpose. Other members that are not wanted are skipped.
     """
     try:
         with zipfile.ZipFile(archive) as source:
@@ -124,7 +123,7 @@ def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
         raise NoConnectionError(f"pip download failed: {lines[-1]}", where=requirement)
     if (actual := files.sha256(wheels[0])) != sha256:
         raise MatineeError(
-            f"is not the wheel that is known: its SHA-256 is {actual}, expected {sha256}",
+            f"is not the expected wheel: its SHA-256 is {actual}, expected {sha256}",
             where=wheels[0].name,
             hint="do not use it; report where pip got it from",
         )
@@ -164,7 +163,7 @@ def _received(response: Any, count: int, url: str) -> bytes:
 
 @contextlib.contextmanager
 def _opened(url: str) -> Iterator[Any]:
-    """The response of a GET. The opening runs beside, because a name lookup knows no time limit of its own."""
+    """The response of a GET. It is opened in another thread, because a name lookup has no time limit of its own."""
     connected = threading.Event()
     answer: queue.Queue[Any] = queue.Queue()
     opener = urllib.request.build_opener(*_handlers(connected))
@@ -196,7 +195,7 @@ def _opened(url: str) -> Iterator[Any]:
 
 
 def _handlers(connected: threading.Event) -> list[urllib.request.BaseHandler]:
-    """urllib with two time limits: a short one until the connection stands, a long one for the bytes."""
+    """urllib with two time limits: a short one for the connection, a long one for the bytes."""
 
     def settle(connection: http.client.HTTPConnection) -> None:
         connected.set()

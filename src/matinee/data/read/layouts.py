@@ -1,16 +1,17 @@
-"""Folders recognised by their files: MovieLens in its three official layouts, the film contest's, recbole's, sessions
-and sequences."""
+"""Folders recognised by their files: MovieLens in three official layouts, the film contest, recbole, sessions and
+sequences."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from matinee.data import side
 from matinee.data.read import movielens
-from matinee.data.read.assemble import Log, RawTables, Side, side_of
-from matinee.data.read.columns import guess_types, id_column, rating_column, time_column
+from matinee.data.read.assemble import RawTables, SideTable, log_of, side_of
+from matinee.data.read.columns import guess_types, id_column
 from matinee.data.read.sequences import read_attributes, read_sequences
 from matinee.data.read.tables import Dialect, Table, text_table
 from matinee.errors import MatineeError
@@ -22,7 +23,7 @@ ATTRIBUTES = "_item2attributes.json"
 
 
 def read_folder(folder: Path) -> RawTables:
-    """Everything a folder in a known layout holds. Raises MatineeError when it is in none."""
+    """All tables of a folder. Raises MatineeError when it is in no known layout."""
     if (folder / "u.data").is_file():
         return movielens.read_100k(folder)
     if (folder / "ratings.dat").is_file():
@@ -49,23 +50,21 @@ def read_folder(folder: Path) -> RawTables:
 
 
 def _sequences(attributes: Path) -> Path:
-    """NAME.txt beside NAME_item2attributes.json: a user and their items a line."""
+    """NAME.txt beside NAME_item2attributes.json: one user a line, with their items."""
     return attributes.with_name(attributes.name.removesuffix(ATTRIBUTES) + ".txt")
 
 
 def read_contest(folder: Path) -> RawTables:
     """train_ratings.csv (user, item, time) with titles, years, genres, directors and writers as TSV tables."""
-    table = text_table(folder / "train_ratings.csv", Dialect(","))
-    table.require("user", "item", "time")
-    log = Log(table, id_column(table, "user"), id_column(table, "item"), None, time_column(table, "time"))
+    log = log_of(text_table(folder / "train_ratings.csv", Dialect(",")), "user", "item", None, "time")
     single = [_contest_table(folder, name, column) for name, column in (("titles", "title"), ("years", "year"))]
     lists = [
         (name, column, _contest_table(folder, name, column))
         for name, column in (("genres", "genre"), ("directors", "director"), ("writers", "writer"))
     ]
     for part in single:
-        if part is not None:  # two titles for one item would silently double its rows below
-            side_of(part, "item", id_column(part, "item"), part.frame)
+        if part is not None:  # two titles for one item would double its rows below
+            side_of(part, "item", part.frame)
     frames = [t.frame.select("item", c) for t, c in zip(single, ("title", "year"), strict=True) if t is not None]
     frames += [side.gathered(t.frame, "item", c, name) for name, c, t in lists if t is not None]
     if not frames:
@@ -74,8 +73,8 @@ def read_contest(folder: Path) -> RawTables:
     frame = side.described(frame) if "title" in frame.columns else frame
     if "year" in frame.columns:
         frame = frame.with_columns(pl.col("year").cast(pl.Int64, strict=False))
-    names = Table(frame, "the item tables", table.source)
-    return RawTables(log, items=Side(names, "item", frame["item"], frame.drop("item")))
+    names = Table(frame, "the item tables", log.table.source)
+    return RawTables(log, items=SideTable(names, "item", frame["item"], frame.drop("item")))
 
 
 def _contest_table(folder: Path, name: str, column: str) -> Table | None:
@@ -91,42 +90,32 @@ def _contest_table(folder: Path, name: str, column: str) -> Table | None:
 def read_recbole(path: Path) -> RawTables:
     """NAME.inter, NAME.item and NAME.user: tab-separated, with typed headers such as `user_id:token`."""
     table = _typed(path)
-    table.require("user_id", "item_id")
-    there = table.frame.columns
-    context = table.frame.drop("user_id", "item_id", "rating", "timestamp", strict=False)
-    log = Log(
-        table,
-        id_column(table, "user_id"),
-        id_column(table, "item_id"),
-        rating_column(table, "rating") if "rating" in there else None,
-        time_column(table, "timestamp") if "timestamp" in there else None,
-        guess_types(context),
-    )
+    rating, time = (name if name in table.frame.columns else None for name in ("rating", "timestamp"))
+    log = log_of(table, "user_id", "item_id", rating, time)
+    if log.context is not None:
+        log = replace(log, context=guess_types(log.context))
     return RawTables(log, _recbole_side(path, "user"), _recbole_side(path, "item"))
 
 
-def _recbole_side(log: Path, what: str) -> Side | None:
+def _recbole_side(log: Path, what: str) -> SideTable | None:
     path = log.with_suffix(f".{what}")
     if not path.is_file():
         return None
     usual = {"movie_title": "title", "release_year": "year", "class": "genres", "genre": "genres", "zip_code": "zip"}
     table = _typed(path).rename(usual)
-    table.require(f"{what}_id")
-    frame = table.frame.drop(f"{what}_id")
+    frame = table.frame.drop(f"{what}_id", strict=False)
     if "title" in frame.columns and "year" in frame.columns:
         frame = _official_titles(frame)
-    known = side.described(guess_types(frame, keep=side.TEXT))
-    return side_of(table, f"{what}_id", id_column(table, f"{what}_id"), known)
+    return side_of(table, f"{what}_id", side.described(guess_types(frame, keep=side.TEXT)))
 
 
 def _official_titles(frame: pl.DataFrame) -> pl.DataFrame:
-    """ "Toy Story" + "1995" -> "Toy Story (1995)", as MovieLens writes it; the year's column is then parsed again.
+    """ "Toy Story" + "1995" -> "Toy Story (1995)", as MovieLens writes it; `described` reads the year from it again.
 
-    Its film without a name, "unknown", is misspelt there.
+    recbole's copy misspells the film that MovieLens calls "unknown".
     """
     title, year = pl.col("title"), pl.col("year")
-    nameless = title == "unkonwn"
-    whole = pl.when(nameless).then(pl.lit("unknown")).when(year.is_null()).then(title)
+    whole = pl.when(title == "unkonwn").then(pl.lit("unknown")).when(year.is_null()).then(title)
     return frame.with_columns(whole.otherwise(title + " (" + year + ")").alias("title")).drop("year")
 
 

@@ -1,13 +1,14 @@
-"""Files of whole histories: a user and their items a line, or one anonymous session a line."""
+"""Files of whole histories: one user with their items a line, or one anonymous session a line."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
-from matinee.data.read.assemble import Log, Side
+from matinee.data.read.assemble import Log, SideTable
 from matinee.data.read.tables import Table, decoded
 from matinee.errors import MatineeError
 
@@ -15,8 +16,8 @@ from matinee.errors import MatineeError
 def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
     """One user (named: the user's id, then items) or one anonymous session (items alone) a line, in time order.
 
-    Ids stand between spaces or tabs; blank lines are left out, and sessions numbered from 1. Raises MatineeError for a
-    user with two lines, or with no item.
+    Spaces or tabs separate ids; blank lines are left out, and sessions numbered from 1. Raises MatineeError for a user
+    with two lines, or with no item.
     """
     if not path.is_file():
         raise MatineeError("there is no such file", where=str(path), hint="check the path")
@@ -33,7 +34,7 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
             where = f"{path.name}, row {number}"
             if user in seen:
                 raise MatineeError(
-                    f"user {user!r} has a line already, row {seen[user]}",
+                    f"user {user!r} already has a line, row {seen[user]}",
                     where=where,
                     hint='put all items of a user on one line, or read it with format="sessions"',
                 )
@@ -43,16 +44,13 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
             users.append(user)
         lengths.append(len(ids))
         items.extend(ids)
-    count = pl.Series("count", lengths, dtype=pl.UInt32)
-    row = pl.Series("row", range(len(lengths)), dtype=pl.UInt32)
-    row = pl.DataFrame({"row": row, "count": count}).select(pl.col("row").repeat_by("count").explode())["row"]
-    ids_of_rows = pl.Series("user_id", users, dtype=pl.String) if named else pl.Series(range(1, len(lengths) + 1))
+    user_ids = pl.Series("user_id", users, dtype=pl.String) if named else pl.Series(range(1, len(lengths) + 1))
     item = pl.Series("item_id", items, dtype=pl.String)
     table = Table(pl.DataFrame({"item_id": item}), path.name, path)
-    return Log(table, ids_of_rows[row] if len(row) else ids_of_rows.head(0), item)
+    return Log(table, user_ids.gather(np.repeat(np.arange(len(lengths)), lengths)), item)
 
 
-def read_attributes(path: Path) -> Side:
+def read_attributes(path: Path) -> SideTable:
     """A JSON object {item id: [attribute, ...]}: one feature column `attributes`, a list of text for each item.
 
     Raises MatineeError for anything else, naming the item.
@@ -70,4 +68,4 @@ def read_attributes(path: Path) -> Side:
     ids = pl.Series("item_id", list(found), dtype=pl.String)
     names = pl.Series("attributes", [[str(v) for v in values] for values in found.values()], dtype=pl.List(pl.String))
     frame = names.to_frame()
-    return Side(Table(frame, path.name, path), "item_id", ids, frame)
+    return SideTable(Table(frame, path.name, path), "item_id", ids, frame)

@@ -1,7 +1,6 @@
-"""Any source -> Table: a polars frame that can still say where a row came from.
+"""Any source -> Table: a polars frame that knows the file and line of each row.
 
-Text is parsed by polars in one go. Only when something is wrong does a slow reader walk through the file to name the
-first bad line.
+polars parses text at once. Only when something is wrong, a slow reader goes through the file for the first bad line.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +25,9 @@ DOUBLE_COLON, UNIT = "::", "\x1f"  # MovieLens' old separator, and the one byte 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written. separator None: the one of , tab ; | that the first line holds most of.
+    """How a text file is written. separator None: the most frequent of , tab ; | in the first line.
 
-    quote None: quotation marks are ordinary characters. header: column names of a file that has none in its first line.
+    quote None: quotation marks are ordinary characters. header: column names of a file without a header line.
     """
 
     separator: str | None = None
@@ -39,9 +38,9 @@ class Dialect:
 
 @dataclass(frozen=True)
 class Table:
-    """One table. frame: text columns of a text file are String, null where empty. name: as its user would call it.
+    """One table. frame: text columns of a text file are String, null where empty. name: as users would call it.
 
-    source: the text file behind it, None for Parquet files and dataframes, whose rows are counted from 1.
+    source: the text file it was read from; None for Parquet files and dataframes, whose rows are counted from 1.
     """
 
     frame: pl.DataFrame
@@ -54,7 +53,7 @@ class Table:
         return self.source is not None
 
     def place(self, row: int, column: str | None = None) -> str:
-        """Where row `row` (from 0) is found: the line of a text file, otherwise the row counted from 1."""
+        """The place of row `row` (from 0): the line of a text file, otherwise the row counted from 1."""
         number = row + 1 if self.source is None else _line_of(self.source, self.dialect, row)
         text = f"{self.name}, row {number}"
         return text if column is None else f"{text}, column '{column}'"
@@ -67,21 +66,18 @@ class Table:
         for column in columns:
             if column not in self.frame.columns:
                 there = ", ".join(map(repr, self.frame.columns[:20]))
-                raise MatineeError(
-                    f"there is no column '{column}'; it has {there}",
-                    where=self.name,
-                    hint="restore the official header",
-                )
+                what = f"there is no column '{column}'; it has {there}"
+                raise MatineeError(what, where=self.name, hint="correct the header")
 
     def rename(self, names: Mapping[str, str]) -> Table:
         """The same rows under other column names; names that are not there are ignored."""
-        return Table(self.frame.rename(dict(names), strict=False), self.name, self.source, self.dialect)
+        return replace(self, frame=self.frame.rename(dict(names), strict=False))
 
 
 def table_of(source: Any, dialect: Dialect = Dialect(), schema: Mapping[str, Any] | None = None) -> Table:
     """A CSV, TSV (also .gz) or Parquet file, or anything that speaks the Arrow C stream.
 
-    schema: types to try for columns of a text file (faster than text, falls back to it). Raises MatineeError.
+    schema: types to try for columns of a text file; columns that do not fit stay text. Raises MatineeError.
     """
     if isinstance(source, (str, Path)):
         path = Path(source)
@@ -108,8 +104,7 @@ def text_table(path: Path, dialect: Dialect = Dialect(), schema: Mapping[str, An
         raise _explanation(path, dialect, error) from error
     if any("\ufffd" in name for name in frame.columns):
         decoded(path, dialect.encoding)  # polars replaces bad bytes of the header line in silence
-    table = Table(frame, path.name, path, dialect)
-    return Table(_without_blank_lines(table), path.name, path, dialect)
+    return Table(_without_blank_lines(frame, path, dialect), path.name, path, dialect)
 
 
 def content(path: Path) -> bytes:
@@ -156,7 +151,7 @@ def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
             yield line, fields
             line = reader.line_num + 1
     except csv.Error as error:
-        raise MatineeError(str(error), where=f"{path.name}, row {line}", hint="mend the quotes of that row") from error
+        raise MatineeError(str(error), where=f"{path.name}, row {line}", hint="correct that row's quotes") from error
 
 
 def _polars(source: Path | bytes, dialect: Dialect, schema: Mapping[str, Any] | None) -> pl.DataFrame:
@@ -186,17 +181,16 @@ def _sniffed(path: Path, dialect: Dialect) -> Dialect:
             content(path)  # raises what is wrong with the file
             raise
     best = max(SEPARATORS, key=first.count)
-    return Dialect(best if best in first else ",", dialect.quote, dialect.encoding, dialect.header)
+    return replace(dialect, separator=best if best in first else ",")
 
 
-def _without_blank_lines(table: Table) -> pl.DataFrame:
+def _without_blank_lines(frame: pl.DataFrame, path: Path, dialect: Dialect) -> pl.DataFrame:
     """Refuse rows with too few fields, which polars pads with nulls, and drop blank lines.
 
-    Both leave a null in the last column, so a table without one is whole. Where fields are merely empty and nothing is
+    Both leave a null in the last column, so a table without one is complete. Where fields are only empty and nothing is
     quoted, the number of separators in the file proves it.
     """
-    frame, path, dialect = table.frame, table.source, table.dialect
-    if path is None or frame.width == 0 or frame[frame.columns[-1]].null_count() == 0:
+    if frame.width == 0 or frame[frame.columns[-1]].null_count() == 0:
         return frame
     data, separator = content(path), (dialect.separator or ",").encode(dialect.encoding)
     lines = frame.height + (dialect.header is None)
@@ -209,22 +203,19 @@ def _without_blank_lines(table: Table) -> pl.DataFrame:
             blank.append(row)
         elif len(fields) != frame.width:
             raise _ragged(path, line, len(fields), frame.width)
-    if not blank:
-        return frame
-    keep = pl.Series(range(frame.height), dtype=pl.Int64).is_in(blank).not_()
-    return frame.filter(keep)
+    return frame.filter(~pl.int_range(pl.len()).is_in(blank)) if blank else frame
 
 
 def _ragged(path: Path, line: int, found: int, expected: int) -> MatineeError:
     return MatineeError(
         f"has {found} fields where {expected} are expected",
         where=f"{path.name}, row {line}",
-        hint="mend that row, or name the separator and the quotation mark (separator=, quote=)",
+        hint="correct that row, or name the separator and the quotation mark (separator=, quote=)",
     )
 
 
 def _explanation(path: Path, dialect: Dialect, error: Exception) -> MatineeError:
-    """Why polars refused the file, in words and with a line number."""
+    """The error of a file that polars refused, with a line number."""
     if isinstance(error, pl.exceptions.NoDataError) or not content(path).strip():
         return MatineeError("the file is empty", where=str(path), hint="check where it came from")
     width = None if dialect.header is None else len(dialect.header)
@@ -232,8 +223,12 @@ def _explanation(path: Path, dialect: Dialect, error: Exception) -> MatineeError
         width = width or len(fields)
         if fields and len(fields) != width:
             return _ragged(path, line, len(fields), width)
-    reason = str(error).strip().splitlines()[0]
-    return MatineeError(f"cannot be read: {reason}", where=str(path), hint="check that it is a delimited text file")
+    what = f"cannot be read: {_first_line(error)}"
+    return MatineeError(what, where=str(path), hint="check that it is a delimited text file")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
 
 
 def _line_of(path: Path, dialect: Dialect, row: int) -> int:
@@ -252,10 +247,8 @@ def _parquet(path: Path) -> Table:
     try:
         return Table(pl.read_parquet(path, glob=False), path.name)
     except (pl.exceptions.PolarsError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise MatineeError(
-            f"is not a readable Parquet file: {reason}", where=str(path), hint="write or fetch it again"
-        ) from error
+        what = f"is not a readable Parquet file: {_first_line(error)}"
+        raise MatineeError(what, where=str(path), hint="write or fetch it again") from error
 
 
 def _arrow(source: Any) -> pl.DataFrame:
@@ -269,12 +262,9 @@ def _arrow(source: Any) -> pl.DataFrame:
             hint="pass a path, or a dataframe of pandas, polars, DuckDB or PyArrow",
         )
     try:
-        frame = pl.DataFrame(source)
+        return pl.DataFrame(source)
     except ImportError as error:
         raise MatineeError(f"this dataframe needs a package: {error}", hint="pip install pyarrow") from error
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise MatineeError(
-            f"the dataframe cannot be read: {reason}", hint="convert its columns to plain types"
-        ) from error
-    return frame
+        what = f"the dataframe cannot be read: {_first_line(error)}"
+        raise MatineeError(what, hint="convert its columns to plain types") from error

@@ -647,15 +647,15 @@ class TestProvided:
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("t.csv", "user_id,film\n1,2\n", r"t\.csv: no column 'item_id' among user_id, film"),
-            ("t.csv", "user_id,item_id\n10,7\n10,\n", r"t\.csv, row 3, column 'item_id': None is no whole number"),
-            ("t.csv", "user_id,item_id\n10,7\nx,7\n", r"t\.csv, row 3, column 'user_id': 'x' is no whole number"),
-            ("t.csv", "user_id,item_id\n10,7,3,4\n", r"t\.csv: is no csv table"),
-            ("t.csv", "", r"t\.csv: is no csv table"),
+            ("t.csv", "user_id,film\n1,2\n", r"t\.csv: there is no column 'item_id'; it has 'user_id', 'film'"),
+            ("t.csv", "user_id,item_id\n10,7\n10,\n", r"t\.csv, row 3, column 'item_id': the id is empty"),
+            ("t.csv", "user_id,item_id\n10,7\nx,7\n", r"t\.csv, row 3, column 'user_id': 'x' is not a whole number"),
+            ("t.csv", "user_id,item_id\n10,7,3,4\n", r"t\.csv, row 2: has 4 fields where 2 are expected"),
+            ("t.csv", "", r"t\.csv: the file is empty"),
             ("t.csv", "user_id,item_id\n", "no event for test"),
-            ("t.parquet", "nonsense", r"t\.parquet: is no parquet table"),
+            ("t.parquet", "nonsense", r"t\.parquet: is not a readable Parquet file"),
             ("t.xlsx", "nonsense", r"t\.xlsx: unknown kind of file '\.xlsx'"),
-            ("t.jsonl", "", r"t\.jsonl: holds no query"),
+            ("t.jsonl", "", r"t\.jsonl: holds no line"),
             ("t.jsonl", '{"history": [7], "truth": [14]}\n{"history"', r"t\.jsonl, line 2: is no JSON"),
             ("t.jsonl", "[" * 100_000, r"t\.jsonl, line 1: is no JSON"),
             ("t.jsonl", "\n[7]\n", r"t\.jsonl, line 2: is a list"),
@@ -740,46 +740,52 @@ LONELY = [(u, u, u) for u in range(9)]
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: splits.random(some_log(), test=0), "test is a share of the events: 0 is not"),
-        (lambda: splits.random(some_log(), valid=float("nan")), "valid is a share of the events: nan is not"),
+        (lambda: splits.random(some_log(), test=0), "test must be between 0 and 1, got 0"),
+        (lambda: splits.random(some_log(), valid=float("nan")), "valid must be between 0 and 1, got nan"),
         (lambda: splits.random(some_log(), valid=0.5, test=0.5), "leave nothing for train"),
         (
             lambda: splits.random(some_log(), by="day"),  # type: ignore[arg-type]
             "by='day' is unknown",
         ),
-        (lambda: splits.random(some_log(), seed=-1), "the seed -1 is negative"),
+        (lambda: splits.random(some_log(), seed=-1), "seed must be 0 or more, got -1"),
+        (lambda: splits.random(some_log(), seed="1"), "seed must be 0 or more, got '1'"),  # type: ignore[arg-type]
+        (lambda: splits.random(some_log(), seed=1.5), "seed must be 0 or more, got 1.5"),  # type: ignore[arg-type]
+        (lambda: splits.random(some_log(), test="0.1"), "test must be .* got '0.1'"),  # type: ignore[arg-type]
+        (lambda: splits.folds(some_log(), 2.5), "2 folds or more, got 2.5"),  # type: ignore[arg-type]
+        (lambda: splits.folds(some_log(), "5"), "2 folds or more, got '5'"),  # type: ignore[arg-type]
+        (lambda: splits.temporal(some_log(), test=None), "test=None is not a moment"),  # type: ignore[arg-type]
         (lambda: splits.random(dataset(LONELY)), "no event for valid\n.*at least 3"),
         (lambda: splits.random(dataset(LONELY), valid=0), "no event for test\n.*at least 3"),
         (lambda: splits.random(dataset(LONELY).rows(np.zeros(9, bool))), "no event for train"),
-        (lambda: splits.folds(some_log(), 1), "1 folds do not make a cross-validation"),
+        (lambda: splits.folds(some_log(), 1), "needs 2 folds or more, got 1"),
         (lambda: splits.folds(dataset(LONELY), 20), "no event for test"),
         (lambda: splits.leave_one_out(dataset(LONELY)), "no event for valid\n.*at least 3"),
         (lambda: splits.leave_one_out(dataset([(0, 1, t) for t in range(5)])), "every event of valid repeats"),
-        (lambda: splits.latest(some_log(), test=0), "test is a share of the events: 0 is not"),
+        (lambda: splits.latest(some_log(), test=0), "test must be between 0 and 1, got 0"),
         (lambda: splits.latest(some_log(), valid=0.5, test=0.5), "leave nothing for train"),
         (lambda: splits.latest(dataset(LONELY)), "no event for valid\n.*at least 3"),
         (lambda: splits.latest(dataset(LONELY), valid=0), "no event for test\n.*at least 3"),
         (lambda: splits.latest(dataset([(0, 1, t) for t in range(5)])), "every event of valid repeats"),
         (lambda: splits.temporal(dataset(LONELY, timed=False)), "needs timestamps"),
         (lambda: splits.temporal(dataset(LONELY).rows(np.zeros(9, bool))), "the log is empty"),
-        (lambda: splits.temporal(dataset(LONELY), valid="yesterday"), "valid='yesterday' is no moment in time"),
-        (lambda: splits.temporal(dataset(LONELY), test=float("inf")), "test=inf is no moment in time"),
+        (lambda: splits.temporal(dataset(LONELY), valid="yesterday"), "valid='yesterday' is not a moment in time"),
+        (lambda: splits.temporal(dataset(LONELY), test=float("inf")), "test=inf is not a moment in time"),
         (lambda: splits.temporal(dataset(LONELY), valid=0.9, test=0.8), "valid starts at .*07Z? ?.*let the test start"),
         (lambda: splits.temporal(dataset([(0, 1, 5)] * 9)), "let the test start later"),
         (lambda: splits.temporal(dataset(LONELY), test="2030-01-01"), "no event for test\n.*from 1970-01-01T00:00:00Z"),
         (lambda: splits.mixed(dataset(LONELY)), "no event for valid"),
-        (lambda: splits.mixed(some_log(), valid=1), "valid is a share"),
-        (lambda: splits.strong(some_log(), fold_in=1), "fold_in is a share"),
+        (lambda: splits.mixed(some_log(), valid=1), "valid must be between 0 and 1, got 1"),
+        (lambda: splits.strong(some_log(), fold_in=1), "fold_in must be between 0 and 1, got 1"),
         (lambda: splits.strong(dataset([(0, 1, 1), (0, 2, 2)])), "no event for train"),
     ],
 )
-def test_what_cannot_be_split_says_how_to_mend_it(call: Callable[[], object], message: str) -> None:
+def test_what_cannot_be_split_says_what_to_do(call: Callable[[], object], message: str) -> None:
     with pytest.raises(MatineeError, match=f"(?s){message}") as raised:
         call()
     assert raised.value.hint
 
 
-ML_1M = Path(__file__).resolve().parents[2] / "shared" / "data" / "ml-1m" / "ratings.dat"
+ML_1M = Path(__file__).resolve().parents[3] / "shared" / "data" / "ml-1m" / "ratings.dat"
 
 
 @pytest.fixture(scope="module")

@@ -245,13 +245,13 @@ def test_what_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     for n in (0, -3):
         with pytest.raises(MatineeError, match=f"n = {n} negatives are none"):
             splits.write_negatives(split, tmp_path / "x", n=n)
-    with pytest.raises(MatineeError, match="seed -1 is negative"):
+    with pytest.raises(MatineeError, match="seed must be 0 or more, got -1"):
         splits.write_negatives(split, tmp_path / "x", seed=-1)
     nobody = np.full(len(split.test), -1, np.int32)
     nameless = replace(split.test, queries=replace(split.test.queries, user=nobody))
     none = replace(split.test, queries=split.test.queries.slice(0, 0), truth=Ragged.empty(0), pairs=None)
     for test in (nameless, none):
-        with pytest.raises(MatineeError, match="asks no user of the log"):
+        with pytest.raises(MatineeError, match="has no answer of a user in the log"):
             splits.write_negatives(replace(split, test=test), tmp_path / "x")
     with pytest.raises(MatineeError, match="not a regular file"):
         splits.write_negatives(split, tmp_path)

@@ -250,8 +250,8 @@ def test_strangers_and_unknown_negatives_are_warnings(left_out: Split, tmp_path:
         held = given_lines(test, path, left_out)
     texts = [str(one.message) for one in caught]
     assert [text.partition(": ")[2] for text in texts] == [
-        "2 of 7 lines are of users whom the split does not ask: left out",
-        "2 negatives are items that the log does not know: left out",
+        "2 of 7 lines are of users without a query in the split: left out",
+        "2 negatives are items that are not in the log: left out",
     ]
     assert len(held) == 5
 
@@ -277,7 +277,7 @@ def test_text_ids(tmp_path: Path) -> None:
         ("(0,1,2)\t3\n", "line 1: is no line"),
         ("(0,0)\t3\n", r"test\.negative, line 1: item 0 of user 0 is no answer of this split, nor are those of 0 more"),
         ("(0,5)\t3\n", "line 1: its item of user 0 is no answer"),
-        ("(999,7)\t3\n", "none of its users has a query"),
+        ("(999,7)\t3\n", "none of the users has a query"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(text: str, says: str, left_out: Split, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from test_strategies import by_user, contents, dataset, few, in_order, logs, rows_of, some_log
 
 from data.samples import real
 from matinee import split as splits
@@ -20,7 +21,6 @@ from matinee.data.read.log import read
 from matinee.errors import MatineeError
 from matinee.evaluate import audit
 from matinee.study.recipe import load_recipe
-from test_split import by_user, contents, dataset, few, in_order, logs, rows_of, some_log
 
 
 def slow_sessions(data: Dataset, seed: int, valid: float, test: float, which: str) -> dict[int, str]:
@@ -181,13 +181,13 @@ def test_sessions_named_by_json_lines_keep_the_given_history(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("t.txt", "", r"t\.txt: holds no query"),
+        ("t.txt", "", r"t\.txt: holds no line"),
         ("t.txt", "7 14\t21\n7 14 21\n", r"t\.txt, line 2: is not items, a tab and one item"),
         ("t.txt", "7\t\n", r"t\.txt, line 1: is not items, a tab"),
         ("t.txt", "7\t14 21\n", r"t\.txt, line 1: is not items, a tab"),
         ("t.txt", "7 x\t14\n", r"t\.txt, line 1: 'x' is no whole number"),
         ("t.txt", b"7\t14\n7 \xe9\t14\n", r"t\.txt, line 2: is not UTF-8"),
-        ("t.csv", "user_id,item_id\n10,7\n", r"t\.csv: a session's queries stand in \.txt"),
+        ("t.csv", "user_id,item_id\n10,7\n", r"t\.csv: queries of sessions are read from \.txt"),
         ("gone.txt", None, r"gone\.txt: cannot be read: No such file"),
     ],
 )
@@ -196,19 +196,19 @@ def test_bad_files_are_named(tmp_path: Path, name: str, content: str | bytes | N
         (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(MatineeError, match=message) as caught:
         splits.sessions(some_log(), test=tmp_path / name)
-    assert "to mend it" in str(caught.value) or "'x'" in message
+    assert "hint: " in str(caught.value) or "'x'" in message
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"test": 0}, "test is a share of the events: 0 is not"),
+        ({"test": 0}, "test must be between 0 and 1, got 0"),
         ({"test": 0.5, "valid": 0.5}, "leave nothing for train"),
         ({"which": "first"}, "which='first' is unknown"),
-        ({"seed": -1}, "the seed -1 is negative"),
+        ({"seed": -1}, "seed must be 0 or more, got -1"),
     ],
 )
-def test_wrong_options_say_how_to_mend_it(options: dict[str, Any], message: str) -> None:
+def test_wrong_options_say_what_to_do(options: dict[str, Any], message: str) -> None:
     with pytest.raises(MatineeError, match=message) as caught:
         splits.sessions(some_log(), **options)
     assert caught.value.hint

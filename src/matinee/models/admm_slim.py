@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.models.base import ItemItem, tunable
+from matinee.models.ease import damped, ridge_inverse, squares
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -46,8 +48,6 @@ class AdmmSLIM(ItemItem):
     def weights(self, X: csr_array) -> NDArray[np.float32] | csr_array:
         from scipy.sparse import csr_array
 
-        from matinee.models.ease import damped, ridge_inverse, squares
-
         popularity = np.maximum(squares(X), 1.0) / X.shape[0]
         X = damped(X, self.user_damping)
         ridge = self.l2 * popularity**self.alpha + self.dropout / (1.0 - self.dropout) * squares(X)
@@ -59,8 +59,6 @@ class AdmmSLIM(ItemItem):
 
     def _columns(self, P: NDArray[np.float32], first: int, width: int) -> NDArray[np.float32]:
         """C of columns first..first + width, (n_items, width)."""
-        from matinee import kernels
-
         own = np.arange(width)
         rho, threshold = np.float32(self.rho), np.float32(self.l1 / self.rho)
         A, M, PM = (np.zeros((len(P), width), np.float32) for _ in range(3))

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from matinee import kernels
 from matinee.errors import MatineeError
 from matinee.models.base import ItemItem, tunable
+from matinee.models.ease import damped, gram
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -36,9 +38,6 @@ class SLIM(ItemItem):
 
     def weights(self, X: csr_array) -> csr_array:
         from scipy.sparse import csr_array, vstack
-
-        from matinee import kernels
-        from matinee.models.ease import damped, gram
 
         G = gram(damped(X, self.user_damping))
         n = len(G)

@@ -18,6 +18,7 @@ from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import StrPath
 from matinee.models.base import Fitted, Model, Shapes, tunable
+from matinee.nn.backend import import_torch as import_torch
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -263,17 +264,6 @@ def rows_of(items: Ragged, value: Floats, user: NDArray[np.integer[Any]]) -> Spa
         user=torch.from_numpy(user.astype(np.int64)),
         side=torch.zeros(len(items), 0),
     )
-
-
-def import_torch() -> Any:
-    """torch, or one line that says what to install."""
-    import matinee.nn  # noqa: F401 - it says how long torch's threads wait, which torch reads when it is imported
-
-    try:
-        import torch
-    except ImportError:
-        raise MatineeError("this model needs PyTorch", hint="pip install 'matinee[torch]'") from None
-    return torch
 
 
 def ndcg_on(model: Model, valid: Holdout) -> Callable[[], float]:

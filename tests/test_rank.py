@@ -89,7 +89,7 @@ class TestTopK:
     def test_many_rows_equal_sorting_on_any_number_of_threads(self, monkeypatch: pytest.MonkeyPatch) -> None:
         scores = np.random.default_rng(0).integers(0, 30, (700, 333)).astype(np.float32)
         for threads in (1, 4):
-            monkeypatch.setattr("matinee.kernels.n_threads", lambda threads=threads: threads)
+            monkeypatch.setattr("matinee.kernels.threads.n_threads", lambda threads=threads: threads)
             item, _, _ = top_k(scores, 20)
             assert (item == np.argsort(-scores, axis=1, kind="stable")[:, :20]).all()
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from matinee import kernels
 from matinee.data.arrays import Bools, Floats, Ints, Ragged

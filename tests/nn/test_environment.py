@@ -1,4 +1,4 @@
-"""What torch reads from the environment is set before torch is loaded, and left alone where the user has set it."""
+"""What torch reads from the environment is set when torch is first imported, and left alone where the user has set it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,56 @@ import sys
 
 import pytest
 
-SAY = "import os, sys; {0}; print(os.environ['{1}'], 'torch' in sys.modules)"
+OURS = {"GOMP_SPINCOUNT": "1000", "ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
+
+NAMING = """
+import os, sys
+import polars  # it sets a variable of its own allocator's
+before = dict(os.environ)
+from matinee import nn
+from matinee.models import registry
+from matinee.nn import sampling
+for name in registry.names():
+    cls = registry.model_class(name)
+    if not any(field.is_required() for field in cls.model_fields.values()):  # ensemble and rerank need members
+        cls()
+assert nn.sampling is sampling
+assert not hasattr(nn, "nonsense")
+assert dict(os.environ) == before
+assert "torch" not in sys.modules
+"""
+
+FITTING = """
+import os, warnings
+import numpy as np
+from matinee.data.dataset import Dataset
+from matinee.data.ids import IdMap
+from matinee.models import MultiDAE
+user, item = (np.array(codes, np.int32) for codes in ([0, 0, 1, 1], [0, 1, 1, 2]))
+warnings.simplefilter("ignore")
+MultiDAE(epochs=1).fit(Dataset(IdMap(["a", "b"]), IdMap([1, 2, 3]), user, item))
+print(os.environ["GOMP_SPINCOUNT"], os.environ["ONEDNN_PRIMITIVE_CACHE_CAPACITY"])
+"""
 
 
-@pytest.mark.parametrize(
-    ("name", "given", "found"),
-    [
-        ("GOMP_SPINCOUNT", None, "1000"),
-        ("GOMP_SPINCOUNT", "77", "77"),
-        ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", None, "64"),
-        ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "7", "7"),
-    ],
-)
-@pytest.mark.parametrize(
-    ("load", "loaded"),
-    [
-        ("import matinee.nn", False),
-        ("from matinee.models.families.network import import_torch; import_torch()", True),
-        ("import matinee.nn.train", True),
-    ],
-)
-def test_ours_unless_the_user_says_otherwise(name: str, given: str | None, found: str, load: str, loaded: bool) -> None:
-    environment = {key: value for key, value in os.environ.items() if key != name}
-    environment |= {} if given is None else {name: given}
-    run = [sys.executable, "-c", SAY.format(load, name)]
-    said = subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout
-    assert said.split() == [found, str(loaded)]
+def run(code: str, **given: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if key not in OURS}
+    done = subprocess.run([sys.executable, "-c", code], env=environment | given, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    return done.stdout
+
+
+def test_naming_and_making_models_leaves_the_environment_alone() -> None:
+    run(NAMING)
+
+
+@pytest.mark.parametrize("given", [{}, *({name: "7"} for name in OURS)], ids=["none", *OURS])
+def test_fitting_a_net_sets_both_unless_the_user_has(given: dict[str, str]) -> None:
+    assert run(FITTING, **given).split() == list((OURS | given).values())
+
+
+@pytest.mark.parametrize("name", ["losses", "train"])
+def test_a_file_that_needs_torch_sets_both_before_it(name: str) -> None:
+    said = run(f"import os, sys; from matinee import nn; nn.{name}; print(os.environ, 'torch' in sys.modules)")
+    assert "'GOMP_SPINCOUNT': '1000'" in said
+    assert "True" in said.split()[-1]

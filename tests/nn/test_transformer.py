@@ -83,7 +83,7 @@ class TestStates:
     def test_equal_the_slow_truth(self, options: dict[str, Any], timed: bool, causal: bool) -> None:
         net = net_of(causal=causal, **options)
         weights = {name: value.double().numpy() for name, value in net.state_dict().items()}
-        truth = Truth(weights, options.get("heads", 1), causal, options.get("feed_forward", "relu"))
+        truth = Truth(weights, options.get("n_heads", 1), causal, options.get("feed_forward", "relu"))
         seconds = seconds_of(HISTORIES) if timed else None
         for b, found in enumerate(states_of(net, HISTORIES, seconds)):
             if len(found):

@@ -14,10 +14,10 @@ SparseBatch = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Truth:
-    """w: a TransformerNet's parameters by name. heads, causal and feed_forward are not to be read from them."""
+    """w: a TransformerNet's parameters by name. n_heads, causal and feed_forward are not to be read from them."""
 
     w: dict[str, SparseBatch]
-    heads: int = 1
+    n_heads: int = 1
     causal: bool = True
     feed_forward: str = "relu"
 
@@ -48,12 +48,12 @@ class Truth:
     def attention(self, block: str, x: SparseBatch, seconds: Sequence[int] | None) -> SparseBatch:
         """Slot i takes of slot j's value what softmax_j(q_i . k_j / sqrt(d) + bias) gives, head by head."""
         dim = x.shape[1]
-        size = dim // self.heads
+        size = dim // self.n_heads
         inputs = self.linear(block + "attention.inputs", x)
         out = np.zeros((len(x), dim))
         for i in range(len(x)):
             seen = range(i + 1) if self.causal else range(len(x))
-            for head in range(self.heads):
+            for head in range(self.n_heads):
                 part = slice(head * size, (head + 1) * size)
                 q, k, v = (inputs[:, start : start + dim][:, part] for start in (0, dim, 2 * dim))
                 logits = np.array([q[i] @ k[j] / math.sqrt(size) + self.bias(block, head, i, j, seconds) for j in seen])

@@ -6,19 +6,26 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+
+def last_occurrence(offsets: NDArray[np.int64], values: NDArray[Any], n_items: int) -> NDArray[np.bool_]:
+    """bool, in parallel with values: true where an item occurs for the last time in its row."""
+    keep = np.empty(len(values), np.bool_)
+    mark_last(offsets, values, np.full(n_items, -1), keep)
+    return keep
 
 
 @njit(nogil=True, cache=True)
-def last_occurrence(offsets: Any, values: Any, n_items: int) -> Any:
-    """True where an item occurs for the last time in its row."""
-    keep = np.ones(len(values), np.bool_)
-    stamp = np.full(n_items, -1, np.int64)
+def mark_last(offsets: Any, values: Any, stamp: Any, keep: Any) -> None:
+    """last_occurrence with arrays made outside, for numba takes most of a second to compile numpy's own functions.
+
+    stamp: int64 (n_items,), -1: the last row in which each item was met, so that it need not be emptied between rows.
+    """
     for b in range(len(offsets) - 1):
-        for p in range(offsets[b + 1] - 1, offsets[b] - 1, -1):
-            if stamp[values[p]] == b:
-                keep[p] = False
+        for p in range(offsets[b + 1] - 1, offsets[b] - 1, -1):  # from the newest back: the first met is the last
+            keep[p] = stamp[values[p]] != b
             stamp[values[p]] = b
-    return keep
 
 
 @njit(nogil=True, cache=True, fastmath={"contract"})

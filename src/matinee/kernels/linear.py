@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
+
+TILE = 64  # rows that are mirrored at a time: their cache lines stay in a core's own cache
 
 # --- Gram matrices ------------------------------------------------------------------------------------------------
 
@@ -41,25 +44,15 @@ def gram_rows_full(
                 row[indices[q]] += weight * data[q]
 
 
-@njit(nogil=True, cache=True)
-def ridge_weights_rows(start: int, stop: int, P: Any, diagonal: Any) -> None:
-    """In place, rows start..stop: P[i, j] -> -P[i, j] / P[j, j], zero on the diagonal (EASE, eq. 8)."""
-    for i in range(start, stop):
-        for j in range(P.shape[1]):
-            P[i, j] = -P[i, j] / diagonal[j]
-        P[i, i] = 0.0
-
-
-@njit(nogil=True, cache=True)
-def mirror_upper(start: int, stop: int, A: Any) -> None:
-    """Copy the upper triangle's block rows start..stop onto the lower triangle, tile by tile."""
-    n = A.shape[0]
-    tile = 64
-    for i0 in range(start, stop, tile):
-        for j0 in range(i0, n, tile):
-            for i in range(i0, min(i0 + tile, stop)):
-                for j in range(max(j0, i + 1), min(j0 + tile, n)):
-                    A[j, i] = A[i, j]
+def mirror_upper(start: int, stop: int, A: NDArray[Any]) -> None:
+    """Copy the upper triangle's block rows start..stop onto the lower triangle. numpy alone: it is as fast as a compiled
+    loop, which takes .3 s to make in a fresh process."""
+    for i in range(start, stop, TILE):
+        j = min(i + TILE, stop)
+        corner = A[i:j, i:j]
+        below = np.tril_indices(j - i, -1)
+        corner[below] = corner.T[below]
+        A[j:, i:j] = A[i:j, j:].T
 
 
 # --- sparse linear models --------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
+from matinee.models.ease import damped, ridge_inverse, squares
 from matinee.models.families.item_item import ItemItem
 from matinee.models.fields import tunable
 
@@ -47,8 +49,6 @@ class AdmmSLIM(ItemItem):
     def weights(self, X: csr_array) -> NDArray[np.float32] | csr_array:
         from scipy.sparse import csr_array
 
-        from matinee.models.ease import damped, ridge_inverse, squares
-
         popularity = np.maximum(squares(X), 1.0) / X.shape[0]
         X = damped(X, self.user_damping)
         ridge = self.l2 * popularity**self.alpha + self.dropout / (1.0 - self.dropout) * squares(X)
@@ -60,8 +60,6 @@ class AdmmSLIM(ItemItem):
 
     def _columns(self, P: NDArray[np.float32], first: int, width: int) -> NDArray[np.float32]:
         """C of columns first..first + width, (n_items, width)."""
-        from matinee import kernels
-
         own = np.arange(width)
         rho, threshold = np.float32(self.rho), np.float32(self.l1 / self.rho)
         A, M, PM = (np.zeros((len(P), width), np.float32) for _ in range(3))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.errors import MatineeError
 from matinee.models.families.item_item import ItemItem
 from matinee.models.fields import tunable
@@ -40,12 +41,16 @@ class EASE(ItemItem):
     user_damping: float = tunable(0.0, "a user of n items weighs n^-user_damping in the fit", low=0.0, high=1.0, ge=0.0)
 
     def weights(self, X: csr_array) -> NDArray[np.float32]:
-        from matinee import kernels
-
+        """float32 (n_items, n_items)."""
         X = damped(X, self.user_damping)
         P = ridge_inverse(X, self.l2 + self.dropout / (1.0 - self.dropout) * squares(X))
-        diagonal = np.diagonal(P).copy()
-        kernels.parallel(lambda a, b: kernels.linear.ridge_weights_rows(a, b, P, diagonal), len(P), chunk=256)
+        divisor = -np.diagonal(P)
+
+        def divide(start: int, stop: int) -> None:  # numpy is as fast here as a compiled loop, which takes .3 s to make
+            P[start:stop] /= divisor
+
+        kernels.parallel(divide, len(P), chunk=256)
+        np.fill_diagonal(P, 0.0)
         W: NDArray[np.float32] = P.astype(np.float32, copy=False)
         return W
 
@@ -75,8 +80,6 @@ def ridge_inverse(X: csr_array, ridge: NDArray[np.float64]) -> NDArray[Any]:
     """
     from scipy.linalg import lapack
 
-    from matinee import kernels
-
     bound = (X.T @ (X @ np.ones(X.shape[1])) + ridge).max() / ridge.min()
     precise = bound > FLOAT32_CONDITION
     G = gram(X, np.float64 if precise else np.float32)
@@ -96,8 +99,6 @@ def ridge_inverse(X: csr_array, ridge: NDArray[np.float64]) -> NDArray[Any]:
 def gram(X: csr_array, dtype: Any = np.float32) -> NDArray[Any]:
     """Upper triangle of X'X, (n_items, n_items), zeros below. X: csr (n_users, n_items), indices sorted."""
     from scipy.sparse import csr_array
-
-    from matinee import kernels
 
     n = X.shape[1]
     T = csr_array((np.arange(X.nnz, dtype=np.int64), X.indices, X.indptr), shape=X.shape).tocsc()

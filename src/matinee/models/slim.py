@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from matinee import kernels
 from matinee.errors import MatineeError
+from matinee.models.ease import damped, gram
 from matinee.models.families.item_item import ItemItem
 from matinee.models.fields import tunable
 
@@ -37,9 +39,6 @@ class SLIM(ItemItem):
 
     def weights(self, X: csr_array) -> csr_array:
         from scipy.sparse import csr_array, vstack
-
-        from matinee import kernels
-        from matinee.models.ease import damped, gram
 
         G = gram(damped(X, self.user_damping))
         n = len(G)

@@ -1,12 +1,42 @@
-"""What the torch models share: the training loop, losses, blocks. Nothing here knows a model."""
+"""What the torch models share: the training loop, losses, blocks. Nothing here knows a model.
 
-import os
+A file is imported when first asked for, as in `nn.losses.logistic`, and torch before it where the file needs torch.
+"""
 
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-"""How long torch's threads on Linux turn in place after each operation, waiting for the next; read when torch is first
-imported. By default it is milliseconds, which they take from the compiled kernels' threads: on two cores an epoch of
-AutoInt+ falls from 18 s to 14 s by this, one of SASRec, which has no such kernels, from 14 s to 11.5 s."""
+from __future__ import annotations
 
-os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
-"""How many compiled products oneDNN keeps, which makes torch's in bfloat16; read when torch is first imported. Batches
-of histories have ever new sizes, so that its own 1,024 grow by a gigabyte over a training."""
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from matinee.nn.backend import import_torch as import_torch
+
+if TYPE_CHECKING:
+    from matinee.nn import blocks as blocks
+    from matinee.nn import checkpoint as checkpoint
+    from matinee.nn import fields as fields
+    from matinee.nn import interactions as interactions
+    from matinee.nn import losses as losses
+    from matinee.nn import pretraining as pretraining
+    from matinee.nn import processes as processes
+    from matinee.nn import recurrent as recurrent
+    from matinee.nn import rounds as rounds
+    from matinee.nn import sampling as sampling
+    from matinee.nn import sequences as sequences
+    from matinee.nn import session as session
+    from matinee.nn import train as train
+    from matinee.nn import transformer as transformer
+    from matinee.nn import vae as vae
+
+LIGHT = ("rounds", "sampling")  # files that need no torch
+FILES = (
+    *LIGHT, "blocks", "checkpoint", "fields", "interactions", "losses", "pretraining", "processes", "recurrent",
+    "sequences", "session", "train", "transformer", "vae",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in FILES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in LIGHT:
+        import_torch()
+    return import_module(f"{__name__}.{name}")

@@ -16,6 +16,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.base import Fitted, Learned, Model, Shapes
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.nn.backend import import_torch as import_torch
 
 if TYPE_CHECKING:
     from torch import nn
@@ -178,14 +179,3 @@ class Network(Trained):
 def device_of(net: nn.Module) -> Any:
     """Where the net's parameters are: the GPU within a training there, else the CPU."""
     return next(net.parameters()).device
-
-
-def import_torch() -> Any:
-    """torch, or one line that says what to install."""
-    import matinee.nn  # noqa: F401 - it says how long torch's threads wait, which torch reads when it is imported
-
-    try:
-        import torch
-    except ImportError:
-        raise MatineeError("this model needs PyTorch", hint="pip install 'matinee[torch]'") from None
-    return torch

@@ -10,15 +10,16 @@ from collections.abc import Iterator
 import pytest
 
 from matinee import kernels
+from matinee.kernels import threads
 
 
 @pytest.fixture(autouse=True)
 def three_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever the machine has."""
-    monkeypatch.setattr(kernels, "n_threads", lambda: 3)
-    kernels._helpers.cache_clear()
+    monkeypatch.setattr(threads, "n_threads", lambda: 3)
+    threads._helpers.cache_clear()
     yield
-    kernels._helpers.cache_clear()
+    threads._helpers.cache_clear()
 
 
 def counted(n: int, chunk: int) -> list[int]:

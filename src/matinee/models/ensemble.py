@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import SerializationInfo, field_serializer, field_validator, model_validator
@@ -47,6 +47,7 @@ class Ensemble(Composite):
     """
 
     learned_type = Mixture
+    member_fields: ClassVar[tuple[str, ...]] = ("members",)
 
     members: tuple[Model, ...] = tunable(..., "models: names, or tables of a name and hyper-parameters")
     weights: tuple[float, ...] | None = tunable(None, "of the members, in their order (None: found on valid)")

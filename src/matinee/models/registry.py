@@ -105,6 +105,12 @@ def create(name: str, hyper_parameters: Mapping[str, Any] | None = None) -> Mode
     return model_class(name).model_validate(dict(hyper_parameters or {}))
 
 
+def member_fields(name: str) -> tuple[str, ...]:
+    """The hyper-parameters of a model that hold other models; () for models that are not made of others."""
+    fields: tuple[str, ...] = getattr(model_class(name), "member_fields", ())
+    return fields
+
+
 def as_model(given: object) -> Model:
     """A model from itself, its name, or a table {"name": ..., hyper-parameters}. Raises MatineeError."""
     from matinee.models.base import Model

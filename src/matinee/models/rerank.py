@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import SerializationInfo, field_serializer, field_validator
@@ -42,6 +42,7 @@ class Rerank(Composite):
     """
 
     learned_type = Stages
+    member_fields: ClassVar[tuple[str, ...]] = ("first", "second")
     scores_candidates = True
 
     first: Model = tunable(..., "brings the candidates: a model's name, or a table of a name and hyper-parameters")

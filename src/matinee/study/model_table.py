@@ -74,7 +74,7 @@ class ModelTable(BaseModel):
     def _labels_in(self, field: str) -> list[str]:
         value = self.hyper_parameters.get(field)
         several = get_origin(registry.model_class(self.name).model_fields[field].annotation) is tuple
-        labels = [value] if not several else value if isinstance(value, list) else []
+        labels: list[Any] = [value] if not several else value if isinstance(value, list) else []
         if not labels or not all(isinstance(label, str) for label in labels):
             what, example = ("list of labels", '["ease", "sasrec"]') if several else ("label", '"ease"')
             raise MatineeError(

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 T = TypeVar("T")
 
@@ -33,3 +36,32 @@ def bar(total: int, what: str) -> Iterator[Callable[[int, str], None]]:
     with Progress(console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task(what, total=total)
         yield lambda steps, text: shown.update(task, advance=steps, description=f"{what}  {text}")
+
+
+class RoundsBar:
+    """A bar over the rounds of a fit, to be called after each (see nn.rounds.OnRound); silent when not a terminal."""
+
+    def __init__(self) -> None:
+        self.total: int | None = None
+        self._shown: Progress | None = None
+
+    def __enter__(self) -> RoundsBar:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._shown = Progress(console=Console(stderr=True), transient=True)
+            self._shown.add_task("fitting", total=None)
+            self._shown.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._shown is not None:
+            self._shown.stop()
+            self._shown = None
+
+    def __call__(self, number: int, loss: float, measured: float) -> None:
+        if self._shown is not None:
+            words = [f"loss {loss:.4g}"] * (loss == loss) + [f"valid {measured:.4f}"] * (measured == measured)
+            text = f"fitting  {', '.join(words)}"
+            self._shown.update(self._shown.task_ids[0], completed=number + 1, total=self.total, description=text)

@@ -156,6 +156,18 @@ def top_k(scores: Floats, k: int, *, first_row: int = 0) -> tuple[Ints, Floats, 
     return item, score, tied
 
 
+def of_candidates(scores: Floats, candidates: Ints | None) -> Floats:
+    """Of scores (B, n_items) those of each row's candidates, float32 (B, C), -inf where it has fewer (-1).
+
+    None: all of them.
+    """
+    if candidates is None:
+        return scores
+    chosen = np.take_along_axis(scores, np.maximum(candidates, 0), axis=1)
+    chosen[candidates < 0] = -np.inf
+    return chosen
+
+
 class _Rules:
     """Allow and deny lists, by call or by user, as masks over a block of scores."""
 

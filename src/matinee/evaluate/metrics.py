@@ -260,7 +260,7 @@ lists it reads end at k.
 
 def convention_of(name: str) -> Convention:
     """Raises MatineeError naming near misses."""
-    return CONVENTIONS[_known(name, "metric convention", list(CONVENTIONS))]
+    return CONVENTIONS[known_name(name, "metric convention", list(CONVENTIONS))]
 
 
 def names(convention: str = "matinee") -> list[str]:
@@ -287,10 +287,11 @@ def formulas_of(metrics: Sequence[str], convention: str) -> dict[str, Compute]:
     """The formulas of these metrics. Raises MatineeError for a name that the convention does not have."""
     known = convention_of(convention).metrics
     what = "metric" if convention == "matinee" else f"metric of the convention {convention!r}"
-    return {name: known[_known(name, what, list(known))] for name in metrics}
+    return {name: known[known_name(name, what, list(known))] for name in metrics}
 
 
-def _known(name: str, what: str, known: list[str]) -> str:
+def known_name(name: str, what: str, known: Sequence[str]) -> str:
+    """The name, if it is known. Raises MatineeError with near misses otherwise."""
     if name in known:
         return name
     near = difflib.get_close_matches(name, known, n=3)

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    from matinee.models.registry import BUILT_IN, model_class
+    from matinee.models.names import BUILT_IN
+    from matinee.models.registry import model_class
 
     for registered, location in BUILT_IN.items():
         if location.endswith(f":{name}"):
@@ -45,6 +46,6 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    from matinee.models.registry import BUILT_IN
+    from matinee.models.names import BUILT_IN
 
     return sorted(location.partition(":")[2] for location in BUILT_IN.values())

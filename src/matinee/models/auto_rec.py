@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -10,10 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats, Ragged
-from matinee.data.dataset import Dataset, Holdout
-from matinee.models.base import Fitted, Learned, Shapes, tunable
-from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors, hash_rows, regress
-from matinee.models.families.network import Trained, device_of, import_torch, rows_of
+from matinee.data.dataset import Dataset
+from matinee.models.base import Learned, Shapes
+from matinee.models.families.autoencoder import rows_of
+from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors, regress
+from matinee.models.families.network import NO_CURVE, Trained, device_of, import_torch
+from matinee.models.families.user_vectors import hashes_of
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -54,7 +57,7 @@ class AutoRec(Trained, RatingFactors):
     batch_size: int = tunable(64, "users or items a step", ge=1)
     weight_decay: float = tunable(2.0, "AdamW's decay", low=0.01, high=10.0, log=True, ge=0.0)
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Autoencoded:
+    def learn(self, data: Dataset, context: FitContext) -> Autoencoded:
         torch = import_torch()
         from matinee.nn.losses import squared_seen
         from matinee.nn.train import Pass
@@ -67,7 +70,7 @@ class AutoRec(Trained, RatingFactors):
         ragged = Ragged(R.indptr.astype(np.int64), R.indices.astype(np.int32))
         present = np.flatnonzero(ragged.lengths > 0)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(context.seed)
             net = RatingAutoencoder(R.shape[1], self.hidden)
 
         def loss(batch: NDArray[np.int64], step: Any) -> Any:
@@ -78,13 +81,17 @@ class AutoRec(Trained, RatingFactors):
         def learned(curve: NDArray[np.float64]) -> Autoencoded:
             return self.of_net(net, data, ragged, R.data, (low, high, mean), curve)
 
-        validate = self.rmse(data, valid, learned)
+        def validate() -> float:
+            measure = context.measuring(self.standing(data, learned(NO_CURVE)))
+            return float("nan") if measure is None else measure()
+
         passes = [Pass("all", loss, list(net.parameters()))]
-        return learned(self.train(net, passes, len(present), data, seed=seed, valid=valid, validate=validate))
+        measured = validate if context.measuring(self) is not None else None
+        return learned(self.train(net, passes, len(present), data, context, measured))
 
     @property
     def curve_names(self) -> tuple[str, str]:
-        return "loss", "rmse"
+        return "loss", self.fitted.metric or "rmse"
 
     def of_net(
         self,
@@ -107,8 +114,8 @@ class AutoRec(Trained, RatingFactors):
         U, V = (coded, decoded) if self.based == "users" else (decoded, coded)
         if self.based == "items":
             encoder = np.zeros((data.n_items, self.hidden), np.float32)  # nothing of a query passes through it
-        history_hashes = hash_rows(data.histories(), None if data.value is None else data.value[data.order])
-        return Autoencoded(U, V, history_hashes, low, high, encoder, first, mean, curve)
+        hashes = hashes_of(data, rated=True)
+        return Autoencoded(U, V, hashes, low, high, encoder, first, mean, curve)
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         assert isinstance(learned, Autoencoded)
@@ -122,19 +129,3 @@ class AutoRec(Trained, RatingFactors):
         regress(X, learned.V, np.zeros(len(learned.V)), P, penalty=penalty)
         P[:, -1] += learned.mean
         return P.astype(np.float32)
-
-    def rmse(
-        self, data: Dataset, valid: Holdout | None, learned: Callable[[NDArray[np.float64]], Autoencoded]
-    ) -> Callable[[], float] | None:
-        """-RMSE on valid's ratings by the net as it is now; None where there are none."""
-        if valid is None or valid.pairs is None or valid.pairs.label is None or not len(valid.pairs):
-            return None
-        pairs, label = valid.pairs, valid.pairs.label
-        probe = self.model_copy()
-        counts = data.item_counts().astype(np.float32)
-
-        def validate() -> float:
-            probe.restore(Fitted(data, counts, learned(np.empty((0, 3)))))
-            return -float(np.sqrt(np.mean((probe.predict(pairs, valid.queries) - label) ** 2, dtype=np.float64)))
-
-        return validate

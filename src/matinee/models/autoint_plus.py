@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from matinee.data.features.context import ContextFields
 from matinee.models.autoint import AutoInt
-from matinee.models.base import tunable
 from matinee.models.families.pointwise import Widths
+from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
     from matinee.nn.fields import PairNet

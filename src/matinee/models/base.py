@@ -1,4 +1,4 @@
-"""Model and its families: everything a model file does not have to say.
+"""Model: everything a model file does not have to say.
 
 A model scores a *history*, so one method answers a known user, someone new, and "more like this". The base class keeps
 what every model needs to answer and to print: the log it was fitted on, and popularity for empty histories.
@@ -8,48 +8,27 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
-from pydantic.config import JsonDict
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
-from matinee.data.arrays import Bools, Floats, Ints, Ragged
+from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.ids import IdMap
 from matinee.data.validate import check_pairs, check_queries
 from matinee.errors import MatineeError, MatineeWarning
+from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
-from matinee.nn import CURVE
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_array
-
-
-def tunable(
-    default: Any,
-    doc: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    log: bool = False,
-    choices: Sequence[Any] | None = None,
-    ge: float | None = None,
-    gt: float | None = None,
-    lt: float | None = None,
-    le: float | None = None,
-) -> Any:
-    """A hyper-parameter, written once: its default, meaning, tuning range (low..high or choices) and hard bounds."""
-    span: JsonDict = {"choices": list(choices)} if choices else {}
-    if low is not None:
-        span = {"low": low, "high": high, "log": log}
-    return Field(
-        default, description=doc, ge=ge, gt=gt, lt=lt, le=le, json_schema_extra={"tune": span} if span else None
-    )
-
+from matinee.models.fields import validation_message
+from matinee.models.fitting import FitContext
+from matinee.nn.rounds import CURVE, OnRound
+from matinee.progress import RoundsBar
+from matinee.rank import of_candidates
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -61,8 +40,8 @@ class TextFile(str):
 
 
 class Learned(Protocol):
-    """What a model learned: a dataclass of numpy arrays, csr matrices, plain values and a TextFile, as store.py writes
-    them."""
+    """What a model learned: a dataclass of numpy arrays, csr matrices, plain values and a TextFile, as store/ writes
+    them. Fields with the metadata {"saved": False} are made anew when the model is loaded."""
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
         """What the shape of each array must be: loading checks it."""
@@ -71,11 +50,13 @@ class Learned(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What fit leaves behind: the training log, item counts (n_items,), and what the model learned."""
+    """What fit leaves behind: the training log, item counts float32 (n_items,), what the model learned, and the metric
+    that early stopping measured ("": the model's own)."""
 
     data: Dataset
     popularity: Floats
     learned: Any  # a Learned; each model knows its own type
+    metric: str = ""
 
 
 class Model(BaseModel, ABC):
@@ -88,36 +69,41 @@ class Model(BaseModel, ABC):
 
     learned_type: ClassVar[type[Learned]]
     """The class of what `learn` returns."""
-    scores_unknown_items: ClassVar[bool] = False
-    """True where items without a training event can be scored (from features)."""
-    scores_candidates: ClassVar[bool] = False
-    """True where `score_histories` looks at the queries' candidates, and gives (B, C) where they name some."""
-    predicts: ClassVar[bool] = False
-    """True where `predict` has a meaning."""
-    reads_order: ClassVar[bool] = False
-    """True where the model learns from, or is asked with, the order of a history."""
-    measures_loss: ClassVar[bool] = False
-    """True where train_loss of `curve` is known for every round that had an example."""
+    member_fields: ClassVar[tuple[str, ...]] = ()
+    """The hyper-parameters that name other models."""
     rounds_field: ClassVar[str] = "epochs"
     """The hyper-parameter that says how many rounds a fit goes, where it goes in rounds: a row of `curve` is one."""
+    about: ClassVar[str] = ""
+    """The class's docstring without the list of its hyper-parameters."""
 
     _fitted: Fitted | None = PrivateAttr(default=None)
 
     if not TYPE_CHECKING:  # where hyper-parameters keep their own names and types
 
-        def __init__(self, /, **hyper_parameters: Any) -> None:
-            """Those that do not fit are an error like any other."""
+        def __init__(self, /, *positional: Any, **hyper_parameters: Any) -> None:
+            """Hyper-parameters that do not fit raise a MatineeError."""
+            if positional:
+                first = next(iter(type(self).model_fields), None)
+                say = f"write {type(self).__name__}({first}={positional[0]!r})" if first else "pass none"
+                raise MatineeError(f"{type(self).__name__} takes its hyper-parameters by name", hint=say)
             try:
                 super().__init__(**hyper_parameters)
             except ValidationError as error:
-                from matinee.models import registry
+                raise validation_message(type(self), error) from None
 
-                raise registry.validation_message(type(self), error) from None
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        """`help` shows each hyper-parameter's meaning."""
+        cls.about = (cls.__dict__.get("__doc__") or "").strip()
+        lines = (
+            f"    {name}: {field.description} (default {field.default!r})" for name, field in cls.model_fields.items()
+        )
+        cls.__doc__ = "\n".join([cls.about, "", "    Hyper-parameters:", "", *lines, ""])
 
     # -- what a model writes ---------------------------------------------------------------------------------------
 
     @abstractmethod
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Learned:
+    def learn(self, data: Dataset, context: FitContext) -> Learned:
         """Learn from a log of at least one event; returns an instance of `learned_type`."""
 
     @abstractmethod
@@ -131,24 +117,70 @@ class Model(BaseModel, ABC):
         if len(data) == 0:
             raise MatineeError(f"{data.name} has no events to learn from", hint="check filters and the split's ratios")
 
+    # -- what a model can do -----------------------------------------------------------------------------------------
+
+    def predicts(self) -> bool:
+        """True where `predict` has a meaning."""
+        return False
+
+    def scores_unknown_items(self) -> bool:
+        """True where items without a training event can be scored (from features)."""
+        return False
+
+    def scores_candidates(self) -> bool:
+        """True where `score_histories` looks at the queries' candidates, and gives (B, C) where they name some."""
+        return False
+
+    def reads_order(self) -> bool:
+        """True where the model learns from, or is asked with, the order of a history."""
+        return False
+
+    def stopping_metric(self, valid: Holdout) -> StoppingMetric:
+        """What early stopping measures on valid where `fit` is not told."""
+        return StoppingMetric("ndcg", 10)
+
     # -- what everyone calls -----------------------------------------------------------------------------------------
 
     def fit(
-        self, data: Dataset, *, valid: Holdout | None = None, seed: int = 0, checkpoint: StrPath | None = None
+        self,
+        data: Dataset,
+        *,
+        valid: Holdout | None = None,
+        seed: int = 0,
+        checkpoint: StrPath | None = None,
+        metric: str | None = None,
+        device: str = "auto",
+        on_round: OnRound | None = None,
     ) -> Self:
         """Learn from a log.
 
-        valid: a holdout for early stopping or weights, where the model uses one. checkpoint: a file in which models
-        that train in epochs keep their state, and from which a killed fit goes on; others need none.
+        valid: a holdout for early stopping or weights, where the model uses one. metric: what early stopping measures
+        on it ("recall@20", "rmse", "logloss"); None: ndcg@10 for rankings, rmse for ratings, logloss for labels.
+        checkpoint: a file (for models made of models, a folder) in which nets keep their state, and from which a killed
+        fit goes on. device: where nets train: auto (the GPU where there is one), cpu, cuda, mps. on_round(round,
+        train_loss, measured): called after each round; a true answer ends the fit.
         """
         if seed < 0:
             raise MatineeError(f"seed = {seed} is negative", hint="pass 0 or more")
+        asked = None if metric is None else StoppingMetric.parse(metric)
+        with RoundsBar() as bar:
+            path = None if checkpoint is None else Path(checkpoint)
+            return self.fit_in(data, FitContext(valid, seed, asked, path, device, on_round, bar))
+
+    def fit_in(self, data: Dataset, context: FitContext) -> Self:
+        """Learn in a context: what `fit` does, and what a composite does with its members."""
         self.check(data)
-        if self.reads_order:
+        if self.reads_order():
             warn_of_unread_times(self, data)
-        learned = self.learn(data, valid, seed)
-        self._fitted = Fitted(data, data.item_counts().astype(np.float32), learned)
+        learned = self.learn(data, context)
+        self._fitted = replace(self.standing(data, learned).fitted, metric=str(context.metric or ""))
         return self
+
+    def standing(self, data: Dataset, learned: Learned) -> Self:
+        """A copy that answers with `learned`: the model as it stands in the middle of a fit."""
+        copy = self.model_copy()
+        copy._fitted = Fitted(data, data.item_counts().astype(np.float32), learned)
+        return copy
 
     def score(self, queries: Queries) -> Floats:
         """float32 (B, n_items), or (B, C) where queries name candidates; -inf = cannot score.
@@ -161,23 +193,23 @@ class Model(BaseModel, ABC):
         scores = self.score_histories(queries)
         fallback = self.fallback(queries)
         candidates = queries.candidates
-        if self.scores_candidates and candidates is not None:
+        if self.scores_candidates() and candidates is not None:
             count = fitted.popularity[np.maximum(candidates, 0)]
             scores[fallback] = count[fallback]
-            nothing = candidates < 0 if self.scores_unknown_items else (candidates < 0) | (count == 0)
+            nothing = candidates < 0 if self.scores_unknown_items() else (candidates < 0) | (count == 0)
             scores[nothing] = -np.inf
             return scores
         if fallback.any():
             scores[fallback] = fitted.popularity
-        if not self.scores_unknown_items:
+        if not self.scores_unknown_items():
             unknown = fitted.popularity == 0
             if unknown.any():
                 scores[:, unknown] = -np.inf
         return of_candidates(scores, candidates)
 
     def fallback(self, queries: Queries) -> Bools:
-        """(B,): true where popularity answers: the history holds no item with a training event, or there was nothing
-        to learn from."""
+        """bool (B,): true where popularity answers: the history holds no item with a training event, or there was
+        nothing to learn from."""
         history = queries.history
         if not self.learned_anything:
             return np.ones(len(queries), np.bool_)
@@ -196,7 +228,7 @@ class Model(BaseModel, ABC):
         )
 
     def resolve_queries(self, pairs: Pairs, queries: Queries | None) -> tuple[Queries, NDArray[np.integer[Any]]]:
-        """Checked: the queries that hold the histories of `predict`, and which row each pair sees."""
+        """Checked: the queries that hold the histories of `predict`, and which row each pair sees, integer (n,)."""
         n_users, n_items = len(self.users), len(self.items)
         check_pairs(pairs, n_users, n_items, None if queries is None else len(queries))
         if queries is not None:
@@ -206,9 +238,9 @@ class Model(BaseModel, ABC):
         queries = self.data.queries_of(np.maximum(user, 0))
         if len(user) and user[0] < 0:  # nobody knows what an unseen user watched
             keep = queries.history.rows > 0
-            values = None if queries.history_ratings is None else queries.history_ratings[keep]
+            ratings = None if queries.history_ratings is None else queries.history_ratings[keep]
             times = None if queries.history_times is None else queries.history_times[keep]
-            queries = Queries(user, queries.history.keep(keep), queries.exclude, values, times)
+            queries = Queries(user, queries.history.keep(keep), queries.exclude, ratings, times)
         return queries, row
 
     @property
@@ -218,45 +250,6 @@ class Model(BaseModel, ABC):
                 f"{type(self).__name__} is not fitted", hint="call .fit(data) first, or load a fitted model"
             )
         return self._fitted
-
-    @property
-    def curve(self) -> list[dict[str, float | None]]:
-        """One entry an epoch (a round) of the last fit: epoch, train_loss, valid_metric (None: not measured).
-
-        Of valid_metric more is better: an error has a minus. Empty for models that do not learn in rounds.
-        """
-        names = CURVE[:-1]
-        rows = getattr(self.fitted.learned, "curve", np.empty((0, len(names))))
-        return [{name: None if np.isnan(x) else float(x) for name, x in zip(names, row, strict=True)} for row in rows]
-
-    @property
-    def learned_anything(self) -> bool:
-        """False where training went in rounds and found no example: it has no loss."""
-        if not self.measures_loss:
-            return True
-        curve = self.fitted.learned.curve
-        return not len(curve) or not bool(np.isnan(curve[:, CURVE.index("train_loss")]).all())
-
-    @property
-    def fit_summary(self) -> str:
-        """What a fit found out beyond numbers by the thousand, in a few words; empty for most models."""
-        return ""
-
-    @property
-    def curve_names(self) -> tuple[str, str]:
-        """What train_loss and valid_metric of `curve` measure. Equal names are one measure: they share an axis."""
-        return "loss", "ndcg@10"
-
-    def for_refit(self) -> Self:
-        """The model to fit once more on train and valid, with nothing left to stop by: takes its rounds along."""
-        best = self.best_round
-        return self if best is None else self.model_copy(update={self.rounds_field: best})
-
-    @property
-    def best_round(self) -> int | None:
-        """How many rounds went to the best on valid, that one included; None where none was measured."""
-        metrics = [-np.inf if (x := epoch["valid_metric"]) is None else x for epoch in self.curve]
-        return int(np.argmax(metrics)) + 1 if np.isfinite(metrics).any() else None
 
     @property
     def is_fitted(self) -> bool:
@@ -275,10 +268,75 @@ class Model(BaseModel, ABC):
     def items(self) -> IdMap:
         return self.fitted.data.items
 
+    # -- what a fit in rounds tells ----------------------------------------------------------------------------------
+
+    @property
+    def curve(self) -> list[dict[str, float | None]]:
+        """One entry an epoch (a round) of the last fit: epoch, train_loss, valid_metric (None: not measured).
+
+        Of valid_metric more is better: an error has a minus. Empty for models that do not learn in rounds.
+        """
+        names = CURVE[:-1]
+        rows = getattr(self.fitted.learned, "curve", np.empty((0, len(names))))
+        return [{name: None if np.isnan(x) else float(x) for name, x in zip(names, row, strict=True)} for row in rows]
+
+    @property
+    def curve_names(self) -> tuple[str, str]:
+        """What train_loss and valid_metric of `curve` measure. Equal names are one measure: they share an axis."""
+        return "loss", self.fitted.metric or "ndcg@10"
+
+    @property
+    def learned_anything(self) -> bool:
+        """False where training went in rounds and found no example."""
+        return True
+
+    @property
+    def fit_summary(self) -> str:
+        """What a fit found out beyond its arrays, in a few words; empty for most models."""
+        return ""
+
+    @property
+    def best_round(self) -> int | None:
+        """How many rounds went to the best on valid, that one included; None where none was measured."""
+        metrics = [-np.inf if (x := epoch["valid_metric"]) is None else x for epoch in self.curve]
+        return int(np.argmax(metrics)) + 1 if np.isfinite(metrics).any() else None
+
+    def keeps_schedule(self) -> bool:
+        """True where the learning rate falls over all rounds: a refit then stops early and keeps the schedule."""
+        return False
+
+    def for_refit(self) -> Self:
+        """The model to fit once more on train and valid, with nothing left to stop by: takes its rounds along."""
+        best = self.best_round
+        name = "stop_epoch" if self.keeps_schedule() else self.rounds_field
+        return self if best is None else self.model_copy(update={name: best})
+
     def restore(self, fitted: Fitted) -> Self:
         """Take over what an earlier fit left behind (store.load)."""
         self._fitted = fitted
         return self
+
+    # -- as Python shows it --------------------------------------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        values = ((name, getattr(self, name)) for name in type(self).model_fields)
+        given = ", ".join(f"{name}={x!r}" for name, x in values if x != type(self).model_fields[name].default)
+        return f"{type(self).__name__}({given}) [{f'fitted on {self.data.name}' if self.is_fitted else 'not fitted'}]"
+
+    __str__ = __repr__
+
+    def __dir__(self) -> Iterable[str]:
+        """Hyper-parameters and our verbs, without pydantic's."""
+        ours = {name for cls in type(self).__mro__ if cls.__module__ != BaseModel.__module__ for name in vars(cls)}
+        return sorted({*type(self).model_fields, *(name for name in ours if not name.startswith("_"))})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).model_fields:
+            raise MatineeError(
+                f"the hyper-parameters of {type(self).__name__} do not change",
+                hint=f"make a new model: {type(self).__name__}({name}={value!r})",
+            )
+        super().__setattr__(name, value)
 
     def __eq__(self, other: object) -> bool:
         # pydantic's own compares learned arrays and fails on them
@@ -297,89 +355,3 @@ def warn_of_unread_times(model: Model, data: Dataset) -> None:
             MatineeWarning,
             stacklevel=3,
         )
-
-
-def of_candidates(scores: Floats, candidates: Ints | None) -> Floats:
-    """Of scores (B, n_items) those of each row's candidates, float32 (B, C), -inf where it has fewer (-1).
-
-    None: all of them.
-    """
-    if candidates is None:
-        return scores
-    chosen = np.take_along_axis(scores, np.maximum(candidates, 0), axis=1)
-    chosen[candidates < 0] = -np.inf
-    return chosen
-
-
-# --- the family of item-item models -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class ItemWeights:
-    """W (n_items, n_items), row = history item, column = scored item; float32, dense or csr."""
-
-    W: NDArray[np.float32] | csr_array
-
-    def shapes(self, n_users: int, n_items: int) -> Shapes:
-        return {"W": (n_items, n_items)}
-
-
-class ItemItem(Model):
-    """scores = X_q @ W: each item of the history votes for every item. A member only says what W is."""
-
-    learned_type: ClassVar[type[Learned]] = ItemWeights
-
-    half_life: float | None = tunable(
-        None, "halve a history item's vote for every so many items watched after it (None: all votes equal)", gt=0.0
-    )
-
-    @abstractmethod
-    def weights(self, X: csr_array) -> NDArray[np.float32] | csr_array:
-        """W from the interaction matrix X, csr float32 (n_users, n_items), 1 per distinct pair, indices sorted."""
-
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> ItemWeights:
-        return ItemWeights(self.weights(data.matrix()))
-
-    def score_histories(self, queries: Queries) -> Floats:
-        W = self.fitted.learned.W
-        history = queries.history
-        return weighted_rows(W, history.offsets, history.values, self.votes(queries))
-
-    @property
-    def reads_order(self) -> bool:  # type: ignore[override] # a choice of this model's user, not of its class
-        return self.half_life is not None
-
-    def votes(self, queries: Queries) -> Floats:
-        """float32, in parallel with history.values: 1, decayed by age where half_life is set; a repeat votes once."""
-        from matinee import kernels
-
-        history = queries.history
-        last: Bools = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
-        if self.half_life is None:
-            return last.astype(np.float32)
-        return np.where(last, 0.5 ** (ages(history) / self.half_life), 0.0).astype(np.float32)
-
-
-def ages(history: Ragged) -> NDArray[np.int64]:
-    """In parallel with history.values: how many events of the row come after each."""
-    return np.repeat(history.offsets[1:] - 1, history.lengths) - np.arange(len(history.values))
-
-
-def weighted_rows(
-    W: NDArray[np.float32] | csr_array, offsets: NDArray[np.int64], rows: Ints, weights: Floats
-) -> NDArray[np.float32]:
-    """float32 (B, columns of W): row b = sum of weights[p] * W[rows[p]] over offsets[b] <= p < offsets[b + 1]."""
-    from matinee import kernels
-
-    out = np.empty((len(offsets) - 1, W.shape[1]), np.float32)
-
-    def run(start: int, stop: int) -> None:
-        if isinstance(W, np.ndarray):
-            kernels.histories.history_times_dense(start, stop, offsets, rows, weights, W, out)
-        else:
-            kernels.histories.history_times_sparse(
-                start, stop, offsets, rows, weights, W.indptr, W.indices, W.data, out
-            )
-
-    kernels.parallel(run, len(out), chunk=64)
-    return out

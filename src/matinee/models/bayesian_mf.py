@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats
-from matinee.data.dataset import Dataset, Holdout
-from matinee.models.base import Shapes, tunable
+from matinee.data.dataset import Dataset
+from matinee.models.base import Shapes
 from matinee.models.biased_mf import facing_one
 from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -51,18 +53,19 @@ class BayesianMF(RatingFactors):
     samples: int = tunable(50, "samples that are kept and averaged", ge=1)
     thin: int = tunable(2, "rounds for each kept sample", ge=1)
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
+    def learn(self, data: Dataset, context: FitContext) -> Vectors:
         X = data.matrix(values=True)
         X_t = X.T.tocsr()
         low, high, mu = float(X.data.min()), float(X.data.max()), float(X.data.mean(dtype=np.float64))
         watched = np.diff(X_t.indptr) > 0
         f = self.n_factors + 1
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(context.seed)
         P, Q = np.zeros((data.n_users, f)), rng.normal(0.0, 0.1, (data.n_items, f))
         Q[:, -1] = 0.0
         noise = 1.0 / max(float(X.data.var(dtype=np.float64)), 1e-3)
         kept: list[tuple[Floats, Array, Array, float]] = []
-        for sweep in range(self.warm_up + self.samples * self.thin):
+        rounds = context.rounds(self.warm_up + self.samples * self.thin)
+        for sweep in rounds:
             prior = normal_wishart(P, rng)
             draw_rows(X, facing_one(Q), mu + Q[:, -1], prior, noise, rng.standard_normal(P.shape), P)
             of_items = normal_wishart(Q[watched], rng)
@@ -70,6 +73,7 @@ class BayesianMF(RatingFactors):
             error = errors(X, P, Q, mu)
             noise = rng.gamma(1.0 + len(error) / 2, 1.0 / (1.0 + (error**2).sum() / 2))
             stop_unless_finite(Q, f"sweep {sweep + 1}", "use fewer factors")
+            rounds.add(np.nan)
             if sweep >= self.warm_up and (sweep - self.warm_up + 1) % self.thin == 0:
                 V = np.column_stack([facing_one(Q), mu + Q[:, -1]])
                 V[~watched] = V[watched].mean(axis=0)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset
-from matinee.models.base import tunable
 from matinee.models.families.network import device_of, import_torch
 from matinee.models.families.sequence import Histories, SelfAttentive, TrainingBatch
+from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

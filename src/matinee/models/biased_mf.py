@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,8 +13,12 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout
 from matinee.evaluate import predictions
-from matinee.models.base import Learned, tunable
+from matinee.models.base import Learned
 from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite
+from matinee.models.families.user_vectors import hashes_of
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
+from matinee.nn.rounds import Rounds
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -52,20 +57,23 @@ class BiasedMF(RatingFactors):
     nu: float = tunable(0.4, "how the penalty on vectors grows with ratings: l2 n^nu", low=0.0, high=1.0, ge=0.0)
     epochs: int = tunable(15, "rounds of users, then items", low=5, high=40, ge=1)
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
+    def learn(self, data: Dataset, context: FitContext) -> Vectors:
         R = data.matrix(values=True)
         low, high = float(R.data.min()), float(R.data.max())
-        curve = np.zeros((self.epochs, 3))
+        rounds, hashes = context.rounds(self.epochs), hashes_of(data, rated=True)
         best: BiasedVectors | None = None
-        for iteration, (U, V) in enumerate(self.alternate(self.targets(R, low, high), seed)):
-            learned = BiasedVectors(U, V, np.empty(0, np.uint64), low, high, curve)
-            curve[iteration] = iteration, *self.errors(R, valid, self.as_it_stands(data, learned))
-            if best is None or not curve[iteration, 2] <= curve[:iteration, 2].max():  # NaN, not validated: the last
+        for U, V in self.alternate(self.targets(R, low, high), rounds, context.seed):
+            learned = BiasedVectors(U, V, hashes, low, high, rounds.curve)
+            standing = self.standing(data, learned)
+            measure = context.measuring(standing)
+            if self.loss == "bce" and measure is not None and context.metric is None and context.valid is not None:
+                measure = partial(self.hidden_error, standing, context.valid)
+            if rounds.add(self.training_error(R, standing, context.valid), measure):
                 best = learned
         assert best is not None  # there is at least one iteration
-        return self.with_users(data, best)
+        return self.with_users(data, replace(best, curve=rounds.curve))
 
-    def alternate(self, X: csr_array, seed: int) -> Iterator[tuple[Floats, Floats]]:
+    def alternate(self, X: csr_array, rounds: Rounds, seed: int) -> Iterator[tuple[Floats, Floats]]:
         """The vectors of users (n_users, f + 2) and items (n_items, f + 2) after each iteration: a bias faces a 1."""
         mu = float(X.data.mean(dtype=np.float64))
         if self.loss == "bce":
@@ -75,7 +83,7 @@ class BiasedMF(RatingFactors):
         P, Q = (np.zeros((n, f + 1)) for n in X.shape)  # the last column is the bias
         Q[:, :f] = np.random.default_rng(seed).normal(0.0, 0.1, (len(Q), f))
         self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)
-        for iteration in range(self.epochs):
+        for iteration in rounds:
             self.regress(X_t, facing_one(P), mu + P[:, f], Q, steps=1)
             stop_unless_finite(Q, f"iteration {iteration + 1} at l2 = {self.l2:g}", HINT)
             self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)
@@ -84,19 +92,29 @@ class BiasedMF(RatingFactors):
 
     @property
     def curve_names(self) -> tuple[str, str]:
-        return ("bce", "bce") if self.loss == "bce" else ("rmse", "rmse")
+        error = "bce" if self.loss == "bce" else "rmse"
+        return error, self.fitted.metric or error
 
-    def errors(self, R: csr_array, valid: Holdout | None, standing: BiasedMF) -> tuple[float, float]:
-        """Of the model as it stands in a fit: the error of the training ratings R, csr (n_users, n_items), and minus
-        that of valid's; NaN where there is none."""
+    def training_error(self, R: csr_array, standing: BiasedMF, valid: Holdout | None) -> float:
+        """The error of the training ratings R, csr (n_users, n_items), by the model as it stands in a fit."""
         learned: BiasedVectors = standing.fitted.learned
         fitted = standing.ratings(learned.U, np.repeat(np.arange(R.shape[0]), np.diff(R.indptr)), R.indices)
-        pairs = None if valid is None else valid.pairs
-        if valid is None or pairs is None or pairs.label is None or not len(pairs):
-            return self.error(R.data, fitted, (learned.low, learned.high)), np.nan
-        ends = min(learned.low, float(pairs.label.min())), max(learned.high, float(pairs.label.max()))
-        hidden = self.error(pairs.label, standing.predict(pairs, valid.queries), ends)
-        return self.error(R.data, fitted, ends), -hidden
+        return self.error(R.data, fitted, self.ends(learned, valid))
+
+    def hidden_error(self, standing: BiasedMF, valid: Holdout) -> float:
+        """Minus the error of valid's ratings."""
+        pairs = valid.pairs
+        assert pairs is not None
+        assert pairs.label is not None
+        ends = self.ends(standing.fitted.learned, valid)
+        return -self.error(pairs.label, standing.predict(pairs, valid.queries), ends)
+
+    def ends(self, learned: RatingVectors, valid: Holdout | None) -> tuple[float, float]:
+        """The lowest and highest rating of the log, and of valid where it has any."""
+        label = None if valid is None or valid.pairs is None else valid.pairs.label
+        if label is None or not len(label):
+            return learned.low, learned.high
+        return min(learned.low, float(label.min())), max(learned.high, float(label.max()))
 
     def error(self, rating: Floats, predicted: Floats, ends: tuple[float, float]) -> float:
         """What `loss` minimises, of ratings of this range: rmse, or bce (NaN where all ratings are equal)."""

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.data.arrays import Floats
-from matinee.data.dataset import Dataset, Holdout
-from matinee.models.base import tunable
+from matinee.data.dataset import Dataset
+from matinee.models.base import Learned
 from matinee.models.families.factors import Factors, Vectors, stop_unless_finite
+from matinee.models.families.network import NO_CURVE
+from matinee.models.families.user_vectors import hashes_of
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 CHECKS, PATIENCE = 12, 4  # looks at valid during a fit, and how many without a gain end it
+
+
+@dataclass(frozen=True)
+class RankingVectors(Vectors):
+    """curve: float64 (epochs, 3), see nn.rounds.CURVE."""
+
+    curve: NDArray[np.float64]
 
 
 class BPR(Factors):
@@ -30,43 +44,42 @@ class BPR(Factors):
     Given `valid`, the items of the epoch with the best ndcg@10 are kept, and a fit that has stopped gaining ends.
     """
 
+    learned_type: ClassVar[type[Learned]] = RankingVectors
+
     n_factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
     l2: float = tunable(0.01, "penalty on the vectors of a triple", low=1e-4, high=0.1, log=True, ge=0.0)
     learning_rate: float = tunable(0.15, "in the first epoch; falls to 0", low=0.01, high=0.3, log=True, gt=0.0)
     epochs: int = tunable(60, "passes over the log", low=10, high=200, log=True, ge=1)
+    stop_epoch: int | None = tunable(None, "stop at this epoch but keep the learning-rate schedule of `epochs`", ge=1)
     fold_epochs: int = tunable(20, "passes over a history that folds a user in", ge=1)
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
-        from matinee import kernels
+    def keeps_schedule(self) -> bool:
+        return True
 
+    def learn(self, data: Dataset, context: FitContext) -> RankingVectors:
         X = data.matrix()
         users = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
         pool = np.unique(X.indices)
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(context.seed)
         scale = 0.1 / np.sqrt(self.n_factors)
         U, V = (rng.normal(0.0, scale, (n, self.n_factors + 1)).astype(np.float32) for n in X.shape)
         U[:, -1], V[:, -1] = 1.0, 0.0  # the bias faces a 1
         V[np.diff(X.T.tocsr().indptr) == 0] = 0.0
-        best, kept, since = -1.0, V, 0
-        for epoch in range(self.epochs):
-            order = np.random.default_rng([seed, epoch]).permutation(len(users))
-            key = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+        standing = self.standing(data, RankingVectors(U, V, hashes_of(data), NO_CURVE))
+        epochs = min(self.epochs, self.stop_epoch or self.epochs)
+        rounds = context.rounds(epochs, patience=PATIENCE, every=-(-self.epochs // CHECKS))
+        kept, measure = V, context.measuring(standing)
+        for epoch in rounds:
+            order = np.random.default_rng([context.seed, epoch]).permutation(len(users))
+            key = np.random.SeedSequence([context.seed, epoch]).generate_state(1, np.uint64)[0]
             rate = self.learning_rate * (1 - epoch / self.epochs)
-            kernels.factors.bpr_epoch(order, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V)
+            loss = kernels.factors.bpr_epoch(order, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V)
             stop_unless_finite(V, f"epoch {epoch + 1} at learning rate {rate:.3g}", "lower the learning rate")
-            if valid is not None and len(valid) and (self.epochs - 1 - epoch) % -(-self.epochs // CHECKS) == 0:
-                found = self.ndcg(data, valid, Vectors(U, V, np.empty(0, np.uint64)))
-                since += 1
-                if found > best:
-                    best, kept, since = found, V.copy(), 0
-                if since == PATIENCE:
-                    break
-        V = V if best < 0 else kept
-        return self.with_users(data, Vectors(U, V, np.empty(0, np.uint64)))
+            if rounds.add(loss, measure):
+                kept = V.copy()
+        return self.with_users(data, RankingVectors(U, kept, hashes_of(data), rounds.curve))
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
-        from matinee import kernels
-
         V = learned.V
         pool = np.flatnonzero(V.any(axis=1)).astype(np.int32)  # items nobody watched have a vector of zeros
         U = np.zeros((X.shape[0], V.shape[1]), np.float32)

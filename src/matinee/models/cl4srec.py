@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from matinee.data.arrays import Ints, Ragged
-from matinee.models.base import tunable
 from matinee.models.families.sequence import Draw, Histories
+from matinee.models.fields import tunable
 from matinee.models.sasrec import SASRec
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.side_columns import Fields
 from matinee.errors import MatineeError
-from matinee.models.base import tunable
-from matinee.models.families.network import import_torch, log_odds
+from matinee.models.families.autoencoder import log_odds
+from matinee.models.families.network import import_torch
+from matinee.models.fields import tunable
 from matinee.models.multi_vae import MultiVAE
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matinee.data.features.context import ContextFields
-from matinee.models.base import tunable
 from matinee.models.families.pointwise import Pointwise, Widths
+from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
     from matinee.nn.fields import PairNet

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.errors import MatineeError
-from matinee.models.base import ItemItem, tunable
+from matinee.models.families.item_item import ItemItem
+from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

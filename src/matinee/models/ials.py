@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats
-from matinee.data.dataset import Dataset, Holdout
-from matinee.models.base import tunable
+from matinee.data.dataset import Dataset
 from matinee.models.families.factors import Factors, Vectors, regress, stop_unless_finite
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -36,16 +37,18 @@ class IALS(Factors):
     epochs: int = tunable(15, "rounds of users, then items", low=5, high=30, ge=1)
     steps: int = tunable(3, "conjugate gradient steps of a half-step", ge=1)
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
+    def learn(self, data: Dataset, context: FitContext) -> Vectors:
         X = data.matrix()
         X_t = X.T.tocsr()
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(context.seed)
         scale = 0.1 / np.sqrt(self.n_factors)
         U, V = (rng.normal(0.0, scale, (n, self.n_factors)).astype(np.float32) for n in X.shape)
-        for iteration in range(self.epochs):
+        rounds = context.rounds(self.epochs)
+        for iteration in rounds:
             self.half_step(X, V, U)
             self.half_step(X_t, U, V)
             stop_unless_finite(V, f"iteration {iteration + 1} at l2 = {self.l2:g}", "raise l2 or alpha0")
+            rounds.add(np.nan)
         return self.with_users(data, Vectors(np.empty((0, 0), np.float32), V, np.empty(0, np.uint64)))
 
     def half_step(self, X: csr_array, V: Floats, U: Floats) -> None:

@@ -7,15 +7,17 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import PrivateAttr
 
 from matinee.data.arrays import Bools, Floats
-from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
+from matinee.data.dataset import Dataset, Pairs, Queries
 from matinee.data.features.context import ContextFields, default_names, parsed, tables_of
 from matinee.data.features.requests import ContextTables
 from matinee.errors import MatineeError
-from matinee.models.base import Fitted, Learned, Model, tunable
+from matinee.models.base import Fitted, Learned, Model
 from matinee.models.ease import EASE
 from matinee.models.families.boosted import Boosted, Engine, grown, import_lightgbm
 from matinee.models.families.boosted_examples import Draw, training_examples, validation
 from matinee.models.families.boosted_features import FeatureBuilder, LogState
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 from matinee.models.item_knn import ItemKNN
 
 
@@ -33,7 +35,6 @@ class LightGBM(Model):
     """
 
     learned_type: ClassVar[type[Learned]] = Boosted
-    scores_candidates = True
     rounds_field = "n_trees"
 
     objective: Literal["lambdarank", "binary"] = tunable(
@@ -78,43 +79,46 @@ class LightGBM(Model):
         import_lightgbm()
         parsed(self.fields or (), tables_of(data))
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Boosted:
+    def learn(self, data: Dataset, context: FitContext) -> Boosted:
         data = data.rows(data.order)
         names = default_names(tables_of(data), ids=False) if self.fields is None else self.fields
         limits: dict[str, Any] = {"min_count": self.min_count, "max_values": self.max_values, "buckets": self.buckets}
         tables = ContextTables(ContextFields.fit(data, names, **limits), data)
         draw = Draw(0 if data.labelled else self.n_negatives, self.alpha, self.nearest)
-        examples = training_examples(data, tables, draw, self.state_of, folds=self.folds, most=self.max_rows, seed=seed)
+        sizes = {"folds": self.folds, "most": self.max_rows, "seed": context.seed}
+        examples = training_examples(data, tables, draw, self.state_of, **sizes)
         state = self.state_of(data)
         rows = FeatureBuilder(state, tables)
-        check = validation(rows, data, valid, draw, most=self.max_rows // 5, seed=seed)
-        trees, curve = grown(examples, check, self._params(seed), self.n_trees, self.patience, rows.categorical)
+        check = validation(rows, data, context.valid, draw, most=self.max_rows // 5, seed=context.seed)
+        rounds = context.rounds(self.n_trees, patience=self.patience)
+        trees = grown(examples, check, self._params(context), rounds, rows.categorical)
         kept = state.similar, state.count, state.mean, state.times, state.prior
-        return Boosted(*kept, trees, tables.fields.model_dump_json(), curve)
+        return Boosted(*kept, trees, tables.fields.model_dump_json(), rounds.curve)
 
     def state_of(self, data: Dataset) -> LogState:
         """What rows read of a log."""
         nearest = ItemKNN(k=self.n_neighbours, weighting="tfidf") if self.similar == "cosine" else EASE(l2=self.ridge)
         return LogState.of(data, nearest.weights(data.matrix()))
 
-    def _params(self, seed: int) -> dict[str, Any]:
+    def _params(self, context: FitContext) -> dict[str, Any]:
         """As LightGBM calls them. Many bins: what is asked for is the order at the top of a user's list."""
         return {
             "objective": self.objective,
             "metric": "ndcg" if self.objective == "lambdarank" else "binary_logloss",
-            "eval_at": [10],
+            "eval_at": [context.metric.k if context.metric is not None and context.metric.k else 10],
             "max_bin": 1023,
             "num_leaves": self.n_leaves,
             "learning_rate": self.learning_rate,
             "min_data_in_leaf": self.min_rows,
             "feature_fraction": self.columns,
             "lambda_l2": self.l2,
-            "seed": seed % (1 << 31),
+            "seed": context.seed % (1 << 31),
         }
 
     @property
     def curve_names(self) -> tuple[str, str]:
-        return ("loss", "sampled ndcg@10") if self.objective == "lambdarank" else ("logloss", "logloss")
+        ranked = self.fitted.metric or "ndcg@10"
+        return ("loss", f"sampled {ranked}") if self.objective == "lambdarank" else ("logloss", "logloss")
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
@@ -128,12 +132,13 @@ class LightGBM(Model):
         super().restore(fitted).engine.check()
         return self
 
-    @property
-    def predicts(self) -> bool:  # type: ignore[override] # a class's own word, but here the objective decides
+    def predicts(self) -> bool:
         return self.objective == "binary"
 
-    @property
-    def scores_unknown_items(self) -> bool:  # type: ignore[override] # here fields decide
+    def scores_candidates(self) -> bool:
+        return True
+
+    def scores_unknown_items(self) -> bool:
         return any(field.name != "item" for field in self.engine.rows.tables.fields.of("item"))
 
     def fallback(self, queries: Queries) -> Bools:
@@ -145,6 +150,6 @@ class LightGBM(Model):
 
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
         """float32 (n,): the probability of label 1; of a log without labels that the item is no sampled negative."""
-        if not self.predicts:
+        if not self.predicts():
             raise MatineeError("lambdarank orders items and gives no probabilities", hint='set objective = "binary"')
         return self.engine.probabilities(pairs, *self.resolve_queries(pairs, queries))

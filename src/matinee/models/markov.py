@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matinee.data.arrays import Floats
-from matinee.data.dataset import Dataset, Holdout, Queries
-from matinee.models.base import Model, Shapes, ages, tunable, weighted_rows
+from matinee.data.dataset import Dataset, Queries
+from matinee.models.base import Model, Shapes
+from matinee.models.families.item_item import ages, weighted_rows
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -44,7 +47,6 @@ class Markov(Model):
     """
 
     learned_type = Transitions
-    reads_order = True
 
     window: int = tunable(10, "how many events after an item count as following it", low=1, high=40, log=True, ge=1)
     shrinkage: float = tunable(
@@ -55,7 +57,10 @@ class Markov(Model):
         2.0, "halve an event's voice for every so many events after it", low=0.5, high=20.0, log=True, gt=0.0
     )
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Transitions:
+    def reads_order(self) -> bool:
+        return True
+
+    def learn(self, data: Dataset, context: FitContext) -> Transitions:
         counts = followed(data, self.window)
         total = np.asarray(counts.sum(axis=1), np.float64) + self.shrinkage
         counts.data /= np.repeat(total, np.diff(counts.indptr))

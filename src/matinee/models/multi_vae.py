@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from matinee.data.dataset import Dataset
-from matinee.models.base import tunable
-from matinee.models.families.network import Autoencoder, log_odds
+from matinee.models.families.autoencoder import Autoencoder, log_odds
+from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

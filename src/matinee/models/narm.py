@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from matinee.data.dataset import Dataset
-from matinee.models.base import tunable
 from matinee.models.families.sequence import Sequence
+from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
     from torch import nn

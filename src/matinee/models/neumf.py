@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
-from matinee.data.dataset import Dataset, Holdout
+from matinee.data.dataset import Dataset
 from matinee.data.features.context import ContextFields
-from matinee.models.base import tunable
 from matinee.models.families.pointwise import Pointwise, Widths
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,6 +79,8 @@ class NeuMF(Pointwise):
 
         return [replace(together, loss=loss)], n
 
-    def validation(self, valid: Holdout) -> Callable[[], float]:
-        measure, net = super().validation(valid), self.net
-        return measure if not self.pretrain else lambda: float("nan") if net.apart else measure()
+    def validation(self, standing: Self, context: FitContext) -> Callable[[], float] | None:
+        measure, net = super().validation(standing, context), standing.net
+        if measure is None or not self.pretrain:
+            return measure
+        return lambda: float("nan") if net.apart else measure()

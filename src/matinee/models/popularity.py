@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from matinee.data.arrays import Bools, Floats
-from matinee.data.dataset import Dataset, Holdout, Queries
+from matinee.data.dataset import Dataset, Queries
 from matinee.errors import MatineeError
-from matinee.models.base import Model, Shapes, tunable
+from matinee.models.base import Model, Shapes
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Popularity(Model):
                 hint="map the log's timestamp column, or leave half_life_days unset",
             )
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Counts:
+    def learn(self, data: Dataset, context: FitContext) -> Counts:
         if self.half_life_days is None or data.timestamp is None:
             return Counts(data.item_counts().astype(np.float32))
         age = (data.timestamp.max() - data.timestamp) / 86_400.0

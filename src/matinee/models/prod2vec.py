@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.data.arrays import Floats, Ragged
-from matinee.data.dataset import Dataset, Holdout, Queries
-from matinee.models.base import Fitted, Model, Shapes, ages, tunable, weighted_rows
+from matinee.data.dataset import Dataset, Queries
+from matinee.models.base import Model, Shapes
 from matinee.models.families.factors import stop_unless_finite
-from matinee.models.families.network import ndcg_on, warn_of_nothing_to_learn
-from matinee.nn import CURVE
+from matinee.models.families.item_item import ages, weighted_rows
+from matinee.models.families.network import NO_CURVE, has_loss, warn_of_nothing_to_learn
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 from matinee.nn.sampling import Sampler
 
 
@@ -46,8 +48,6 @@ class Prod2vec(Model):
     """
 
     learned_type = Prod2vecState
-    measures_loss = True
-    reads_order = True
 
     dim: int = tunable(64, "length of a vector", choices=[32, 64, 128, 256], ge=1)
     window: int = tunable(5, "events at most between neighbours, and 1", low=1, high=40, log=True, ge=1)
@@ -59,59 +59,55 @@ class Prod2vec(Model):
     )
     learning_rate: float = tunable(0.05, "at first; falls to 0", low=0.01, high=0.3, log=True, gt=0.0)
     epochs: int = tunable(20, "passes over the log", low=5, high=100, log=True, ge=1)
+    stop_epoch: int | None = tunable(None, "stop at this epoch but keep the learning-rate schedule of `epochs`", ge=1)
     against: Literal["output", "input"] = tunable("output", "which vectors a history is compared with")
     max_len: int = tunable(20, "how many of the history's last events speak", low=1, high=100, log=True, ge=1)
     half_life: float | None = tunable(
         None, "halve an event's voice for every so many events after it (None: all alike)", gt=0.0
     )
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Prod2vecState:
-        popularity = data.item_counts().astype(np.float32)
-        curve = np.full((self.epochs, len(CURVE) - 1), np.nan)
-        kept, found = None, -1.0
-        for epoch, (loss, left, right) in enumerate(self.descend(data, seed)):
-            curve[epoch, :2] = epoch, loss
-            standing = self.facing(left, right, curve)
-            if valid is not None and len(valid):
-                curve[epoch, 2] = ndcg_on(self.model_copy().restore(Fitted(data, popularity, standing)), valid)()
-            if kept is None or not curve[epoch, 2] <= found:  # NaN, not validated: the last
-                kept, found = standing, curve[epoch, 2]
-        assert kept is not None  # there is at least one epoch
-        if np.isnan(kept.curve[:, 1]).all():
-            warn_of_nothing_to_learn(self, data)
-        return kept
+    def reads_order(self) -> bool:
+        return True
 
-    def descend(self, data: Dataset, seed: int) -> Iterator[tuple[float, Floats, Floats]]:
-        """After each epoch: the mean loss of its pairs, and the vectors x and y, float32 (n_items, dim), in place."""
-        from matinee import kernels
+    def keeps_schedule(self) -> bool:
+        return True
 
+    @property
+    def learned_anything(self) -> bool:
+        return has_loss(self.fitted.learned.curve)
+
+    def learn(self, data: Dataset, context: FitContext) -> Prod2vecState:
         counts = data.item_counts()
         sampler = Sampler.popularity(counts, self.alpha)
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(context.seed)
         x: Floats = ((rng.random((data.n_items, self.dim)) - 0.5) / self.dim).astype(np.float32)
         x[counts == 0] = 0.0
         y = np.zeros_like(x)
-        for epoch in range(self.epochs):
-            rows = self.sentences(data, counts / len(data), np.random.default_rng([seed, epoch]))
-            key = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
-            rate, fall = self.learning_rate * (1 - epoch / self.epochs), self.learning_rate / self.epochs
-            loss = kernels.skip_gram.skip_gram_rows(
-                rows.offsets,
-                rows.values,
-                self.window,
-                self.neighbours == "both",
-                self.n_negatives,
-                sampler.items,
-                sampler.keep,
-                sampler.other,
-                key,
-                rate,
-                fall / max(len(rows.values), 1),
-                x,
-                y,
-            )
-            stop_unless_finite(x, f"epoch {epoch + 1} at learning rate {rate:.3g}", "lower the learning rate")
-            yield loss, x, y
+        rounds = context.rounds(min(self.epochs, self.stop_epoch or self.epochs))
+        kept = None
+        for epoch in rounds:
+            loss = self.descend(data, sampler, counts / len(data), epoch, context.seed, x, y)
+            state = self.facing(x, y)
+            if rounds.add(loss, context.measuring(self.standing(data, state))):
+                kept = state
+        assert kept is not None  # there is at least one epoch
+        if not has_loss(rounds.curve):
+            warn_of_nothing_to_learn(self, data)
+        return replace(kept, curve=rounds.curve)
+
+    def descend(
+        self, data: Dataset, sampler: Sampler, share: NDArray[np.float64], epoch: int, seed: int, x: Floats, y: Floats
+    ) -> float:
+        """One epoch: moves the vectors x and y, float32 (n_items, dim), in place; the mean loss of its pairs."""
+        rows = self.sentences(data, share, np.random.default_rng([seed, epoch]))
+        key = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+        rate, fall = self.learning_rate * (1 - epoch / self.epochs), self.learning_rate / self.epochs
+        loss: float = kernels.skip_gram.skip_gram_rows(
+            rows.offsets, rows.values, self.window, self.neighbours == "both", self.n_negatives,
+            sampler.items, sampler.keep, sampler.other, key, rate, fall / max(len(rows.values), 1), x, y,
+        )  # fmt: skip
+        stop_unless_finite(x, f"epoch {epoch + 1} at learning rate {rate:.3g}", "lower the learning rate")
+        return loss
 
     def sentences(self, data: Dataset, share: NDArray[np.float64], rng: np.random.Generator) -> Ragged:
         """The histories in random order, without the events that chance leaves out. share: (n_items,) of all events."""
@@ -121,12 +117,12 @@ class Prod2vec(Model):
         chance = np.sqrt(self.subsample / np.maximum(share, 1e-12))
         return histories.keep(rng.random(len(histories.values)) < chance[histories.values])
 
-    def facing(self, x: Floats, y: Floats, curve: NDArray[np.float64]) -> Prod2vecState:
+    def facing(self, x: Floats, y: Floats) -> Prod2vecState:
         """A copy of what scores: the vectors of a history's items, and those they face."""
         if self.against == "output":
-            return Prod2vecState(x.copy(), np.ascontiguousarray(y.T), curve)
+            return Prod2vecState(x.copy(), np.ascontiguousarray(y.T), NO_CURVE)
         unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-        return Prod2vecState(unit, np.ascontiguousarray(unit.T), curve)
+        return Prod2vecState(unit, np.ascontiguousarray(unit.T), NO_CURVE)
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: Prod2vecState = self.fitted.learned

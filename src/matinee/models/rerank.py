@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
 
 import numpy as np
-from pydantic import SerializationInfo, field_serializer, field_validator
 
 from matinee.data.arrays import Bools, Floats
-from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
-from matinee.models.base import Model, Shapes, of_candidates, tunable
-from matinee.models.families.composite import Composite, part_of, table_of
+from matinee.data.dataset import Dataset, Pairs, Queries
+from matinee.models.base import Model
+from matinee.models.families.composite import Composite, Members, Submodel
 from matinee.models.families.fusion import PrecomputedScorer
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 from matinee.models.popularity import Popularity
-from matinee.rank import blocks, recommend
+from matinee.rank import blocks, of_candidates, recommend
 
 
 @dataclass(frozen=True)
-class Stages:
+class Stages(Members):
     """members: the two stages, fitted."""
 
-    members: tuple[Model, ...]
-
     def __post_init__(self) -> None:
-        if not isinstance(self.members, tuple) or len(self.members) != 2:  # a manifest may say anything
+        super().__post_init__()
+        if len(self.members) != 2:
             raise TypeError("members are not two models")
-
-    def shapes(self, n_users: int, n_items: int) -> Shapes:
-        return {}
 
 
 class Rerank(Composite):
@@ -42,36 +37,16 @@ class Rerank(Composite):
     """
 
     learned_type = Stages
-    member_fields: ClassVar[tuple[str, ...]] = ("first", "second")
-    scores_candidates = True
+    member_fields = ("first", "second")
 
-    first: Model = tunable(..., "brings the candidates: a model's name, or a table of a name and hyper-parameters")
-    second: Model = tunable(..., "puts them in order: as first")
+    first: Submodel = tunable(..., "brings the candidates: a model's name, or a table of a name and hyper-parameters")
+    second: Submodel = tunable(..., "puts them in order: as first")
     n: int = tunable(200, "how many candidates", low=50, high=1000, log=True, ge=1)
-
-    @field_validator("first", "second", mode="before")
-    @classmethod
-    def _made(cls, stage: object) -> object:
-        return part_of(stage)
-
-    @field_serializer("first", "second")
-    def _table(self, stage: Model, info: SerializationInfo) -> dict[str, Any]:
-        return table_of(stage, info)
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
-    def submodels(self) -> tuple[Model, ...]:
-        return self.first, self.second
-
-    def with_members(self, parts: Sequence[Model]) -> Self:
-        first, second = (*parts, *self.submodels()[len(parts) :])
-        return type(self)(first=first, second=second, n=self.n)
-
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Stages:
-        return Stages(self.fitted_members(data, valid, seed))
-
-    def for_refit(self) -> Self:
-        return self.with_members(self.members_for_refit())
+    def learn(self, data: Dataset, context: FitContext) -> Stages:
+        return Stages(self.fitted_members(data, context))
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
@@ -81,9 +56,11 @@ class Rerank(Composite):
         learned: Stages = self.fitted.learned
         return learned.members
 
-    @property
-    def scores_unknown_items(self) -> bool:  # type: ignore[override] # a class's own word, but here it is the first's
-        return self.stages[0].scores_unknown_items
+    def scores_candidates(self) -> bool:
+        return True
+
+    def scores_unknown_items(self) -> bool:
+        return self.stages[0].scores_unknown_items()
 
     def score_histories(self, queries: Queries) -> Floats:
         n_items, candidates = len(self.items), queries.candidates
@@ -121,9 +98,8 @@ class Rerank(Composite):
     def curve_names(self) -> tuple[str, str]:
         return self.stages[1].curve_names
 
-    @property
-    def predicts(self) -> bool:  # type: ignore[override] # here it is the second's
-        return self.second.predicts
+    def predicts(self) -> bool:
+        return self.second.predicts()
 
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
         """As the second stage does."""

@@ -8,8 +8,9 @@ import numpy as np
 
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
-from matinee.models.base import Fitted, tunable
+from matinee.models.base import Fitted
 from matinee.models.families.sequence import Histories, SelfAttentive
+from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
     from torch import nn

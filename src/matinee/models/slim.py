@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matinee.errors import MatineeError
-from matinee.models.base import ItemItem, tunable
+from matinee.models.families.item_item import ItemItem
+from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

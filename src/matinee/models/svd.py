@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats
-from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
-from matinee.models.base import Model, tunable
+from matinee.data.dataset import Dataset, Pairs, Queries
+from matinee.models.base import Model
 from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -36,15 +38,13 @@ class SVD(RatingFactors):
     centred: bool = tunable(False, "factorise centred ratings instead of what was watched", choices=[False, True])
     damping: float = tunable(5.0, "pseudo-ratings at the mean, where centred", low=0.1, high=50.0, log=True, ge=0.0)
 
-    @property
-    def uses_ratings(self) -> bool:  # type: ignore[override]  # a choice of this model's user, not of its class
+    def uses_ratings(self) -> bool:
         return self.centred
 
-    @property
-    def predicts(self) -> bool:  # type: ignore[override]
+    def predicts(self) -> bool:
         return self.centred
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> Vectors:
+    def learn(self, data: Dataset, context: FitContext) -> Vectors:
         X = data.matrix(values=self.centred)
         n = X.shape[1]
         offset = np.zeros(n)

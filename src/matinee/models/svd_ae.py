@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats
-from matinee.data.dataset import Dataset, Holdout, Queries
-from matinee.models.base import ItemItem, Shapes, tunable, weighted_rows
+from matinee.data.dataset import Dataset, Queries
+from matinee.models.base import Shapes
+from matinee.models.families.item_item import ItemItem, weighted_rows
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -46,7 +49,7 @@ class SVDAE(ItemItem):
         learned = self.low_rank(X)
         return learned.left @ learned.right
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> LowRankWeights:  # type: ignore[override]
+    def learn(self, data: Dataset, context: FitContext) -> LowRankWeights:  # type: ignore[override]
         return self.low_rank(data.matrix())
 
     def low_rank(self, R: csr_array) -> LowRankWeights:

@@ -9,8 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats
-from matinee.data.dataset import Dataset, Holdout, Queries
-from matinee.models.base import Model, Shapes, tunable, weighted_rows
+from matinee.data.dataset import Dataset, Queries
+from matinee.models.base import Model, Shapes
+from matinee.models.families.item_item import weighted_rows
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -48,7 +51,7 @@ class UserKNN(Model):
     )
     shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> UserKNNState:
+    def learn(self, data: Dataset, context: FitContext) -> UserKNNState:
         from matinee.models.families.neighbours import term_weights, weighted
 
         X = data.matrix()

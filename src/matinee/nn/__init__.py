@@ -10,6 +10,3 @@ AutoInt+ falls from 18 s to 14 s by this, one of SASRec, which has no such kerne
 os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 """How many compiled products oneDNN keeps, which makes torch's in bfloat16; read when torch is first imported. Batches
 of histories have ever new sizes, so that its own 1,024 grow by a gigabyte over a training."""
-
-CURVE = ("epoch", "train_loss", "valid_metric", "seconds")
-"""Columns of a training curve, float64 (epochs, 4): one row an epoch, NaN where nothing was validated."""

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from matinee.errors import MatineeError
 from matinee.files import atomic_path
-from matinee.nn import CURVE
+from matinee.nn.rounds import CURVE
 
 
 def write(path: Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:

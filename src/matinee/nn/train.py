@@ -8,9 +8,7 @@ What a net or a pass remembers from one epoch to the next must lie in the net's 
 
 from __future__ import annotations
 
-import contextlib
 import math
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +20,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from matinee.errors import MatineeError
-from matinee.nn import CURVE
 from matinee.nn import checkpoint as checkpoints
 from matinee.nn.processes import rank, sum_gradients, summed
-from matinee.progress import bar
+from matinee.nn.rounds import CURVE, OnRound, Rounds
 
 RowIds = NDArray[np.int64]
 Optimiser = Literal["adam", "adamw", "rmsprop", "nadam"]
@@ -61,13 +58,12 @@ class Pass:
 
 @dataclass(frozen=True)
 class Training:
-    """How to train. patience: epochs without a better validation before stopping; stop: end after so many epochs of a
-    schedule that falls over `epochs`; clip: largest gradient norm.
+    """How to train. patience: epochs without a better validation before stopping. stop_epoch: stop after this epoch but
+    keep the learning-rate schedule of `epochs`. clip: largest gradient norm.
 
-    weight_decay: decoupled with "adamw", as is its point; with the others the loss has weight_decay / 2 times the
-    squared norm of all weights added. device: "auto" is the GPU where there is one. average: the share of the weights'
-    running mean that a step keeps, less in the first steps; the net is validated, and ends, with the mean (Polyak &
-    Juditsky, 1992), which steps of a constant size do not shake. 0: no mean.
+    weight_decay: decoupled with "adamw"; with the others, weight_decay / 2 times the squared norm of all weights is
+    added to the loss. ema_decay: decay of an exponential moving average of the weights, smaller in the first steps; the
+    net is validated, and ends, with the average (Polyak & Juditsky, 1992). 0: no average.
     """
 
     epochs: int
@@ -82,14 +78,14 @@ class Training:
     patience: int = 10
     stop_epoch: int | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
 
 
 class Loop:
-    """A net under training. `curve` holds one row an epoch, see CURVE; `net` ends with its best weights.
+    """A net under training. `rounds` holds the curve, a row for each epoch; `net` ends with its best weights.
 
-    checkpoint: a file that is replaced after every epoch, and gone on from when it is there. about: what such a file
-    must agree with beside the training and the net's shapes, as JSON values (hyper-parameters, the data's fingerprint).
+    checkpoint: a file that is replaced after every epoch; a training goes on from it where it exists. about: what such
+    a file must agree with beside the training and the net's shapes, as JSON values (hyper-parameters, the data's
+    fingerprint). hooks: called after each epoch, on rank 0. device: "auto" is the GPU where there is one.
     """
 
     def __init__(
@@ -103,63 +99,51 @@ class Loop:
         validate: Callable[[], float] | None = None,
         checkpoint: Path | None = None,
         about: Mapping[str, Any] | None = None,
+        hooks: Sequence[OnRound] = (),
+        device: str = "auto",
     ) -> None:
         self.net, self.passes, self.n, self.training, self.seed = net, passes, n_examples, training, seed
-        self.device = chosen_device(training.device)
+        self.device = chosen_device(device)
         net.to(self.device)
         self.validate, self.checkpoint, self.about = validate, checkpoint, dict(about or {})
         self.optimisers = {p.name: optimiser_of(training, p.parameters) for p in passes}
         self.steps = dict.fromkeys(self.optimisers, 0)
-        self.curve: list[list[float]] = []
         self.best: dict[str, Tensor] = {}
         averaged = net.named_parameters() if training.ema_decay else ()
         self.mean = {name: weight.detach().clone() for name, weight in averaged}
         self.rank, self.world = rank()
+        epochs = min(training.epochs, training.stop_epoch or training.epochs)
+        self.rounds = Rounds(epochs, patience=training.patience, hooks=() if self.rank else hooks)
         if self.world > 1 and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in net.modules()):
             raise MatineeError(
                 "batch normalisation sees only its own process's share of a batch", hint="train in one process"
             )
 
     def run(self) -> NDArray[np.float64]:
-        """Train to the end or until validation stops improving; returns the curve, (epochs, len(CURVE)).
+        """Train to the end or until validation stops improving. Returns the curve, float64 (epochs, len(CURVE)).
 
         The net trains on the device and ends on the CPU.
 
         Raises MatineeError when the loss or a weight is no longer a number (the last good checkpoint stays), and when
         `checkpoint` is anything but a checkpoint of this training.
         """
-        silent = contextlib.nullcontext(lambda steps, text: None)
-        epochs = min(self.training.epochs, self.training.stop_epoch or self.training.epochs)
-        shown = bar(epochs, "training") if self.rank == 0 else silent
-        with torch.random.fork_rng(), shown as tell:
+        with torch.random.fork_rng():
             self._resume()
-            tell(len(self.curve), "")
-            while len(self.curve) < epochs and not self._stale():
-                start = time.perf_counter()
+            for epoch in self.rounds:
                 self.net.train()
-                loss = self._epoch(len(self.curve))
+                loss = self._epoch(epoch)
                 self.net.eval()
                 self._swap()
-                metric = math.nan if self.validate is None else self._validated()
-                earlier = [row[2] for row in self.curve if not math.isnan(row[2])]
-                if not earlier or metric > max(earlier):
+                if self.rounds.add(loss, None if self.validate is None else self._validated):
                     self.best = {name: value.detach().clone() for name, value in self.net.state_dict().items()}
                 self._swap()
-                self.curve.append([len(self.curve), loss, metric, time.perf_counter() - start])
                 if self.checkpoint is not None and self.rank == 0:
                     self._save(self.checkpoint)
-                summed(torch.zeros(()), self.world)  # no process goes on before the checkpoint is there
-                tell(1, f"loss {loss:.4g}" + ("" if math.isnan(metric) else f", valid {metric:.4f}"))
+                # no process goes on before the checkpoint is there; all stop where rank 0 was told to
+                self.rounds.stopped = bool(summed(torch.tensor(float(self.rounds.stopped)), self.world))
         self.net.load_state_dict(self.best)
         self.net.cpu().eval()
-        return np.array(self.curve, np.float64).reshape(-1, len(CURVE))
-
-    def _stale(self) -> bool:
-        """True when the best validation lies `patience` epochs back."""
-        metrics = [row[2] for row in self.curve]
-        if np.isnan(metrics).all():  # not validated, or nothing there to measure
-            return False
-        return len(metrics) - 1 - int(np.nanargmax(metrics)) >= self.training.patience
+        return np.array(self.rounds.rows, np.float64).reshape(-1, len(CURVE))
 
     def _epoch(self, epoch: int) -> float:
         """All passes once; the mean loss of a term of the last pass, NaN where there is no example."""
@@ -220,7 +204,9 @@ class Loop:
 
     def _diverged(self, what: str, each: Pass, epoch: int, start: int) -> NoReturn:
         kept = (
-            "" if self.checkpoint is None or not self.curve else f"; the last good epoch is kept in {self.checkpoint}"
+            ""
+            if self.checkpoint is None or not len(self.rounds)
+            else f"; the last good epoch is kept in {self.checkpoint}"
         )
         raise MatineeError(
             f"{what} in epoch {epoch}, batch {start // self.training.batch_size}, "
@@ -253,14 +239,14 @@ class Loop:
         for kind, optimiser in self.optimisers.items():
             for number, state in optimiser.state_dict()["state"].items():
                 tensors |= {f"optimiser.{kind}.{number}.{part}": value for part, value in state.items()}
-        checkpoints.write(path, tensors, {"plan": self._plan(), "curve": self.curve, "steps": self.steps})
+        checkpoints.write(path, tensors, {"plan": self._plan(), "curve": self.rounds.rows, "steps": self.steps})
 
     def _resume(self) -> None:
         """Take up the checkpoint where there is one."""
         found = None if self.checkpoint is None else checkpoints.read(self.checkpoint, self._plan())
         if found is not None:
             tensors, about = found
-            self.curve, self.steps = about["curve"], about["steps"]
+            self.rounds.rows, self.steps = about["curve"], about["steps"]
             self.net.load_state_dict(_below(tensors, "net."))
             self.best = _below(tensors, "best.")
             self.mean = {name: value.to(self.device) for name, value in _below(tensors, "mean.").items()}
@@ -270,8 +256,8 @@ class Loop:
                     number, _, part = name.partition(".")
                     state.setdefault(int(number), {})[part] = value
                 optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
-        epochs = torch.tensor([len(self.curve)])
-        if int(summed(epochs, self.world)) != self.world * len(self.curve):
+        epochs = torch.tensor([len(self.rounds)])
+        if int(summed(epochs, self.world)) != self.world * len(self.rounds):
             raise MatineeError(
                 "the processes do not find the same checkpoint",
                 where=str(self.checkpoint),
@@ -287,8 +273,7 @@ class Loop:
             "processes": self.world,
             "passes": [p.name for p in self.passes],
         }
-        training = {name: value for name, value in vars(self.training).items() if name != "device"}  # resume anywhere
-        return {**self.about, **words, **training, "shapes": shapes}
+        return {**self.about, **words, **vars(self.training), "shapes": shapes}
 
 
 def optimiser_of(training: Training, parameters: Sequence[nn.Parameter]) -> torch.optim.Optimizer:

@@ -8,7 +8,9 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from matinee.errors import MatineeError
 from matinee.evaluate import predictions
+from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
 from matinee.study.data_table import Table, located
 
@@ -20,6 +22,16 @@ class FitTable(Table):
         None, description="what early stopping measures on valid, e.g. recall@20; when left out, each model's own"
     )
     device: str = Field("auto", description="where torch models train: auto, cpu, cuda, mps")
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, metric: str | None) -> str | None:
+        if metric is not None:
+            try:
+                StoppingMetric.parse(metric)
+            except MatineeError as error:
+                raise ValueError(f"{error.what}; {error.hint}") from None
+        return metric
 
     @property
     def options(self) -> dict[str, Any]:

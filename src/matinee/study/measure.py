@@ -69,7 +69,7 @@ def measure(
                 recs, holdout_of_rule, k=spec.k, metrics=spec.ranking, convention=spec.convention, label=label
             )
             found.add(evaluation, "" if rule == "all" else f" ({Path(rule).name})")
-    if spec.predicted and not model.predicts:
+    if spec.predicted and not model.predicts():
         warn(f"{label} predicts no ratings: no {', '.join(spec.predicted)}")
     elif spec.predicted:
         with measured() as cost:

@@ -180,11 +180,12 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
     except ValidationError as error:
         problems = "; ".join(_problem(e["loc"], e["type"], e["msg"]) for e in error.errors())
         raise MatineeError(problems, where=where, hint="see docs/recipes.md for every key") from None
-    for model in recipe.model:
-        with _placed(where, f"[[model]] {model.label}"):
-            recipe.create(model)
+    predicts = False
+    for table in recipe.model:
+        with _placed(where, f"[[model]] {table.label}"):
+            predicts |= recipe.create(table).predicts()
     with _placed(where, "[evaluate]"):
-        _check_evaluate(recipe)
+        _check_evaluate(recipe, predicts)
     with _placed(where, "[split]"):
         options = {name: value for name, value in recipe.split.items() if name != "strategy"}
         if "exclude_seen" in options:
@@ -193,10 +194,11 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
     return recipe
 
 
-def _check_evaluate(recipe: Recipe) -> None:
+def _check_evaluate(recipe: Recipe, predicts: bool) -> None:
+    """predicts: whether any of the recipe's models does."""
     spec = recipe.evaluate
     formulas_of(spec.ranking, spec.convention)
-    if not spec.ranking and not any(registry.model_class(model.name).predicts for model in recipe.model):
+    if not spec.ranking and not predicts:
         raise MatineeError(
             f"{', '.join(spec.metrics)} needs a rating model; the recipe has none",
             hint="add a model that predicts ratings, or a metric of ranked lists",

@@ -232,7 +232,7 @@ class Runner:
         everything, test = splits.refitted(split)
         model = model.for_refit()
         if isinstance(model, Composite) and (members := self._members(unit, split, "refit")):
-            model = model.with_members(members)
+            model = model.with_submodels(members)
         return model, self._learn(unit, "refit", model, everything, None), test
 
     def _learn(self, unit: Unit, phase: str, model: Model, data: Dataset, valid: Holdout | None) -> ResourceUsage:

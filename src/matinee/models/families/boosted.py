@@ -20,6 +20,7 @@ from matinee.models.base import Fitted, TextFile
 from matinee.models.families.boosted_examples import RankingExamples
 from matinee.models.families.boosted_features import FeatureBuilder, LogState
 from matinee.models.families.boosted_text import check_trees, trees_of
+from matinee.nn.rounds import Rounds
 
 CHUNK = 1 << 16
 """Rows that are made at once where they are answered: some 15 MB."""
@@ -98,11 +99,10 @@ def grown(
     examples: RankingExamples,
     check: RankingExamples | None,
     params: Mapping[str, Any],
-    trees: int,
-    patience: int,
+    rounds: Rounds,
     categorical: list[int],
-) -> tuple[TextFile, NDArray[np.float64]]:
-    """At most so many trees, those up to the best round on `check`, and the curve float64 (rounds, 3).
+) -> TextFile:
+    """The trees up to the best round on `check`; without it all of them.
 
     The same bytes on every run, whatever the number of threads: LightGBM's `deterministic`, rows in their order.
     """
@@ -117,17 +117,19 @@ def grown(
     train = lightgbm.Dataset(
         examples.X, examples.label, group=examples.group, categorical_feature=categorical, params=dict(params)
     )
-    found: dict[str, dict[str, list[float]]] = {}
-    watch, callbacks = [], []
-    if check is not None:
-        watch = [train.create_valid(check.X, check.label, group=check.group)]
-        callbacks = [lightgbm.record_evaluation(found), lightgbm.early_stopping(patience, verbose=False)]
-    booster = lightgbm.train(params, train, trees, valid_sets=watch, callbacks=callbacks)
-    measured = next(iter(found["valid_0"].values())) if found else [np.nan] * booster.current_iteration()
+    watch = [] if check is None else [train.create_valid(check.X, check.label, group=check.group)]
     sign = -1.0 if params["objective"] == "binary" else 1.0  # of the curve's measure more is better
-    curve = np.array([(i + 1, np.nan, sign * x) for i, x in enumerate(measured)], np.float64).reshape(-1, 3)
-    best = booster.best_iteration if found else -1
-    return TextFile(trees_of(booster.model_to_string(num_iteration=best))), curve
+    best = [rounds.total]
+
+    def after_round(env: Any) -> None:
+        measured = env.evaluation_result_list
+        if rounds.add(np.nan, (lambda: sign * measured[0][2]) if measured else None):
+            best[0] = len(rounds)
+        if rounds.done:
+            raise lightgbm.callback.EarlyStopException(best[0] - 1, measured)
+
+    booster = lightgbm.train(params, train, rounds.total, valid_sets=watch, callbacks=[after_round])
+    return TextFile(trees_of(booster.model_to_string(num_iteration=best[0])))
 
 
 def import_lightgbm() -> Any:

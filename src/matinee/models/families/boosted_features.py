@@ -20,7 +20,8 @@ from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.context import MISSING, RESERVED
 from matinee.data.features.requests import ContextTables, EncodedFields
 from matinee.data.features.vocabulary import Categorical
-from matinee.models.base import Shapes, ages, weighted_rows
+from matinee.models.base import Shapes
+from matinee.models.families.item_item import ages, weighted_rows
 from matinee.rank import blocks, top_k
 
 if TYPE_CHECKING:

@@ -1,84 +1,99 @@
-"""The family of models made of models: how parts are named, fitted, handed over, kept and refitted, said once."""
+"""The family of models made of models: how members are named, fitted, handed over, kept and refitted, said once."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
 
-from pydantic import PrivateAttr, SerializationInfo
+from pydantic import BeforeValidator, PlainSerializer, SerializationInfo
 
-from matinee.data.dataset import Dataset, Holdout
+from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
-from matinee.files import StrPath
 from matinee.models import registry
-from matinee.models.base import Fitted, Model
+from matinee.models.base import Fitted, Model, Shapes
+from matinee.models.fitting import FitContext
 
 
-def part_of(members: object) -> Model:
-    """A validated part: a model, its name, or a table of a name and hyper-parameters. Raises ValueError."""
+def _validated(given: object) -> Model:
+    """A model, its name, or a table of a name and hyper-parameters -> a model. Raises ValueError."""
     try:
-        return registry.as_model(members)
+        return registry.as_model(given)
     except MatineeError as error:
         raise ValueError(f"{error.what}; {error.hint}") from None
 
 
-def table_of(part: Model, info: SerializationInfo) -> dict[str, Any]:
-    """A part as a dump holds it. pydantic alone would write the fields of Model, of which there are none."""
-    return {"name": registry.name_of(part), **part.model_dump(mode=info.mode, exclude_none=info.exclude_none)}
+def _table(member: Model, info: SerializationInfo) -> dict[str, Any]:
+    """A member as a dump holds it. pydantic alone would write the fields of Model, which has none."""
+    return {"name": registry.name_of(member), **member.model_dump(mode=info.mode, exclude_none=info.exclude_none)}
+
+
+Submodel = Annotated[Model, BeforeValidator(_validated), PlainSerializer(_table)]
+"""A field that holds a model: given as a model, a registry name, or a table of a name and hyper-parameters."""
+
+
+@dataclass(frozen=True)
+class Members:
+    """members: fitted models."""
+
+    members: tuple[Model, ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.members, tuple):  # a manifest may say anything
+            raise TypeError("members are not models")
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        return {}
 
 
 class Composite(Model):
-    """A model whose learned state has `members`, a tuple of fitted models.
+    """A model whose `member_fields` name other models, and whose learned state has `members`, fitted.
 
-    A part that is fitted must have learned from the same log, and stays as it is; of the others, copies are fitted.
+    A member that is fitted must have learned from the same log, and stays as it is; of the others, copies are fitted.
     """
 
-    _checkpoint: Path | None = PrivateAttr(default=None)
-
-    @abstractmethod
     def submodels(self) -> tuple[Model, ...]:
-        """The models it is made of, as they were given."""
+        """The members as they were given, field by field."""
+        given = [getattr(self, name) for name in self.member_fields]
+        return tuple(model for each in given for model in (each if isinstance(each, tuple) else (each,)))
 
-    @abstractmethod
-    def with_members(self, parts: Sequence[Model]) -> Self:
-        """The same model, not fitted, with these in the place of as many of its first parts."""
-
-    def fit(
-        self, data: Dataset, *, valid: Holdout | None = None, seed: int = 0, checkpoint: StrPath | None = None
-    ) -> Self:
-        """As for every model; checkpoint: a folder, with a file for each part that trains in epochs."""
-        self._checkpoint = None if checkpoint is None else Path(checkpoint)
-        return super().fit(data, valid=valid, seed=seed)
+    def with_submodels(self, models: Sequence[Model]) -> Self:
+        """The same model, not fitted, with these in the place of as many of its first members."""
+        left = [*models, *self.submodels()[len(models) :]]
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        for name in self.member_fields:
+            several = isinstance(values[name], tuple)
+            taken = len(values[name]) if several else 1
+            values[name], left = (tuple(left[:taken]) if several else left[0]), left[taken:]
+        return type(self)(**values)
 
     def check(self, data: Dataset) -> None:
         super().check(data)
-        for part in self.submodels():
-            if not part.is_fitted:
-                part.check(data)
+        for member in self.submodels():
+            if not member.is_fitted:
+                member.check(data)
 
-    def fitted_members(self, data: Dataset, valid: Holdout | None, seed: int) -> tuple[Model, ...]:
-        """The parts, fitted on this log."""
-        return tuple(self._learned(i, data, valid, seed) for i in range(len(self.submodels())))
-
-    def _learned(self, i: int, data: Dataset, valid: Holdout | None, seed: int) -> Model:
-        member = self.submodels()[i]
-        if not member.is_fitted:
-            checkpoint = None if self._checkpoint is None else self._checkpoint / str(i)
-            return member.model_copy().fit(data, valid=valid, seed=seed, checkpoint=checkpoint)
-        if member.data.fingerprint != data.fingerprint:
-            raise MatineeError(
-                f"member {i} of the {registry.name_of(self)} ({registry.name_of(member)}) was fitted on another log "
-                f"than {data.name}",
-                hint="fit it on this log, or pass a member that is not fitted",
-            )
-        return member
+    def fitted_members(self, data: Dataset, context: FitContext) -> tuple[Model, ...]:
+        """The members, fitted on this log."""
+        for number, member in enumerate(self.submodels()):
+            if member.is_fitted and member.data.fingerprint != data.fingerprint:
+                raise MatineeError(
+                    f"member {number} of the {registry.name_of(self)} ({registry.name_of(member)}) was fitted on "
+                    f"another log than {data.name}",
+                    hint="fit it on this log, or pass a member that is not fitted",
+                )
+        return tuple(
+            member if member.is_fitted else member.model_copy().fit_in(data, context.of_member(number))
+            for number, member in enumerate(self.submodels())
+        )
 
     def members_for_refit(self) -> tuple[Model, ...]:
-        """Of each part the model to fit once more, not fitted."""
+        """Of each member the model to fit once more, not fitted."""
         again = [member.for_refit() for member in self.fitted.learned.members]
         return tuple(type(model).model_validate(model.model_dump()) for model in again)
+
+    def for_refit(self) -> Self:
+        return self.with_submodels(self.members_for_refit())
 
     def restore(self, fitted: Fitted) -> Self:
         if fitted.learned.members != self.submodels():

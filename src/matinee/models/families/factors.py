@@ -9,20 +9,23 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.errors import MatineeError
-from matinee.models.base import Fitted, Learned, Model, Shapes
+from matinee.evaluate.stopping import StoppingMetric
+from matinee.models.base import Learned, Model, Shapes
+from matinee.models.families.user_vectors import Hashes, hashes_of, still_learned
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-Hashes = NDArray[np.uint64]
+V = TypeVar("V", bound="Vectors")
 PAIRS = 1 << 12  # pairs predicted at once: few enough that their vectors stay in the cache
 ROWS = 1 << 14  # users folded in at once
 
@@ -48,12 +51,13 @@ class Factors(Model):
 
     learned_type: ClassVar[type[Learned]] = Vectors
 
-    uses_ratings: ClassVar[bool] = False
-    """True where a history's ratings matter. A history without ratings then counts as rated `liked` throughout."""
+    def uses_ratings(self) -> bool:
+        """True where a history's ratings matter. A history without ratings then counts as rated `liked` throughout."""
+        return False
 
     def check(self, data: Dataset) -> None:
         super().check(data)
-        if self.uses_ratings:
+        if self.uses_ratings():
             data.refuse_no_ratings()
 
     @abstractmethod
@@ -67,31 +71,11 @@ class Factors(Model):
         """The rating that a history without ratings is taken to mean."""
         return 1.0
 
-    def with_users(self, data: Dataset, learned: Vectors) -> Vectors:
+    def with_users(self, data: Dataset, learned: V) -> V:
         """The last step of a fit: U and `seen`, by folding in the users of the log."""
-        X = data.matrix(values=self.uses_ratings)
+        X = data.matrix(values=self.uses_ratings())
         U = np.concatenate([self.fold_in(learned, X[start : start + ROWS]) for start in range(0, X.shape[0], ROWS)])
-        return replace(learned, U=U, history_hashes=self.histories_of(data))
-
-    def histories_of(self, data: Dataset) -> Hashes:
-        """`seen` of this log's users."""
-        ratings = data.value[data.order] if self.uses_ratings and data.value is not None else None
-        return hash_rows(data.histories(), ratings)
-
-    def as_it_stands(self, data: Dataset, learned: Vectors) -> Self:
-        """A copy to be asked in the middle of a fit: known users by their rows of learned.U."""
-        probe = self.model_copy()
-        popularity = data.item_counts().astype(np.float32)
-        return probe.restore(Fitted(data, popularity, replace(learned, history_hashes=self.histories_of(data))))
-
-    def ndcg(self, data: Dataset, valid: Holdout, learned: Vectors) -> float:
-        """ndcg@10 on valid as things stand in a fit: known users by their rows of learned.U."""
-        from matinee.evaluate import metrics
-        from matinee.rank import recommend
-
-        recs = recommend(self.as_it_stands(data, learned), valid.queries, 10)
-        found = metrics.ranking(recs.item, valid.truth, k=[10], metrics=["ndcg"])
-        return float(np.nanmean(found["ndcg", 10]))
+        return replace(learned, U=U, history_hashes=hashes_of(data, rated=self.uses_ratings()))
 
     def score_histories(self, queries: Queries) -> Floats:
         scores: Floats = self.vectors(queries) @ self.fitted.learned.V.T
@@ -101,9 +85,8 @@ class Factors(Model):
         """float32 (B, f), row = query: the user vector that answers it."""
         learned: Vectors = self.fitted.learned
         ratings = self.ratings_of(queries)
-        user = np.maximum(queries.user, 0)
-        own = (queries.user >= 0) & (hash_rows(queries.history, ratings) == learned.history_hashes[user])
-        U = learned.U[user]
+        own = still_learned(queries, learned.history_hashes, ratings)
+        U = learned.U[np.maximum(queries.user, 0)]
         if not own.all():
             new = np.flatnonzero(~own)
             at = queries.history.positions(new)
@@ -113,7 +96,7 @@ class Factors(Model):
 
     def ratings_of(self, queries: Queries) -> Floats | None:
         """In parallel with the histories' items; None where the model does not look at ratings."""
-        if not self.uses_ratings:
+        if not self.uses_ratings():
             return None
         if queries.history_ratings is None:
             return np.full(len(queries.history.values), self.liked(), np.float32)
@@ -122,8 +105,6 @@ class Factors(Model):
     def interactions(self, history: Ragged, ratings: Floats | None) -> csr_array:
         """csr (B, n_items) as `Dataset.matrix` makes it: the last rating, or 1; items nobody watched are left out."""
         from scipy.sparse import csr_array
-
-        from matinee import kernels
 
         last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
         last &= self.fitted.popularity[history.values] > 0
@@ -146,8 +127,15 @@ class RatingFactors(Factors):
     """Factors of a log's ratings: the product, by `to_rating`, is a rating. Raises MatineeError for a log without."""
 
     learned_type: ClassVar[type[Learned]] = RatingVectors
-    uses_ratings = True
-    predicts = True
+
+    def uses_ratings(self) -> bool:
+        return True
+
+    def predicts(self) -> bool:
+        return True
+
+    def stopping_metric(self, valid: Holdout) -> StoppingMetric:
+        return StoppingMetric("rmse")
 
     def to_rating(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
         """Scores in the units of the log's ratings, within their range."""
@@ -186,8 +174,6 @@ def regress(
     noise: NDArray[np.float64] | None = None,
 ) -> None:
     """kernels.factors.regress_rows on every row of X, in place in out (rows, f); penalty (rows, f); prior (A0, b0)."""
-    from matinee import kernels
-
     f = F.shape[1]
     A0, b0 = prior or (np.zeros((f, f)), np.zeros(f))
     draws = np.empty((0, f)) if noise is None else noise
@@ -205,18 +191,3 @@ def stop_unless_finite(vectors: NDArray[Any], what: str, hint: str) -> None:
     """Raise MatineeError where a fit diverged. what: "epoch 3 at learning rate 0.1"."""
     if not np.isfinite(vectors).all():
         raise MatineeError(f"the fit diverged in {what}: a vector is not finite any more", hint=hint)
-
-
-def hash_rows(history: Ragged, ratings: Floats | None) -> Hashes:
-    """uint64 (B,): equal for equal histories, whatever their order; ratings, where given, are part of it."""
-    bits = history.values.astype(np.uint64)
-    if ratings is not None:
-        bits |= ratings.view(np.uint32).astype(np.uint64) << np.uint64(32)
-    bits += np.uint64(0x9E3779B97F4A7C15)
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):  # the finaliser of splitmix64
-        bits ^= bits >> np.uint64(shift)
-        bits *= np.uint64(factor)
-    bits ^= bits >> np.uint64(31)
-    total = np.zeros(len(bits) + 1, np.uint64)
-    np.cumsum(bits, out=total[1:])
-    return total[history.offsets[1:]] - total[history.offsets[:-1]]

@@ -9,11 +9,13 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.data.arrays import Bools, Floats, Ragged
 from matinee.data.dataset import Holdout, Queries, Scorer
 from matinee.data.ids import IdMap
-from matinee.models.base import of_candidates
-from matinee.rank import blocks, recommend
+from matinee.evaluate.metrics import ranking
+from matinee.evaluate.stopping import StoppingMetric
+from matinee.rank import blocks, of_candidates, recommend
 
 Method = Literal["rank", "zscore", "softmax"]
 Weights = NDArray[np.float64]
@@ -58,8 +60,6 @@ def make_comparable(scores: Floats, exclude: Ragged, method: Method) -> None:
 
     What a query excludes moves nothing else. -inf becomes the least of the row (rank, softmax: 0); NaN stays.
     """
-    from matinee import kernels
-
     rows = {
         "rank": kernels.fusion.reciprocal_rank_rows,
         "zscore": kernels.fusion.standard_rows,
@@ -99,8 +99,8 @@ class PrecomputedScorer(Scorer):
         return self.scores.copy() if queries.candidates is None else of_candidates(self.scores, queries.candidates)
 
 
-def tuned(model: Mixing, valid: Holdout, n: int) -> Weights:
-    """float64 (n,), 1 in sum: the weights of n members with the best mean ndcg@10 on valid, found member by member.
+def tuned(model: Mixing, valid: Holdout, n: int, metric: StoppingMetric) -> Weights:
+    """float64 (n,), 1 in sum: the weights of n members with the best mean metric on valid, found member by member.
 
     From equal weights on, each member in turn is given each of SHARES, the others keeping their proportions; what is
     no better than the present weights does not replace them. Two members need one turn, more need SWEEPS each.
@@ -110,7 +110,7 @@ def tuned(model: Mixing, valid: Holdout, n: int) -> Weights:
     queries, truth = valid.queries.take(rows), valid.truth.take(rows)
     for member in [0] if n == 2 else [*range(n)] * SWEEPS:
         tried = [weights, *(shared(weights, member, share) for share in SHARES)]
-        weights = tried[int(np.argmax(qualities(model, queries, truth, tried)))]
+        weights = tried[int(np.argmax(qualities(model, queries, truth, tried, metric)))]
     return weights
 
 
@@ -121,19 +121,20 @@ def shared(weights: Weights, member: int, share: float) -> Weights:
     return np.insert(others * (1.0 - share), member, share)
 
 
-def qualities(model: Mixing, queries: Queries, truth: Ragged, tried: Sequence[Weights]) -> NDArray[np.float64]:
-    """(len(tried),): mean ndcg@10 under each of the weights; 0 where no query has an answer.
+def qualities(
+    model: Mixing, queries: Queries, truth: Ragged, tried: Sequence[Weights], metric: StoppingMetric
+) -> NDArray[np.float64]:
+    """float64 (len(tried),): the mean metric under each of the weights; 0 where no query has an answer.
 
     Members are asked once about a block of queries, whatever the number of weights.
     """
-    from matinee.evaluate.metrics import ranking
-
+    name, k = metric.name, metric.k
     total, asked = np.zeros(len(tried)), 0
     for start, block in blocks(queries, len(model.items)):
         answers = truth.slice(start, start + len(block))
         known = model.member_scores(block)
         for t, weights in enumerate(tried):
-            recs = recommend(PrecomputedScorer(model, known.mixed(weights)), block, 10)
-            total[t] += np.nansum(ranking(recs.item, answers, k=[10], metrics=["ndcg"])["ndcg", 10])
+            recs = recommend(PrecomputedScorer(model, known.mixed(weights)), block, k)
+            total[t] += np.nansum(ranking(recs.item, answers, k=[k], metrics=[name])[name, k])
         asked += int(np.count_nonzero(answers.lengths))
     return total / max(asked, 1)

@@ -20,11 +20,13 @@ from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.features.context import ContextFields, parsed, tables_of
 from matinee.data.features.requests import ContextTables, EncodedFields, RequestFeatures
 from matinee.errors import MatineeError
-from matinee.evaluate import predictions
-from matinee.models.base import Fitted, Shapes, tunable
-from matinee.models.families.factors import hash_rows
+from matinee.evaluate.stopping import StoppingMetric
+from matinee.models.base import Fitted, Shapes
 from matinee.models.families.network import NetWeights, Network, import_torch
 from matinee.models.families.ordinal import OrdinalTargets
+from matinee.models.families.user_vectors import hashes_of, still_learned
+from matinee.models.fields import tunable
+from matinee.models.fitting import labelled
 from matinee.nn.sampling import Positives, Sampler, hardest, negatives
 
 if TYPE_CHECKING:
@@ -76,9 +78,6 @@ class Pointwise(Network):
     """
 
     learned_type: ClassVar[type[NetWeights]] = PointwiseWeights
-    scores_candidates = True
-    predicts = True
-
     fields: tuple[str, ...] | None = tunable(None, "by name: user, item, user.gender, time.hour; None: all plain ones")
     dim: int = tunable(16, "length of a code's vector", choices=[8, 16, 32, 64], ge=1)
     pooling: Literal["mean", "sum", "attention"] = tunable("mean", "how the vectors of a list are made one")
@@ -123,10 +122,11 @@ class Pointwise(Network):
     def rebuilt(self, fitted: Fitted) -> Any:
         return self.net_of(ContextFields.model_validate_json(fitted.learned.vocabulary), fitted.data)
 
-    def learn(self, data: Dataset, valid: Holdout | None, seed: int) -> PointwiseWeights:
-        learned = super().learn(data, valid, seed)
-        vocabulary, labelled = self.net.tables.fields.model_dump_json(), self.learns_labels(data)
-        return PointwiseWeights(learned.weights, learned.curve, vocabulary, labelled, histories_of(data, labelled))
+    def learned_from(
+        self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]
+    ) -> PointwiseWeights:
+        vocabulary, labels = net.tables.fields.model_dump_json(), self.learns_labels(data)
+        return PointwiseWeights(weights, curve, vocabulary, labels, hashes_of(data, rated=labels), net=net)
 
     def finish(self, net: Any) -> None:
         net.vectors.begin_untrained(net.tables.occurring(), net.tables.fields.ranges)
@@ -196,31 +196,32 @@ class Pointwise(Network):
 
         return draw
 
-    def validation(self, valid: Holdout) -> Callable[[], float]:
-        pairs = valid.pairs
-        label = None if pairs is None else pairs.label
-        if not self.labelled or pairs is None or label is None or not len(pairs):
-            return super().validation(valid)
-        return lambda: -predictions.logloss(label, self.predict(pairs, valid.queries))
+    def stopping_metric(self, valid: Holdout) -> StoppingMetric:
+        return StoppingMetric("logloss") if self.labelled and labelled(valid) else super().stopping_metric(valid)
 
     @property
     def curve_names(self) -> tuple[str, str]:
         if not self.labelled:
-            return "loss", "ndcg@10"
-        graded = self.ordinal_weight and self.data.raw_rating is not None  # then the loss is that of all levels
-        return ("loss" if graded else "logloss"), "logloss"
+            return super().curve_names
+        weighed = self.ordinal_weight and self.data.raw_rating is not None  # then the loss is that of all levels
+        return ("loss" if weighed else "logloss"), self.fitted.metric or "logloss"
 
     @property
     def labelled(self) -> bool:
         """Whether labels were learned. A log without its histories, as it may be kept, no longer tells."""
-        learned = self.fitted.learned
-        return learned.labelled if isinstance(learned, PointwiseWeights) else self.learns_labels(self.data)
+        learned: PointwiseWeights = self.fitted.learned
+        return learned.labelled
 
     # -- answering -------------------------------------------------------------------------------------------------
 
-    @property
-    def scores_unknown_items(self) -> bool:  # type: ignore[override] # a class's own word, but here fields decide
-        return self.net is not None and any(field.name != "item" for field in self.net.tables.fields.of("item"))
+    def predicts(self) -> bool:
+        return True
+
+    def scores_candidates(self) -> bool:
+        return True
+
+    def scores_unknown_items(self) -> bool:
+        return any(field.name != "item" for field in self.net.tables.fields.of("item"))
 
     def fallback(self, queries: Queries) -> Bools:
         nothing = super().fallback(queries)
@@ -292,12 +293,8 @@ class Pointwise(Network):
         tables = self.net.tables
         if tables.user_column is None:
             return None
-        learned = self.fitted.learned
-        history_hashes = (
-            learned.history_hashes if isinstance(learned, PointwiseWeights) else histories_of(self.data, self.labelled)
-        )
-        asked = hash_rows(queries.history, queries.history_ratings if self.labelled else None)
-        own = (queries.user >= 0) & (asked == history_hashes[np.maximum(queries.user, 0)])
+        ratings = queries.history_ratings if self.labelled else None
+        own = still_learned(queries, self.fitted.learned.history_hashes, ratings)
         table = self.net.vectors.table.weight.detach()
         codes = tables.users.single[np.where(own, queries.user, -1), tables.user_column]
         vectors: Tensor = table[torch.from_numpy(codes).long()]
@@ -393,9 +390,3 @@ def blocks_of(rows: NDArray[np.int64], sizes: NDArray[np.int64]) -> list[NDArray
     """The rows in runs of about NUMBERS numbers, sizes (len(rows),) each."""
     cuts = np.flatnonzero(np.diff(np.cumsum(sizes) // NUMBERS)) + 1
     return [run for run in np.split(rows, cuts) if len(run)]
-
-
-def histories_of(data: Dataset, labelled: bool) -> NDArray[np.uint64]:
-    """A hash of each user's history in a log, (n_users,); of labels too where they are learned."""
-    values = data.value[data.order] if labelled and data.value is not None else None
-    return hash_rows(data.histories(), values)

@@ -18,8 +18,8 @@ from pydantic import model_validator
 
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
-from matinee.models.base import tunable
 from matinee.models.families.network import Network, device_of, import_torch, warn_of_nothing_to_learn
+from matinee.models.fields import tunable
 from matinee.nn.sampling import Sampler
 
 if TYPE_CHECKING:
@@ -97,7 +97,6 @@ class Sequence(Network):
     without a training event say nothing: they are left out of histories.
     """
 
-    reads_order = True
     causal: ClassVar[bool] = True
     """True where the state at a slot depends on it and earlier ones alone."""
 
@@ -126,6 +125,9 @@ class Sequence(Network):
     )
     epochs: int = tunable(200, "most epochs; early stopping ends before", ge=1)
     batch_size: int = tunable(128, "histories a step", ge=1)
+
+    def reads_order(self) -> bool:
+        return True
 
     # -- learning ----------------------------------------------------------------------------------------------------
 

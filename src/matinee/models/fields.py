@@ -1,0 +1,83 @@
+"""Hyper-parameters as fields of a model: how one is declared, and what is said of one that does not fit."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic.config import JsonDict
+
+from matinee.errors import MatineeError
+from matinee.models.names import registered_name
+
+RENAMED = {
+    "factors": "n_factors",
+    "negatives": "n_negatives",
+    "blocks": "n_blocks",
+    "heads": "n_heads",
+    "widening": "ffn_multiplier",
+    "start": "init_std",
+    "last": "max_len",
+    "stop": "stop_epoch",
+    "average": "ema_decay",
+    "iterations": "epochs",
+    "trees": "n_trees",
+    "leaves": "n_leaves",
+    "neighbours": "n_neighbours",
+    "waiting": "time_gaps",
+    "grades": "ordinal_weight",
+    "k": "n_factors",
+}
+"""Old names of hyper-parameters -> today's, where the model has that one."""
+
+
+def tunable(
+    default: Any,
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    log: bool = False,
+    choices: Sequence[Any] | None = None,
+    ge: float | None = None,
+    gt: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+) -> Any:
+    """A hyper-parameter, written once: its default, meaning, tuning range (low..high or choices) and hard bounds."""
+    span: JsonDict = {"choices": list(choices)} if choices else {}
+    if low is not None:
+        span = {"low": low, "high": high, "log": log}
+    return Field(
+        default, description=doc, ge=ge, gt=gt, lt=lt, le=le, json_schema_extra={"tune": span} if span else None
+    )
+
+
+def validation_message(cls: type[BaseModel], error: ValidationError) -> MatineeError:
+    """pydantic's findings about a model's hyper-parameters, as one error in our words."""
+    name = registered_name(cls) or cls.__name__
+    found = "; ".join(_problem(cls, problem) for problem in error.errors())
+    return MatineeError(f"model {name!r}: {found}", hint=f"see `matinee models show {name}`")
+
+
+def _problem(cls: type[BaseModel], problem: Any) -> str:
+    field = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"no hyper-parameter {field!r}{_instead(cls, field)}"
+    message: str = problem["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if not field:
+        return message
+    return f"{field}: {message}" if problem["type"] == "missing" else f"{field} = {problem['input']!r}: {message}"
+
+
+def _instead(cls: type[BaseModel], field: str) -> str:
+    """What to write in the place of a hyper-parameter that a model does not have."""
+    if field == "device":
+        return " (say where to train when fitting: fit(..., device=...), --device, or [fit] device in a recipe)"
+    if RENAMED.get(field) in cls.model_fields:
+        return f" (it is called {RENAMED[field]} now)"
+    near = difflib.get_close_matches(field, cls.model_fields, n=1)
+    return f" (did you mean {near[0]}?)" if near else f" (it has {', '.join(cls.model_fields) or 'none'})"

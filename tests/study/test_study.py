@@ -588,7 +588,7 @@ def test_a_leaking_split_stops_the_run_before_anything_is_fitted(
         ('name = "biased_mf"', "log has no ratings"),
         ('name = "auto_rec"', "log has no ratings"),
         ('name = "svd"\ncentred = true', "log has no ratings"),
-        ('name = "gru4rec"\ndevice = "mps"', "offers PyTorch no device 'mps'"),
+        ('name = "gru4rec"\n[fit]\ndevice = "mps"', "offers PyTorch no device 'mps'"),
         ('name = "fm"\nfields = ["user", "item.genres"]', "no field 'item.genres'"),
         ('name = "lightgbm"\nfields = ["item", "time.hour"]', "no field 'time.hour'"),
         ('name = "ensemble"\nmembers = ["ease", "late"]', "popularity cannot be decayed in time"),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from matinee.errors import MatineeError
 from matinee.models import registry
 from matinee.models.base import Model
+from matinee.models.families.network import Trained
 from matinee.study.grid import MAX_LABEL, RESERVED, combinations
 from matinee.study.values import names_a_folder
 
@@ -45,6 +46,10 @@ class ModelTable(BaseModel):
     @property
     def hyper_parameters(self) -> dict[str, Any]:
         return dict(self.model_extra or {})
+
+    @property
+    def needs_torch(self) -> bool:
+        return issubclass(registry.model_class(self.name), Trained)
 
     def expanded(self) -> list[ModelTable]:
         """A table for each combination of its grid, labelled LABEL_value_value...; without a grid, itself."""

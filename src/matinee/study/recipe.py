@@ -21,7 +21,6 @@ from matinee.evaluate.metrics import formulas_of
 from matinee.files import StrPath
 from matinee.models import registry
 from matinee.models.base import Model
-from matinee.models.families.network import Trained
 from matinee.study.data_table import DataTable as DataTable
 from matinee.study.data_table import Table, located
 from matinee.study.evaluate_table import EvaluateTable as EvaluateTable
@@ -125,7 +124,7 @@ class Recipe(Table):
         """The same study without the models that need PyTorch and those that use them, and the labels of all these."""
         gone: list[str] = []
         for table in self.model:
-            if issubclass(registry.model_class(table.name), Trained) or {x for _, x in table.labels()} & set(gone):
+            if table.needs_torch or {label for _, label in table.labels()} & set(gone):
                 gone.append(table.label)
         return self.model_copy(update={"model": [table for table in self.model if table.label not in gone]}), gone
 

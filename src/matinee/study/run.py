@@ -180,11 +180,14 @@ class Runner:
 
     def _check(self, unit: Unit, split: Split) -> None:
         """Before the first unit of a split: whether each model that is left to do can be fitted on it."""
-        if unit.split_name not in self._checked:
-            for other in self.units:
-                if other.split_name == unit.split_name and not self.folder.done(other):
-                    self.recipe.create(other.model).check(split.train)
-            self._checked.add(unit.split_name)
+        if unit.split_name in self._checked:
+            return
+        for other in self.units:
+            if other.split_name == unit.split_name and not self.folder.done(other):
+                self.recipe.create(other.model).check(split.train)
+                if other.model.needs_torch:
+                    _check_device(self.recipe.fit.device)
+        self._checked.add(unit.split_name)
 
     def _fitted(self, unit: Unit, split: Split) -> tuple[Model, dict[str, Measured], UnitRecord]:
         """The model that was tested, its answers to valid and test, and unit.json but for the warnings."""
@@ -298,6 +301,13 @@ class Runner:
         collect(self.folder, self.units, facts)
         run = open_run(self.folder.path)
         write_report(Study.of(run, self.data, split), run.report)
+
+
+def _check_device(name: str) -> None:
+    """Raises MatineeError where PyTorch has no such device here."""
+    from matinee.nn.train import chosen_device  # loads torch
+
+    chosen_device(name)
 
 
 def _seconds_of(checkpoint: Path) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -21,7 +21,9 @@ class FitTable(Table):
     metric: str | None = Field(
         None, description="what early stopping measures on valid, e.g. recall@20; when left out, each model's own"
     )
-    device: str = Field("auto", description="where torch models train: auto, cpu, cuda, mps")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="where nets train; auto: the GPU where there is one"
+    )
 
     @field_validator("metric")
     @classmethod

@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from matinee.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from matinee import models as models
     from matinee import split as split
@@ -31,8 +33,10 @@ if TYPE_CHECKING:
     from matinee.rank import similar_items as similar_items
     from matinee.store import load_model as load_model
     from matinee.store import save_model as save_model
-
-__version__ = "0.1.0"
+    from matinee.study.compare import compare as compare
+    from matinee.study.reader import open_run as open_run
+    from matinee.study.recipe import load_recipe as load_recipe
+    from matinee.study.run import run_study as run_study
 
 # public name -> module that defines it; None: the name is the module itself
 _PUBLIC: dict[str, str | None] = {
@@ -50,6 +54,10 @@ _PUBLIC: dict[str, str | None] = {
     "evaluate": "matinee.evaluate",
     "save_model": "matinee.store",
     "load_model": "matinee.store",
+    "load_recipe": "matinee.study.recipe",
+    "run_study": "matinee.study.run",
+    "open_run": "matinee.study.reader",
+    "compare": "matinee.study.compare",
 }
 __all__ = ["__version__", *_PUBLIC]
 

@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from matinee import __version__
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.files import StrPath, atomic_folder, settle, sha256
 from matinee.models import registry
 from matinee.models.base import Fitted, Model, TextFile
+from matinee.version import __version__
 
 if TYPE_CHECKING:
     import polars as pl

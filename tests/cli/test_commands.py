@@ -701,7 +701,7 @@ def test_the_weights_that_were_found_are_told(world: World, tmp_path: Path) -> N
     weights = load_model(tmp_path / "x" / "models" / "pair").fitted.learned.weights
     told = f"weights popularity {weights[0]:.2f}, ease {weights[1]:.2f}"
     assert f"pair: {told}, ndcg@3" in said
-    assert json.loads((tmp_path / "x" / "run.json").read_text())["found"] == {"pair": told}
+    assert json.loads((tmp_path / "x" / "run.json").read_text())["fit_summaries"] == {"pair": told}
     assert told in done("models", "show", tmp_path / "x" / "models" / "pair")
 
 

@@ -15,6 +15,7 @@ from matinee.evaluate import audit, evaluate
 from matinee.models import EASE, Popularity
 from matinee.rank import recommend
 from matinee.report import Study
+from matinee.study.results import Curve
 
 ORDINARY = [f"Film {i} ({1950 + i})" for i in range(40)]
 HOSTILE = [
@@ -34,21 +35,23 @@ WORLD = [
 ]
 
 
-def curve(loss: Sequence[float], metric: Sequence[float | None]) -> list[dict[str, float | None]]:
-    """As Model.curve gives it."""
-    rows = enumerate(zip(loss, metric, strict=True))
-    return [{"epoch": float(at), "train_loss": one, "valid_metric": other} for at, (one, other) in rows]
+def curve(loss: Sequence[float | None], metric: Sequence[float | None], *names: str) -> Curve:
+    rounds, measure, validation = names or ("epochs", "loss", "ndcg@10")
+    rows = tuple(
+        {"epoch": float(at), "train_loss": one, "valid_metric": other}
+        for at, (one, other) in enumerate(zip(loss, metric, strict=True))
+    )
+    return Curve(rounds=rounds, loss=measure, validation=validation, rows=rows)
 
 
 # a model that was not validated, one whose validation is another measure, one with the same measure, one of one epoch
-NAMES = [("epochs", "loss", "ndcg@10"), ("epochs", "loss", "ndcg@10"), ("epochs", "rmse", "rmse")] * 2
 CURVES = [
     curve([2.0, 1.5, 1.25], [None] * 3),
     curve([5.0, 4.0, 3.5, 3.25], [0.1, 0.3, 0.2, 0.25]),
-    curve([0.9, 0.7, 0.6], [-0.95, -0.85, -0.875]),
-    [],
+    curve([0.9, 0.7, 0.6], [-0.95, -0.85, -0.875], "trees", "rmse", "rmse"),
+    curve([], []),
     curve([0.5], [0.125]),
-    curve([None, None], [None, None]),  # type: ignore[list-item]
+    curve([None, None], [None, None], "epochs", "rmse", "rmse"),
 ]
 
 
@@ -131,6 +134,5 @@ def make_study(
         ),
         facts={"command": "matinee run small.toml", **facts},
         curves={label: CURVES[at % len(CURVES)] for at, label in enumerate(labels)},
-        curve_names={label: NAMES[at % len(NAMES)] for at, label in enumerate(labels)},
         side_tables=side_table_report(data),
     )

@@ -56,7 +56,7 @@ def test_what_is_left_out_counts_as_none_and_booleans_as_names() -> None:
     gated, h, half = varying(models, models)
     assert (gated.levels, gated.number) == (("true", "false"), False)
     assert (half.levels, half.at, half.number) == (("none", "5"), (0, 1), True)
-    assert (h.levels, h.number) == (("128-64", "64"), False)
+    assert (h.levels, h.number) == (("[128, 64]", "[64]"), False)
 
 
 def test_what_a_loss_settles_is_no_axis() -> None:

@@ -253,7 +253,7 @@ def test_trainings_are_told_in_their_own_measures() -> None:
     assert found == {
         "plain": "plain: 3 epochs",
         "apart": "apart: 4 epochs, best validation ndcg@10 0.3000 in epoch 2",
-        "shared": "shared: 3 iterations, best validation rmse 0.8500 in iteration 2",
+        "shared": "shared: 3 trees, best validation rmse 0.8500 in tree 2",
         "single": "single: 1 epoch, best validation ndcg@10 0.1250 in epoch 1",
     }
     assert "right axis, where it is of another measure" in page.words
@@ -291,13 +291,10 @@ def test_people_are_shown_with_ratings_and_genres(study: Study) -> None:
 @pytest.mark.parametrize(
     ("n_models", "people"), [(1, "Five users"), (4, "Four users"), (9, "Two users"), (12, "A user")]
 )
-def test_many_models_leave_room_for_fewer_people(n_models: int, user_samples: str) -> None:
+def test_many_models_leave_room_for_fewer_people(n_models: int, people: str) -> None:
     page = page_of(quiet_study(labels=[f"model_{i}" for i in range(n_models)]))
-    assert user_samples in page.words
-    assert (
-        page.tags["article"]
-        == ["A user", "Two users", "Three users", "Four users", "Five users"].index(user_samples) + 1
-    )
+    assert people in page.words
+    assert page.tags["article"] == ["A user", "Two users", "Three users", "Four users", "Five users"].index(people) + 1
 
 
 def test_what_is_known_of_items_is_told() -> None:

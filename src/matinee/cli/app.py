@@ -14,9 +14,9 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from matinee import __version__
 from matinee.cli import ask, catalogue, compare, evaluate, fit, negatives, run, screen
 from matinee.errors import MatineeError, MatineeWarning
+from matinee.version import __version__
 
 BUG, HINT, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 EXTRAS = {

@@ -28,6 +28,7 @@ from matinee.cli.options import (
 )
 from matinee.cli.screen import Column
 from matinee.cli.sources import films, load_log, open_model
+from matinee.study.values import format_value
 
 if TYPE_CHECKING:
     from matinee.data.dataset import Dataset
@@ -273,7 +274,7 @@ def show_model(
     names = ["name", *(["value"] if fitted is not None else []), "type", "default", "range", "meaning"]
     screen.table(
         [Column(n, least=least.get(n)) for n in names],
-        [[screen.word(row[n]) for n in names] for row in rows],
+        [[format_value(row[n]) for n in names] for row in rows],
     )
     if fitted is not None:
         _show_fitted(found["fitted"])

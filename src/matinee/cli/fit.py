@@ -26,6 +26,7 @@ from matinee.cli.options import (
     settings,
 )
 from matinee.cli.sources import check_out, load_log
+from matinee.study.values import format_value
 
 
 def register(app: typer.Typer) -> None:
@@ -105,6 +106,6 @@ def fit(
 
 def _show(found: dict[str, Any]) -> None:
     data = found["data"]
-    screen.say(screen.word({"name": found["model"], **found["hyper_parameters"]}))
+    screen.say(format_value({"name": found["model"], **found["hyper_parameters"]}))
     screen.say(f"fitted on {data['name']}: {data['events']:,} events, {data['users']:,} users, {data['items']:,} items")
     screen.say(f"in {found['seconds']:.2f} s, saved to {found['out']} ({found['bytes'] / 1e6:,.1f} MB)")

@@ -84,7 +84,7 @@ def _rules(study: Recipe, out: Path, data_dir: Path | None) -> list[str]:
     """The recipe's candidates, and after them the file where they do not name it yet."""
     given = study.evaluate.candidates
     rules = [given] if isinstance(given, str) else given
-    named = [rule.resolve() for rule in study.rules("test", data_dir) if isinstance(rule, Path)]
+    named = [rule.resolve() for rule in study.evaluate.rules("test", data_dir) if isinstance(rule, Path)]
     if out.resolve() in named:
         return rules
     return [*rules, str(out) if {".", "/"} & set(str(out)) else f"./{out}"]  # a recipe knows files by either

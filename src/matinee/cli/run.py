@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,7 +15,7 @@ from matinee.cli.options import DataDir, Json, settings, whole_numbers
 from matinee.cli.screen import Column
 
 if TYPE_CHECKING:
-    from matinee.report.scores import CandidateRuleTable
+    from matinee.report.scores import CandidateRuleTable, Cell, Table
     from matinee.study.run import StudyResult
 
 
@@ -54,77 +53,76 @@ def run(
     from matinee.study.run import run_study
 
     study = load_recipe(recipe).with_changes(seeds=numbers, settings=changes)
-    if recipe is None and find_spec("torch") is None:  # who asks for nothing gets what can be had
+    if recipe is None and find_spec("torch") is None:  # the default study is run as far as it can be
         study, gone = study.without_torch()
         screen.warn(f"{' and '.join(gone)} need PyTorch and are left out: pip install 'matinee[torch]'")
     folder = Path("runs", "default" if recipe is None else recipe.stem) if out is None else out
-
-    def tell(text: str) -> None:
-        if as_json:
-            print(text, file=sys.stderr, flush=True)
-        else:
-            screen.say(text)
-            sys.stdout.flush()
-
     command = shlex.join(["matinee", *sys.argv[1:]])
+    tell = _to_stderr if as_json else _to_stdout
     result = run_study(study, folder, data_dir=data_dir, overwrite=overwrite, command=command, tell=tell)
     for text in (*result.warnings, *result.notes):
         screen.warn(text)
-    if as_json:
-        screen.emit(
-            {
-                "out": str(result.out),
-                "report": str(result.report),
-                "seconds": result.seconds,
-                "resumed": result.resumed,
-                "warnings": list(result.warnings),
-                "notes": list(result.notes),
-                "metrics": result.metrics.to_dicts(),
-            }
-        )
-        return
-    screen.say()
-    screen.say(study.title, "bold")
-    _show(result)
+    _emit(result) if as_json else _show(result)
+
+
+def _to_stdout(text: str) -> None:
+    screen.say(text)
+    sys.stdout.flush()
+
+
+def _to_stderr(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _emit(result: StudyResult) -> None:
+    screen.emit(
+        {
+            "out": str(result.path),
+            "report": str(result.report),
+            "seconds": result.seconds,
+            "resumed": result.resumed,
+            "warnings": list(result.warnings),
+            "notes": list(result.notes),
+            "metrics": result.metrics.to_dicts(),
+        }
+    )
+
+
+def _show(result: StudyResult) -> None:
+    """The tables of the test, as in the report: means over the seeds, with the interval over queries of one seed."""
+    from matinee.report.scores import by_candidate_rule, score_tables
+
+    screen.say(f"\n{result.record.title}", "bold")
+    tables = score_tables(result.metrics, result.protocols, result.metrics.clear())
+    for number, part in enumerate(part for part in tables if part.split == "test"):
+        if number:
+            screen.say()
+        _show_table(part)
+        for text in result.record.remarks.get(part.fingerprint, ()):
+            screen.say(text, "dim")
+    if (rules := by_candidate_rule(tables)) is not None:
+        _show_rules(rules)
     again = f", {result.resumed} of its units found done" if result.resumed else ""
     screen.say(f"\n{result.seconds:.1f} s{again}")
     screen.say(str(result.report))
 
 
-def _show(result: StudyResult) -> None:
-    """The table of the test, as the report has it: mean of the seeds, and the interval over queries of one seed."""
-    from matinee.data.dataset import Protocol
-    from matinee.report.scores import by_candidate_rule, score_tables
-
-    facts = json.loads((result.out / "run.json").read_text("utf-8"))
-    known = {fingerprint: Protocol(**fields) for fingerprint, fields in facts["protocols"].items()}
-    tables = score_tables(result.metrics, known, result.metrics.clear())
-    shown = False
-    for part in tables:
-        if part.split != "test":
-            continue
-        if shown:
-            screen.say()
-        shown = True
-        columns = [Column("model")]
-        columns += [Column(f"{m}@{k}" if k else m, right=True, keep=c == 0) for c, (m, k) in enumerate(part.columns)]
-        rows, bold = [], []
-        for r, row in enumerate(part.rows):
-            rows.append([row.label, *(_cell(cell) for cell in row.cells)])
-            bold += [(r, c + 1) for c, cell in enumerate(row.cells) if cell is not None and cell.best]
-        screen.table(columns, rows, bold=bold)
-        seeds = f"mean of seeds {', '.join(map(str, part.seeds))}; " if len(part.seeds) > 1 else ""
-        fewest, most = part.n_queries
-        queries = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
-        screen.say(f"\n{seeds}± half of the 95 % interval over {queries} queries", "dim")
-        screen.say(f"{part.words} [{part.fingerprint}]", "dim")
-        for text in facts.get("remarks", {}).get(part.fingerprint, []):
-            screen.say(text, "dim")
-    if (one := by_candidate_rule(tables)) is not None:
-        _show_beside(one)
+def _show_table(part: Table) -> None:
+    columns = [Column("model")]
+    columns += [Column(f"{m}@{k}" if k else m, right=True, keep=c == 0) for c, (m, k) in enumerate(part.columns)]
+    rows, bold = [], []
+    for r, row in enumerate(part.rows):
+        rows.append([row.label, *(_cell(cell) for cell in row.cells)])
+        bold += [(r, c + 1) for c, cell in enumerate(row.cells) if cell is not None and cell.best]
+    screen.table(columns, rows, bold=bold)
+    seeds = f"mean of seeds {', '.join(map(str, part.seeds))}; " if len(part.seeds) > 1 else ""
+    fewest, most = part.n_queries
+    queries = f"{most:,}" if fewest == most else f"{fewest:,} to {most:,}"
+    screen.say(f"\n{seeds}± half of the 95 % interval over {queries} queries", "dim")
+    screen.say(f"{part.words} [{part.fingerprint}]", "dim")
 
 
-def _show_beside(found: CandidateRuleTable) -> None:
+def _show_rules(found: CandidateRuleTable) -> None:
     """The same models under several rules of what is ranked."""
     heads = [f"{m}@{k}" if k else m for m, k in found.columns]
     columns = [Column("model")]
@@ -138,7 +136,7 @@ def _show_beside(found: CandidateRuleTable) -> None:
     screen.say("\nread down a column: along a row, the rule differs and not the model", "dim")
 
 
-def _cell(cell: Any) -> str:
+def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "–"
     return f"{cell.value:.4f}" + ("" if cell.half is None else f" ± {cell.half:.4f}")

@@ -68,16 +68,6 @@ def emit(value: Any) -> None:
     sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def word(value: Any) -> str:
-    """A hyper-parameter's value: 300, none, tfidf; lists and a model's table as [ease (l2=300), ...]."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(word, value))}]"
-    if isinstance(value, dict):
-        given = ", ".join(f"{key}={word(x)}" for key, x in value.items() if key != "name" and x is not None)
-        return f"{value['name']} ({given})" if given else str(value["name"])
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
 def table(
     columns: Sequence[Column],
     rows: Iterable[Sequence[str]],

@@ -14,7 +14,7 @@ from matinee.report.panels import SHAPES, Mark, Scale, panel
 from matinee.report.scores import LOWER_IS_BETTER, Cell, Table
 from matinee.report.sections import Plot, plus_minus
 from matinee.report.study import Study
-from matinee.study.model_table import format_value
+from matinee.study.values import format_value
 
 FEWEST = 4  # models that make a group
 MOST_PANELS = 12

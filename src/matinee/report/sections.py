@@ -230,18 +230,18 @@ def trainings(study: Study) -> dict[str, Any] | None:
     """Loss and validation by epoch, of each model that learns in epochs (or in rounds by another name)."""
     out, apart = [], False
     for label, curve in study.curves.items():
-        rounds, measure, validation = study.curve_names.get(label, ("epochs", "loss", "validation"))
         loss, metric = (
-            [np.nan if (x := row[name]) is None else x for row in curve] for name in ("train_loss", "valid_metric")
+            [np.nan if (x := row[name]) is None else x for row in curve.rows] for name in ("train_loss", "valid_metric")
         )
         if np.isnan([*loss, *metric]).all():  # no rounds, or nothing there to measure
             continue
         best = None if np.isnan(metric).all() else int(np.nanargmax(metric))
-        step, caption = rounds.removesuffix("s"), f"{label}: {number_of(len(loss), rounds.removesuffix('s'))}"
+        step = curve.rounds.removesuffix("s")
+        caption = f"{label}: {number_of(len(loss), step)}"
         if best is not None:
-            metric = [-x for x in metric] if validation in LOWER_IS_BETTER else metric
-            caption += f", best validation {validation} {words.score(metric[best])} in {step} {best + 1}"
-        shared = measure == validation
+            metric = [-x for x in metric] if curve.validation in LOWER_IS_BETTER else metric
+            caption += f", best validation {curve.validation} {words.score(metric[best])} in {step} {best + 1}"
+        shared = curve.loss == curve.validation
         apart |= best is not None and not shared
         name = f"training-{label}"
         out.append(Plot(caption, plots.curve(name, loss, metric, caption, step=step, best=best, shared=shared)))

@@ -1,7 +1,7 @@
-"""A run folder: whose study it holds, and which units of work are done in it.
+"""A run folder: which study it holds, and which units of work are done in it.
 
 `parts/study.json` is the mark: the resolved recipe, the data's fingerprint, and the SHA-256 of the other files read. A
-folder with another mark is replaced only when asked for; one that holds anything but a study is never written to.
+folder with another mark is replaced only on request; a folder that holds anything but a study is never written to.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from pathlib import Path
 from matinee.errors import MatineeError
 from matinee.files import StrPath, atomic_write, discard
 from matinee.store import MANIFEST
-from matinee.study.recipe import ModelTable
+from matinee.study.recipe import ModelTable, Recipe
+from matinee.study.results import UnitRecord
 
-RESULTS = ("recipe.toml", "metrics.json", "metrics.parquet", "report.html", "run.json")
+RECIPE, METRICS, PER_QUERY, RUN, REPORT = "recipe.toml", "metrics.json", "metrics.parquet", "run.json", "report.html"
+RESULTS = (RECIPE, METRICS, PER_QUERY, RUN, REPORT)
 MARK = Path("parts", "study.json")
 
 
@@ -24,7 +26,7 @@ MARK = Path("parts", "study.json")
 class Unit:
     """One model on one split: a piece of work that is done whole or not at all.
 
-    fold: None unless the recipe cross-validates. first: whether it is of the first split, whose models and
+    fold: None unless the recipe cross-validates. first: whether the split is the first, whose models and
     recommendations are kept.
     """
 
@@ -39,8 +41,20 @@ class Unit:
 
     @property
     def part(self) -> Path:
-        """The folder of what it leaves, in the run folder."""
+        """Its folder of results, in the run folder."""
         return Path("parts", self.split_name, self.model.label)
+
+    @property
+    def record(self) -> Path:
+        return self.part / "unit.json"
+
+    @property
+    def per_query(self) -> Path:
+        return self.part / "per_query.parquet"
+
+    @property
+    def lists(self) -> Path:
+        return self.part / "recommendations.npz"
 
     @property
     def saved_model(self) -> Path:
@@ -51,12 +65,25 @@ class Unit:
         return Path("recommendations", f"{self.model.label}.parquet")
 
     def checkpoint(self, what: str = "fit") -> Path:
-        """Where a training keeps its state until the unit is done."""
+        """The file that keeps a training's state until the unit is done."""
         return self.part.with_name(f".{self.model.label}.{what}.safetensors")
 
     def kept(self, what: str = "fit") -> Path:
-        """The model's folder while ensembles of its split may ask for it."""
+        """The model's folder while composites on the same split may need it."""
         return self.part.with_name(f".{self.model.label}.{what}")
+
+
+def units_of(recipe: Recipe) -> list[Unit]:
+    """All units of a study, in the order they are done in."""
+    folds: list[int | None] = [None]
+    if recipe.split.get("folds") is not None:
+        folds = list(range(int(recipe.split["folds"])))
+    return [
+        Unit(seed, fold, model, seed == recipe.seeds[0] and not fold)
+        for seed in recipe.seeds
+        for fold in folds
+        for model in recipe.model
+    ]
 
 
 class RunFolder:
@@ -69,7 +96,7 @@ class RunFolder:
         return self.path / name
 
     def mark(self) -> dict[str, str]:
-        """The mark of the study in it; empty where the folder is. Raises MatineeError for other folders."""
+        """The mark of the study in it; {} for an empty folder. Raises MatineeError for any other folder."""
         try:
             mark: dict[str, str] = json.loads((self / MARK).read_text("utf-8"))
             return mark
@@ -79,7 +106,7 @@ class RunFolder:
             raise MatineeError(
                 f"cannot be read: {error}", where=str(self / MARK), hint="choose another --out"
             ) from None
-        # names with a dot are the lock, and what a killed first write left
+        # names with a dot are the lock, and what a killed first write left behind
         others = [e.name for e in self.path.iterdir() if not e.name.startswith(".")] if self.path.is_dir() else []
         if [name for name in others if name != MARK.parts[0] or any((self / name).glob("[!.]*"))]:
             raise MatineeError(
@@ -90,11 +117,11 @@ class RunFolder:
         return {}
 
     def claim(self, recipe: str, read: Callable[[], Mapping[str, str]], *, overwrite: bool) -> None:
-        """Make sure the folder is empty or holds this very study on this very data, and mark it.
+        """Make sure the folder is empty or holds this study on this data, and mark it.
 
-        recipe: the resolved recipe. read: what else the mark holds; it is called only where the recipe fits, because
-        it reads the data. Raises MatineeError for another study, unless it may be overwritten, or came to nothing: its
-        recipe was refused before a model was fitted.
+        recipe: the resolved recipe. read: gives the rest of the mark; it reads the data, so it is called only where the
+        recipe is the same. Raises MatineeError for another study, unless overwrite is set, or no model of that study
+        was ever fitted.
         """
         theirs = self.mark()
         overwrite = overwrite or not self._begun
@@ -107,15 +134,18 @@ class RunFolder:
             self._clear()
         if theirs != mine:
             atomic_write(self / MARK, json.dumps(mine, indent=2))
-        if not (self / "recipe.toml").is_file():
-            atomic_write(self / "recipe.toml", recipe)
+        if not (self / RECIPE).is_file():
+            atomic_write(self / RECIPE, recipe)
 
     def done(self, unit: Unit) -> bool:
-        """Whether all that a unit leaves is there."""
-        needed = [unit.part / "unit.json"]
+        """Whether all files of a finished unit are there."""
+        needed = [unit.record]
         if unit.first:
             needed += [unit.saved_model / MANIFEST, unit.recommendations]
         return all((self / name).is_file() for name in needed)
+
+    def record(self, unit: Unit) -> UnitRecord:
+        return UnitRecord.read(self / unit.record)
 
     @property
     def has_results(self) -> bool:
@@ -126,7 +156,7 @@ class RunFolder:
     def _begun(self) -> bool:
         """Whether there is anything but a mark and a recipe: a finished unit, or a training's state."""
         work = [path for path in self.path.glob("parts/**/*") if path.is_file() and path != self / MARK]
-        return bool(work) or any((self / name).exists() for name in (*RESULTS, "models") if name != "recipe.toml")
+        return bool(work) or any((self / name).exists() for name in (*RESULTS, "models") if name != RECIPE)
 
     def _another(self, what: str) -> MatineeError:
         return MatineeError(
@@ -136,7 +166,7 @@ class RunFolder:
         )
 
     def _clear(self) -> None:
-        """Remove another study. Its mark stays until ours replaces it, so a kill in between leaves a study's folder."""
+        """Remove another study. Its mark stays until ours replaces it, so that a kill leaves a study's folder."""
         for name in (*RESULTS, "models", "recommendations"):
             discard(self / name)
         for part in self.path.glob("parts/*"):

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from matinee import load_model, recommend
+from matinee import load_model, open_run, recommend
 from matinee.data.dataset import Dataset, Split
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.files import discard
@@ -25,26 +25,12 @@ from matinee.study import folder as run_folder
 from matinee.study.folder import RunFolder
 from matinee.study.recipe import Recipe, load_recipe
 from matinee.study.run import StudyResult, run_study
+from study.conftest import RANDOM, contents, recipe_of, rows_of
 
 KEYS = ["label", "model", "split", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "seed", "protocol"]
 MODELS = '[[model]]\nname = "popularity"\n[[model]]\nname = "ease"\nlabel = "mine"\nl2 = 10.0\n'
 HEAD = 'title = "Small"\nseeds = {seeds}\n{more}[data]\nsource = "{log}"\nitems = "{items}"\n'
-RANDOM = '[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n'
 EVALUATE = '[evaluate]\nk = [5, 3]\nmetrics = ["ndcg", "recall"]\n'
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """log.csv: 40 people who like one half or the other of 24 films, in time order; films.csv: their titles."""
-    folder = tmp_path_factory.mktemp("small")
-    rng = np.random.default_rng(5)
-    lines = ["user_id,item_id,timestamp"]
-    for user in range(40):
-        liked = rng.permutation(np.arange(0, 14) if user % 2 else np.arange(10, 24))[:10]
-        lines += [f"{user},{100 + item},{1000 * user + n}" for n, item in enumerate(liked)]
-    (folder / "log.csv").write_text("\n".join(lines) + "\n")
-    (folder / "films.csv").write_text("item_id,title\n" + "".join(f"{100 + i},Film {i} (1990)\n" for i in range(24)))
-    return folder
 
 
 Make = Callable[..., Recipe]
@@ -54,9 +40,7 @@ Make = Callable[..., Recipe]
 def make(files: Path, tmp_path: Path) -> Make:
     def recipe(body: str = RANDOM + EVALUATE, *, seeds: str = "[0]", more: str = "", models: str = MODELS) -> Recipe:
         head = HEAD.format(seeds=seeds, more=more, log=files / "log.csv", items=files / "films.csv")
-        path = tmp_path / "recipe.toml"
-        path.write_text(head + body + models, "utf-8")
-        return load_recipe(path)
+        return recipe_of(tmp_path, head + body + models)
 
     return recipe
 
@@ -66,24 +50,8 @@ def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Rec
     """One run with two seeds that many tests look at and none changes."""
     folder = tmp_path_factory.mktemp("finished")
     head = HEAD.format(seeds="[3, 1]", more="", log=files / "log.csv", items=files / "films.csv")
-    (folder / "recipe.toml").write_text(head + RANDOM + EVALUATE + MODELS)
-    recipe, told = load_recipe(folder / "recipe.toml"), list[str]()
+    recipe, told = recipe_of(folder, head + RANDOM + EVALUATE + MODELS), list[str]()
     return recipe, run_study(recipe, folder / "run", command="matinee run x", tell=told.append), folder / "run", told
-
-
-def rows_of(out: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads((out / "metrics.json").read_text(), parse_constant=pytest.fail)
-    return rows
-
-
-def facts_of(out: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((out / "run.json").read_text(), parse_constant=pytest.fail)
-    return facts
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    """Every file of a folder, parts and hidden ones included."""
-    return {str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
 
 
 # --- the run folder ---------------------------------------------------------------------------------------------------
@@ -99,7 +67,7 @@ def test_the_run_folder_holds_what_is_promised(finished: tuple[Recipe, StudyResu
     assert (out / "recipe.toml").read_text() == recipe.to_toml()
     assert "<h1" in (out / "report.html").read_text()
     assert not list(out.rglob(".tmp-*"))
-    assert (result.out, result.report, result.resumed) == (out, out / "report.html", 0)
+    assert (result.path, result.report, result.resumed) == (out, out / "report.html", 0)
     assert len(told) == 1 + 4, "reading, and each model on each split"
     assert told[1].startswith("seed-3  popularity: ndcg@3 0.")
 
@@ -138,36 +106,32 @@ def test_the_means_are_those_of_metrics_parquet(finished: tuple[Recipe, StudyRes
 
 def test_run_json_says_what_the_numbers_rest_on(finished: tuple[Recipe, StudyResult, Path, list[str]]) -> None:
     recipe, _, out, _ = finished
-    facts, data = facts_of(out), recipe.load_data()
-    assert facts["command"] == "matinee run x"
-    assert facts["seeds"] == [3, 1]
-    assert facts["data"] == {
-        "name": "log",
-        "fingerprint": data.fingerprint,
-        "events": 400,
-        "users": 40,
-        "items": 24,
-        "side_tables": [
-            {
-                "what": "items",
-                "in_log": 24,
-                "described": 24,
-                "without_event": 0,
-                "missing": {"title": 0, "year": 0},
-                "unmatched": [],
-            }
-        ],
-    }
-    assert {"python", "matinee", "numpy", "cpu", "cores"} <= set(facts["machine"])
-    units = [(cost["label"], cost["seed"], cost["fold"]) for cost in facts["costs"]]
+    facts, data = open_run(out).record, recipe.load_data()
+    assert json.loads((out / "run.json").read_text(), parse_constant=pytest.fail)["schema_version"] == 1
+    assert facts.command == "matinee run x"
+    assert facts.seeds == (3, 1)
+    found = facts.data
+    assert (found.name, found.fingerprint, found.events, found.users) == ("log", data.fingerprint, 400, 40)
+    assert [vars(table) for table in found.side_tables] == [
+        {
+            "what": "items",
+            "in_log": 24,
+            "described": 24,
+            "without_event": 0,
+            "missing": {"title": 0, "year": 0},
+            "unmatched": (),
+        }
+    ]
+    assert {"python", "matinee", "numpy", "cpu", "cores"} <= set(facts.machine)
+    units = [(cost.label, cost.seed, cost.fold) for cost in facts.costs]
     assert units == [(label, seed, None) for seed in (3, 1) for label in ("popularity", "mine")]
-    assert list(facts["splitting"]) == ["seed-3", "seed-1"]
-    costs = [facts["reading"], *facts["splitting"].values()]
-    costs += [cost[phase] for cost in facts["costs"] for phase in ("fit", "recommend")]
-    assert all(0 < cost["seconds"] < 60 for cost in costs)
-    assert all(10 < cost["peak_mb"] < 1e5 for cost in costs)
-    assert set(facts["protocols"]) == {row["protocol"] for row in rows_of(out)}
-    assert any(finding["what"] == "shared events" for finding in facts["audit"])
+    assert list(facts.splitting) == ["seed-3", "seed-1"]
+    costs = [facts.reading, *facts.splitting.values()]
+    costs += [phase for cost in facts.costs for phase in (cost.fit, cost.recommend)]
+    assert all(0 < cost.seconds < 60 for cost in costs)
+    assert all(10 < (cost.peak_mb or 0) < 1e5 for cost in costs)
+    assert set(facts.protocols) == {row["protocol"] for row in rows_of(out)}
+    assert any(finding.what == "shared events" for finding in facts.audit)
 
 
 def test_what_side_tables_tell_of_unknown_films_is_reported(make: Make, files: Path, tmp_path: Path) -> None:
@@ -175,15 +139,14 @@ def test_what_side_tables_tell_of_unknown_films_is_reported(make: Make, files: P
     (tmp_path / "more.csv").write_text(more)
     recipe = make()
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"items": str(tmp_path / "more.csv")})})
-    said = "log: not in the log: 2 of the items in more.csv (kept, without an event)"
-    result = run_study(recipe, tmp_path / "run")
-    assert said in result.warnings
-    facts = facts_of(tmp_path / "run")
-    (table,) = facts["data"]["side_tables"]
-    assert (table["in_log"], table["described"], table["without_event"]) == (24, 24, 2)
-    assert [each["ids"] for each in table["unmatched"]] == [2]
-    assert said in facts["warnings"]
-    assert said in (tmp_path / "run" / "report.html").read_text()
+    warning = "log: not in the log: 2 of the items in more.csv (kept, without an event)"
+    assert warning in run_study(recipe, tmp_path / "run").warnings
+    run = open_run(tmp_path / "run")
+    (table,) = run.record.data.side_tables
+    assert (table.in_log, table.described, table.without_event) == (24, 24, 2)
+    assert [each.ids for each in table.unmatched] == [2]
+    assert warning in run.warnings
+    assert warning in run.report.read_text()
 
 
 def test_models_are_the_first_seeds_and_answer_as_they_did(
@@ -347,7 +310,7 @@ def test_refit_is_another_protocol(
     refit = {row["split"]: row["protocol"] for row in rows_of(out)}
     assert refit["valid"] == plain["valid"]
     assert refit["test"] != plain["test"]
-    assert "fitted on train + valid" in facts_of(out)["protocols"][refit["test"]]["history"]
+    assert "fitted on train + valid" in open_run(out).protocols[refit["test"]].history
     assert values(out, part="valid")[3] == values(finished[2], part="valid")[3], "valid is measured before the refit"
     assert values(out)[3] != values(finished[2])[3]
     assert len(load_model(out / "models" / "mine").data) > len(load_model(finished[2] / "models" / "mine").data)
@@ -358,21 +321,21 @@ def test_a_refit_keeps_the_curve_of_the_fit_that_was_validated(files: Path, make
     head, *rows = (files / "log.csv").read_text().split()
     rated = [f"{row},{rating}" for row, rating in zip(rows, rng.integers(1, 6, len(rows)), strict=True)]
     (tmp_path / "rated.csv").write_text("\n".join([f"{head},rating", *rated]))
-    models = '[[model]]\nname = "biased_mf"\nfactors = 6\nl2 = 0.1\nnu = 0.0\niterations = 30\n'
+    models = '[[model]]\nname = "biased_mf"\nn_factors = 6\nl2 = 0.1\nnu = 0.0\nepochs = 30\n'
     body = RANDOM + '[evaluate]\nk = [5]\nmetrics = ["ndcg", "rmse"]\nrefit = true\n'
     recipe = make(body, models=models)
     recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update={"source": str(tmp_path / "rated.csv")})})
     run_study(recipe, tmp_path / "run")
-    facts = facts_of(tmp_path / "run")
-    assert facts["curve_names"] == {"biased_mf": ["epochs", "rmse", "rmse"]}
-    metrics = [row["valid_metric"] for row in facts["curves"]["biased_mf"]]
+    curve = open_run(tmp_path / "run").curves["biased_mf"]
+    assert (curve.rounds, curve.loss, curve.validation) == ("epochs", "rmse", "rmse")
+    metrics = [row["valid_metric"] or -np.inf for row in curve.rows]
     model = load_model(tmp_path / "run" / "models" / "biased_mf")
     assert len(metrics) == 30
     assert model.model_dump()["epochs"] == 1 + int(np.argmax(metrics)) < 30, "noise is best left alone early"
     (valid,) = [r["value"] for r in rows_of(tmp_path / "run") if (r["split"], r["metric"]) == ("valid", "rmse")]
     assert valid == pytest.approx(-max(metrics), rel=1e-6)
     page = (tmp_path / "run" / "report.html").read_text()
-    assert f"best validation rmse {-max(metrics):.4f} in iteration {1 + int(np.argmax(metrics))}" in page
+    assert f"best validation rmse {-max(metrics):.4f} in epoch {1 + int(np.argmax(metrics))}" in page
     assert f"1 model learned from {len(model.data)} of the 400 events" in page
     assert "Favourites" in page
 
@@ -380,7 +343,7 @@ def test_a_refit_keeps_the_curve_of_the_fit_that_was_validated(files: Path, make
 def test_repeats_may_be_answers(files: Path, make: Make, tmp_path: Path) -> None:
     out = tmp_path / "run"
     run_study(make(RANDOM + EVALUATE + "exclude_seen = false\n"), out)
-    assert {words["exclude"] for words in facts_of(out)["protocols"].values()} == {"nothing"}
+    assert {protocol.exclude for protocol in open_run(out).protocols.values()} == {"nothing"}
     train = load_model(out / "models" / "mine").data
     seen = set(zip(train.users.decode(train.user), train.items.decode(train.item), strict=True))
     given = pl.read_parquet(out / "recommendations" / "mine.parquet").select("user_id", "item_id").rows()
@@ -440,9 +403,9 @@ def test_candidates_of_provided_lines_are_all_that_is_ranked(candidates: Path, m
     rows = {(r["label"], r["metric"], r["k"]): r for r in rows_of(out)}
     assert {r["n_queries"] for r in rows.values()} == {3}
     assert rows["mine", "recall", 5]["value"] == pytest.approx(2 / 3), "the film that nobody knows cannot be found"
-    facts = facts_of(out)
-    assert "asked.jsonl" in facts["protocols"][rows["mine", "recall", 5]["protocol"]]["split"]
-    assert facts["notes"] == ["1 item ids of the provided files are not in the log"]
+    run = open_run(out)
+    assert "asked.jsonl" in run.protocols[rows["mine", "recall", 5]["protocol"]].split
+    assert list(run.notes) == ["1 item ids of the provided files are not in the log"]
     report = (out / "report.html").read_text()
     picked = {f"Film {item - 100}" for picks in lists.values() for item in picks}
     assert {film for film in picked if film not in report} == set(), "codes of the split's ids, not of the log's"
@@ -619,13 +582,13 @@ def test_a_leaking_split_stops_the_run_before_anything_is_fitted(
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        ('name = "sasrec"\nwaiting = true', "has no timestamps, so it is not known how long anyone waited"),
+        ('name = "sasrec"\ntime_gaps = true', "has no timestamps, so it is not known how long anyone waited"),
         ('name = "popularity"\nhalf_life_days = 3.0', "popularity cannot be decayed in time"),
         ('name = "fm"\ntarget = "label"', "has no labels 0 and 1"),
         ('name = "biased_mf"', "log has no ratings"),
         ('name = "auto_rec"', "log has no ratings"),
         ('name = "svd"\ncentred = true', "log has no ratings"),
-        ('name = "gru4rec"\ndevice = "mps"', "offers PyTorch no device 'mps'"),
+        ('name = "gru4rec"\n[fit]\ndevice = "mps"', "offers PyTorch no device 'mps'"),
         ('name = "fm"\nfields = ["user", "item.genres"]', "no field 'item.genres'"),
         ('name = "lightgbm"\nfields = ["item", "time.hour"]', "no field 'time.hour'"),
         ('name = "ensemble"\nmembers = ["ease", "late"]', "popularity cannot be decayed in time"),
@@ -658,7 +621,7 @@ def test_our_warnings_are_kept_and_reported(make: Make, tmp_path: Path, monkeypa
     result = run_study(make(seeds="[0, 1]"), tmp_path / "run")
     ours = [text for text in result.warnings if text.startswith("EASE")]
     assert ours == ["EASE: thin ice under 0.5% of it", "EASE: seed one alone"], "the first of each kind, of any seed"
-    assert facts_of(tmp_path / "run")["warnings"] == list(result.warnings)
+    assert open_run(tmp_path / "run").warnings == result.warnings
     report = (tmp_path / "run" / "report.html").read_text()
     assert "thin ice under 0.5% of it" in report
     assert "seed one alone" in report
@@ -702,7 +665,7 @@ def test_a_failing_model_leaves_the_others_work(make: Make, tmp_path: Path, monk
 def test_rating_metrics_need_ratings_and_models_that_predict_them(
     make: Make, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(EASE, "predicts", True)
+    monkeypatch.setattr(EASE, "predicts", lambda self: True)
     monkeypatch.setattr(EASE, "predict", lambda self, pairs, queries: np.full(len(pairs), 3.0, np.float32))
     rated = RANDOM + EVALUATE.replace('["ndcg", "recall"]', '["rmse", "ndcg"]')
     with pytest.raises(MatineeError, match="log has no ratings, so rmse cannot be measured"):

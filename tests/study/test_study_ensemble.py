@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections import Counter
@@ -10,19 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
-from matinee import load_model, recommend
+from matinee import load_model, open_run, recommend
 from matinee import split as splits
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 from matinee.models.base import Model
 from matinee.models.ensemble import Ensemble
+from matinee.models.fitting import FitContext
 from matinee.store import save_model
 from matinee.study.recipe import Recipe, load_recipe
 from matinee.study.run import run_study
+from study.conftest import RANDOM, contents, recipe_of
 
 Patch = pytest.MonkeyPatch
 MODELS = """
@@ -49,21 +49,7 @@ members = ["pair", "popularity"]
 method = "zscore"
 weights = [3, 1]
 """
-RANDOM = '[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n'
 RESULTS = ("metrics", "recommendations", "models", "recipe")
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 people who like one half or the other of 24 films, in time order."""
-    rng = np.random.default_rng(5)
-    lines = ["user_id,item_id,timestamp"]
-    for user in range(40):
-        liked = rng.permutation(np.arange(0, 14) if user % 2 else np.arange(10, 24))[:10]
-        lines += [f"{user},{100 + item},{1000 * user + n}" for n, item in enumerate(liked)]
-    path = tmp_path_factory.mktemp("small") / "log.csv"
-    path.write_text("\n".join(lines) + "\n")
-    return path
 
 
 Make = Callable[..., Recipe]
@@ -73,8 +59,7 @@ Make = Callable[..., Recipe]
 def make(log: Path, tmp_path: Path) -> Make:
     def recipe(*, split: str = RANDOM, seeds: str = "[0]", more: str = "", models: str = MODELS) -> Recipe:
         evaluate = f'[evaluate]\nk = [5]\nmetrics = ["ndcg"]\n{more}\n'
-        (tmp_path / "recipe.toml").write_text(f'seeds = {seeds}\n[data]\nsource = "{log}"\n{split}{evaluate}{models}')
-        return load_recipe(tmp_path / "recipe.toml")
+        return recipe_of(tmp_path, f'seeds = {seeds}\n[data]\nsource = "{log}"\n{split}{evaluate}{models}')
 
     return recipe
 
@@ -83,20 +68,14 @@ def make(log: Path, tmp_path: Path) -> Make:
 def fits(monkeypatch: Patch) -> Counter[str]:
     """How often models of each class were fitted."""
     count: Counter[str] = Counter()
-    right = Model.fit
+    right = Model.fit_in
 
-    def counting(self: Model, data: Dataset, **options: Any) -> Model:
+    def counting(self: Model, data: Dataset, context: FitContext) -> Model:
         count[type(self).__name__] += 1
-        return right(self, data, **options)
+        return right(self, data, context)
 
-    monkeypatch.setattr(Model, "fit", counting)
+    monkeypatch.setattr(Model, "fit_in", counting)
     return count
-
-
-def contents(out: Path) -> dict[str, bytes]:
-    """The results of a study."""
-    files = {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
-    return {name: content for name, content in files.items() if name.startswith(RESULTS)}
 
 
 def left_in_parts(out: Path) -> list[str]:
@@ -162,7 +141,7 @@ def test_the_cost_of_an_ensemble_is_that_of_its_weights(make: Make, tmp_path: Pa
 
 
 def fit_seconds(run: Path) -> dict[str, float]:
-    return {cost["label"]: cost["fit"]["seconds"] for cost in json.loads((run / "run.json").read_text())["costs"]}
+    return dict(open_run(run).costs.select("label", "fit_seconds").iter_rows())
 
 
 @pytest.mark.parametrize("refit", [False, True])
@@ -226,19 +205,19 @@ def test_a_study_killed_at_its_ensemble_goes_on_with_the_members_it_has(
     wanted = {"EASE": once, "MultiDAE": once, "Popularity": once, "Ensemble": 4 * once}
     # a refit is of the fit that was validated, so where it is gone both are done again
     assert fits == {name: n + (once if name == again else 0) for name, n in wanted.items()}
-    assert contents(out) == contents(tmp_path / "undisturbed")
+    assert contents(out, *RESULTS) == contents(tmp_path / "undisturbed", *RESULTS)
     assert left_in_parts(out) == []
 
 
 def test_an_ensemble_that_was_deleted_is_made_again(make: Make, fits: Counter[str], tmp_path: Path) -> None:
     recipe, out = make(), tmp_path / "run"
     run_study(recipe, out)
-    before = contents(out)
+    before = contents(out, *RESULTS)
     shutil.rmtree(out / "models" / "all")
     fits.clear()
     assert run_study(recipe, out).resumed == 4
     assert fits == {"EASE": 1, "MultiDAE": 1, "Popularity": 1, "Ensemble": 2}
-    assert contents(out) == before
+    assert contents(out, *RESULTS) == before
     assert left_in_parts(out) == []
 
 
@@ -287,11 +266,11 @@ def test_a_resolved_recipe_keeps_labels(make: Make, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ('["ease", "nett"]', r"member 'nett' is the label of no \[\[model\]\] table\n.*use one of: net"),
-        ('["item_knn"]', r"member 'item_knn' is the label of no(.|\n)*use one of: ease, net, popularity"),
-        ('["ease", "later"]', r"member 'later' comes after the ensemble(.|\n)*move its \[\[model\]\] table above"),
-        ('["ease", "mix"]', "member 'mix' is the ensemble itself"),
-        ('["ease", "ease"]', r"members = \['ease', 'ease'\] is no list of labels, each once"),
+        ('["ease", "nett"]', r"members: 'nett' is the label of no \[\[model\]\] table\n.*use one of: net"),
+        ('["item_knn"]', r"members: 'item_knn' is the label of no(.|\n)*use one of: ease, net, popularity"),
+        ('["ease", "later"]', r"members: 'later' comes after mix(.|\n)*move its \[\[model\]\] table above"),
+        ('["ease", "mix"]', "members: 'mix' is the model itself"),
+        ('["ease", "ease"]', "mix names 'ease' twice"),
         ("[]", r"members = \[\] is no list of labels"),
         ('"ease"', r"members = 'ease' is no list of labels(.|\n)*labels of \[\[model\]\] tables above"),
         ("3", "members = 3 is no list"),
@@ -313,7 +292,7 @@ def test_members_that_are_no_labels_above_are_refused(members: str, words: str, 
 def test_an_ensemble_without_members_or_at_the_top_is_refused(make: Make) -> None:
     with pytest.raises(MatineeError, match="members = None is no list of labels"):
         make(models='[[model]]\nname = "ensemble"\n')
-    with pytest.raises(MatineeError, match="write members ="):
+    with pytest.raises(MatineeError, match=r"write a \[\[model\]\] table with this label above"):
         make(models='[[model]]\nname = "ensemble"\nmembers = ["ease"]\n')
 
 

@@ -12,10 +12,10 @@ from matinee.data.dataset import Dataset
 from matinee.data.read import catalog
 from matinee.errors import MatineeError
 from matinee.models import registry
-from matinee.study import recipe as recipes
+from matinee.study.data_table import located
 from matinee.study.recipe import Recipe, load_recipe
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 POPULARITY = '[[model]]\nname = "popularity"\n'
 LOG = "user_id,item_id,rating,timestamp\n" + "".join(
     f"{user},{item},{1 + (user + item) % 5},{1_500_000_000 + 86_400 * item}\n" for user in range(6) for item in range(8)
@@ -80,10 +80,10 @@ def refusal(folder: Path, text: str) -> MatineeError:
         ("[evaluate]\ncandidates = []\n" + POPULARITY, "needs at least one rule"),
         ("[evaluate]\ncandidates = ['all', 'all']\n" + POPULARITY, "each once"),
         ("[evaluate]\ncandidates = 3\n" + POPULARITY, "evaluate.candidates"),
-        ("[evaluate]\ncandidates = 'observed'\n" + POPULARITY, "nothing says that"),
-        ("[evaluate]\nmetrics = ['auc']\n" + POPULARITY, "no model of this recipe predicts ratings, so auc"),
+        ("[evaluate]\ncandidates = 'observed'\n" + POPULARITY, "needs labels"),
+        ("[evaluate]\nmetrics = ['auc']\n" + POPULARITY, "auc needs a rating model; the recipe has none"),
         ("[evaluate]\nconvention = 'autoint_study'\nmetrics = ['mrr']\n" + POPULARITY, "convention 'autoint_study'"),
-        ("[evaluate]\nmetrics = ['rmse']\n" + POPULARITY, "no model of this recipe predicts ratings, so rmse"),
+        ("[evaluate]\nmetrics = ['rmse']\n" + POPULARITY, "rmse needs a rating model; the recipe has none"),
         ("[split]\nvalid = 0.1\n" + POPULARITY, "split: needs a strategy"),
         ("[split]\nstrategy = 3\n" + POPULARITY, "split: needs a strategy"),
         ("[split]\nstrategy = 'randon'\n" + POPULARITY, "[split]: unknown split strategy 'randon'"),
@@ -321,11 +321,11 @@ def test_duplicates_of_a_named_set_are_dealt_with(tmp_path: Path, monkeypatch: p
 
 def test_rules_of_what_is_ranked(tmp_path: Path) -> None:
     text = "[data]\nlabel_min = 4.0\n[evaluate]\ncandidates = {}\n" + POPULARITY
-    assert load_recipe(written(tmp_path, POPULARITY)).rules("test") == ["all"]
-    assert load_recipe(written(tmp_path, text.format("'observed'"))).rules("valid") == ["observed"]
+    assert load_recipe(written(tmp_path, POPULARITY)).evaluate.rules("test") == ["all"]
+    assert load_recipe(written(tmp_path, text.format("'observed'"))).evaluate.rules("valid") == ["observed"]
     several = load_recipe(written(tmp_path, text.format("['x.negative', 'observed', 'all']")))
-    assert several.rules("test") == [Path("x.negative"), "observed", "all"]
-    assert several.rules("valid") == ["all", "observed"], "sampled negatives are of the test"
+    assert several.evaluate.rules("test") == [Path("x.negative"), "observed", "all"]
+    assert several.evaluate.rules("valid") == ["all", "observed"], "sampled negatives are of the test"
     (tmp_path / "x.negative").touch()
     assert several.files(tmp_path) == [tmp_path / "x.negative"]
     again = load_recipe(written(tmp_path, several.to_toml()))
@@ -352,6 +352,6 @@ def test_metrics_that_are_named_twice_are_measured_once(tmp_path: Path) -> None:
 
 
 def test_located_prefers_the_path_as_given(tmp_path: Path) -> None:
-    assert recipes.located("nothing.csv", tmp_path) == Path("nothing.csv")
+    assert located("nothing.csv", tmp_path) == Path("nothing.csv")
     (tmp_path / "nothing.csv").touch()
-    assert recipes.located("nothing.csv", tmp_path) == tmp_path / "nothing.csv"
+    assert located("nothing.csv", tmp_path) == tmp_path / "nothing.csv"

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -14,9 +13,11 @@ from matinee import load_model, recommend
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 from matinee.models.base import Model
+from matinee.models.fitting import FitContext
 from matinee.models.rerank import Rerank
-from matinee.study.recipe import Recipe, load_recipe
+from matinee.study.recipe import Recipe
 from matinee.study.run import run_study
+from study.conftest import RANDOM, recipe_of
 
 FIRST = '[[model]]\nname = "ease"\nl2 = 10.0\n'
 MODELS = f"""{FIRST}
@@ -37,37 +38,31 @@ n = 6
 """
 
 
+Make = Callable[..., Recipe]
+
+
 @pytest.fixture
-def log(tmp_path: Path) -> Path:
-    rng = np.random.default_rng(5)
-    lines = ["user_id,item_id,timestamp"]
-    for user in range(40):
-        liked = rng.permutation(np.arange(0, 14) if user % 2 else np.arange(10, 24))[:10]
-        lines += [f"{user},{100 + item},{1000 * user + n}" for n, item in enumerate(liked)]
-    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
-    return tmp_path / "log.csv"
+def make(log: Path, tmp_path: Path) -> Make:
+    def recipe(models: str, more: str = "") -> Recipe:
+        evaluate = f'[evaluate]\nk = [5]\nmetrics = ["ndcg"]\n{more}\n'
+        return recipe_of(tmp_path, f'[data]\nsource = "{log}"\n{RANDOM}{evaluate}{models}')
 
-
-def recipe_of(log: Path, models: str, more: str = "") -> Recipe:
-    path = log.parent / "recipe.toml"
-    head = f'[data]\nsource = "{log}"\n[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n'
-    path.write_text(f'{head}[evaluate]\nk = [5]\nmetrics = ["ndcg"]\n{more}\n{models}')
-    return load_recipe(path)
+    return recipe
 
 
 @pytest.mark.parametrize("refit", [False, True])
 def test_stages_are_fitted_once_and_handed_over(
-    refit: bool, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    refit: bool, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count: Counter[str] = Counter()
-    right = Model.fit
+    right = Model.fit_in
 
-    def counting(self: Model, data: Dataset, **options: Any) -> Model:
+    def counting(self: Model, data: Dataset, context: FitContext) -> Model:
         count[type(self).__name__] += 1
-        return right(self, data, **options)
+        return right(self, data, context)
 
-    monkeypatch.setattr(Model, "fit", counting)
-    recipe = recipe_of(log, MODELS, f"refit = {str(refit).lower()}")
+    monkeypatch.setattr(Model, "fit_in", counting)
+    recipe = make(MODELS, f"refit = {str(refit).lower()}")
     run_study(recipe, tmp_path / "run")
     once = 2 if refit else 1
     assert count == {"EASE": once, "ItemKNN": once, "Markov": once, "Rerank": 2 * once}
@@ -87,11 +82,10 @@ def test_stages_are_fitted_once_and_handed_over(
     assert both.stages[0].score(queries).tobytes() == ease.score(queries).tobytes()
 
 
-def test_a_resolved_recipe_keeps_labels(log: Path) -> None:
-    recipe = recipe_of(log, MODELS)
+def test_a_resolved_recipe_keeps_labels(make: Make, tmp_path: Path) -> None:
+    recipe = make(MODELS)
     text = recipe.to_toml()
-    (log.parent / "resolved.toml").write_text(text)
-    again = load_recipe(log.parent / "resolved.toml")
+    again = recipe_of(tmp_path, text)
     assert again.to_toml() == text
     near, both = again.model[1], again.model[3]
     assert (near.name, near.candidates_from, near.hyper_parameters["n"]) == ("item_knn", "ease", 6)
@@ -104,9 +98,9 @@ def test_a_resolved_recipe_keeps_labels(log: Path) -> None:
     assert (made.n, made.second.model_dump()["k"]) == (9, 3)
 
 
-def test_a_grid_may_vary_how_many_are_brought(log: Path) -> None:
+def test_a_grid_may_vary_how_many_are_brought(make: Make) -> None:
     grid = f'{FIRST}[[model]]\nname = "markov"\ncandidates_from = "ease"\ngrid.n = [5, 9]\n'
-    recipe = recipe_of(log, grid)
+    recipe = make(grid)
     made = [recipe.create(table) for table in recipe.model[1:]]
     assert [model.model_dump()["n"] for model in made] == [5, 9]
     assert [table.label for table in recipe.model[1:]] == ["markov_5", "markov_9"]
@@ -117,21 +111,21 @@ def test_a_grid_may_vary_how_many_are_brought(log: Path) -> None:
     [
         (
             'name = "markov"\ncandidates_from = "eas"',
-            r"candidates_from 'eas' is the label of no(.|\n)*use one of: ease",
+            r"candidates_from: 'eas' is the label of no(.|\n)*use one of: ease",
         ),
-        ('name = "markov"\ncandidates_from = "markov"', "candidates_from 'markov' is the model itself"),
-        ('name = "markov"\ncandidates_from = "later"', r"'later' comes after the model(.|\n)*move its"),
+        ('name = "markov"\ncandidates_from = "markov"', "candidates_from: 'markov' is the model itself"),
+        ('name = "markov"\ncandidates_from = "later"', r"'later' comes after markov(.|\n)*move its"),
         ('name = "markov"\ncandidates_from = "ease"\nn = 0', "n = 0"),
         ('name = "markov"\ncandidates_from = "ease"\nwindw = 3', r"no hyper-parameter 'windw' \(did you mean window"),
         ('name = "markov"\nn = 3', "no hyper-parameter 'n'"),
         ('name = "rerank"\nfirst = "ease"', "second = None is no label"),
-        ('name = "rerank"\nfirst = "ease"\nsecond = "ease"', "or that of both stages"),
+        ('name = "rerank"\nfirst = "ease"\nsecond = "ease"', "rerank names 'ease' twice"),
         ('name = "rerank"\nfirst = "ease"\nsecond = { name = "markov" }', r"second = \{.* is no label"),
-        ('name = "rerank"\nfirst = "ease"\nsecond = "later"', "second 'later' comes after the rerank"),
+        ('name = "rerank"\nfirst = "ease"\nsecond = "later"', "second: 'later' comes after rerank"),
         ('name = "ensemble"\nmembers = ["ease"]\ncandidates_from = "ease"', r'(.|\n)*name = "rerank", first = "ease"'),
     ],
 )
-def test_what_does_not_fit_is_named(table: str, words: str, log: Path) -> None:
+def test_what_does_not_fit_is_named(table: str, words: str, make: Make) -> None:
     later = '[[model]]\nname = "popularity"\nlabel = "later"\n'
     with pytest.raises(MatineeError, match=words):
-        recipe_of(log, f"{FIRST}[[model]]\n{table}\n{later}")
+        make(f"{FIRST}[[model]]\n{table}\n{later}")

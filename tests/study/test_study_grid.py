@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from itertools import product
 from pathlib import Path
-
-import numpy as np
-import pytest
 
 from matinee import load_model
 from matinee.study.recipe import load_recipe
 from matinee.study.run import run_study
+from study.conftest import RANDOM, recipe_of, rows_of
 
-HEAD = '[data]\nsource = "{log}"\n[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n[evaluate]\nk = [3]\n'
+HEAD = '[data]\nsource = "{log}"\n{split}[evaluate]\nk = [3]\n'
 MODELS = """
 [[model]]
 name = "popularity"
@@ -26,25 +23,12 @@ k = [4, 2, 8]
 """
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 people who like one half or the other of 24 films."""
-    rng = np.random.default_rng(5)
-    halves = (np.arange(14), np.arange(10, 24))
-    lines = [f"{user},{item}" for user in range(40) for item in rng.permutation(halves[user % 2])[:10]]
-    path = tmp_path_factory.mktemp("grid") / "log.csv"
-    path.write_text("\n".join(["user_id,item_id", *lines]) + "\n")
-    return path
-
-
 def test_a_grid_runs_resumes_and_is_compared(log: Path, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text(HEAD.format(log=log) + MODELS)
-    recipe, out = load_recipe(tmp_path / "recipe.toml"), tmp_path / "run"
+    recipe, out = recipe_of(tmp_path, HEAD.format(log=log, split=RANDOM) + MODELS), tmp_path / "run"
     labels = [f"knn_{by}_{k}" for by, k in product(("plain", "far"), (4, 2, 8))]
     run_study(recipe, out)
     assert {path.name for path in (out / "models").iterdir()} == {"popularity", *labels}
-    rows = json.loads((out / "metrics.json").read_text())
-    assert {row["label"]: row["model"] for row in rows} == {
+    assert {row["label"]: row["model"] for row in rows_of(out)} == {
         "popularity": "popularity",
         **dict.fromkeys(labels, "item_knn"),
     }

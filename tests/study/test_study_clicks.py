@@ -3,7 +3,6 @@ MovieLens with the models there are."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from matinee import split as splits
 from matinee.data.dataset import Pairs, Queries
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.popularity import Popularity
-from matinee.study import run as study
+from matinee.study import measure as measuring
 from matinee.study.recipe import Recipe, load_recipe
 from matinee.study.run import run_study
+from study.conftest import rows_of
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*the cut-off falls inside a tie:matinee.errors.MatineeWarning")
 
@@ -43,20 +43,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def recipe_of(log: Path, folder: Path, evaluate: str, *, split: str = SPLIT, models: str = MODELS) -> Recipe:
+def clicks(log: Path, folder: Path, evaluate: str, *, split: str = SPLIT, models: str = MODELS) -> Recipe:
     path = folder / "recipe.toml"
     path.write_text(f"title = 'Clicks'\n{DATA.format(log=log)}{split}[evaluate]\nk = [5, 3]\n{evaluate}\n{models}")
     return load_recipe(path)
 
 
-def rows_of(out: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = json.loads((out / "metrics.json").read_text(), parse_constant=pytest.fail)
-    return rows
-
-
-def facts_of(out: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads((out / "run.json").read_text(), parse_constant=pytest.fail)
-    return facts
+def ranked_of(out: Path) -> dict[str, str]:
+    """What was ranked, by the protocol's fingerprint."""
+    return {fingerprint: protocol.candidates for fingerprint, protocol in mt.open_run(out).protocols.items()}
 
 
 # --- rules side by side -----------------------------------------------------------------------------------------------
@@ -66,7 +61,7 @@ def facts_of(out: Path) -> dict[str, Any]:
 def both(log: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Path, list[str]]:
     """One run under two rules that several tests look at."""
     folder = tmp_path_factory.mktemp("both")
-    recipe = recipe_of(log, folder, 'metrics = ["ndcg", "recall"]\ncandidates = ["all", "observed"]')
+    recipe = clicks(log, folder, 'metrics = ["ndcg", "recall"]\ncandidates = ["all", "observed"]')
     told: list[str] = []
     run_study(recipe, folder / "run", tell=told.append)
     return recipe, folder / "run", told
@@ -74,8 +69,7 @@ def both(log: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, P
 
 def test_each_rule_is_measured_under_a_protocol_of_its_own(both: tuple[Recipe, Path, list[str]]) -> None:
     recipe, out, told = both
-    rows, facts = rows_of(out), facts_of(out)
-    ranked = {fingerprint: words["candidates"] for fingerprint, words in facts["protocols"].items()}
+    rows, ranked = rows_of(out), ranked_of(out)
     found = {
         (r["label"], r["split"], ranked[r["protocol"]]): r["value"]
         for r in rows
@@ -98,10 +92,9 @@ def test_each_rule_is_measured_under_a_protocol_of_its_own(both: tuple[Recipe, P
 
 def test_the_report_says_that_short_lists_flatter(both: tuple[Recipe, Path, list[str]]) -> None:
     _, out, _ = both
-    facts, page = facts_of(out), (out / "report.html").read_text()
-    observed = {f for f, words in facts["protocols"].items() if words["candidates"].startswith("each query's own")}
-    assert set(facts["remarks"]) == observed
-    assert all("in random order the first 3 would already show" in text for (text,) in facts["remarks"].values())
+    remarks, page = mt.open_run(out).record.remarks, (out / "report.html").read_text()
+    assert set(remarks) == {f for f, candidates in ranked_of(out).items() if candidates.startswith("each query's own")}
+    assert all("in random order the first 3 would already show" in text for (text,) in remarks.values())
     assert page.count("These numbers flatter") == 2, "of valid and of the test"
     assert page.count("<h3>Side by side</h3>") == 1
     assert "own hidden rows</th>" in page
@@ -118,10 +111,10 @@ def test_the_command_line_prints_both_and_compares_one(both: tuple[Recipe, Path,
     assert "ndcg@3, all items" in text
     assert "ndcg@3, own hidden rows" in text
     assert "these numbers flatter" in " ".join(text.split())
-    protocols = facts_of(out)["protocols"]
+    protocols = mt.open_run(out).protocols
     first = answer("compare", out)
     assert first["protocol"]["candidates"] == "all items with training events"
-    observed = next(f for f, p in protocols.items() if p["part"] == "test" and p["candidates"].startswith("each"))
+    observed = next(f for f, p in protocols.items() if p.part == "test" and p.candidates.startswith("each"))
     second = answer("compare", out, "--protocol", observed[:6])
     assert second["protocol"]["candidates"] == "each query's own hidden rows"
     assert len(second["tests"]) == 1
@@ -133,7 +126,7 @@ def test_the_command_line_prints_both_and_compares_one(both: tuple[Recipe, Path,
 def test_numbers_of_different_rules_are_not_compared(
     both: tuple[Recipe, Path, list[str]], log: Path, tmp_path: Path
 ) -> None:
-    only = recipe_of(log, tmp_path, 'metrics = ["ndcg", "recall"]\ncandidates = "observed"')
+    only = clicks(log, tmp_path, 'metrics = ["ndcg", "recall"]\ncandidates = "observed"')
     run_study(only, tmp_path / "run")
     assert "different protocols" in refused("compare", both[1], tmp_path / "run")
     (observed,) = {r["protocol"] for r in rows_of(tmp_path / "run") if r["split"] == "test"}
@@ -155,13 +148,13 @@ def test_numbers_of_different_rules_are_not_compared(
 def test_rules_hold_for_folds_seeds_and_refits(log: Path, tmp_path: Path) -> None:
     folds = '[split]\nstrategy = "random"\nfolds = 3\nvalid = 0.2\n'
     evaluate = 'metrics = ["ndcg"]\nrefit = true\ncandidates = ["observed", "all"]'
-    run_study(recipe_of(log, tmp_path, evaluate, split=folds), tmp_path / "run")
+    run_study(clicks(log, tmp_path, evaluate, split=folds), tmp_path / "run")
     rows = rows_of(tmp_path / "run")
     test = {(r["fold"], r["protocol"]): r["value"] for r in rows if r["split"] == "test" and r["label"] == "ease"}
     assert len(test) == 6
     assert len({protocol for _, protocol in test}) == 2
-    words = facts_of(tmp_path / "run")["protocols"]
-    assert all("fitted on train + valid" in words[protocol]["history"] for _, protocol in test)
+    protocols = mt.open_run(tmp_path / "run").protocols
+    assert all("fitted on train + valid" in protocols[protocol].history for _, protocol in test)
 
 
 # --- sampled negatives ------------------------------------------------------------------------------------------------
@@ -190,7 +183,7 @@ def test_a_file_of_sampled_negatives_is_ranked_beside_all(log: Path, tmp_path: P
     (tmp_path / "recipe.toml").write_text(text.format(rules))
     recipe = load_recipe(tmp_path / "recipe.toml")
     result = run_study(recipe, tmp_path / "run", data_dir=tmp_path)
-    ranked = {f: words["candidates"] for f, words in facts_of(tmp_path / "run")["protocols"].items()}
+    ranked = ranked_of(tmp_path / "run")
     rows = [r for r in rows_of(tmp_path / "run") if r["label"] == "ease"]
     found = {(r["split"], ranked[r["protocol"]].split()[0]): (r["value"], r["n_queries"]) for r in rows}
     assert set(found) == {("valid", "all"), ("test", "all"), ("test", "as")}, "the file is of the test"
@@ -219,11 +212,11 @@ def test_sampled_negatives_first(log: Path, tmp_path: Path) -> None:
 def test_negatives_that_are_drawn_stand_beside_all_and_observed(log: Path, tmp_path: Path) -> None:
     """With labels: the answer of a line is liked, and who liked nothing that is hidden is not asked by the file."""
     path = tmp_path / "drawn.negative"
-    recipe = recipe_of(log, tmp_path, f"metrics = ['hit_rate']\ncandidates = ['all', 'observed', '{path}']")
+    recipe = clicks(log, tmp_path, f"metrics = ['hit_rate']\ncandidates = ['all', 'observed', '{path}']")
     found = answer("negatives", tmp_path / "recipe.toml", "--out", path, "--n", "9")
     assert found["candidates"] == ["all", "observed", str(path)]
     result = run_study(recipe, tmp_path / "run")
-    ranked = {f: words["candidates"] for f, words in facts_of(tmp_path / "run")["protocols"].items()}
+    ranked = ranked_of(tmp_path / "run")
     rows = [r for r in rows_of(tmp_path / "run") if (r["label"], r["split"], r["k"]) == ("ease", "test", 3)]
     value = {ranked[r["protocol"]].split()[0]: r["value"] for r in rows}
     assert set(value) == {"all", "each", "as"}
@@ -250,11 +243,11 @@ def test_a_file_that_does_not_fit_is_refused_before_anything_is_fitted(
     content: str, says: str, log: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "test.negative").write_text(content)
-    recipe = recipe_of(log, tmp_path, f'candidates = ["all", "{tmp_path / "test.negative"}"]')
+    recipe = clicks(log, tmp_path, f'candidates = ["all", "{tmp_path / "test.negative"}"]')
     with pytest.raises(MatineeError, match=says):
         run_study(recipe, tmp_path / "run")
     assert not list((tmp_path / "run").rglob("unit.json"))
-    missing = recipe_of(log, tmp_path, 'candidates = "nothing.negative"')
+    missing = clicks(log, tmp_path, 'candidates = "nothing.negative"')
     with pytest.raises(MatineeError, match=r"nothing\.negative"):
         run_study(missing, tmp_path / "other")
 
@@ -272,13 +265,13 @@ def guess(self: Popularity, pairs: Pairs, queries: Queries | None = None) -> np.
 @pytest.fixture
 def clicking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Popularity predicts probabilities."""
-    monkeypatch.setattr(Popularity, "predicts", True)
+    monkeypatch.setattr(Popularity, "predicts", lambda self: True)
     monkeypatch.setattr(Popularity, "predict", guess)
 
 
 @pytest.mark.usefixtures("clicking")
 def test_probabilities_are_measured_and_drawn(log: Path, tmp_path: Path) -> None:
-    recipe = recipe_of(log, tmp_path, 'metrics = ["ndcg", "auc", "gauc", "logloss", "rmse"]')
+    recipe = clicks(log, tmp_path, 'metrics = ["ndcg", "auc", "gauc", "logloss", "rmse"]')
     result = run_study(recipe, tmp_path / "run")
     out = tmp_path / "run"
     (split,) = recipe.split_data(recipe.load_data(), 0)
@@ -291,11 +284,12 @@ def test_probabilities_are_measured_and_drawn(log: Path, tmp_path: Path) -> None
     assert found["logloss"]["value"] == pytest.approx(log_loss(pairs.label, p, labels=[0, 1]), rel=1e-6)
     assert found["auc"]["n_queries"] == len(pairs) > found["gauc"]["n_queries"] > 0
     assert {r["protocol"] for r in found.values()} == {found["auc"]["protocol"]}, "one table"
-    bins = facts_of(out)["calibration"]
+    record = mt.open_run(out).record
+    bins = record.calibration
     assert set(bins) == {"popularity"}
-    assert sum(one["n"] for one in bins["popularity"]) == len(pairs)
-    assert sum(one["n"] * one["positive"] for one in bins["popularity"]) == pytest.approx(float(pairs.label.sum()))
-    remarks = facts_of(out)["remarks"][found["auc"]["protocol"]]
+    assert sum(one.n for one in bins["popularity"]) == len(pairs)
+    assert sum(one.n * one.positive for one in bins["popularity"]) == pytest.approx(float(pairs.label.sum()))
+    remarks = record.remarks[found["auc"]["protocol"]]
     assert len(remarks) == 1
     assert "left out of gauc" in remarks[0]
     page = (out / "report.html").read_text()
@@ -308,7 +302,7 @@ def test_probabilities_are_measured_and_drawn(log: Path, tmp_path: Path) -> None
 @pytest.mark.usefixtures("clicking")
 def test_predictions_alone_need_no_ranking_metric(log: Path, tmp_path: Path) -> None:
     models = '[[model]]\nname = "popularity"\n'
-    run_study(recipe_of(log, tmp_path, 'metrics = ["auc"]', models=models), tmp_path / "run")
+    run_study(clicks(log, tmp_path, 'metrics = ["auc"]', models=models), tmp_path / "run")
     assert {(r["metric"], r["k"]) for r in rows_of(tmp_path / "run")} == {("auc", None)}
     assert "auc within each user" not in (tmp_path / "run" / "report.html").read_text()
 
@@ -323,8 +317,8 @@ def test_where_no_list_is_measured_only_those_that_are_shown_are_ranked(
         ranked.append(queries)
         return mt.recommend(model, queries, k, **given)
 
-    monkeypatch.setattr(study, "recommend", counted)
-    recipe = recipe_of(log, tmp_path, 'metrics = ["auc"]', models='[[model]]\nname = "popularity"\n')
+    monkeypatch.setattr(measuring, "recommend", counted)
+    recipe = clicks(log, tmp_path, 'metrics = ["auc"]', models='[[model]]\nname = "popularity"\n')
     recipe = recipe.with_changes(seeds=[0, 1])
     told: list[str] = []
     run_study(recipe, tmp_path / "run", tell=told.append)
@@ -332,7 +326,7 @@ def test_where_no_list_is_measured_only_those_that_are_shown_are_ranked(
     assert "Answer" in (tmp_path / "run" / "report.html").read_text()
     assert [line.split(", ")[-1].split()[0] for line in told if "auc" in line] == ["predicting"] * 2
     assert (tmp_path / "run" / "recommendations" / "popularity.parquet").is_file()
-    assert all(cost["recommend"]["seconds"] > 0 for cost in facts_of(tmp_path / "run")["costs"])
+    assert all(mt.open_run(tmp_path / "run").costs["recommend_seconds"] > 0)
 
 
 def test_hidden_pairs_without_labels_are_not_measured_and_that_is_said(log: Path, tmp_path: Path) -> None:
@@ -342,12 +336,12 @@ def test_hidden_pairs_without_labels_are_not_measured_and_that_is_said(log: Path
     rest = tmp_path / "rest.csv"
     frame.join(hidden, on=["user_id", "item_id"], how="anti", maintain_order="left").write_csv(rest)
     provided = f'[split]\nstrategy = "provided"\ntest = "{tmp_path / "test.csv"}"\n'
-    models = '[[model]]\nname = "biased_mf"\nfactors = 0\nloss = "bce"\n'
-    recipe = recipe_of(rest, tmp_path, 'metrics = ["recall", "logloss"]', split=provided, models=models)
+    models = '[[model]]\nname = "biased_mf"\nn_factors = 0\nloss = "bce"\n'
+    recipe = clicks(rest, tmp_path, 'metrics = ["recall", "logloss"]', split=provided, models=models)
     result = run_study(recipe, tmp_path / "run")
     assert "the hidden rows of test have no ratings: no logloss" in result.warnings
     assert {row["metric"] for row in rows_of(tmp_path / "run")} == {"recall"}
-    observed = recipe_of(rest, tmp_path, 'candidates = "observed"', split=provided)
+    observed = clicks(rest, tmp_path, 'candidates = "observed"', split=provided)
     with pytest.raises(MatineeError, match="have no labels"):
         run_study(observed, tmp_path / "other")
 
@@ -415,7 +409,7 @@ def click_study(text: str, folder: Path, data_dir: Path) -> tuple[Recipe, dict[t
     path.write_text(text + BASELINES)
     recipe = load_recipe(path)
     run_study(recipe, folder / "run", data_dir=data_dir)
-    ranked = {f: words["candidates"].split()[0] for f, words in facts_of(folder / "run")["protocols"].items()}
+    ranked = {f: candidates.split()[0] for f, candidates in ranked_of(folder / "run").items()}
     rows = [r for r in rows_of(folder / "run") if r["split"] == "test"]
     return recipe, {(r["label"], r["metric"], ranked[r["protocol"]]): r["value"] for r in rows}
 
@@ -471,5 +465,5 @@ def test_the_autoint_study_can_be_measured(shared_data: Path, tmp_path: Path) ->
 
 def test_members_of_an_ensemble_are_of_the_same_log_though_kept_without_its_ratings(log: Path, tmp_path: Path) -> None:
     models = MODELS + '[[model]]\nname = "ensemble"\nmembers = ["popularity", "ease"]\n'
-    run_study(recipe_of(log, tmp_path, 'metrics = ["ndcg"]', models=models), tmp_path / "run")
+    run_study(clicks(log, tmp_path, 'metrics = ["ndcg"]', models=models), tmp_path / "run")
     assert "ensemble" in {row["label"] for row in rows_of(tmp_path / "run")}

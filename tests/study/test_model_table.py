@@ -11,21 +11,19 @@ from hypothesis import strategies as st
 
 from matinee.errors import MatineeError
 from matinee.models import registry
-from matinee.study.model_table import ModelTable, combinations, format_value, names_a_folder
-from matinee.study.recipe import Recipe, load_recipe
+from matinee.study.grid import combinations
+from matinee.study.model_table import ModelTable
+from matinee.study.recipe import load_recipe
+from matinee.study.values import format_value, label_part, names_a_folder
+from study.conftest import recipe_of
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 LOSSES = """
 loss = [
     { label = "bce", loss = "bce", n_negatives = 1, negatives_for = "event" },
     { label = "full", loss = "cross_entropy" },
 ]
 """
-
-
-def recipe_of(folder: Path, text: str) -> Recipe:
-    (folder / "recipe.toml").write_text(text, "utf-8")
-    return load_recipe(folder / "recipe.toml")
 
 
 def refusal(folder: Path, grid: str, head: str = "name = 'sasrec'") -> str:
@@ -192,15 +190,28 @@ def test_the_table_that_is_wrong_is_told_by_its_place_in_the_file(tmp_path: Path
         (["ease", "ials"], "ease-ials"),
     ],
 )  # fmt: skip
-def test_values_in_words(value: object, said: str) -> None:
-    assert format_value(value) == said
+def test_values_as_parts_of_labels(value: object, said: str) -> None:
+    assert label_part(value) == said
     assert names_a_folder(said)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (300.0, "300"),
+        (True, "true"),
+        ([128, 64], "[128, 64]"),
+        ([{"name": "ease", "l2": 20.0, "half_life": None}, {"name": "svd"}], "[ease (l2=20), svd]"),
+    ],
+)
+def test_values_as_tables_show_them(value: object, shown: str) -> None:
+    assert format_value(value) == shown
 
 
 values = st.one_of(st.integers(-1000, 1000), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
 
 
-@given(st.lists(st.lists(values, min_size=1, max_size=4, unique_by=format_value), min_size=1, max_size=3))
+@given(st.lists(st.lists(values, min_size=1, max_size=4, unique_by=label_part), min_size=1, max_size=3))
 def test_a_model_for_each_combination_under_a_name_of_its_own(axes: list[list[object]]) -> None:
     grid = {f"h{at}": levels for at, levels in enumerate(axes)}
     made = combinations("m", {"fixed": 1}, grid)

@@ -1,0 +1,81 @@
+"""Writing what a unit leaves, and the run folder's files that are put together from all units.
+
+Values per query are never all in memory: they go from the parts' files into metrics.parquet as a stream.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from matinee.evaluate import Evaluation
+from matinee.files import atomic_folder, atomic_path, atomic_write
+from matinee.rank import Recommendations
+from matinee.study.folder import METRICS, PER_QUERY, RUN, RunFolder, Unit
+from matinee.study.results import MetricRow, RunRecord, StudyFacts, UnitRecord, write_lists, write_rows
+
+
+def metric_rows(unit: Unit, part: str, evaluation: Evaluation) -> list[MetricRow]:
+    """The evaluation's means. NaN, which JSON has not, becomes None."""
+    shared = {"model": unit.model.name, "split": part, "seed": unit.seed, "fold": unit.fold}
+    means = [{**mean, **shared} for mean in evaluation.to_frame().to_dicts()]
+    return [MetricRow(**{key: None if value != value else value for key, value in mean.items()}) for mean in means]
+
+
+def write_unit(
+    folder: RunFolder,
+    unit: Unit,
+    record: UnitRecord,
+    evaluations: Sequence[tuple[str, Evaluation]],
+    recs: Recommendations | None,
+) -> None:
+    """Write a unit's part; with it the unit is done. evaluations: (part of the split, values)."""
+    per_query = [
+        e.per_query().with_columns(split=pl.lit(part), protocol=pl.lit(e.protocol.fingerprint))
+        for part, e in evaluations
+    ] or [pl.DataFrame(schema={"query": pl.Int32, "k": pl.Int32})]  # the model could answer nothing that is measured
+    per_run = pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32))
+    with atomic_folder(folder / unit.part) as temp:
+        per_run.write_parquet(temp / unit.per_query.name)
+        if recs is not None:
+            write_lists(recs, temp / unit.lists.name)
+        (temp / unit.record.name).write_text(record.to_json(), "utf-8")
+
+
+def collect(folder: RunFolder, units: Sequence[Unit], facts: StudyFacts) -> None:
+    """Write metrics.json, metrics.parquet and run.json from all parts."""
+    parts = [folder.record(unit) for unit in units]
+    first = {unit.model.label: part for unit, part in zip(units, parts, strict=True) if unit.first}
+    record = RunRecord(
+        **dict(facts) | {"warnings": _distinct([*facts.warnings, *(text for part in parts for text in part.warnings)])},
+        splitting={f"seed-{part.costs.seed}": part.splitting for part in parts},
+        costs=tuple(part.costs for part in parts),
+        curves={label: part.curve for label, part in first.items() if part.curve is not None},
+        calibration={label: part.calibration for label, part in first.items() if part.calibration},
+        fit_summaries={label: part.fit_summary for label, part in first.items() if part.fit_summary},
+        protocols={fingerprint: words for part in parts for fingerprint, words in part.protocols.items()},
+        remarks={fingerprint: texts for part in reversed(parts) for fingerprint, texts in part.remarks.items()},
+    )
+    write_rows([row for part in parts for row in part.metrics], folder / METRICS)
+    _stream([folder / unit.per_query for unit in units], folder / PER_QUERY)
+    atomic_write(folder / RUN, record.to_json())
+
+
+def _stream(sources: Sequence[Path], target: Path) -> None:
+    """All tables under each other, in their order, without holding them. An empty one is left out: it does not know
+    the columns' types."""
+    tables = [pl.scan_parquet(source) for source in sources]
+    filled = [table for table in tables if table.select(pl.len()).collect().item()]
+    with atomic_path(target) as temp:
+        pl.concat(filled or tables, how="diagonal_relaxed").sink_parquet(temp)
+
+
+def _distinct(warnings: Iterable[str]) -> tuple[str, ...]:
+    """Seeds and folds warn of the same with other shares: the first of each is kept."""
+    first: dict[str, str] = {}
+    for text in warnings:
+        first.setdefault(re.sub(r"[\d.,]+ ?%", "%", text), text)
+    return tuple(first.values())

@@ -1,0 +1,113 @@
+"""A recipe's [data] table: where the log is and which events count."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from matinee.data.dataset import Dataset, Duplicates
+from matinee.data.filters import filter_events, seconds
+from matinee.data.read import catalog
+from matinee.data.read.assemble import deduplicated
+from matinee.data.read.columns import AUTO
+from matinee.data.read.log import read
+from matinee.errors import MatineeError
+from matinee.files import StrPath
+
+
+class Table(BaseModel):
+    """A table of a recipe. Unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataTable(Table):
+    """[data]: where the log is and which events count."""
+
+    source: str = Field("ml-100k", description="a name of `matinee data`, a folder in a known layout, or a file")
+    columns: dict[Literal["user_id", "item_id", "rating", "timestamp"], str] = Field(
+        {}, description="column names of a file, where they are not the usual ones"
+    )
+    format: Literal["log", "sequences", "sessions"] = Field(
+        "log", description="of a file: an event a line; a user and their items in order; an anonymous session"
+    )
+    users: str | None = Field(None, description="a file that describes users, by an id column")
+    items: str | None = Field(None, description="a file that describes items: title, year, genres, anything")
+    duplicates: Duplicates = Field(
+        "keep", description="what happens to a user's repeated events with one item; distinct: one a second stays"
+    )
+    min_rating: float | None = Field(None, description="keep events rated at least this")
+    drop_ratings: list[float] = Field([], description="leave out events with these ratings")
+    label_min: float | None = Field(None, description="ratings become 1 (at least this) or 0, after the filters")
+    min_user_events: int = Field(0, ge=0, description="leave out users with fewer events; iterated with items")
+    min_item_events: int = Field(0, ge=0, description="leave out items with fewer events; iterated with users")
+    since: str | None = Field(None, description="keep events from this date or time on (ISO; UTC without a zone)")
+    until: str | None = Field(None, description="keep events before this date or time")
+
+    @field_validator("since", "until", mode="before")
+    @classmethod
+    def _dates(cls, moment: object) -> object:
+        """TOML has dates of its own."""
+        return moment.isoformat() if isinstance(moment, date) else moment
+
+    @field_validator("since", "until")
+    @classmethod
+    def _readable(cls, moment: str | None) -> str | None:
+        if moment is not None:
+            try:
+                seconds(moment)
+            except MatineeError as error:
+                raise ValueError(f"{error.what}; {error.hint}") from None
+        return moment
+
+    def load(self, data_dir: StrPath | None = None) -> Dataset:
+        """Read and filter the log: a catalogue name, a path, or a path below data_dir."""
+        return filter_events(
+            self._read(data_dir),
+            min_rating=self.min_rating,
+            drop_ratings=self.drop_ratings,
+            label_min=self.label_min,
+            min_user_events=self.min_user_events,
+            min_item_events=self.min_item_events,
+            since=self.since,
+            until=self.until,
+        )
+
+    def _read(self, data_dir: StrPath | None) -> Dataset:
+        path = located(self.source, data_dir)
+        if self.source in catalog.ENTRIES or path.is_dir():
+            self._refuse_file_keys()
+        if self.source in catalog.ENTRIES:
+            return deduplicated(catalog.load(self.source, data_dir=data_dir), self.duplicates)
+        if not path.exists() and not path.suffix:
+            catalog.entry(self.source)  # a mistyped name: raises with the near misses
+        return read(
+            path,
+            user_id=self.columns.get("user_id", AUTO),
+            item_id=self.columns.get("item_id", AUTO),
+            rating=self.columns.get("rating", AUTO),
+            timestamp=self.columns.get("timestamp", AUTO),
+            format=self.format,
+            users=self.users and located(self.users, data_dir),
+            items=self.items and located(self.items, data_dir),
+            duplicates=self.duplicates,
+        )
+
+    def _refuse_file_keys(self) -> None:
+        """A known layout has its own columns and side tables: these keys would have no effect."""
+        empty = DataTable()
+        for key in ("columns", "format", "users", "items"):
+            if getattr(self, key) != getattr(empty, key):
+                raise MatineeError(
+                    f"[data] {key} is for files, and {self.source} has a layout of its own",
+                    hint=f"leave {key} out, or name the file to read as source",
+                )
+
+
+def located(name: str, data_dir: StrPath | None) -> Path:
+    """The path as given; or below data_dir, where the file exists only there."""
+    below = Path(data_dir or ".") / name
+    return below if below.exists() and not Path(name).exists() else Path(name)

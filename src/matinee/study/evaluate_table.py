@@ -1,0 +1,105 @@
+"""A recipe's [evaluate] and [fit] tables: what is measured, and how models are fitted."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from matinee.errors import MatineeError
+from matinee.evaluate import predictions
+from matinee.evaluate.stopping import StoppingMetric
+from matinee.files import StrPath
+from matinee.study.data_table import Table, located
+
+
+class FitTable(Table):
+    """[fit]: what every model's fit is told."""
+
+    metric: str | None = Field(
+        None, description="what early stopping measures on valid, e.g. recall@20; when left out, each model's own"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="where nets train; auto: the GPU where there is one"
+    )
+
+    @field_validator("metric")
+    @classmethod
+    def _known(cls, metric: str | None) -> str | None:
+        if metric is not None:
+            try:
+                StoppingMetric.parse(metric)
+            except MatineeError as error:
+                raise ValueError(f"{error.what}; {error.hint}") from None
+        return metric
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Arguments of `Model.fit`: those that differ from the defaults."""
+        return self.model_dump(exclude_defaults=True)
+
+
+class EvaluateTable(Table):
+    """[evaluate]: what is measured."""
+
+    k: list[int] = Field([10, 20], description="cut-offs; the largest is the length of the lists that are kept")
+    metrics: list[str] = Field(
+        ["recall", "ndcg", "hit_rate", "mrr"],
+        min_length=1,
+        description="also precision, map, recall_capped, recall_ndcg (.75 recall + .25 ndcg); of predicted ratings "
+        "rmse, mae, bce; of predicted labels (`label_min`) auc, gauc, logloss too",
+    )
+    convention: str = Field("matinee", description="whose definitions: matinee, or a library's for comparison")
+    candidates: str | list[str] = Field(
+        "all",
+        description='what is ranked: "all" items with a training event, "observed" (each user\'s own hidden rows, by '
+        "`label_min`), or a file of sampled negatives for the test; several are measured side by side",
+    )
+    exclude_seen: bool = Field(True, description="false where repeats are answers (sessions): nothing is excluded")
+    refit: bool = Field(False, description="fit again on train + valid before the test; another protocol")
+
+    @field_validator("k")
+    @classmethod
+    def _positive(cls, k: list[int]) -> list[int]:
+        if not k or min(k) < 1:
+            raise ValueError("needs at least one cut-off, each 1 or more")
+        return sorted(set(k))
+
+    @field_validator("candidates")
+    @classmethod
+    def _rules(cls, candidates: str | list[str]) -> str | list[str]:
+        rules = [candidates] if isinstance(candidates, str) else candidates
+        if not rules or len(set(rules)) < len(rules):
+            raise ValueError('needs at least one rule, each once: "all", "observed", or a file')
+        for rule in rules:
+            if rule not in ("all", "observed") and not {".", "/"} & set(rule):
+                near = difflib.get_close_matches(rule, ("all", "observed"), n=1)
+                hint = f" (did you mean {near[0]}?)" if near else ""
+                raise ValueError(f'{rule!r} is neither "all" nor "observed" nor a file{hint}')
+        return candidates
+
+    @field_validator("metrics")
+    @classmethod
+    def _once(cls, metrics: list[str]) -> list[str]:
+        return list(dict.fromkeys(metrics))
+
+    @property
+    def ranking(self) -> list[str]:
+        """The metrics of ranked lists."""
+        return [metric for metric in self.metrics if metric not in predictions.names]
+
+    @property
+    def predicted(self) -> list[str]:
+        """The metrics of predictions for single pairs."""
+        return [metric for metric in self.metrics if metric in predictions.names]
+
+    def rules(self, part: str, data_dir: StrPath | None = None) -> list[str | Path]:
+        """What is ranked in "valid" or "test", see split.with_candidates. Files of sampled negatives belong to the
+        test: valid ranks all items in their place."""
+        named = [self.candidates] if isinstance(self.candidates, str) else self.candidates
+        rules = [rule if rule in ("all", "observed") else located(rule, data_dir) for rule in named]
+        if part != "test":
+            rules = ["all" if isinstance(rule, Path) else rule for rule in rules]
+        return list(dict.fromkeys(rules))

@@ -1,0 +1,131 @@
+"""A finished run, read: `run = mt.open_run("runs/x")`, then run.metrics, run.model("ease"), run.curves ..."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from matinee.data.dataset import Protocol, Split
+from matinee.errors import MatineeError
+from matinee.files import StrPath
+from matinee.models.base import Model
+from matinee.rank import Recommendations
+from matinee.store import load_model
+from matinee.study.folder import METRICS, PER_QUERY, RECIPE, RUN, Unit, units_of
+from matinee.study.recipe import Recipe, load_recipe
+from matinee.study.results import Curve, MetricRow, RunRecord, read_lists, read_rows
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run. path: its folder. record: run.json. Other files are read when they are first asked for.
+
+    Models, recommendations and curves are those of the first seed (and fold).
+    """
+
+    path: Path
+    record: RunRecord
+
+    @cached_property
+    def rows(self) -> tuple[MetricRow, ...]:
+        """metrics.json: a row a mean."""
+        return read_rows(self.path / METRICS)
+
+    @cached_property
+    def metrics(self) -> pl.DataFrame:
+        """The same as a table: label, model, split, metric, k (null: no cut-off), value, ci_low, ci_high, n_queries,
+        seed, protocol; and fold, where the study cross-validates."""
+        numbers = dict.fromkeys(("value", "ci_low", "ci_high"), pl.Float64())
+        schema = {"k": pl.Int64(), **numbers}
+        return pl.DataFrame([row.columns() for row in self.rows], schema_overrides=schema, infer_schema_length=None)
+
+    def per_query(self) -> pl.LazyFrame:
+        """The values behind the means, one row a query: query, user_id, label, metric, k, value, split, protocol, seed,
+        fold."""
+        return pl.scan_parquet(self.path / PER_QUERY)
+
+    def recommendations(self, label: str) -> pl.DataFrame:
+        """user_id, item_id, score, rank (from 1): a model's lists for the test."""
+        return pl.read_parquet(self.path / self._unit(label).recommendations)
+
+    def model(self, label: str) -> Model:
+        """The fitted model."""
+        return load_model(self.path / self._unit(label).saved_model)
+
+    def lists(self, label: str, split: Split) -> Recommendations:
+        """The same as `recommendations`, as `recommend` returned them. split: the run's first."""
+        return read_lists(self.path / self._unit(label).lists, split)
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The resolved recipe, every default written out."""
+        return load_recipe(self.path / RECIPE)
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the models, in the recipe's order."""
+        return [table.label for table in self.recipe.model]
+
+    @property
+    def curves(self) -> Mapping[str, Curve]:
+        """By label, of the models that train in rounds."""
+        return self.record.curves
+
+    @cached_property
+    def costs(self) -> pl.DataFrame:
+        """One row a model and split: label, seed, fold, fit_seconds, recommend_seconds, peak_mb (null: unknown)."""
+        peaks = [max(c.fit.peak_mb or 0, c.recommend.peak_mb or 0) for c in self.record.costs]
+        rows = [
+            (c.label, c.seed, c.fold, c.fit.seconds, c.recommend.seconds, peak or None)
+            for c, peak in zip(self.record.costs, peaks, strict=True)
+        ]
+        schema = {"label": pl.String, "seed": pl.Int64, "fold": pl.Int64}
+        schema |= dict.fromkeys(("fit_seconds", "recommend_seconds", "peak_mb"), pl.Float64)
+        return pl.DataFrame(rows, schema, orient="row")
+
+    @property
+    def protocols(self) -> Mapping[str, Protocol]:
+        """By fingerprint."""
+        return self.record.protocols
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Each kind once."""
+        return self.record.warnings
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know of the split."""
+        return self.record.notes
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.html"
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}: {', '.join(self.labels)})"
+
+    def _unit(self, label: str) -> Unit:
+        for unit in units_of(self.recipe):
+            if unit.model.label == label:
+                return unit
+        raise MatineeError(
+            f"no model is called {label!r}", where=str(self.path), hint=f"use one of: {', '.join(self.labels)}"
+        )
+
+
+def open_run(path: StrPath) -> Run:
+    """The run in a folder, or in the folder of one of its files. Raises MatineeError where no finished run is."""
+    folder = Path(path).parent if Path(path).is_file() else Path(path)
+    for name in (METRICS, PER_QUERY, RECIPE, RUN):
+        if not (folder / name).is_file():
+            raise MatineeError(
+                f"no finished run is here: there is no {name}",
+                where=str(folder),
+                hint="name a folder that `matinee run` finished; start it again with the same --out to finish it",
+            )
+    return Run(folder, RunRecord.read(folder / RUN))

@@ -1,0 +1,50 @@
+"""What tests of studies share: a small log, a recipe file, and what lies in a run folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from matinee.study.recipe import Recipe, load_recipe
+
+RANDOM = '[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n'
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """log.csv: 40 people who like one half or the other of 24 films, in time order; films.csv: their titles."""
+    folder = tmp_path_factory.mktemp("small")
+    rng = np.random.default_rng(5)
+    lines = ["user_id,item_id,timestamp"]
+    for user in range(40):
+        liked = rng.permutation(np.arange(0, 14) if user % 2 else np.arange(10, 24))[:10]
+        lines += [f"{user},{100 + item},{1000 * user + n}" for n, item in enumerate(liked)]
+    (folder / "log.csv").write_text("\n".join(lines) + "\n")
+    (folder / "films.csv").write_text("item_id,title\n" + "".join(f"{100 + i},Film {i} (1990)\n" for i in range(24)))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def log(files: Path) -> Path:
+    return files / "log.csv"
+
+
+def recipe_of(folder: Path, text: str) -> Recipe:
+    (folder / "recipe.toml").write_text(text, "utf-8")
+    return load_recipe(folder / "recipe.toml")
+
+
+def rows_of(out: Path) -> list[dict[str, Any]]:
+    """metrics.json as it is; NaN is not JSON."""
+    rows: list[dict[str, Any]] = json.loads((out / "metrics.json").read_text(), parse_constant=pytest.fail)
+    return rows
+
+
+def contents(out: Path, *starts: str) -> dict[str, bytes]:
+    """Every file of a folder, hidden ones included; or those whose names start so."""
+    found = {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
+    return {name: content for name, content in found.items() if name.startswith(starts or "")}

@@ -16,6 +16,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from matinee.errors import did_you_mean
+
 if TYPE_CHECKING:
     from matinee import models as models
     from matinee import split as split
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from matinee.evaluate import evaluate as evaluate
     from matinee.rank import recommend as recommend
     from matinee.rank import similar_items as similar_items
+    from matinee.store import export_model as export_model
     from matinee.store import load_model as load_model
     from matinee.store import save_model as save_model
 
@@ -50,13 +53,14 @@ _PUBLIC: dict[str, str | None] = {
     "evaluate": "matinee.evaluate",
     "save_model": "matinee.store",
     "load_model": "matinee.store",
+    "export_model": "matinee.store",
 }
 __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{did_you_mean(name, __all__)}")
     home = _PUBLIC[name]
     value = import_module(f"matinee.{name}") if home is None else getattr(import_module(home), name)
     globals()[name] = value

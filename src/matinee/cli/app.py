@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperGroup
 
 from matinee import __version__
-from matinee.cli import ask, catalogue, compare, evaluate, fit, negatives, run, screen
+from matinee.cli import ask, catalogue, compare, evaluate, export, fit, negatives, run, screen
 from matinee.errors import MatineeError, MatineeWarning
 
 BUG, HINT, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
@@ -80,6 +80,7 @@ evaluate.register(app)
 compare.register(app)
 negatives.register(app)
 catalogue.register(app)
+export.register(app)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from matinee.errors import did_you_mean
+from matinee.models.registry import BUILT_IN, model_class
+
 if TYPE_CHECKING:
     from matinee.models.admm_slim import AdmmSLIM as AdmmSLIM
     from matinee.models.auto_rec import AutoRec as AutoRec
@@ -36,15 +39,11 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    from matinee.models.registry import BUILT_IN, model_class
-
     for registered, location in BUILT_IN.items():
         if location.endswith(f":{name}"):
             return model_class(registered)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{did_you_mean(name, __dir__())}")
 
 
 def __dir__() -> list[str]:
-    from matinee.models.registry import BUILT_IN
-
     return sorted(location.partition(":")[2] for location in BUILT_IN.values())

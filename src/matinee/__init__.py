@@ -16,7 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from matinee.errors import did_you_mean
+from matinee.errors import no_attribute
 
 if TYPE_CHECKING:
     from matinee import models as models
@@ -60,7 +60,7 @@ __all__ = ["__version__", *_PUBLIC]
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{did_you_mean(name, __all__)}")
+        raise no_attribute(__name__, name, __all__)
     home = _PUBLIC[name]
     value = import_module(f"matinee.{name}") if home is None else getattr(import_module(home), name)
     globals()[name] = value

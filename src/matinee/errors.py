@@ -31,8 +31,13 @@ class MatineeWarning(UserWarning):
     """The work goes on, but the result may mislead; the text says why."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """`; did you mean EASE?` for up to three near misses of a word, upper or lower case; nothing where there are none."""
+def near_misses(word: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """Up to n known names that look like the word, the nearest first; upper and lower case count as equal."""
     by_lower = {name.lower(): name for name in known}
-    near = difflib.get_close_matches(word.lower(), by_lower, n=3)
-    return f"; did you mean {' or '.join(by_lower[name] for name in near)}?" if near else ""
+    return [by_lower[near] for near in difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=0.7)]
+
+
+def no_attribute(module: str, name: str, known: Iterable[str]) -> AttributeError:
+    """What a module's __getattr__ raises for an unknown name: near misses are in the message."""
+    near = ", ".join(near_misses(name, known))
+    return AttributeError(f"module {module!r} has no attribute {name!r}" + (f" (it has {near})" if near else ""))

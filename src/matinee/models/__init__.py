@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from matinee.errors import did_you_mean
+from matinee.errors import no_attribute
 from matinee.models.registry import BUILT_IN, model_class
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def __getattr__(name: str) -> Any:
     for registered, location in BUILT_IN.items():
         if location.endswith(f":{name}"):
             return model_class(registered)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{did_you_mean(name, __dir__())}")
+    raise no_attribute(__name__, name, __dir__())
 
 
 def __dir__() -> list[str]:

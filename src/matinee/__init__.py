@@ -16,6 +16,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from matinee.errors import no_attribute
 from matinee.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from matinee.evaluate import evaluate as evaluate
     from matinee.rank import recommend as recommend
     from matinee.rank import similar_items as similar_items
+    from matinee.store import export_model as export_model
     from matinee.store import load_model as load_model
     from matinee.store import save_model as save_model
     from matinee.study.compare import compare as compare
@@ -58,13 +60,14 @@ _PUBLIC: dict[str, str | None] = {
     "run_study": "matinee.study.run",
     "open_run": "matinee.study.reader",
     "compare": "matinee.study.compare",
+    "export_model": "matinee.store",
 }
 __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        raise no_attribute(__name__, name, __all__)
     home = _PUBLIC[name]
     value = import_module(f"matinee.{name}") if home is None else getattr(import_module(home), name)
     globals()[name] = value

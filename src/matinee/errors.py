@@ -1,4 +1,4 @@
-"""The one kind of error a user can mend."""
+"""The error that every part of Matinee raises for what a user can put right."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 
 class MatineeError(Exception):
-    """Says what went wrong, where, and how to mend it.
+    """Says what went wrong, where, and what to do. Printed as "where: what", then "hint: ..." on a line of its own.
 
     what:  one sentence, e.g. "rating is not a finite number: 'nan'"
-    where: the place as a user would name it, e.g. "log.csv, row 17, column 'stars'"
+    where: a file, row or column as the user knows it, e.g. "log.csv, row 17, column 'stars'"
     hint:  what to do now, e.g. "remove the row or pass a mapping with rating=None"
     """
 
@@ -41,4 +41,16 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 class MatineeWarning(UserWarning):
-    """A number or a result stands, but should not be trusted blindly; the text says why."""
+    """The work goes on, but the result may mislead; the text says why."""
+
+
+def near_misses(word: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """Up to n known names that look like the word, the nearest first; upper and lower case count as equal."""
+    by_lower = {name.lower(): name for name in known}
+    return [by_lower[near] for near in difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=0.7)]
+
+
+def no_attribute(module: str, name: str, known: Iterable[str]) -> AttributeError:
+    """What a module's __getattr__ raises for an unknown name: near misses are in the message."""
+    near = ", ".join(near_misses(name, known))
+    return AttributeError(f"module {module!r} has no attribute {name!r}" + (f" (it has {near})" if near else ""))

@@ -33,6 +33,7 @@ from matinee.study.recipe import Recipe
 COMMANDS: list[tuple[str, ...]] = [
     ("run",),
     ("fit",),
+    ("export",),
     ("recommend",),
     ("similar",),
     ("explain",),
@@ -682,7 +683,7 @@ def test_models_show_what_a_fitted_one_holds(world: World) -> None:
     assert {"name": "l2", "value": 10.0}.items() <= found["hyper_parameters"][1].items()
     text = done("models", "show", world.model)
     assert "21 x 21" in text
-    assert "histories.safetensors" in text
+    assert "log/events.safetensors" in text
 
 
 def test_models_show_a_nets_own_weights(world: World, tmp_path: Path) -> None:

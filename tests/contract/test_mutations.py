@@ -12,7 +12,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from contract.checks import CHECKS, SMALL_LOG, Make
-from matinee import kernels, rank, store
+from matinee import kernels, rank
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.errors import MatineeError
@@ -28,6 +28,8 @@ from matinee.models.popularity import Counts, Popularity
 from matinee.models.slim import SLIM
 from matinee.models.svd_ae import SVDAE, LowRankWeights
 from matinee.models.user_knn import UserKNN
+from matinee.store import folders, logs
+from matinee.store import models as store_models
 from oracle import model_checks
 
 Patch = pytest.MonkeyPatch
@@ -287,16 +289,16 @@ def _restored(model: Model, fitted: Fitted) -> Model:
 
 
 def times_not_saved(patch: Patch) -> None:
-    patch.setattr(store, "ROWS", ("user", "item", "value"))
+    patch.delitem(logs.KINDS, "timestamp")
 
 
 def weights_saved_in_half_precision(patch: Patch) -> None:
-    right = store._write_arrays
+    right = folders.write_arrays
 
     def write(path: Any, arrays: dict[str, Any]) -> None:
         right(path, {n: a.astype(np.float16).astype(np.float32) if n == "W" else a for n, a in arrays.items()})
 
-    patch.setattr(store, "_write_arrays", write)
+    patch.setattr(folders, "write_arrays", write)
 
 
 def transposed_slim(patch: Patch) -> None:
@@ -428,13 +430,13 @@ def one_sweep_too_few(patch: Patch) -> None:
 
 
 def members_saved_in_another_order(patch: Patch) -> None:
-    right = store._flatten
+    right = store_models.flatten
 
     def flatten(learned: Any) -> Any:
         arrays, members, layout = right(learned)
         return arrays, members[::-1], layout
 
-    patch.setattr(store, "_flatten", flatten)
+    patch.setattr(store_models, "flatten", flatten)
 
 
 def anything_goes(patch: Patch) -> None:

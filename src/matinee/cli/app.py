@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from matinee.cli import ask, catalogue, compare, evaluate, fit, negatives, run, screen
+from matinee.cli import ask, catalogue, compare, evaluate, export, fit, negatives, run, screen
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.version import __version__
 
@@ -80,6 +80,7 @@ evaluate.register(app)
 compare.register(app)
 negatives.register(app)
 catalogue.register(app)
+export.register(app)
 
 
 @contextlib.contextmanager

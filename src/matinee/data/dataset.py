@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import typing
 from collections.abc import Iterable
@@ -179,7 +180,10 @@ class Dataset:
         """16 hex digits of the side tables, the context and the raw ratings."""
         digest = hashlib.sha256()
         for table in (self.user_features, self.item_features, self.context):
-            digest.update(b"-" if table is None else table.write_ipc(None).getvalue())
+            content = io.BytesIO(b"-")
+            if table is not None:  # Parquet, unlike Arrow's own format, keeps no bytes below nulls and no chunks
+                table.write_parquet(content, compression="uncompressed", statistics=False)
+            digest.update(content.getvalue())
         if self.raw_rating is not None:
             digest.update(np.ascontiguousarray(self.raw_rating).tobytes())
         return digest.hexdigest()[:16]

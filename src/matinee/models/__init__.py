@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from matinee.errors import no_attribute
+from matinee.models.names import BUILT_IN
 
 if TYPE_CHECKING:
     from matinee.models.admm_slim import AdmmSLIM as AdmmSLIM
@@ -37,16 +41,12 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    from matinee.models.names import BUILT_IN
-    from matinee.models.registry import model_class
-
-    for registered, location in BUILT_IN.items():
-        if location.endswith(f":{name}"):
-            return model_class(registered)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    for location in BUILT_IN.values():
+        module, _, attribute = location.partition(":")
+        if attribute == name:
+            return getattr(import_module(module), attribute)
+    raise no_attribute(__name__, name, __dir__())
 
 
 def __dir__() -> list[str]:
-    from matinee.models.names import BUILT_IN
-
     return sorted(location.partition(":")[2] for location in BUILT_IN.values())

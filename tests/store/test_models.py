@@ -21,12 +21,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 import matinee
 from contract.logs import groups, one_query
-from matinee import store
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.files import sha256
@@ -36,10 +33,11 @@ from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Popularity
 from matinee.models.user_knn import UserKNN
 from matinee.rank import recommend
-from matinee.store import load_model, read_manifest, save_model
+from matinee.store import folders, load_model, read_manifest, save_model
+from matinee.store import logs as store_logs
+from store.sealing import LOG, OWN, Arrays, contents, each, edit_arrays, edit_manifest, put, set_, sign
 
-Arrays = dict[str, NDArray[Any]]
-FILES = sorted(store.FILES)
+FILES = sorted([*OWN, *LOG])
 
 
 def data_with_tables() -> Any:
@@ -70,29 +68,9 @@ def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
-def sign(folder: Path) -> None:
-    """Make the manifest agree with the files, as somebody who prepares a hostile folder would."""
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["sha256"] = {name: sha256(folder / name) for name in manifest["sha256"]}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-
-
-def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    manifest = json.loads((folder / "manifest.json").read_text())
-    change(manifest)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-
-
-def edit_arrays(file: Path, change: Callable[[Arrays], object]) -> None:
-    arrays = {name: array.copy() for name, array in load_file(file).items()}
-    change(arrays)
-    save_file(arrays, file)
-    sign(file.parent)
-
-
 class TestRoundTrip:
     def test_a_loaded_model_is_the_saved_one(self, ease: Model, saved: Path) -> None:
-        assert names(saved) == FILES
+        assert list(contents(saved)) == FILES
         loaded = load_model(saved)
         queries = ease.data.queries()
         assert loaded == ease
@@ -104,12 +82,12 @@ class TestRoundTrip:
         assert loaded.data.user_features is not None
         assert ease.data.user_features is not None
         assert loaded.data.user_features.equals(ease.data.user_features)
-        for column in store.ROWS:
-            assert getattr(loaded.data, column).tobytes() == getattr(ease.data, column).tobytes()
+        assert loaded.data.fingerprint == ease.data.fingerprint
+        assert loaded.data.side_fingerprint == ease.data.side_fingerprint
 
     def test_saving_again_gives_the_same_folder(self, saved: Path, tmp_path: Path) -> None:
         again = save_model(load_model(saved), tmp_path / "again")
-        assert {n: sha256(again / n) for n in names(again)} == {n: sha256(saved / n) for n in names(saved)}
+        assert contents(again) == contents(saved)
 
     def test_the_manifest_says_what_is_here(self, ease: Model, saved: Path) -> None:
         manifest = read_manifest(saved)
@@ -119,7 +97,8 @@ class TestRoundTrip:
         assert manifest.matinee == matinee.__version__
         assert manifest.data_fingerprint == ease.data.fingerprint
         assert manifest.n_events == len(ease.data)
-        assert manifest.sha256 == {n: sha256(saved / n) for n in FILES if n != "manifest.json"}
+        assert manifest.sha256 == {"weights.safetensors": sha256(saved / "weights.safetensors")}
+        assert manifest.log == json.loads((saved / "log" / "manifest.json").read_text())["digest"]
 
     def test_errors_name_users_and_items_as_before(self, saved: Path) -> None:
         loaded = load_model(saved)
@@ -134,7 +113,7 @@ class TestRoundTrip:
     def test_without_histories_nobody_can_be_looked_up(self, model: Model, tmp_path: Path) -> None:
         data = groups()
         loaded = load_model(save_model(model.fit(data), tmp_path / "m", histories=False))
-        assert names(tmp_path / "m") == sorted(set(FILES) - {"histories.safetensors"})
+        assert list(contents(tmp_path / "m")) == sorted(set(FILES) - {"log/events.safetensors"})
         assert len(loaded.data) == 0
         assert loaded.users == data.users
         history = data.histories()[0].tolist()
@@ -224,38 +203,30 @@ class Bomb:
         return os.mkdir, ("/tmp/matinee-test-executed",)
 
 
-def set_(key: str, value: Any) -> Callable[[dict[str, Any]], object]:
-    return lambda manifest: manifest.__setitem__(key, value)
-
-
-def in_(key: str, inner: str, value: Any) -> Callable[[dict[str, Any]], object]:
-    return lambda manifest: manifest[key].__setitem__(inner, value)
-
-
 class TestHostileManifest:
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            (set_("model", "os:system"), "unknown model 'os:system'"),
-            (set_("model", "item_knn"), "no hyper-parameter 'l2'"),
-            (set_("model", "popularity"), "l2"),
-            (set_("model", 7), "not a model's manifest"),
-            (set_("schema_version", 99), "schema 99"),
-            (set_("schema_version", "1"), "not a model's manifest"),
-            (set_("extra", 1), "not a model's manifest"),
-            (lambda m: m.pop("sha256"), "not a model's manifest"),
-            (in_("hyper_parameters", "l2", -5), "l2"),
-            (in_("hyper_parameters", "l2", "__import__('os')"), "l2"),
-            (in_("hyper_parameters", "nope", 1), "nope"),
-            (in_("sha256", "../../etc/passwd", "0" * 64), "does not list the files"),
-            (in_("sha256", "/etc/passwd", "0" * 64), "does not list the files"),
-            (in_("sha256", "more.bin", "0" * 64), "does not list the files"),
+            (set_("model", to="os:system"), "unknown model 'os:system'"),
+            (set_("model", to="item_knn"), "no hyper-parameter 'l2'"),
+            (set_("model", to="popularity"), "l2"),
+            (set_("model", to=7), "model: Input should be a valid string"),
+            (set_("schema_version", to=99), "format 99"),
+            (set_("schema_version", to="2"), "format 2"),
+            (set_("extra", to=1), "extra: Extra inputs"),
+            (lambda m: m.pop("sha256"), "sha256: Field required"),
+            (set_("hyper_parameters", "l2", to=-5), "l2"),
+            (set_("hyper_parameters", "l2", to="__import__('os')"), "l2"),
+            (set_("hyper_parameters", "nope", to=1), "nope"),
+            (set_("sha256", "../../etc/passwd", to="0" * 64), "does not list the files"),
+            (set_("sha256", "/etc/passwd", to="0" * 64), "does not list the files"),
+            (set_("sha256", "more.bin", to="0" * 64), "does not list the files"),
             (lambda m: m["sha256"].pop("weights.safetensors"), "does not list the files"),
-            (in_("learned", "W", 5), "W has shape None"),
-            (in_("learned", "W", None), "W has shape None"),
-            (in_("learned", "W", "csr"), "does not hold a EASE"),
-            (in_("learned", "Q", "array"), "does not hold a EASE"),
-            (in_("learned", "__class__", "x"), "does not hold a EASE"),
+            (set_("learned", "W", to=5), "W has shape None"),
+            (set_("learned", "W", to=None), "W has shape None"),
+            (set_("learned", "W", to="csr"), "does not hold a EASE"),
+            (set_("learned", "Q", to="array"), "does not hold a EASE"),
+            (set_("learned", "__class__", to="x"), "does not hold a EASE"),
             (lambda m: m["learned"].pop("W"), "does not hold a EASE"),
         ],
     )
@@ -267,16 +238,8 @@ class TestHostileManifest:
     @pytest.mark.parametrize("text", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"a":' * 100_000])
     def test_what_is_no_manifest_is_refused(self, saved: Path, text: bytes) -> None:
         (saved / "manifest.json").write_bytes(text)
-        with pytest.raises(MatineeError, match="not a model's manifest"):
+        with pytest.raises(MatineeError, match="no manifest of Matinee"):
             load_model(saved)
-
-
-def each(name: str, change: Callable[[NDArray[Any]], NDArray[Any]]) -> Callable[[Arrays], object]:
-    return lambda arrays: arrays.__setitem__(name, np.ascontiguousarray(change(arrays[name])))
-
-
-def put(name: str, at: int | tuple[int, int], value: float) -> Callable[[Arrays], object]:
-    return lambda arrays: arrays[name].__setitem__(at, value)
 
 
 class TestHostileArrays:
@@ -301,7 +264,7 @@ class TestHostileArrays:
         ],
     )
     def test_dense_weights(self, saved: Path, change: Callable[[Arrays], object], words: str) -> None:
-        edit_arrays(saved / "weights.safetensors", change)
+        edit_arrays(saved, "weights.safetensors", change)
         with pytest.raises(MatineeError, match=words):
             load_model(saved)
 
@@ -332,31 +295,31 @@ class TestHostileArrays:
     )
     def test_sparse_weights(self, tmp_path: Path, change: Callable[[Arrays], object]) -> None:
         folder = save_model(ItemKNN(k=5).fit(groups()), tmp_path / "knn")
-        edit_arrays(folder / "weights.safetensors", change)
+        edit_arrays(folder, "weights.safetensors", change)
         with pytest.raises(MatineeError, match=r"weights\.safetensors"):
             load_model(folder)
 
     @pytest.mark.parametrize(
         ("change", "words"),
         [
-            (put("user", 0, 91), "user code out of range"),
-            (put("user", 0, -1), "user code out of range"),
-            (put("item", 5, 71), "item code out of range"),
+            (put("user", 0, 91), "is not a code of the 91 users"),
+            (put("user", 0, -1), "is not a code of the 91 users"),
+            (put("item", 5, 71), "is not a code of the 71 items"),
             (put("value", 7, np.nan), "row 8: value is not a finite number"),
             (put("timestamp", 7, -1), "row 8: timestamp is negative"),
-            (each("item", lambda a: a[:-1]), "does not hold a log"),
-            (each("item", lambda a: a.astype(np.int64)), "does not hold a log"),
-            (each("user", lambda a: a[None]), "does not hold a log"),
-            (lambda arrays: arrays.pop("user"), "does not hold a log"),
-            (lambda arrays: arrays.__setitem__("more", arrays["user"]), "does not hold a log"),
+            (each("item", lambda a: a[:-1]), "item has 772 rows, not 773"),
+            (each("item", lambda a: a.astype(np.int64)), "does not hold the events of a log"),
+            (each("user", lambda a: a[None]), "user has shape"),
+            (lambda arrays: arrays.pop("user"), "does not hold the events of a log"),
+            (lambda arrays: arrays.__setitem__("more", arrays["user"]), "does not hold the events of a log"),
         ],
     )
     def test_histories(self, saved: Path, change: Callable[[Arrays], object], words: str) -> None:
-        edit_arrays(saved / "histories.safetensors", change)
+        edit_arrays(saved, "log/events.safetensors", change)
         with pytest.raises(MatineeError, match=words):
             load_model(saved)
 
-    @pytest.mark.parametrize("name", [n for n in FILES if n != "manifest.json"])
+    @pytest.mark.parametrize("name", [n for n in FILES if not n.endswith("manifest.json")])
     def test_a_pickle_is_not_executed(self, saved: Path, name: str) -> None:
         (saved / name).write_bytes(pickle.dumps(Bomb()))
         sign(saved)
@@ -394,14 +357,16 @@ class TestHostileArrays:
         ],
     )
     def test_tables(self, saved: Path, table: pl.DataFrame) -> None:
-        table.write_parquet(saved / "items.parquet")
+        table.write_parquet(saved / "log" / "items.parquet")
         sign(saved)
         with pytest.raises(MatineeError):
             load_model(saved)
 
     def test_a_table_of_another_length(self, saved: Path) -> None:
-        table = pl.read_parquet(saved / "items.parquet")
-        table.vstack(table.tail(1).with_columns(item_id=pl.lit(10**6, pl.Int64))).write_parquet(saved / "items.parquet")
+        table = pl.read_parquet(saved / "log" / "items.parquet")
+        table.vstack(table.tail(1).with_columns(item_id=pl.lit(10**6, pl.Int64))).write_parquet(
+            saved / "log" / "items.parquet"
+        )
         sign(saved)
         with pytest.raises(MatineeError, match="popularity has shape"):
             load_model(saved)
@@ -455,9 +420,9 @@ class TestFullDisk:
     def test_a_failure_at_each_file_keeps_the_old_model(
         self, ease: Model, saved: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for function in ("_write_arrays", "_table", "sha256"):
+        for module, function in ((folders, "write_arrays"), (store_logs, "_table"), (folders, "sha256")):
             with monkeypatch.context() as patch:
-                patch.setattr(store, function, fails)
+                patch.setattr(module, function, fails)
                 with pytest.raises(RuntimeError, match="by the test"):
                     save_model(Popularity().fit(groups()), saved)
             assert names(saved.parent) == ["model"]
@@ -489,7 +454,8 @@ def test_kill_9_at_any_moment_leaves_the_old_model_or_the_new(tmp_path: Path) ->
     seed = 20261122
     moments = [random.Random(seed).uniform(0.0, 0.12) for _ in range(10)]
     print(f"seed {seed}: kills after {[round(m, 4) for m in moments]} s")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    paths = [Path(__file__).parents[1], Path(matinee.__file__).parents[1]]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     left_over, found = 0, set()
     for number, moment in enumerate(moments):
         folder = tmp_path / str(number) / "model"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import resource
 import shutil
 from collections.abc import Callable
@@ -17,7 +16,6 @@ import pytest
 from contract.logs import groups, last_hidden, one_query
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
-from matinee.files import sha256
 from matinee.models.base import Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
@@ -25,9 +23,8 @@ from matinee.models.multi_dae import MultiDAE
 from matinee.models.popularity import Popularity
 from matinee.rank import recommend
 from matinee.store import load_model, save_model
-from test_store import edit_manifest, sign
+from store.sealing import LOG, OWN, contents, edit_manifest, set_, sign
 
-OWN = {"manifest.json", "weights.safetensors", "items.parquet", "users.parquet", "histories.safetensors"}
 INNER = "members/2/members/1"
 
 
@@ -45,19 +42,9 @@ def saved(ensemble: Model, tmp_path: Path) -> Path:
     return save_model(ensemble, tmp_path / "model")
 
 
-def contents(folder: Path) -> dict[str, str]:
-    return {p.relative_to(folder).as_posix(): sha256(p) for p in folder.rglob("*") if p.is_file()}
-
-
-def sign_all(folder: Path) -> None:
-    """Make all manifests agree with the files, the innermost first."""
-    for manifest in sorted(folder.rglob("manifest.json"), key=lambda path: -len(path.parts)):
-        sign(manifest.parent)
-
-
 def test_a_loaded_ensemble_is_the_saved_one(ensemble: Model, saved: Path) -> None:
     folders = ["", "members/0/", "members/1/", "members/2/", "members/2/members/0/", "members/2/members/1/"]
-    assert set(contents(saved)) == {folder + name for folder in folders for name in OWN}
+    assert set(contents(saved)) == {*LOG, *(folder + name for folder in folders for name in OWN)}
     loaded = load_model(saved)
     assert loaded == ensemble
     queries = ensemble.data.queries()
@@ -68,11 +55,14 @@ def test_a_loaded_ensemble_is_the_saved_one(ensemble: Model, saved: Path) -> Non
     assert contents(again) == contents(saved)
 
 
-def test_a_members_folder_is_a_model_of_its_own(ensemble: Model, saved: Path) -> None:
-    net, queries = ensemble.fitted.learned.members[1], ensemble.data.queries()
-    shutil.copytree(saved / "members" / "1", saved.parent / "net")
-    for folder in (saved / "members" / "1", saved.parent / "net"):
-        assert load_model(folder).score(queries).tobytes() == net.score(queries).tobytes()
+def test_a_members_folder_lacks_its_log(ensemble: Model, saved: Path) -> None:
+    """A loaded member is a model of its own, and saved alone it has the log."""
+    with pytest.raises(MatineeError, match="the log of this model"):
+        load_model(saved / "members" / "1")
+    net = load_model(saved).fitted.learned.members[1]
+    alone = load_model(save_model(net, saved.parent / "net"))
+    queries = ensemble.data.queries()
+    assert alone.score(queries).tobytes() == net.score(queries).tobytes()
 
 
 def test_members_share_the_log_in_memory(saved: Path) -> None:
@@ -96,7 +86,7 @@ def test_a_member_with_side_tables_of_its_own_keeps_them(tmp_path: Path) -> None
 
 def test_without_histories_no_member_keeps_who_watched_what(ensemble: Model, tmp_path: Path) -> None:
     save_model(ensemble, tmp_path / "model", histories=False)
-    assert not list((tmp_path / "model").rglob("histories.safetensors"))
+    assert not list((tmp_path / "model").rglob("events.safetensors"))
     loaded = load_model(tmp_path / "model")
     assert len(loaded.data) == 0
     for query in (one_query(groups().histories()[0].tolist()), one_query([])):
@@ -104,7 +94,7 @@ def test_without_histories_no_member_keeps_who_watched_what(ensemble: Model, tmp
 
 
 @pytest.mark.parametrize("place", ["members/0", INNER])
-@pytest.mark.parametrize("name", sorted(OWN))
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("damage", ["changed", "cut", "missing"])
 def test_damage_of_a_member_is_noticed(saved: Path, place: str, name: str, damage: str) -> None:
     file = saved / place / name
@@ -119,15 +109,6 @@ def test_damage_of_a_member_is_noticed(saved: Path, place: str, name: str, damag
     with pytest.raises(MatineeError, match=f"{place}/{name}") as error:
         load_model(saved)
     assert error.value.hint is not None
-
-
-def set_(*keys: str, to: Any) -> Callable[[dict[str, Any]], object]:
-    def change(manifest: dict[str, Any]) -> None:
-        for key in keys[:-1]:
-            manifest = manifest[key]
-        manifest[keys[-1]] = to
-
-    return change
 
 
 @pytest.mark.parametrize(
@@ -160,18 +141,18 @@ def test_a_member_from_another_log_is_refused(ensemble: Model, saved: Path) -> N
     fewer = Dataset(data.users, data.items, data.user[:400], data.item[:400], timestamp=None)
     shutil.rmtree(saved / "members" / "0")
     save_model(EASE(l2=20.0).fit(fewer), saved / "members" / "0")
-    sign_all(saved)
+    sign(saved)
     assert load_model(saved).is_fitted, "another log of the same users and items has the same codes"
     more = replace(data, items=type(data.items)([f"film {i:03d}" for i in range(data.n_items)]))
     save_model(EASE(l2=20.0).fit(more), saved / "members" / "0")
-    sign_all(saved)
+    sign(saved)
     with pytest.raises(MatineeError, match="other users or items"):
         load_model(saved)
 
 
 def test_a_plain_model_takes_the_place_of_an_ensemble_and_back(ensemble: Model, saved: Path) -> None:
     save_model(Popularity().fit(groups()), saved)
-    assert set(contents(saved)) == OWN
+    assert set(contents(saved)) == {*OWN, *LOG}
     save_model(ensemble, saved)
     assert load_model(saved) == ensemble
     assert [path.name for path in saved.parent.iterdir()] == ["model"]
@@ -205,9 +186,7 @@ def test_a_full_disk_keeps_the_old_model(ensemble: Model, tmp_path: Path) -> Non
 
 
 def test_members_that_are_no_models_never_come_back_from_disk(saved: Path) -> None:
-    manifest = json.loads((saved / "manifest.json").read_text())
-    manifest["learned"] = {"members": None, "weights": "array"}
-    (saved / "manifest.json").write_text(json.dumps(manifest))
+    edit_manifest(saved, set_("learned", to={"members": None, "weights": "array"}))
     with pytest.raises(MatineeError, match="does not hold a Ensemble"):
         load_model(saved)
 
@@ -218,6 +197,6 @@ def test_weights_that_are_not_finite_are_refused(saved: Path) -> None:
     arrays = load_file(saved / "weights.safetensors")
     arrays["weights"] = np.array([0.5, np.nan, 0.5])
     save_file(arrays, saved / "weights.safetensors")
-    sign_all(saved)
+    sign(saved)
     with pytest.raises(MatineeError, match="weights holds numbers that are not finite"):
         load_model(saved)

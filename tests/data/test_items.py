@@ -8,7 +8,8 @@ import pytest
 
 from matinee.data.dataset import Dataset
 from matinee.data.ids import Id, IdMap
-from matinee.data.titles import find_items, history, title_of
+from matinee.data.items import find_items, item_cards
+from matinee.data.query import history
 from matinee.errors import MatineeError
 
 TITLES = ["Heat (1995)", "Toy Story (1995)", "300", "Twins", "Twins", "UP", "Up", None, "Toy Story 2 (1999)"]

@@ -35,9 +35,9 @@ def query(
 ) -> Queries:
     """One query, from a user of the log or from someone new.
 
-    source: a log, or a fitted model (its log is used). user: an id of the log. history: what someone new watched, titles
-    or ids, oldest first. at: the time of the request, for models that use it: Unix seconds, an ISO text, a date or a
-    datetime (UTC without a zone); None: the end of the history. exclude_seen: do not recommend what was watched.
+    source: a log, or a fitted model (its log is used). user: an id of the log. history: what someone new watched, as
+    titles or ids, oldest first. at: the time of the request, for models that use it: Unix seconds, an ISO text, a date
+    or a datetime (UTC without a zone); None: the end of the history. exclude_seen: do not recommend watched items.
     Raises MatineeError unless exactly one of user and history is given, for an unknown user, for an item that is not
     found (see items.find_items), and for a model that was saved without histories.
     """
@@ -57,7 +57,7 @@ def query(
 
 
 def history(items: Sequence[Id] | Id, data: Dataset, *, at: int | None = None) -> Queries:
-    """One query from someone new who watched these items (titles or ids), oldest first: `query(data, history=items)`."""
+    """One query from someone new who watched these titles or ids, oldest first: `query(data, history=items)`."""
     return query(data, history=items, at=at)
 
 
@@ -82,4 +82,4 @@ def _user_code(data: Dataset, user: Id) -> int:
     try:
         return data.users.code(user)
     except MatineeError as error:
-        raise MatineeError(error.what, hint=f"{error.hint}; for someone new give a history instead") from None
+        raise MatineeError(error.what, hint=f"for someone new give a history; {error.hint}") from None

@@ -69,7 +69,7 @@ def _arrays(model: Model, place: str) -> Iterator[LearnedArray]:
     for entry in fields(model.fitted.learned):
         value = getattr(model.fitted.learned, entry.name)
         if isinstance(value, tuple):
-            for number, member in enumerate(value):
+            for number, member in enumerate(value):  # of a composite
                 yield from _arrays(member, f"{place}{entry.name}/{number}/")
         for name, array in (value if isinstance(value, dict) else {entry.name: value}).items():
             if hasattr(array, "shape") and name != "curve":

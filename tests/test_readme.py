@@ -70,6 +70,7 @@ def refuse_unknown(command: str) -> None:
             return
         assert words[0] in current.commands, f"matinee {words[0]} does not exist"
         current = current.commands[words.pop(0)]
+        current = current.load() if hasattr(current, "load") else current  # only the overview of it
     options = {name: parameter for parameter in current.params for name in (*parameter.opts, *parameter.secondary_opts)}
     given = [word.partition("=")[0] for word in words if word.startswith("-")]
     assert set(given) <= set(options) | {"--help", "-h", "--debug"}, command

@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from matinee.data.dataset import Dataset as Dataset
     from matinee.data.dataset import Queries as Queries
     from matinee.data.filters import filter_events as filter_events
+    from matinee.data.query import history as history
+    from matinee.data.query import query as query
     from matinee.data.read.catalog import load as load
     from matinee.data.read.log import read as read
-    from matinee.data.titles import history as history
     from matinee.errors import MatineeError as MatineeError
     from matinee.evaluate import evaluate as evaluate
+    from matinee.evaluate.files import hidden_pairs as hidden_pairs
+    from matinee.evaluate.files import read_recommendations as read_recommendations
+    from matinee.models.hyper_parameters import describe as describe
+    from matinee.models.hyper_parameters import learned_arrays as learned_arrays
     from matinee.rank import recommend as recommend
     from matinee.rank import similar_items as similar_items
     from matinee.store import export_model as export_model
@@ -50,10 +55,15 @@ _PUBLIC: dict[str, str | None] = {
     "read": "matinee.data.read.log",
     "load": "matinee.data.read.catalog",
     "filter_events": "matinee.data.filters",
-    "history": "matinee.data.titles",
+    "history": "matinee.data.query",
+    "query": "matinee.data.query",
     "recommend": "matinee.rank",
     "similar_items": "matinee.rank",
     "evaluate": "matinee.evaluate",
+    "hidden_pairs": "matinee.evaluate.files",
+    "read_recommendations": "matinee.evaluate.files",
+    "describe": "matinee.models.hyper_parameters",
+    "learned_arrays": "matinee.models.hyper_parameters",
     "save_model": "matinee.store",
     "load_model": "matinee.store",
     "load_recipe": "matinee.study.recipe",

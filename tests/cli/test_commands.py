@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ import pytest
 
 from cli.world import World, answer, ask, done, refused
 from contract.logs import groups
-from matinee.cli import screen
+from matinee.cli import app, screen
+from matinee.cli.log_options import LogOptions
 from matinee.cli.screen import Column
 from matinee.data.read.log import read
 from matinee.evaluate import evaluate
@@ -28,7 +29,7 @@ from matinee.models.ensemble import Ensemble
 from matinee.rank import recommend, similar_items
 from matinee.split import provided
 from matinee.store import load_model
-from matinee.study.recipe import Recipe
+from matinee.study.recipe import DataTable, Recipe
 
 COMMANDS: list[tuple[str, ...]] = [
     ("run",),
@@ -60,7 +61,23 @@ def test_every_help_has_an_example_in_one_line(command: tuple[str, ...]) -> None
 def test_every_summary_fits_the_overview() -> None:
     overview = done("--help")
     assert all(name in overview for (name,) in COMMANDS)
-    assert "..." not in overview.partition("Commands:")[2]
+    for help_text in (overview, done("data", "--help"), done("models", "--help")):
+        assert "..." not in help_text.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(("name", "summary"), [(name, summary) for name, (_, summary) in app.COMMANDS.items()])
+def test_the_overview_says_what_the_command_says(name: str, summary: str) -> None:
+    """The table of the overview is written by hand, so that a command's module need not be imported for it."""
+    assert f"  {summary}" in done(name, "--help").splitlines()
+
+
+def test_the_options_of_a_log_are_the_same_everywhere() -> None:
+    for command in (("fit",), ("data", "show")):
+        shown = done(*command, "--help")
+        for field in fields(LogOptions):
+            assert f"--{field.name.replace('_', '-')} " in shown
+    defaults = {field.name: getattr(DataTable(), field.name) for field in fields(LogOptions)[5:]}
+    assert defaults == {name: getattr(LogOptions(), name) for name in defaults}
 
 
 # --- run --------------------------------------------------------------------------------------------------------------
@@ -332,13 +349,13 @@ def test_when_they_ask_is_told_to_models_that_read_it(world: World, tmp_path: Pa
     why = [answer("explain", tmp_path / "m", *item, *asked, at)["score"] for at in ("7010", "9999999")]
     assert why[0] == pytest.approx(soon[0]["score"])
     assert why[0] != why[1]
-    assert "is no time" in refused("recommend", tmp_path / "m", "--user", "7", "--at", "tomorrow")
+    assert "is not a time" in refused("recommend", tmp_path / "m", "--user", "7", "--at", "tomorrow")
 
 
 def test_popularity_is_owned_up_to(world: World) -> None:
     assert answer("recommend", world.model, "--history", "120")["fallback"] is True  # never watched by anyone
-    assert "what is popular" in done("recommend", world.model, "--history", "120")
-    assert "what is popular" not in done("recommend", world.model, "--history", "100")
+    assert "popular items" in done("recommend", world.model, "--history", "120")
+    assert "popular items" not in done("recommend", world.model, "--history", "100")
 
 
 def read_table(path: Path) -> pl.DataFrame:
@@ -360,10 +377,10 @@ def test_recommend_to_all_into_a_file(world: World, tmp_path: Path, suffix: str)
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "whose recommendations?"),
-        (["--user", "1", "--history", "100"], "two different people"),
-        (["--user", "400"], "did you mean 40"),
-        (["--user", "nobody"], "--history TITLE"),
+        ([], "neither --user nor --history"),
+        (["--user", "1", "--history", "100"], "both --user and --history"),
+        (["--user", "400"], "did you mean one of 40"),
+        (["--user", "nobody"], "for someone new give a history"),
         (["--history", " "], "--history is empty"),
         (["--history", "Amelie (2000)"], "Amélie (2000)"),
         (["--history", "Film"], "did you mean: Film 101 (2001)"),
@@ -587,7 +604,7 @@ def test_what_negatives_tells(world: World, sampling: Path) -> None:
     assert Path("again").read_bytes() != Path("new").read_bytes()
     several = ask("negatives", world.recipe, "--out", "x.negative", "--n", "3")
     assert several.exit_code == 0
-    assert "this is the test of seed 0, and other seeds hide other rows: add split_seed = 0" in several.stderr
+    assert "this is the test of seed 0, but other seeds hide other rows: add split_seed = 0" in several.stderr
     assert several.stdout.endswith('candidates = ["all", "x.negative"]\n')
     Path("held.toml").write_text("split_seed = 0\n" + world.recipe.read_text("utf-8"))
     held = ask("negatives", "held.toml", "--out", "y.negative", "--n", "3")
@@ -602,7 +619,7 @@ def test_what_negatives_tells(world: World, sampling: Path) -> None:
         (["small.toml", "--out", "x.negative", "--n", "0"], "--n"),
         (["small.toml", "--out", "x.negative", "--seed", "-1"], "--seed"),
         (["nothing.toml", "--out", "x.negative"], "there is no such recipe"),
-        (["small.toml", "--out", "small.toml"], "small.toml: is there, and holds no sampled negatives"),
+        (["small.toml", "--out", "small.toml"], "small.toml: exists and holds no sampled negatives"),
         (["small.toml", "--out", "."], "is a folder"),
         (["folds.toml", "--out", "x.negative"], "leave folds out"),
         (["nobody.toml", "--out", "x.negative"], "asks no user of the log"),
@@ -756,7 +773,7 @@ def test_a_narrow_table_folds_then_leaves_out_and_says_so(
     narrow(monkeypatch, 36)
     screen.table(columns, [row])
     text = capsys.readouterr().out
-    assert "(not shown for want of width: ccc)" in text
+    assert "(too narrow to show: ccc)" in text
     assert "xxxxxxxxxxxx" in text
     lines = text.splitlines()
     assert max(map(len, lines)) <= 36

@@ -1,8 +1,7 @@
 """The command line: `matinee`, and `python -m matinee`.
 
-Exit codes: 0 done, 2 the user can mend it (one message on stderr), 1 a bug, 130 interrupted, 141 the reader of our
-output left. Command modules import what they need inside their functions, so that `matinee --help` loads none of
-polars, scipy, numba or torch.
+Exit codes: 0 success, 2 an error the user can fix (one message on stderr), 1 a bug, 130 interrupted, 141 the reader of
+the output closed the pipe. A command's module is imported when the command is used, so `matinee --help` is quick.
 """
 
 from __future__ import annotations

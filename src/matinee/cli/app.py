@@ -1,4 +1,4 @@
-"""The application: its commands, and what becomes of their errors."""
+"""The application: its commands, each loaded when it is used, and how their errors are shown."""
 
 from __future__ import annotations
 
@@ -9,30 +9,55 @@ import sys
 import traceback
 import warnings
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
-from matinee.cli import ask, catalogue, compare, evaluate, export, fit, negatives, run, screen
+from matinee.cli import screen
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.version import __version__
 
-BUG, HINT, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
-EXTRAS = {
-    "torch": "torch",
-    "lightgbm": "boost",
-    "optuna": "tune",
-    "fastapi": "serve",
-    "uvicorn": "serve",
-    "streamlit": "demo",
-    "mlflow": "track",
-    "pyspark": "spark",
+# command -> module of matinee.cli whose register(app) adds it, and its line in the overview
+COMMANDS = {
+    "run": ("run", "Run a study: split, fit, measure, and write a report."),
+    "fit": ("fit", "Fit a model on a whole log and save it."),
+    "recommend": ("ask", "Recommend items to a user, to someone new, or to all users."),
+    "similar": ("ask", "Recommend items to someone who watched one item."),
+    "explain": ("ask", "Show which items of a history raise an item's score."),
+    "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
+    "compare": ("compare", "Put models side by side, with paired tests."),
+    "export": ("export", "Copy a model of a run to a folder that stands alone."),
+    "negatives": ("negatives", "Draw sampled negatives for a recipe's test."),
+    "data": ("data", "List the named data sets, or show what a log holds."),
+    "models": ("models", "List the models, or show what a fitted one holds."),
 }
+BUG, FIXABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+EXTRAS = {"torch": "torch", "lightgbm": "boost"}  # package -> extra of ours that installs it
+
+
+class LazyCommand(TyperCommand):
+    """A line of the overview that becomes the command when it is used."""
+
+    def load(self) -> Any:
+        """The command itself, or the group of commands."""
+        part = typer.Typer(rich_markup_mode=None)
+        import_module(f"matinee.cli.{COMMANDS[str(self.name)][0]}").register(part)
+        return get_group(part).commands[str(self.name)]
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        return self.load().make_context(*args, **options)
 
 
 class Root(TyperGroup):
-    """All commands. --debug may stand anywhere on the line, and no exception leaves as a traceback without it."""
+    """All commands. --debug is accepted anywhere on the line; without it no exception leaves as a traceback."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name, (_, summary) in COMMANDS.items():
+            self.add_command(LazyCommand(name, help=summary))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         end = args.index("--") if "--" in args else len(args)
@@ -67,25 +92,15 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; may stand anywhere on the line.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; accepted anywhere on the line.")] = False,
 ) -> None:
     # both are dealt with before this is called
     pass
 
 
-run.register(app)
-fit.register(app)
-ask.register(app)
-evaluate.register(app)
-compare.register(app)
-negatives.register(app)
-catalogue.register(app)
-export.register(app)
-
-
 @contextlib.contextmanager
 def _explained(*, debug: bool) -> Iterator[None]:
-    """Turn whatever happens inside into one message on stderr and an exit code."""
+    """Turn any exception from inside into one message on stderr and an exit code."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a title with an accent must not end a run in an ASCII terminal
@@ -100,50 +115,48 @@ def _explained(*, debug: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         screen.note("interrupted")
         raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:  # the reader of our output left, as `| head` does
+    except BrokenPipeError:  # the reader of the output closed the pipe, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(BROKEN_PIPE) from None
     except Exception as error:
-        if _is_typers(error):
+        if type(error).__module__.split(".")[0] in ("typer", "click"):  # wrong usage: typer shows it itself, code 2
             raise
         if debug:
             traceback.print_exc()
-        raise typer.Exit(_tell(error, debug=debug)) from None
+        raise typer.Exit(_show_error(error, debug=debug)) from None
 
 
-def _is_typers(error: Exception) -> bool:
-    """Wrong usage, which typer formats itself (exit code 2)."""
-    return type(error).__module__.split(".")[0] in ("typer", "click")
-
-
-def _tell(error: Exception, *, debug: bool) -> int:
+def _show_error(error: Exception, *, debug: bool) -> int:
     """One message on stderr; returns the exit code."""
-    if isinstance(error, MatineeError):
-        screen.error(error.what if error.where is None else f"{error.where}: {error.what}", error.hint)
-        return HINT
-    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) not in ("", "matinee"):
-        wanted = f'"matinee[{EXTRAS[package]}]"' if package in EXTRAS else package
-        screen.error(f"this needs the package {package}, which is not installed", f"pip install {wanted}")
-        return HINT
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{error.filename}: " if error.filename else ""
-        screen.error(f"{where}{error.strerror}", "check the path, its permissions and the space on the disk")
-        return HINT
-    if isinstance(error, MemoryError):
-        screen.error("there is not enough memory for this", "use a smaller log or a model with fewer parameters")
-        return HINT
+    if (fixable := _fixable(error)) is not None:
+        screen.error(*fixable)
+        return FIXABLE
     command = shlex.join(["matinee", *sys.argv[1:]])
-    again = "the traceback above" if debug else "what --debug adds to it"
+    trace = "the traceback above" if debug else "the traceback that --debug shows"
     screen.error(
         f"a bug in Matinee {__version__}: {type(error).__name__}: {error}",
-        f"report it with the command ({command}) and {again}",
-        hint_word="please",
+        f"please report it with the command ({command}) and {trace}",
     )
     return BUG
 
 
+def _fixable(error: Exception) -> tuple[str, str | None] | None:
+    """What went wrong and a hint, for an error that the user can fix; None for a bug."""
+    if isinstance(error, MatineeError):
+        return error.what if error.where is None else f"{error.where}: {error.what}", error.hint
+    if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) not in ("", "matinee"):
+        wanted = f'"matinee[{EXTRAS[package]}]"' if package in EXTRAS else package
+        return f"this needs the package {package}, which is not installed", f"pip install {wanted}"
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror}", "check the path, its permissions and the free disk space"
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this", "use a smaller log or a model with fewer parameters"
+    return None
+
+
 def _show_warning(other: Any) -> Any:
-    """A replacement of warnings.showwarning: ours as one tidy line, each text once."""
+    """A replacement of warnings.showwarning that shows each MatineeWarning once, in one line."""
     shown: set[str] = set()
 
     def show(message: Any, category: Any, *args: Any, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""`negatives`: sampled negatives for a recipe's test, in a file."""
+"""`negatives`: a file of sampled negatives for a recipe's test."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import json
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from matinee.cli import screen
 from matinee.cli.options import DataDir, Json
 from matinee.errors import MatineeError, MatineeWarning
-
-if TYPE_CHECKING:
-    from matinee.study.recipe import Recipe
+from matinee.split import write_negatives
+from matinee.study.recipe import Recipe, load_recipe
 
 
 def register(app: typer.Typer) -> None:
@@ -26,27 +25,24 @@ def negatives(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.", show_default=False)],
     out: Annotated[
         Path,
-        typer.Option(
-            "--out", metavar="FILE", help="Where they go; the recipe may name it already.", show_default=False
-        ),
+        typer.Option(metavar="FILE", help="The file to write; the recipe may name it already.", show_default=False),
     ],
-    n: Annotated[int, typer.Option("--n", min=1, help="How many for each user.")] = 99,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw; the split is that of the recipe's first seed.")] = 0,
+    n: Annotated[int, typer.Option(min=1, help="Negatives for each user.")] = 99,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the negatives; the split uses the recipe's first seed.")
+    ] = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
     """Draw sampled negatives for a recipe's test.
 
-    Of each user the first hidden answer, and items that the user never watched, in the format of the paper on neural
-    collaborative filtering.
+    Each line has a user, the first hidden answer, and items that the user never watched, in the format of the paper on
+    neural collaborative filtering.
     """
-    from matinee.split import write_negatives
-    from matinee.study.recipe import load_recipe
-
     study = load_recipe(recipe)
     if "folds" in study.split:
         raise MatineeError(
-            f"{recipe} has a test in each of its folds, and the lines of a file belong to one test",
+            f"{recipe} has one test per fold, but a file of negatives is for one test",
             hint="leave folds out of [split]",
         )
     _check_out(out)
@@ -56,7 +52,7 @@ def negatives(
     drawn = write_negatives(split, out, n=n, seed=seed)
     seconds = time.perf_counter() - start
     if split.seed is not None and study.split_seed is None and len(study.seeds) > 1:
-        text = f"this is the test of seed {split.seed}, and other seeds hide other rows: add split_seed = {split.seed}"
+        text = f"this is the test of seed {split.seed}, but other seeds hide other rows: add split_seed = {split.seed}"
         warnings.warn(f"{text} to the recipe", MatineeWarning, stacklevel=2)
     fewest, most = int(drawn.lengths.min()), int(drawn.lengths.max())
     rules = _rules(study, out, data_dir)
@@ -70,21 +66,21 @@ def negatives(
 
 
 def _check_out(out: Path) -> None:
-    """Refuse to replace what is no file of sampled negatives, such as the log."""
+    """Refuse to replace a file that does not hold sampled negatives, such as the log."""
     if out.is_dir():
-        raise MatineeError("is a folder, and a file is to be written there", where=str(out), hint="name a file in it")
+        raise MatineeError("is a folder, but a file is needed", where=str(out), hint="name a file in it")
     if out.is_file():
         with out.open("rb") as file:
             start = file.read(1)
         if start not in (b"", b"("):
-            raise MatineeError("is there, and holds no sampled negatives", where=str(out), hint="choose another --out")
+            raise MatineeError("exists and holds no sampled negatives", where=str(out), hint="choose another --out")
 
 
 def _rules(study: Recipe, out: Path, data_dir: Path | None) -> list[str]:
-    """The recipe's candidates, and after them the file where they do not name it yet."""
+    """The recipe's candidates, followed by the file unless they name it already."""
     given = study.evaluate.candidates
     rules = [given] if isinstance(given, str) else given
     named = [rule.resolve() for rule in study.evaluate.rules("test", data_dir) if isinstance(rule, Path)]
     if out.resolve() in named:
         return rules
-    return [*rules, str(out) if {".", "/"} & set(str(out)) else f"./{out}"]  # a recipe knows files by either
+    return [*rules, str(out) if {".", "/"} & set(str(out)) else f"./{out}"]  # how a recipe tells a file from a rule

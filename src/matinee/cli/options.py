@@ -1,10 +1,10 @@
-"""Options that several commands share, and texts from the command line as values."""
+"""Options that several commands share, and how their texts become values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
@@ -13,97 +13,30 @@ from matinee.errors import MatineeError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option(
-        "--data-dir",
-        metavar="DIR",
-        exists=True,
-        file_okay=False,
-        help="Where data sets lie, each in a folder of its name.",
-    ),
+    typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder with one subfolder for each data set."),
 ]
 Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter; may be repeated."),
+    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.")
 ]
-K = Annotated[int, typer.Option("-k", min=1, help="How many items.")]
+K = Annotated[int, typer.Option("-k", min=1, help="Number of items.")]
 ModelDir = Annotated[
     Path, typer.Argument(metavar="MODEL_DIR", help="A folder that `fit` or `run` wrote.", show_default=False)
 ]
-User = Annotated[
-    str | None, typer.Option("--user", metavar="ID", help="Someone in the model's log.", show_default=False)
-]
+User = Annotated[str | None, typer.Option(metavar="ID", help="A user of the model's log.", show_default=False)]
 History = Annotated[
     list[str] | None,
     typer.Option(
-        "--history",
-        metavar="TITLE_OR_ID",
-        help="What someone watched, oldest first; repeat for each item.",
-        show_default=False,
+        metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first.", show_default=False
     ),
 ]
-
 At = Annotated[
     str | None,
     typer.Option(
-        "--at",
         metavar="TIME",
-        help="When they ask, an ISO date or Unix seconds, for models that read it.",
+        help="Time of the request, for models that use it: an ISO date or Unix seconds.",
         show_default="the end of the history",
     ),
 ]
-
-# How a log file is read and which of its events count
-UserId = Annotated[
-    str | None,
-    typer.Option(
-        "--user-id",
-        metavar="COLUMN",
-        help="The column of user ids.",
-        show_default="found by its name",
-    ),
-]
-ItemId = Annotated[
-    str | None,
-    typer.Option(
-        "--item-id",
-        metavar="COLUMN",
-        help="The column of item ids.",
-        show_default="found by its name",
-    ),
-]
-Rating = Annotated[
-    str | None,
-    typer.Option(
-        "--rating",
-        metavar="COLUMN",
-        help="The column of ratings.",
-        show_default="found by its name",
-    ),
-]
-Timestamp = Annotated[
-    str | None,
-    typer.Option(
-        "--timestamp",
-        metavar="COLUMN",
-        help="The column of times.",
-        show_default="found by its name",
-    ),
-]
-Users = Annotated[str | None, typer.Option("--users", metavar="FILE", help="A table of users.", show_default=False)]
-Items = Annotated[
-    str | None,
-    typer.Option("--items", metavar="FILE", help="A table of items: title, year, genres ...", show_default=False),
-]
-Format = Annotated[
-    Literal["log", "sequences", "sessions"],
-    typer.Option("--format", help="One event, one user or one session a line."),
-]
-MinRating = Annotated[
-    float | None,
-    typer.Option("--min-rating", metavar="R", help="Keep events rated at least R.", show_default=False),
-]
-MinUserEvents = Annotated[int, typer.Option("--min-user-events", metavar="N", min=0, help="Drop users with fewer.")]
-MinItemEvents = Annotated[int, typer.Option("--min-item-events", metavar="N", min=0, help="Drop items with fewer.")]
 
 
 def settings(given: Sequence[str] | None) -> dict[str, str]:
@@ -112,7 +45,7 @@ def settings(given: Sequence[str] | None) -> dict[str, str]:
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise MatineeError(f"--set {text}: there is no NAME=VALUE", hint="write for example --set l2=200")
+            raise MatineeError(f"--set {text} is not NAME=VALUE", hint="write for example --set l2=200")
         if name.strip() in found:
             raise MatineeError(f"--set {name.strip()} is given twice", hint="keep one of them")
         found[name.strip()] = value.strip()
@@ -121,13 +54,13 @@ def settings(given: Sequence[str] | None) -> dict[str, str]:
 
 def whole_numbers(text: str, option: str, *, least: int) -> list[int]:
     """ "0,1,2" -> [0, 1, 2]."""
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = names(text)
     if not parts or not all(part.isdecimal() and int(part) >= least for part in parts):
         raise MatineeError(
-            f"{option} {text}: whole numbers from {least}, with commas between them, are expected",
+            f"{option} {text}: expected whole numbers from {least}, separated by commas",
             hint=f"write for example {option} {least},{least + 1}",
         )
-    return list(dict.fromkeys(int(part) for part in parts))
+    return list(dict.fromkeys(map(int, parts)))
 
 
 def names(text: str) -> list[str]:

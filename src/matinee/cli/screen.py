@@ -1,4 +1,4 @@
-"""What people and machines see: results on stdout, everything else on stderr."""
+"""Output for people and for programs: results on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-WIDE = 10_000  # where nobody watches, nothing is cut or folded
+WIDE = 10_000  # columns where the output is not a terminal: nothing is cut or folded
 PADDING = 3  # between columns
 
 
 @dataclass(frozen=True)
 class Column:
-    """right: numbers. style: rich's word for it. least: to how many characters it may be folded; None: never.
-
-    keep: False where the column may be left out of a narrow terminal.
-    """
+    """A column of a table. right: align right, for numbers. style: of rich. least: the width to which it may be folded
+    (None: never). keep: False where a narrow terminal may leave it out."""
 
     name: str
     right: bool = False
@@ -33,7 +31,7 @@ class Column:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Text is printed as it is: titles hold brackets and colons."""
+    """A rich console without markup, since titles hold brackets and colons."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -52,19 +50,20 @@ def note(text: str) -> None:
 
 
 def warn(text: str) -> None:
+    """A warning on stderr."""
     _print(f"warning: {text}", "yellow", console(stderr=True))
 
 
-def error(what: str, hint: str | None = None, *, hint_word: str = "hint:") -> None:
-    """What went wrong, and how to mend it, on stderr."""
+def error(what: str, hint: str | None = None) -> None:
+    """What went wrong, and how to fix it, on stderr."""
     out = console(stderr=True)
     _print(f"error: {what}", "red", out)
     if hint:
-        _print(f"  {hint_word} {hint}", "", out)
+        _print(f"  hint: {hint}", "", out)
 
 
 def emit(value: Any) -> None:
-    """JSON on stdout. NaN and infinities, which JSON lacks, become null."""
+    """JSON on stdout. NaN and infinities become null."""
     sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
@@ -77,19 +76,17 @@ def table(
 ) -> None:
     """A table on stdout. bold: (row, column) of cells.
 
-    In a narrow terminal columns with `least` fold first; then those that may go are left out, last first.
+    In a narrow terminal columns with `least` are folded first; then columns without `keep` are left out, last first.
     """
     out, cells = console(), [[_printable(cell) for cell in row] for row in rows]
     widths = _widths(columns, cells, out.width)
-    built = _built(columns, cells, set(bold), widths, user_samples=out.is_terminal, header=header)
-    _write(built, out)
-    gone = [column.name for c, column in enumerate(columns) if c not in widths]
-    if gone:
-        _print(f"(not shown for want of width: {', '.join(gone)})", "dim", out)
+    _write(_built(columns, cells, set(bold), widths, ruled=out.is_terminal and header, header=header), out)
+    if gone := [column.name for c, column in enumerate(columns) if c not in widths]:
+        _print(f"(too narrow to show: {', '.join(gone)})", "dim", out)
 
 
 def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available: int) -> dict[int, int]:
-    """Column number -> characters, of the columns that are shown."""
+    """Column number -> width in characters, for the columns that are shown."""
     from rich.cells import cell_len
 
     widths = {
@@ -117,7 +114,7 @@ def _built(
     bold: set[tuple[int, int]],
     widths: dict[int, int],
     *,
-    user_samples: bool,
+    ruled: bool,
     header: bool,
 ) -> Table:
     from rich import box
@@ -125,12 +122,12 @@ def _built(
     from rich.text import Text
 
     built = Table(
-        box=box.SIMPLE_HEAD if user_samples and header else None,
+        box=box.SIMPLE_HEAD if ruled else None,
         show_header=header,
         show_edge=False,
         pad_edge=False,
         header_style="dim",
-        padding=(0, 1) if user_samples and header else (0, 2, 0, 0),
+        padding=(0, 1) if ruled else (0, 2, 0, 0),
     )
     for c, width in widths.items():
         justify: Literal["left", "right"] = "right" if columns[c].right else "left"
@@ -147,14 +144,14 @@ def _print(text: str, style: str, out: Console) -> None:
 
 
 def _write(what: Table | Text, out: Console) -> None:
-    """Render, and write without spaces at line ends. rich itself would end the program where a reader left the pipe."""
+    """Render, and write without spaces at line ends. rich itself would end the program where the pipe is closed."""
     with out.capture() as captured:
         out.print(what)
     out.file.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
 
 
 def _printable(text: str) -> str:
-    """Without control characters, which could drive the terminal from inside a title."""
+    """The text without control characters: a title must not control the terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else "�" for c in text)
 
 

@@ -1,4 +1,4 @@
-"""Finding items by title or id."""
+"""Items found by title or id, and the cards that show them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from matinee.data.dataset import Dataset
 from matinee.data.ids import Id, IdMap
-from matinee.data.titles import find_items, history, title_of
+from matinee.data.items import ItemCard, find_items, item_cards
 from matinee.errors import MatineeError
 
 TITLES = ["Heat (1995)", "Toy Story (1995)", "300", "Twins", "Twins", "UP", "Up", None, "Toy Story 2 (1999)"]
@@ -56,7 +56,7 @@ def test_several_in_order() -> None:
         ("Haet (1995)", r"did you mean: Heat \(1995\)"),
         ("zzzzzzzzzz", "check the spelling"),
         ("", "check the spelling"),
-        (999, "no item is called '999'"),
+        (999, "no item has the title or id '999'"),
     ],
 )
 def test_not_found(asked: Id, words: str) -> None:
@@ -67,24 +67,34 @@ def test_not_found(asked: Id, words: str) -> None:
 def test_a_log_without_titles_is_asked_by_id() -> None:
     bare = Dataset(IdMap([1]), IdMap(["a", "b"]), np.zeros(1, np.int32), np.zeros(1, np.int32))
     assert find_items(["b"], bare) == [1]
-    assert title_of(bare, 1) == "b"
-    with pytest.raises(MatineeError, match="no item is called 'c'"):
+    assert item_cards(bare, [1]) == [ItemCard("b")]
+    with pytest.raises(MatineeError, match="no item has the title or id 'c'"):
         find_items(["c"], bare)
 
 
-def test_title_of_falls_back_to_the_id() -> None:
-    assert title_of(films(), 0) == "Heat (1995)"
-    assert title_of(films(), 7) == "80"
+def test_cards_show_what_the_table_has() -> None:
+    table = pl.DataFrame(
+        {
+            "title": ["Heat (1995)", "Up", None],
+            "year": [1995, 2009, None],
+            "genres": [["Crime", "Drama"], [], None],
+            "plot": ["a", "b", "c"],
+        }
+    )
+    data = Dataset(IdMap([1]), IdMap([10, 20, 30]), np.zeros(1, np.int32), np.zeros(1, np.int32), item_features=table)
+    heat, nameless, up = item_cards(data, np.array([0, 2, 1], np.int32))
+    assert heat == ItemCard(10, "Heat (1995)", 1995, ("Crime", "Drama"))
+    assert (heat.name, heat.name_without_year) == ("Heat (1995)", "Heat")
+    assert (up.name, up.name_without_year, up.genres) == ("Up", "Up", ())
+    assert nameless == ItemCard(30)
+    assert (nameless.name, nameless.name_without_year) == ("30", "30")
+    assert item_cards(data, []) == []
 
 
-def test_history_is_one_query_of_nobody() -> None:
-    queries = history(["Toy Story (1995)", "Heat (1995)"], films())
-    assert queries.user.tolist() == [-1]
-    assert queries.history.values.tolist() == [1, 0]
-    assert queries.exclude.values.tolist() == [1, 0]
-    assert len(history([], films()).history[0]) == 0
-    one = history("Toy Story (1995)", films(), at=77)
-    assert one.history[0].tolist() == queries.history[0][:1].tolist(), "a lone text is one film, not its letters"
-    assert one.request_time is not None
-    assert one.request_time.tolist() == [77]
-    assert history(30, films()).history[0].tolist() == [2]
+def test_cards_read_genres_in_one_text_and_years_as_numbers() -> None:
+    table = pl.DataFrame({"genres": ["Drama|Comedy", ""], "year": [1999.0, float("nan")], "title": ["(1999)", "x"]})
+    data = Dataset(IdMap([1]), IdMap(["a", "b"]), np.zeros(1, np.int32), np.zeros(1, np.int32), item_features=table)
+    first, second = item_cards(data, [0, 1])
+    assert first == ItemCard("a", "(1999)", 1999, ("Drama", "Comedy"))
+    assert first.name_without_year == "(1999)", "a title that is only a year stays"
+    assert second == ItemCard("b", "x", None, ())

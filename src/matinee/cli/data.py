@@ -1,0 +1,164 @@
+"""`data`: the named data sets, and what a log holds."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from matinee.cli import screen
+from matinee.cli.log_options import LogOptions, takes_log_options
+from matinee.cli.options import DataDir, Json
+from matinee.cli.screen import Column
+from matinee.data.dataset import Dataset
+from matinee.data.items import item_cards
+from matinee.data.read import catalog
+from matinee.data.side_table_report import side_table_report
+from matinee.explore.log import KeyFigures, Spread, key_figures
+
+ROWS = 5
+COUNTS = ("events", "users", "items")
+
+
+def register(app: typer.Typer) -> None:
+    data = typer.Typer(
+        help="List the named data sets, or show what a log holds.", epilog="Example: matinee data show ml-100k"
+    )
+    data.callback(invoke_without_command=True)(_data)
+    data.command("list", epilog="Example: matinee data list --data-dir ~/data")(list_data)
+    data.command("show", epilog="Example: matinee data show log.csv --item-id film")(show_data)
+    app.add_typer(data, name="data")
+
+
+def _data(context: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
+    if context.invoked_subcommand is None:
+        list_data(data_dir, as_json)
+
+
+def list_data(data_dir: DataDir = None, as_json: Json = False) -> None:
+    """List the named data sets: size, place and licence."""
+    rows = [_entry(entry, data_dir) for entry in catalog.ENTRIES.values()]
+    if as_json:
+        screen.emit(rows)
+        return
+    where = [row["folder"] or ("to be downloaded" if row["source"] else "no download") for row in rows]
+    counts = [Column(name, right=True) for name in COUNTS]
+    screen.table(
+        [Column("name"), Column("title"), *counts, Column("where", least=24, keep=False)],
+        [[r["name"], r["title"], *(f"{r[c]:,}" for c in COUNTS), place] for r, place in zip(rows, where, strict=True)],
+    )
+    for licence in dict.fromkeys(row["licence"] for row in rows):
+        names = ", ".join(row["name"] for row in rows if row["licence"] == licence)
+        screen.say(f"\n{names}: {licence}", "dim")
+
+
+def _entry(entry: catalog.Entry, data_dir: Path | None) -> dict[str, Any]:
+    places = [folder / entry.name for folder in (data_dir, catalog.cache_folder()) if folder is not None]
+    size = {"events": entry.events, "users": entry.users, "items": entry.movies}
+    place = {"folder": next((str(place) for place in places if place.is_dir()), None), "source": entry.url()}
+    return {"name": entry.name, "title": entry.title} | size | place | {"licence": entry.licence}
+
+
+@takes_log_options
+def show_data(
+    source: Annotated[
+        str, typer.Argument(metavar="NAME|PATH", help="A data set, a file or a folder.", show_default=False)
+    ],
+    *,
+    log_options: LogOptions,
+    as_json: Json = False,
+) -> None:
+    """Load a log and show its key figures, columns and first rows."""
+    log = log_options.load(source)
+    figures, first, tables = key_figures(log), _first_rows(log), side_table_report(log)
+    licence = catalog.ENTRIES[source].licence if source in catalog.ENTRIES else None
+    if as_json:
+        found = {"name": log.name, "fingerprint": log.fingerprint, "licence": licence} | _numbers(figures)
+        tables_found = [asdict(table) for table in tables]
+        screen.emit(found | {"columns": _columns(log), "side_tables": tables_found, "first_rows": first})
+        return
+    screen.say(f"{log.name} [{log.fingerprint}]", "bold")
+    known = [[f"{table.what[:-1]} table", str(table).partition(": ")[2]] for table in tables]
+    screen.table([Column("", style="dim"), Column("", least=30)], _figures(figures, log) + known, header=False)
+    screen.say()
+    least = {"title": 20, "genres": 14}
+    columns = [Column(name, right=name == "rating", least=least.get(name)) for name in first[0]]
+    screen.table(columns, [[_shown(value) for value in row.values()] for row in first])
+    if licence:
+        screen.say(f"\nlicence: {licence}", "dim")
+
+
+def _numbers(figures: KeyFigures) -> dict[str, Any]:
+    """Key figures as JSON, without those that are for drawing."""
+    found = {name: value for name, value in asdict(figures).items() if name not in ("activity", "tail", "over_time")}
+    levels = found.pop("ratings")
+    return found | {"ratings": levels and dict(zip(levels["value"].tolist(), levels["counts"].tolist(), strict=True))}
+
+
+def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
+    """Key figures as rows of name and text."""
+    items = f"{found.n_items:,}"
+    if found.n_catalogue > found.n_items:
+        items += f" with events, of {found.n_catalogue:,} known"
+    repeats = f", {found.repeated:,} of them repeats ({found.at_once:,} at once)" if found.repeated else ""
+    rows = [
+        ["events", f"{found.n_events:,}{repeats}"],
+        ["users", f"{found.n_users:,}"],
+        ["items", items],
+        ["density", f"{found.density:.3%}"],
+        ["events of a user", _spread(found.user_events)],
+        ["events of an item", _spread(found.item_events)],
+        ["popularity", f"the {found.top_items:,} most popular items have {found.top_share:.0%} of the events"],
+    ]
+    if log.value is not None:
+        levels = "" if found.ratings is None else f", mean {found.ratings.mean:.2f}"
+        rows.append(["ratings", f"{log.value.min():g} to {log.value.max():g}{levels}"])
+    if found.first is not None and found.last is not None:
+        rows.append(["time", f"{_day(found.first)} to {_day(found.last)}"])
+    if found.tied:
+        rows.append(["equal times", f"{found.tied:.0%} of a user's neighbouring events share their timestamp"])
+    for name, columns in _columns(log).items():
+        rows.append([name, ", ".join(columns)])
+    return rows
+
+
+def _spread(counts: Spread) -> str:
+    return f"{counts.smallest:,} to {counts.largest:,}, median {counts.median:,.0f}, mean {counts.mean:,.1f}"
+
+
+def _columns(log: Dataset) -> dict[str, list[str]]:
+    tables = {"user columns": log.user_features, "item columns": log.item_features, "further columns": log.context}
+    return {name: table.columns for name, table in tables.items() if table is not None and table.width}
+
+
+def _first_rows(log: Dataset) -> list[dict[str, Any]]:
+    """The first events of the log as JSON, with titles and times."""
+    rows = []
+    for r, card in enumerate(item_cards(log, log.item[:ROWS])):
+        row: dict[str, Any] = {"user": log.users.decode([log.user[r]])[0], "item": card.item_id}
+        if card.title is not None:
+            row["title"] = card.title
+        if card.year is not None and card.name_without_year == card.name:
+            row["year"] = card.year
+        if card.genres:
+            row["genres"] = list(card.genres)
+        if log.value is not None:
+            row["rating"] = float(log.value[r])
+        if log.timestamp is not None:
+            row["time"] = datetime.fromtimestamp(int(log.timestamp[r]), UTC).isoformat(" ", "minutes")[:16]
+        rows.append(row)
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name) for name in names} for row in rows]
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _day(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).date().isoformat()

@@ -1,0 +1,131 @@
+"""`models`: the models there are, and what a fitted one holds."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from matinee.cli import screen
+from matinee.cli.options import Json
+from matinee.cli.screen import Column
+from matinee.cli.sources import open_model
+from matinee.models import registry
+from matinee.models.base import Model
+from matinee.models.hyper_parameters import describe, learned_arrays
+from matinee.store import read_manifest
+
+LEAST = {"value": 12, "type": 8, "range": 8, "meaning": 20}
+
+
+def register(app: typer.Typer) -> None:
+    models = typer.Typer(
+        help="List the models, or show what a fitted one holds.", epilog="Example: matinee models show ease"
+    )
+    models.callback(invoke_without_command=True)(_models)
+    models.command("list", epilog="Example: matinee models list --json")(list_models)
+    models.command("show", epilog="Example: matinee models show models/ease")(show_model)
+    app.add_typer(models, name="models")
+
+
+def _models(context: typer.Context, as_json: Json = False) -> None:
+    if context.invoked_subcommand is None:
+        list_models(as_json)
+
+
+def list_models(as_json: Json = False) -> None:
+    """List the models: name, class and description."""
+    rows = []
+    for name, location in registry.locations().items():
+        try:
+            doc = _doc(registry.model_class(name)).partition("\n")[0]
+        except ImportError as error:
+            doc = f"(needs {error.name})"
+        rows.append({"name": name, "class": location.partition(":")[2], "doc": doc})
+    if as_json:
+        screen.emit(rows)
+        return
+    columns = [Column("name"), Column("class", style="dim"), Column("description", least=30)]
+    screen.table(columns, [list(row.values()) for row in rows])
+    screen.say("\nmatinee models show NAME lists a model's hyper-parameters", "dim")
+
+
+def show_model(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|MODEL_DIR", help="A model's name, or the folder of a fitted one.", show_default=False
+        ),
+    ],
+    as_json: Json = False,
+) -> None:
+    """Show a model's hyper-parameters, and what a fitted one learned."""
+    folder = Path(name)
+    fitted = None if name in registry.locations() or not folder.exists() else open_model(folder)
+    cls = registry.model_class(name) if fitted is None else type(fitted)
+    columns = ["name", *(["value"] if fitted is not None else []), "type", "default", "range", "meaning"]
+    rows = [{column: getattr(each, column) for column in columns} for each in describe(fitted or cls)]
+    found: dict[str, Any] = {
+        "name": name if fitted is None else registry.name_of(fitted),
+        "class": cls.__name__,
+        "doc": _doc(cls),
+        "hyper_parameters": rows,
+    }
+    if fitted is not None:
+        found["fitted"] = _fitted(fitted, folder)
+    if as_json:
+        screen.emit(found)
+        return
+    screen.say(f"{found['name']} ({cls.__name__})", "bold")
+    screen.say(found["doc"] + "\n")
+    screen.table(
+        [Column(column, least=LEAST.get(column)) for column in columns],
+        [[screen.word(value) for value in row.values()] for row in rows],
+    )
+    if fitted is not None:
+        _show_fitted(found["fitted"])
+
+
+def _fitted(model: Model, folder: Path) -> dict[str, Any]:
+    """What a fitted model holds, as JSON."""
+    manifest = read_manifest(folder)
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    return {
+        "data": manifest.data_name,
+        "fingerprint": manifest.data_fingerprint,
+        "events": manifest.n_events,
+        "users": len(model.users),
+        "items": len(model.items),
+        "matinee": manifest.matinee,
+        "found": model.fit_summary,
+        "arrays": [asdict(array) for array in learned_arrays(model)],
+        "files": {file.relative_to(folder).as_posix(): file.stat().st_size for file in files},
+    }
+
+
+def _show_fitted(found: dict[str, Any]) -> None:
+    screen.say(
+        f"\nfitted on {found['data']} [{found['fingerprint']}]: {found['events']:,} events, {found['users']:,} users, "
+        f"{found['items']:,} items; saved by matinee {found['matinee']}\n"
+    )
+    if found["found"]:
+        screen.say(f"found on valid: {found['found']}\n")
+    screen.table(
+        [Column("learned"), Column("shape"), Column("kind"), Column("parameters", right=True)],
+        [
+            [array["name"], " x ".join(f"{n:,}" for n in array["shape"]), array["kind"], f"{array['parameters']:,}"]
+            for array in found["arrays"]
+        ],
+    )
+    screen.say()
+    sizes = [[name, f"{size / 1e6:,.2f} MB"] for name, size in found["files"].items()]
+    screen.table([Column("file"), Column("size", right=True)], sizes)
+
+
+def _doc(cls: type[Model]) -> str:
+    """The docstring, a line a paragraph."""
+    paragraphs = (inspect.getdoc(cls) or "").split("\n\n")
+    return "\n\n".join(p if "\n " in p else " ".join(p.split()) for p in paragraphs)

@@ -1,0 +1,108 @@
+"""Items as people know them: a card to show, and an item's code found by its title or id."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from matinee.data.arrays import Ints
+from matinee.data.dataset import Dataset
+from matinee.data.ids import Id
+from matinee.errors import MatineeError
+
+
+@dataclass(frozen=True)
+class ItemCard:
+    """An item as shown to people. title, year: None where the item table has none."""
+
+    item_id: Id
+    title: str | None = None
+    year: int | None = None
+    genres: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The title, or the id where there is none."""
+        return str(self.item_id) if self.title is None else self.title
+
+    @property
+    def name_without_year(self) -> str:
+        """The name without "(year)" at its end, for a table that has a column of years."""
+        return re.sub(rf"\s*\({self.year}\)$", "", self.name) or self.name
+
+
+def item_cards(data: Dataset, codes: Sequence[int] | Ints) -> list[ItemCard]:
+    """One card for each item code, in this order."""
+    codes, table = np.asarray(codes, np.int64), data.item_features
+
+    def column(name: str) -> list[Any]:
+        if table is None or name not in table.columns:
+            return [None] * len(codes)
+        return table[name].gather(codes).to_list()
+
+    rows = zip(data.items.decode(codes), column("title"), column("year"), column("genres"), strict=True)
+    return [ItemCard(item_id, _text(title), _year(year), _genres(genres)) for item_id, title, year, genres in rows]
+
+
+def _text(title: Any) -> str | None:
+    return None if title is None else str(title)
+
+
+def _year(year: Any) -> int | None:
+    return int(year) if isinstance(year, int | float) and year == year else None
+
+
+def _genres(genres: Any) -> tuple[str, ...]:
+    """From a list, or from a text such as "Drama|Comedy"."""
+    names = genres.split("|") if isinstance(genres, str) else genres or ()
+    return tuple(str(name) for name in names if name)
+
+
+def find_items(items: Sequence[Id] | Id, data: Dataset) -> list[int]:
+    """The item codes of titles or ids, or of a single one.
+
+    A text is matched as a title exactly, then as a title regardless of case if only one fits, then as an id. An integer
+    is an id, and a title only where there is no such id.
+    Raises MatineeError with the near misses when nothing fits, and with the ids when several items share the title.
+    """
+    exact: dict[str, list[int]] = {}
+    folded: dict[str, list[int]] = {}
+    if data.item_features is not None and "title" in data.item_features.columns:
+        for code, title in enumerate(data.item_features["title"].to_list()):
+            if title is not None:
+                exact.setdefault(title, []).append(code)
+                folded.setdefault(title.casefold().strip(), []).append(code)
+    each = [items] if isinstance(items, str | int) else items
+    return [_find(item, data, exact, folded) for item in each]
+
+
+def _find(item: Id, data: Dataset, exact: dict[str, list[int]], folded: dict[str, list[int]]) -> int:
+    text, code = str(item), data.items.find(item)
+    if isinstance(item, int) and code >= 0:
+        return code
+    found = exact.get(text) or folded.get(text.casefold().strip()) or []
+    if len(found) == 1:
+        return found[0]
+    if code >= 0:
+        return code
+    if found:
+        ids = ", ".join(repr(i) for i in data.items.decode(found))
+        raise MatineeError(f"{len(found)} items are called {text!r}", hint=f"name one by its id: {ids}")
+    near = item_cards(data, [folded[title][0] for title in _near(text, list(folded))])
+    raise MatineeError(
+        f"no item has the title or id {text!r}",
+        hint=f"did you mean: {'; '.join(card.name for card in near)}" if near else "check the spelling",
+    )
+
+
+def _near(text: str, known: list[str]) -> list[str]:
+    """Titles that contain the text first, then those with a similar spelling."""
+    key = text.casefold().strip()
+    containing = sorted((title for title in known if key and key in title), key=len)
+    alike = [title for title in difflib.get_close_matches(key, known, n=5, cutoff=0.5) if title not in containing]
+    return [*containing, *alike][:5]

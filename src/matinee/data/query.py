@@ -1,0 +1,85 @@
+"""Queries for one person: a user of the log, or someone new with a history of titles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Queries
+from matinee.data.filters import Moment, seconds
+from matinee.data.ids import Id
+from matinee.data.items import find_items
+from matinee.errors import MatineeError
+
+
+class Fitted(Protocol):
+    """A fitted model, as far as its log is concerned."""
+
+    @property
+    def data(self) -> Dataset:
+        """The log the model was fitted on."""
+        ...
+
+
+def query(
+    source: Dataset | Fitted,
+    *,
+    user: Id | None = None,
+    history: Sequence[Id] | Id | None = None,
+    at: Moment | None = None,
+    exclude_seen: bool = True,
+) -> Queries:
+    """One query, from a user of the log or from someone new.
+
+    source: a log, or a fitted model (its log is used). user: an id of the log. history: what someone new watched, as
+    titles or ids, oldest first. at: the time of the request, for models that use it: Unix seconds, an ISO text, a date
+    or a datetime (UTC without a zone); None: the end of the history. exclude_seen: do not recommend watched items.
+    Raises MatineeError unless exactly one of user and history is given, for an unknown user, for an item that is not
+    found (see items.find_items), and for a model that was saved without histories.
+    """
+    data = source if isinstance(source, Dataset) else source.data
+    if (user is None) == (history is None):
+        given = "neither a user nor a history" if user is None else "both a user and a history"
+        raise MatineeError(f"{given} is given", hint="pass user=ID, or history=[TITLE_OR_ID, ...]")
+    if user is not None:
+        refuse_no_histories(data)
+        queries = data.queries_of(np.array([_user_code(data, user)], np.int32))
+    else:
+        watched = Ragged.from_lists([find_items(() if history is None else history, data)])
+        queries = Queries(user=np.array([-1], np.int32), history=watched, exclude=watched)
+    if not exclude_seen:
+        queries = replace(queries, exclude=Ragged.empty(1))
+    return queries if at is None else with_request_time(queries, at)
+
+
+def history(items: Sequence[Id] | Id, data: Dataset, *, at: int | None = None) -> Queries:
+    """One query from someone new who watched these titles or ids, oldest first: `query(data, history=items)`."""
+    return query(data, history=items, at=at)
+
+
+def with_request_time(queries: Queries, at: Moment) -> Queries:
+    """The same queries, all made at this time (see `query`)."""
+    second = seconds(at)
+    if not 0 <= second < 1 << 62:
+        raise MatineeError(f"{at} is not a time", hint="pass Unix seconds, or a date such as 2026-11-28")
+    return replace(queries, request_time=np.full(len(queries), second, np.int64))
+
+
+def refuse_no_histories(data: Dataset) -> None:
+    """Raise MatineeError for the log of a model that was saved without histories."""
+    if not len(data):
+        raise MatineeError(
+            "this model was saved without histories, so it does not know what its users watched",
+            hint="save it with histories, or give a history of titles or ids instead of a user",
+        )
+
+
+def _user_code(data: Dataset, user: Id) -> int:
+    try:
+        return data.users.code(user)
+    except MatineeError as error:
+        raise MatineeError(error.what, hint=f"for someone new give a history; {error.hint}") from None

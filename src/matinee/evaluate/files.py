@@ -1,0 +1,152 @@
+"""Measuring against a file of hidden pairs: a fitted model, or recommendations in a file, from whatever made them."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from matinee.data.arrays import Ints, Ragged
+from matinee.data.dataset import Dataset, Holdout, Protocol, Queries
+from matinee.data.ids import IdMap
+from matinee.data.query import Fitted, refuse_no_histories
+from matinee.data.read.log import read
+from matinee.data.read.tables import table_of
+from matinee.errors import MatineeError, MatineeWarning
+from matinee.files import StrPath
+from matinee.rank import Recommendations
+
+
+def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True) -> Holdout:
+    """A file of hidden pairs as a holdout for a fitted model; the queries have the histories of the model's log.
+
+    truth: a .csv, .tsv or .parquet file with user_id and item_id. Its users that are not in the model's log have empty
+    histories (a MatineeWarning counts them); its items that the model does not know stay in recall's denominator.
+    Raises MatineeError for a model without histories, and where a hidden pair is in its log, unless exclude_seen is
+    False.
+    """
+    data = model.data
+    hidden, words = _read_truth(truth)
+    refuse_no_histories(data)
+    user = data.users.encode(hidden.users.series)
+    if exclude_seen:
+        _refuse_seen(data, hidden, user)
+    known = user >= 0
+    if unknown := int((~known).sum()):
+        text = f"{unknown:,} of {len(user):,} users are not in the model's log: they get popular items"
+        warnings.warn(text, MatineeWarning, stacklevel=2)
+    queries = data.queries_of(user[known])
+    lengths = np.zeros(len(user), np.int64)
+    lengths[known] = queries.history.lengths
+    history = Ragged.of_lengths(lengths, queries.history.values)
+    exclude = history if exclude_seen else Ragged.empty(len(user))
+    queries = replace(queries, user=user, history=history, exclude=exclude)
+    excluded = "the model's log" if exclude_seen else "nothing"
+    protocol = Protocol(data.fingerprint, words, "test", history="the model's log", exclude=excluded)
+    return Holdout(queries, _truth(hidden, data.items), protocol)
+
+
+def read_recommendations(path: StrPath, truth: StrPath) -> tuple[Recommendations, Holdout]:
+    """A file of recommendations, and a file of hidden pairs as the holdout that measures them.
+
+    path: a .csv, .tsv or .parquet file with user_id, item_id and rank (from 1) or score (more is better). truth: as in
+    `hidden_pairs`. Users without hidden pairs are left out; users without recommendations count as misses, with a
+    MatineeWarning.
+    Raises MatineeError without a rank or score, for two items of a user at one rank, and where the files share no user.
+    """
+    path = Path(path)
+    hidden, words = _read_truth(truth)
+    listed, ascending = _read_listed(path)
+    items = _joint_ids(hidden.items, listed.items)
+    row, item = hidden.users.encode(listed.users.series)[listed.user], items.encode(listed.items.series)[listed.item]
+    assert listed.value is not None  # `_read_listed` names its column
+    order = np.lexsort((item, listed.value if ascending else -listed.value, row))
+    order = order[row[order] >= 0]
+    row, item, value = row[order], item[order], listed.value[order]
+    if not len(row):
+        raise MatineeError("none of its users has a hidden pair", where=str(path), hint="check the ids of both files")
+    if missing := hidden.n_users - len(np.unique(row)):
+        text = f"{missing:,} of {hidden.n_users:,} users have no recommendations in {path.name}: they count as misses"
+        warnings.warn(text, MatineeWarning, stacklevel=2)
+    place = np.arange(len(row)) - np.searchsorted(row, row)
+    shape = (hidden.n_users, int(place.max()) + 1)
+    best, score = np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
+    best[row, place], score[row, place] = item, -value if ascending else value
+    user, none = np.arange(hidden.n_users, dtype=np.int32), np.zeros(hidden.n_users, np.bool_)
+    given = "as given"
+    protocol = Protocol(f"recommendations {path.name}", words, "test", history=given, exclude=given, candidates=given)
+    empty = Ragged.empty(hidden.n_users)
+    recs = Recommendations(hidden.users, items, user, best, score, none, none)
+    return recs, Holdout(Queries(user, empty, empty), _truth(hidden, items), protocol)
+
+
+def _read_truth(path: StrPath) -> tuple[Dataset, str]:
+    """The hidden pairs, and the words that name them in a protocol: the file and the start of its SHA-256."""
+    path = Path(path)
+    hidden = read(path, rating=None, timestamp=None)
+    return hidden, f"provided, {path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
+
+
+def _refuse_seen(data: Dataset, hidden: Dataset, user: Ints) -> None:
+    """Raise MatineeError where the model was fitted on an answer. user: the log's codes of the hidden users."""
+    codes, item = user[hidden.user], data.items.encode(hidden.items.series)[hidden.item]
+    known = (codes >= 0) & (item >= 0)
+    n = data.n_items
+    both = np.isin(codes[known].astype(np.int64) * n + item[known], data.user.astype(np.int64) * n + data.item)
+    if both.any():
+        raise MatineeError(
+            f"{both.sum():,} of the {len(hidden):,} hidden pairs are in the log the model was fitted on",
+            hint="fit on a log without them, or include seen items if repeats are valid answers",
+        )
+
+
+def _truth(hidden: Dataset, items: IdMap) -> Ragged:
+    """Answers of each hidden user in the codes of `items`; an item it does not know gets a new code past its end."""
+    code = items.encode(hidden.items.series).copy()
+    unknown = code < 0
+    code[unknown] = len(items) + np.arange(unknown.sum(), dtype=np.int32)
+    pairs = np.unique(np.stack([hidden.user, code[hidden.item]]), axis=1)
+    return Ragged.from_rows(pairs[0], pairs[1], hidden.n_users)
+
+
+def _read_listed(path: Path) -> tuple[Dataset, bool]:
+    """The recommendations as a log whose values are ranks (True: ascending) or scores (False)."""
+    columns = table_of(path).frame.columns
+    order = next((name for name in ("rank", "score") if name in columns), None)
+    if order is None:
+        raise MatineeError(
+            f"there is no column 'rank' or 'score'; it has {', '.join(map(repr, columns[:20]))}",
+            where=str(path),
+            hint="name the columns user_id, item_id and rank (from 1) or score",
+        )
+    listed = read(path, rating=order, timestamp=None)
+    if order == "rank":
+        _refuse_shared_ranks(listed, path)
+    return listed, order == "rank"
+
+
+def _refuse_shared_ranks(listed: Dataset, path: Path) -> None:
+    """Raise MatineeError for two items of a user at one rank: the file holds two lists of one user."""
+    assert listed.value is not None
+    order = np.lexsort((listed.value, listed.user))
+    user, rank = listed.user[order], listed.value[order]
+    shared = (user[1:] == user[:-1]) & (rank[1:] == rank[:-1])
+    if shared.any():
+        first = int(shared.argmax())
+        raise MatineeError(
+            f"user {listed.users.decode([user[first]])[0]} has two items at rank {rank[first]:g}",
+            where=str(path),
+            hint="give each user one list",
+        )
+
+
+def _joint_ids(one: IdMap, other: IdMap) -> IdMap:
+    """The ids of both; as text where only one of them has integers."""
+    columns = [one.series, other.series]
+    if one.is_integer != other.is_integer:
+        columns = [column.cast(pl.String) for column in columns]
+    return IdMap.from_series(*columns, what="item")

@@ -33,6 +33,7 @@ class LightGBM(Model):
     """
 
     learned_type: ClassVar[type[Learned]] = Boosted
+    exemptions = {"renamed_ids": "negatives are drawn in the order of ids"}
     scores_candidates = True
     rounds_field = "n_trees"
 

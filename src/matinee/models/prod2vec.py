@@ -46,6 +46,7 @@ class Prod2vec(Model):
     """
 
     learned_type = Prod2vecState
+    exemptions = {"renamed_ids": "starting vectors are drawn in the order of ids"}
     measures_loss = True
     reads_order = True
 

@@ -35,6 +35,7 @@ class Composite(Model):
     A part that is fitted must have learned from the same log, and stays as it is; of the others, copies are fitted.
     """
 
+    exemptions = {"renamed_ids": "submodels may be exempt; equal ranks go to the lower code"}
     _checkpoint: Path | None = PrivateAttr(default=None)
 
     @abstractmethod

@@ -48,6 +48,7 @@ def warn_of_nothing_to_learn(model: Model, data: Dataset) -> None:
 class Trained(Model):
     """The hyper-parameters of nn/train.py, and where a training keeps its state."""
 
+    exemptions = {"renamed_ids": "starting weights are drawn in the order of ids"}
     epochs: int = tunable(100, "most epochs; early stopping ends before", ge=1)
     batch_size: int = tunable(500, "examples a step", ge=1)
     optimiser: Literal["adamw", "adam", "rmsprop", "nadam"] = tunable("adamw", "how steps follow gradients")

@@ -76,6 +76,7 @@ class Pointwise(Network):
     """
 
     learned_type: ClassVar[type[NetWeights]] = PointwiseWeights
+    exemptions = {"history_alone": "learns a vector of each user; a newcomer's is fitted to the history alone"}
     scores_candidates = True
     predicts = True
 

@@ -26,7 +26,6 @@ from timing import environment
 HERE = Path(__file__).parent
 
 
-
 def curve_until(ndcg: float, split: Split, hyper: dict[str, Any], seed: int) -> list[tuple[float, float]]:
     """(seconds since the start, ndcg@10) after every epoch, to the first that is good enough, or the last."""
     curve: list[tuple[float, float]] = []

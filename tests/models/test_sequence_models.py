@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from contract.checks import SMALL_LOG
+from contract.cases import SMALL_LOG
 from contract.logs import groups, one_query
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset

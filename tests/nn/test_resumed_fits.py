@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from contract.checks import SMALL_LOG
+from contract.cases import SMALL_LOG
 from contract.logs import groups, last_hidden
 from matinee.errors import MatineeError
 from matinee.models import registry

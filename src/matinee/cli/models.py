@@ -17,6 +17,7 @@ from matinee.models import registry
 from matinee.models.base import Model
 from matinee.models.hyper_parameters import describe, learned_arrays
 from matinee.store import read_manifest
+from matinee.study.values import format_value
 
 LEAST = {"value": 12, "type": 8, "range": 8, "meaning": 20}
 
@@ -83,7 +84,7 @@ def show_model(
     screen.say(found["doc"] + "\n")
     screen.table(
         [Column(column, least=LEAST.get(column)) for column in columns],
-        [[screen.word(value) for value in row.values()] for row in rows],
+        [[format_value(value) for value in row.values()] for row in rows],
     )
     if fitted is not None:
         _show_fitted(found["fitted"])

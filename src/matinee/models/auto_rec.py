@@ -50,6 +50,10 @@ class AutoRec(Trained, RatingFactors):
     """
 
     learned_type: ClassVar[type[Learned]] = Autoencoded
+    exemptions = {
+        "taste": "learns ratings, which are drawn at random in the suite's log",
+        "history_alone": "solves for a newcomer's vector; those of users are decoder rows",
+    }
 
     based: Literal["users", "items"] = tunable("items", "whose rating vectors are encoded", choices=["users", "items"])
     hidden: int = tunable(100, "length of the code", choices=[50, 100, 300], ge=1)

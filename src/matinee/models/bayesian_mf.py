@@ -47,6 +47,10 @@ class BayesianMF(RatingFactors):
     """
 
     learned_type = Posterior
+    exemptions = {
+        "renamed_ids": "samples are drawn in the order of ids",
+        "taste": "learns ratings, which are drawn at random in the suite's log",
+    }
 
     n_factors: int = tunable(16, "length of a vector", low=4, high=64, log=True, ge=1)
     warm_up: int = tunable(30, "rounds before the first kept sample", ge=0)

@@ -49,6 +49,10 @@ class BiasedMF(RatingFactors):
     """
 
     learned_type: ClassVar[type[Learned]] = BiasedVectors
+    exemptions = {
+        "renamed_ids": "starting vectors are drawn in the order of ids",
+        "taste": "learns ratings, which are drawn at random in the suite's log",
+    }
 
     n_factors: int = tunable(32, "length of a vector; 0: biases only", low=4, high=128, log=True, ge=0)
     loss: Literal["squared", "bce"] = tunable("squared", "squared error, or sigmoid and cross-entropy")

@@ -46,6 +46,7 @@ class BPR(Factors):
 
     learned_type: ClassVar[type[Learned]] = RankingVectors
 
+    exemptions = {"renamed_ids": "starting vectors are drawn in the order of ids"}
     n_factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
     l2: float = tunable(0.01, "penalty on the vectors of a triple", low=1e-4, high=0.1, log=True, ge=0.0)
     learning_rate: float = tunable(0.15, "in the first epoch; falls to 0", low=0.01, high=0.3, log=True, gt=0.0)

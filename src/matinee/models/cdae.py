@@ -42,6 +42,7 @@ class CDAE(DAE):
     """
 
     learned_type: ClassVar[type[Learned]] = UserNetWeights
+    exemptions = {"history_alone": "learns a vector of each user; a newcomer's is fitted to the history alone"}
 
     hidden: int = tunable(200, "units of the hidden layer", choices=[64, 200, 400], ge=1)
 

@@ -30,6 +30,7 @@ class IALS(Factors):
     newcomer's vector.
     """
 
+    exemptions = {"renamed_ids": "starting vectors are drawn in the order of ids"}
     n_factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
     alpha0: float = tunable(0.3, "weight of a pair nobody watched", low=0.01, high=1.0, log=True, gt=0.0)
     l2: float = tunable(0.01, "penalty on the vectors", low=1e-4, high=0.1, log=True, gt=0.0)

@@ -35,6 +35,7 @@ class LightGBM(Model):
     """
 
     learned_type: ClassVar[type[Learned]] = Boosted
+    exemptions = {"renamed_ids": "negatives are drawn in the order of ids"}
     rounds_field = "n_trees"
 
     objective: Literal["lambdarank", "binary"] = tunable(

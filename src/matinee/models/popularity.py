@@ -31,6 +31,11 @@ class Popularity(Model):
     """
 
     learned_type = Counts
+    exemptions = {
+        "personal": "counts events of all users",
+        "taste": "the same for all users",
+        "source": "counting has no publication",
+    }
 
     half_life_days: float | None = tunable(
         None, "an event of this age in days counts half (None: all count one)", gt=0.0

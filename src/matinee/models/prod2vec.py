@@ -49,6 +49,7 @@ class Prod2vec(Model):
     """
 
     learned_type = Prod2vecState
+    exemptions = {"renamed_ids": "starting vectors are drawn in the order of ids"}
 
     dim: int = tunable(64, "length of a vector", choices=[32, 64, 128, 256], ge=1)
     window: int = tunable(5, "events at most between neighbours, and 1", low=1, high=40, log=True, ge=1)

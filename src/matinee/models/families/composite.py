@@ -52,6 +52,8 @@ class Composite(Model):
     A member that is fitted must have learned from the same log, and stays as it is; of the others, copies are fitted.
     """
 
+    exemptions = {"renamed_ids": "submodels may be exempt; equal ranks go to the lower code"}
+
     def submodels(self) -> tuple[Model, ...]:
         """The members as they were given, field by field."""
         given = [getattr(self, name) for name in self.member_fields]

@@ -55,6 +55,7 @@ def has_loss(curve: NDArray[np.float64]) -> bool:
 class Trained(Model):
     """A model with the hyper-parameters of nn/train.py."""
 
+    exemptions = {"renamed_ids": "starting weights are drawn in the order of ids"}
     epochs: int = tunable(100, "most epochs; early stopping ends before", ge=1)
     batch_size: int = tunable(500, "examples in a step", ge=1)
     optimiser: Literal["adamw", "adam", "rmsprop", "nadam"] = tunable("adamw", "how steps follow gradients")

@@ -63,6 +63,7 @@ class Pointwise(Network):
     """
 
     learned_type: ClassVar[type[NetWeights]] = PointwiseWeights
+    exemptions = {"history_alone": "learns a vector of each user; a newcomer's is fitted to the history alone"}
     fields: tuple[str, ...] | None = tunable(None, "by name: user, item, user.gender, time.hour; None: all plain ones")
     dim: int = tunable(16, "length of a code's vector", choices=[8, 16, 32, 64], ge=1)
     pooling: Literal["mean", "sum", "attention"] = tunable("mean", "how the vectors of a list are made one")

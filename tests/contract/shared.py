@@ -1,0 +1,180 @@
+"""What the checks of one model share: the log, the fitted models, and how a broken promise is stated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from contract.logs import groups, last_hidden
+from matinee import kernels
+from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset, Holdout, Queries
+from matinee.errors import MatineeError
+from matinee.models import registry
+from matinee.models.base import Model
+from matinee.rank import Recommendations
+
+Make = Callable[[], Model]
+
+PROMISES: Mapping[str, str] = {
+    "renamed_ids": "the names of users and items, and so the order of their codes, do not change a score",
+    "history_alone": "the same history gets the same answer, whether its user is known or not",
+    "personal": "users with different histories get different answers",
+    "taste": "what it recommends, and calls similar, follows who watched what",
+    "source": "the docstring cites a publication",
+}
+"""Promises a model may be exempt from, by a reason in its class's `exemptions`."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted model, what its `fit` returned, and its scores for all users when the fit ended."""
+
+    model: Model
+    returned: object
+    scores: Floats
+
+
+class Case:
+    """A model under check: how to make it, the log, and its fits.
+
+    A fit is made when a check first asks for it. Later checks get the same one and must leave it as it is.
+    """
+
+    def __init__(self, make: Make, log: Callable[[], Dataset] = groups) -> None:
+        """make: returns a new, unfitted model."""
+        self.make = make
+        self.data = log()
+        self.queries = self.data.queries()
+        self._given = self.inputs()
+        self._fits: dict[tuple[str, int], Fit] = {}
+
+    @property
+    def model(self) -> Model:
+        """Fitted on the whole log; with four threads, whatever the machine has."""
+        return self._fit("log", self.data, threads=4).model
+
+    @property
+    def scores(self) -> Floats:
+        """float32 (n_users, n_items), read-only: the scores of `model` for all users when its fit ended."""
+        return self._fit("log", self.data, threads=4).scores
+
+    @property
+    def second(self) -> Fit:
+        """The fit of `model` once more, on one thread."""
+        return self._fit("log", self.data, threads=1)
+
+    @property
+    def on_train(self) -> Model:
+        """Fitted on the log without each user's last two events."""
+        return self._fit("train", self.split[0], threads=4).model
+
+    @cached_property
+    def split(self) -> tuple[Dataset, Holdout]:
+        """The log without each user's last two events, and these."""
+        return last_hidden(self.data)
+
+    def fresh(self, data: Dataset | None = None) -> Model:
+        """A fit of its own, for checks of fitting: with the seed of `model`, and on its log where none is given."""
+        return self.make().fit(self.data if data is None else data, seed=3)
+
+    def inputs(self) -> list[bytes]:
+        """The bytes of the log and of its queries."""
+        log, queries = self.data, self.queries
+        arrays = [log.user, log.item, log.value, log.timestamp, queries.history.values, queries.exclude.values]
+        return [array.tobytes() for array in arrays if array is not None]
+
+    def inputs_untouched(self) -> bool:
+        return self.inputs() == self._given
+
+    def assert_untouched(self) -> None:
+        """Raises AssertionError where a check has changed a shared model, or the log."""
+        for (log, threads), fit in self._fits.items():
+            same = fit.model.score(self.queries).tobytes() == fit.scores.tobytes()
+            assert same, f"a check has changed the model fitted on the {log} with {threads} threads"
+        assert self.inputs_untouched(), "a check has changed the log"
+
+    def _fit(self, log: str, data: Dataset, *, threads: int) -> Fit:
+        key = log, threads
+        if key not in self._fits:
+            model = self.make()
+            with n_threads(threads):
+                returned = model.fit(data, seed=3)
+            scores = model.score(self.queries).copy()
+            scores.flags.writeable = False
+            self._fits[key] = Fit(model, returned, scores)
+        return self._fits[key]
+
+
+@contextmanager
+def n_threads(n: int) -> Iterator[None]:
+    """Compiled loops use so many threads."""
+    with (
+        mock.patch.object(kernels.threads, "n_threads", return_value=n),  # what `parallel` reads
+        mock.patch.object(kernels, "n_threads", return_value=n),  # what models read
+    ):
+        yield
+
+
+def exemptions(cls: type[Model]) -> dict[str, str]:
+    """Promise -> why models of this class do not keep it; families' exemptions hold for their members."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        found |= vars(base).get("exemptions", {})
+    return found
+
+
+def keeps(model: Model, promise: str) -> bool:
+    assert promise in PROMISES
+    return promise not in exemptions(type(model))
+
+
+def scores_unknown_items(model: Model) -> bool:
+    # a class variable or property today, a method once capabilities are methods
+    value: Any = model.scores_unknown_items
+    return bool(value() if callable(value) else value)
+
+
+def without_users(queries: Queries) -> Queries:
+    """The same histories, of users nobody knows."""
+    return Queries(
+        np.full(len(queries), -1, np.int32),
+        queries.history,
+        queries.exclude,
+        queries.history_ratings,
+        queries.history_times,
+    )
+
+
+def rounding(row: Floats) -> float:
+    """What float32 may lose where the terms of a score cancel: it rounds relative to the terms, which are of the size
+    of the row's other scores."""
+    return 1e-6 * float(np.abs(row[np.isfinite(row)]).max())
+
+
+def refuses(act: Callable[[], Any], pattern: str) -> None:
+    try:
+        act()
+    except MatineeError as error:
+        message = str(error)
+    else:
+        raise AssertionError(f"no MatineeError about {pattern!r}")
+    assert re.search(pattern, message), f"the message does not contain {pattern!r}: {message}"
+
+
+def refuses_values(name: str, field: str, *values: Any) -> None:
+    for value in values:
+        refuses(partial(registry.create, name, {field: value}), field)
+
+
+def same_answers(one: Recommendations, other: Recommendations) -> None:
+    assert one.item.tobytes() == other.item.tobytes()
+    assert one.score.tobytes() == other.score.tobytes()
+    assert one.fallback.tobytes() == other.fallback.tobytes()

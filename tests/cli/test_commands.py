@@ -20,11 +20,13 @@ from contract.logs import groups
 from matinee.cli import app, screen
 from matinee.cli.log_options import LogOptions
 from matinee.cli.screen import Column
+from matinee.data.dataset import Dataset
 from matinee.data.read.log import read
 from matinee.evaluate import evaluate
 from matinee.explain import explain
 from matinee.files import atomic_write
 from matinee.models import registry
+from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
 from matinee.rank import recommend, similar_items
 from matinee.split import provided
@@ -200,6 +202,23 @@ def test_fit_saves_the_model_of_the_whole_log(world: World, tmp_path: Path) -> N
     assert found["hyper_parameters"]["l2"] == 10.0
     plain = registry.create("ease", {"l2": 10}).fit(read(world.log))
     assert np.array_equal(load_model(tmp_path / "m").fitted.learned.W, plain.fitted.learned.W)
+
+
+def test_fit_hands_on_a_device_only_where_one_is_chosen(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen: list[dict[str, Any]] = []
+    fitted = EASE.fit
+
+    def fit(self: EASE, data: Dataset, *, seed: int, **options: Any) -> EASE:
+        chosen.append(options)
+        return fitted(self, data, seed=seed)
+
+    monkeypatch.setattr(EASE, "fit", fit)
+    for device in ("auto", "cpu"):
+        done("fit", "ease", "--data", world.log, "--device", device, "--out", tmp_path / "m")
+    assert chosen == [{}, {"device": "cpu"}]
+    assert "'gpu'" in refused("fit", "ease", "--data", world.log, "--device", "gpu")
 
 
 def test_fit_maps_columns_and_filters(world: World, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_someone_new_has_the_titles_or_ids_given() -> None:
 
 def test_seen_items_are_excluded_unless_told_otherwise() -> None:
     for asked in ({"user": 7}, {"history": [10]}):
-        queries = mt.query(log(), exclude_seen=False, **asked)  # type: ignore[arg-type]
+        queries = mt.query(log(), exclude_seen=False, **asked)
         assert len(queries.exclude[0]) == 0
         assert len(queries.history[0])
 

@@ -12,7 +12,7 @@ import typer
 
 from matinee import rank
 from matinee.cli import screen
-from matinee.cli.options import At, History, Json, K, ModelDir, User
+from matinee.cli.options import At, History, IncludeSeen, Json, K, ModelDir, User
 from matinee.cli.screen import Column
 from matinee.cli.sources import build_query, item_codes, open_model, requested_at
 from matinee.data.dataset import Dataset, Queries
@@ -46,18 +46,13 @@ def recommend(
     everyone: Annotated[bool, typer.Option("--all", help="All users of the model's log, into the file --out.")] = False,
     k: K = 10,
     allow: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ITEM", help="Recommend only these: a title, an id or @FILE; may be repeated."),
+        list[str] | None, typer.Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")
     ] = None,
     deny: Annotated[
-        list[str] | None, typer.Option(metavar="ITEM", help="Never recommend these: a title, an id or @FILE.")
+        list[str] | None, typer.Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Also write a table: .parquet, .csv or .jsonl.")
-    ] = None,
-    include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Allow already-seen items in the results.")
-    ] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Table to write: .parquet, .csv or .jsonl.")] = None,
+    include_seen: IncludeSeen = False,
     at: At = None,
     as_json: Json = False,
 ) -> None:
@@ -89,7 +84,7 @@ def recommend(
 
 def similar(
     model_dir: ModelDir,
-    item: Annotated[str, typer.Argument(metavar="ITEM", help="A title or an id.", show_default=False)],
+    item: Annotated[str, typer.Argument(metavar="ITEM", help="A title or an id.")],
     k: K = 10,
     as_json: Json = False,
 ) -> None:
@@ -106,9 +101,7 @@ def similar(
 
 def explain(
     model_dir: ModelDir,
-    item: Annotated[
-        str, typer.Option(metavar="TITLE_OR_ID", help="Item whose score is explained.", show_default=False)
-    ],
+    item: Annotated[str, typer.Option(metavar="TITLE_OR_ID", help="Item to explain.")],
     user: User = None,
     history: History = None,
     k: K = 10,
@@ -133,7 +126,7 @@ def explain(
     screen.say(f"{type(model).__name__} scores {_with_genres(card)} {why.score:.4g}; the items that raise it most:\n")
     screen.table(
         [TITLE, Column("push", right=True), Column("score without it", right=True)],
-        [[str(r["title"] or r["item_id"]), _sign(r["push"]), _number(r["score_without"])] for r in rows],
+        [[str(r["title"] or r["item_id"]), _number(r["push"], "+.4f"), _number(r["score_without"])] for r in rows],
     )
     if np.isnan(why.without).any():
         screen.say("\n– : without this item the model knows no item of the history.", "dim")
@@ -230,11 +223,7 @@ def _show_ranked(model: Model, recs: Recommendations, fallback: str) -> None:
         screen.say(f"\n{len(cards)} of the {recs.k} asked for: nothing else may be recommended.", "dim")
 
 
-def _number(value: float) -> str:
+def _number(value: float, form: str = ",.4f") -> str:
     if value != value:
         return "–"
-    return f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.0f}"
-
-
-def _sign(value: float) -> str:
-    return "–" if value != value else f"{value:+.4f}"
+    return f"{value:{form}}" if abs(value) < 1000 else f"{value:,.0f}"

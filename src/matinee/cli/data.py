@@ -64,9 +64,7 @@ def _entry(entry: catalog.Entry, data_dir: Path | None) -> dict[str, Any]:
 
 @takes_log_options
 def show_data(
-    source: Annotated[
-        str, typer.Argument(metavar="NAME|PATH", help="A data set, a file or a folder.", show_default=False)
-    ],
+    source: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set, a file or a folder.")],
     *,
     log_options: LogOptions,
     as_json: Json = False,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from matinee.cli import screen
-from matinee.cli.options import Json, names, whole_numbers
+from matinee.cli.options import IncludeSeen, Json, names, whole_numbers
 from matinee.cli.screen import Column
 from matinee.cli.sources import open_model
 from matinee.evaluate import Evaluation
@@ -35,24 +35,13 @@ def evaluate(
         typer.Argument(
             metavar="SOURCE",
             help="A model's folder, or a .csv, .tsv or .parquet file with user_id, item_id and rank or score.",
-            show_default=False,
         ),
     ],
-    truth: Annotated[
-        Path, typer.Option(metavar="FILE", help="The hidden pairs: user_id, item_id.", show_default=False)
-    ],
-    cuts: Annotated[
-        str | None, typer.Option("-k", metavar="10,20", help="Cut-offs, separated by commas.", show_default="10,20")
-    ] = None,
-    metrics: Annotated[
-        str, typer.Option(metavar="NAMES", help="Metrics, separated by commas.")
-    ] = "recall,ndcg,hit_rate,mrr",
-    convention: Annotated[
-        str, typer.Option(metavar="NAME", help="Library whose definitions of the metrics are used.")
-    ] = "matinee",
-    include_seen: Annotated[
-        bool, typer.Option("--include-seen", help="Allow already-seen items in a model's results.")
-    ] = False,
+    truth: Annotated[Path, typer.Option(metavar="FILE", help="The hidden pairs: user_id, item_id.")],
+    cuts: Annotated[str | None, typer.Option("-k", metavar="10,20", help="Cut-offs.", show_default="10,20")] = None,
+    metrics: Annotated[str, typer.Option(metavar="NAMES", help="Separated by commas.")] = "recall,ndcg,hit_rate,mrr",
+    convention: Annotated[str, typer.Option(metavar="NAME", help="Whose metric definitions to use.")] = "matinee",
+    include_seen: IncludeSeen = False,
     as_json: Json = False,
 ) -> None:
     """Measure a model, or any recommendations, on hidden pairs."""

@@ -25,19 +25,15 @@ def register(app: typer.Typer) -> None:
 
 @takes_log_options
 def fit(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name of `matinee models`.", show_default=False)],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name of `matinee models`.")],
     *,
-    data: Annotated[
-        str, typer.Option(metavar="NAME|PATH", help="A name of `matinee data`, a file, or a folder.")
-    ] = "ml-100k",
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for the model.", show_default="models/MODEL")
-    ] = None,
+    data: Annotated[str, typer.Option(metavar="NAME|PATH", help="A named data set, a file or a folder.")] = "ml-100k",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Model folder.", show_default="models/MODEL")] = None,
     given: Settings = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where nets are trained.")] = "auto",
     without_histories: Annotated[
-        bool, typer.Option("--without-histories", help="Do not save who watched what; --user then cannot be used.")
+        bool, typer.Option("--without-histories", help="Do not save who watched what; --user will not work.")
     ] = False,
     log_options: LogOptions,
     as_json: Json = False,

@@ -6,6 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
 from typer import Option
@@ -13,6 +14,7 @@ from typer import Option
 from matinee.cli.options import DataDir
 from matinee.data.dataset import Dataset
 from matinee.data.side_table_report import side_table_report
+from matinee.errors import MatineeError
 from matinee.study.recipe import DataTable, ModelTable, Recipe
 
 COLUMNS = ("user_id", "item_id", "rating", "timestamp")
@@ -31,16 +33,12 @@ class LogOptions:
     item_id: Annotated[str | None, _column("item ids")] = None
     rating: Annotated[str | None, _column("ratings")] = None
     timestamp: Annotated[str | None, _column("times")] = None
-    users: Annotated[str | None, Option(metavar="FILE", help="Table of users.", show_default=False)] = None
-    items: Annotated[
-        str | None, Option(metavar="FILE", help="Table of items: title, year, genres ...", show_default=False)
-    ] = None
+    users: Annotated[str | None, Option(metavar="FILE", help="Table of users.")] = None
+    items: Annotated[str | None, Option(metavar="FILE", help="Table of items: title, year, genres ...")] = None
     format: Annotated[
         Literal["log", "sequences", "sessions"], Option(help="One event, one user or one session per line.")
     ] = "log"
-    min_rating: Annotated[
-        float | None, Option(metavar="R", help="Keep events rated at least R.", show_default=False)
-    ] = None
+    min_rating: Annotated[float | None, Option(metavar="R", help="Keep events rated at least R.")] = None
     min_user_events: Annotated[int, Option(metavar="N", min=0, help="Drop users with fewer events.")] = 0
     min_item_events: Annotated[int, Option(metavar="N", min=0, help="Drop items with fewer events.")] = 0
 
@@ -48,6 +46,10 @@ class LogOptions:
         """A data set by its name, or a log by its path. Warns where its side tables do not fit it."""
         spec = asdict(self)
         data_dir = spec.pop("data_dir")
+        path = Path(source)
+        if not (path.name == source or path.exists() or Path(data_dir or ".", source).exists()):
+            hint = "check the path, or use a name of `matinee data`"
+            raise MatineeError("there is no such file or folder", where=source, hint=hint)
         columns = {role: name for role in COLUMNS if (name := spec.pop(role)) is not None}
         table = DataTable(source=source, columns=columns, **spec)
         log = Recipe(data=table, model=[ModelTable(name="popularity")]).load_data(data_dir)

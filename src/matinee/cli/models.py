@@ -55,12 +55,7 @@ def list_models(as_json: Json = False) -> None:
 
 
 def show_model(
-    name: Annotated[
-        str,
-        typer.Argument(
-            metavar="NAME|MODEL_DIR", help="A model's name, or the folder of a fitted one.", show_default=False
-        ),
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME|MODEL_DIR", help="A model's name or folder.")],
     as_json: Json = False,
 ) -> None:
     """Show a model's hyper-parameters, and what a fitted one learned."""

@@ -22,11 +22,8 @@ def register(app: typer.Typer) -> None:
 
 
 def negatives(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.", show_default=False)],
-    out: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="The file to write; the recipe may name it already.", show_default=False),
-    ],
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write; the recipe may name it already.")],
     n: Annotated[int, typer.Option(min=1, help="Negatives for each user.")] = 99,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed of the negatives; the split uses the recipe's first seed.")

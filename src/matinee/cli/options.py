@@ -13,22 +13,19 @@ from matinee.errors import MatineeError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder with one subfolder for each data set."),
+    typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder that holds a folder for each data set."),
 ]
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.")
 ]
 K = Annotated[int, typer.Option("-k", min=1, help="Number of items.")]
-ModelDir = Annotated[
-    Path, typer.Argument(metavar="MODEL_DIR", help="A folder that `fit` or `run` wrote.", show_default=False)
-]
-User = Annotated[str | None, typer.Option(metavar="ID", help="A user of the model's log.", show_default=False)]
+ModelDir = Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="A folder that `fit` or `run` wrote.")]
+User = Annotated[str | None, typer.Option(metavar="ID", help="A user of the model's log.")]
 History = Annotated[
     list[str] | None,
-    typer.Option(
-        metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first.", show_default=False
-    ),
+    typer.Option(metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first."),
 ]
+IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Allow already-seen items in the results.")]
 At = Annotated[
     str | None,
     typer.Option(

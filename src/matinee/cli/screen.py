@@ -44,11 +44,6 @@ def say(text: str = "", style: str = "") -> None:
     _print(text, style, console())
 
 
-def note(text: str) -> None:
-    """One line on stderr."""
-    _print(f"matinee: {text}", "dim", console(stderr=True))
-
-
 def warn(text: str) -> None:
     """A warning on stderr."""
     _print(f"warning: {text}", "yellow", console(stderr=True))
@@ -78,9 +73,27 @@ def table(
 
     In a narrow terminal columns with `least` are folded first; then columns without `keep` are left out, last first.
     """
-    out, cells = console(), [[_printable(cell) for cell in row] for row in rows]
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    out, cells, strong = console(), [[_printable(cell) for cell in row] for row in rows], set(bold)
     widths = _widths(columns, cells, out.width)
-    _write(_built(columns, cells, set(bold), widths, ruled=out.is_terminal and header, header=header), out)
+    ruled = out.is_terminal and header
+    built = Table(
+        box=box.SIMPLE_HEAD if ruled else None,
+        show_header=header,
+        show_edge=False,
+        pad_edge=False,
+        header_style="dim",
+        padding=(0, 1) if ruled else (0, 2, 0, 0),
+    )
+    for c, width in widths.items():
+        justify: Literal["left", "right"] = "right" if columns[c].right else "left"
+        built.add_column(Text(columns[c].name), justify=justify, style=columns[c].style, overflow="fold", width=width)
+    for r, row in enumerate(cells):
+        built.add_row(*(Text(row[c], style="bold" if (r, c) in strong else "") for c in widths))
+    _write(built, out)
     if gone := [column.name for c, column in enumerate(columns) if c not in widths]:
         _print(f"(too narrow to show: {', '.join(gone)})", "dim", out)
 
@@ -106,35 +119,6 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available:
             break
         widths[max(shrinkable, key=lambda c: widths[c])] -= 1
     return widths
-
-
-def _built(
-    columns: Sequence[Column],
-    rows: Sequence[Sequence[str]],
-    bold: set[tuple[int, int]],
-    widths: dict[int, int],
-    *,
-    ruled: bool,
-    header: bool,
-) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    built = Table(
-        box=box.SIMPLE_HEAD if ruled else None,
-        show_header=header,
-        show_edge=False,
-        pad_edge=False,
-        header_style="dim",
-        padding=(0, 1) if ruled else (0, 2, 0, 0),
-    )
-    for c, width in widths.items():
-        justify: Literal["left", "right"] = "right" if columns[c].right else "left"
-        built.add_column(Text(columns[c].name), justify=justify, style=columns[c].style, overflow="fold", width=width)
-    for r, row in enumerate(rows):
-        built.add_row(*(Text(row[c], style="bold" if (r, c) in bold else "") for c in widths))
-    return built
 
 
 def _print(text: str, style: str, out: Console) -> None:

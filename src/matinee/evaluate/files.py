@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from matinee.data.arrays import Ints, Ragged
+from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Protocol, Queries
 from matinee.data.ids import IdMap
 from matinee.data.query import Fitted, refuse_no_histories
@@ -35,16 +35,10 @@ def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True) ->
     user = data.users.encode(hidden.users.series)
     if exclude_seen:
         _refuse_seen(data, hidden, user)
-    known = user >= 0
-    if unknown := int((~known).sum()):
+    if unknown := int((user < 0).sum()):
         text = f"{unknown:,} of {len(user):,} users are not in the model's log: they get popular items"
         warnings.warn(text, MatineeWarning, stacklevel=2)
-    queries = data.queries_of(user[known])
-    lengths = np.zeros(len(user), np.int64)
-    lengths[known] = queries.history.lengths
-    history = Ragged.of_lengths(lengths, queries.history.values)
-    exclude = history if exclude_seen else Ragged.empty(len(user))
-    queries = replace(queries, user=user, history=history, exclude=exclude)
+    queries = _queries(data, user, exclude_seen=exclude_seen)
     excluded = "the model's log" if exclude_seen else "nothing"
     protocol = Protocol(data.fingerprint, words, "test", history="the model's log", exclude=excluded)
     return Holdout(queries, _truth(hidden, data.items), protocol)
@@ -64,24 +58,40 @@ def read_recommendations(path: StrPath, truth: StrPath) -> tuple[Recommendations
     items = _joint_ids(hidden.items, listed.items)
     row, item = hidden.users.encode(listed.users.series)[listed.user], items.encode(listed.items.series)[listed.item]
     assert listed.value is not None  # `_read_listed` names its column
-    order = np.lexsort((item, listed.value if ascending else -listed.value, row))
+    score = -listed.value if ascending else listed.value
+    order = np.lexsort((item, -score, row))
     order = order[row[order] >= 0]
-    row, item, value = row[order], item[order], listed.value[order]
+    row = row[order]
     if not len(row):
         raise MatineeError("none of its users has a hidden pair", where=str(path), hint="check the ids of both files")
     if missing := hidden.n_users - len(np.unique(row)):
         text = f"{missing:,} of {hidden.n_users:,} users have no recommendations in {path.name}: they count as misses"
         warnings.warn(text, MatineeWarning, stacklevel=2)
-    place = np.arange(len(row)) - np.searchsorted(row, row)
-    shape = (hidden.n_users, int(place.max()) + 1)
-    best, score = np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
-    best[row, place], score[row, place] = item, -value if ascending else value
-    user, none = np.arange(hidden.n_users, dtype=np.int32), np.zeros(hidden.n_users, np.bool_)
+    recs = _recommendations(hidden.users, items, row, item[order], score[order])
     given = "as given"
     protocol = Protocol(f"recommendations {path.name}", words, "test", history=given, exclude=given, candidates=given)
     empty = Ragged.empty(hidden.n_users)
-    recs = Recommendations(hidden.users, items, user, best, score, none, none)
-    return recs, Holdout(Queries(user, empty, empty), _truth(hidden, items), protocol)
+    return recs, Holdout(Queries(recs.user, empty, empty), _truth(hidden, items), protocol)
+
+
+def _recommendations(users: IdMap, items: IdMap, row: Ints, item: Ints, score: Floats) -> Recommendations:
+    """One list for each user. row, item, score: what is recommended, sorted by user and then from best to worst."""
+    place = np.arange(len(row)) - np.searchsorted(row, row)
+    shape = (len(users), int(place.max()) + 1)
+    best, scores = np.full(shape, -1, np.int32), np.full(shape, -np.inf, np.float32)
+    best[row, place], scores[row, place] = item, score
+    none = np.zeros(len(users), np.bool_)
+    return Recommendations(users, items, np.arange(len(users), dtype=np.int32), best, scores, none, none)
+
+
+def _queries(data: Dataset, user: Ints, *, exclude_seen: bool) -> Queries:
+    """One query for each user code; -1, a user that is not in the log, has an empty history."""
+    known = user >= 0
+    queries = data.queries_of(user[known])
+    lengths = np.zeros(len(user), np.int64)
+    lengths[known] = queries.history.lengths
+    history = Ragged.of_lengths(lengths, queries.history.values)
+    return replace(queries, user=user, history=history, exclude=history if exclude_seen else Ragged.empty(len(user)))
 
 
 def _read_truth(path: StrPath) -> tuple[Dataset, str]:

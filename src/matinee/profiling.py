@@ -1,4 +1,4 @@
-"""Seconds and peak memory of a piece of work, and what machine it ran on."""
+"""Seconds and peak memory of a piece of work, and the machine it ran on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ResourceUsage:
 
 @contextlib.contextmanager
 def measured() -> Iterator[ResourceUsage]:
-    """Fill the yielded Cost when the block ends. Blocks may not be nested: each starts the peak anew."""
+    """Fill the yielded ResourceUsage when the block ends. Blocks must not be nested: each resets the peak."""
     cost = ResourceUsage()
     with contextlib.suppress(OSError):
         CLEAR_REFS.write_text("5")  # Linux: forget the peak so far (proc(5), since 4.0)
@@ -38,7 +38,7 @@ def measured() -> Iterator[ResourceUsage]:
 
 
 def machine() -> dict[str, str]:
-    """What a number depends on besides the code: processor, cores, Python, library versions, thread settings."""
+    """What numbers depend on besides the code: processor, cores, Python, library versions, thread settings."""
     found = {
         "cpu": _cpu(),
         "cores": str(os.cpu_count()),
@@ -69,7 +69,5 @@ def _peak_mb() -> float | None:
         return None
     import resource
 
-    largest = resource.getrusage(
-        resource.RUSAGE_SELF
-    ).ru_maxrss  # of the whole process so far: bytes on macOS, else KiB
+    largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # since the start: bytes on macOS, else KiB
     return largest / 1e6 if sys.platform == "darwin" else largest * 1024 / 1e6

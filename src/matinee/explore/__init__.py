@@ -1,4 +1,4 @@
-"""What a person looks at: the log's key figures, and what models recommend from it. Numbers only: report/ draws."""
+"""Numbers for people to look at: a log's key figures, and what models recommend from it. report/ draws them."""
 
 from matinee.explore.log import Bars, KeyFigures, Levels, Spread, key_figures
 from matinee.explore.recommended import ListFigures, activity_groups, list_figures, overlap

@@ -1,4 +1,4 @@
-"""The key figures of a log, in a few passes of numpy: 20 million events take seconds."""
+"""The key figures of a log, computed in a few numpy passes: 20 million events take seconds."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Levels:
-    """How often each rating occurs. binned: `value` holds the middles of equal bins, there being too many levels."""
+    """How often each rating occurs. binned: there are too many levels, so `value` holds the middles of equal bins."""
 
     value: NDArray[np.float64]  # (n,), ascending
     counts: NDArray[np.int64]  # (n,)
@@ -46,12 +46,12 @@ class Levels:
 
 @dataclass(frozen=True)
 class KeyFigures:
-    """Users and items without an event are not counted, except in n_catalogue (items known, from tables too).
+    """Users and items without an event are not counted, except in n_catalogue (all known items, side tables included).
 
     density: distinct (user, item) pairs / (n_users x n_items). first, last: Unix seconds. top_share: share of events on
-    the top_items most popular items (a tenth of them, rounded up). repeated: events whose pair had occurred before;
-    at_once: those with the item of the user's event just before. tied: share of a user's neighbouring events, in time,
-    with one timestamp. ratings: None where there are none, or all are equal.
+    the top_items most popular items (a tenth of the items, rounded up). repeated: events whose pair occurred before;
+    at_once: events with the same item as the user's previous event. tied: share of a user's events with the same
+    timestamp as the user's previous event. ratings: None where there are none, or all are equal.
     """
 
     n_events: int
@@ -75,7 +75,7 @@ class KeyFigures:
 
 
 def key_figures(data: Dataset) -> KeyFigures:
-    """All of it. Costs one sort by (user, item) and one by (user, time)."""
+    """The key figures of a log. Costs one sort by (user, item) and one by (user, time)."""
     per_user = data.user_counts()
     per_user = per_user[per_user > 0]
     per_item = np.sort(data.item_counts())[::-1]
@@ -124,7 +124,7 @@ def _spread(counts: NDArray[np.int64]) -> Spread:
 
 
 def _tied(data: Dataset) -> float | None:
-    """None where there are no timestamps, or no user has two events."""
+    """None without timestamps, or where no user has two events."""
     if data.timestamp is None:
         return None
     user, time = data.user[data.order], data.timestamp[data.order]
@@ -156,7 +156,7 @@ def _activity(per_user: NDArray[np.int64]) -> Bars:
 
 
 def _tail(per_item: NDArray[np.int64]) -> NDArray[np.float64]:
-    """per_item: descending. At most 101 points, from (0, 0) to (1, 1)."""
+    """float64 (m, 2): at most 101 points from (0, 0) to (1, 1). per_item: descending."""
     n = len(per_item)
     held = np.concatenate([[0], np.cumsum(per_item)])
     at = np.unique(np.linspace(0, n, min(n, 100) + 1).round().astype(np.int64))
@@ -164,7 +164,7 @@ def _tail(per_item: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _over_time(timestamp: NDArray[np.int64] | None) -> Bars | None:
-    """None where there is one moment only."""
+    """None where all events have one timestamp."""
     if timestamp is None or timestamp.min() == timestamp.max():
         return None
     edges: NDArray[Any] = np.linspace(int(timestamp.min()), int(timestamp.max()), BINS + 1)

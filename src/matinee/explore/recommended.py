@@ -1,4 +1,4 @@
-"""What models recommend, seen from above: how much of the catalogue, how popular, how alike, and good for whom."""
+"""What models recommend as a whole: share of the catalogue, popularity, overlap of models, quality by activity."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _CELLS = 1 << 24  # comparisons held at once by overlap
 class ListFigures:
     """One model's lists. coverage: distinct items recommended / items with a training event.
 
-    head_share: share of all recommendations that are one of the `head` items with most training events. median_events:
-    training events of the median recommendation. fallback, tied: share of the queries.
+    head_share: share of all recommendations that are one of the `head` items with the most training events.
+    median_events: training events of the median recommendation. fallback, tied: shares of the queries.
     """
 
     n_queries: int
@@ -40,7 +40,7 @@ class ListFigures:
 
 
 def list_figures(recs: Recommendations, train: Dataset, *, head: int = 300) -> ListFigures:
-    """head: how many of the most popular items count as such; of equally popular ones the lower codes."""
+    """head: how many items count as the most popular; of equally popular items, those with lower codes."""
     counts = train.item_counts()
     head = min(head, int(np.count_nonzero(counts)))
     item = recs.item[recs.item >= 0]
@@ -61,7 +61,8 @@ def list_figures(recs: Recommendations, train: Dataset, *, head: int = 300) -> L
 
 
 def overlap(recommendations: Mapping[str, Recommendations]) -> NDArray[np.float64]:
-    """(M, M): how many items two models both recommend to one query, on average; the diagonal is the length of lists.
+    """float64 (M, M): how many items two models both recommend for one query, on average; on the diagonal, the length
+    of the lists.
 
     Raises MatineeError where two models did not answer the same queries.
     """
@@ -79,7 +80,7 @@ def overlap(recommendations: Mapping[str, Recommendations]) -> NDArray[np.float6
 
 
 def _common(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
-    """Items that stand in a row of both, summed over rows. Rows hold an item once; -1 pads."""
+    """Items that are in the same row of both, summed over rows. A row holds an item once; -1 pads."""
     step = max(1, _CELLS // max(a.shape[1] * b.shape[1], 1))
     total = 0
     for start in range(0, len(a), step):
@@ -91,7 +92,7 @@ def _common(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
 def activity_groups(
     per_query: pl.DataFrame, holdout: Holdout, metric: str, k: int, *, n_groups: int = 4
 ) -> pl.DataFrame:
-    """Means of one metric per quarter of the queries by history length; the columns of evaluate.by_activity.
+    """Means of one metric per quarter of the queries by length of history, in the columns of evaluate.by_activity.
 
     per_query: columns query (row of the holdout), user_id, label, metric, k, value, of one seed and one holdout.
     """

@@ -1,4 +1,4 @@
-"""A few people, as they appear in a log: what they liked best and what each model would show them."""
+"""A few users of a log: what they liked best, and what each model recommends to them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ from matinee.rank import Recommendations
 
 @dataclass(frozen=True)
 class ItemCard:
-    """An item in words. title: without the year at its end, the item's id where it has none. hit: was it hidden?
-
-    rating: the one that the person whose film it is gave it.
-    """
+    """An item as people see it. title: without the year at its end; the item's id where it has no title. hit: whether
+    it was hidden. rating: the user's own."""
 
     title: str
     year: int | None = None
@@ -29,9 +27,9 @@ class ItemCard:
 
 @dataclass(frozen=True)
 class UserSample:
-    """One query. user: the external id, None = never seen. group: from 1 (shortest histories) to n. favourites: films
-    of the history, each once, the best rated first and newer ones first among those; the newest first where there are
-    no ratings. picks: label -> the model's best first."""
+    """One query. user: the external id, None = unknown. group: from 1 (shortest histories) to n. favourites: items of
+    the history, each once, the best rated first, of equal ratings the newest; without ratings the newest first. picks:
+    label -> the model's list, best first."""
 
     query: int
     user: int | str | None
@@ -73,7 +71,7 @@ def user_samples(
 
 
 def films(data: Dataset, codes: NDArray[np.int32], truth: Iterable[int] = ()) -> tuple[ItemCard, ...]:
-    """Items in words, in the order of codes; those of `truth` are hits."""
+    """The cards of items, in the order of codes; those in `truth` are hits."""
     hidden = {int(code) for code in truth}
     rows = data.item_features[codes.tolist()].to_dicts() if data.item_features is not None else [{}] * len(codes)
     ids = data.items.decode(codes)
@@ -83,7 +81,7 @@ def films(data: Dataset, codes: NDArray[np.int32], truth: Iterable[int] = ()) ->
 
 
 def _favourites(data: Dataset, queries: Queries, query: int) -> tuple[ItemCard, ...]:
-    """All films of a history, as `Person` orders them. A log whose values are all equal has no ratings."""
+    """The items of a history in the order of UserSample.favourites. A log whose values are all equal has no ratings."""
     start, stop = queries.history.offsets[query : query + 2]
     items = queries.history.values[start:stop][::-1]
     values = None if queries.history_ratings is None else queries.history_ratings[start:stop][::-1]
@@ -91,8 +89,8 @@ def _favourites(data: Dataset, queries: Queries, query: int) -> tuple[ItemCard, 
     if values is None or data.value is None or not len(data) or data.value.min() == data.value.max():
         return films(data, items[newest])
     best = newest[np.argsort(-values[newest], kind="stable")]
-    told = zip(films(data, items[best]), values[best].tolist(), strict=True)
-    return tuple(replace(film, rating=rating) for film, rating in told)
+    rated = zip(films(data, items[best]), values[best].tolist(), strict=True)
+    return tuple(replace(film, rating=rating) for film, rating in rated)
 
 
 def _film(row: Mapping[str, object], external: str, hit: bool) -> ItemCard:

@@ -1,4 +1,4 @@
-"""One self-contained HTML file: what the log holds, how good the models are, what they recommend, what to doubt."""
+"""One self-contained HTML file: the log, the models' metrics, what they recommend, and what limits the numbers."""
 
 from matinee.report.study import Study, write_report
 

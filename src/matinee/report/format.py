@@ -1,4 +1,4 @@
-"""Numbers and names as the report prints them, one way each; units after a narrow no-break space."""
+"""Numbers and names as the report prints them; units after a narrow no-break space."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ WITHOUT_K = {"rmse", "mae", "bce", "auc", "gauc", "logloss"}
 
 
 def count(n: float) -> str:
-    """12,345; halves of quantiles keep a digit."""
+    """12,345; a fraction below 100 keeps one digit."""
     return f"{n:,.0f}" if float(n).is_integer() or abs(n) >= 100 else f"{n:,.1f}"
 
 
 def breakable(name: str) -> Markup:
-    """With a place to break a narrow column's line after each underscore."""
+    """With a possible line break after each underscore."""
     return escape(name).replace("_", "_" + Markup("<wbr>"))
 
 
 def percent(share: float) -> str:
-    """Three digits that matter: 0.042 %, 6.3 %, 43 %; never 0 or 100 for what is only near."""
+    """Two or three significant digits: 0.042 %, 6.3 %, 43 %; 0 and 100 only where they are exact."""
     value = 100 * share
     if value in (0, 100):
         return f"{value:.0f}{THIN}%"
@@ -73,13 +73,13 @@ def megabytes(value: float) -> str:
 
 
 def date(second: float) -> str:
-    """20 Sep 1997 (UTC); moments beyond the calendar as plain numbers."""
+    """20 Sep 1997 (UTC); seconds beyond the calendar as plain numbers."""
     moment = _moment(second)
     return f"{second:,.0f}" if moment is None else f"{moment.day}\u00a0{_MONTHS[moment.month - 1]}\u00a0{moment.year}"
 
 
 def tick(second: float, span: float) -> str:
-    """A moment as precise as an axis of `span` seconds needs."""
+    """A date or time, as precise as an axis of `span` seconds needs."""
     moment = _moment(second)
     if moment is None:
         return f"{second:,.0f}"
@@ -90,7 +90,7 @@ def tick(second: float, span: float) -> str:
 
 
 def duration(span: float) -> str:
-    """A span of seconds in the unit a person would choose."""
+    """A span of seconds in its largest fitting unit: 3.2 years, 41 days."""
     for unit, size in (("years", 365.25 * DAY), ("days", DAY), ("hours", 3600), ("minutes", 60)):
         if span >= 2 * size:
             return f"{span / size:.1f} {unit}" if span < 20 * size else f"{span / size:,.0f} {unit}"
@@ -112,7 +112,7 @@ def column(metric: str, k: int) -> str:
 
 
 def rule_name(candidates: str) -> str:
-    """What was ranked (Protocol.candidates), in as few words as a table's head has room for."""
+    """What was ranked (Protocol.candidates), short enough for a table's head."""
     short = {Protocol.candidates: "all items", OBSERVED: "own hidden rows"}
     return short.get(candidates, candidates.removeprefix("as given in "))
 

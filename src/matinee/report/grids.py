@@ -1,4 +1,4 @@
-"""Models of one name that differ in hyper-parameters: which of these vary, one table, and small plots side by side."""
+"""Models of one name that differ in hyper-parameters: which of these vary, a table, and small plots side by side."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ RankedCells = list[tuple[str, Cell]]
 
 @dataclass(frozen=True)
 class Axis:
-    """A hyper-parameter that varies. levels: its values in words. at: of each model, which of them it has.
+    """A hyper-parameter that varies. levels: its values as text. at: each model's level.
 
-    number: whether it has a scale. Then the levels are in their order on it ("none" first), else in the recipe's.
+    number: whether the values are numbers. Then the levels are sorted ("none" first), else in the recipe's order.
     """
 
     name: str
@@ -36,16 +36,16 @@ class Axis:
     number: bool
 
     def settles(self, other: Axis) -> bool:
-        """Whether this one's value tells the other's. Where a number is different in every model, that says nothing."""
-        told = len(set(zip(self.at, other.at, strict=True))) == len(self.levels)
-        return told and (not self.number or len(self.levels) < len(self.at))
+        """Whether this one's value determines the other's. A number that differs in every model does not count."""
+        determined = len(set(zip(self.at, other.at, strict=True))) == len(self.levels)
+        return determined and (not self.number or len(self.levels) < len(self.at))
 
 
 @dataclass(frozen=True)
 class Layout:
-    """x: the axis along each panel. colour: a mark and a colour a level. panels: a panel a combination of these.
+    """x: the axis along each panel. colour: one mark and colour per level. panels: one panel per combination of these.
 
-    models: which are drawn. joined: whether they differ in nothing else, so that neighbours along x may be joined.
+    models: those that are drawn. joined: whether they differ in nothing else, so that a line may join them along x.
     """
 
     x: Axis
@@ -56,7 +56,7 @@ class Layout:
 
 
 def grids(study: Study, tables: Sequence[Table]) -> list[dict[str, Any]]:
-    """For each name with at least FEWEST models in the first table, what varies among them and what came of it."""
+    """For each name with at least FEWEST models in the first table: what varies among them, and their results."""
     if not tables:
         return []
     table, found = tables[0], []
@@ -75,7 +75,7 @@ def grids(study: Study, tables: Sequence[Table]) -> list[dict[str, Any]]:
 
 
 def varying(models: Sequence[Mapping[str, Any]], written: Sequence[Mapping[str, Any]]) -> list[Axis]:
-    """What is not the same in all. written: the same models in the recipe's order, for the levels that are names."""
+    """The hyper-parameters that differ. written: the same models in the recipe's order, for levels that are names."""
     axes = []
     for name in dict.fromkeys(name for one in written for name in one):
         values = {_key(one.get(name)): one.get(name) for one in written}
@@ -95,7 +95,7 @@ def _key(value: object) -> str:
 
 
 def leading(axes: Sequence[Axis]) -> list[Axis]:
-    """Without what another settles: negatives, say, where each loss has its own. Names are settled by names alone."""
+    """Without those that another one settles, e.g. negatives where each loss has its own. Only names settle names."""
     kept = list(axes)
     for axis in sorted(axes, key=lambda axis: (not axis.number, -axes.index(axis))):
         if any(other.settles(axis) for other in kept if other is not axis and (axis.number or not other.number)):
@@ -104,7 +104,7 @@ def leading(axes: Sequence[Axis]) -> list[Axis]:
 
 
 def centre(axes: Sequence[Axis]) -> int | None:
-    """The model from which each other differs in one axis at most, where several axes were changed one at a time."""
+    """The model from which every other differs in at most one axis, where several axes were changed one at a time."""
     models = range(len(axes[0].at))
     for one in models:
         if all(sum(axis.at[one] != axis.at[other] for axis in axes) <= 1 for other in models):
@@ -113,8 +113,8 @@ def centre(axes: Sequence[Axis]) -> int | None:
 
 
 def laid_out(axes: Sequence[Axis]) -> list[Layout]:
-    """One layout where at least half of all combinations were fitted. Else one an axis: of the models that differ from
-    the centre in it alone, or without a centre of all."""
+    """One layout where at least half of all combinations were fitted. Else one per axis: of the models that differ from
+    the centre only in it; without a centre, of all models."""
     models = range(len(axes[0].at))
     if (middle := centre(axes)) is not None:
         return [
@@ -155,7 +155,7 @@ def _group(model: str, table: Table, rows: RankedCells, axes: Sequence[Axis]) ->
 
 
 def _panels(model: str, column: str, layout: Layout, rows: RankedCells, span: tuple[float, float]) -> list[Plot]:
-    """column: of the table, in words. span: of all panels."""
+    """column: the table's, as text. span: of all panels."""
 
     def where(at: int) -> tuple[int, ...]:
         return tuple(axis.at[at] for axis in layout.panels)
@@ -173,7 +173,7 @@ def _panels(model: str, column: str, layout: Layout, rows: RankedCells, span: tu
 
 
 def _marks(layout: Layout, rows: RankedCells, some: Sequence[int]) -> tuple[list[Mark], str]:
-    """Of some models, series by series, and the same in words."""
+    """The marks of some models, series by series, and the same as text."""
     x, colour = layout.x, layout.colour
     marks, texts = [], []
     for at in sorted(some, key=lambda at: (colour.at[at] if colour else 0, x.at[at])):

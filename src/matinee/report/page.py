@@ -1,4 +1,4 @@
-"""A study as one HTML page: sections.py says it in words and drawings, the templates hold structure and escape."""
+"""A study as one HTML page: sections.py gives text and drawings, the templates give structure and escape."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def render(study: Study) -> str:
 
 
 def _in_order(study: Study, labels: list[str]) -> Study:
-    """The study with its models in the order of the first table, so that every part of the page lists them alike."""
+    """The study with its models in the order of the first table, so that every section lists them in the same order."""
     place = {label: at for at, label in enumerate(dict.fromkeys(labels))}
 
     def ordered(parts: Mapping[str, Part]) -> dict[str, Part]:
@@ -77,7 +77,7 @@ def _in_order(study: Study, labels: list[str]) -> Study:
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("matinee.report"),
-        autoescape=True,  # titles and ids come from files: "<script>" is a film
+        autoescape=True,  # titles and ids come from files, and may hold "<script>"
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

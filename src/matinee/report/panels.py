@@ -1,4 +1,4 @@
-"""A panel of small multiples: one metric by one hyper-parameter, all models of the panel beside each other."""
+"""A panel of small multiples: one metric by one hyper-parameter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from matinee.report import plots
 from matinee.report.scores import Cell
 
-# a shape of its own for each colour, as not all readers tell all colours apart: matplotlib's name -> as a letter
+# each colour has its own shape, for readers who cannot tell the colours apart: matplotlib's name -> as a character
 SHAPES = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "*": "★"}
 SIZES = {"^": 10, "v": 10, "*": 12}  # px, of shapes that look smaller than they are
 LEFT, RIGHT = 54, 22  # px beside the axes where its levels lie along x
@@ -31,8 +31,8 @@ class Mark:
 
 @dataclass(frozen=True)
 class Scale:
-    """What marks are drawn by. levels: the values of the hyper-parameter in words, at equal distances: along x where
-    they are numbers, else one below the other. n_series: of all panels. span: lowest and highest of the metric in all
+    """The axes of all panels. levels: the values of the hyper-parameter as text, at equal distances: along x where they
+    are numbers, else one below the other. n_series: of all panels. span: lowest and highest value of the metric in all
     panels, so that they can be compared."""
 
     name: str
@@ -69,7 +69,7 @@ def _crowd(marks: Sequence[Mark], scale: Scale) -> int:
 
 
 def _dodged(marks: Sequence[Mark], scale: Scale) -> Iterator[tuple[Mark, float]]:
-    """Each mark with its place: those of a level a little beside each other, a series always on the same side."""
+    """Each mark with its place: marks of one level are moved apart, those of one series always to the same side."""
     crowd, before = _crowd(marks, scale), Counter[int]()
     step = min(0.12, 0.7 / crowd) if scale.numbers else 0.7 / crowd
     alike = Counter(mark.at for mark in marks)
@@ -101,7 +101,7 @@ def _draw(axes: Axes, mark: Mark, at: float, *, upright: bool) -> None:
 
 def _along_x(axes: Axes, scale: Scale, labels: Mapping[str, str]) -> None:
     widest = plots.DIGIT * (1 + max(plots.display_width(label) for label in labels.values()))
-    step = -(-int(len(labels) * widest) // (plots.WIDTH - LEFT - RIGHT))  # where not all texts have room: every second
+    step = -(-int(len(labels) * widest) // (plots.WIDTH - LEFT - RIGHT))  # fewer labels where they need more room
     axes.set_xticks(range(0, len(labels), step), list(labels)[::step])
     axes.set(xlim=(-0.6, len(labels) - 0.4), ylim=_limits(scale))
     axes.set_xlabel(scale.name)

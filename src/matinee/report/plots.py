@@ -1,8 +1,8 @@
 """Drawings as SVG text for the page: matplotlib figures without pyplot, the same bytes for the same numbers.
 
 Colours are names that the page's style sheet defines, so plots follow its light and dark scheme. Text stays text, in
-the page's font. What users wrote (labels of models) never passes through matplotlib, which would read $ as mathematics
-and miss glyphs: it draws a placeholder, and the escaped label takes its place.
+the page's font. Labels of models never pass through matplotlib, which would read $ as mathematics and miss glyphs: it
+draws a placeholder, which the escaped label replaces.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from matinee.explore import Bars, Levels
 from matinee.report import format as words
 from matinee.report.scores import Cell
 
-WIDTH = 420  # px, and what the font size is chosen for: still readable in a column of 350
+WIDTH = 420  # px; the font size fits it, and is readable in a column of 350 too
 FONT = 13
 NAMES = 20  # widest label of a model, in digits
-WIDEST = 28  # where the labels of a plot would be alike if they were no wider
+WIDEST = 28  # where the labels of a plot would otherwise look alike
 DIGIT = 7.2  # px
 
-# matplotlib must be given colours; these stand for the style sheet's names
+# matplotlib needs colours; these stand for the style sheet's names
 INK, SOFT, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#fdfdfd"
 COLOURS = {INK: "--ink", SOFT: "--soft", LINE: "--line", ACCENT: "--accent", PAPER: "--paper"}
 HUES = [f"#0a0a{i:02x}" for i in range(1, 8)]  # of series
@@ -135,7 +135,7 @@ def over_time(bars: Bars, alt: str) -> Markup:
 
 
 def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
-    """One metric: a dot a model with its interval; the means of several runs as small marks. Best in the accent."""
+    """One metric: one dot a model, with its interval; means of several runs as small marks; the best in the accent."""
     labels = placeholders([dot.label for dot in rows])
 
     def paint(axes: Axes) -> None:
@@ -163,9 +163,9 @@ def curve(
     name: str, loss: Sequence[float], metric: Sequence[float], alt: str, *, step: str = "epoch",
     best: int | None = None, shared: bool = False,
 ) -> Markup:  # fmt: skip
-    """A training: its loss (the quiet line) and its validation (accent), a step each; `best` is marked, from 0.
+    """A training: its loss (soft line) and its validation (accent) by step; `best`, from 0, is marked.
 
-    shared: they are one measure and have one axis; else the loss has the left one and the validation the right one.
+    shared: both are the same measure and share an axis; else the loss has the left axis, the validation the right one.
     """
 
     def paint(axes: Axes) -> None:
@@ -195,7 +195,7 @@ def curve(
 
 
 def _name(axes: Axes, text: str, x: float, y: float, colour: str, above: int) -> None:
-    """A line's name at its right end, on the side where the other line is not."""
+    """A line's name at its right end, on the side away from the other line."""
     axes.annotate(
         text, (x, y), (0, 9 * above), textcoords="offset points", ha="right",
         va="bottom" if above > 0 else "top", color=colour, bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
@@ -203,7 +203,7 @@ def _name(axes: Axes, text: str, x: float, y: float, colour: str, above: int) ->
 
 
 def calibration(name: str, bins: Sequence[Bin], alt: str) -> Markup:
-    """Shares of positives by predicted probability, on the diagonal where they agree; larger dots hold more rows."""
+    """Share of positives by predicted probability; on the diagonal they agree. Larger dots have more rows."""
 
     def paint(axes: Axes) -> None:
         predicted, positive, n = (np.array(column, np.float64) for column in zip(*bins, strict=True))
@@ -222,7 +222,7 @@ def draw(
     paint: Callable[[Axes], None], name: str, alt: str, *, height: float = 220, left: float = 46, bottom: float = 44,
     right: float = 22,
 ) -> Markup:  # fmt: skip
-    """The svg element of one axes that `paint` fills. name: unique on the page. alt: what it shows. Sizes in px."""
+    """The svg element of one axes that `paint` fills. name: unique on the page. alt: its description. Sizes in px."""
     # "default" first: a reader's matplotlibrc must not change a report
     with style.context(["default", {**RC, "svg.hashsalt": name}]):
         figure = Figure(figsize=(WIDTH / 72, height / 72))
@@ -234,14 +234,14 @@ def draw(
 
 
 def placeholders(labels: Sequence[str]) -> dict[str, str]:
-    """What matplotlib draws in place of each text -> the text, shortened, but no two alike if a little room helps."""
+    """Placeholder -> the text it stands for, shortened; a little wider where texts would otherwise look alike."""
     wide = (w for w in range(NAMES, WIDEST + 1) if len({shorten(label, w) for label in labels}) == len(set(labels)))
     width = next(wide, NAMES)
     return {f"label-{i:04d}": shorten(label, width) for i, label in enumerate(labels)}
 
 
 def labelled(svg: Markup, labels: Mapping[str, str]) -> Markup:
-    """The drawing with the texts in their places."""
+    """The drawing with the texts in the place of their placeholders."""
     return Markup(re.sub(r"label-\d{4}(?=</text>)", lambda found: escape(labels[found[0]]), svg))
 
 
@@ -251,8 +251,8 @@ def room_for(labels: Mapping[str, str]) -> float:
 
 
 def shorten(label: str, width: int = NAMES) -> str:
-    """At most `width` digits wide. The ellipsis stands before the last third: names often differ at their ends, those
-    of a grid's settings do, and of the parts of a film."""
+    """At most `width` digits wide. The ellipsis stands before the last third, because names often differ at their ends:
+    a grid's settings, the parts of a film."""
     if display_width(label) <= width:
         return label
     cut = len(label)
@@ -265,7 +265,7 @@ def shorten(label: str, width: int = NAMES) -> str:
 
 
 def display_width(text: str) -> float:
-    """In digits of a usual sans serif; which font the reader has is not known here."""
+    """In digits of a usual sans serif font; the reader's font is not known."""
     return sum(_letter_width(c) for c in text)
 
 
@@ -297,7 +297,7 @@ def _count_axis(axes: Axes) -> None:
 
 
 def _inline(svg: str, alt: str) -> Markup:
-    """matplotlib's file as an element of the page: no prologue, metadata, style or group ids of its own."""
+    """matplotlib's file as an element of the page: without its prologue, metadata, style and group ids."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r'<g id="[^"]*"', "<g", svg).replace("xlink:href", "href")

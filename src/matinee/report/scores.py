@@ -1,8 +1,8 @@
-"""The tables of models: means over seeds, their intervals, who is best and who cannot be told from the best.
+"""The tables of models: means over seeds, their intervals, the best, and which are not significantly worse.
 
-One table per protocol. A value is the mean of the means of its runs (a seed each, or a fold of one). Its interval is
-half of the 95 % interval over queries, of one run, averaged over the runs: the same users answer in each, so more runs
-do not make it narrower.
+One table per protocol. A value is the mean over its runs (one per seed, or per fold of a seed). Its interval is half of
+the 95 % interval over the queries of one run, averaged over the runs: each run asks the same users, so more runs do not
+make it narrower.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ Column = tuple[str, int]  # metric, k (0 where a metric has no cut-off)
 
 @dataclass(frozen=True)
 class Cell:
-    """half: of the interval, None where it is unknown. runs: the mean of each run. close: not told from the best."""
+    """half: of the interval, None where unknown. runs: the mean of each run. close: not significantly worse than the
+    best."""
 
     value: float
     half: float | None
@@ -39,15 +40,13 @@ class Cell:
 class Row:
     label: str
     model: str
-    cells: tuple[Cell | None, ...]  # one a column, None = not measured
+    cells: tuple[Cell | None, ...]  # one per column, None = not measured
 
 
 @dataclass(frozen=True)
 class Table:
-    """rows: best in the first column first. tested: whether `close` was looked at. n_queries: (fewest, most) of a run.
-
-    n_folds: 1 where nothing was cross-validated.
-    """
+    """rows: best in the first column first. tested: whether `close` was tested. n_queries: (fewest, most) of a run.
+    n_folds: 1 without cross-validation."""
 
     fingerprint: str
     split: str
@@ -67,7 +66,7 @@ class Table:
 def score_tables(
     metrics: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame
 ) -> list[Table]:
-    """One table per protocol, those of the test first; else in the order of `metrics`."""
+    """One table per protocol, the test's first; otherwise in the order of `metrics`."""
     if metrics.is_empty():
         return []
     metrics = _with_fold(metrics).with_columns(pl.col("k").fill_null(0))
@@ -78,7 +77,7 @@ def score_tables(
 
 @dataclass(frozen=True)
 class CandidateRuleTable:
-    """The same models and metrics under several rules of what is ranked. cells: (columns, rules) of each label."""
+    """The same models and metrics under several rules of what is ranked. rows: label and cells, (columns, rules)."""
 
     rules: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -86,7 +85,7 @@ class CandidateRuleTable:
 
 
 def by_candidate_rule(tables: Sequence[Table]) -> CandidateRuleTable | None:
-    """The tables of the test that differ from the first in what was ranked alone; None where there is no such table."""
+    """The test's tables that differ from the first only in what was ranked, together; None where there is only one."""
     test = [(table, table.protocol) for table in tables if table.split == "test" and table.protocol is not None]
     if not test:
         return None
@@ -145,7 +144,7 @@ def _cell(part: pl.DataFrame, label: str, column: Column) -> Cell | None:
 
 
 def _mark(rows: list[list[Cell | None]], c: int, column: Column, labels: list[str], per_query: pl.LazyFrame) -> bool:
-    """Mark the best of a column, and who is not significantly worse, in place. Whether anything could be tested."""
+    """Mark the best of a column and those not significantly worse, in place. Returns whether that could be tested."""
     measured = [r for r, cells in enumerate(rows) if cells[c] is not None]
     if len(measured) < 2:
         return False
@@ -166,9 +165,10 @@ def _mark(rows: list[list[Cell | None]], c: int, column: Column, labels: list[st
 def against(
     per_query: pl.DataFrame | pl.LazyFrame, column: Column, best: str, others: list[str]
 ) -> NDArray[np.float64] | None:
-    """p of a two-sided paired t-test of each other model against the best, corrected after Holm; None if untestable.
+    """float64 (len(others),): p of two-sided paired t-tests of each other model against the best, after Holm's
+    correction; None if they cannot be tested.
 
-    Differences on the same query are summed over the queries and runs of a user, who counts once.
+    Differences on the same query are summed over all queries and runs of a user, so a user counts once.
     """
     of_column = (pl.col("metric") == column[0]) & (pl.col("k").fill_null(0) == column[1])
     rows = per_query.lazy().filter(of_column).collect()
@@ -184,7 +184,7 @@ def against(
 
 
 def _student(d: NDArray[np.float64]) -> float:
-    """Two-sided p of the mean of d being 0."""
+    """Two-sided p of the hypothesis that the mean of d is 0."""
     from scipy.stats import t
 
     error = d.std(ddof=1) / np.sqrt(len(d))
@@ -203,7 +203,7 @@ def _values(per_query: pl.LazyFrame, part: pl.DataFrame) -> pl.LazyFrame:
 
 
 def _with_who(rows: pl.DataFrame) -> pl.DataFrame:
-    """With `who`: the user, or the query itself where nobody is known to ask."""
+    """With a column `who`: the user, or the query itself where the user is unknown."""
     if "who" in rows.columns:
         return rows
     unknown = pl.format("query {} of seed {}", "query", "seed")
@@ -216,7 +216,7 @@ def _with_fold(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _place(row: Row, column: Column) -> float:
-    """Sorts the best first and what was not measured last."""
+    """A sort key: the best first, what was not measured last."""
     cell = row.cells[0]
     if cell is None:
         return np.inf

@@ -1,4 +1,4 @@
-"""What each section of the report says: numbers from explore and scores, put into words, plots and rows of cells."""
+"""The content of each section of the report: numbers from explore and scores as text, plots and table cells."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from matinee.report.format import THIN, number_of, percent
 from matinee.report.scores import LOWER_IS_BETTER, Cell, Column, Table
 from matinee.report.study import Study
 
-HEAD = 300  # so many items count as most popular, as the film contest's teams had it; but a fifth of them at most
+HEAD = 300  # items that count as most popular, as in the film contest; at most a fifth of all
 MAX_PANELS = 4
-N_PEOPLE = 5  # at most, and so many that there are about N_LISTS lists of ten films
+N_PEOPLE = 5  # at most; fewer where there would be more than about N_LISTS lists
 N_LISTS = 20
 PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
 LEVELS = {"fail": "Failure", "warn": "Warning", "info": "Note"}
 
 
 class Figure(NamedTuple):
-    """A key figure: what, how much, and what that says."""
+    """A key figure: its name, its value, and an explanation."""
 
     name: str
     number: str
@@ -44,7 +44,7 @@ class Plot(NamedTuple):
 
 
 def summary(study: Study, tables: list[Table]) -> list[str]:
-    """What was done in one sentence, and what came of it in another."""
+    """What was done, in one sentence, and the result in another."""
     n_models = study.metrics["label"].n_unique() if len(study.metrics) else len(study.recommendations)
     recommend = "it recommends" if n_models == 1 else "they recommend"
     done = (
@@ -147,7 +147,7 @@ def _data_plots(f: explore.KeyFigures) -> list[Plot]:
 
 
 def scores(number: int, table: Table, remarks: Sequence[str] = ()) -> dict[str, Any]:
-    """number: of the table on the page. remarks: what a reader of its numbers should know."""
+    """number: the table's, on the page. remarks: what a reader of its numbers should know."""
     fewest, most = table.n_queries
     queries = number_of(most, "query", "queries") if fewest == most else f"{fewest:,} to {most:,} queries"
     by_metric: dict[str, list[int]] = {}
@@ -187,7 +187,7 @@ def _runs(table: Table, cells: list[Cell]) -> str:
 
 
 def _score_plots(number: int, table: Table) -> list[Plot]:
-    """A panel a column; with many columns, one a metric at its first k."""
+    """One panel per column; with many columns, one per metric at its first k."""
     chosen: list[Column] = list(table.columns)
     if len(chosen) > MAX_PANELS:
         chosen = [next(c for c in table.columns if c[0] == metric) for metric in dict.fromkeys(m for m, _ in chosen)]
@@ -203,7 +203,7 @@ def _score_plots(number: int, table: Table) -> list[Plot]:
 
 
 def calibrations(study: Study) -> list[Plot]:
-    """How far each model's predicted probabilities can be believed."""
+    """How well each model's predicted probabilities are calibrated."""
     out = []
     for label, bins in study.calibration.items():
         rows = ", ".join(f"predicted {b.predicted:.2f}, positive {b.positive:.2f} of {b.n:,}" for b in bins)
@@ -213,7 +213,7 @@ def calibrations(study: Study) -> list[Plot]:
 
 
 def costs(frame: pl.DataFrame) -> dict[str, Any] | None:
-    """Medians over runs, in the order given: on a shared machine one run may take many times as long."""
+    """Medians over runs, in the order given: on a shared machine single runs may take many times as long."""
     if frame.is_empty():
         return None
     middle = frame.group_by("label", maintain_order=True).agg(
@@ -227,7 +227,7 @@ def costs(frame: pl.DataFrame) -> dict[str, Any] | None:
 
 
 def trainings(study: Study) -> dict[str, Any] | None:
-    """Loss and validation by epoch, of each model that learns in epochs (or in rounds by another name)."""
+    """Loss and validation by round (epoch, tree) of each model that trains in rounds."""
     out, apart = [], False
     for label, curve in study.curves.items():
         loss, metric = (
@@ -279,7 +279,7 @@ def recommended(study: Study) -> dict[str, Any] | None:
 
 
 def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
-    """The first metric of the test per quarter of the queries by length of history, in the first seed."""
+    """The test's first metric per quarter of the queries by length of history, in the first seed."""
     test = [table for table in tables if table.split == "test"]
     names = set(study.per_query.lazy().collect_schema().names())
     if not test or not {"query", "split"} <= names or test[0].columns[0][0] in words.WITHOUT_K:
@@ -308,7 +308,7 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
 
 
 def sample(study: Study) -> dict[str, Any] | None:
-    """A few people, their favourites and what each model would show them: fewer people where there are many models."""
+    """A few users, their favourites and what each model recommends to them; fewer users where there are many models."""
     if not study.recommendations:
         return None
     n = min(N_PEOPLE, max(1, N_LISTS // (1 + len(study.recommendations))))
@@ -319,11 +319,11 @@ def sample(study: Study) -> dict[str, Any] | None:
     return {"chosen": chosen, "part": PARTS.get(len(chosen), "part"), "rated": rated}
 
 
-# --- what to doubt, and what words mean ----------------------------------------------------------------------------
+# --- limits of the numbers, and definitions -------------------------------------------------------------------------
 
 
 def findings(study: Study) -> list[tuple[str, str, str]]:
-    """(level, its name, words): failures, then warnings, then notes."""
+    """(level, its name, text): failures, then warnings, then notes."""
     found: list[tuple[str, str]] = [(f.level, f.words[:1].upper() + f.words[1:]) for f in study.findings]
     found += [("warn", text) for text in study.warnings] + [("info", text) for text in study.split.notes]
     found.sort(key=lambda one: list(LEVELS).index(one[0]))
@@ -331,7 +331,7 @@ def findings(study: Study) -> list[tuple[str, str, str]]:
 
 
 def definitions(tables: list[Table]) -> list[tuple[str, str]]:
-    """Each metric that was measured, as the convention of its table has it."""
+    """Each metric that was measured, as its table's convention defines it."""
     used = dict.fromkeys(
         (metric, "matinee" if table.protocol is None else table.protocol.metrics)
         for table in tables

@@ -14,7 +14,7 @@ import polars as pl
 from matinee.evaluate import Evaluation
 from matinee.files import atomic_folder, atomic_path, atomic_write
 from matinee.rank import Recommendations
-from matinee.study.folder import METRICS, PER_QUERY, RUN, RunFolder, Unit
+from matinee.study.folder import METRICS, PER_QUERY, RUN, UNIT, UNIT_LISTS, UNIT_VALUES, RunFolder, Unit
 from matinee.study.results import MetricRow, RunRecord, StudyFacts, UnitRecord, write_lists, write_rows
 
 
@@ -39,10 +39,10 @@ def write_unit(
     ] or [pl.DataFrame(schema={"query": pl.Int32, "k": pl.Int32})]  # the model could answer nothing that is measured
     per_run = pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32))
     with atomic_folder(folder / unit.part) as temp:
-        per_run.write_parquet(temp / unit.per_query.name)
+        per_run.write_parquet(temp / UNIT_VALUES)
         if recs is not None:
-            write_lists(recs, temp / unit.lists.name)
-        (temp / unit.record.name).write_text(record.to_json(), "utf-8")
+            write_lists(recs, temp / UNIT_LISTS)
+        (temp / UNIT).write_text(record.to_json(), "utf-8")
 
 
 def collect(folder: RunFolder, units: Sequence[Unit], facts: StudyFacts) -> None:
@@ -60,7 +60,7 @@ def collect(folder: RunFolder, units: Sequence[Unit], facts: StudyFacts) -> None
         remarks={fingerprint: texts for part in reversed(parts) for fingerprint, texts in part.remarks.items()},
     )
     write_rows([row for part in parts for row in part.metrics], folder / METRICS)
-    _stream([folder / unit.per_query for unit in units], folder / PER_QUERY)
+    _stream([folder / unit.part / UNIT_VALUES for unit in units], folder / PER_QUERY)
     atomic_write(folder / RUN, record.to_json())
 
 

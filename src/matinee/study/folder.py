@@ -20,6 +20,7 @@ from matinee.study.results import UnitRecord
 RECIPE, METRICS, PER_QUERY, RUN, REPORT = "recipe.toml", "metrics.json", "metrics.parquet", "run.json", "report.html"
 RESULTS = (RECIPE, METRICS, PER_QUERY, RUN, REPORT)
 MARK = Path("parts", "study.json")
+UNIT, UNIT_VALUES, UNIT_LISTS = "unit.json", "per_query.parquet", "recommendations.npz"  # in a unit's part
 
 
 @dataclass(frozen=True)
@@ -43,18 +44,6 @@ class Unit:
     def part(self) -> Path:
         """Its folder of results, in the run folder."""
         return Path("parts", self.split_name, self.model.label)
-
-    @property
-    def record(self) -> Path:
-        return self.part / "unit.json"
-
-    @property
-    def per_query(self) -> Path:
-        return self.part / "per_query.parquet"
-
-    @property
-    def lists(self) -> Path:
-        return self.part / "recommendations.npz"
 
     @property
     def saved_model(self) -> Path:
@@ -139,13 +128,13 @@ class RunFolder:
 
     def done(self, unit: Unit) -> bool:
         """Whether all files of a finished unit are there."""
-        needed = [unit.record]
+        needed = [unit.part / UNIT]
         if unit.first:
             needed += [unit.saved_model / MANIFEST, unit.recommendations]
         return all((self / name).is_file() for name in needed)
 
     def record(self, unit: Unit) -> UnitRecord:
-        return UnitRecord.read(self / unit.record)
+        return UnitRecord.read(self / unit.part / UNIT)
 
     @property
     def has_results(self) -> bool:

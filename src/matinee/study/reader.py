@@ -15,7 +15,7 @@ from matinee.files import StrPath
 from matinee.models.base import Model
 from matinee.rank import Recommendations
 from matinee.store import load_model
-from matinee.study.folder import METRICS, PER_QUERY, RECIPE, RUN, Unit, units_of
+from matinee.study.folder import METRICS, PER_QUERY, RECIPE, RUN, UNIT_LISTS, Unit, units_of
 from matinee.study.recipe import Recipe, load_recipe
 from matinee.study.results import Curve, MetricRow, RunRecord, read_lists, read_rows
 
@@ -58,7 +58,7 @@ class Run:
 
     def lists(self, label: str, split: Split) -> Recommendations:
         """The same as `recommendations`, as `recommend` returned them. split: the run's first."""
-        return read_lists(self.path / self._unit(label).lists, split)
+        return read_lists(self.path / self._unit(label).part / UNIT_LISTS, split)
 
     @cached_property
     def recipe(self) -> Recipe:

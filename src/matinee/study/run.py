@@ -21,7 +21,7 @@ import numpy as np
 
 from matinee import split as splits
 from matinee.data.dataset import Dataset, Holdout, Split
-from matinee.data.side_table_report import SideTableReport, side_table_report
+from matinee.data.side_table_report import side_table_report
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import audit
 from matinee.evaluate.predictions import CLICK
@@ -123,13 +123,6 @@ class Runner:
             )
         return data
 
-    @cached_property
-    def side_tables(self) -> tuple[tuple[SideTableReport, ...], list[str]]:
-        """How much of the log its side tables describe, and the warnings about them."""
-        with our_warnings() as texts:
-            found = side_table_report(self.data)
-        return found, texts
-
     def split_of(self, unit: Unit) -> Split:
         """The unit's split. The last one is kept, because units come in the order of splits."""
         seed = unit.seed if self.recipe.split_seed is None else self.recipe.split_seed
@@ -199,14 +192,12 @@ class Runner:
             model, fitting, test = self._refit(unit, split, model)
         found["test"] = self._measure(unit, model, "test", test)
         evaluations = [(part, e) for part, one in found.items() for e in one.evaluations]
-        costs = UnitCosts(
-            label=unit.model.label, seed=unit.seed, fold=unit.fold, fit=fitting, recommend=found["test"].cost
-        )
+        ranking = found["test"].cost
         record = UnitRecord(
             metrics=tuple(row for part, e in evaluations for row in metric_rows(unit, part, e)),
             protocols={e.protocol.fingerprint: e.protocol for _, e in evaluations},
             remarks={e.protocol.fingerprint: e.notes for _, e in evaluations if e.notes},
-            costs=costs,
+            costs=UnitCosts(label=unit.model.label, seed=unit.seed, fold=unit.fold, fit=fitting, recommend=ranking),
             splitting=self._splitting,
             curve=curve,
             fit_summary=summary,
@@ -282,12 +273,20 @@ class Runner:
         for split_name in dict.fromkeys(unit.split_name for unit in self.units):
             self._release(split_name)  # a kill after the last unit may have left something
         split = self.split_of(self.units[0])
-        side_tables, texts = self.side_tables
+        with our_warnings() as texts:
+            side_tables = side_table_report(self.data)
         facts = StudyFacts(
             title=self.recipe.title,
             command=command,
             seeds=tuple(self.recipe.seeds),
-            data=_data_facts(self.data, side_tables),
+            data=DataFacts(
+                name=self.data.name,
+                fingerprint=self.data.fingerprint,
+                events=len(self.data),
+                users=self.data.n_users,
+                items=self.data.n_items,
+                side_tables=side_tables,
+            ),
             machine=machine(),
             reading=self._reading,
             audit=audit(split).findings,
@@ -323,14 +322,3 @@ def _curve(model: Model) -> Curve | None:
     rows = model.curve
     loss, validation = model.curve_names
     return Curve(rounds=model.rounds_field, loss=loss, validation=validation, rows=tuple(rows)) if rows else None
-
-
-def _data_facts(data: Dataset, side_tables: tuple[SideTableReport, ...]) -> DataFacts:
-    return DataFacts(
-        name=data.name,
-        fingerprint=data.fingerprint,
-        events=len(data),
-        users=data.n_users,
-        items=data.n_items,
-        side_tables=side_tables,
-    )

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import matinee
-from matinee.models import registry
+from matinee.models import names, registry
 from matinee.split.options import STRATEGIES
 from matinee.study.recipe import DataTable, EvaluateTable, FitTable, ModelTable, Recipe
 
@@ -47,7 +47,7 @@ def test_the_version_is_the_packages() -> None:
 
 
 def test_every_model_class_is_an_attribute_of_models() -> None:
-    for name, location in registry.locations().items():
+    for name, location in names.locations().items():
         cls = registry.model_class(name)
         assert getattr(matinee.models, location.partition(":")[2]) is cls
 

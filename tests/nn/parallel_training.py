@@ -101,7 +101,7 @@ def train(case: str, folder: Path) -> None:
         net, planned, n = histories() if case == "histories" else (toy, passes(toy), N)
 
         def power_cut() -> None:
-            if len(running.curve) == interrupted_in:
+            if len(running.rounds) == interrupted_in:
                 raise KeyboardInterrupt
 
         planned[0] = replace(planned[0], before=power_cut)
@@ -120,7 +120,7 @@ def train(case: str, folder: Path) -> None:
         try:
             curve = running.run()
         except MatineeError as found:
-            curve, error = np.array(running.curve), found.what
+            curve, error = np.array(running.rounds.rows), found.what
     tensors = {name: value.clone() for name, value in net.state_dict().items()}
     tensors["curve"] = torch.from_numpy(curve[:, :3].copy())
     save_file(tensors, folder / f"{case}.{running.rank}", {"error": error, "writes": str(writes)})

@@ -36,7 +36,7 @@ def interrupted(running: Loop, epoch: int) -> None:
     assert inner is not None
 
     def validate() -> float:
-        if len(running.curve) == epoch:
+        if len(running.rounds) == epoch:
             raise Stop
         return inner()
 

@@ -257,4 +257,16 @@ def _check(name: str) -> Callable[[], None]:
     return check_field_by_field
 
 
+def check_what_was_watched_is_no_negative() -> None:
+    """Of users who watched 8 items of 10: drawn as negatives too, these would be unlikely for each event there is."""
+    user, item = np.nonzero((np.arange(10) - np.arange(20)[:, None]) % 10 < 8)
+    maps = IdMap(np.arange(20), what="user"), IdMap(np.arange(10), what="item")
+    log = Dataset(*maps, user.astype(np.int32), item.astype(np.int32))
+    hyper = {"dim": 8, "epochs": 30, "batch_size": 20, "learning_rate": 0.02, "fields": ("user", "item")}
+    model = registry.create("gmf", hyper).fit(log, seed=3)
+    found = model.predict(Pairs(log.user, log.item, np.zeros(len(log), np.int32)))
+    assert found.mean() > 0.5
+
+
 CHECKS: dict[str, list[Callable[[], None]]] = {name: [_check(name)] for name in TRUTHS}
+CHECKS["gmf"].append(check_what_was_watched_is_no_negative)

@@ -13,7 +13,7 @@ from matinee.cli import screen
 from matinee.cli.options import Json
 from matinee.cli.screen import Column
 from matinee.cli.sources import open_model
-from matinee.models import registry
+from matinee.models import names, registry
 from matinee.models.base import Model
 from matinee.models.hyper_parameters import describe, learned_arrays
 from matinee.store import read_manifest
@@ -40,7 +40,7 @@ def _models(context: typer.Context, as_json: Json = False) -> None:
 def list_models(as_json: Json = False) -> None:
     """List the models: name, class and description."""
     rows = []
-    for name, location in registry.locations().items():
+    for name, location in names.locations().items():
         try:
             doc = _doc(registry.model_class(name)).partition("\n")[0]
         except ImportError as error:
@@ -60,7 +60,7 @@ def show_model(
 ) -> None:
     """Show a model's hyper-parameters, and what a fitted one learned."""
     folder = Path(name)
-    fitted = None if name in registry.locations() or not folder.exists() else open_model(folder)
+    fitted = None if name in names.locations() or not folder.exists() else open_model(folder)
     cls = registry.model_class(name) if fitted is None else type(fitted)
     columns = ["name", *(["value"] if fitted is not None else []), "type", "default", "range", "meaning"]
     rows = [{column: getattr(each, column) for column in columns} for each in describe(fitted or cls)]

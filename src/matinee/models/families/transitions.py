@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def known_events(history: Ragged, popularity: Floats, max_len: int | None = None
     return history if max_len is None else history.keep(ages(history) < max_len)
 
 
-def shares(history: Ragged, weight: NDArray[np.float64]) -> NDArray[np.float64]:
+def shares(history: Ragged, weight: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """float64, in parallel with history.values: the weights, divided by their sum in each row."""
     total = np.bincount(history.rows, weight, minlength=len(history))
     divided: NDArray[np.float64] = weight / total[history.rows]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import nn
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset
 from matinee.models.base import Learned, Shapes
@@ -63,9 +64,6 @@ class AutoRec(Trained, RatingFactors):
 
     def learn(self, data: Dataset, context: FitContext) -> Autoencoded:
         torch = import_torch()
-        from matinee.nn.losses import squared_seen
-        from matinee.nn.train import Pass
-        from matinee.nn.vae import RatingAutoencoder
 
         X = data.matrix(values=True)
         low, high, mean = float(X.data.min()), float(X.data.max()), float(X.data.mean(dtype=np.float64))
@@ -75,12 +73,12 @@ class AutoRec(Trained, RatingFactors):
         present = np.flatnonzero(ragged.lengths > 0)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(context.seed)
-            net = RatingAutoencoder(R.shape[1], self.hidden)
+            net = nn.vae.RatingAutoencoder(R.shape[1], self.hidden)
 
         def loss(batch: NDArray[np.int64], step: Any) -> Any:
             chosen = present[batch]
             rows = rows_of(ragged.take(chosen), R.data[ragged.positions(chosen)], chosen).to(device_of(net))
-            return squared_seen(net(rows), rows)
+            return nn.losses.squared_seen(net(rows), rows)
 
         def learned(curve: NDArray[np.float64]) -> Autoencoded:
             return self.of_net(net, data, ragged, R.data, (low, high, mean), curve)
@@ -89,7 +87,7 @@ class AutoRec(Trained, RatingFactors):
             measure = context.measuring(self.standing(data, learned(NO_CURVE)))
             return float("nan") if measure is None else measure()
 
-        passes = [Pass("all", loss, list(net.parameters()))]
+        passes = [nn.train.Pass("all", loss, list(net.parameters()))]
         measured = validate if context.measuring(self) is not None else None
         return learned(self.train(net, passes, len(present), data, context, measured))
 

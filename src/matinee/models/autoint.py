@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matinee import nn
 from matinee.data.features.context import ContextFields
 from matinee.models.families.pointwise import Pointwise
 from matinee.models.fields import tunable
@@ -31,14 +32,17 @@ class AutoInt(Pointwise):
 
     def beside(self, vocabulary: ContextFields, layers: tuple[int, ...]) -> PairNet:
         """The net, with these layers beside the attention."""
-        from matinee.nn.fields import FieldVectors
-        from matinee.nn.interactions import AutoIntNet, FieldAttention, PairLayers
 
-        vectors = FieldVectors(vocabulary.n_codes, self.dim, pooling=self.pooling, std=self.init_std)
+        vectors = nn.fields.FieldVectors(vocabulary.n_codes, self.dim, pooling=self.pooling, std=self.init_std)
         widths = [self.dim] + [self.attention * self.n_heads] * (self.n_blocks - 1)
-        attention = [FieldAttention(width, self.attention, self.n_heads, residual=self.residual) for width in widths]
+        attention = [
+            nn.interactions.FieldAttention(width, self.attention, self.n_heads, residual=self.residual)
+            for width in widths
+        ]
         request, item = self.numbers_read(vocabulary)
         deep = None
         if layers:
-            deep = PairLayers(request, item, layers, share=self.dropout, batch_norm=self.batch_norm)
-        return AutoIntNet(vectors, (request // self.dim, item // self.dim), attention, deep=deep, share=self.dropout)
+            deep = nn.interactions.PairLayers(request, item, layers, share=self.dropout, batch_norm=self.batch_norm)
+        return nn.interactions.AutoIntNet(
+            vectors, (request // self.dim, item // self.dim), attention, deep=deep, share=self.dropout
+        )

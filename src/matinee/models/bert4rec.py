@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import nn
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset
 from matinee.models.families.network import device_of, import_torch
@@ -14,7 +15,8 @@ from matinee.models.families.sequence import Histories, SelfAttentive, TrainingB
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+    from torch.nn import Module
 
     from matinee.nn.sequences import Packed
     from matinee.nn.train import Step
@@ -46,7 +48,7 @@ class BERT4Rec(SelfAttentive):
     )
     ask: Literal["end", "anywhere"] = tunable("end", "where what is hidden may lie in the history")
 
-    def build(self, data: Dataset) -> nn.Module:
+    def build(self, data: Dataset) -> Module:
         return self.transformer(data, self.max_len + 1)
 
     def terms(self, lengths: NDArray[np.int64]) -> float:
@@ -76,10 +78,11 @@ class BERT4Rec(SelfAttentive):
 
     def encode_query(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
         torch = import_torch()
-        from matinee.nn.sequences import latest
 
         gaps = min(PLACES, self.max_len) if self.ask == "anywhere" else 1
-        item, at = latest(histories.item, self.max_len + 1 - gaps)  # as many places as pieces have to learn from
+        item, at = nn.sequences.latest(
+            histories.item, self.max_len + 1 - gaps
+        )  # as many places as pieces have to learn from
         # each gap stands behind the n-th event: evenly spread, the last behind all
         behind = np.ceil(item.lengths[:, None] * np.arange(1, gaps + 1) / gaps).astype(np.int64)
         rows = np.repeat(np.arange(len(item)), gaps)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import nn
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Learned, Shapes
@@ -18,7 +19,8 @@ from matinee.models.families.user_vectors import Hashes, hashes_of, still_learne
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+    from torch.nn import Module
 
 FOLD_IN_STEPS, FOLD_IN_RATE = 20, 0.05
 
@@ -46,11 +48,9 @@ class CDAE(DAE):
 
     hidden: int = tunable(200, "units of the hidden layer", choices=[64, 200, 400], ge=1)
 
-    def build(self, data: Dataset) -> nn.Module:
-        from matinee.nn.vae import DenoisingAutoencoder
-
+    def build(self, data: Dataset) -> Module:
         start = log_odds(data)
-        return DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=start, n_users=data.n_users)
+        return nn.vae.DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=start, n_users=data.n_users)
 
     def learned_from(
         self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]
@@ -68,8 +68,6 @@ class CDAE(DAE):
     def user_vectors(self, queries: Queries) -> Tensor:
         """float32 (B, hidden): learned where the history is the one learned on, else folded in."""
         torch = import_torch()
-        from matinee.nn.losses import logistic
-        from matinee.nn.train import fold_in
 
         known = torch.from_numpy(np.maximum(queries.user, 0).astype(np.int64))
         vectors: Tensor = self.net.users.weight.detach()[known]
@@ -77,7 +75,10 @@ class CDAE(DAE):
         if len(new):
             rows = self.history_rows(queries.take(new)).to(vectors.device)
             zero = torch.zeros(len(new), self.hidden, device=vectors.device)
-            vectors[torch.from_numpy(new)] = fold_in(
-                zero, lambda user: logistic(self.net(rows, user), rows), steps=FOLD_IN_STEPS, learning_rate=FOLD_IN_RATE
+            vectors[torch.from_numpy(new)] = nn.train.fold_in(
+                zero,
+                lambda user: nn.losses.logistic(self.net(rows, user), rows),
+                steps=FOLD_IN_STEPS,
+                learning_rate=FOLD_IN_RATE,
             )
         return vectors

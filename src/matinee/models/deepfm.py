@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matinee import nn
 from matinee.data.features.context import ContextFields
 from matinee.models.families.pointwise import Pointwise, Widths
 from matinee.models.fields import tunable
@@ -20,10 +21,7 @@ class DeepFM(Pointwise):
     batch_norm: bool = tunable(False, "normalise the layers' units over a batch")
 
     def network(self, vocabulary: ContextFields) -> PairNet:
-        from matinee.nn.fields import FieldVectors
-        from matinee.nn.interactions import FactorisationMachine, PairLayers
-
         request, item = self.numbers_read(vocabulary)
-        deep = PairLayers(request, item, self.layers, share=self.dropout, batch_norm=self.batch_norm)
-        vectors = FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.init_std)
-        return FactorisationMachine(vectors, deep)
+        deep = nn.interactions.PairLayers(request, item, self.layers, share=self.dropout, batch_norm=self.batch_norm)
+        vectors = nn.fields.FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.init_std)
+        return nn.interactions.FactorisationMachine(vectors, deep)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matinee import nn
 from matinee.data.features.context import ContextFields
 from matinee.models.families.pointwise import Pointwise
 
@@ -18,8 +19,5 @@ class FM(Pointwise):
     """
 
     def network(self, vocabulary: ContextFields) -> PairNet:
-        from matinee.nn.fields import FieldVectors
-        from matinee.nn.interactions import FactorisationMachine
-
-        vectors = FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.init_std)
-        return FactorisationMachine(vectors, None)
+        vectors = nn.fields.FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.init_std)
+        return nn.interactions.FactorisationMachine(vectors, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matinee import nn
 from matinee.data.features.context import ContextFields
 from matinee.models.families.pointwise import Pointwise
 from matinee.models.fields import tunable
@@ -23,8 +24,5 @@ class GMF(Pointwise):
     dim: int = tunable(64, "length of a vector", choices=[16, 32, 64, 128], ge=1)
 
     def network(self, vocabulary: ContextFields) -> PairNet:
-        from matinee.nn.fields import FieldVectors
-        from matinee.nn.interactions import Matching
-
-        vectors = FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.init_std)
-        return Matching(vectors, self.dim, 0, [], 0.0)
+        vectors = nn.fields.FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.init_std)
+        return nn.interactions.Matching(vectors, self.dim, 0, [], 0.0)

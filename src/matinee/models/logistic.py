@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matinee import nn
 from matinee.data.features.context import ContextFields
 from matinee.models.families.pointwise import Pointwise
 from matinee.models.fields import tunable
@@ -24,7 +25,6 @@ class Logistic(Pointwise):
     learning_rate: float = tunable(0.01, "step size", low=1e-3, high=0.1, log=True, gt=0.0)
 
     def network(self, vocabulary: ContextFields) -> PairNet:
-        from matinee.nn.fields import FieldVectors
-        from matinee.nn.interactions import FactorisationMachine
-
-        return FactorisationMachine(FieldVectors(vocabulary.n_codes, 1, pooling=self.pooling, std=self.init_std), None)
+        return nn.interactions.FactorisationMachine(
+            nn.fields.FieldVectors(vocabulary.n_codes, 1, pooling=self.pooling, std=self.init_std), None
+        )

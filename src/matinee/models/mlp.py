@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matinee import nn
 from matinee.data.features.context import ContextFields
 from matinee.models.families.pointwise import Pointwise, Widths
 from matinee.models.fields import tunable
@@ -25,8 +26,5 @@ class MLP(Pointwise):
     dropout: float = tunable(0.1, "share of the layers' units left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
 
     def network(self, vocabulary: ContextFields) -> PairNet:
-        from matinee.nn.fields import FieldVectors
-        from matinee.nn.interactions import Matching
-
-        vectors = FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.init_std)
-        return Matching(vectors, 0, self.dim, self.layers, self.dropout)
+        vectors = nn.fields.FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.init_std)
+        return nn.interactions.Matching(vectors, 0, self.dim, self.layers, self.dropout)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.models.families.autoencoder import Autoencoder, log_odds
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+    from torch.nn import Module
 
     from matinee.nn.blocks import SparseBatch
     from matinee.nn.train import Step
@@ -26,12 +28,8 @@ class MultiDAE(Autoencoder):
     weight_decay: float = tunable(0.01, "AdamW's decay", low=1e-4, high=1.0, log=True, ge=0.0)
     dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.8, ge=0.0, lt=1.0)
 
-    def build(self, data: Dataset) -> nn.Module:
-        from matinee.nn.vae import DenoisingAutoencoder
-
-        return DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=log_odds(data))
+    def build(self, data: Dataset) -> Module:
+        return nn.vae.DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=log_odds(data))
 
     def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
-        from matinee.nn.losses import multinomial
-
-        return multinomial(net(rows), rows)
+        return nn.losses.multinomial(net(rows), rows)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.models.families.autoencoder import Autoencoder, log_odds
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+    from torch.nn import Module
 
     from matinee.nn.blocks import SparseBatch
     from matinee.nn.train import Step
@@ -31,10 +33,8 @@ class MultiVAE(Autoencoder):
     kl_weight: float = tunable(0.2, "largest beta", low=0.01, high=1.0, ge=0.0)
     anneal_epochs: int = tunable(50, "epochs until beta is largest", ge=1)
 
-    def build(self, data: Dataset) -> nn.Module:
-        from matinee.nn.vae import GaussianAutoencoder
-
-        return GaussianAutoencoder(
+    def build(self, data: Dataset) -> Module:
+        return nn.vae.GaussianAutoencoder(
             data.n_items,
             self.hidden,
             self.latent,
@@ -44,11 +44,9 @@ class MultiVAE(Autoencoder):
         )
 
     def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
-        from matinee.nn.losses import gaussian_kl, multinomial
-
         logits, mean, log_variance = net.parts_of(self.seen(net, rows))
         beta = self.kl_weight * min(1.0, (step.epoch + 1) / self.anneal_epochs)
-        return multinomial(logits, rows) + beta * gaussian_kl(mean, log_variance).sum()
+        return nn.losses.multinomial(logits, rows) + beta * nn.losses.gaussian_kl(mean, log_variance).sum()
 
     def seen(self, net: Any, rows: SparseBatch) -> SparseBatch:
         """What the encoder sees of rows to learn from."""

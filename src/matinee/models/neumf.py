@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.data.features.context import ContextFields
 from matinee.models.families.pointwise import Pointwise, Widths
@@ -48,15 +49,11 @@ class NeuMF(Pointwise):
         return self
 
     def network(self, vocabulary: ContextFields) -> PairNet:
-        from matinee.nn.fields import FieldVectors
-        from matinee.nn.interactions import Matching
-        from matinee.nn.pretraining import TwoParts
-
         width = 2 * self.dim + (2 if self.pretrain else 1)
-        vectors = FieldVectors(vocabulary.n_codes, width, pooling=self.pooling, std=self.init_std)
+        vectors = nn.fields.FieldVectors(vocabulary.n_codes, width, pooling=self.pooling, std=self.init_std)
         if self.pretrain:
-            return TwoParts(vectors, self.dim, self.layers, self.dropout, self.gmf_share)
-        return Matching(vectors, self.dim, self.dim, self.layers, self.dropout)
+            return nn.pretraining.TwoParts(vectors, self.dim, self.layers, self.dropout, self.gmf_share)
+        return nn.interactions.Matching(vectors, self.dim, self.dim, self.layers, self.dropout)
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
         (together,), n = super().passes(net, data)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.models.families.autoencoder import Autoencoder, log_odds
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+    from torch.nn import Module
 
     from matinee.nn.blocks import SparseBatch
-    from matinee.nn.train import Pass, Step
+    from matinee.nn.train import Step
 
 
 class RecVAE(Autoencoder):
@@ -33,24 +35,20 @@ class RecVAE(Autoencoder):
     patience: int = tunable(8, "epochs without a better validation before stopping", ge=1)
     learning_rate: float = tunable(5e-4, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
 
-    def build(self, data: Dataset) -> nn.Module:
-        from matinee.nn.vae import CompositeVAE
+    def build(self, data: Dataset) -> Module:
+        return nn.vae.CompositeVAE(data.n_items, self.hidden, self.latent, start=log_odds(data))
 
-        return CompositeVAE(data.n_items, self.hidden, self.latent, start=log_odds(data))
-
-    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
-        from matinee.nn.train import Pass
-
+    def passes(self, net: Any, data: Dataset) -> tuple[list[nn.train.Pass], int]:
         ((every, *_), n) = super().passes(net, data)
-        encoder = Pass("encoder", every.loss, list(net.encoder.parameters()), before=lambda: _switch(net, self.dropout))
-        decoder = Pass("decoder", every.loss, list(net.decoder.parameters()), before=lambda: _take_over(net))
+        encoder = nn.train.Pass(
+            "encoder", every.loss, list(net.encoder.parameters()), before=lambda: _switch(net, self.dropout)
+        )
+        decoder = nn.train.Pass("decoder", every.loss, list(net.decoder.parameters()), before=lambda: _take_over(net))
         return [*[encoder] * self.encoder_passes, decoder], n
 
     def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
-        from matinee.nn.losses import multinomial
-
         logits, divergence = net.parts(rows)
-        loss: Tensor = multinomial(logits, rows) + self.gamma * (rows.sums * divergence).sum()
+        loss: Tensor = nn.losses.multinomial(logits, rows) + self.gamma * (rows.sums * divergence).sum()
         return loss
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee import kernels
+from matinee import kernels, nn
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.families.network import Network, device_of, import_torch
@@ -17,8 +17,7 @@ from matinee.models.families.network import Network, device_of, import_torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from matinee.nn.blocks import SparseBatch
-    from matinee.nn.train import Pass, Step
+    from matinee.nn.train import Step
 
 
 class Autoencoder(Network):
@@ -28,26 +27,24 @@ class Autoencoder(Network):
     """True where rows hold ratings instead of 1s."""
 
     @abstractmethod
-    def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
+    def loss(self, net: Any, rows: nn.blocks.SparseBatch, step: Step) -> Tensor:
         """The loss summed over the rows, a tensor ()."""
 
-    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
-        from matinee.nn.train import Pass
-
+    def passes(self, net: Any, data: Dataset) -> tuple[list[nn.train.Pass], int]:
         users = np.flatnonzero(data.user_counts() > 0)
         rows = self.training_rows(data)
 
         def loss(batch: NDArray[np.int64], step: Step) -> Tensor:
             return self.loss(net, rows(users[batch]).to(device_of(net)), step)
 
-        return [Pass("all", loss, list(net.parameters()))], len(users)
+        return [nn.train.Pass("all", loss, list(net.parameters()))], len(users)
 
-    def training_rows(self, data: Dataset) -> Callable[[NDArray[np.int64]], SparseBatch]:
+    def training_rows(self, data: Dataset) -> Callable[[NDArray[np.int64]], nn.blocks.SparseBatch]:
         """rows(users): their interactions, each item once."""
         X = data.matrix(values=self.rated)
         ragged = Ragged(X.indptr.astype(np.int64), X.indices.astype(np.int32))
 
-        def rows(users: NDArray[np.int64]) -> SparseBatch:
+        def rows(users: NDArray[np.int64]) -> nn.blocks.SparseBatch:
             return rows_of(ragged.take(users), X.data[ragged.positions(users)], users)
 
         return rows
@@ -59,7 +56,7 @@ class Autoencoder(Network):
             scores: Floats = self.net(history).float().cpu().numpy()
         return scores
 
-    def history_rows(self, queries: Queries) -> SparseBatch:
+    def history_rows(self, queries: Queries) -> nn.blocks.SparseBatch:
         """The queries' histories, a repeated item once (with its last rating)."""
         history = queries.history
         last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
@@ -76,12 +73,11 @@ def log_odds(data: Dataset) -> Tensor:
     return odds
 
 
-def rows_of(items: Ragged, value: Floats, user: NDArray[np.integer[Any]]) -> SparseBatch:
+def rows_of(items: Ragged, value: Floats, user: NDArray[np.integer[Any]]) -> nn.blocks.SparseBatch:
     """Arrays -> tensors: B rows of item codes with their values, and the user of each row."""
     torch = import_torch()
-    from matinee.nn.blocks import SparseBatch
 
-    return SparseBatch(
+    return nn.blocks.SparseBatch(
         item=torch.from_numpy(items.values.astype(np.int64)),
         row=torch.from_numpy(items.rows),
         offsets=torch.from_numpy(items.offsets[:-1].copy()),

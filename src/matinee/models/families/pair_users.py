@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import nn
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Queries
 from matinee.models.families.network import import_torch
@@ -56,11 +57,9 @@ class UserFolding:
     def folded(self, queries: Queries, start: Tensor) -> Tensor:
         """float32 (B, width) from `start` (B, width), down the training loss on the histories."""
         torch = import_torch()
-        from matinee.nn.sequences import latest
-        from matinee.nn.train import fold_in
 
         net, tables = self.net, self.net.tables
-        history, at = latest(queries.history, FOLD_EVENTS)
+        history, at = nn.sequences.latest(queries.history, FOLD_EVENTS)
         row = history.rows
         times = None if queries.history_times is None else queries.history_times[at]
         request_user_features = None if queries.user_features is None else queries.user_features[row]
@@ -81,7 +80,7 @@ class UserFolding:
             total: Tensor = softplus(sign * net.meet(theirs[0], watched)[:, 0]).sum()
             return total if label is not None else total + (weight * softplus(net.meet(theirs[1], other))).sum()
 
-        return fold_in(start, loss, steps=self.steps, learning_rate=self.rate)
+        return nn.train.fold_in(start, loss, steps=self.steps, learning_rate=self.rate)
 
     def shared_negatives(self, queries: Queries, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
         """Items (M,) that stand for what was not watched, the same for all, and what each weighs (B, M): 0 where it was

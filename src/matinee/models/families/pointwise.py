@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
+from matinee import nn
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.features.context import ContextFields, parsed, tables_of
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from matinee.nn.fields import PairNet
-    from matinee.nn.train import Pass
 
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 """Units of one or more layers."""
@@ -126,11 +126,9 @@ class Pointwise(Network):
     def learns_labels(self, data: Dataset) -> bool:
         return data.labelled and self.target != "watched"
 
-    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
-        from matinee.nn.train import Pass
-
+    def passes(self, net: Any, data: Dataset) -> tuple[list[nn.train.Pass], int]:
         loss = PairLoss(net, data.rows(data.order), self, labels=self.learns_labels(data))
-        return [Pass("all", loss, list(net.parameters()), terms=loss.terms)], len(data)
+        return [nn.train.Pass("all", loss, list(net.parameters()), terms=loss.terms)], len(data)
 
     def stopping_metric(self, valid: Holdout) -> StoppingMetric:
         return StoppingMetric("logloss") if self.labelled and labelled(valid) else super().stopping_metric(valid)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import model_validator
 
+from matinee import nn
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.families.network import Network, device_of, import_torch, warn_of_nothing_to_learn
@@ -23,11 +24,11 @@ from matinee.models.fields import tunable
 from matinee.nn.sampling import Sampler
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+    from torch.nn import Module
 
-    from matinee.nn.losses import Negatives, OwnNegatives
     from matinee.nn.sequences import Packed
-    from matinee.nn.train import Pass, Step
+    from matinee.nn.train import Step
 
 SLOTS = 1 << 14
 """Events encoded at once where a model answers."""
@@ -131,9 +132,7 @@ class Sequence(Network):
 
     # -- learning ----------------------------------------------------------------------------------------------------
 
-    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
-        from matinee.nn.train import Pass
-
+    def passes(self, net: Any, data: Dataset) -> tuple[list[nn.train.Pass], int]:
         pieces = self.pieces(data)
         if not len(pieces):
             warn_of_nothing_to_learn(self, data)
@@ -144,13 +143,12 @@ class Sequence(Network):
             return self.batch_loss(net, pieces.take(batch), draw, step)
 
         every = list(net.parameters())
-        return [Pass("all", loss, every, terms=lambda batch: self.terms(lengths[batch]))], len(pieces)
+        return [nn.train.Pass("all", loss, every, terms=lambda batch: self.terms(lengths[batch]))], len(pieces)
 
     def pieces(self, data: Dataset) -> Histories:
         """What an epoch walks over."""
-        from matinee.nn.sequences import windows
 
-        item, at = windows(data.histories(), self.max_len + 1, every=self.windows == "all")
+        item, at = nn.sequences.windows(data.histories(), self.max_len + 1, every=self.windows == "all")
         return Histories(item, None if data.timestamp is None else data.timestamp[data.order[at]])
 
     def terms(self, lengths: NDArray[np.int64]) -> float:
@@ -178,12 +176,14 @@ class Sequence(Network):
         return histories if getattr(net, "gaps", None) is None else histories.time_gaps(asked)
 
     def packed(self, net: Any, histories: Histories) -> Packed:
-        from matinee.nn.sequences import pack
-
-        return pack(histories.item, net.n_items, histories.times, histories.gaps).to(device_of(net))
+        return nn.sequences.pack(histories.item, net.n_items, histories.times, histories.gaps).to(device_of(net))
 
     def loss_of(
-        self, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | OwnNegatives | None
+        self,
+        states: Tensor,
+        vectors: Tensor,
+        target: Tensor,
+        negatives: nn.losses.Negatives | nn.losses.OwnNegatives | None,
     ) -> Tensor:
         """The loss by name, summed over the states (N, dim)."""
         from matinee.nn import losses
@@ -204,7 +204,6 @@ class Sequence(Network):
     def drawing(self, data: Dataset) -> Draw:
         """draw(lesson, step) -> the batch's negatives; None where the loss is over all items."""
         torch = import_torch()
-        from matinee.nn.losses import Negatives, OwnNegatives
 
         if self.loss == "cross_entropy":
             return lambda examples, step: None
@@ -216,7 +215,7 @@ class Sequence(Network):
         uneven = self.loss == "sampled_softmax" and self.sampling != "uniform"
         log_q = torch.from_numpy(sampler.log_q) if self.log_q and uneven else None
 
-        def draw(examples: TrainingBatch, step: Step) -> Negatives | OwnNegatives:
+        def draw(examples: TrainingBatch, step: Step) -> nn.losses.Negatives | nn.losses.OwnNegatives:
             rng, target, k = np.random.default_rng(step.seed), examples.target, self.n_negatives
 
             def items(*size: int) -> Tensor:
@@ -227,12 +226,12 @@ class Sequence(Network):
 
             of_each = None if log_q is None else log_q.to(target.device)
             if self.negatives_for == "event":
-                return OwnNegatives(k, lambda n: items(n, k), of_each)
+                return nn.losses.OwnNegatives(k, lambda n: items(n, k), of_each)
             if self.negatives_for == "history":
                 begin = torch.nn.functional.pad(examples.of_each.cumsum(0), (1, 0))
-                return OwnNegatives(k, lambda n: items(n, k), of_each, begin)
+                return nn.losses.OwnNegatives(k, lambda n: items(n, k), of_each, begin)
             apart = self.sampling == "uniform"
-            return Negatives(
+            return nn.losses.Negatives(
                 torch.from_numpy(sampler.distinct(k, rng)).to(target.device) if apart else items(k), of_each
             )
 
@@ -261,9 +260,8 @@ class Sequence(Network):
 
     def encode_query(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
         """What the net sees of whole histories, and the slots (B, M) whose mean state answers."""
-        from matinee.nn.sequences import latest
 
-        item, at = latest(histories.item, self.max_len)
+        item, at = nn.sequences.latest(histories.item, self.max_len)
         packed = self.packed(
             net, Histories(item, *(None if x is None else x[at] for x in (histories.times, histories.gaps)))
         )
@@ -287,11 +285,10 @@ class SelfAttentive(Sequence):
             raise ValueError(f"{self.n_heads} attention heads do not divide vectors of dim = {self.dim}")
         return self
 
-    def transformer(self, data: Dataset, length: int, **options: Any) -> nn.Module:
+    def transformer(self, data: Dataset, length: int, **options: Any) -> Module:
         """A fresh net for histories of up to so many events. options: as of TransformerNet."""
-        from matinee.nn.transformer import TransformerNet
 
-        return TransformerNet(
+        return nn.transformer.TransformerNet(
             data.n_items,
             length,
             self.dim,

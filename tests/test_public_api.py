@@ -30,9 +30,25 @@ def test_every_public_name_resolves(name: str) -> None:
     assert name in dir(matinee)
 
 
-def test_unknown_names_are_attribute_errors() -> None:
-    with pytest.raises(AttributeError, match="'matinee' has no attribute 'recomend'"):
-        _ = matinee.recomend
+@pytest.mark.parametrize(
+    ("module", "name", "words"),
+    [
+        (matinee, "recomend", r"module 'matinee' has no attribute 'recomend' \(it has recommend\)$"),
+        (matinee, "dataset", r"\(it has Dataset\)$"),
+        (matinee, "zzz", "module 'matinee' has no attribute 'zzz'$"),
+        (matinee.models, "Ease", r"module 'matinee.models' has no attribute 'Ease' \(it has EASE\)$"),
+        (matinee.models, "SasRec2", r"\(it has SASRec"),
+    ],
+)
+def test_unknown_names_are_attribute_errors_with_near_misses(module: object, name: str, words: str) -> None:
+    with pytest.raises(AttributeError, match=words):
+        getattr(module, name)
+
+
+def test_dir_lists_what_is_public() -> None:
+    assert dir(matinee) == sorted(matinee.__all__)
+    assert {"EASE", "SASRec", "Rerank"} <= set(dir(matinee.models))
+    assert len(dir(matinee.models)) == len(registry.BUILT_IN)
 
 
 def test_type_checkers_see_the_same_names() -> None:

@@ -1,11 +1,11 @@
-"""The one way Matinee writes files: beside, synced, renamed. A kill at any moment leaves the old artefact or the new.
+"""Atomic writes, used for every file of Matinee: a kill at any moment leaves the old content or the new.
 
     atomic_write("metrics.json", text)                    # a file from text or bytes
     with atomic_path("users.parquet") as temp: ...        # a file some library writes to `temp`
     with atomic_folder("models/ease") as temp: ...        # a whole folder, built in `temp`
 
-Temporary names are hidden siblings of the target (".tmp-HOST-PID-RANDOM.NAME", so the suffix is kept); those a killed
-process left behind are removed by the next write to the same target.
+The content is written beside the target, synced, then renamed. Temporary names are hidden and keep the suffix
+(".tmp-HOST-PID-RANDOM.NAME"); the next write to the same target removes those of killed processes.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -35,7 +36,7 @@ _STALE_SECONDS = 7 * 24 * 3600
 
 
 def sha256(path: StrPath) -> str:
-    """64 hex digits over the bytes of one file. Raises MatineeError when it cannot be read."""
+    """64 hex digits of the bytes of one file. Raises MatineeError when it cannot be read."""
     with _explained(Path(path), "read"), Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -45,7 +46,7 @@ def atomic_write(path: StrPath, content: bytes | str) -> None:
     data = content.encode() if isinstance(content, str) else content
     target = _resolved(path)
     if target.exists() and not target.is_file() and not target.is_dir():
-        with _explained(target, "write"):  # /dev/stdout, a pipe: renaming onto it would destroy it
+        with _explained(target, "write"):  # /dev/stdout or a pipe: a rename would destroy it
             target.write_bytes(data)
         return
     with atomic_path(target) as temp:
@@ -54,9 +55,9 @@ def atomic_write(path: StrPath, content: bytes | str) -> None:
 
 @contextlib.contextmanager
 def atomic_path(path: StrPath) -> Iterator[Path]:
-    """Yield a temporary path to write a file to; leaving the block renames it onto `path`, an exception drops it.
+    """Yield a temporary path to write a file to. It is renamed to `path` at the end, and removed on an exception.
 
-    Raises MatineeError on a full disk or a missing permission, also where the block itself meets them.
+    Raises MatineeError on a full disk or a missing permission, inside the block too.
     """
     target = _resolved(path)
     with _explained(target, "write"):
@@ -76,17 +77,15 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: StrPath) -> Iterator[Path]:
-    """Yield an empty temporary folder to fill; leaving the block puts it in the place of `path`, old content included.
+    """Yield an empty temporary folder to fill. It replaces `path` and all of its content at the end.
 
-    An exception inside the block leaves the old folder as it was. Raises MatineeError on a full disk or a missing
+    An exception in the block leaves the old folder as it was. Raises MatineeError on a full disk or a missing
     permission, or when `path` is a file.
     """
     target = _resolved(path)
     with _explained(target, "write"):
         if target.exists() and not target.is_dir():
-            raise MatineeError(
-                "is a file, and a folder is to be written there", where=str(target), hint="choose another name"
-            )
+            raise MatineeError("is a file, not a folder", where=str(target), hint="choose another name for the output")
         target.parent.mkdir(parents=True, exist_ok=True)
         settle(target)
         clean(target)
@@ -100,18 +99,18 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
                 _sync(Path(folder))
             _swap(temp, target)
         finally:
-            shutil.rmtree(temp, ignore_errors=True)  # on success this is the old content, or nothing
+            shutil.rmtree(temp, ignore_errors=True)  # after a success: the old content, or nothing
         _sync(target.parent)
 
 
 def make_folder(path: StrPath) -> None:
-    """Make a folder and its parents, if they are not there. Raises MatineeError."""
+    """Make a folder and its parents where they are missing. Raises MatineeError."""
     with _explained(Path(path), "write"):
         Path(path).mkdir(parents=True, exist_ok=True)
 
 
 def discard(path: StrPath) -> None:
-    """Remove a file, a link or a folder, if it is there: a kill leaves it whole, or gone under its name."""
+    """Remove a file, a link or a folder, if it exists. A kill leaves it whole, or gone under its name."""
     target = Path(path)
     clean(target)
     if not os.path.lexists(target):
@@ -126,12 +125,12 @@ def discard(path: StrPath) -> None:
 
 @contextlib.contextmanager
 def locked(path: StrPath) -> Iterator[None]:
-    """Hold this lock file during the block; the system lets it go when the process ends, however it ends.
+    """Hold this lock file during the block. The system releases it when the process ends, however it ends.
 
-    Raises MatineeError at once when another process holds it. On systems without flock nothing is locked.
+    Raises MatineeError at once when another process holds it. Systems without flock lock nothing.
     """
     with _explained(Path(path), "write"):
-        file = Path(path).open("a")  # noqa: SIM115 - closed below, outside of the explanation
+        file = Path(path).open("a")  # noqa: SIM115 - closed below: errors of the block are not about this file
     with file:
         try:
             import fcntl
@@ -149,9 +148,9 @@ def locked(path: StrPath) -> Iterator[None]:
 
 
 def settle(path: StrPath) -> None:
-    """Bring back a folder whose replacement was killed between two renames. Readers of such folders call it first.
+    """Restore a folder whose replacement was killed between two renames. Readers of such folders call it first.
 
-    Only file systems without an exchanging rename know that moment; elsewhere this finds nothing to do.
+    There are two renames only on file systems that cannot exchange two names in one step.
     """
     target = _resolved(path)
     aside = _aside(target)
@@ -159,27 +158,27 @@ def settle(path: StrPath) -> None:
         return
     with _explained(target, "restore"):
         if target.exists():
-            shutil.rmtree(aside)  # the new content arrived; only the clean-up was cut off
+            shutil.rmtree(aside)  # the new content is in place; only the clean-up was killed
         else:
             aside.rename(target)
 
 
 def clean(path: StrPath) -> None:
-    """Remove what killed writers of this target left beside it; the files of living ones stay."""
+    """Remove temporary files that killed writers of this target left beside it; those of running writers stay."""
     target = Path(path)
     host = _host()
-    for left in target.parent.glob(f".tmp-*.{_escaped(target.name)}"):
+    for left in target.parent.glob(f".tmp-*.{glob.escape(target.name)}"):
         match = re.fullmatch(r"\.tmp-(\w+)-(\d+)-\w+", left.name[: -len(target.name) - 1])
         if match is None:
             continue
-        with contextlib.suppress(OSError):  # another process may be cleaning too
+        with contextlib.suppress(OSError):  # another process may remove it at the same time
             dead = match[1] == host and not _alive(int(match[2]))
             if dead or time.time() - left.lstat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 def _resolved(path: StrPath) -> Path:
-    """The place itself: writing through a link keeps the link."""
+    """The target of links: a write through a link keeps the link."""
     return Path(os.path.realpath(path))
 
 
@@ -192,35 +191,31 @@ def _aside(target: Path) -> Path:
 
 
 def _host() -> str:
-    """Process numbers mean something on one host only, and folders are shared between hosts."""
+    """8 hex digits of the host's name: process ids are valid on one host, and folders are shared between hosts."""
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name)
 
 
 def _alive(pid: int) -> bool:
     if os.name == "nt":
-        return True  # os.kill(pid, 0) would end the process there; age decides
+        return True  # os.kill(pid, 0) would end the process there; the file's age decides
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # alive, and somebody else's
+    except PermissionError:  # it runs, under another user
         return True
     return True
 
 
 def _sync(path: Path) -> None:
-    """Wait until a file's bytes, or a folder's entries, are on the disk."""
+    """Wait until the bytes of a file, or the entries of a folder, are on the disk."""
     if path.is_symlink() or (os.name == "nt" and path.is_dir()):
         return
     handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
-        # some network file systems cannot sync a folder; a file that cannot be synced is a failure
+        # some network file systems cannot sync a folder; for a file it is a failure
         if not (stat.S_ISDIR(os.fstat(handle).st_mode) and error.errno in {errno.EINVAL, errno.ENOTSUP}):
             raise
     finally:
@@ -228,17 +223,17 @@ def _sync(path: Path) -> None:
 
 
 def _swap(temp: Path, target: Path) -> None:
-    """Put the folder `temp` where `target` is; afterwards `temp` holds the old content or is gone."""
+    """Put the folder `temp` in the place of `target`; afterwards `temp` holds the old content or is gone."""
     if not target.exists():
         try:
             temp.rename(target)
             return
         except OSError as error:
             if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
-                raise  # otherwise another process came first: the last one wins, as with files
+                raise  # else another process was faster: the last one wins, as with files
     if not _exchange(temp, target):
         aside = _aside(target)
-        target.rename(aside)  # a kill here leaves no `target`: settle() brings the old content back
+        target.rename(aside)  # after a kill here there is no `target`: settle() restores the old content
         temp.rename(target)
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -256,7 +251,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 @contextlib.contextmanager
 def _explained(path: Path, doing: str) -> Iterator[None]:
-    """Turn the operating system's refusals into one clear message; other exceptions pass."""
+    """Turn errors of the operating system into one clear MatineeError; other exceptions pass."""
     try:
         yield
     except MatineeError:
@@ -276,7 +271,7 @@ def _explained(path: Path, doing: str) -> Iterator[None]:
 
 
 def _number(error: Exception) -> int | None:
-    """The system's error number. polars and safetensors raise exceptions of their own with the number in the text."""
+    """The system's error number, if any. Exceptions of polars and safetensors hold it in their text."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     found = re.search(r"\(os error (\d+)\)", str(error))

@@ -1,4 +1,4 @@
-"""Progress bars on work that takes over two seconds; silent where nobody is watching."""
+"""Progress bars on stderr; nothing is shown where stderr is not a terminal."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def track(work: Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:
-    """Yield from `work` with a bar on stderr; no bar when stderr is not a terminal."""
+    """Yield from `work`, with a bar."""
     if not sys.stderr.isatty():
         yield from work
         return
@@ -26,7 +26,7 @@ def track(work: Iterable[T], what: str, *, total: int | None = None) -> Iterator
 
 @contextlib.contextmanager
 def bar(total: int, what: str) -> Iterator[Callable[[int, str], None]]:
-    """Yield tell(steps, text), which moves a bar on stderr and writes text beside it; silent when not a terminal."""
+    """Yield tell(steps, text), which moves the bar by some steps and writes the text beside it."""
     if not sys.stderr.isatty():
         yield lambda steps, text: None
         return

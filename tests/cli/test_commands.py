@@ -221,6 +221,15 @@ def test_fit_hands_on_a_device_only_where_one_is_chosen(
     assert "'gpu'" in refused("fit", "ease", "--data", world.log, "--device", "gpu")
 
 
+def test_export_writes_a_model_of_a_run_that_stands_alone(world: World, tmp_path: Path) -> None:
+    found = answer("export", world.run, "ease", "--out", tmp_path / "m")
+    assert found["bytes"] == sum(file.stat().st_size for file in (tmp_path / "m").rglob("*") if file.is_file())
+    assert len(load_model(tmp_path / "m").data) > 0
+    assert "saved to" in done("export", world.run, "popularity", "--out", tmp_path / "m")
+    assert "use one of: ease, popularity" in refused("export", world.run, "easy", "--out", tmp_path / "n")
+    assert "not empty" in refused("export", world.run, "ease", "--out", tmp_path)
+
+
 def test_fit_maps_columns_and_filters(world: World, tmp_path: Path) -> None:
     text = world.log.read_text().replace("user_id,item_id,rating,timestamp", "who,what,stars,at")
     atomic_write(tmp_path / "odd.csv", text)

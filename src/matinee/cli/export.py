@@ -23,9 +23,9 @@ def export(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the model goes.", show_default=False)],
     as_json: Json = False,
 ) -> None:
-    """Copy a model of a run, with the log it was fitted on, to a folder that stands alone.
+    """Copy a model of a run to a folder that stands alone.
 
-    The models of a run share their log; such a folder needs nothing from the run any more.
+    The models of a run share their log. The new folder has a copy of it and needs nothing from the run.
     """
     check_out(out)
     matinee.export_model(run, label, out)

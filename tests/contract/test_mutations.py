@@ -28,8 +28,7 @@ from matinee.models.popularity import Counts, Popularity
 from matinee.models.slim import SLIM
 from matinee.models.svd_ae import SVDAE, LowRankWeights
 from matinee.models.user_knn import UserKNN
-from matinee.store import folders, logs
-from matinee.store import models as store_models
+from matinee.store import folders, learned, logs
 from oracle import model_checks
 
 Patch = pytest.MonkeyPatch
@@ -430,13 +429,13 @@ def one_sweep_too_few(patch: Patch) -> None:
 
 
 def members_saved_in_another_order(patch: Patch) -> None:
-    right = store_models.flatten
+    right = learned.flatten
 
     def flatten(learned: Any) -> Any:
         arrays, members, layout = right(learned)
         return arrays, members[::-1], layout
 
-    patch.setattr(store_models, "flatten", flatten)
+    patch.setattr("matinee.store.models.flatten", flatten)
 
 
 def anything_goes(patch: Patch) -> None:

@@ -129,7 +129,7 @@ def popularity_by_distinct_users(patch: Patch) -> None:
     patch.setattr(Popularity, "learn", learn)
 
 
-@breaks("it_beats_popularity_where_taste_is_plain", "popularity")
+@breaks("check_popularity", "popularity")
 def popularity_of_nothing(patch: Patch) -> None:
     patch.setattr(Popularity, "learn", lambda self, data, *more: Counts(np.ones(data.n_items, np.float32)))
 

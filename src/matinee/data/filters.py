@@ -124,9 +124,8 @@ def _shrunk(ids: IdMap, features: pl.DataFrame | None, there: Bools) -> tuple[Id
 def _needed(column: NDArray[Any] | None, filter_: str, what: str) -> NDArray[Any]:
     """The column, float32 or int64 (n,). Raises MatineeError where the log has none."""
     if column is None:
-        raise MatineeError(
-            f"{filter_} needs {what}s, and the log has none", hint=f"map its {what} column or drop {filter_}"
-        )
+        hint = f"map its {what} column or drop {filter_}"
+        raise MatineeError(f"{filter_} needs {what}s, and the log has none", hint=hint)
     return column
 
 
@@ -141,8 +140,5 @@ def _not_empty(keep: Bools, data: Dataset, filter_: str) -> None:
         facts.append(f"dates from {first} to {last}")
     most = data.user_counts().max(), data.item_counts().max()
     facts.append(f"at most {most[0]} events of a user and {most[1]} of an item")
-    raise MatineeError(
-        f"{filter_} leaves none of the {len(data):,} events (the log has {', '.join(facts)})",
-        where=data.name,
-        hint="loosen that filter",
-    )
+    what = f"{filter_} leaves none of the {len(data):,} events (the log has {', '.join(facts)})"
+    raise MatineeError(what, where=data.name, hint="loosen that filter")

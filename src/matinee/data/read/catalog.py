@@ -97,7 +97,9 @@ _RECBOLE = Wheel(
 _ENTRIES = (
     Entry("ml-100k", "MovieLens 100K (1998)", 100_000, 943, 1_682, 40, _TABS, licence=_STRICT, wheel=_RECBOLE),
     Entry("ml-latest-small", "MovieLens latest, small (2018)", 100_836, 610, 9_742, 40, fixed=False),
-    Entry("ml-1m", "MovieLens 1M (2003)", 1_000_209, 6_040, 3_883, 100, (*_DAT, "README", "users.dat"), licence=_STRICT),
+    Entry(
+        "ml-1m", "MovieLens 1M (2003)", 1_000_209, 6_040, 3_883, 100, (*_DAT, "README", "users.dat"), licence=_STRICT
+    ),
     Entry("ml-10m", "MovieLens 10M (2009)", 10_000_054, 69_878, 10_681, 1_000, _DAT_10M, "ml-10M100K", _STRICT),
     Entry("ml-20m", "MovieLens 20M (2015)", 20_000_263, 138_493, 27_278, 2_000),
     Entry("ml-25m", "MovieLens 25M (2019)", 25_000_095, 162_541, 62_423, 2_500),
@@ -197,11 +199,9 @@ def _checked(known: Entry, folder: Path) -> Dataset:
     data = read(folder, name=known.name)
     found = len(data), data.n_users, data.n_items
     if known.fixed and found != known.counts:
-        raise MatineeError(
-            f"holds {known.counted(*found)} where {known.name} has {known.counted(*known.counts)}",
-            where=str(folder),
-            hint="fetch it again; to use it as it is, read the folder itself instead of the name",
-        )
+        what = f"holds {known.counted(*found)} where {known.name} has {known.counted(*known.counts)}"
+        hint = "fetch it again; to use it as it is, read the folder itself instead of the name"
+        raise MatineeError(what, where=str(folder), hint=hint)
     return data
 
 

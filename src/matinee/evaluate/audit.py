@@ -83,9 +83,6 @@ def audit(split: Split) -> AuditReport:
     return AuditReport(tuple(findings))
 
 
-# --- events as tables: user, item, timestamp (null where unknown) --------------------------------------------------
-
-
 def _table(user: NDArray[np.int32], item: NDArray[np.int32], timestamp: NDArray[np.int64] | None) -> pl.DataFrame:
     import polars as pl
 
@@ -107,9 +104,6 @@ def _of_holdout(holdout: Holdout) -> pl.DataFrame:
 
 def _timed(*tables: pl.DataFrame) -> bool:
     return all(len(table) > 0 and not table["timestamp"].has_nulls() for table in tables)
-
-
-# --- the checks ----------------------------------------------------------------------------------------------------
 
 
 def _shared(a: str, table: pl.DataFrame, b: str, hidden: pl.DataFrame, *, may_repeat: bool) -> list[Finding]:
@@ -157,10 +151,8 @@ def _unreachable(part: str, holdout: Holdout) -> list[Finding]:
     truth, exclude = holdout.truth, holdout.queries.exclude
     excluded, answers = (_table(rows.rows.astype(np.int32), rows.values, None) for rows in (exclude, truth))
     n = len(answers.join(excluded, on=["user", "item"], how="semi"))
-    if not n:
-        return []
     words = f"{n:,} answers of {part} are excluded from its recommendations: they count as misses of every model"
-    return [Finding("warn", "excluded answers", n, words)]
+    return [Finding("warn", "excluded answers", n, words)] if n else []
 
 
 def _future(train: pl.DataFrame, test: pl.DataFrame) -> list[Finding]:
@@ -177,20 +169,14 @@ def _future(train: pl.DataFrame, test: pl.DataFrame) -> list[Finding]:
     of_user = test.filter(pl.col("user") >= 0).group_by("user").agg(first=pl.col("timestamp").min())
     own = train.join(of_user, on="user")
     after_own = float((own["timestamp"] > own["first"]).mean()) if len(own) else 0.0  # type: ignore[arg-type]
+    words = (
+        f"{after_first:.1%} of the train events are after the first test event, {after_median:.1%} after the median one"
+    )
+    words += ": models know the future of some test events" if after_first > 0 else ""
+    own_words = f"{after_own:.1%} of the train events of test users are after the user's own first test event"
     return [
-        Finding(
-            "warn" if after_first > 0 else "info",
-            "future in train",
-            after_median,
-            f"{after_first:.1%} of the train events are after the first test event, {after_median:.1%} after the "
-            "median one" + (": models know the future of some test events" if after_first > 0 else ""),
-        ),
-        Finding(
-            "warn" if after_own > 0 else "info",
-            "own future in train",
-            after_own,
-            f"{after_own:.1%} of the train events of test users are after the user's own first test event",
-        ),
+        Finding("warn" if after_first > 0 else "info", "future in train", after_median, words),
+        Finding("warn" if after_own > 0 else "info", "own future in train", after_own, own_words),
     ]
 
 
@@ -222,17 +208,11 @@ def _unseen(split: Split) -> list[Finding]:
     items = split.train.item_counts() == 0
     users = np.append(split.train.user_counts() == 0, True)  # code -1, never seen, reads the last entry
     asked = split.test.queries.user
-    no_item = int(np.count_nonzero(items[answers]))
-    no_user = int(np.count_nonzero(users[asked]))
+    no_item, no_user = int(np.count_nonzero(items[answers])), int(np.count_nonzero(users[asked]))
+    words = f"{no_item:,} of {len(answers):,} test answers are items without a train event"
+    words += ": no model of interactions can recommend them, and recall counts them" if no_item else ""
+    of_users = f"{no_user:,} of {len(asked):,} test queries are of users not in train"
     return [
-        Finding(
-            "warn" if no_item else "info",
-            "unseen items",
-            no_item,
-            f"{no_item:,} of {len(answers):,} test answers are items without a train event"
-            + (": no model of interactions can recommend them, and recall counts them" if no_item else ""),
-        ),
-        Finding(
-            "info", "unseen users", no_user, f"{no_user:,} of {len(asked):,} test queries are of users not in train"
-        ),
+        Finding("warn" if no_item else "info", "unseen items", no_item, words),
+        Finding("info", "unseen users", no_user, of_users),
     ]

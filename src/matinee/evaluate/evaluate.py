@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -226,8 +226,9 @@ def evaluate(
         python_warnings.warn(text, MatineeWarning, stacklevel=2)
     protocol = replace(holdout.protocol, metrics=convention)
     users, notes = next(iter(models.values())).users, _short_lists(holdout, min(cuts))
-    asked = holdout.queries.user
-    return Evaluation(values, asked, users, protocol, _fingerprint(holdout), tuple(warned), weighed, notes)
+    asked, truth = holdout.queries.user, holdout.truth
+    queries = fingerprint(asked, truth.offsets, truth.values)
+    return Evaluation(values, asked, users, protocol, queries, tuple(warned), weighed, notes)
 
 
 def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_groups: int = 4) -> pl.DataFrame:
@@ -319,9 +320,10 @@ def _short_lists(holdout: Holdout, k: int) -> tuple[str, ...]:
     )
 
 
-def _fingerprint(holdout: Holdout) -> str:
+def fingerprint(*arrays: NDArray[Any]) -> str:
+    """16 hex digits of their bytes."""
     digest = hashlib.blake2b(digest_size=8)
-    for array in (holdout.queries.user, holdout.truth.offsets, holdout.truth.values):
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
 

@@ -116,9 +116,6 @@ def calibration(label: ArrayLike, prediction: ArrayLike, *, bins: int = 10) -> l
     ]
 
 
-# --- parts --------------------------------------------------------------------------------------------------------
-
-
 def _auc_parts(label: ArrayLike, prediction: ArrayLike) -> Values:
     """float64 (n,): auc + n / P (v - auc) for a positive, v the share of negatives below it; the same with N for a
     negative, v the share of positives above it. Equal scores count half; both v have the mean auc."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -14,7 +13,7 @@ from matinee.data.dataset import Holdout
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, suggestion
 from matinee.evaluate import predictions as formulas
-from matinee.evaluate.evaluate import Evaluation
+from matinee.evaluate.evaluate import Evaluation, fingerprint
 from matinee.evaluate.metrics import Values
 
 
@@ -50,16 +49,11 @@ def evaluate_ratings(
         for name, prediction in models.items()
         for metric in metrics
     }
-    digest = hashlib.blake2b(digest_size=8)
-    for array in (pairs.user, pairs.item, pairs.label):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    protocol = replace(
-        holdout.protocol,
-        candidates=f"the hidden ratings, from {scale[0]:g} to {scale[1]:g}",
-        exclude="nothing",
-    )
+    candidates = f"the hidden ratings, from {scale[0]:g} to {scale[1]:g}"
+    protocol = replace(holdout.protocol, candidates=candidates, exclude="nothing")
     notes = _one_class(user, values[next(iter(models)), "gauc", 0]) if "gauc" in metrics else ()
-    return Evaluation(values, pairs.user, users, protocol, digest.hexdigest(), notes=notes)
+    queries = fingerprint(pairs.user, pairs.item, pairs.label)
+    return Evaluation(values, pairs.user, users, protocol, queries, notes=notes)
 
 
 def _one_class(user: NDArray[np.int64], values: Values) -> tuple[str, ...]:

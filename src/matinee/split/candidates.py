@@ -97,9 +97,6 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
     return replace(with_candidates, queries=replace(with_candidates.queries, candidates=padded(rows)))
 
 
-# --- labels -------------------------------------------------------------------------------------------------------
-
-
 def _labelled(holdout: Holdout) -> Holdout:
     pairs, protocol = holdout.pairs, holdout.protocol
     if protocol.split.endswith(LABELLED):
@@ -121,9 +118,6 @@ def _items(query: NDArray[np.integer], item: Ints, holdout: Holdout) -> Ragged:
     exclude = holdout.queries.exclude
     n_items = 1 + max(int(item.max(initial=0)), int(exclude.values.max(initial=0)))
     return answers(query.astype(np.int64), item, exclude, n_items)
-
-
-# --- sampled negatives --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def test_a_metric_is_read_and_written_alike(text: str) -> None:
     [
         ("ndgc@10", "did you mean ndcg"),
         ("rsme", "did you mean rmse"),
-        ("", "known: recall"),
+        ("", "use one of recall"),
         ("ndcg", 'write "ndcg@10"'),
         ("ndcg@", "cut-off of 1 or more"),
         ("ndcg@0", "cut-off of 1 or more"),

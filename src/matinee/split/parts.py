@@ -127,10 +127,8 @@ def checked(split: Split, *, valid: bool, hint: str) -> Split:
         if wanted and not len(part):
             raise MatineeError(f"the split leaves no event for {name}", hint=hint)
         if wanted and not len(part.truth.values):
-            raise MatineeError(
-                f"every event of {name} repeats one that is excluded from the answers",
-                hint="where repeats are answers pass exclude_seen=False",
-            )
+            hint = "where repeats are answers pass exclude_seen=False"
+            raise MatineeError(f"every event of {name} repeats one that is excluded from the answers", hint=hint)
         if lost := _lost(part, split.train.n_items):
             notes.append(f"{lost:,} answers of {name} repeat an excluded event and are left out of its truth")
     return replace(split, notes=tuple(dict.fromkeys(notes)))  # a provided test was checked before

@@ -112,13 +112,13 @@ def test_what_python_shows_of_a_model() -> None:
 
 
 def test_hyper_parameters_are_given_by_name_and_stay() -> None:
-    ease = registry.model_class("ease")
+    ease: Any = registry.model_class("ease")
     with pytest.raises(MatineeError, match="by name") as caught:
-        ease(500)  # type: ignore[call-arg]
+        ease(500)
     assert caught.value.hint is not None
     assert "=500" in caught.value.hint
     with pytest.raises(MatineeError, match="do not change"):
-        ease().l2 = 3.0  # type: ignore[attr-defined]
+        ease().l2 = 3.0
 
 
 @pytest.mark.parametrize(

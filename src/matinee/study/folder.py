@@ -18,6 +18,7 @@ from matinee.study.recipe import ModelTable, Recipe
 from matinee.study.results import UnitRecord
 
 RECIPE, METRICS, PER_QUERY, RUN, REPORT = "recipe.toml", "metrics.json", "metrics.parquet", "run.json", "report.html"
+LOGS = "logs"  # the logs that the models of a run share
 RESULTS = (RECIPE, METRICS, PER_QUERY, RUN, REPORT)
 MARK = Path("parts", "study.json")
 UNIT, UNIT_VALUES, UNIT_LISTS = "unit.json", "per_query.parquet", "recommendations.npz"  # in a unit's part
@@ -156,7 +157,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Remove another study. Its mark stays until ours replaces it, so that a kill leaves a study's folder."""
-        for name in (*RESULTS, "models", "recommendations"):
+        for name in (*RESULTS, "models", LOGS, "recommendations"):
             discard(self / name)
         for part in self.path.glob("parts/*"):
             if part != self / MARK:

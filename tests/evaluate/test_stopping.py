@@ -24,7 +24,7 @@ class Fixed:
     users, items = USERS, ITEMS
 
     def score(self, queries: mt.Queries) -> np.ndarray:
-        return np.tile(np.float32([4, 3, 2, 1]), (len(queries), 1))
+        return np.tile(np.array([4, 3, 2, 1], np.float32), (len(queries), 1))
 
     def fallback(self, queries: mt.Queries) -> np.ndarray:
         return np.zeros(len(queries), np.bool_)

@@ -117,7 +117,7 @@ class TestDates:
             date_part(pl.Series("released", [date(1999, 1, 1)]), "hour")
         with pytest.raises(MatineeError, match="'year' has the type Int64, which has no month"):
             date_part(pl.Series("year", [1999]), "month")
-        with pytest.raises(MatineeError, match=r"'released' holds String(.|\n)*to_date"):
+        with pytest.raises(MatineeError, match=r"'released' has the type String(.|\n)*to_date"):
             date_part(pl.Series("released", ["1999-01-01"]), "year")
 
     def test_times_in_milliseconds_are_refused_by_row(self) -> None:

@@ -169,9 +169,7 @@ def _future(train: pl.DataFrame, test: pl.DataFrame) -> list[Finding]:
     of_user = test.filter(pl.col("user") >= 0).group_by("user").agg(first=pl.col("timestamp").min())
     own = train.join(of_user, on="user")
     after_own = float((own["timestamp"] > own["first"]).mean()) if len(own) else 0.0  # type: ignore[arg-type]
-    words = (
-        f"{after_first:.1%} of the train events are after the first test event, {after_median:.1%} after the median one"
-    )
+    words = f"{after_first:.1%} of the train events are after the first test event, {after_median:.1%} after the median"
     words += ": models know the future of some test events" if after_first > 0 else ""
     own_words = f"{after_own:.1%} of the train events of test users are after the user's own first test event"
     return [

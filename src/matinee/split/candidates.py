@@ -117,7 +117,7 @@ def _items(query: NDArray[np.integer], item: Ints, holdout: Holdout) -> Ragged:
     """int32 (B rows): the distinct items of each query, by code, without those that it excludes."""
     exclude = holdout.queries.exclude
     n_items = 1 + max(int(item.max(initial=0)), int(exclude.values.max(initial=0)))
-    return answers(query.astype(np.int64), item, exclude, n_items)
+    return answers(query, item, exclude, n_items)
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from matinee.profiling import ResourceUsage, machine, measured
 from matinee.report import Study, write_report
 from matinee.store import MANIFEST, load_model, save_model
 from matinee.study.collect import collect, metric_rows, write_unit
-from matinee.study.folder import RunFolder, Unit, units_of
+from matinee.study.folder import LOGS, RunFolder, Unit, units_of
 from matinee.study.measure import Measured, measure, our_warnings
 from matinee.study.reader import Run, open_run
 from matinee.study.recipe import Recipe
@@ -154,7 +154,7 @@ class Runner:
             model, found, record = self._fitted(unit, split)
         test = found["test"]
         if unit.first:
-            self._save(model, unit.saved_model)
+            save_model(model, self.folder / unit.saved_model, log=self.folder / LOGS)
         if test.recs is not None and unit.first:
             with atomic_path(self.folder / unit.recommendations) as temp:
                 test.recs.to_frame().write_parquet(temp)
@@ -236,13 +236,9 @@ class Runner:
         with measured() as cost:
             model.fit(data, valid=valid, seed=unit.seed, checkpoint=checkpoint, **self.recipe.fit.options)
         cost.seconds += earlier
-        if unit.model.label in self.members:
-            self._save(model, unit.kept(phase))
+        if unit.model.label in self.members:  # with a log of its own: both are removed when the split is done
+            save_model(model, self.folder / unit.kept(phase))
         return cost
-
-    def _save(self, model: Model, place: Path) -> None:
-        """The one place that writes models: a member for its composites, or the first split's for the user."""
-        save_model(model, self.folder / place)
 
     def _members(self, unit: Unit, split: Split, phase: str) -> list[Model]:
         return [self._member(replace(unit, model=table), split, phase) for table in self.recipe.members(unit.model)]

@@ -61,7 +61,7 @@ def test_the_run_folder_holds_what_is_promised(finished: tuple[Recipe, StudyResu
     recipe, result, out, told = finished
     top = {path.name for path in out.iterdir() if not path.name.startswith(".")}
     promised = {"recipe.toml", "run.json", "metrics.json", "metrics.parquet", "report.html"}
-    assert top == promised | {"recommendations", "models", "parts"}
+    assert top == promised | {"recommendations", "models", "parts", "logs"}
     assert {path.name for path in (out / "recommendations").iterdir()} == {"popularity.parquet", "mine.parquet"}
     assert {path.name for path in (out / "models").iterdir()} == {"popularity", "mine"}
     assert (out / "recipe.toml").read_text() == recipe.to_toml()
@@ -188,7 +188,7 @@ def test_equal_studies_leave_equal_bytes(finished: tuple[Recipe, StudyResult, Pa
     recipe, _, out, _ = finished
     run_study(recipe, tmp_path / "run")
     here, there = contents(tmp_path / "run"), contents(out)
-    results = [n for n in there if n.startswith(("metrics", "recommendations", "models", "recipe"))]
+    results = [n for n in there if n.startswith(("metrics", "recommendations", "models", "logs", "recipe"))]
     assert len(results) > 10
     assert {n: here[n] for n in results} == {n: there[n] for n in results}
 
@@ -459,7 +459,7 @@ def test_overwrite_replaces_the_whole_study(make: Make, tmp_path: Path) -> None:
     run_study(other, tmp_path / "fresh")
     here, there = contents(tmp_path / "run"), contents(tmp_path / "fresh")
     assert set(here) == set(there)
-    same = [name for name in there if name.startswith(("metrics", "models", "recommendations", "recipe"))]
+    same = [name for name in there if name.startswith(("metrics", "models", "logs", "recommendations", "recipe"))]
     assert {name: here[name] for name in same} == {name: there[name] for name in same}
 
 

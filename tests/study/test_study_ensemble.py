@@ -49,7 +49,7 @@ members = ["pair", "popularity"]
 method = "zscore"
 weights = [3, 1]
 """
-RESULTS = ("metrics", "recommendations", "models", "recipe")
+RESULTS = ("metrics", "recommendations", "models", "logs", "recipe")
 
 
 Make = Callable[..., Recipe]

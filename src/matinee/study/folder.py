@@ -14,6 +14,7 @@ from pathlib import Path
 from matinee.errors import MatineeError
 from matinee.files import StrPath, atomic_write, discard
 from matinee.store import MANIFEST
+from matinee.store.logs import SHARED as LOGS
 from matinee.study.recipe import ModelTable, Recipe
 from matinee.study.results import UnitRecord
 
@@ -132,7 +133,8 @@ class RunFolder:
         needed = [unit.part / UNIT]
         if unit.first:
             needed += [unit.saved_model / MANIFEST, unit.recommendations]
-        return all((self / name).is_file() for name in needed)
+        has_log = not unit.first or any((self / LOGS).glob(f"*/{MANIFEST}"))
+        return has_log and all((self / name).is_file() for name in needed)
 
     def record(self, unit: Unit) -> UnitRecord:
         return UnitRecord.read(self / unit.part / UNIT)
@@ -157,7 +159,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Remove another study. Its mark stays until ours replaces it, so that a kill leaves a study's folder."""
-        for name in (*RESULTS, "models", LOGS, "recommendations"):
+        for name in (*RESULTS, "models", "recommendations", LOGS):
             discard(self / name)
         for part in self.path.glob("parts/*"):
             if part != self / MARK:

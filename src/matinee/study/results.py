@@ -1,7 +1,7 @@
 """What a unit and a run leave, declared once: the same types write unit.json, run.json and metrics.json and read them.
 
 A run's files: recipe.toml, run.json (RunRecord), metrics.json (MetricRow), metrics.parquet (values per query),
-recommendations/LABEL.parquet, models/LABEL/, report.html. What a unit leaves lies in parts/ (UnitRecord).
+recommendations/LABEL.parquet, models/LABEL/, logs/, report.html. What a unit leaves lies in parts/ (UnitRecord).
 """
 
 from __future__ import annotations

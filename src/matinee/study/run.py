@@ -236,8 +236,8 @@ class Runner:
         with measured() as cost:
             model.fit(data, valid=valid, seed=unit.seed, checkpoint=checkpoint, **self.recipe.fit.options)
         cost.seconds += earlier
-        if unit.model.label in self.members:
-            save_model(model, self.folder / unit.kept(phase))  # for the composites of this split
+        if unit.model.label in self.members:  # with a log of its own: both are removed when the split is done
+            save_model(model, self.folder / unit.kept(phase))
         return cost
 
     def _members(self, unit: Unit, split: Split, phase: str) -> list[Model]:

@@ -20,26 +20,6 @@ def alias_draw(key: Any, counter: Any, items: Any, keep: Any, other: Any) -> int
     return int(items[place] if chance < keep[place] else other[place])
 
 
-@njit(nogil=True, cache=True, fastmath=SUMS, error_model="numpy", inline="always")
-def descend(x: Any, y: Any, step: Any, positive: bool, grad_x: Any) -> float:
-    """Step down -ln sigmoid(x.y), or -ln sigmoid(-x.y) for a negative; the loss. y moves, x's step goes to grad_x."""
-    one = np.float32(1.0)
-    dot = np.float32(0.0)
-    for a in range(len(x)):
-        dot += x[a] * y[a]
-    if not positive:
-        dot = -dot
-    away = np.exp(-max(min(dot, np.float32(30.0)), np.float32(-30.0)))  # beyond 30 exp only loses digits
-    e = step * away / (one + away)  # rate times sigmoid(-dot)
-    if not positive:
-        e = -e
-    for a in range(len(x)):
-        ya = y[a]
-        grad_x[a] += e * ya
-        y[a] = ya + e * x[a]
-    return np.log(one + away)  # type: ignore[no-any-return]
-
-
 @njit(nogil=True, cache=True, fastmath=SUMS, error_model="numpy")
 def skip_gram_rows(
     offsets: Any, values: Any, window: int, both: bool, negatives: int, items: Any, keep: Any, other: Any,
@@ -52,20 +32,22 @@ def skip_gram_rows(
     right[the event], y_j = right[j]; a draw that is the event itself is skipped. left, right: float32 (n_items, f),
     changed in place. The learning rate starts at `rate` and falls by `slope` an event.
     """
-    grad_x = np.empty(left.shape[1], np.float32)
+    f = left.shape[1]
+    one, zero = np.float32(1.0), np.float32(0.0)
+    grad_x = np.empty(f, np.float32)
     loss, pairs, counter = 0.0, 0, np.uint64(0)
     for row in range(len(offsets) - 1):
         low, high = offsets[row], offsets[row + 1]
         for p in range(low, high):
             event = values[p]
             step = np.float32(rate - slope * p)
-            # word2vec's shrunk window: near neighbours count more often than far ones
+            # word2vec's random window: near neighbours count more often than far ones
             d = 1 + np.int64((random_bits(~key, np.uint64(p)) >> np.uint64(33)) % np.uint64(window))
             for q in range(max(low, p - d), min(high, p + d + 1) if both else p):
                 if q == p:
                     continue
                 x = left[values[q]]
-                grad_x[:] = np.float32(0.0)
+                grad_x[:] = zero
                 for n in range(negatives + 1):  # first the event itself, then its negatives
                     j = event
                     if n:
@@ -73,9 +55,23 @@ def skip_gram_rows(
                         counter += np.uint64(1)
                         if j == event:
                             continue
-                    loss += descend(x, right[j], step, n == 0, grad_x)
+                    y = right[j]
+                    dot = zero
+                    for a in range(f):
+                        dot += x[a] * y[a]
+                    if n:  # a negative has -x.y
+                        dot = -dot
+                    away = np.exp(-max(min(dot, np.float32(30.0)), np.float32(-30.0)))  # so that exp stays finite
+                    loss += np.log(one + away)
+                    e = step * away / (one + away)  # the rate times sigmoid(-dot)
+                    if n:
+                        e = -e
+                    for a in range(f):
+                        ya = y[a]
+                        grad_x[a] += e * ya
+                        y[a] = ya + e * x[a]
                 # x moves once, after the event and its negatives, as in word2vec
-                for a in range(len(x)):
+                for a in range(f):
                     x[a] += grad_x[a]
                 pairs += 1
     return loss / pairs if pairs else np.nan

@@ -1,4 +1,4 @@
-"""What torch reads from the environment is set when torch is first imported, and left alone where the user has set it."""
+"""torch reads some environment variables when it is imported: ours are set just then, unless the user has set them."""
 
 from __future__ import annotations
 

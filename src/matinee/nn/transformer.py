@@ -219,7 +219,8 @@ class _AttendHistories(torch.autograd.Function):
     def forward(ctx: Any, inputs: Tensor, places: Tensor, times: Tensor, packed: Packed, causal: bool) -> Tensor:
         ctx.save_for_backward(inputs, places, times)
         ctx.packed, ctx.causal = packed, causal
-        given, out = _arrays(inputs, places, times, packed), torch.zeros(len(inputs), inputs.shape[1] // 3)
+        given: Any = _arrays(inputs, places, times, packed)
+        out = torch.zeros(len(inputs), inputs.shape[1] // 3)
         found = out.numpy()
 
         def run(start: int, stop: int) -> None:
@@ -231,7 +232,8 @@ class _AttendHistories(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> Any:
         inputs, places, times = ctx.saved_tensors
-        given, g = _arrays(inputs, places, times, ctx.packed), outer.contiguous().numpy()
+        given: Any = _arrays(inputs, places, times, ctx.packed)
+        g = outer.contiguous().numpy()
         of_inputs = torch.zeros(inputs.shape)
         of_places, of_times = (torch.zeros(len(ctx.packed), *table.shape) for table in (places, times))
         found = of_inputs.numpy(), of_places.numpy(), of_times.numpy()

@@ -221,10 +221,10 @@ class _AttendHistories(torch.autograd.Function):
         ctx.packed, ctx.causal = packed, causal
         given: Any = _arrays(inputs, places, times, packed)
         out = torch.zeros(len(inputs), inputs.shape[1] // 3)
-        found = out.numpy()
+        found, attend = out.numpy(), kernels.biased_attention.attend
 
         def run(start: int, stop: int) -> None:
-            kernels.biased_attention.attend(start, stop, *given, causal, found)
+            attend(start, stop, *given, causal, found)
 
         kernels.parallel(run, len(packed), chunk=8)
         return out
@@ -237,9 +237,10 @@ class _AttendHistories(torch.autograd.Function):
         of_inputs = torch.zeros(inputs.shape)
         of_places, of_times = (torch.zeros(len(ctx.packed), *table.shape) for table in (places, times))
         found = of_inputs.numpy(), of_places.numpy(), of_times.numpy()
+        attend_gradients = kernels.biased_attention.attend_gradients
 
         def run(start: int, stop: int) -> None:
-            kernels.biased_attention.attend_gradients(start, stop, *given, ctx.causal, g, *found)
+            attend_gradients(start, stop, *given, ctx.causal, g, *found)
 
         kernels.parallel(run, len(ctx.packed), chunk=8)
         return of_inputs, of_places.sum(dim=0), of_times.sum(dim=0), None, None

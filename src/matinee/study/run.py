@@ -31,8 +31,8 @@ from matinee.models.families.composite import Composite
 from matinee.profiling import ResourceUsage, machine, measured
 from matinee.report import Study, write_report
 from matinee.store import MANIFEST, load_model, save_model
-from matinee.study.collect import collect, metric_rows, write_unit
 from matinee.store.logs import SHARED as LOGS
+from matinee.study.collect import collect, metric_rows, write_unit
 from matinee.study.folder import RunFolder, Unit, units_of
 from matinee.study.measure import Measured, measure, our_warnings
 from matinee.study.reader import Run, open_run

@@ -219,12 +219,12 @@ class _AttendHistories(torch.autograd.Function):
     def forward(ctx: Any, inputs: Tensor, places: Tensor, times: Tensor, packed: Packed, causal: bool) -> Tensor:
         ctx.save_for_backward(inputs, places, times)
         ctx.packed, ctx.causal = packed, causal
-        given: Any = _arrays(inputs, places, times, packed)
         out = torch.zeros(len(inputs), inputs.shape[1] // 3)
-        found, attend = out.numpy(), kernels.biased_attention.attend
+        given = *_arrays(inputs, places, times, packed), causal, out.numpy()
+        attend = kernels.biased_attention.attend
 
         def run(start: int, stop: int) -> None:
-            attend(start, stop, *given, causal, found)
+            attend(start, stop, *given)
 
         kernels.parallel(run, len(packed), chunk=8)
         return out
@@ -232,15 +232,14 @@ class _AttendHistories(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> Any:
         inputs, places, times = ctx.saved_tensors
-        given: Any = _arrays(inputs, places, times, ctx.packed)
-        g = outer.contiguous().numpy()
         of_inputs = torch.zeros(inputs.shape)
         of_places, of_times = (torch.zeros(len(ctx.packed), *table.shape) for table in (places, times))
-        found = of_inputs.numpy(), of_places.numpy(), of_times.numpy()
+        arrays, grad = _arrays(inputs, places, times, ctx.packed), outer.contiguous().numpy()
+        given = *arrays, ctx.causal, grad, of_inputs.numpy(), of_places.numpy(), of_times.numpy()
         attend_gradients = kernels.biased_attention.attend_gradients
 
         def run(start: int, stop: int) -> None:
-            attend_gradients(start, stop, *given, ctx.causal, g, *found)
+            attend_gradients(start, stop, *given)
 
         kernels.parallel(run, len(ctx.packed), chunk=8)
         return of_inputs, of_places.sum(dim=0), of_times.sum(dim=0), None, None

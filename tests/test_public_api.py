@@ -48,7 +48,7 @@ def test_unknown_names_are_attribute_errors_with_near_misses(module: object, nam
 def test_dir_lists_what_is_public() -> None:
     assert dir(matinee) == sorted(matinee.__all__)
     assert {"EASE", "SASRec", "Rerank"} <= set(dir(matinee.models))
-    assert len(dir(matinee.models)) == len(registry.BUILT_IN)
+    assert len(dir(matinee.models)) == len(names.BUILT_IN)
 
 
 def test_type_checkers_see_the_same_names() -> None:

@@ -187,12 +187,21 @@ class TestRecommend:
             ({"deny": {"u000": ["nope"]}}, "unknown item 'nope'"),
             ({"k": 0}, "k = 0"),
             ({"k": -3}, "k = -3"),
+            ({"k": 1.5}, "k = 1.5 is not a number of items"),
+            ({"k": "10"}, "k = '10' is not a number of items"),
+            ({"allow": 7}, "7 is not a list of item ids"),
         ],
     )
     def test_bad_requests_are_refused(self, rules: dict[str, Any], words: str) -> None:
         scorer = table([[1, 2]])
         with pytest.raises(MatineeError, match=words):
             recommend(scorer, asked(scorer), **rules)
+
+    def test_similar_items_of_one_id_alone(self) -> None:
+        scorer = table([[1, 2]])
+        for lone in (1, "i000"):
+            with pytest.raises(MatineeError, match="is not a list of item ids"):
+                similar_items(scorer, lone)  # type: ignore[arg-type]
 
     def test_queries_of_other_data_are_refused(self) -> None:
         scorer = table([[1, 2, 3]])

@@ -148,10 +148,8 @@ def top_k(scores: Floats, k: int, *, first_row: int = 0) -> tuple[Ints, Floats, 
     tied, nan = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
     kernels.parallel(lambda a, b: kernels.ranking.top_k_rows(a, b, scores, item, score, tied, nan), n, chunk=128)
     if nan.any():
-        raise MatineeError(
-            f"the model returned NaN scores for query {first_row + int(nan.argmax())}",
-            hint="its training diverged or its input holds NaN: fit again with a smaller learning rate or clean data",
-        )
+        hint = "its training diverged or its input holds NaN: fit again with a smaller learning rate or clean data"
+        raise MatineeError(f"the model returned NaN scores for query {first_row + int(nan.argmax())}", hint=hint)
     return item, score, tied
 
 

@@ -525,7 +525,7 @@ def test_evaluate_refuses(world: World, tmp_path: Path) -> None:
     assert "fitted on" in refused("evaluate", world.model, "--truth", world.log)
     assert done("evaluate", world.model, "--truth", world.log, "--include-seen")
     assert "did you mean recall" in refused("evaluate", world.model, "--truth", world.hidden, "--metrics", "recal")
-    assert "known: matinee" in refused("evaluate", world.model, "--truth", world.hidden, "--convention", "ours")
+    assert "use one of matinee" in refused("evaluate", world.model, "--truth", world.hidden, "--convention", "ours")
     assert "no such file" in refused("evaluate", world.model, "--truth", tmp_path / "no.csv")
     assert "'rank' or 'score'" in refused("evaluate", world.log, "--truth", world.hidden)
     (tmp_path / "r.csv").write_text("user_id,item_id,rank\n1,100,1\n1,101,1\n")

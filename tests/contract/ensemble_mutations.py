@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from contract.mutation import Patch, breaks
-from matinee import store
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model
 from matinee.models.ensemble import Ensemble
 from matinee.models.families import fusion
 from matinee.models.families.fusion import MemberScores
+from matinee.store import learned
 
 
 @breaks("check_ensemble", "ensemble")
@@ -105,10 +105,10 @@ def one_sweep_too_few(patch: Patch) -> None:
 
 @breaks("save_and_load_keep_every_byte", "ensemble")
 def members_saved_in_another_order(patch: Patch) -> None:
-    right = store._flatten
+    right = learned.flatten
 
-    def flatten(learned: Any) -> Any:
-        arrays, members, layout = right(learned)
+    def flatten(state: Any) -> Any:
+        arrays, members, layout = right(state)
         return arrays, members[::-1], layout
 
-    patch.setattr(store, "_flatten", flatten)
+    patch.setattr("matinee.store.models.flatten", flatten)

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from contract.mutation import Patch, breaks
-from matinee import kernels, rank, store
+from matinee import kernels, rank
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models import registry
 from matinee.models.base import Fitted, Model
 from matinee.models.ease import EASE
+from matinee.store import folders, logs
 
 
 @breaks("it_beats_popularity_where_taste_is_plain", "ease")
@@ -177,17 +178,17 @@ def hyper_parameters_not_saved(patch: Patch) -> None:
 
 @breaks("save_and_load_keep_every_byte", "ease")
 def times_not_saved(patch: Patch) -> None:
-    patch.setattr(store, "ROWS", ("user", "item", "value"))
+    patch.delitem(logs.KINDS, "timestamp")
 
 
 @breaks("save_and_load_keep_every_byte", "ease")
 def weights_saved_in_half_precision(patch: Patch) -> None:
-    right = store._write_arrays
+    right = folders.write_arrays
 
     def write(path: Any, arrays: dict[str, Any]) -> None:
         right(path, {n: a.astype(np.float16).astype(np.float32) if n == "W" else a for n, a in arrays.items()})
 
-    patch.setattr(store, "_write_arrays", write)
+    patch.setattr(folders, "write_arrays", write)
 
 
 @breaks("hyper_parameters_are_frozen_and_checked", "ease")

@@ -11,10 +11,11 @@ from scipy.sparse import csr_array
 from contract.mutation import Patch, breaks
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset
-from matinee.models import base, ease, markov, svd
+from matinee.models import ease, markov, svd
 from matinee.models.admm_slim import AdmmSLIM
-from matinee.models.base import ItemItem
 from matinee.models.ease import EASE
+from matinee.models.families import item_item, transitions
+from matinee.models.families.item_item import ItemItem
 from matinee.models.item_knn import ItemKNN
 from matinee.models.popularity import Counts, Popularity
 from matinee.models.slim import SLIM
@@ -88,7 +89,7 @@ def ids_as_features(patch: Patch) -> None:
 
     def learn(self: EASE, data: Dataset, *more: Any) -> Any:
         names = np.array([len(str(i)) + float(str(i)[-1] in "13579") for i in data.items.ids], np.float32)
-        return base.ItemWeights(right(self, data, *more).W + 1e-3 * names)
+        return item_item.ItemWeights(right(self, data, *more).W + 1e-3 * names)
 
     patch.setattr(EASE, "learn", learn)
 
@@ -113,7 +114,7 @@ def user_is_an_own_neighbour(patch: Patch) -> None:
 
 @breaks("check_user_knn", "user_knn")
 def neighbours_unweighted(patch: Patch) -> None:
-    right = base.weighted_rows
+    right = item_item.weighted_rows
 
     def rows(W: Any, offsets: Any, at: Any, weights: Floats) -> Floats:
         return right(W, offsets, at, np.ones_like(weights))
@@ -129,7 +130,7 @@ def popularity_by_distinct_users(patch: Patch) -> None:
     patch.setattr(Popularity, "learn", learn)
 
 
-@breaks("it_beats_popularity_where_taste_is_plain", "popularity")
+@breaks("check_popularity", "popularity")
 def popularity_of_nothing(patch: Patch) -> None:
     patch.setattr(Popularity, "learn", lambda self, data, *more: Counts(np.ones(data.n_items, np.float32)))
 
@@ -148,14 +149,16 @@ def transposed_slim(patch: Patch) -> None:
 
 @breaks("check_markov", "markov")
 def transitions_reversed(patch: Patch) -> None:
-    right = markov.followed
-    patch.setattr(markov, "followed", lambda data, window: right(data, window).T.tocsr())
+    right = transitions.followed
+    patch.setattr(markov, "followed", lambda data, *more: right(data, *more).T.tocsr())
 
 
 @breaks("check_markov", "markov")
 def transitions_between_users(patch: Patch) -> None:
-    right = markov.followed
-    patch.setattr(markov, "followed", lambda data, window: right(replace(data, user=np.zeros_like(data.user)), window))
+    right = transitions.followed
+    patch.setattr(
+        markov, "followed", lambda data, window, *more: right(replace(data, user=np.zeros_like(data.user)), window)
+    )
 
 
 @breaks("check_markov", "markov")

@@ -91,7 +91,7 @@ def penalty_forgotten(patch: Patch) -> None:
 
 
 @breaks("check_sasrec", "sasrec")
-@breaks("check_bert4rec", "bert4rec")
+@breaks("batch_equals_single", "bert4rec", hyper=FEW)
 def attention_mask_dropped(patch: Patch) -> None:
     """A slot then sees later ones, or empty ones."""
     right = nn.functional.scaled_dot_product_attention

@@ -308,7 +308,7 @@ class TestQueries:
         assert found == said(tables, named.part, "time.month", ("user", "time.month"))
         assert found[1] == MISSING
         assert len({*found}) == 3
-        no_times = tables.queries(self.queries(times=None))
+        no_times = tables.queries(self.queries(history_times=None))
         assert said(tables, no_times.part, "time.month", ("user", "time.month")) == [MISSING] * 3
 
     def test_what_the_request_brings_goes_before_the_table(self) -> None:
@@ -375,19 +375,19 @@ class TestNames:
     @pytest.mark.parametrize(
         ("name", "message"),
         [
-            ("users", "begin it with user, item, context, time"),
+            ("users", "its first word must be one of user, item, context, time"),
             ("", "there is no field ''"),
             ("time", "use time.year, time.month"),
             ("time.second", "use time.year, time.month"),
-            ("user.jobb", "no column 'jobb'\n.*did you mean 'job'"),
-            ("user.jobb:categorical", "did you mean 'job'"),
-            ("item.released", "'item.released' holds Date\n.*'item.released:year'"),
-            ("user.job:categoric", "use categorical"),
-            ("user.job:", "use categorical, multi"),
+            ("user.jobb", "no column 'jobb'\n.*did you mean job"),
+            ("user.jobb:categorical", "did you mean job"),
+            ("item.released", "'item.released' has the type Date\n.*'item.released:year'"),
+            ("user.job:categoric", "did you mean categorical"),
+            ("user.job:", "use one of categorical, multi"),
             ("item.:", "no column ''"),
-            ("user.job[0]", "holds String, not lists, so 'user.job.0.' has no meaning"),
-            ("user.job:month", "holds String, which has no month"),
-            ("user.job:multi", "holds String, not lists"),
+            ("user.job[0]", "has the type String, not lists, so 'user.job.0.' has no meaning"),
+            ("user.job:month", "has the type String, which has no month"),
+            ("user.job:multi", "has the type String, not lists"),
             ("user.job:bucket", "'smith' is not a finite number"),
             ("context", "no column ''"),
         ],
@@ -412,7 +412,7 @@ class TestNames:
         assert "time.age" not in made(no_years).names
 
     def test_twice(self) -> None:
-        with pytest.raises(MatineeError, match="'item' stands twice"):
+        with pytest.raises(MatineeError, match="'item' is named twice"):
             ContextFields.fit(small(), ["item", "user", "item"])
 
 
@@ -449,7 +449,7 @@ class TestKept:
 
     def test_a_table_of_other_types_is_refused(self) -> None:
         fields = ContextFields.fit(small(), NAMES)
-        with pytest.raises(MatineeError, match="'genres' holds String, not lists"):
+        with pytest.raises(MatineeError, match="'genres' has the type String, not lists"):
             ContextTables(fields, replace(small(), item_features=pl.DataFrame({"genres": list("vwxyz")})))
 
     @pytest.mark.parametrize(

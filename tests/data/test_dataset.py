@@ -156,6 +156,9 @@ class TestDataset:
     def test_unknown_users_are_refused(self) -> None:
         with pytest.raises(MatineeError, match="unknown user 7"):
             log().queries([7])
+        for lone in (1, "u"):
+            with pytest.raises(MatineeError, match=r"(?s)is not a list of user ids.*pass \["):
+                log().queries(lone)  # type: ignore[arg-type]
 
     def test_ratings_that_are_not_there(self) -> None:
         with pytest.raises(MatineeError, match="no ratings"):

@@ -217,12 +217,12 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("columns", "said"),
         [
-            ({"genre": "multi"}, "no column 'genre'\n.*did you mean 'genres'"),
-            ({"qqq": "multi"}, "use some of genres, directors, year"),
+            ({"genre": "multi"}, "no column 'genre'\n.*did you mean genres"),
+            ({"qqq": "multi"}, "use one of genres, directors, year"),
             ({"genres": "bag"}, "unknown kind 'bag' of column 'genres'"),
-            ({"genres": "categorical"}, "holds List.*multi-valued"),
-            ({"genres": "numeric"}, "holds List.*not numbers"),
-            ({"year": "multi"}, "holds Float64, not lists\n.*split"),
+            ({"genres": "categorical"}, "has the type List.*read it as multi"),
+            ({"genres": "numeric"}, "has the type List.*not numbers"),
+            ({"year": "multi"}, "has the type Float64, not lists\n.*split"),
         ],
     )
     def test_columns_that_do_not_fit(self, columns: dict[str, Kind], said: str) -> None:
@@ -239,7 +239,7 @@ class TestRefusals:
             Fields.fit(PEOPLE).encode(pl.DataFrame({"colour": ["red"]}))
 
     def test_text_where_lists_were(self) -> None:
-        with pytest.raises(MatineeError, match="column 'genres' holds String, not lists"):
+        with pytest.raises(MatineeError, match="column 'genres' has the type String, not lists"):
             Fields.fit(FILMS).encode(pl.DataFrame({"genres": ["Drama|War"]}))
 
 

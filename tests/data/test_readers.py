@@ -352,7 +352,7 @@ def test_duplicates(tmp_path: Path) -> None:
     distinct = read(file(tmp_path, clicks), duplicates="distinct")
     assert events(distinct) == [(1, 5), (1, 6), (1, 5), (2, 5)]
     assert values(distinct.timestamp) == [30, 30, 31, 30]
-    with pytest.raises(MatineeError, match="cannot be told from a repeat"):
+    with pytest.raises(MatineeError, match="an event recorded twice looks like a repeat"):
         read(path, timestamp=None, duplicates="distinct")
     with pytest.raises(MatineeError, match="unknown way"):
         read(path, duplicates="all")  # type: ignore[arg-type]
@@ -371,6 +371,8 @@ def test_sequences(tmp_path: Path) -> None:
         read(file(tmp_path, "\n", "s.txt"), format="sequences")
     with pytest.raises(MatineeError, match="unknown format"):
         read(file(tmp_path, "1 2\n", "s.txt"), format="lists")  # type: ignore[arg-type]
+    with pytest.raises(MatineeError, match=r"(?s)unknown unit 'm'.*did you mean ms"):
+        read(file(tmp_path, "user,item\n1,2\n"), unit="m")  # type: ignore[arg-type]
 
 
 def test_sessions(tmp_path: Path) -> None:

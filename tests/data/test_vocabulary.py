@@ -113,11 +113,11 @@ class TestDates:
             assert date_part(years, "decade").to_list() == [1990, None, 2010]
 
     def test_what_has_no_such_part(self) -> None:
-        with pytest.raises(MatineeError, match="holds days, which have no hour"):
+        with pytest.raises(MatineeError, match="has dates, which have no hour"):
             date_part(pl.Series("released", [date(1999, 1, 1)]), "hour")
-        with pytest.raises(MatineeError, match="'year' holds Int64, which has no month"):
+        with pytest.raises(MatineeError, match="'year' has the type Int64, which has no month"):
             date_part(pl.Series("year", [1999]), "month")
-        with pytest.raises(MatineeError, match=r"'released' holds String(.|\n)*to_date"):
+        with pytest.raises(MatineeError, match=r"'released' has the type String(.|\n)*to_date"):
             date_part(pl.Series("released", ["1999-01-01"]), "year")
 
     def test_times_in_milliseconds_are_refused_by_row(self) -> None:

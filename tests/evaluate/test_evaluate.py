@@ -176,13 +176,16 @@ def test_ties_count_where_the_cut_falls_and_above_five_percent() -> None:
         evaluate(lists, held, k=1)
 
 
-def test_refusals_say_how_to_mend() -> None:
-    with pytest.raises(MatineeError, match=r"k = 5 looks past the end of lists of 2\n.*recommend with k=5"):
+def test_refusals_say_what_to_do() -> None:
+    with pytest.raises(MatineeError, match=r"k = 5 is more than the 2 items of the lists\n.*recommend with k=5"):
         evaluate(GOOD, HELD, k=5)
     with pytest.raises(MatineeError, match="is not a cut-off"):
         evaluate(GOOD, HELD, k=0)
     with pytest.raises(MatineeError, match="is not a cut-off"):
         evaluate(GOOD, HELD, k=())
+    for wrong in (1.5, "10", [1, 1.5]):
+        with pytest.raises(MatineeError, match="is not a cut-off"):
+            evaluate(GOOD, HELD, k=wrong)  # type: ignore[arg-type]
     with pytest.raises(MatineeError, match="do not answer the holdout's 4 queries"):
         evaluate(recs([1, 0, 2, 3], [[1, 2]] * 4), HELD, k=2)
     with pytest.raises(MatineeError, match="do not answer"):

@@ -142,7 +142,7 @@ def test_what_cannot_be_measured_is_an_error() -> None:
         m.bce([3], [3], low=5, high=5)
     with pytest.raises(MatineeError, match="1 users for 2 labels"):
         m.gauc([1, 0], [0.1, 0.2], [1])
-    with pytest.raises(MatineeError, match="0 bins"):
+    with pytest.raises(MatineeError, match="bins must be 1 or more, got 0"):
         m.calibration([1, 0], [0.1, 0.2], bins=0)
     with pytest.raises(MatineeError, match="not a probability"):
         m.calibration([1, 0], [3.0, 4.0])

@@ -128,7 +128,7 @@ def test_compare_refuses_what_does_not_compare() -> None:
         compare(a, other)
     with pytest.raises(MatineeError, match="did not answer the same queries"):
         compare(a, replace(b, queries="another seed"))
-    with pytest.raises(MatineeError, match="two models are called a"):
+    with pytest.raises(MatineeError, match="two models have the label a"):
         compare(a, a)
     with pytest.raises(MatineeError, match="not both measured by ndcg@5, recall@10"):
         compare(a, replace(b, values={("b", "ndcg", 5): draw(2)}))

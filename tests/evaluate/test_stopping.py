@@ -24,7 +24,7 @@ class Fixed:
     users, items = USERS, ITEMS
 
     def score(self, queries: mt.Queries) -> np.ndarray:
-        return np.tile(np.float32([4, 3, 2, 1]), (len(queries), 1))
+        return np.tile(np.array([4, 3, 2, 1], np.float32), (len(queries), 1))
 
     def fallback(self, queries: mt.Queries) -> np.ndarray:
         return np.zeros(len(queries), np.bool_)
@@ -50,7 +50,7 @@ def test_a_metric_is_read_and_written_alike(text: str) -> None:
     [
         ("ndgc@10", "did you mean ndcg"),
         ("rsme", "did you mean rmse"),
-        ("", "known: recall"),
+        ("", "use one of recall"),
         ("ndcg", 'write "ndcg@10"'),
         ("ndcg@", "cut-off of 1 or more"),
         ("ndcg@0", "cut-off of 1 or more"),

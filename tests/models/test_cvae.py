@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -11,8 +12,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from contract import checks
+from contract.checks import CHECKS
 from contract.logs import N_GROUPS, groups, one_query
+from contract.shared import Case
 from matinee import store
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset, Queries
@@ -49,17 +51,23 @@ def cvae(condition: str, **more: Any) -> CVAE:
     return CVAE.model_validate({"condition": condition, "min_count": 2, **SMALL, **more})
 
 
-@pytest.mark.parametrize("name", [name for name in checks.CHECKS if name != KNOWS_WHO_ASKS])
-def test_contract_with_side_tables(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "data", described)
-    checks.CHECKS[name](lambda: cvae("both"))
+@pytest.fixture(scope="module")
+def case() -> Iterator[Case]:
+    found = Case(lambda: cvae("both"), described)
+    yield found
+    found.assert_untouched()
 
 
-def test_only_the_table_of_users_tells_a_known_user_from_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "data", described)
-    checks.CHECKS[KNOWS_WHO_ASKS](lambda: cvae("history"))
+@pytest.mark.xdist_group("cvae with side tables")
+@pytest.mark.parametrize("name", [name for name in CHECKS if name != KNOWS_WHO_ASKS])
+def test_contract_with_side_tables(name: str, case: Case) -> None:
+    CHECKS[name](case)
+
+
+def test_only_the_table_of_users_tells_a_known_user_from_nobody() -> None:
+    CHECKS[KNOWS_WHO_ASKS](Case(lambda: cvae("history"), described))
     with pytest.raises(AssertionError):
-        checks.CHECKS[KNOWS_WHO_ASKS](lambda: cvae("users"))
+        CHECKS[KNOWS_WHO_ASKS](Case(lambda: cvae("users"), described))
 
 
 @pytest.mark.parametrize("check", [check for each in cvae_checks.CHECKS.values() for check in each])

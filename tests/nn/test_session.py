@@ -109,7 +109,7 @@ def test_threads_change_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     inputs = sides(len(batch.item))
     found = []
     for n in (1, 3):
-        monkeypatch.setattr(kernels, "n_threads", lambda n=n: n)
+        monkeypatch.setattr(kernels.threads, "n_threads", lambda n=n: n)
         out = attended(batch, *inputs)
         found.append([out, *torch.autograd.grad(out.square().sum(), inputs)])
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))

@@ -23,6 +23,7 @@ from oracle import (
     linear_checks,
     markov_checks,
     net_checks,
+    pctm_checks,
     sequence_checks,
     truths,
 )
@@ -107,6 +108,7 @@ CHECKS: dict[str, list[Callable[[], None]]] = {
     "ease": [check_ease, check_history_half_life, *linear_checks.EASE_CHECKS],
     **linear_checks.CHECKS,
     **markov_checks.CHECKS,
+    **pctm_checks.CHECKS,
     **factor_checks.CHECKS,
     **net_checks.CHECKS,
     **cvae_checks.CHECKS,

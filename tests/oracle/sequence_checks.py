@@ -216,7 +216,7 @@ def check_bert4rec() -> None:
 
 def check_prod2vec_gradient() -> None:
     """A pass over one history moves the vectors by the gradient of each pair's loss, taken by differences in turn."""
-    from matinee.kernels.skip_gram import drawn as negative
+    from matinee.kernels.skip_gram import alias_draw as negative
     from matinee.kernels.skip_gram import skip_gram_rows
 
     rng = np.random.default_rng(2)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 
 from contract.checks import CHECKS, Check
+from contract.shared import Case
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Pairs, Queries
 from matinee.errors import MatineeError
@@ -21,9 +24,17 @@ from oracle.linear_checks import DATA, HISTORIES, N_ITEMS, N_USERS, close, rated
 NOT_OF_RATINGS = {"it_beats_popularity_where_taste_is_plain", "similar_items"}
 
 
+@pytest.fixture(scope="module")
+def centred() -> Iterator[Case]:
+    case = Case(lambda: registry.create("svd", {"n_factors": 6, "centred": True}))
+    yield case
+    case.assert_untouched()
+
+
+@pytest.mark.xdist_group("centred svd")
 @pytest.mark.parametrize("check", [c for name, c in CHECKS.items() if name not in NOT_OF_RATINGS])
-def test_centred_svd_keeps_the_contract(check: Check) -> None:
-    check(lambda: registry.create("svd", {"n_factors": 6, "centred": True}))
+def test_centred_svd_keeps_the_contract(centred: Case, check: Check) -> None:
+    check(centred)
 
 
 def test_centred_svd_predicts_what_it_scores() -> None:

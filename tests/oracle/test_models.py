@@ -77,7 +77,7 @@ def test_dense_and_sparse_weights_score_alike() -> None:
 
 def test_parallel_covers_every_row_once_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     for threads in (1, 3):
-        monkeypatch.setattr(kernels, "n_threads", lambda threads=threads: threads)
+        monkeypatch.setattr(kernels.threads, "n_threads", lambda threads=threads: threads)
         for n in (0, 1, 9, 10, 11, 35):
             seen = np.zeros(n, np.int64)
 

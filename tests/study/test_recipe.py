@@ -89,7 +89,7 @@ def refusal(folder: Path, text: str) -> MatineeError:
         ("[split]\nstrategy = 'randon'\n" + POPULARITY, "[split]: unknown split strategy 'randon'"),
         ("[split]\nstrategy = 'random'\nvalied = 0.1\n" + POPULARITY, "no option 'valied'"),
         ("[split]\nstrategy = 'random'\ntest = 'half'\n" + POPULARITY, "split option test = 'half'"),
-        ("[split]\nstrategy = 'random'\nfolds = 0\n" + POPULARITY, "0 folds do not make a cross-validation"),
+        ("[split]\nstrategy = 'random'\nfolds = 0\n" + POPULARITY, "2 folds or more, got 0"),
         ("[split]\nstrategy = 'random'\nfolds = 'many'\n" + POPULARITY, "'many'"),
         ("[split]\nstrategy = 'leave_one_out'\nfolds = 5\n" + POPULARITY, "no option 'folds'"),
         ("[split]\nstrategy = 'random'\nseed = 5\n" + POPULARITY, "no option 'seed'"),

@@ -126,9 +126,8 @@ class Dataset:
     def refuse_no_ratings(self) -> None:
         """Raise MatineeError where the log has no ratings."""
         if self.value is None:
-            raise MatineeError(
-                f"{self.name} has no ratings", hint="map its rating column, or use a model that needs none"
-            )
+            hint = "map its rating column, or use a model that needs none"
+            raise MatineeError(f"{self.name} has no ratings", hint=hint)
 
     def item_counts(self) -> NDArray[np.int64]:
         """int64 (n_items,): events of each item."""

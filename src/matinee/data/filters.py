@@ -46,19 +46,19 @@ def filter_events(
     keep = np.ones(len(data), bool)
     if min_rating is not None:
         keep &= _needed(data.value, "min_rating", "rating") >= np.float32(min_rating)
-        _not_empty(keep, data, f"min_rating = {min_rating}")
+        _check_left(keep, data, f"min_rating = {min_rating}")
     if drop_ratings:
         keep &= ~np.isin(_needed(data.value, "drop_ratings", "rating"), np.asarray(drop_ratings, np.float32))
-        _not_empty(keep, data, f"drop_ratings = {list(drop_ratings)}")
+        _check_left(keep, data, f"drop_ratings = {list(drop_ratings)}")
     if since is not None:
         keep &= _needed(data.timestamp, "since", "time") >= seconds(since)
-        _not_empty(keep, data, f"since = {since}")
+        _check_left(keep, data, f"since = {since}")
     if until is not None:
         keep &= _needed(data.timestamp, "until", "time") < seconds(until)
-        _not_empty(keep, data, f"until = {until}")
+        _check_left(keep, data, f"until = {until}")
     if min_user_events > 0 or min_item_events > 0:
         keep = _k_core(data, keep, min_user_events, min_item_events)
-        _not_empty(keep, data, f"min_user_events = {min_user_events} with min_item_events = {min_item_events}")
+        _check_left(keep, data, f"min_user_events = {min_user_events} with min_item_events = {min_item_events}")
     result = data if keep.all() else data.rows(keep)
     if label_min is not None:
         raw_rating = _needed(result.value, "label_min", "rating")
@@ -124,13 +124,12 @@ def _shrunk(ids: IdMap, features: pl.DataFrame | None, there: Bools) -> tuple[Id
 def _needed(column: NDArray[Any] | None, filter_: str, what: str) -> NDArray[Any]:
     """The column, float32 or int64 (n,). Raises MatineeError where the log has none."""
     if column is None:
-        raise MatineeError(
-            f"{filter_} needs {what}s, and the log has none", hint=f"map its {what} column or drop {filter_}"
-        )
+        hint = f"map its {what} column or drop {filter_}"
+        raise MatineeError(f"{filter_} needs {what}s, and the log has none", hint=hint)
     return column
 
 
-def _not_empty(keep: Bools, data: Dataset, filter_: str) -> None:
+def _check_left(keep: Bools, data: Dataset, filter_: str) -> None:
     if keep.any():
         return
     facts = []
@@ -141,8 +140,5 @@ def _not_empty(keep: Bools, data: Dataset, filter_: str) -> None:
         facts.append(f"dates from {first} to {last}")
     most = data.user_counts().max(), data.item_counts().max()
     facts.append(f"at most {most[0]} events of a user and {most[1]} of an item")
-    raise MatineeError(
-        f"{filter_} leaves none of the {len(data):,} events (the log has {', '.join(facts)})",
-        where=data.name,
-        hint="loosen that filter",
-    )
+    what = f"{filter_} leaves none of the {len(data):,} events (the log has {', '.join(facts)})"
+    raise MatineeError(what, where=data.name, hint="loosen that filter")

@@ -54,10 +54,8 @@ class IdMap:
         try:
             values = pl.concat([s.cast(kind).alias("id") for s in series]).unique()
         except pl.exceptions.PolarsError as error:
-            raise MatineeError(
-                f"{what} is neither text nor a 64-bit integer ({str(error).splitlines()[0]})",
-                hint="convert the ids to text",
-            ) from None
+            what = f"{what} is neither text nor a 64-bit integer ({str(error).splitlines()[0]})"
+            raise MatineeError(what, hint="convert the ids to text") from None
         if values.null_count() or (kind == pl.String and (values == "").any()):
             raise MatineeError(f"{what} is empty in at least one row", hint="remove those rows or fill them in")
         values = values.sort()

@@ -40,9 +40,8 @@ class LogColumns:
         """float32 (n,), all finite."""
         array = self._column(values, what)
         if array.dtype.kind not in "fiub" and len(array):
-            raise MatineeError(
-                f"{what} holds {array.dtype}, not numbers", where=self.name, hint="convert it to float32"
-            )
+            hint = "convert it to float32"
+            raise MatineeError(f"{what} holds {array.dtype}, not numbers", where=self.name, hint=hint)
         with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused below
             narrow = np.ascontiguousarray(array, np.float32)
         self._refuse(~np.isfinite(narrow), array, f"{what} is not a finite number")
@@ -58,9 +57,8 @@ class LogColumns:
         """Values of any dtype, (n,)."""
         array = np.asarray(values)
         if array.ndim != 1:
-            raise MatineeError(
-                f"{what} has shape {array.shape}, not (n,)", where=self.name, hint="pass one value a row"
-            )
+            hint = "pass one value a row"
+            raise MatineeError(f"{what} has shape {array.shape}, not (n,)", where=self.name, hint=hint)
         return array
 
     def _whole(self, values: ArrayLike, dtype: Any, what: str, hint: str) -> NDArray[Any]:
@@ -77,6 +75,5 @@ class LogColumns:
         """Raise MatineeError at the first wrong row, if there is one."""
         if wrong.any():
             row = int(wrong.argmax())
-            raise MatineeError(
-                f"{what}: {values[row]}", where=f"{self.name}, row {row + 1}", hint="correct or remove the row"
-            )
+            hint = "correct or remove the row"
+            raise MatineeError(f"{what}: {values[row]}", where=f"{self.name}, row {row + 1}", hint=hint)

@@ -15,35 +15,29 @@ from matinee.errors import MatineeError
 def check_queries(queries: Queries, n_users: int, n_items: int) -> None:
     """Raise MatineeError where codes are not those of a model of n_users and n_items, or parts are not in parallel."""
     if not hasattr(queries, "history"):
-        raise MatineeError(
-            f"a model is asked with Queries, not a {type(queries).__name__}",
-            hint="pass split.test.queries, data.queries([user ids]), or history([titles or ids], data)",
-        )
+        hint = "pass split.test.queries, data.queries([user ids]), or history([titles or ids], data)"
+        raise MatineeError(f"a model is asked with Queries, not a {type(queries).__name__}", hint=hint)
     n = len(queries)
     _check_ragged(queries.history, n, n_items, "history")
     _check_ragged(queries.exclude, n, n_items, "exclude")
     _check_codes(queries.user, -1, n_users, "user")
     if queries.candidates is not None:
         if queries.candidates.ndim != 2 or len(queries.candidates) != n:
-            raise MatineeError(
-                f"candidates have shape {queries.candidates.shape}, not ({n}, C)", hint="pass one row each"
-            )
+            hint = "pass one row each"
+            raise MatineeError(f"candidates have shape {queries.candidates.shape}, not ({n}, C)", hint=hint)
         _check_codes(queries.candidates, -1, n_items, "candidate")
     for name in ("history_ratings", "history_times"):
         beside = getattr(queries, name)
         if beside is not None and len(beside) != len(queries.history.values):
-            raise MatineeError(
-                f"{name} of the queries are not in parallel with their history", hint="pass one for each"
-            )
+            hint = "pass one for each"
+            raise MatineeError(f"{name} of the queries are not in parallel with their history", hint=hint)
 
 
 def check_pairs(pairs: Pairs, n_users: int, n_items: int, n_queries: int | None) -> None:
     """Raise MatineeError where codes are not those of a model, or pairs see queries that are not there (None: none)."""
     if not len(pairs.user) == len(pairs.item) == len(pairs.query):
-        raise MatineeError(
-            f"{len(pairs.user)} users, {len(pairs.item)} items and {len(pairs.query)} query rows are not pairs",
-            hint="pass one of each a pair",
-        )
+        what = f"{len(pairs.user)} users, {len(pairs.item)} items and {len(pairs.query)} query rows are not pairs"
+        raise MatineeError(what, hint="pass one of each a pair")
     _check_codes(pairs.user, -1, n_users, "user")
     _check_codes(pairs.item, 0, n_items, "item")
     if n_queries is not None:
@@ -62,7 +56,5 @@ def _check_codes(codes: NDArray[Any], low: int, n: int, what: str) -> None:
         raise MatineeError(f"{what} codes are {codes.dtype}, not integers", hint="code the ids with IdMap.encode")
     if codes.size and not low <= codes.min() <= codes.max() < n:
         wrong = codes.min() if codes.min() < low else codes.max()
-        raise MatineeError(
-            f"the queries hold the {what} code {wrong}, which is not in {low}..{n - 1}",
-            hint="make the queries from the data the model was fitted on: a split's parts share their codes",
-        )
+        hint = "make the queries from the data the model was fitted on: a split's parts share their codes"
+        raise MatineeError(f"the queries hold the {what} code {wrong}, which is not in {low}..{n - 1}", hint=hint)

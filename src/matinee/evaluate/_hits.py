@@ -1,4 +1,4 @@
-"""The compiled half of the metrics. Imported on first use: numba costs half a second that `--help` need not pay."""
+"""The compiled half of the metrics. Imported on first use, because numba takes half a second to load."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from numba import njit
 def _mark_hits(
     start: int, stop: int, item: Any, offsets: Any, truth: Any, n_items: int, hit: Any, relevant: Any
 ) -> None:
-    """For queries start..stop: hit[b, r] = item[b, r] is relevant and stands at rank r for the first time.
+    """For queries start..stop: hit[b, r] = item[b, r] is relevant and is at rank r for the first time.
 
-    item: int32 (B, K), negative = no recommendation. offsets, truth: the ragged relevant items. hit: bool (B, K), given
-    all false. relevant: int64 (B,), the number of distinct relevant items. mark[i] == b says that item i is relevant to
-    query b and not yet hit, so a row costs its two lengths, whatever the size of the catalogue.
+    item: int32 (B, K), negative = no recommendation. offsets, truth: the ragged relevant items. hit: bool (B, K), all
+    false before. relevant: int64 (B,), the number of distinct relevant items. mark[i] == b where item i is relevant to
+    query b and not yet hit: the time of a row grows with its two lengths, not with the catalogue.
     """
     mark = np.full(n_items, -1, np.int64)
     for b in range(start, stop):

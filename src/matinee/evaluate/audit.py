@@ -1,4 +1,4 @@
-"""Can the numbers of this split be believed? What train knows of the test, and what its order is worth."""
+"""Checks of a split: events shared by train and test, train after the test in time, equal timestamps, repeats."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ TIED_NEIGHBOURS = 0.05  # above this share of equal neighbouring timestamps, ord
 
 @dataclass(frozen=True)
 class Finding:
-    """level: fail stops a run, warn belongs in every report, info is for the record. number: a count or a share,
-    None where it is unknown."""
+    """level: fail stops a run, warn is printed in every report, info is only kept. number: a count or a share, None
+    where it is unknown."""
 
     level: Level
     what: str
@@ -31,7 +31,7 @@ class Finding:
 
 @dataclass(frozen=True, repr=False)
 class AuditReport:
-    """What `audit` found; `raise_if_failed` stops the run that should not go on."""
+    """The findings of `audit`; `raise_if_failed` stops a run with a leaking split."""
 
     findings: tuple[Finding, ...]
 
@@ -46,10 +46,8 @@ class AuditReport:
     def raise_if_failed(self) -> None:
         words = [finding.words for finding in self.findings if finding.level == "fail"]
         if words:
-            raise MatineeError(
-                "the split leaks: " + "; ".join(words),
-                hint='read each event once (duplicates = "distinct", or "last": one a pair), or mend the files',
-            )
+            hint = 'read each event once (duplicates = "distinct", or "last": one a pair), or correct the files'
+            raise MatineeError("the split leaks: " + "; ".join(words), hint=hint)
 
     def to_frame(self) -> pl.DataFrame:
         """level, what, number, words: one row a finding."""
@@ -66,7 +64,7 @@ class AuditReport:
 
 
 def audit(split: Split) -> AuditReport:
-    """Look for shared events, train after the test, arbitrary order, repeats, and what the test asks beyond train."""
+    """Look for shared events, train after the test, arbitrary order, repeats, and items and users new in the test."""
     train, valid, test = _of_log(split.train), _of_holdout(split.valid), _of_holdout(split.test)
     repeats = len(split.train) - train.n_unique(["user", "item"])
     findings = [
@@ -85,9 +83,6 @@ def audit(split: Split) -> AuditReport:
     return AuditReport(tuple(findings))
 
 
-# --- events as tables: user, item, timestamp (null where unknown) --------------------------------------------------
-
-
 def _table(user: NDArray[np.int32], item: NDArray[np.int32], timestamp: NDArray[np.int64] | None) -> pl.DataFrame:
     import polars as pl
 
@@ -100,7 +95,7 @@ def _of_log(data: Dataset) -> pl.DataFrame:
 
 
 def _of_holdout(holdout: Holdout) -> pl.DataFrame:
-    """The hidden events: all of them where the split lists them (pairs), else the answers, whose time is unknown."""
+    """The hidden events: the pairs where the split has them, otherwise the answers, whose time is unknown."""
     if holdout.pairs is not None:
         return _table(holdout.pairs.user, holdout.pairs.item, holdout.pairs.timestamp)
     truth = holdout.truth
@@ -111,11 +106,8 @@ def _timed(*tables: pl.DataFrame) -> bool:
     return all(len(table) > 0 and not table["timestamp"].has_nulls() for table in tables)
 
 
-# --- the questions -------------------------------------------------------------------------------------------------
-
-
 def _shared(a: str, table: pl.DataFrame, b: str, hidden: pl.DataFrame, *, may_repeat: bool) -> list[Finding]:
-    """Events of `hidden` that `table` holds too. Users without a code (-1) are strangers to each other."""
+    """Events of `hidden` that `table` has too. Users without a code (-1) are different users."""
     import polars as pl
 
     known = hidden.filter(pl.col("user") >= 0)
@@ -125,7 +117,7 @@ def _shared(a: str, table: pl.DataFrame, b: str, hidden: pl.DataFrame, *, may_re
 
 
 def _own_history(part: str, holdout: Holdout, *, may_repeat: bool) -> list[Finding]:
-    """Hidden events that their own query's history shows: train does not hold every user (strong, sessions)."""
+    """Hidden events in their own query's history: train does not have the users of strong and sessions."""
     queries = holdout.queries
     shown = _table(queries.history.rows.astype(np.int32), queries.history.values, queries.history_times)
     if holdout.pairs is not None:
@@ -140,7 +132,7 @@ def _own_history(part: str, holdout: Holdout, *, may_repeat: bool) -> list[Findi
 def _judge(where: str, pairs: int, events: int | None, may_repeat: bool) -> list[Finding]:
     """pairs: equal user and item; events: equal time too, None where times are unknown."""
     if events is None and pairs and may_repeat:
-        words = f"{where} share {pairs:,} user-item pairs; without timestamps a repeat cannot be told from a leak"
+        words = f"{where} share {pairs:,} user-item pairs; without timestamps a leak looks like a repeat"
         return [Finding("warn", "repeated pairs", pairs, words)]
     if events is None and pairs:
         words = f"{where} share {pairs:,} user-item pairs, in a log that repeats none and has no timestamps"
@@ -150,31 +142,26 @@ def _judge(where: str, pairs: int, events: int | None, may_repeat: bool) -> list
         return [Finding("fail", "shared events", events, words)]
     found = [Finding("info", "shared events", 0, f"{where} share no event")]
     if pairs:
-        words = (
-            f"{where} share {pairs:,} user-item pairs at different times: right where repeats are answers (sessions)"
-        )
+        words = f"{where} share {pairs:,} user-item pairs at different times: fine where repeats are answers (sessions)"
         found.append(Finding("warn", "repeated pairs", pairs, words))
     return found
 
 
 def _unreachable(part: str, holdout: Holdout) -> list[Finding]:
     truth, exclude = holdout.truth, holdout.queries.exclude
-    barred = _table(exclude.rows.astype(np.int32), exclude.values, None)
-    answers = _table(truth.rows.astype(np.int32), truth.values, None)
-    n = len(answers.join(barred, on=["user", "item"], how="semi"))
-    if not n:
-        return []
+    excluded, answers = (_table(rows.rows.astype(np.int32), rows.values, None) for rows in (exclude, truth))
+    n = len(answers.join(excluded, on=["user", "item"], how="semi"))
     words = f"{n:,} answers of {part} are excluded from its recommendations: they count as misses of every model"
-    return [Finding("warn", "excluded answers", n, words)]
+    return [Finding("warn", "excluded answers", n, words)] if n else []
 
 
 def _future(train: pl.DataFrame, test: pl.DataFrame) -> list[Finding]:
-    """How much of train lies strictly after test events in time: after the first and the median one of all, and, per
-    user, after that user's own first one."""
+    """The share of train after test events in time: after the first and the median of all, and after the user's own
+    first."""
     import polars as pl
 
     if not _timed(train, test):
-        words = "no timestamps: how much of train lies after the test events is unknown"
+        words = "no timestamps: the share of train after the test events is unknown"
         return [Finding("info", "future in train", None, words)]
     first, median = test["timestamp"].min(), test["timestamp"].quantile(0.5, "lower")
     after_first = float((train["timestamp"] > first).mean())  # type: ignore[arg-type]
@@ -182,25 +169,17 @@ def _future(train: pl.DataFrame, test: pl.DataFrame) -> list[Finding]:
     of_user = test.filter(pl.col("user") >= 0).group_by("user").agg(first=pl.col("timestamp").min())
     own = train.join(of_user, on="user")
     after_own = float((own["timestamp"] > own["first"]).mean()) if len(own) else 0.0  # type: ignore[arg-type]
+    words = f"{after_first:.1%} of the train events are after the first test event, {after_median:.1%} after the median"
+    words += ": models know the future of some test events" if after_first > 0 else ""
+    own_words = f"{after_own:.1%} of the train events of test users are after the user's own first test event"
     return [
-        Finding(
-            "warn" if after_first > 0 else "info",
-            "future in train",
-            after_median,
-            f"{after_first:.1%} of the train events lie after the first test event, {after_median:.1%} after the "
-            "median one" + (": models know what was not yet known" if after_first > 0 else ""),
-        ),
-        Finding(
-            "warn" if after_own > 0 else "info",
-            "own future in train",
-            after_own,
-            f"{after_own:.1%} of the train events of test users lie after that user's own first test event",
-        ),
+        Finding("warn" if after_first > 0 else "info", "future in train", after_median, words),
+        Finding("warn" if after_own > 0 else "info", "own future in train", after_own, own_words),
     ]
 
 
 def _order(*parts: pl.DataFrame) -> list[Finding]:
-    """Neighbouring events of a user, in time, over the whole log: how many share a timestamp."""
+    """The share of neighbouring events of a user, in time, with equal timestamps, in the whole log."""
     import polars as pl
 
     log = pl.concat([part for part in parts if _timed(part)] or [parts[0].clear()]).sort("user", "timestamp")
@@ -211,7 +190,7 @@ def _order(*parts: pl.DataFrame) -> list[Finding]:
     tied = int((same_user & (log["timestamp"].diff() == 0)).sum()) / neighbours
     words = f"{tied:.1%} of the neighbouring events of a user share a timestamp"
     if tied > TIED_NEIGHBOURS:
-        words += ": an order-sensitive model sees an arbitrary order there"
+        words += ": their order, which sequence models read, is arbitrary"
     return [Finding("warn" if tied > TIED_NEIGHBOURS else "info", "equal timestamps", tied, words)]
 
 
@@ -222,22 +201,16 @@ def _repeats(train: pl.DataFrame, repeats: int) -> list[Finding]:
 
 
 def _unseen(split: Split) -> list[Finding]:
-    """What the test asks that train cannot teach."""
+    """Items and users of the test that are not in train."""
     answers = split.test.truth.values
     items = split.train.item_counts() == 0
     users = np.append(split.train.user_counts() == 0, True)  # code -1, never seen, reads the last entry
     asked = split.test.queries.user
-    no_item = int(np.count_nonzero(items[answers]))
-    no_user = int(np.count_nonzero(users[asked]))
+    no_item, no_user = int(np.count_nonzero(items[answers])), int(np.count_nonzero(users[asked]))
+    words = f"{no_item:,} of {len(answers):,} test answers are items without a train event"
+    words += ": no model of interactions can recommend them, and recall counts them" if no_item else ""
+    of_users = f"{no_user:,} of {len(asked):,} test queries are of users not in train"
     return [
-        Finding(
-            "warn" if no_item else "info",
-            "unseen items",
-            no_item,
-            f"{no_item:,} of {len(answers):,} test answers are items without a train event"
-            + (": no model of interactions can hit them, and recall counts them" if no_item else ""),
-        ),
-        Finding(
-            "info", "unseen users", no_user, f"{no_user:,} of {len(asked):,} test queries are of users not in train"
-        ),
+        Finding("warn" if no_item else "info", "unseen items", no_item, words),
+        Finding("info", "unseen users", no_user, of_users),
     ]

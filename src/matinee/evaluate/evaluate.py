@@ -1,4 +1,4 @@
-"""Recommendations against hidden answers: a value per query, means with intervals, and the rules of the game."""
+"""Recommendations against hidden answers: a value per query, means with intervals, and the protocol."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import warnings as python_warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import product
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,13 @@ if TYPE_CHECKING:
     from matinee.rank import Recommendations
 
 Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution
-TIED_SHARE = 0.05  # cut-offs inside a tie at more queries than this are a warning
+TIED_SHARE = 0.05  # a warning where the cut-off is inside a tie at more queries than this
 
 Key = tuple[str, str, int]  # label, metric, k (0 where the metric has no cut-off)
 
 
 class Mean(NamedTuple):
-    """A mean over queries with its 95 % interval (NaN where one user alone was asked)."""
+    """A mean over queries with its 95 % interval (NaN where all queries are of one user)."""
 
     value: float
     low: float
@@ -51,8 +52,8 @@ class Evaluation:
 
     values: (label, metric, k) -> float64 (B,), NaN where the query has no relevant item; averages leave these out.
     user: int32 (B,) codes into users, -1 = never seen. weights: (metric, k) -> (B,) for the few conventions whose
-    number is not the plain mean over queries. queries: 16 hex digits over who was asked and what was hidden: two
-    seeds of one split share a protocol, not this. notes: what a reader of the numbers should know, a sentence each.
+    number is not the plain mean over queries. queries: 16 hex digits over the users and the answers: two seeds of one
+    split share a protocol, but not this. notes: what a reader of the numbers should know, a sentence each.
     """
 
     values: Mapping[Key, Values]
@@ -73,7 +74,7 @@ class Evaluation:
 
     @property
     def columns(self) -> list[tuple[str, int]]:
-        """(metric, k), in the order asked for."""
+        """(metric, k), in the order of `evaluate`'s arguments."""
         return list(dict.fromkeys((metric, k) for _, metric, k in self.values))
 
     @property
@@ -83,16 +84,15 @@ class Evaluation:
 
     @cached_property
     def clusters(self) -> NDArray[np.int64] | None:
-        """(B,) which user a query belongs to, each unseen one its own; None where nobody asks twice."""
+        """int64 (B,): the user of each query, see `clusters_of`; None where no user has two queries."""
         return clusters_of(self.user)
 
     def mean(self, metric: str, k: int = 0, label: str | None = None) -> Mean:
         """The mean of one column (of rmse, its root). label may be left out where there is one model."""
         label = self._label(label)
         if (label, metric, k) not in self.values:
-            raise MatineeError(
-                f"{named(metric, k)} was not measured", hint=f"measured: {', '.join(named(*c) for c in self.columns)}"
-            )
+            hint = f"measured: {', '.join(named(*c) for c in self.columns)}"
+            raise MatineeError(f"{named(metric, k)} was not measured", hint=hint)
         mean = mean_of(self.values[label, metric, k], self.weights.get((metric, k)), self.clusters)
         if metric not in ROOTED:
             return mean
@@ -111,25 +111,20 @@ class Evaluation:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def per_query(self) -> pl.DataFrame:
-        """query (row of the holdout), user_id (null = never seen), label, metric, k, value; answerable queries only."""
+        """query (row of the holdout), user_id (null = never seen), label, metric, k, value: answered queries only."""
         import polars as pl
 
         ids = self.users.series.gather(pl.Series(self.user).replace(-1, None)).alias("user_id")
         base = pl.DataFrame({"query": np.arange(len(self), dtype=np.int32), "user_id": ids})
-        parts = [
-            base.with_columns(
-                label=pl.lit(label),
-                metric=pl.lit(metric),
-                k=pl.lit(k or None, pl.Int32),
-                value=pl.Series(value, nan_to_null=True),
-            )
-            for (label, metric, k), value in self.values.items()
-        ]
+        parts = []
+        for (label, metric, k), value in self.values.items():
+            key = {"label": pl.lit(label), "metric": pl.lit(metric), "k": pl.lit(k or None, pl.Int32)}
+            parts.append(base.with_columns(**key, value=pl.Series(value, nan_to_null=True)))
         return pl.concat(parts).drop_nulls("value")
 
     @classmethod
     def from_frame(cls, per_query: pl.DataFrame, protocol: Protocol, queries: str) -> Evaluation:
-        """Back from `per_query()`, as a run folder keeps it, its protocol and its `queries`."""
+        """From `per_query()`, as a run folder keeps it, the protocol and the `queries`."""
         import polars as pl
 
         users = IdMap.from_series(per_query["user_id"].drop_nulls(), what="user")
@@ -144,10 +139,8 @@ class Evaluation:
             values[str(name[0]), str(name[1]), int(str(name[2] or 0))] = value
         weights = formulas.convention_of(protocol.metrics).weights
         if any(metric in weights for _, metric, _ in values):
-            raise MatineeError(
-                f"the means of the convention {protocol.metrics!r} cannot be had from values per query alone",
-                hint="evaluate the recommendations again",
-            )
+            what = f"the means of the convention {protocol.metrics!r} cannot be had from values per query alone"
+            raise MatineeError(what, hint="evaluate the recommendations again")
         return cls(values, user, users, protocol, queries)
 
     def __str__(self) -> str:
@@ -175,13 +168,14 @@ class Evaluation:
 
     def _notes(self) -> list[str]:
         left_out = len(self) - self.n_queries
-        asked = f"{self.n_queries:,} queries" + (
-            f" ({left_out:,} without a relevant item left out)" if left_out else ""
-        )
+        without = f" ({left_out:,} without a relevant item left out)" if left_out else ""
         by_user = "" if self.clusters is None else ", clustered by user"
-        notes = [f"{asked}; mean ± half of the 95 % interval over queries{by_user}"]
-        notes += [f"{self.protocol} [{self.protocol.fingerprint}]"]
-        return [*notes, *self.notes, *(f"warning: {text}" for text in self.warnings)]
+        return [
+            f"{self.n_queries:,} queries{without}; mean ± half of the 95 % interval over queries{by_user}",
+            f"{self.protocol} [{self.protocol.fingerprint}]",
+            *self.notes,
+            *(f"warning: {text}" for text in self.warnings),
+        ]
 
     def _label(self, label: str | None) -> str:
         if label is None and len(self.labels) == 1:
@@ -212,24 +206,21 @@ def evaluate(
             hint="pass split.test or split.valid",
         )
     models = dict(recs) if isinstance(recs, Mapping) else {label or "model": recs}
-    cuts = _cuts(k)
-    weights = formulas.convention_of(convention).weights
-    formulas.formulas_of(metrics, convention)  # a mistyped name costs nothing yet
+    cuts = formulas.cut_offs(k)
+    weights, computed = formulas.convention_of(convention).weights, formulas.formulas_of(metrics, convention)
     if not models:
-        raise MatineeError(
-            "there is nothing to evaluate", hint="pass recommendations, or a label -> recommendations map"
-        )
+        hint = "pass recommendations, or a label -> recommendations map"
+        raise MatineeError("there is nothing to evaluate", hint=hint)
     values: dict[Key, Values] = {}
     weighed: dict[tuple[str, int], Values] = {}
     warned: list[str] = []
     for name, rec in models.items():
         _check(rec, holdout, cuts, name)
         hits = formulas.find_hits(rec.item, holdout.truth, k=max(cuts))
-        for metric, compute in formulas.formulas_of(metrics, convention).items():
-            for cut in cuts:
-                values[name, metric, cut] = compute(hits, cut)
-                if metric in weights:
-                    weighed[metric, cut] = weights[metric](hits, cut)
+        for metric, cut in product(computed, cuts):
+            values[name, metric, cut] = computed[metric](hits, cut)
+            if metric in weights:
+                weighed[metric, cut] = weights[metric](hits, cut)
         warned += _tie_warnings(rec, cuts, name)
     if not holdout.truth.lengths.any():
         raise MatineeError("no query has a relevant item, so there is nothing to average", hint="check the split")
@@ -237,15 +228,16 @@ def evaluate(
         python_warnings.warn(text, MatineeWarning, stacklevel=2)
     protocol = replace(holdout.protocol, metrics=convention)
     users, notes = next(iter(models.values())).users, _short_lists(holdout, min(cuts))
-    asked = holdout.queries.user
-    return Evaluation(values, asked, users, protocol, _fingerprint(holdout), tuple(warned), weighed, notes)
+    asked, truth = holdout.queries.user, holdout.truth
+    queries = fingerprint(asked, truth.offsets, truth.values)
+    return Evaluation(values, asked, users, protocol, queries, tuple(warned), weighed, notes)
 
 
 def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_groups: int = 4) -> pl.DataFrame:
     """Means per group of equally many queries by history length: label, metric, k, group (from 1: the least active),
     shortest, longest, value, ci_low, ci_high, n_queries.
 
-    lengths: (B,), usually `holdout.queries.history.lengths`. Equal lengths share a group, so groups may be uneven.
+    lengths: (B,), usually `holdout.queries.history.lengths`. Equal lengths are in one group, so sizes may differ.
     """
     import polars as pl
 
@@ -279,7 +271,7 @@ def mean_of(value: Values, weight: Values | None, cluster: NDArray[np.int64] | N
 def standard_error(
     value: Values, weight: Values | None, cluster: NDArray[np.int64] | None
 ) -> tuple[float, float, int, int]:
-    """Mean of the values that are not NaN, its standard error, the clusters G and the values n it rests on.
+    """Mean of the values that are not NaN, its standard error, the number of clusters G and of values n.
 
     With weights w the mean is sum(w v) / sum(w); its residuals w (v - mean) are summed within each cluster, and
     error = sqrt(G / (G - 1) * sum over clusters of residual**2) / sum(w): the usual s / sqrt(n) where every query is
@@ -302,7 +294,7 @@ def standard_error(
 
 
 def clusters_of(user: Ints) -> NDArray[np.int64] | None:
-    """(B,) one number a user, a new one for each -1; None where nobody asks twice."""
+    """int64 (B,): one number a user, a new one for each -1; None where no user has two queries."""
     seen = user >= 0
     if len(np.unique(user[seen])) == np.count_nonzero(seen):
         return None
@@ -312,7 +304,7 @@ def clusters_of(user: Ints) -> NDArray[np.int64] | None:
 
 
 def _short_lists(holdout: Holdout, k: int) -> tuple[str, ...]:
-    """Why numbers of named candidates look so good; nothing where the whole catalogue is ranked."""
+    """A note on numbers of named candidates, which look too good; none where the whole catalogue is ranked."""
     candidates, relevant = holdout.queries.candidates, holdout.truth.lengths
     if candidates is None:
         return ()
@@ -323,45 +315,34 @@ def _short_lists(holdout: Holdout, k: int) -> tuple[str, ...]:
     listed, found = there.listed[asked], there.count(candidates.shape[1])[asked] / relevant[asked]
     by_chance = float((found * np.minimum(k, listed) / listed).mean())
     return (
-        f"these numbers flatter: what is ranked is not the catalogue but short lists with the answers in them, "
+        f"these numbers flatter: not the catalogue is ranked but short lists with the answers in them, "
         f"{listed.mean():,.1f} items on average, and in random order the first {k} would already show {by_chance:.0%} "
-        "of the answers. They compare with no number over the whole catalogue, where even the order of the models may "
-        "be another one (Krichene and Rendle, KDD 2020)",
+        "of the answers. Do not compare them with numbers over the whole catalogue, where even the order of the models "
+        "may differ (Krichene and Rendle, KDD 2020)",
     )
 
 
-def _fingerprint(holdout: Holdout) -> str:
+def fingerprint(*arrays: NDArray[Any]) -> str:
+    """16 hex digits of their bytes."""
     digest = hashlib.blake2b(digest_size=8)
-    for array in (holdout.queries.user, holdout.truth.offsets, holdout.truth.values):
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
-
-
-def _cuts(k: int | Sequence[int]) -> tuple[int, ...]:
-    cuts = (k,) if isinstance(k, int | np.integer) else tuple(k)
-    if not cuts or min(cuts) < 1:
-        raise MatineeError(f"k = {k!r} is not a cut-off", hint="pass a whole number from 1, or several")
-    return tuple(int(cut) for cut in dict.fromkeys(cuts))
 
 
 def _check(recs: Recommendations, holdout: Holdout, cuts: tuple[int, ...], label: str) -> None:
     k = recs.item.shape[1]
     if max(cuts) > k:
-        raise MatineeError(
-            f"k = {max(cuts)} looks past the end of lists of {k}",
-            where=label,
-            hint=f"recommend with k={max(cuts)}, or evaluate with k={k} at most",
-        )
+        hint = f"recommend with k={max(cuts)}, or evaluate with k={k} at most"
+        raise MatineeError(f"k = {max(cuts)} is more than the {k} items of the lists", where=label, hint=hint)
     if len(recs.item) != len(holdout) or not np.array_equal(recs.user, holdout.queries.user):
-        raise MatineeError(
-            f"the recommendations ({len(recs.item):,} rows) do not answer the holdout's {len(holdout):,} queries",
-            where=label,
-            hint="pass the recommendations made for this holdout's own `queries`, rows in the same order",
-        )
+        what = f"the recommendations ({len(recs.item):,} rows) do not answer the holdout's {len(holdout):,} queries"
+        hint = "pass the recommendations made for this holdout's own `queries`, rows in the same order"
+        raise MatineeError(what, where=label, hint=hint)
 
 
 def _tie_warnings(recs: Recommendations, cuts: tuple[int, ...], label: str) -> list[str]:
-    """A constant scorer must not look good: which of its items are recommended is an accident of their codes."""
+    """Warnings where codes decide which items are recommended: a constant scorer must not look good."""
     warned = []
     for k in cuts:
         inside = recs.tied

@@ -1,13 +1,12 @@
 """Ranking metrics of every query at once, and the named conventions under which other libraries compute them.
 
-Everything starts from one pass over the lists, `find_hits`; each metric is then a few lines of numpy on its result.
-For a query, `hit[r]` says whether rank r (from 1 in the formulas) holds a relevant item, |rel| is the number of its
-relevant items. A value is NaN where |rel| = 0: such queries have no answer to find and are left out of averages.
+One pass over the lists, `find_hits`, comes first; each metric is then a few lines of numpy on its result. For a query,
+`hit[r]` is true where rank r (from 1 in the formulas) has a relevant item, |rel| is the number of its relevant items. A
+value is NaN where |rel| = 0: such queries have no answer and are left out of averages.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, suggestion
+from matinee.kernels import parallel
 
 Values = NDArray[np.float64]
 
@@ -27,7 +27,7 @@ _CHUNK = 65_536  # queries a thread takes at once
 class Hits:
     """Which of the recommended items are relevant, for B queries and K ranks.
 
-    hit: bool (B, K); padding never hits and an item that stands in a list twice hits once, at its first rank.
+    hit: bool (B, K); padding never hits, and an item that is in a list twice hits once, at its first rank.
     relevant: int64 (B,), distinct relevant items. listed: int64 (B,), recommended items before the padding.
     """
 
@@ -36,7 +36,7 @@ class Hits:
     listed: NDArray[np.int64]
 
     def count(self, k: int) -> NDArray[np.int64]:
-        """Relevant items among the first k, (B,)."""
+        """int64 (B,): relevant items among the first k."""
         return np.asarray(np.count_nonzero(self.hit[:, :k], axis=1), np.int64)
 
 
@@ -46,15 +46,15 @@ Compute = Callable[[Hits, int], Values]
 def find_hits(item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = None) -> Hits:
     """item: (B, K) codes, best first, -1 = padding; truth: B rows of relevant codes; k: ranks looked at, default K."""
     from matinee.evaluate._hits import mark_hits
-    from matinee.kernels import parallel
 
     if item.ndim != 2 or len(item) != len(truth):
-        raise MatineeError(f"{item.shape} recommendations do not answer {len(truth)} queries", hint="one row a query")
+        raise MatineeError(
+            f"{item.shape} recommendations do not answer {len(truth)} queries", hint="pass one row a query"
+        )
     item = np.ascontiguousarray(item[:, :k], dtype=np.int32)
     if len(truth.values) and truth.values.min() < 0:
-        raise MatineeError(
-            "the hidden answers hold a negative item code", hint="give unknown items a code of their own"
-        )
+        hint = "give unknown items a code of their own"
+        raise MatineeError("the hidden answers hold a negative item code", hint=hint)
     n_items = 1 + max(int(item.max(initial=0)), int(truth.values.max(initial=0)))
     hit, relevant = np.zeros(item.shape, np.bool_), np.empty(len(item), np.int64)
 
@@ -69,27 +69,29 @@ def find_hits(item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = 
 
 
 def recall(hits: Hits, k: int) -> Values:
-    """hits@k / |rel|. As trec_eval's recall_k, RecBole, RecTools. Cannot reach 1 where |rel| > k."""
+    """float64 (B,): hits@k / |rel|. As trec_eval's recall_k, RecBole, RecTools. Cannot reach 1 where |rel| > k."""
     return _divide(hits.count(k), hits.relevant)
 
 
 def recall_capped(hits: Hits, k: int) -> Values:
-    """hits@k / min(k, |rel|): the contests' "Recall@k" (Liang et al., WWW 2018, section 4.2). 1 is within reach."""
+    """float64 (B,): hits@k / min(k, |rel|), the contests' "Recall@k" (Liang et al., WWW 2018, section 4.2)."""
     return _divide(hits.count(k), np.minimum(k, hits.relevant))
 
 
 def hit_rate(hits: Hits, k: int) -> Values:
-    """1 if any of the first k is relevant, else 0 (Deshpande and Karypis, TOIS 2004; trec_eval's success_k)."""
+    """float64 (B,): 1 if any of the first k is relevant, else 0 (Deshpande and Karypis, TOIS 2004). As trec_eval's
+    success_k."""
     return _where_relevant(hits, np.asarray(hits.hit[:, :k].any(axis=1)))
 
 
 def precision(hits: Hits, k: int) -> Values:
-    """hits@k / k, also where the list is shorter than k. As trec_eval's P_k."""
+    """float64 (B,): hits@k / k, also where the list is shorter than k. As trec_eval's P_k."""
     return _where_relevant(hits, hits.count(k) / k)
 
 
 def ndcg(hits: Hits, k: int) -> Values:
-    """DCG@k / ideal DCG: sum of hit[r] / log2(r + 1) over r <= k, over that of min(k, |rel|) hits in front.
+    """float64 (B,): DCG@k / ideal DCG. DCG is the sum of hit[r] / log2(r + 1) over r <= k; the ideal has min(k, |rel|)
+    hits first.
 
     Järvelin and Kekäläinen, TOIS 2002, with the discount log2(r + 1) and gain 1. As trec_eval's ndcg_cut_k.
     """
@@ -97,21 +99,19 @@ def ndcg(hits: Hits, k: int) -> Values:
 
 
 def recall_ndcg(hits: Hits, k: int) -> Values:
-    """.75 recall@k + .25 ndcg@k, the weighting of content contests: most of it is what was found, a little its order.
-
-    As recall, it cannot reach 1 where |rel| > k.
-    """
+    """float64 (B,): .75 recall@k + .25 ndcg@k, as weighted in content contests. Cannot reach 1 where |rel| > k."""
     return 0.75 * recall(hits, k) + 0.25 * ndcg(hits, k)
 
 
 def mrr(hits: Hits, k: int) -> Values:
-    """1 / rank of the first relevant item among the first k, 0 if there is none (Voorhees, TREC-8, 1999)."""
+    """float64 (B,): 1 / rank of the first relevant item among the first k, 0 if none is (Voorhees, TREC-8, 1999)."""
     first = hits.hit[:, :k].argmax(axis=1)
     return _where_relevant(hits, hits.hit[np.arange(len(first)), first] / (first + 1))
 
 
 def average_precision(hits: Hits, k: int) -> Values:
-    """Sum over the hits at r <= k of precision@r, divided by min(k, |rel|). As RecBole and implicit (there "map")."""
+    """float64 (B,): the sum over the hits at r <= k of precision@r, divided by min(k, |rel|). As RecBole and implicit
+    (there "map")."""
     return _divide(_precision_sum(hits, k), np.minimum(k, hits.relevant))
 
 
@@ -131,58 +131,59 @@ METRICS: Mapping[str, Compute] = {
 
 
 def _map_uncapped(hits: Hits, k: int) -> Values:
-    """Sum of precision@r over the hits at r <= k, divided by |rel|, also where |rel| > k."""
+    """float64 (B,): the sum of precision@r over the hits at r <= k, divided by |rel|, also where |rel| > k."""
     return _divide(_precision_sum(hits, k), hits.relevant)
 
 
 def _ndcg_fixed_ideal(hits: Hits, k: int) -> Values:
-    """The ideal has k relevant items, however few there are: a user with one hidden item cannot reach 1."""
+    """float64 (B,): the ideal has k relevant items, however few there are: a user with one answer cannot reach 1."""
     return _where_relevant(hits, _dcg(hits, k, _discount(k)) / _discount(k).sum())
 
 
 def _ndcg_clipped_ranks(hits: Hits, k: int) -> Values:
-    """The discount of the 2002 paper, 1 / log2(max(r, 2)): ranks 1 and 2 weigh the same."""
+    """float64 (B,): with the discount of the 2002 paper, 1 / log2(max(r, 2)): ranks 1 and 2 weigh the same."""
     discount = 1 / np.log2(np.maximum(np.arange(1, k + 1), 2))
     return _dcg(hits, k, discount) / _ideal(discount)[np.minimum(k, hits.relevant)]
 
 
 def _ndcg_of_found(hits: Hits, k: int) -> Values:
-    """The ideal reorders only what was found: one hit at rank 1 scores 1, whatever was missed. 0 without hits."""
+    """float64 (B,): the ideal has only the hits: one hit at rank 1 scores 1, whatever was missed. 0 without hits."""
     ideal = _ideal(_discount(k))[hits.count(k)]
     return _where_relevant(hits, _dcg(hits, k, _discount(k)) / np.where(np.isnan(ideal), 1, ideal))
 
 
 def _ndcg_uncut_ideal(hits: Hits, k: int) -> Values:
-    """The ideal holds all relevant items, also past rank k: 1 is out of reach where |rel| > k. The discount is
-    1 / ln(r + 1); the base of the logarithm cancels."""
+    """float64 (B,): the ideal has all relevant items, also past rank k: it cannot reach 1 where |rel| > k. The discount
+    is 1 / ln(r + 1); the base of the logarithm cancels."""
     longest = max(k, int(hits.relevant.max(initial=0)))
     discount = 1 / np.log(np.arange(2, longest + 2))
     return _dcg(hits, k, discount[:k]) / _ideal(discount)[hits.relevant]
 
 
 def _map_of_found(hits: Hits, k: int) -> Values:
-    """The mean of precision@r over the hits, divided by their number and not by |rel|. 0 without hits."""
+    """float64 (B,): the sum of precision@r over the hits, divided by their number and not by |rel|. 0 without hits."""
     return _where_relevant(hits, _precision_sum(hits, k) / np.maximum(hits.count(k), 1))
 
 
 def _precision_of_listed(hits: Hits, k: int) -> Values:
-    """hits@k / min(k, length of the list); NaN for an empty list."""
+    """float64 (B,): hits@k / min(k, length of the list); NaN for an empty list."""
     return _where_relevant(hits, _divide(hits.count(k), np.minimum(k, hits.listed)))
 
 
 def _map_of_listed(hits: Hits, k: int) -> Values:
-    """Divided by min(k, |rel|, length of the list); NaN for an empty list."""
+    """float64 (B,): average precision divided by min(k, |rel|, length of the list); NaN for an empty list."""
     return _divide(_precision_sum(hits, k), np.minimum(np.minimum(k, hits.listed), hits.relevant))
 
 
 def _cap(hits: Hits, k: int) -> Values:
+    """float64 (B,): min(k, |rel|)."""
     return np.minimum(k, hits.relevant).astype(np.float64)
 
 
 @dataclass(frozen=True)
 class Convention:
-    """One library's definitions. metrics: name -> formula; weights: name -> weight of a query where the library's
-    number is not the plain mean over queries; source: where this was read."""
+    """One library's definitions. metrics: name -> formula. source: its place in the library. weights: name -> weight of
+    a query, where the library's number is not the plain mean over queries."""
 
     metrics: Mapping[str, Compute]
     source: str
@@ -237,7 +238,7 @@ CONVENTIONS: Mapping[str, Convention] = {
         hit_rate=recall,
     ),
 }
-"""Other libraries' definitions, for comparing with numbers they printed; never the default.
+"""Other libraries' definitions, to compare with numbers they printed; never the default.
 
 | convention     | recall             | precision             | ndcg: discount, ideal of   | map: divided by     |
 |----------------|--------------------|-----------------------|----------------------------|---------------------|
@@ -252,9 +253,9 @@ CONVENTIONS: Mapping[str, Convention] = {
 
 rel: relevant items; listed: length of the list. implicit's precision is the sum of hits over the sum of min(k, rel),
 both over all queries: a mean of recall_capped in which a query weighs min(k, rel).
-hit_rate and mrr are the same wherever a library has them, but for the AutoInt+ study, whose hit rate is recall;
-recall_capped exists under that name only here. trec_eval's recip_rank has no cut-off: its number equals ours when the
-lists it reads end at k.
+hit_rate and mrr are equal in all libraries that have them, except in the AutoInt+ study, whose hit rate is recall;
+recall_capped has this name only here. trec_eval's recip_rank has no cut-off: its number equals ours when its lists end
+at k.
 """
 
 
@@ -278,9 +279,17 @@ def ranking(
 ) -> dict[tuple[str, int], Values]:
     """(metric, k) -> float64 (B,), NaN where a query has no relevant item. item: (B, K) codes, -1 = padding."""
     formulas = formulas_of(metrics, convention)
-    cuts = (k,) if isinstance(k, int) else tuple(k)
+    cuts = cut_offs(k)
     hits = find_hits(item, truth, k=max(cuts))
     return {(name, cut): compute(hits, cut) for name, compute in formulas.items() for cut in cuts}
+
+
+def cut_offs(k: int | Sequence[int]) -> tuple[int, ...]:
+    """One cut-off or several, each once. Raises MatineeError for one that is no whole number from 1."""
+    cuts = (k,) if isinstance(k, int | float | str | np.number) else tuple(k)
+    if not cuts or not all(isinstance(cut, int | np.integer) and cut >= 1 for cut in cuts):
+        raise MatineeError(f"k = {k!r} is not a cut-off", hint="pass a whole number from 1, or several")
+    return tuple(int(cut) for cut in dict.fromkeys(cuts))
 
 
 def formulas_of(metrics: Sequence[str], convention: str) -> dict[str, Compute]:
@@ -292,41 +301,42 @@ def formulas_of(metrics: Sequence[str], convention: str) -> dict[str, Compute]:
 
 def known_name(name: str, what: str, known: Sequence[str]) -> str:
     """The name, if it is known. Raises MatineeError with near misses otherwise."""
-    if name in known:
-        return name
-    near = difflib.get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise MatineeError(f"unknown {what} {name!r}", hint=f"{hint}known: {', '.join(known)}")
+    if name not in known:
+        raise MatineeError(f"unknown {what} {name!r}", hint=suggestion(name, known))
+    return name
 
 
 # --- parts --------------------------------------------------------------------------------------------------------
 
 
 def _discount(k: int) -> Values:
+    """float64 (k,): 1 / log2(r + 1) for the ranks r = 1..k."""
     return np.asarray(1 / np.log2(np.arange(2, k + 2)), np.float64)
 
 
 def _ideal(discount: Values) -> Values:
-    """ideal[n]: the DCG of n hits in front, (k + 1,); NaN at 0, where there is nothing to find."""
+    """float64 (k + 1,): at n the DCG of n hits in front; NaN at 0, where there is no answer."""
     return np.concatenate([[np.nan], np.cumsum(discount)])
 
 
 def _dcg(hits: Hits, k: int, discount: Values) -> Values:
-    # a list shorter than k has no hits past its end
+    """float64 (B,): the sum of the discounts at the hits. A list shorter than k has no hits past its end."""
     seen = hits.hit[:, :k]
     return np.asarray(seen @ discount[: seen.shape[1]], np.float64)
 
 
 def _precision_sum(hits: Hits, k: int) -> Values:
+    """float64 (B,): the sum over the hits at r <= k of precision@r."""
     seen = hits.hit[:, :k]
     at_rank = np.cumsum(seen, axis=1) / np.arange(1, seen.shape[1] + 1)
     return np.asarray(np.sum(at_rank, axis=1, where=seen), np.float64)
 
 
 def _divide(value: NDArray[Any], by: NDArray[Any]) -> Values:
-    """NaN where the divisor is 0."""
+    """float64 (B,): NaN where the divisor is 0."""
     return value / np.where(by == 0, np.nan, by)
 
 
 def _where_relevant(hits: Hits, value: NDArray[Any]) -> Values:
+    """float64 (B,): NaN where a query has no relevant item."""
     return np.where(hits.relevant > 0, value, np.nan)

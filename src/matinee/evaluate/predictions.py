@@ -1,11 +1,12 @@
 """Metrics of single predictions: ratings (rmse, mae, bce) and clicks (auc, gauc, logloss). float64 throughout.
 
-label, prediction: (n,) arrays. An empty, uneven or not finite input is a MatineeError, never a NaN in a table.
+label, prediction: (n,) arrays. An empty input, one of unequal lengths or with a value that is not finite is a
+MatineeError, never a NaN in a table.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,8 +26,8 @@ ROOTED = ("rmse",)
 def row_values(
     metric: str, label: ArrayLike, prediction: ArrayLike, *, scale: tuple[float, float], user: ArrayLike
 ) -> Values:
-    """float64 (n,): each row's part in a metric of `names`, which is the mean of the parts that are not NaN (of rmse
-    the root of it). scale: the ends of the ratings, for bce. user: (n,) integers, equal for rows of one user.
+    """float64 (n,): each row's part in a metric of `names`, the mean of the parts that are not NaN (of rmse its root).
+    scale: the ends of the ratings, for bce. user: (n,) integers, equal for rows of one user.
 
     rmse, mae, bce, logloss: the row's own error. gauc: the auc of the row's user, NaN where that user has one class.
     auc: auc + n times the row's influence on it, so that differences and intervals, clustered by user, are those of
@@ -84,7 +85,7 @@ def auc(label: ArrayLike, prediction: ArrayLike) -> float:
 
 
 def gauc(label: ArrayLike, prediction: ArrayLike, user: ArrayLike) -> float:
-    """Mean of the users' own auc, weighted by their rows; users with one class only have none and are left out.
+    """Mean of the users' own auc, weighted by their rows; users with one class only are left out.
 
     Zhou et al., KDD 2018, section 6, weights by impressions, as here; RecBole weights by positives. user: (n,) codes.
     """
@@ -92,7 +93,7 @@ def gauc(label: ArrayLike, prediction: ArrayLike, user: ArrayLike) -> float:
 
 
 class Bin(NamedTuple):
-    """n rows whose predictions lie in one stretch of 0..1. predicted: their mean. positive: the share labelled 1."""
+    """n rows whose predictions are in one part of 0..1. predicted: their mean. positive: the share labelled 1."""
 
     predicted: float
     positive: float
@@ -100,13 +101,13 @@ class Bin(NamedTuple):
 
 
 def calibration(label: ArrayLike, prediction: ArrayLike, *, bins: int = 10) -> list[Bin]:
-    """How far probabilities can be believed: a Bin for each of `bins` equal stretches of 0..1 that has rows, in order.
+    """Whether probabilities are calibrated: a Bin for each of `bins` equal parts of 0..1 that has rows, in order.
 
-    An inner end belongs to the stretch below it, as in scikit-learn's calibration_curve. Calibrated: predicted equals
-    positive in every bin, within what n rows can tell.
+    An inner end belongs to the part below it, as in scikit-learn's calibration_curve. Calibrated: predicted equals
+    positive in every bin, up to the sampling error of n rows.
     """
     if bins < 1:
-        raise MatineeError(f"{bins} bins hold nothing", hint="pass 1 or more")
+        raise MatineeError(f"bins must be 1 or more, got {bins}", hint="pass a whole number from 1")
     y, p = _probabilities(label, prediction)
     at = np.searchsorted(np.linspace(0, 1, bins + 1)[1:-1], p)
     count, predicted, positive = (np.bincount(at, weights=w, minlength=bins) for w in (np.ones_like(p), p, y))
@@ -115,15 +116,12 @@ def calibration(label: ArrayLike, prediction: ArrayLike, *, bins: int = 10) -> l
     ]
 
 
-# --- parts --------------------------------------------------------------------------------------------------------
-
-
 def _auc_parts(label: ArrayLike, prediction: ArrayLike) -> Values:
-    """auc + n / P (v - auc) for a positive, v the share of negatives below it; the same with N for a negative, v the
-    share of positives above it. Equal scores count half; both v have the mean auc."""
+    """float64 (n,): auc + n / P (v - auc) for a positive, v the share of negatives below it; the same with N for a
+    negative, v the share of positives above it. Equal scores count half; both v have the mean auc."""
     y, p = _both_classes(label, prediction)
     positive = y == 1
-    # where a row stands among all, less its place in its own class, is how many of the other class stand below
+    # a row's rank among all rows, less its rank in its own class, is the number of the other class below it
     below = _mid_ranks(p, np.zeros(len(p), np.int64)) - _mid_ranks(p, positive.astype(np.int64))
     n_positive = np.count_nonzero(positive)
     n_negative = len(y) - n_positive
@@ -134,7 +132,7 @@ def _auc_parts(label: ArrayLike, prediction: ArrayLike) -> Values:
 
 
 def _auc_of_users(label: ArrayLike, prediction: ArrayLike, user: ArrayLike) -> Values:
-    """(n,): the auc among the rows of the row's user; NaN where they are of one class."""
+    """float64 (n,): the auc among the rows of the row's user; NaN where they have one class."""
     y, p = _checked(label, prediction)
     group = np.asarray(user)
     if group.shape != y.shape:
@@ -147,7 +145,7 @@ def _auc_of_users(label: ArrayLike, prediction: ArrayLike, user: ArrayLike) -> V
 
 
 def _auc_by_group(y: Values, p: Values, group: NDArray[np.int64]) -> Values:
-    """(G,): the auc within each group 0..G-1, NaN where it has one class."""
+    """float64 (G,): the auc within each group 0..G-1, NaN where it has one class."""
     rows = np.bincount(group)
     positives = np.bincount(group, weights=y)
     rank_sum = np.bincount(group, weights=_mid_ranks(p, group) * y)
@@ -157,8 +155,8 @@ def _auc_by_group(y: Values, p: Values, group: NDArray[np.int64]) -> Values:
 
 
 def _mid_ranks(p: Values, group: NDArray[np.int64]) -> Values:
-    """(n,): the rank of each row within its group 0..G-1, lowest score first, from 1; equal scores share the mean of
-    theirs."""
+    """float64 (n,): the rank of each row within its group 0..G-1, lowest score first, from 1; equal scores share the
+    mean of their ranks."""
     order = np.lexsort((p, group))
     g, s = group[order], p[order]
     new = np.ones(len(s), np.bool_)  # starts a run of equal scores of one group
@@ -173,19 +171,22 @@ def _mid_ranks(p: Values, group: NDArray[np.int64]) -> Values:
 
 
 def _click_entropy(label: ArrayLike, prediction: ArrayLike) -> Values:
+    """float64 (n,)."""
     return _cross_entropy(*_probabilities(label, prediction), _eps(prediction))
 
 
 def _scaled_entropy(label: ArrayLike, prediction: ArrayLike, low: float, high: float) -> Values:
+    """float64 (n,): the entropy of ratings scaled to 0..1."""
     if not low < high:
         raise MatineeError(f"{low}..{high} is not a rating scale", hint="pass low < high, e.g. low=0.5, high=5")
     y, p = ((values - low) / (high - low) for values in _checked(label, prediction))
     if y.min() < 0 or y.max() > 1:
-        raise MatineeError(f"a rating lies outside the scale {low}..{high}", hint="pass the ends of its scale")
+        raise MatineeError(f"a rating is outside the scale {low}..{high}", hint="pass the ends of its scale")
     return _cross_entropy(y, p, _eps(prediction))
 
 
 def _cross_entropy(y: Values, p: Values, eps: float) -> Values:
+    """float64 (n,): p is clipped to [eps, 1 - eps]."""
     p = np.clip(p, eps, 1 - eps)
     entropy: Values = -(y * np.log(p) + (1 - y) * np.log1p(-p))
     return entropy
@@ -197,19 +198,21 @@ def _eps(prediction: ArrayLike) -> float:
 
 
 def _checked(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
+    """Both as float64 (n,)."""
     y, p = np.asarray(label, np.float64), np.asarray(prediction, np.float64)
     if y.ndim != 1 or y.shape != p.shape or not len(y):
-        raise MatineeError(
-            f"{y.shape} labels and {p.shape} predictions", hint="pass one prediction a label, one or more"
-        )
+        hint = "pass one prediction a label, one or more"
+        raise MatineeError(f"{y.shape} labels and {p.shape} predictions", hint=hint)
     for what, values in (("label", y), ("prediction", p)):
         bad = np.flatnonzero(~np.isfinite(values))
         if len(bad):
-            raise MatineeError(f"{what} is not a finite number: {values[bad[0]]}", where=f"row {bad[0]}")
+            hint = "check the ratings, or fit the model again"
+            raise MatineeError(f"{what} is not a finite number: {values[bad[0]]}", where=f"row {bad[0]}", hint=hint)
     return y, p
 
 
 def _probabilities(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
+    """Labels 0 and 1 and probabilities, float64 (n,) each."""
     y, p = _checked(label, prediction)
     if p.min() < 0 or p.max() > 1:
         raise MatineeError("a prediction is not a probability (0 to 1)", hint="pass probabilities, not logits")
@@ -217,13 +220,15 @@ def _probabilities(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Val
 
 
 def _both_classes(label: ArrayLike, prediction: ArrayLike) -> tuple[Values, Values]:
+    """Labels 0 and 1, both present, and scores, float64 (n,) each."""
     y, p = _checked(label, prediction)
     if not 0 < _binary(y).sum() < len(y):
-        raise MatineeError("auc needs positive and negative labels", hint="check the labels: they are all the same")
+        raise MatineeError("auc needs positive and negative labels", hint="check the labels: all are equal")
     return y, p
 
 
-def _binary(y: NDArray[Any]) -> Values:
+def _binary(y: Values) -> Values:
+    """float64 (n,): the labels, checked to be 0 and 1."""
     if not np.isin(y, (0, 1)).all():
-        raise MatineeError("a label is neither 0 nor 1", hint="make labels of ratings first (label_min in a recipe)")
+        raise MatineeError("a label is neither 0 nor 1", hint="turn ratings into labels first (label_min in a recipe)")
     return y

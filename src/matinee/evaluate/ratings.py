@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -12,9 +11,9 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Holdout
 from matinee.data.ids import IdMap
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, suggestion
 from matinee.evaluate import predictions as formulas
-from matinee.evaluate.evaluate import Evaluation
+from matinee.evaluate.evaluate import Evaluation, fingerprint
 from matinee.evaluate.metrics import Values
 
 
@@ -31,45 +30,39 @@ def evaluate_ratings(
 
     metrics: names of evaluate.predictions.names; those of CLICK need labels 0 and 1. scale: the ends of the ratings
     (0.5, 5.0; of labels 0, 1), which bce needs. users: the split's. k is 0: there is no cut-off.
-    Raises MatineeError for unknown metrics, where the pairs have no ratings or not both labels, or predictions are not
-    finite, not one a pair, or (logloss) no probabilities.
+    Raises MatineeError for unknown metrics, where the pairs have no ratings or only one label, and where predictions
+    are not finite, not one a pair, or (logloss) no probabilities.
     """
     models = dict(predicted) if isinstance(predicted, Mapping) else {label or "model": predicted}
     if not models:
         raise MatineeError("there is nothing to evaluate", hint="pass predictions, or a label -> predictions map")
     if unknown := [metric for metric in metrics if metric not in formulas.names]:
-        raise MatineeError(f"{unknown[0]!r} measures no prediction", hint=f"choose of {', '.join(formulas.names)}")
+        raise MatineeError(f"unknown metric {unknown[0]!r}", hint=suggestion(unknown[0], formulas.names))
     pairs = holdout.pairs
     if pairs is None or pairs.label is None:
-        raise MatineeError(
-            f"the log has no ratings, so {', '.join(metrics)} cannot be measured", hint="map its rating column"
-        )
-    # a user who was never seen is known by the query alone
+        hint = "map its rating column"
+        raise MatineeError(f"the log has no ratings, so {', '.join(metrics)} cannot be measured", hint=hint)
+    # users never seen are told apart by their queries
     user = np.where(pairs.user >= 0, pairs.user.astype(np.int64), -1 - pairs.query.astype(np.int64))
     values = {
         (name, metric, 0): formulas.row_values(metric, pairs.label, prediction, scale=scale, user=user)
         for name, prediction in models.items()
         for metric in metrics
     }
-    digest = hashlib.blake2b(digest_size=8)
-    for array in (pairs.user, pairs.item, pairs.label):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    protocol = replace(
-        holdout.protocol,
-        candidates=f"the hidden ratings, from {scale[0]:g} to {scale[1]:g}",
-        exclude="nothing",
-    )
+    candidates = f"the hidden ratings, from {scale[0]:g} to {scale[1]:g}"
+    protocol = replace(holdout.protocol, candidates=candidates, exclude="nothing")
     notes = _one_class(user, values[next(iter(models)), "gauc", 0]) if "gauc" in metrics else ()
-    return Evaluation(values, pairs.user, users, protocol, digest.hexdigest(), notes=notes)
+    queries = fingerprint(pairs.user, pairs.item, pairs.label)
+    return Evaluation(values, pairs.user, users, protocol, queries, notes=notes)
 
 
 def _one_class(user: NDArray[np.int64], values: Values) -> tuple[str, ...]:
-    """How many users gauc leaves out; values: (n,) its row values."""
+    """A note on the users that gauc leaves out. values: float64 (n,) its row values."""
     left_out = np.isnan(values)
     if not left_out.any():
         return ()
     gone, all_users = len(np.unique(user[left_out])), len(np.unique(user))
     return (
-        f"{gone:,} of {all_users:,} users, whose hidden rows are of one class, have no auc and are left out of gauc "
+        f"{gone:,} of {all_users:,} users have hidden rows of one class only, so no auc, and are left out of gauc "
         f"({left_out.mean():.1%} of the rows)",
     )

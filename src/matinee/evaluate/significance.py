@@ -1,4 +1,4 @@
-"""Is one model better than another on these queries, or was it luck? And may the two be compared at all?"""
+"""Comparisons of models on the same queries: paired tests, and the check that two evaluations may be compared."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class PairedTest:
 
     difference: mean of the differences; ci_low, ci_high: 95 % interval of Student's t. p_t: two-sided paired t-test.
     p_random: two-sided paired randomisation test (signs flipped). p_holm: p_random after Holm's correction for the
-    number of pairs compared. n_queries: answerable queries; n_users: independent differences (queries of one user are
-    not independent: they are summed, and flip together).
+    number of pairs compared. n_queries: queries with an answer; n_users: independent differences (queries of one user
+    are not independent: they are summed, and flip together).
     """
 
     a: str
@@ -92,7 +92,7 @@ def compare(
 
 
 def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """The models of several evaluations as one, if they answered the same queries under one protocol."""
+    """The models of several evaluations as one. Raises MatineeError unless protocol, queries and metrics agree."""
     if not evaluations:
         raise MatineeError("there is nothing to compare", hint="pass at least one evaluation")
     first, *rest = evaluations
@@ -101,12 +101,11 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     for other in rest:
         both = f"{', '.join(first.labels)} and {', '.join(other.labels)}"
         if first.queries != other.queries or first.users != other.users:
-            raise MatineeError(
-                f"{both} did not answer the same queries", hint="evaluate all models on one split, made with one seed"
-            )
+            hint = "evaluate all models on one split, made with one seed"
+            raise MatineeError(f"{both} did not answer the same queries", hint=hint)
         twice = {label for label, _, _ in values} & set(other.labels)
         if twice:
-            raise MatineeError(f"two models are called {', '.join(sorted(twice))}", hint="pass label= to evaluate")
+            raise MatineeError(f"two models have the label {', '.join(sorted(twice))}", hint="pass label= to evaluate")
         missing = set(first.columns) ^ set(other.columns)
         if missing:
             names = ", ".join(named(*column) for column in sorted(missing))
@@ -116,17 +115,15 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 
 def check_protocols(protocols: Sequence[tuple[str, Protocol]]) -> None:
-    """Refuse to put numbers of different protocols in one table. protocols: (whose, what)."""
+    """Raise MatineeError unless the fingerprints agree. protocols: (the models, their protocol)."""
     (whose, first), *rest = protocols
     for other_whose, other in rest:
         if other.fingerprint == first.fingerprint:
             continue
         words = [f.name for f in fields(Protocol) if getattr(first, f.name) != getattr(other, f.name)]
         differ = "; ".join(f"{w}: {getattr(first, w)!r} and {getattr(other, w)!r}" for w in words)
-        raise MatineeError(
-            f"{whose} and {other_whose} were measured under different protocols ({differ})",
-            hint="evaluate all models under one protocol; numbers of different protocols do not compare",
-        )
+        hint = "evaluate all models under one protocol; numbers of different protocols do not compare"
+        raise MatineeError(f"{whose} and {other_whose} were measured under different protocols ({differ})", hint=hint)
 
 
 def paired_test(
@@ -141,7 +138,7 @@ def paired_test(
 ) -> PairedTest:
     """Two models of one evaluation (see `joined`). p_holm is p_random: a single pair needs no correction.
 
-    Of rmse the mean squared errors are tested: a difference of roots is theirs divided by the sum of the roots.
+    For rmse the mean squared errors are tested: their difference divided by the sum of the roots is that of the roots.
     """
     metric, k = _column(evaluation, metric, k)
     means = [evaluation.mean(metric, k, label).value for label in (a, b)]  # names what is missing
@@ -160,8 +157,8 @@ def paired_test(
 
 
 def randomisation(difference: Values, *, draws: int = 10_000, seed: int = 0) -> float:
-    """Two-sided p of the sum of paired differences when each sign is a fair coin's (Fisher's randomisation test;
-    Smucker et al., CIKM 2007): (1 + draws at least as extreme) / (1 + draws), never 0.
+    """Two-sided p of the sum of paired differences when each sign is random (Fisher's randomisation test; Smucker et
+    al., CIKM 2007): (1 + draws at least as extreme) / (1 + draws), never 0.
 
     difference: float64 (n,). Time grows as draws x (differences that are not 0).
     """
@@ -174,7 +171,8 @@ def randomisation(difference: Values, *, draws: int = 10_000, seed: int = 0) -> 
 
 
 def holm(p: Values) -> Values:
-    """Holm's step-down correction (Scand. J. Statistics 1979): family-wise, whatever the dependence."""
+    """float64 (n,): p-values after Holm's step-down correction (Scand. J. Statistics 1979) of the family-wise error,
+    valid under any dependence."""
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     out = np.empty_like(p)
@@ -183,7 +181,7 @@ def holm(p: Values) -> Values:
 
 
 def _flipped_sums(d: Values, draws: int, seed: int) -> Iterator[Values]:
-    """Sums of d with random signs, in blocks: sum(s d) = 2 sum(d where the coin fell up) - sum(d)."""
+    """Sums of d with random signs, in blocks: sum(s d) = 2 sum(d where the sign is plus) - sum(d)."""
     rng = np.random.default_rng(seed)
     n_bytes = (len(d) + 7) // 8
     block = max(1, _BLOCK // (8 * n_bytes))

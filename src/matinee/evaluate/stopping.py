@@ -1,4 +1,4 @@
-"""The metric that early stopping follows: its name, and its value for a model on a holdout."""
+"""The metric of early stopping: its name, and its value for a model on a holdout."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled loops: what scipy and BLAS have no fast form for. Pure functions on arrays; nothing here knows a model.
+"""Compiled loops for what scipy and BLAS cannot do fast: pure functions on arrays, which know no model.
 
 Each kernel works on a range of rows and releases the GIL; `parallel` spreads ranges over plain threads. Every row is
 computed by one thread in one fixed order, so results do not depend on the number of threads. A file is imported, and
@@ -26,17 +26,9 @@ if TYPE_CHECKING:
     from matinee.kernels import skip_gram as skip_gram
 
 FILES = (
-    "additive_attention",
-    "biased_attention",
-    "factors",
-    "field_attention",
-    "fusion",
-    "histories",
-    "linear",
-    "ranking",
-    "sampling",
-    "skip_gram",
-)
+    "additive_attention", "biased_attention", "factors", "field_attention", "fusion", "histories", "linear", "ranking",
+    "sampling", "skip_gram",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

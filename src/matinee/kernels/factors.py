@@ -10,46 +10,31 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-FAST = {"contract", "reassoc", "nsz"}  # sums may be vectorised; NaN and infinity keep their meaning
-
+from matinee.kernels.arithmetic import SUMS, random_bits
 
 # --- regressions: one row's vector, the other side fixed ------------------------------------------------------------
 
 
-@njit(nogil=True, cache=True, fastmath=FAST)
+@njit(nogil=True, cache=True, fastmath=SUMS)
 def regress_rows(
-    start: int,
-    stop: int,
-    indptr: Any,
-    indices: Any,
-    target: Any,
-    F: Any,
-    offset: Any,
-    A0: Any,
-    b0: Any,
-    penalty: Any,
-    weight: float,
-    logistic: bool,
-    steps: int,
-    noise: Any,
-    out: Any,
-) -> None:
-    """Newton steps on x = out[r] from where it stands, float64, for the rows start..stop of a csr matrix of targets:
+    start: int, stop: int, indptr: Any, indices: Any, target: Any, F: Any, offset: Any, A0: Any, b0: Any,
+    penalty: Any, weight: float, logistic: bool, steps: int, noise: Any, out: Any,
+) -> None:  # fmt: skip
+    """Newton steps on x = out[r] from its present value, float64, for the rows start..stop of a csr matrix of targets:
 
         minimise  weight/2 sum_j (target_j - z_j)^2 + x'A0 x/2 - b0'x + sum_a penalty[r, a] x_a^2/2,  z = offset + F x
 
     over the row's observed columns j, or with the cross-entropy of target_j (0..1) and sigmoid(z_j) where `logistic`.
-    The squares are solved exactly by one step. noise (rows, f), or no rows: the solution is moved by L^-T noise[r]
-    with LL' the Hessian, so that standard normal noise draws from N(solution, Hessian^-1).
+    One step solves the squares exactly. noise (rows, f), or no rows: the solution is moved by L^-T noise[r] with LL'
+    the Hessian, so that standard normal noise draws from N(solution, Hessian^-1). out: float64 (rows, f).
     """
     f = F.shape[1]
-    A = np.empty((f, f))
-    x, g = np.empty(f), np.empty(f)
-    wide = 4  # observations per pass over A
-    v, w = np.zeros((wide, f)), np.zeros((wide, f))
+    A, x, g = np.empty((f, f)), np.empty(f), np.empty(f)
+    v, w = np.zeros((4, f)), np.zeros((4, f))
     for r in range(start, stop):
         x[:] = out[r]
         for _ in range(steps):
+            # the gradient (its negative, g) and the Hessian A of the prior
             for a in range(f):
                 s = b0[a] - penalty[r, a] * x[a]
                 for b in range(f):
@@ -57,75 +42,113 @@ def regress_rows(
                     A[a, b] = A0[a, b]
                 A[a, a] += penalty[r, a]
                 g[a] = s
-            for q0 in range(indptr[r], indptr[r + 1], wide):
-                for i in range(wide):
-                    q = q0 + i
-                    if q >= indptr[r + 1]:
-                        v[i] = 0.0
-                        w[i] = 0.0
-                        continue
-                    j = indices[q]
-                    z = np.float64(offset[j])
-                    for a in range(f):
-                        v[i, a] = F[j, a]
-                        z += v[i, a] * x[a]
-                    if logistic:
-                        p = 1.0 / (1.0 + np.exp(-z))
-                        error, curve = target[q] - p, p * (1.0 - p)
-                    else:
-                        error, curve = weight * (target[q] - z), weight
-                    for a in range(f):
-                        g[a] += error * v[i, a]
-                        w[i, a] = curve * v[i, a]
-                for a in range(f):
-                    w0, w1, w2, w3 = w[0, a], w[1, a], w[2, a], w[3, a]
-                    for b in range(a + 1):
-                        A[a, b] += w0 * v[0, b] + w1 * v[1, b] + w2 * v[2, b] + w3 * v[3, b]
+            for q in range(indptr[r], indptr[r + 1], 4):
+                add_observations(q, indptr[r + 1], indices, target, F, offset, x, weight, logistic, v, w, A, g)
+            # the Newton step is A^-1 g
             factor_and_solve(A, g, noise, r)
             for a in range(f):
                 x[a] += g[a]
         out[r] = x
 
 
-@njit(nogil=True, cache=True, fastmath=FAST)
+@njit(nogil=True, cache=True, fastmath=SUMS, inline="always")  # as a call it would cost 8 % of a regression
+def add_observations(
+    first: int, end: int, indices: Any, target: Any, F: Any, offset: Any, x: Any, weight: float, logistic: bool,
+    v: Any, w: Any, A: Any, g: Any,
+) -> None:  # fmt: skip
+    """Add up to four observations of a row, from `first` on, to g and to A's lower triangle. v, w (4, f): work space.
+
+    Four together, because a pass over A costs more than the products: with one at a time A is read four times.
+    """
+    f = len(x)
+    for i in range(4):
+        q = first + i
+        if q >= end:
+            v[i] = 0.0
+            w[i] = 0.0
+            continue
+        j = indices[q]
+        z = np.float64(offset[j])
+        for a in range(f):
+            v[i, a] = F[j, a]
+            z += v[i, a] * x[a]
+        # first and second derivative of the loss with respect to z
+        if logistic:
+            p = 1.0 / (1.0 + np.exp(-z))
+            error, curve = target[q] - p, p * (1.0 - p)
+        else:
+            error, curve = weight * (target[q] - z), weight
+        for a in range(f):
+            g[a] += error * v[i, a]
+            w[i, a] = curve * v[i, a]
+    for a in range(f):
+        w0, w1, w2, w3 = w[0, a], w[1, a], w[2, a], w[3, a]
+        for b in range(a + 1):
+            A[a, b] += w0 * v[0, b] + w1 * v[1, b] + w2 * v[2, b] + w3 * v[3, b]
+
+
+@njit(nogil=True, cache=True, fastmath=SUMS)
 def factor_and_solve(A: Any, g: Any, noise: Any, row: int) -> None:
     """In place: A's lower triangle -> its Cholesky factor L, g -> L^-T (L^-1 g + noise[row])."""
     f = len(g)
+    # Cholesky, row by row: A = L L'
     for a in range(f):
         for b in range(a + 1):
             s = A[a, b]
             for c in range(b):
                 s -= A[a, c] * A[b, c]
             A[a, b] = np.sqrt(s) if a == b else s / A[b, b]
+    # forward substitution: L^-1 g
     for a in range(f):
         s = g[a]
         for b in range(a):
             s -= A[a, b] * g[b]
         g[a] = s / A[a, a]
+    # between the two solves: L^-T times standard normal noise has covariance A^-1
     if len(noise):
         for a in range(f):
             g[a] += noise[row, a]
+    # back substitution, by columns of L', because L lies in rows
     for a in range(f - 1, -1, -1):
         g[a] /= A[a, a]
         for b in range(a):
             g[b] -= A[a, b] * g[a]
 
 
-@njit(nogil=True, cache=True, fastmath=FAST)
+@njit(nogil=True, cache=True, fastmath=SUMS, inline="always")
+def multiply(G: Any, ridge: Any, F: Any, columns: Any, p: Any, out: Any) -> None:
+    """out = (G + ridge I + sum_j F_j F_j') p over these columns j, without building the matrix."""
+    f = len(p)
+    for a in range(f):
+        s = np.float32(0.0)
+        for b in range(f):
+            s += G[a, b] * p[b]
+        out[a] = s + ridge * p[a]
+    for j in columns:
+        v = F[j]
+        d = np.float32(0.0)
+        for a in range(f):
+            d += v[a] * p[a]
+        for a in range(f):
+            out[a] += d * v[a]
+
+
+@njit(nogil=True, cache=True, fastmath=SUMS)
 def conjugate_gradient_rows(
     start: int, stop: int, indptr: Any, indices: Any, F: Any, G: Any, ridge: Any, steps: int, out: Any
 ) -> None:
     """Steps of conjugate gradients, float32, from out[r] towards (G + ridge[r] I + sum_j F_j F_j') x = sum_j F_j,
-    j the columns of row r. The matrix is never made: a step costs (columns of the row + f) * f."""
+    j the columns of row r. The matrix is never built: a step costs (columns of the row + f) * f. out: (rows, f)."""
     f = F.shape[1]
     x, r, p, Ap = np.empty(f, np.float32), np.empty(f, np.float32), np.empty(f, np.float32), np.empty(f, np.float32)
     one, zero = np.float32(1.0), np.float32(0.0)
     for u in range(start, stop):
         low, high = indptr[u], indptr[u + 1]
-        if low == high:
+        if low == high:  # the right side is 0
             out[u] = zero
             continue
         x[:] = out[u]
+        # residual r = right side - A x; F_j's share of it is (1 - F_j'x) F_j
         for a in range(f):
             s = zero
             for b in range(f):
@@ -139,25 +162,16 @@ def conjugate_gradient_rows(
             d = one - d
             for a in range(f):
                 r[a] += d * v[a]
+        # the first direction p is the residual
         square = zero
         for a in range(f):
             p[a] = r[a]
             square += r[a] * r[a]
         for _ in range(steps):
-            if square < 1e-20:
+            if square < 1e-20:  # solved; the next step would divide 0 by 0
                 break
-            for a in range(f):
-                s = zero
-                for b in range(f):
-                    s += G[a, b] * p[b]
-                Ap[a] = s + ridge[u] * p[a]
-            for q in range(low, high):
-                v = F[indices[q]]
-                d = zero
-                for a in range(f):
-                    d += v[a] * p[a]
-                for a in range(f):
-                    Ap[a] += d * v[a]
+            multiply(G, ridge[u], F, indices[low:high], p, Ap)
+            # step length |r|^2 / p'Ap: the minimum along p
             curve = zero
             for a in range(f):
                 curve += p[a] * Ap[a]
@@ -167,6 +181,7 @@ def conjugate_gradient_rows(
                 x[a] += step * p[a]
                 r[a] -= step * Ap[a]
                 new += r[a] * r[a]
+            # the next direction: the residual, made conjugate to p
             for a in range(f):
                 p[a] = r[a] + new / square * p[a]
             square = new
@@ -177,19 +192,10 @@ def conjugate_gradient_rows(
 
 
 @njit(nogil=True, cache=True)
-def mixed(key: Any, counter: Any) -> Any:
-    """64 random bits, a pure function of two uint64 (the finaliser of splitmix64)."""
-    z = key + np.uint64(0x9E3779B97F4A7C15) * (counter + np.uint64(1))
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@njit(nogil=True, cache=True)
 def negative(key: Any, counter: Any, pool: Any, indices: Any, low: int, high: int) -> int:
-    """An item of `pool`, uniform among those not in indices[low:high] (sorted); -1 after 64 vain draws."""
+    """An item of `pool`, uniform among those not in indices[low:high] (sorted); -1 after 64 draws of items in it."""
     for attempt in range(64):
-        bits = mixed(key, counter * np.uint64(64) + np.uint64(attempt))
+        bits = random_bits(key, counter * np.uint64(64) + np.uint64(attempt))
         j = pool[np.int64((bits >> np.uint64(33)) % np.uint64(len(pool)))]
         p = low + np.searchsorted(indices[low:high], j)
         if p == high or indices[p] != j:
@@ -197,14 +203,14 @@ def negative(key: Any, counter: Any, pool: Any, indices: Any, low: int, high: in
     return -1
 
 
-@njit(nogil=True, cache=True, fastmath=FAST)
+@njit(nogil=True, cache=True, fastmath=SUMS)
 def bpr_epoch(
     order: Any, users: Any, indptr: Any, indices: Any, pool: Any, key: Any, rate: float, l2: float, U: Any, V: Any
 ) -> float:
     """One pass of stochastic gradient over the positives in `order`, each against one negative; the mean loss.
 
     Descends -ln sigmoid(u (v_i - v_j)) + l2/2 (|u|^2 + |v_i|^2 + |v_j|^2). The last column of U stays as it is: where
-    it is 1, the last column of V is the items' bias.
+    it is 1, the last column of V is the items' bias. U, V: float32 (n_users, f) and (n_items, f), changed in place.
     """
     f = U.shape[1]
     step, shrink = np.float32(rate), np.float32(rate * l2)
@@ -219,8 +225,10 @@ def bpr_epoch(
         d = np.float32(0.0)
         for a in range(f):
             d += u[a] * (x[a] - y[a])
+        # the gradient of -ln sigmoid(d) is -sigmoid(-d) = -1 / (1 + exp(d))
         e = step / (np.float32(1.0) + np.exp(d))
         loss += np.log1p(np.exp(-np.float64(d)))
+        # all three move by the values before the step
         for a in range(f - 1):
             ua, xa, ya = u[a], x[a], y[a]
             u[a] += e * (xa - ya) - shrink * ua
@@ -231,7 +239,7 @@ def bpr_epoch(
     return loss / max(len(order), 1)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST)
+@njit(nogil=True, cache=True, fastmath=SUMS)
 def bpr_fold_rows(
     start: int, stop: int, indptr: Any, indices: Any, pool: Any, epochs: int, rate: float, l2: float, V: Any, out: Any
 ) -> None:

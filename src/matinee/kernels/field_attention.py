@@ -1,11 +1,11 @@
-"""The compiled loops of attention between fields: many tiny softmaxes, which tensors take ten times as long for.
+"""The compiled loops of attention between fields: many tiny softmaxes, for which tensors take ten times as long.
 
-A range is one of blocks of LANES rows. Rows stand side by side in the last axis of every array, so that one instruction
-serves many, and what a row gets does not depend on its neighbours. A block goes from what a layer reads to what it
-gives without leaving a core's cache.
+A range counts blocks of LANES rows. Rows lie side by side in the last axis of every array, so that one instruction
+serves many, and a row's result does not depend on its neighbours. A block goes through the whole layer without leaving
+a core's cache.
 
-Nearly all work is `add_products`: four sums of products at once, of one row of factors with four others. The one lies
-term by term, the four interleaved in fours, and both have zeros up to a multiple of four terms and of four sums.
+Nearly all work is `add_products`: four sums of products at once, of one row of factors with four others. The first is
+stored term by term, the four interleaved; both have zeros up to a multiple of four terms and of four sums.
 """
 
 from __future__ import annotations
@@ -15,21 +15,10 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from matinee.kernels.arithmetic import FUSED, LOG2E, SUMS, power_of_two
+
 LANES = 64
-"""Rows that are worked on together: enough to hide what a short loop costs, few enough for a core's own cache."""
-
-FAST = {"contract", "nsz"}
-SUMS = {"contract", "nsz", "reassoc"}  # sums over lanes may be vectorised
-LOG2E = np.float32(1.4426950408889634)
-# 2^f for |f| <= 1/2, to 2e-7: the series of exp(f ln 2)
-_C1, _C2, _C3 = np.float32(0.6931471805599453), np.float32(0.2402265069591007), np.float32(0.0555041086648216)
-_C4, _C5, _C6 = np.float32(0.0096181291076285), np.float32(0.0013333558146428), np.float32(0.0001540353039338)
-
-
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def fraction(f: Any) -> Any:
-    """2^f for |f| <= 1/2."""
-    return np.float32(1.0) + f * (_C1 + f * (_C2 + f * (_C3 + f * (_C4 + f * (_C5 + f * _C6)))))
+"""Rows of a block: enough to hide the cost of a short loop, few enough for a core's own cache."""
 
 
 @njit(nogil=True, cache=True)
@@ -62,7 +51,7 @@ def in_fours(W: Any) -> Any:
     return out
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
 def project(W: Any, X: Any, out: Any) -> None:
     """out (n_out, m) = W (n_out, n_in) @ X (n_in, m); n_out is a multiple of 4."""
     n_out, n_in = W.shape
@@ -118,13 +107,13 @@ def inner_products(Y: Any, X: Any, out: Any) -> None:
                     out[o + 1, i + e] = of_z[e]
 
 
-# --- what is laid out, and how --------------------------------------------------------------------------------------
+# --- layouts of the factors -----------------------------------------------------------------------------------------
 
 
 @njit(nogil=True, cache=True)
 def by_field(P: Any, first: int, d: int, deep: int, out: Any) -> None:
-    """Row field * deep + c of out = channel first + c of P at this field, c < d: the one factor. P (channels, fields *
-    LANES)."""
+    """Row field * deep + c of out = channel first + c of P at this field, c < d: the single factor of `add_products`.
+    P: (channels, fields * LANES)."""
     for c in range(d):
         for field in range(P.shape[1] // LANES):
             copied(row_of(out, field * deep + c), row_of(P[first + c], field))
@@ -146,11 +135,11 @@ def channels_in_fours(P: Any, first: int, d: int, wide: int, out: Any) -> None:
             copied(row_of(out, (c // 4 * wide + field) * 4 + c % 4), row_of(P[first + c], field))
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
 def add_products(out: Any, A: Any, a: int, B: Any, b: int, n: int) -> None:
     """Row o < 4 of out += sum over t < n of row a + t of A times row (b + t) * 4 + o of B. n is a multiple of 4.
 
-    Slices, unlike sums of places, let the compiler see that no place is below 0.
+    Slices show the compiler that no index is negative; sums of indices do not.
     """
     for t in range(0, n, 4):
         p, q = A[(a + t) * LANES : (a + t + 4) * LANES], B[(b + t) * 4 * LANES : (b + t + 4) * 4 * LANES]
@@ -165,10 +154,10 @@ def add_products(out: Any, A: Any, a: int, B: Any, b: int, n: int) -> None:
                 )
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
 def mix(A: Any, a: int, B: Any, wide: int, out: Any, first: int, d: int, field: int, four: Any) -> None:
     """Channel first + c of out (channels, fields * LANES) at this field = sum over t < wide of row a + t of A times B's
-    for channel c < d. four (4 * LANES,): room to work in."""
+    for channel c < d. four (4 * LANES,): work space."""
     for c in range(0, d, 4):
         four[:] = np.float32(0.0)
         add_products(four, A, a, B, c // 4 * wide, wide)
@@ -179,11 +168,10 @@ def mix(A: Any, a: int, B: Any, wide: int, out: Any, first: int, d: int, field: 
 # --- attention ------------------------------------------------------------------------------------------------------
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
 def softmax_over_fields(S: Any, fields: int, power: Any, scale: Any, top: Any, total: Any) -> None:
-    """S (at least fields * LANES,) float32 -> its softmax over fields, in place. Room to work in, (LANES,): power,
-    int32, and scale, the same memory as float32; top and total, float32, for maxima and sums."""
-    one, half, least = np.float32(1.0), np.float32(0.5), np.float32(-126.0)
+    """S (at least fields * LANES,) float32 -> its softmax over fields, in place. Work space (LANES,): power, int32, and
+    scale, the same memory as float32; top and total, float32, for maxima and sums."""
     copied(top, row_of(S, 0))
     for j in range(1, fields):
         row = row_of(S, j)
@@ -193,23 +181,19 @@ def softmax_over_fields(S: Any, fields: int, power: Any, scale: Any, top: Any, t
     for j in range(fields):
         row = row_of(S, j)
         for lane in range(LANES):
-            y = max((row[lane] - top[lane]) * LOG2E, least)
-            whole = np.floor(y + half)
-            f = y - whole
-            power[lane] = (np.int32(whole) + np.int32(127)) << np.int32(23)
-            row[lane] = fraction(f)
+            power[lane], row[lane] = power_of_two((row[lane] - top[lane]) * LOG2E)
         for lane in range(LANES):
             row[lane] *= scale[lane]
             total[lane] += row[lane]
     for lane in range(LANES):
-        total[lane] = one / total[lane]
+        total[lane] = np.float32(1.0) / total[lane]
     for j in range(fields):
         row = row_of(S, j)
         for lane in range(LANES):
             row[lane] *= total[lane]
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
 def products_with_fields(i: int, Q: Any, K: Any, deep: int, out: Any) -> None:
     """Row j of out = q_i . k_j: Q by field, K its fields in fours."""
     out[:] = np.float32(0.0)
@@ -217,7 +201,7 @@ def products_with_fields(i: int, Q: Any, K: Any, deep: int, out: Any) -> None:
         add_products(out[j * LANES : (j + 4) * LANES], Q, i * deep, K, j // 4 * deep, deep)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
+@njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
 def attend(start: int, stop: int, X: Any, W: Any, out: Any) -> None:
     """out_i = relu(sum_j a_ij v_j + w_i), a_i = softmax_j(q_i . k_j), over the fields j of each row, for each head.
 
@@ -234,6 +218,7 @@ def attend(start: int, stop: int, X: Any, W: Any, out: Any) -> None:
     power, four = np.zeros(LANES, np.int32), np.empty(4 * LANES, np.float32)
     top, total = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for block in range(start, stop):
+        # eq. 5 to 7 of Song et al.: project all fields, then weights and mixtures field by field
         project(weights, X[block], P)
         for head in range(heads):
             by_field(P, head * d, d, deep, Q)
@@ -243,82 +228,88 @@ def attend(start: int, stop: int, X: Any, W: Any, out: Any) -> None:
                 products_with_fields(i, Q, K, deep, A)
                 softmax_over_fields(A, fields, power, power.view(np.float32), top, total)
                 mix(A, 0, V, wide, out[block], head * d, d, i, four)
+        # eq. 8: add the residual and cut off what is negative
         for c in range(heads * d):
-            told, own = out[block, c], P[(parts - 1) * heads * d + c]
+            result, own = out[block, c], P[(parts - 1) * heads * d + c]
             for at in range(fields * LANES):
-                told[at] = max(told[at] + own[at] if parts > 3 else told[at], nothing)
+                result[at] = max(result[at] + own[at] if parts > 3 else result[at], nothing)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def attend_gradients(start: int, stop: int, X: Any, W: Any, out: Any, outer: Any, of_X: Any, of_W: Any) -> None:
-    """of_X, the gradient of X, and of_W (blocks, n_out, n_in), each block's share of W's, from outer, that of out.
+@njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
+def attend_gradients(start: int, stop: int, X: Any, W: Any, out: Any, grad_out: Any, grad_X: Any, grad_W: Any) -> None:
+    """grad_X, as X, and grad_W (blocks, n_out, n_in), each block's share of it, from grad_out, as out.
 
-    The rest as in `attend`. What was projected and the weights a are made again: that is faster than to keep them.
+    The rest as in `attend`. Projections and weights are computed again, which is faster than keeping them.
     """
     parts, heads, d, n_in = W.shape
     fields, n_out = X.shape[2] // LANES, parts * heads * d
     deep, wide = fours(d), fours(fields)
     weights = in_fours(W.reshape((n_out, n_in)))
-    turned = in_fours(W.reshape((n_out, n_in)).T)
-    P, of_P = np.empty((len(weights), fields * LANES), np.float32), np.empty((n_out, fields * LANES), np.float32)
-    through, inputs = np.empty((heads * d, fields * LANES), np.float32), np.empty((len(turned), X.shape[2]), np.float32)
+    transposed = in_fours(W.reshape((n_out, n_in)).T)
+    P, grad_P = np.empty((len(weights), fields * LANES), np.float32), np.empty((n_out, fields * LANES), np.float32)
+    grad_relu = np.empty((heads * d, fields * LANES), np.float32)
+    inputs = np.empty((len(transposed), fields * LANES), np.float32)
     Q, G = np.zeros(fields * deep * LANES, np.float32), np.zeros(fields * deep * LANES, np.float32)
     K, V = np.zeros(wide * deep * LANES, np.float32), np.zeros(wide * deep * LANES, np.float32)
     Q_c, K_c = np.zeros(deep * wide * LANES, np.float32), np.zeros(deep * wide * LANES, np.float32)
     G_c = np.zeros(deep * wide * LANES, np.float32)
-    A, of_S = np.zeros(wide * LANES, np.float32), np.zeros(wide * LANES, np.float32)
-    turned_A, turned_S = np.zeros(fields * wide * LANES, np.float32), np.zeros(fields * wide * LANES, np.float32)
+    A, grad_S = np.zeros(wide * LANES, np.float32), np.zeros(wide * LANES, np.float32)
+    A_by_key, S_by_key = np.zeros(fields * wide * LANES, np.float32), np.zeros(fields * wide * LANES, np.float32)
     power, four = np.zeros(LANES, np.int32), np.empty(4 * LANES, np.float32)
     top, total, mean = np.empty(LANES, np.float32), np.empty(LANES, np.float32), np.empty(LANES, np.float32)
     for block in range(start, stop):
         project(weights, X[block], P)
-        let_through(outer[block], out[block], through)
+        relu_gradients(grad_out[block], out[block], grad_relu)
         if parts > 3:
-            of_P[3 * heads * d :] = through
+            grad_P[3 * heads * d :] = grad_relu
         for head in range(heads):
             q, k, v = head * d, (heads + head) * d, (2 * heads + head) * d
             by_field(P, q, d, deep, Q)
-            by_field(through, q, d, deep, G)
+            by_field(grad_relu, q, d, deep, G)
             fields_in_fours(P, k, d, deep, K)
             fields_in_fours(P, v, d, deep, V)
             channels_in_fours(P, q, d, wide, Q_c)
             channels_in_fours(P, k, d, wide, K_c)
-            channels_in_fours(through, q, d, wide, G_c)
+            channels_in_fours(grad_relu, q, d, wide, G_c)
             for i in range(fields):
                 products_with_fields(i, Q, K, deep, A)
                 softmax_over_fields(A, fields, power, power.view(np.float32), top, total)
-                products_with_fields(i, G, V, deep, of_S)
-                softmax_gradients(A, of_S, fields, mean)
+                # g . v_j is the gradient of weight j; through the softmax it becomes that of the logits
+                products_with_fields(i, G, V, deep, grad_S)
+                softmax_gradients(A, grad_S, fields, mean)
                 for j in range(fields):
-                    copied(row_of(turned_A, j * wide + i), row_of(A, j))
-                    copied(row_of(turned_S, j * wide + i), row_of(of_S, j))
-                mix(of_S, 0, K_c, wide, of_P, q, d, i, four)
+                    copied(row_of(A_by_key, j * wide + i), row_of(A, j))
+                    copied(row_of(S_by_key, j * wide + i), row_of(grad_S, j))
+                mix(grad_S, 0, K_c, wide, grad_P, q, d, i, four)
+            # k_j and v_j get sums over the fields i that looked at them, so weights are needed by j
             for j in range(fields):
-                mix(turned_S, j * wide, Q_c, wide, of_P, k, d, j, four)
-                mix(turned_A, j * wide, G_c, wide, of_P, v, d, j, four)
-        project(turned, of_P, inputs)
-        of_X[block] = inputs[:n_in]
-        inner_products(of_P, X[block], of_W[block])
+                mix(S_by_key, j * wide, Q_c, wide, grad_P, k, d, j, four)
+                mix(A_by_key, j * wide, G_c, wide, grad_P, v, d, j, four)
+        # back through the projection: W' grad_P for the inputs, grad_P X' for the weights
+        project(transposed, grad_P, inputs)
+        grad_X[block] = inputs[:n_in]
+        inner_products(grad_P, X[block], grad_W[block])
 
 
 @njit(nogil=True, cache=True)
-def let_through(outer: Any, out: Any, through: Any) -> None:
-    """through = outer where the relu let out through, else 0; all (channels, fields * LANES)."""
+def relu_gradients(grad_out: Any, out: Any, grad_relu: Any) -> None:
+    """grad_relu = grad_out where the relu's output `out` is positive, else 0; all (channels, fields * LANES)."""
     for c in range(len(out)):
-        given, told, found = outer[c], out[c], through[c]
+        given, result, found = grad_out[c], out[c], grad_relu[c]
         for at in range(out.shape[1]):
-            found[at] = given[at] if told[at] > 0 else np.float32(0.0)
+            found[at] = given[at] if result[at] > 0 else np.float32(0.0)
 
 
-@njit(nogil=True, cache=True, fastmath=FAST, error_model="numpy")
-def softmax_gradients(A: Any, of_A: Any, fields: int, mean: Any) -> None:
-    """of_A, the gradient of the weights A, becomes that of what the softmax read, in place. mean (LANES,): room."""
+@njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
+def softmax_gradients(A: Any, grad_A: Any, fields: int, mean: Any) -> None:
+    """grad_A, the gradient of the weights A, becomes that of the softmax's input, in place: a_j (g_j - sum_k a_k g_k).
+    mean (LANES,): work space."""
     mean[:] = np.float32(0.0)
     for j in range(fields):
-        a, s = row_of(A, j), row_of(of_A, j)
+        a, s = row_of(A, j), row_of(grad_A, j)
         for lane in range(LANES):
             mean[lane] += a[lane] * s[lane]
     for j in range(fields):
-        a, s = row_of(A, j), row_of(of_A, j)
+        a, s = row_of(A, j), row_of(grad_A, j)
         for lane in range(LANES):
             s[lane] = a[lane] * (s[lane] - mean[lane])

@@ -1,8 +1,7 @@
 """The compiled loops that make scores of different models comparable, a row (a query) at a time, in place.
 
-
-Only what may be recommended decides: a query's excluded items move nobody's rank, mean or sum. They get numbers all
-the same, for somebody may ask for their score. NaN stays NaN, so that ranking can refuse it.
+Excluded items of a query do not change the rank, mean or sum of others. They get numbers too, because a caller may want
+their scores. NaN stays NaN, so that ranking can refuse it.
 """
 
 from __future__ import annotations
@@ -13,10 +12,17 @@ import numpy as np
 from numba import njit
 
 DAMPING = 60.0  # of reciprocal rank fusion, as its authors chose it
-CODE_BITS = 31  # of a sorting key: the column; above it 32 bits of the score
+CODE_BITS = 31  # the low bits of a sorting key hold the column, the 32 above them the score
 CODES = (1 << CODE_BITS) - 1
-DIGIT_BITS = 11  # sorted by at a time: three passes over a float32
+DIGIT_BITS = 11  # bits that one pass of the radix sort looks at: three passes for a float32
 DIGITS = 1 << DIGIT_BITS
+
+
+@njit(nogil=True, cache=True)
+def mark_excluded(stamp: Any, b: int, offsets: Any, excluded: Any) -> None:
+    """stamp[j] = b for each excluded item j of row b. Other rows' stamps differ from b, so nothing need be emptied."""
+    for p in range(offsets[b], offsets[b + 1]):
+        stamp[excluded[p]] = b
 
 
 @njit(nogil=True, cache=True)
@@ -31,10 +37,9 @@ def reciprocal_rank_rows(start: int, stop: int, offsets: Any, excluded: Any, sco
     count = np.empty((3, DIGITS + 1), np.int64)
     for b in range(start, stop):
         row = scores[b]
-        for p in range(offsets[b], offsets[b + 1]):
-            stamp[excluded[p]] = b
+        mark_excluded(stamp, b, offsets, excluded)
         m = descending(row, key, spare, count)
-        better, first = 0, 0
+        better, first = 0, 0  # walk over runs of equal scores; better: items that count, in the runs before
         while first < m:
             last, equal = first, 0
             while last < m and key[last] >> CODE_BITS == key[first] >> CODE_BITS:
@@ -52,8 +57,8 @@ def reciprocal_rank_rows(start: int, stop: int, offsets: Any, excluded: Any, sco
 def descending(row: Any, key: Any, spare: Any, count: Any) -> int:
     """The number m of columns above -inf, and key[:m]: score and column of each in one integer, best first.
 
-    key, spare: int64 (n,); count: int64 (3, DIGITS + 1), to work in. -inf in `row` becomes 0. A radix sort: the bits of
-    a float, read as an integer, order numbers of one sign.
+    key, spare: int64 (n,); count: int64 (3, DIGITS + 1), work space. -inf in `row` becomes 0. A radix sort, least
+    significant digit first: the bits of floats of one sign, read as integers, are in the order of the floats.
     """
     bits = row.view(np.uint32)
     count[:] = 0
@@ -67,18 +72,18 @@ def descending(row: Any, key: Any, spare: Any, count: Any) -> int:
         u = np.int64(bits[j])
         if row[j] == 0.0:  # 0 and -0 are one number
             u = np.int64(0x7FFFFFFF)
-        elif row[j] > 0.0:  # the larger, the earlier
+        elif row[j] > 0.0:  # turned round, as larger scores come first; negative ones lie behind as they are
             u ^= 0x7FFFFFFF
         key[m] = (u << CODE_BITS) | j
         m += 1
-        for digit in range(3):
+        for digit in range(3):  # counts of all three digits in one pass over the row
             count[digit, ((u >> (digit * DIGIT_BITS)) & (DIGITS - 1)) + 1] += 1
     for digit in range(3):
         place = count[digit]
-        for d in range(DIGITS):
+        for d in range(DIGITS):  # counts -> where the keys of each digit begin
             place[d + 1] += place[d]
         shift = CODE_BITS + digit * DIGIT_BITS
-        for p in range(m):
+        for p in range(m):  # stable: equal digits keep the order of the pass before
             d = (key[p] >> shift) & (DIGITS - 1)
             spare[place[d]] = key[p]
             place[d] += 1
@@ -88,35 +93,35 @@ def descending(row: Any, key: Any, spare: Any, count: Any) -> int:
 
 @njit(nogil=True, cache=True)
 def standard_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
-    """scores[b, j] = (score - mean) / deviation over what is not excluded; where it was -inf the least of these, and of
-    all where j itself is excluded, for an excluded score may be lower than any that counts."""
+    """scores[b, j] = (score - mean) / deviation, both over what is not excluded. Where it was -inf: the least of these
+    scores, or, where j itself is excluded, the least of all, because excluded scores may be lower."""
     n = scores.shape[1]
     stamp = np.full(n, -1, np.int64)
     for b in range(start, stop):
         row = scores[b]
-        for p in range(offsets[b], offsets[b + 1]):
-            stamp[excluded[p]] = b
-        count, total, least, bottom = 0, 0.0, np.inf, np.inf
+        mark_excluded(stamp, b, offsets, excluded)
+        count, total, least, lowest = 0, 0.0, np.inf, np.inf
         for j in range(n):
             if row[j] == -np.inf:
                 continue
-            bottom = min(bottom, row[j])
+            lowest = min(lowest, row[j])
             if stamp[j] != b:
                 count += 1
                 total += row[j]
                 least = min(least, row[j])
         mean = total / max(count, 1)
-        squares = 0.0
+        squares = 0.0  # in a second pass: the sum of squares minus the squared sum would lose digits
         for j in range(n):
             if stamp[j] != b and row[j] != -np.inf:
                 squares += (row[j] - mean) ** 2
         scale = 0.0 if squares == 0.0 else 1.0 / np.sqrt(squares / count)
-        lowest, nethermost = (0.0, 0.0) if scale == 0.0 else ((least - mean) * scale, (bottom - mean) * scale)
+        if scale == 0.0:  # all equal, or none that counts
+            least = lowest = mean
         for j in range(n):
             if row[j] != -np.inf:
                 row[j] = (row[j] - mean) * scale
             else:
-                row[j] = lowest if stamp[j] != b else nethermost
+                row[j] = ((least if stamp[j] != b else lowest) - mean) * scale
 
 
 @njit(nogil=True, cache=True)
@@ -126,9 +131,8 @@ def softmax_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any
     stamp = np.full(n, -1, np.int64)
     for b in range(start, stop):
         row = scores[b]
-        for p in range(offsets[b], offsets[b + 1]):
-            stamp[excluded[p]] = b
-        top = -np.inf
+        mark_excluded(stamp, b, offsets, excluded)
+        top = -np.inf  # taken off before exp, which else overflows
         for j in range(n):
             if stamp[j] != b:
                 top = max(top, row[j])
@@ -141,7 +145,7 @@ def softmax_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any
                 row[j] = 0.0
             elif stamp[j] != b:
                 row[j] = np.exp(row[j] - top) / total
-            elif row[j] > top:
+            elif row[j] > top:  # excluded and above all that counts: divide by exp(score), not by exp(top)
                 row[j] = 1.0 / (1.0 + total * np.exp(top - row[j]))
             else:
                 row[j] = np.exp(row[j] - top) / (total + np.exp(row[j] - top))

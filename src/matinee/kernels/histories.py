@@ -1,4 +1,4 @@
-"""The compiled loops over histories: which events count, and sums of the rows of item-item weights."""
+"""The compiled loops over histories: the last event of each item, and sums of rows of item-item weights."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def mark_last(offsets: Any, values: Any, stamp: Any, keep: Any) -> None:
 
 @njit(nogil=True, cache=True, fastmath={"contract"})
 def history_times_dense(start: int, stop: int, offsets: Any, items: Any, weights: Any, W: Any, out: Any) -> None:
-    """out[b] = sum_p weights[p] W[items[p]] over the history of query b, for b in start..stop."""
+    """out[b] = sum_p weights[p] W[items[p]] over the history of query b, for b in start..stop. out: float32 (B, n)."""
     n = W.shape[1]
     for b in range(start, stop):
         acc = out[b]

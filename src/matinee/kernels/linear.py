@@ -1,4 +1,4 @@
-"""The compiled loops of the linear models: Gram matrices, EASE's weights, and SLIM's coordinate and ADMM steps."""
+"""The compiled loops of the linear models: Gram matrices, and SLIM's coordinate and ADMM steps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def gram_rows(
     """
     for i in range(start, stop):
         row = out[i - start]
-        for p in range(t_indptr[i], t_indptr[i + 1]):
+        for p in range(t_indptr[i], t_indptr[i + 1]):  # the users of item i, always in the same order
             position = t_position[p]
             weight = data[position]
             for q in range(position, indptr[t_rows[p] + 1]):
@@ -45,8 +45,10 @@ def gram_rows_full(
 
 
 def mirror_upper(start: int, stop: int, A: NDArray[Any]) -> None:
-    """Copy the upper triangle's block rows start..stop onto the lower triangle. numpy alone: it is as fast as a compiled
-    loop, which takes .3 s to make in a fresh process."""
+    """Copy the upper triangle's block rows start..stop onto the lower triangle.
+
+    numpy is as fast here as a compiled loop, which takes .3 s to compile in a fresh process.
+    """
     for i in range(start, stop, TILE):
         j = min(i + TILE, stop)
         corner = A[i:j, i:j]
@@ -59,8 +61,8 @@ def mirror_upper(start: int, stop: int, A: NDArray[Any]) -> None:
 
 
 @njit(nogil=True, cache=True)
-def shrunk(x: float, threshold: float, nonnegative: bool) -> float:
-    """x moved towards zero by threshold; what is negative is cut off where only positive weights are allowed."""
+def soft_threshold(x: float, threshold: float, nonnegative: bool) -> float:
+    """x moved towards zero by threshold, and 0 for a negative x where weights may not be negative."""
     if x > threshold:
         return x - threshold
     if x < -threshold and not nonnegative:
@@ -75,19 +77,21 @@ def admm_rows(
 ) -> None:  # fmt: skip
     """One ADMM step of rows start..stop of a block of columns, first..first + width (see AdmmSLIM).
 
-    A = B + U - C in, with B = rho P M - P diag(t) off the diagonal and 0 on it, then M = 2 C - A, C = A shrunk.
+    From A = B + U - C, with B = rho P M - P diag(t) off the diagonal and 0 on it, then M = 2 C - A, C = A shrunk.
     """
     width = A.shape[1]
     for i in range(start, stop):
         a, m, pm, p = A[i], M[i], PM[i], P[i]
         for j in range(width):
+            # B of this step; t is such that its diagonal is 0, which rounding would miss
             step = rho * pm[j] - p[first + j] * t[j]
             if i == first + j:
                 step = np.float32(0.0)
-            # M = 2 C - A of the step before, so A - C = (A - M) / 2
+            # the dual U = A - C; M = 2 C - A of the step before, so A - C = (A - M) / 2
             moved = step + np.float32(0.5) * (a[j] - m[j])
             a[j] = moved
-            m[j] = np.float32(2.0) * shrunk(moved, threshold, nonnegative) - moved
+            # C, the minimiser of the L1 term, is A shrunk by l1 / rho
+            m[j] = np.float32(2.0) * soft_threshold(moved, threshold, nonnegative) - moved
 
 
 @njit(nogil=True, cache=True)
@@ -97,11 +101,12 @@ def elastic_net_columns(
     """Row j - start of out: the w that minimises |x_j - X w|^2 / 2 + l1 |w|_1 + l2 |w|^2 / 2 with w_j = 0, G = X'X.
 
     Coordinate descent: sweeps over all items, and between them sweeps over the items in use on their own small Gram
-    matrix, until no weight moves by more than tolerance times the largest. Returns how many columns did not get there.
+    matrix, until no weight moves by more than tolerance times the largest. Returns how many columns did not converge.
+    G: (n, n), both triangles. out: float32 (stop - start, n).
     """
     n = G.shape[0]
     unfinished = 0
-    q = np.empty(n, np.float64)  # G w
+    q = np.empty(n, np.float64)  # G w, kept up to date so that a gradient is one number
     w = np.empty(n, np.float64)
     for j in range(start, stop):
         g = G[j]
@@ -114,7 +119,8 @@ def elastic_net_columns(
                 # with no negative weights nor counts, an item of G_kj <= l1 can never enter
                 if k == j or G[k, k] <= 0.0 or (nonnegative and g[k] <= l1):
                     continue
-                new = shrunk(g[k] - q[k] + G[k, k] * w[k], l1, nonnegative) / (G[k, k] + l2)
+                # the minimum along w_k: the residual's correlation with x_k, w_k's own share put back, thresholded
+                new = soft_threshold(g[k] - q[k] + G[k, k] * w[k], l1, nonnegative) / (G[k, k] + l2)
                 step = new - w[k]
                 if step != 0.0:
                     w[k] = new
@@ -123,6 +129,7 @@ def elastic_net_columns(
                     for i in range(n):
                         q[i] += step * row[i]
                 largest = max(largest, abs(new))
+            # only a sweep over all items may end the search: items out of use may enter
             moved = change > tolerance * largest
             if not moved:
                 break
@@ -137,7 +144,10 @@ def elastic_net_columns(
 def sweep_in_use(
     G: Any, g: Any, l1: float, l2: float, nonnegative: bool, tolerance: float, max_sweeps: int, w: Any, q: Any
 ) -> None:
-    """Coordinate descent of elastic_net_columns among the items whose weight is not zero; w and q = G w in place."""
+    """Coordinate descent of elastic_net_columns among the items whose weight is not zero; w and q = G w in place.
+
+    On a copy of their rows and columns, which fits into a cache: a step costs `size`, not n.
+    """
     n = G.shape[0]
     items = np.flatnonzero(w)
     size = len(items)
@@ -153,7 +163,7 @@ def sweep_in_use(
     for _ in range(max_sweeps):
         largest, change = 0.0, 0.0
         for a in range(size):
-            new = shrunk(g[items[a]] - at[a] + small[a, a] * weight[a], l1, nonnegative) / (small[a, a] + l2)
+            new = soft_threshold(g[items[a]] - at[a] + small[a, a] * weight[a], l1, nonnegative) / (small[a, a] + l2)
             step = new - weight[a]
             if step != 0.0:
                 weight[a] = new
@@ -163,6 +173,7 @@ def sweep_in_use(
             largest = max(largest, abs(new))
         if change <= tolerance * largest:
             break
+    # bring q up to date once for each weight that moved
     for a in range(size):
         step = weight[a] - before[a]
         if step != 0.0:

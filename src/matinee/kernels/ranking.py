@@ -1,4 +1,4 @@
-"""The compiled loops of ranking: masks and the k best of each row."""
+"""The compiled loops of ranking: masks, and the k best of each row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def mask_rows(start: int, stop: int, offsets: Any, values: Any, scores: Any) -> 
 def top_k_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tied: Any, nan: Any) -> None:
     """The k best columns of each row, best first; equal scores by column; -inf never enters.
 
-    tied[b]: a column left out has exactly the k-th score. nan[b]: the row holds a NaN.
+    item: int32 (B, k), -1 where fewer can be scored. score: float32 (B, k), -inf there. tied: bool (B,), true where a
+    column left out has exactly the k-th score. nan: bool (B,), true where the row holds a NaN.
     """
     n = scores.shape[1]
     k = item.shape[1]
@@ -34,7 +35,7 @@ def top_k_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tied: 
         rejected = -np.inf
         for j0 in range(0, n, wide):
             j1 = min(j0 + wide, n)
-            # A run of 32 that cannot enter is passed over by one vectorised test; NaN fails the comparison and is seen.
+            # 32 columns that cannot enter are skipped by one vectorised test; NaN fails the comparison and is looked at
             interesting = 0
             for j in range(j0, j1):
                 interesting |= not (row[j] < threshold)
@@ -47,7 +48,7 @@ def top_k_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tied: 
                     continue
                 if s == -np.inf:
                     continue
-                if filled == k:
+                if filled == k:  # it replaces the k-th, or is left out; remember the best of those left out
                     if s <= threshold:
                         if s > rejected:
                             rejected = s
@@ -58,6 +59,7 @@ def top_k_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tied: 
                 else:
                     p = filled
                     filled += 1
+                # insertion from behind: an equal score stays behind the earlier column
                 while p > 0 and best[p - 1] < s:
                     best[p] = best[p - 1]
                     code[p] = code[p - 1]
@@ -77,7 +79,7 @@ def mask_candidates(
     start: int, stop: int, candidates: Any, offsets: Any, excluded: Any, n_items: int, scores: Any
 ) -> None:
     """scores[b, c] = -inf where candidate c is padding (-1), a repeat, or excluded for query b."""
-    stamp = np.full(n_items, -1, np.int64)
+    stamp = np.full(n_items, -1, np.int64)  # the last query for which each item was excluded or met
     for b in range(start, stop):
         for p in range(offsets[b], offsets[b + 1]):
             stamp[excluded[p]] = b

@@ -19,7 +19,7 @@ def rows_contain(start: int, stop: int, offsets: Any, values: Any, rows: Any, wa
         left = offsets[rows[p] + 1] - low
         if left == 0:
             continue
-        while left > 1:  # no branch to mispredict: half the time of the textbook's search
+        while left > 1:  # binary search without a branch to mispredict: half the textbook's time
             half = left >> 1
             low += half if values[low + half] <= wanted[p] else 0
             left -= half
@@ -29,9 +29,9 @@ def rows_contain(start: int, stop: int, offsets: Any, values: Any, rows: Any, wa
 @njit(nogil=True, cache=True)
 def alias_table(p: Any, keep: Any, other: Any) -> None:
     """Vose's alias table (IEEE Trans. Software Eng., 1991) of probabilities p: a draw picks j uniformly among the
-    len(p) places and stays there with probability keep[j], else goes to other[j]."""
+    len(p) places and stays there with probability keep[j], else goes to other[j]. keep: float64, other: int64."""
     n = len(p)
-    left = p * n
+    left = p * n  # the mean is 1, the size of a place
     small, large = np.empty(n, np.int64), np.empty(n, np.int64)
     n_small, n_large = 0, 0
     for j in range(n):
@@ -43,6 +43,7 @@ def alias_table(p: Any, keep: Any, other: Any) -> None:
         else:
             large[n_large] = j
             n_large += 1
+    # fill up each small place by a part of a large one; each place is done once, so the time is linear
     while n_small and n_large:
         n_small -= 1
         a, b = small[n_small], large[n_large - 1]

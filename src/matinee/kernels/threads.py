@@ -1,5 +1,4 @@
-"""Ranges of rows over plain threads. Numba's own threading layers may not be entered from two threads at once, as a
-server would."""
+"""Ranges of rows over plain threads: numba's own threading layers fail when two threads of a server enter at once."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ def n_threads() -> int:
 
 
 def parallel(run: Callable[[int, int], Any], n: int, *, chunk: int) -> None:
-    """Call run(start, stop) over 0..n in chunks, on all cores, this thread's among them; small work stays on it."""
+    """Call run(start, stop) over 0..n in chunks, on this thread and others, one a core; a single chunk on this one."""
     helpers = min(n_threads(), -(-n // chunk)) - 1
     if helpers < 1:
         run(0, n)
@@ -32,13 +31,13 @@ def parallel(run: Callable[[int, int], Any], n: int, *, chunk: int) -> None:
         work()
     finally:
         for other in others:
-            if not other.cancel():  # never begun: all helpers are busy, perhaps with what called this, and all is done
+            if not other.cancel():  # cancelled: never begun, since helpers were busy, and all chunks are done by now
                 other.result()
 
 
 @lru_cache(maxsize=1)
 def _helpers() -> ThreadPoolExecutor:
-    """Threads that stay: new ones begin on the core that made them, which cost as much as a short kernel gained."""
+    """Threads that stay: new ones start on the core that made them, which costs as much as a short kernel gains."""
     return ThreadPoolExecutor(n_threads() - 1, "matinee")
 
 

@@ -1,7 +1,7 @@
 """Fields of a context model -> vectors: one embedding table for all of them, whatever their kind.
 
-A net of the pointwise family reads two blocks of vectors: the request's (its user and moment) and the item's (and what
-belongs to the two). Ranking a catalogue makes each block once, and broadcasts.
+A net of the pointwise family reads two blocks of vectors: the request's (its user and time) and the item's (with the
+features of the pair). Ranking a catalogue computes each block once and broadcasts.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ Pooling = Literal["mean", "sum", "attention"]
 
 
 class FieldVectors(nn.Module):
-    """A vector of `width` numbers for each code of `ContextFields`; of a list of codes, their pooled vectors.
+    """A vector of `width` numbers for each code of `ContextFields`; for a list of codes, their pooled vectors.
 
-    attention pools by weights softmax(v . q) over a list's vectors v, with a learned q: a mean at first.
+    attention pools by weights softmax(v . q) over a list's vectors v, with a learned q that starts at 0: a mean.
     """
 
     def __init__(self, n_codes: int, width: int, *, pooling: Pooling = "mean", std: float = 0.01) -> None:
@@ -45,7 +45,7 @@ class FieldVectors(nn.Module):
         return torch.cat([vectors, *bags], dim=1)
 
     def pooled(self, bag: Ragged) -> Tensor:
-        """(n, width); no row of the bag is empty."""
+        """float32 (n, width); no row of the bag may be empty."""
         device = self.table.weight.device
         codes = torch.from_numpy(bag.values).to(device)
         if self.query is None:
@@ -54,6 +54,7 @@ class FieldVectors(nn.Module):
             pooled: Tensor = F.embedding_bag(codes, self.table.weight, starts, mode=mode)
             return pooled
         vectors: Tensor = self.table(codes)
+        # a softmax within each row of the bag; the largest score is taken off, so that exp does not overflow
         row = torch.from_numpy(bag.rows).to(device)
         score = vectors @ self.query
         top = score.new_full((len(bag),), -torch.inf).scatter_reduce(0, row, score.detach(), "amax")
@@ -63,7 +64,7 @@ class FieldVectors(nn.Module):
         return mixed.new_zeros(len(bag), mixed.shape[1]).index_add(0, row, mixed)
 
     def begin_untrained(self, trained: Bools, groups: list[slice]) -> None:
-        """Give codes that no training row had the mean vector of those of their field (a group) that had one."""
+        """Give codes without a training row the mean vector of the trained codes of their field (a group)."""
         weight = self.table.weight.detach()
         for group in groups:
             known = torch.from_numpy(trained[group])
@@ -73,10 +74,10 @@ class FieldVectors(nn.Module):
 
 
 class PairNet(nn.Module):
-    """A logit for each pair of a request and an item, from their field vectors, in two steps: what a side says by
-    itself is made once for each request and each item, then the two meet.
+    """A logit for each pair of a request and an item, from their field vectors, in two steps: what depends on one side
+    is computed once for each request and each item, then the two are combined.
 
-    vectors: the table of them all. numbers: about how many numbers it holds for a pair while two sides meet.
+    vectors: the table of all field vectors. numbers: about how many numbers a pair needs in memory in `meet`.
     """
 
     vectors: FieldVectors
@@ -84,15 +85,15 @@ class PairNet(nn.Module):
 
     @abstractmethod
     def of_request(self, vectors: Tensor) -> Tensor:
-        """(B, r) of the requests' vectors (B, fields, width)."""
+        """float32 (B, r) from the requests' vectors (B, fields, width)."""
 
     @abstractmethod
     def of_item(self, vectors: Tensor) -> Tensor:
-        """(..., s) of items' vectors (..., fields, width)."""
+        """float32 (..., s) from items' vectors (..., fields, width)."""
 
     @abstractmethod
     def meet(self, request: Tensor, item: Tensor) -> Tensor:
-        """(B, C) of requests (B, r) and their items (B, C, s), or (1, C, s) where all are asked about the same."""
+        """Logits (B, C) of requests (B, r) and their items (B, C, s), or (1, C, s) where requests share items."""
 
     def logits(self, request: Tensor, item: Tensor) -> Tensor:
         """(B, C) from vectors: request (B, fields, width) and item (B, C, fields, width), or (1, C, fields, width)."""

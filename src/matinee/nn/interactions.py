@@ -1,4 +1,4 @@
-"""How fields meet: products, layers, attention. Each net is a paper's; notation of shapes as in `fields.PairNet`."""
+"""How fields interact: products, layers, attention. Each net is a paper's; shapes as in `fields.PairNet`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from matinee.nn.fields import FieldVectors, PairNet, products
 
 
 class Dropout(nn.Module):
-    """Leaves out a share of a layer's outputs, see `blocks.dropout`."""
+    """`blocks.dropout` as a layer."""
 
     def __init__(self, share: float) -> None:
         super().__init__()
@@ -29,10 +29,10 @@ class Dropout(nn.Module):
 
 
 class PairLayers(nn.Module):
-    """Linear layers with ReLU, and dropout, behind each; batch normalisation before the ReLU where asked.
+    """Linear layers, each followed by batch normalisation if `batch_norm`, ReLU and dropout.
 
-    What they read is a request's numbers beside an item's. The first layer is linear in the two, so each side is
-    multiplied once, however many pairs are asked for.
+    Their input is a request's numbers beside an item's. The first layer is linear in both, so each side is multiplied
+    once, however many pairs are scored.
     """
 
     def __init__(
@@ -52,23 +52,23 @@ class PairLayers(nn.Module):
         self.first, self.width, self.numbers = widths[0], widths[-1], 2 * sum(widths)
 
     def of_request(self, request: Tensor) -> Tensor:
-        """(B, first) of (B, n_request): the first layer's share of the request."""
+        """(B, first) from (B, n_request): the request's part of the first layer."""
         return F.linear(request, self.weight_request)
 
     def of_item(self, item: Tensor) -> Tensor:
-        """(..., first) of (..., n_item): that of the item, and the bias."""
+        """(..., first) from (..., n_item): the item's part, and the bias."""
         return F.linear(item, self.weight_item, self.bias)
 
     def forward(self, request: Tensor, item: Tensor) -> Tensor:
-        """(B, C, width of the last layer) of the first layer's shares (B, first) and (B or 1, C, first)."""
+        """(B, C, width of the last layer) from the first layer's parts (B, first) and (B or 1, C, first)."""
         first = request[:, None] + item
         return self.rest(first.flatten(0, 1)).unflatten(0, first.shape[:2])  # type: ignore[no-any-return]
 
 
 class ProductNet(PairNet):
-    """logit = x . y + w . layers(pair) + b: a product of what the sides say, and layers beside it or none.
+    """logit = x . y + w . layers(pair) + b: a product of the two sides' vectors, and optional layers beside it.
 
-    A member says x and y, (..., k), and what the layers read; that stands behind them in what a side says.
+    A subclass's of_request and of_item give x or y, (..., k), followed by the layers' part where there are layers.
     """
 
     def __init__(self, vectors: FieldVectors, layers: PairLayers | None) -> None:
@@ -93,8 +93,8 @@ class ProductNet(PairNet):
 class Matching(ProductNet):
     """NeuMF (He et al., WWW 2017, eq. 12), GMF (eq. 9) and MLP (eq. 10): logit = h . [p * q ; mlp(p', q')] + b + b_i.
 
-    p, q: sums of the sides' field vectors; their first `factors` places are multiplied, the next `dim` of each side go
-    through the layers, the last is a bias of the item's side. Either part may be left out by 0.
+    p, q: sums of the sides' field vectors; their first `factors` numbers are multiplied, the next `dim` of each side go
+    through the layers, the last is a bias of the item's side. A size of 0 leaves out its part.
     """
 
     def __init__(self, vectors: FieldVectors, factors: int, dim: int, layers: Sequence[int], share: float) -> None:
@@ -116,12 +116,12 @@ class Matching(ProductNet):
 
 
 class FactorisationMachine(ProductNet):
-    """w_0 + sum of w_f + sum over pairs of fields of v_f . v_g (Rendle, ICDM 2010, eq. 1), by his lemma 3.1 in time
-    linear in the fields: the pairs' sum is (|sum of v_f|^2 - sum of |v_f|^2) / 2. The first place of a vector is w_f.
+    """w_0 + sum of w_f + sum over pairs of fields of v_f . v_g (Rendle, ICDM 2010, eq. 1), by lemma 3.1 in time linear
+    in the fields: the pairs' sum is (|sum of v_f|^2 - sum of |v_f|^2) / 2. The first number of a vector is w_f.
 
-    With u and v the sums of a request's and an item's v_f this is u . v and a number of either side, so a catalogue is
-    ranked by one product. Layers, where given, read all v_f side by side: DeepFM (Guo et al., IJCAI 2017, eq. 1).
-    Without v_f (vectors of width 1) this is logistic regression.
+    With u and v the sums of a request's and an item's v_f this is u . v plus one number of each side, so one product
+    ranks a catalogue. Layers, where given, read all v_f side by side: DeepFM (Guo et al., IJCAI 2017, eq. 1). Without
+    v_f (vectors of width 1) this is logistic regression.
     """
 
     def of_request(self, vectors: Tensor) -> Tensor:
@@ -135,10 +135,11 @@ class FactorisationMachine(ProductNet):
         return torch.cat(y if self.layers is None else [*y, self.layers.of_item(v_f)], dim=-1)
 
     def side(self, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of vectors (..., fields, width): the sum of v_f (..., k); of w_f and the pairs within the side (..., 1); and
-        all v_f side by side."""
+        """From vectors (..., fields, width): the sum of v_f (..., k); the sum of w_f and of the side's own pairs
+        (..., 1); all v_f side by side (..., fields * k)."""
         w_f, v_f = torch.split(vectors, [1, vectors.shape[-1] - 1], dim=-1)
         total = v_f.sum(dim=-2)
+        # lemma 3.1: twice the sum over pairs
         pairs = total.square().sum(dim=-1, keepdim=True) - v_f.square().sum(dim=(-2, -1)).unsqueeze(-1)
         return total, w_f.sum(dim=-2) + pairs / 2, v_f.flatten(-2)
 
@@ -147,7 +148,7 @@ class FactorisationMachine(ProductNet):
 
 
 class FieldAttention(nn.Module):
-    """One interacting layer (Song et al., CIKM 2019, eq. 5 to 8), of rows side by side, see `side_by_side`:
+    """One interacting layer (Song et al., CIKM 2019, eq. 5 to 8) on rows in the layout of `side_by_side`:
     (blocks, width, fields, LANES) -> (blocks, heads * dim, fields, LANES).
 
     Attention weights are softmax over fields of <Q e_m, K e_k>, per head, not scaled, as in the paper. residual: add
@@ -165,6 +166,7 @@ class FieldAttention(nn.Module):
         if x.device.type == "cpu" and x.dtype != torch.float64:
             told: Tensor = _Attend.apply(x.float(), weight.float())  # type: ignore[no-untyped-call]
             return told
+        # eq. 5 and 6 weigh the fields, eq. 7 mixes them, eq. 8 adds the residual
         q, k, v, *w = torch.einsum("phci,bifn->pbhcfn", weight, x)
         weights = torch.softmax(torch.einsum("bhcin,bhcjn->bhijn", q, k), dim=3)
         mixed = torch.einsum("bhijn,bhcjn->bhcin", weights, v)
@@ -172,7 +174,7 @@ class FieldAttention(nn.Module):
 
 
 class _Attend(torch.autograd.Function):
-    """An interacting layer in compiled loops: tensors take many times as long for so many so small softmaxes."""
+    """An interacting layer in compiled loops, because tensors take many times as long for many tiny softmaxes."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
@@ -197,24 +199,24 @@ class _Attend(torch.autograd.Function):
 
 
 def flat(x: Tensor) -> NDArray[np.float32]:
-    """(blocks, channels, fields * LANES) of (blocks, channels, fields, LANES), as the kernels read it."""
+    """float32 (blocks, channels, fields * LANES), as the kernels read it, from (blocks, channels, fields, LANES)."""
     return x.flatten(2).numpy()
 
 
 def side_by_side(rows: Tensor) -> Tensor:
-    """(blocks, width, fields, LANES) of (n, fields, width): LANES rows stand in the last axis, so that one instruction
-    serves many; zeros fill the last block."""
-    n, fields, width = rows.shape
-    blocks = -(-n // kernels.field_attention.LANES)
-    whole = F.pad(rows, (0, 0, 0, 0, 0, blocks * kernels.field_attention.LANES - n))
-    return whole.view(blocks, kernels.field_attention.LANES, fields, width).permute(0, 3, 2, 1).contiguous()
+    """float32 (blocks, width, fields, LANES) from (n, fields, width): LANES rows lie in the last axis, so that one
+    instruction serves many; zeros fill the last block."""
+    (n, fields, width), lanes = rows.shape, kernels.field_attention.LANES
+    blocks = -(-n // lanes)
+    whole = F.pad(rows, (0, 0, 0, 0, 0, blocks * lanes - n))
+    return whole.view(blocks, lanes, fields, width).permute(0, 3, 2, 1).contiguous()
 
 
 class AutoIntNet(PairNet):
-    """AutoInt (Song et al., CIKM 2019, eq. 9): attention layers over the fields, then a linear layer on all they give.
+    """AutoInt (Song et al., CIKM 2019, eq. 9): attention layers over the fields, then a linear layer on their outputs.
 
-    deep, where given, reads the fields beside them, and the linear layer sees both ends: AutoInt+ (section 5.5).
-    sizes: fields of a request, and of an item. layers: of attention.
+    deep, where given, reads the same fields, and the linear layer reads both outputs: AutoInt+ (section 5.5).
+    sizes: the number of fields of a request and of an item. layers: of attention.
     """
 
     def __init__(

@@ -1,6 +1,7 @@
-"""Losses, summed: of rows (logits (B, n_items); what was watched comes as sparse rows), and of what comes next.
+"""Losses, summed: over rows (logits (B, n_items), targets as sparse rows), and over states that predict the next item.
 
-Under mixed precision nets answer in bfloat16, whose 8 bits are too few for a sum: all sums are float32 at least.
+Losses are tensors without dimensions, unless a docstring gives a shape. Under mixed precision nets return bfloat16,
+whose 8 bits are too few for a sum, so all sums are at least float32.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from matinee.nn.blocks import SparseBatch
 
 PIECE = 1 << 20
-"""Scores in memory at a time: 4 MB, which a core's caches nearly hold."""
+"""Scores in memory at a time: 4 MB, which nearly fit into a core's caches."""
 LEAST_STATES = 32
-"""States at a time, however many items: fewer would make the products slow."""
+"""States at a time, however many items: with fewer the products are slow."""
 SAFE_LOGIT = 60.0
-"""exp of it, summed over a catalogue, is far from float32's largest number; and exp of its negative from 0."""
+"""exp of this, summed over a catalogue, is far below float32's largest number, and exp of its negative far above 0."""
 FAR_BELOW = -1e4
 TINY = 1e-24
 
@@ -35,31 +36,32 @@ def multinomial(logits: Tensor, rows: SparseBatch) -> Tensor:
 
 
 def logistic(logits: Tensor, rows: SparseBatch) -> Tensor:
-    """Binary cross-entropy over all items: what was not watched counts as 0 (Liang et al., WWW 2018, eq. 4)."""
+    """Binary cross-entropy over all items, with target 0 for unwatched ones (Liang et al., WWW 2018, eq. 4)."""
     logits = _wide(logits)
     return F.softplus(logits).sum() - (logits[rows.row, rows.item] * rows.value).sum()
 
 
 def squared_seen(scores: Tensor, rows: SparseBatch) -> Tensor:
-    """Squared error on the entries of the rows alone (AutoRec: Sedhain et al., WWW 2015, eq. 2)."""
+    """Squared error on the observed entries only (AutoRec: Sedhain et al., WWW 2015, eq. 2)."""
     return ((_wide(scores[rows.row, rows.item]) - rows.value) ** 2).sum()
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor) -> Tensor:
-    """(B,): KL(N(mean, exp(log_variance)) || N(0, 1)), summed over the latent dimensions."""
+    """float32 (B,): KL(N(mean, exp(log_variance)) || N(0, 1)), summed over the latent dimensions."""
     mean, log_variance = _wide(mean), _wide(log_variance)
     return 0.5 * (log_variance.exp() + mean**2 - 1.0 - log_variance).sum(dim=1)
 
 
 def log_normal(z: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """(B, latent): log density of N(mean, exp(log_variance)) at z, dimension by dimension."""
+    """float32 (B, latent): log density of N(mean, exp(log_variance)) at z, dimension by dimension."""
     z, mean, log_variance = _wide(z), _wide(mean), _wide(log_variance)
     log_2pi = 1.8378770664093453
     return -0.5 * (log_variance + (z - mean) ** 2 / log_variance.exp() + log_2pi)
 
 
 def sampled(mean: Tensor, log_variance: Tensor, *, training: bool) -> Tensor:
-    """A draw from N(mean, exp(log_variance)) with its gradient (Kingma & Welling 2014); the mean outside training."""
+    """(B, latent): a reparameterised draw from N(mean, exp(log_variance)) (Kingma & Welling, 2014); outside training,
+    the mean."""
     return mean + torch.randn_like(mean) * (0.5 * log_variance).exp() if training else mean
 
 
@@ -68,23 +70,23 @@ def sampled(mean: Tensor, log_variance: Tensor, *, training: bool) -> Tensor:
 
 @dataclass(frozen=True)
 class Negatives:
-    """Items to tell every target from: int64 (K,).
+    """Negatives shared by all states. item: int64 (K,).
 
-    log_q: float32 (n_items,), the log probability with which each item was drawn, to be taken off its logit; None where
-    the loss takes the drawn ones as they are. A negative that is a state's target counts for nothing there.
+    log_q: float32 (n_items,), the log probability with which each item is drawn, subtracted from its logit; None: no
+    correction. A negative that equals a state's target is ignored for that state.
     """
 
     item: Tensor
     log_q: Tensor | None = None
     shared: ClassVar[bool] = True
-    """True where several states have the same ones, so that their scores are one product."""
+    """True where several states have the same negatives, so that their scores are one matrix product."""
 
     @property
     def k(self) -> int:
         return len(self.item)
 
     def pieces(self, n: int, dim: int) -> Iterator[tuple[int, int, Tensor]]:
-        """Where pieces of n states begin and end, and their negatives, (K,) or each state's own."""
+        """(start, stop, negatives) of pieces of n states; negatives int64 (K,), or (stop - start, k)."""
         return ((start, stop, self.item) for start, stop in _cuts(n, self.k))
 
 
@@ -92,8 +94,8 @@ class Negatives:
 class OwnNegatives:
     """k for each state; or, with `begin`, int64 (H + 1,), for each history, the states from begin[h] to begin[h + 1].
 
-    draw(n): int64 (n, k), those of the next n states or histories, called when their piece is at hand: all of a batch
-    would be gigabytes. log_q: as above.
+    draw(n): int64 (n, k), the negatives of the next n states or histories, called piece by piece: a whole batch's would
+    need gigabytes. log_q: as above.
     """
 
     k: int
@@ -122,8 +124,8 @@ negative is the target."""
 def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None = None) -> Tensor:
     """-sum log softmax(states @ vectors.T)[target] over all items, without all (N, n_items) logits in memory.
 
-    negatives: over the target and these, which is `sampled_softmax` in half the time. A piece of the logits at a time
-    gives its share of the loss and of both gradients. Under autocast products are bfloat16.
+    With negatives, over the target and these: `sampled_softmax` in half the time. The logits are computed in pieces,
+    each of which adds its share to the loss and to both gradients. Under autocast products are bfloat16.
     """
     loss: Tensor = _CrossEntropy.apply(states, vectors, target, negatives)  # type: ignore[no-untyped-call]
     return loss
@@ -132,47 +134,45 @@ def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor, negatives: Ne
 def against(
     formula: Formula, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | OwnNegatives
 ) -> Tensor:
-    """One of the formulas below, a piece of the states at a time, so that (N, K) scores are never all in memory."""
+    """One of the formulas below, computed in pieces of the states, so that (N, K) scores are never all in memory."""
     loss: Tensor = _Pieces.apply(states, vectors, target, formula, negatives)  # type: ignore[no-untyped-call]
     return loss
 
 
 def sampled_softmax(positive: Tensor, negative: Tensor) -> Tensor:
-    """Cross-entropy of the target among itself and the negatives. Where items are not drawn alike, each score is to be
-    less its log probability to be drawn, the target's as well: `Negatives.log_q` (Bengio & Senecal, 2008; eq. 2 of Yi
-    et al., RecSys 2019)."""
+    """Cross-entropy of the target among itself and the negatives. Where items are not drawn uniformly, subtract the log
+    probability of a draw from each score, the target's too: `Negatives.log_q` (Bengio & Senecal, 2008; eq. 2 of Yi et
+    al., RecSys 2019)."""
     return (torch.cat([positive[:, None], negative], dim=1).logsumexp(dim=1) - positive).sum()
 
 
 def binary(positive: Tensor, negative: Tensor, *, shift: float = 0.0) -> Tensor:
-    """Binary cross-entropy, the target 1 and its negatives 0 (SASRec: Kang & McAuley, ICDM 2018, eq. 7)."""
+    """Binary cross-entropy with target 1, for negatives 0 (SASRec: Kang & McAuley, ICDM 2018, eq. 7)."""
     return generalised_binary(positive, negative, beta=1.0, shift=shift)
 
 
 def generalised_binary(positive: Tensor, negative: Tensor, *, beta: float, shift: float = 0.0) -> Tensor:
     """gBCE: the target's probability to the power beta (gSASRec: Petrov & Macdonald, RecSys 2023, eq. 7).
 
-    shift: added to every logit, see `balance`. It moves no item ahead of another.
+    shift: added to every logit, see `balance`. It does not change the ranking.
     """
     return beta * F.softplus(-positive - shift).sum() + F.softplus(negative + shift).sum()
 
 
 def balance(n_negatives: int, beta: float) -> float:
-    """The shift at which scores of 0 push the target up as much as its negatives down: sigmoid(it) = beta / (beta + K).
-
-    Without it a training of many negatives begins with epochs in which all scores sink together.
-    """
+    """The shift at which scores of 0 push the target up as much as its K negatives down: sigmoid(shift) =
+    beta / (beta + K). Without it a training with many negatives spends its first epochs lowering all scores."""
     return math.log(beta / n_negatives) if n_negatives else 0.0
 
 
 def calibration(n_negatives: int, n_items: int, t: float) -> float:
-    """gBCE's beta for a calibration t: 0 leaves BCE as it is, 1 makes its probabilities right (the same, eq. 15)."""
+    """gBCE's beta for a calibration t: 0 is plain BCE, 1 calibrates its probabilities (Petrov & Macdonald, eq. 15)."""
     rate = min(1.0, n_negatives / max(n_items - 1, 1))
     return rate * (t * (1.0 - 1.0 / rate) + 1.0 / rate) if rate else 1.0
 
 
 def pairwise(positive: Tensor, negative: Tensor) -> Tensor:
-    """-log sigmoid of how far the target is ahead, the mean over its negatives (BPR: Rendle et al., UAI 2009)."""
+    """-log sigmoid(target's score - negative's), averaged over the negatives (BPR: Rendle et al., UAI 2009)."""
     return (F.softplus(negative - positive[:, None]).sum(dim=1) / _count(negative)).sum()
 
 
@@ -186,7 +186,7 @@ def bpr_max(positive: Tensor, negative: Tensor, *, penalty: float = 1.0) -> Tens
     """BPR-max with its penalty on the negatives' scores (Hidasi & Karatzoglou, CIKM 2018, eq. 10)."""
     there, share = _shares(negative)
     ahead = (share * torch.sigmoid(positive[:, None] - there)).sum(dim=1)
-    ahead = torch.where(negative.isfinite().any(dim=1), ahead + TINY, 1.0)  # nothing to be ahead of: log 1
+    ahead = torch.where(negative.isfinite().any(dim=1), ahead + TINY, 1.0)  # no negative: log 1 = 0
     return (penalty * (share * there**2).sum(dim=1) - ahead.log()).sum()
 
 
@@ -204,18 +204,19 @@ def info_nce(one: Tensor, other: Tensor, temperature: float) -> Tensor:
 
 
 def _shares(negative: Tensor) -> tuple[Tensor, Tensor]:
-    """The negatives' scores, finite, and their softmax, 0 for a masked one."""
+    """(N, K) each: the negatives' scores, made finite, and their softmax, 0 for masked ones."""
     there = negative.clamp_min(FAR_BELOW)
     return there, there.softmax(dim=1) * negative.isfinite()
 
 
 def _count(negative: Tensor) -> Tensor:
+    """int64 (N,): how many negatives are not masked, at least 1."""
     return negative.isfinite().sum(dim=1).clamp_min(1)
 
 
 class _Pieces(torch.autograd.Function):
-    """A sum over states, taken piece by piece. torch derives the formula; what lies between scores and vectors are two
-    products, made at once while the piece is at hand."""
+    """`against`: torch differentiates the formula with respect to the scores; the products that lead from there to the
+    states' and vectors' gradients are computed here, while the piece is in memory."""
 
     @staticmethod
     def forward(
@@ -238,11 +239,13 @@ class _Pieces(torch.autograd.Function):
             scores = _wide(h @ V.T if negatives.shared else (V @ h[:, :, None]).squeeze(2))
             if log_q is not None:
                 scores = scores - log_q[item]
+            # a negative that is the target gets -inf: exp and sigmoid of it are 0, and so are its gradients
             scores = scores.masked_fill_(item == target[at, None], -torch.inf).requires_grad_()
             positive = ahead[at].detach().requires_grad_()
             with torch.enable_grad():
                 loss = formula(positive, scores)
             by_target, by_others = torch.autograd.grad(loss, [positive, scores])
+            # score = state . vector, so each one's gradient is the score's, times the other
             own = by_target[:, None]
             of_right[at] = own * h
             if negatives.shared:
@@ -264,10 +267,11 @@ class _Pieces(torch.autograd.Function):
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """The gradient is softmax - one-hot, times the vectors on one side and the states on the other.
+    """`cross_entropy`. The gradient of the logits is softmax - one-hot, times the vectors on one side and the states on
+    the other: both are computed in the forward pass, while a piece of the softmax is in memory.
 
-    Among sampled negatives the target is not one of the columns: its share of the softmax stands apart, and columns
-    that are a state's target count for nothing.
+    With negatives the target is not one of the columns: its share of the softmax is computed apart, and columns that
+    are a state's target are ignored.
     """
 
     @staticmethod
@@ -278,12 +282,14 @@ class _CrossEntropy(torch.autograd.Function):
         columns = vectors if negatives is None else vectors[negatives.item]
         V, right = columns.to(kind), vectors[target].to(wide)
         logit = (states * right).sum(dim=1, keepdim=True)
+        # a bound on all logits, |h| |v|: where exp cannot overflow, the pass that looks for maxima is spared
         largest = states.norm(dim=1).amax() * vectors.norm(dim=1).amax() if len(states) else states.new_zeros(())
         drawn = None if negatives is None or negatives.log_q is None else -negatives.log_q[negatives.item].to(wide)
         if negatives is not None and negatives.log_q is not None:
             logit = logit - negatives.log_q[target][:, None]
             largest = largest - negatives.log_q.amin()
         apart = None if negatives is None else _Apart.of(negatives.item, target)
+        # the one-hot part, - log of the target's exp(logit), at once for all states; the rest piece by piece
         total, shifted = -logit.sum(), bool(largest > SAFE_LOGIT)
         of_states, of_right, of_columns = -right, -states.to(wide), torch.zeros_like(columns)
         with torch.autocast(device, enabled=False):
@@ -292,7 +298,7 @@ class _CrossEntropy(torch.autograd.Function):
                 p = (h @ V.T).to(wide)
                 if drawn is not None:
                     p += drawn
-                if shifted:  # else no logit is large enough for exp to overflow
+                if shifted:
                     most = p.amax(dim=1, keepdim=True)
                     most = most if apart is None else torch.maximum(most, own)
                     p, own, total = p.sub_(most), own - most, total + most.sum()
@@ -306,6 +312,7 @@ class _CrossEntropy(torch.autograd.Function):
                     of_states[start:stop] += right[start:stop] * (own / sums)
                     of_right[start:stop] += states[start:stop] * (own / sums)
                 total += sums.log().sum()
+                # p stays undivided: its rows' sums divide the smaller factors of the two products
                 p = p.to(kind)
                 of_states[start:stop] += (p @ V) / sums
                 of_columns += p.T @ (h / sums).to(kind)
@@ -324,7 +331,8 @@ class _CrossEntropy(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class _Apart:
-    """Where a column is the state's own target: state and column (M,), by state; and where a state's begin, (N+1,)."""
+    """Where a column is the state's own target: int64 state and column (M,), ordered by state, and begin (N + 1,),
+    where each state's start."""
 
     state: Tensor
     column: Tensor
@@ -332,7 +340,7 @@ class _Apart:
 
     @staticmethod
     def of(item: Tensor, target: Tensor) -> _Apart:
-        """item (K,): that of each column. target (N,)."""
+        """item: int64 (K,), of each column. target: int64 (N,)."""
         by_item, order = item.sort()
         first, past = torch.searchsorted(by_item, target), torch.searchsorted(by_item, target, right=True)
         begin = F.pad((past - first).cumsum(0), (1, 0))
@@ -341,16 +349,17 @@ class _Apart:
         return _Apart(state, order[place], begin)
 
     def within(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Of the states from start to stop, counted from start."""
+        """int64 (m,) each: state, counted from start, and column, of the states from start to stop."""
         some = slice(int(self.begin[start]), int(self.begin[stop]))
         return self.state[some] - start, self.column[some]
 
 
 def _cuts(n: int, width: int, least: int | None = None) -> Iterator[tuple[int, int]]:
-    """Pieces of n states with about PIECE numbers, `width` each, and of LEAST_STATES at least."""
+    """(start, stop) of pieces of n states of `width` numbers each: about PIECE numbers, at least LEAST_STATES."""
     step = max(least or LEAST_STATES, PIECE // max(width, 1))
     return ((start, min(start + step, n)) for start in range(0, n, step))
 
 
 def _wide(tensor: Tensor) -> Tensor:
+    """The same shape, float32 or, where it was float64, float64."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

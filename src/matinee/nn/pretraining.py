@@ -1,4 +1,4 @@
-"""NeuMF whose two parts can be trained apart before they are trained together (He et al., WWW 2017, section 3.4.1)."""
+"""NeuMF whose two parts can be trained apart, then together (He et al., WWW 2017, section 3.4.1)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from matinee.nn.interactions import Matching
 
 
 class TwoParts(Matching):
-    """A GMF and an MLP that share no weight: logit = share * gmf + (1 - share) * mlp, or that of one `alone`.
+    """A GMF and an MLP that share no weight: logit = share * gmf + (1 - share) * mlp, or one part `alone`.
 
-    Vectors hold `dim` places of GMF, `dim` of MLP, and a bias of the item's side for each.
+    Vectors hold `dim` numbers for GMF, `dim` for MLP, and a bias of the item's side for each.
     """
 
     def __init__(self, vectors: FieldVectors, dim: int, layers: Sequence[int], dropout: float, share: float) -> None:

@@ -1,4 +1,4 @@
-"""Training in several processes, as torchrun starts them; in one process nothing here does anything."""
+"""Training in several processes, as torchrun starts them. In one process these functions do nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def rank() -> tuple[int, int]:
-    """(rank, world size) of this process; torchrun's processes find each other here."""
+    """(rank, world size) of this process. Under torchrun the first call connects the processes."""
     if not torch.distributed.is_available():
         return 0, 1
     if not torch.distributed.is_initialized() and "TORCHELASTIC_RUN_ID" in os.environ:
@@ -21,14 +21,14 @@ def rank() -> tuple[int, int]:
 
 
 def summed(tensor: Tensor, world: int) -> Tensor:
-    """In place, over all processes."""
+    """The tensor itself, summed in place over all processes."""
     if world > 1:
         torch.distributed.all_reduce(tensor)
     return tensor
 
 
 def sum_gradients(parameters: Sequence[nn.Parameter], world: int) -> None:
-    """Over all processes. A parameter that some rank's examples did not reach has no gradient there: it counts as 0."""
+    """Sum gradients over all processes. A parameter without a gradient on some rank counts as 0 there."""
     reached = summed(torch.tensor([float(p.grad is not None) for p in parameters]), world)
     for parameter, ranks in zip(parameters, reached.tolist(), strict=True):
         if ranks:

@@ -1,7 +1,7 @@
 """Gated recurrent units on packed histories, and GRU4Rec's net.
 
-The events of a batch are walked in order of place: the first of every history, then the second of all that have one,
-and so on, one matrix product each. Groups of like length would need six times the steps. torch's backward pass over
+The events of a batch are processed by position: the first of every history, then the second of all that have one, and
+so on, one matrix product each. Groups of similar length would need six times as many steps. torch's backward pass over
 such batches copies them at every step, which on a CPU takes ten times as long as the one written here.
 """
 
@@ -19,9 +19,9 @@ from matinee.nn.sequences import Packed
 
 
 class RecurrentNet(nn.Module):
-    """Items -> GRU layers -> a state at each slot, by a linear layer where hidden units are not as many as `dim`.
+    """Items -> GRU layers -> a state at each slot, through a linear layer where `hidden` differs from `dim`.
 
-    tied: the items that are scored have the vectors of those that are read; else vectors of their own.
+    tied: scored items use the same vectors as the items read; else vectors of their own.
     """
 
     def __init__(self, n_items: int, dim: int, hidden: int, layers: int, dropout: float, *, tied: bool = True) -> None:
@@ -34,7 +34,7 @@ class RecurrentNet(nn.Module):
 
     @property
     def vectors(self) -> Tensor:
-        """(n_items, dim)."""
+        """float32 (n_items, dim): the vectors of the items that are scored."""
         table = self.items if self.others is None else self.others
         return table.weight[: self.n_items]
 
@@ -45,8 +45,8 @@ class RecurrentNet(nn.Module):
 
 
 class GRU(nn.Module):
-    """Layers of gated recurrent units (Cho et al., EMNLP 2014), each history from a state of zeros; between layers the
-    share `dropout` is left out. Weights as in torch.nn.GRU."""
+    """Layers of gated recurrent units (Cho et al., EMNLP 2014), each history from a state of zeros, with dropout
+    between layers. Weights as in torch.nn.GRU."""
 
     def __init__(self, dim: int, hidden: int, layers: int, dropout: float) -> None:
         super().__init__()
@@ -65,15 +65,15 @@ class GRU(nn.Module):
 
 
 def by_place(packed: Packed) -> tuple[Tensor, Tensor]:
-    """The slots that hold events (E,), all first events, then all second ones, ..., each time the longest history
-    first; and how many histories have a t-th event, int64 (T,) on the CPU."""
+    """int64 (E,): the slots that hold events, first all first events, then all second ones, ..., the longest history
+    first each time; and int64 (T,), on the CPU: how many histories have a t-th event."""
     slots = packed.slot.sort().values
     place = packed.position[slots]
     return slots[place.argsort(stable=True)], torch.bincount(place).cpu()
 
 
 def walk(layer: Any, x: Tensor, sizes: Tensor) -> Tensor:
-    """One torch.nn.GRU over events in order of place: (E, dim) -> (E, hidden)."""
+    """One torch.nn.GRU over events ordered by position: (E, dim) -> (E, hidden)."""
     if not len(x):
         return x.new_zeros(0, layer.hidden_size)
     if x.device.type == "cpu" and torch.is_grad_enabled():
@@ -87,8 +87,8 @@ def walk(layer: Any, x: Tensor, sizes: Tensor) -> Tensor:
 class _Walk(torch.autograd.Function):
     """h_t = z h_(t-1) + (1 - z) n, r and z = sigmoid(inputs + W h + b), n = tanh(input + r (W h + b)), as torch has it.
 
-    inputs: (E, 3 hidden), what the gates r, z and n get from the events. What the gradient needs of every event is kept
-    in three arrays, so that going back is a few products a step, and W's gradient one product at the end.
+    inputs: (E, 3 hidden), the events' part of the gates r, z and n. What the gradient needs of every event is kept in
+    three arrays, so that the backward pass is a few products a step, and W's gradient one product at the end.
     """
 
     @staticmethod
@@ -100,7 +100,7 @@ class _Walk(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             for size in sizes:
                 at = slice(start, start + size)
-                h = h[:size]
+                h = h[:size]  # histories are ordered by length, so those that go on come first
                 recurrent = torch.addmm(bias, h, W.T)
                 now, r_z = gates[at], gates[at, : 2 * hidden]
                 torch.add(inputs[at, : 2 * hidden], recurrent[:, : 2 * hidden], out=r_z).sigmoid_()
@@ -118,11 +118,13 @@ class _Walk(torch.autograd.Function):
         gates, fed, states, W = ctx.saved_tensors
         before = _before(states, ctx.sizes)
         r, z, n = gates.chunk(3, dim=1)
+        # derivatives of h_t by the arguments of tanh and sigmoid, for all events at once
         by_n, by_z, by_r = (1 - z) * (1 - n * n), (before - n) * z * (1 - z), fed * r * (1 - r)
         of_inputs, of_recurrent = torch.empty_like(gates), torch.empty_like(gates)
         later, stop = outer.new_zeros(ctx.sizes[-1], W.shape[1]), len(states)
         for size in reversed(ctx.sizes):
             at = slice(stop - size, stop)
+            # the gradient of h_t: from the loss, and from the step after, where the history has one
             of_h = outer[at].clone()
             of_h[: len(later)] += later
             of_r, of_z, of_n = of_inputs[at].chunk(3, dim=1)
@@ -132,13 +134,14 @@ class _Walk(torch.autograd.Function):
             now = of_recurrent[at]
             now.copy_(of_inputs[at])
             now[:, 2 * W.shape[1] :] *= r[at]
+            # h_(t-1) enters through W and, times z, directly
             later = torch.addcmul(now @ W, of_h, z[at])
             stop -= size
         return of_inputs, of_recurrent.T @ before, of_recurrent.sum(dim=0), None
 
 
 def _before(states: Tensor, sizes: list[int]) -> Tensor:
-    """Each event's state before it: that of the history's event before, zeros at a history's start."""
+    """(E, hidden): the state before each event, zeros at a history's start."""
     before = torch.zeros_like(states)
     start = 0
     for size, following in pairwise(sizes):

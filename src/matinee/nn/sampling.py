@@ -1,7 +1,7 @@
 """Negative sampling: items that a user did not watch. numpy in, int64 codes out; torch is not needed.
 
-Everything drawn is a function of the Generator given, so a training that seeds one from its step (`Step.seed`) has new
-negatives in each epoch, and the same ones when it is repeated.
+All draws are functions of the Generator, so a training that seeds one from its step (`Step.seed`) has new negatives in
+each epoch, and the same ones when it is repeated.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Codes = NDArray[np.integer[Any]]
 Drawn = NDArray[np.int64]
 
 ROUNDS = 12
-"""How often a collision is drawn again before the user's unwatched items are listed."""
+"""How often a collision is drawn again before the user's unwatched items are listed instead."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Sampler:
     """Draws items with replacement, item i with probability exp(log_q[i]).
 
     log_q: float32 (n_items,), -inf for items that are never drawn. Subtracted from the logits of a sampled softmax it
-    takes the sampling's bias away (logQ correction: Bengio & Senécal, 2008; in batches: Yi et al., RecSys 2019).
+    removes the sampling's bias (logQ correction: Bengio & Senécal, 2008; in batches: Yi et al., RecSys 2019).
     items: int64 (S,), the codes that can be drawn. keep float64 and other int64 (S,): their alias table; None where
     all are equally likely.
     """
@@ -43,12 +43,12 @@ class Sampler:
 
     @classmethod
     def of(cls, data: Dataset, kind: Literal["uniform", "popularity"] = "uniform", alpha: float = 0.75) -> Sampler:
-        """By name, over the items of a log. `alpha` is read by "popularity" alone."""
+        """By name, over the items of a log. Only "popularity" reads `alpha`."""
         return cls.uniform(data.n_items) if kind == "uniform" else cls.popularity(data.item_counts(), alpha)
 
     @classmethod
     def uniform(cls, n_items: int) -> Sampler:
-        """Every item alike, those without a training event too."""
+        """Every item with the same probability, also those without a training event."""
         if n_items < 1:
             raise MatineeError("there are no items to draw from", hint="pass a log that has items")
         return cls(np.full(n_items, -np.log(n_items), np.float32), np.arange(n_items))
@@ -57,8 +57,8 @@ class Sampler:
     def popularity(cls, counts: ArrayLike, alpha: float = 0.75) -> Sampler:
         """p_i ~ counts_i ** alpha; items without an event are never drawn. counts: (n_items,), events of each item.
 
-        alpha 1: as often as watched, as in batches; .75: word2vec's (Mikolov et al., NeurIPS 2013); 0: all watched
-        items alike. Raises MatineeError where nothing was watched, a count is negative or not finite, or alpha is not.
+        alpha 1: as often as watched, as in batches; .75: word2vec's (Mikolov et al., NeurIPS 2013); 0: uniform over
+        those watched. Raises MatineeError where nothing was watched, a count is negative, or a number is not finite.
         """
         counts = np.asarray(counts, np.float64)
         if not (np.isfinite(counts) & (counts >= 0)).all() or not np.isfinite(alpha):
@@ -85,10 +85,10 @@ class Sampler:
         return np.where(rng.random(size) < self.keep[place], self.items[place], self.other[place])
 
     def distinct(self, size: int, rng: Generator) -> Drawn:
-        """int64 (size,), different items, each set of them alike whatever log_q says; all there are if these are fewer.
+        """int64 (size,): different items, uniform whatever log_q is; all items where there are fewer than `size`.
 
-        Where a batch shares its negatives, an item that is drawn twice, or not, is pushed away twice, or not, by
-        thousands of states at once: drawn apart, negatives have far less noise.
+        Where a batch shares its negatives, thousands of states push away the same items, an item drawn twice twice as
+        far: without repeats the gradient has far less noise.
         """
         return rng.permutation(self.items)[:size]
 
@@ -97,8 +97,8 @@ class Sampler:
 class Positives:
     """What each user watched. items: row = user, distinct item codes in ascending order, all below n_items.
 
-    A membership test is a binary search in the user's own row: a million pairs of ML-1M take about .05 s on one core,
-    and there is nothing beside the log's own codes to hold.
+    A membership test is a binary search in the user's row: a million pairs of ML-1M take about .05 s on one core, and
+    no memory beyond the log's own codes.
     """
 
     items: Ragged
@@ -111,7 +111,7 @@ class Positives:
         return cls(Ragged(X.indptr.astype(np.int64), X.indices.astype(np.int32)), data.n_items)
 
     def contain(self, users: Codes, items: Codes) -> Bools:
-        """bool (n,): did users[p] watch items[p]. A user who was never seen (-1) watched nothing.
+        """bool (n,): whether users[p] watched items[p]. An unknown user (-1) watched nothing.
 
         Raises MatineeError for other user codes than those of the log, and arrays of different lengths.
         """
@@ -128,7 +128,7 @@ class Positives:
         return out
 
     def unwatched(self, user: int, items: Drawn) -> Drawn:
-        """Those of these items that one user did not watch."""
+        """int64 (m,): those of these items that one user did not watch."""
         return items if user < 0 else items[~np.isin(items, self.items[user])]
 
     def check_users(self, users: Codes) -> None:
@@ -142,9 +142,9 @@ class Positives:
 def negatives(users: Codes, n: int, sampler: Sampler, positives: Positives, rng: Generator) -> Drawn:
     """int64 (len(users), n): n items for each row that its user did not watch; an item may come twice.
 
-    They follow the sampler's distribution on what the user did not watch. -1 stands where the sampler can draw nothing
-    but what the user watched. Collisions alone are drawn again; a user in whom they persist, because nearly everything
-    was watched, is answered from the list of what was not.
+    They follow the sampler's distribution, restricted to what the user did not watch; -1 where only watched items can
+    be drawn. Only collisions are drawn again. Where they persist, because a user watched nearly everything, the
+    draws come from the list of the user's unwatched items.
     """
     if n < 0 or len(sampler.log_q) != positives.n_items:
         raise MatineeError(
@@ -167,6 +167,7 @@ def negatives(users: Codes, n: int, sampler: Sampler, positives: Positives, rng:
 
 def _from_unwatched(user: int, size: int, sampler: Sampler, positives: Positives, rng: Generator) -> Drawn:
     """int64 (size,): draws from the list of what a user did not watch; -1 where the list is empty."""
+    # inverse transform sampling on the restricted distribution
     there = positives.unwatched(user, sampler.items)
     if not len(there):
         return np.full(size, -1)
@@ -209,7 +210,7 @@ def hardest(
 def in_batch(users: Codes, items: Codes, positives: Positives) -> Bools:
     """bool (B, B): true where items[c], the positive of row c, may stand as a negative of row r.
 
-    False on the diagonal, where items[c] is the item of row r again, and where the user of row r watched it. An item is
+    False on the diagonal, where items[c] equals the item of row r, and where the user of row r watched it. An item is
     such a negative as often as it is watched: correct the logits by `Sampler.popularity(counts, 1.0).log_q`.
     Memory: B x B, and B x the distinct items of the batch, in bytes.
     """

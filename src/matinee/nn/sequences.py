@@ -1,10 +1,10 @@
-"""Histories side by side: batches of sequences in which almost no position is spent on padding.
+"""Packed histories: batches of sequences with almost no padding.
 
-The histories of a batch lie one behind the other, longest first, in groups of like length: a group of `rows` histories
-is a rectangle of rows x length slots, of which only the ends of the shorter ones are empty. So each layer that looks at
-one item at a time is one call on all slots, attention and recurrence see each group as a rectangle without a copy, and
-no group mixes histories. Behind the groups lie a few empty slots, so that batches come in few sizes: for bfloat16 on a
-CPU torch compiles each size of a product once, and keeps it.
+The histories of a batch are stored one after the other, longest first, in groups of similar length: a group of `rows`
+histories is a rectangle of rows x length slots, of which only the ends of the shorter ones are empty. So a layer that
+reads one item at a time is one call on all slots, and attention and recurrence read each group as a rectangle without a
+copy. A few empty slots follow the groups, so that batches have few different sizes: for bfloat16 on a CPU torch
+compiles a product once for each size, and keeps it.
 """
 
 from __future__ import annotations
@@ -47,14 +47,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Packed:
-    """B histories in N slots. A history lies in consecutive slots, oldest first, from the left end of its group's row.
+    """B histories in N slots. A history fills consecutive slots, oldest first, from the left end of its group's row.
 
     item: int64 (N,), item codes; n_items where a slot is empty. position: int64 (N,), from 0 at a history's start.
-    time: int32 (N,), seconds before the last event of the history, exact, so that how far two events lie apart does not
-    hang on a later one; None without timestamps. wait: int32 (N,), seconds until the next event, or until what comes
-    next is asked for; None where nothing is known of it.
-    first, length: int64 (B,), where each history begins, and how long it is, in the order of the batch; empty histories
-    have none. slot: int64 (E,), the slots that hold events, history after history.
+    time: int32 (N,), seconds before the last event of the history, exact, so that the distance of two events does not
+    depend on later ones; None without timestamps. gap: int32 (N,), seconds until the next event or request; None where
+    unknown. first, length: int64 (B,), the first slot and the length of each history, in the order of the batch; empty
+    histories have no slot. slot: int64 (E,), the slots that hold events, history after history.
     """
 
     item: Tensor
@@ -71,11 +70,11 @@ class Packed:
 
     @property
     def last(self) -> Tensor:
-        """(B,): the slot of each history's last event."""
+        """int64 (B,): the slot of each history's last event."""
         return self.first + self.length - 1
 
     def split(self, x: Tensor) -> tuple[Tensor, ...]:
-        """(N, d) -> each group's (rows, length, d), without a copy."""
+        """(N, d) -> each group's (rows, length, d), as views."""
         return tuple(
             x[group.start : group.start + group.slots].view(group.rows, group.length, -1) for group in self.groups
         )
@@ -88,7 +87,7 @@ class Packed:
         return full[where.start : where.start + where.slots].view(where.rows, where.length)
 
     def join(self, parts: list[Tensor]) -> Tensor:
-        """Each group's (rows, length, d) -> (N, d), 0 behind the groups."""
+        """Each group's (rows, length, d) -> (N, d), 0 after the groups."""
         flat = [part.reshape(-1, part.shape[-1]) for part in parts]
         behind = len(self.item) - sum(map(len, flat))
         return torch.cat([*flat, flat[0].new_zeros(behind, flat[0].shape[1])])
@@ -99,13 +98,13 @@ class Packed:
 
 
 def pack(histories: Ragged, n_items: int, times: Index | None = None, gaps: Index | None = None) -> Packed:
-    """times: Unix seconds, and waits: seconds, in parallel with histories.values."""
+    """times: int64 Unix seconds, and gaps: int64 seconds, both in parallel with histories.values."""
     lengths = histories.lengths
     order = np.argsort(-lengths, kind="stable")
     order = order[: np.count_nonzero(lengths)]
     first = np.zeros(len(lengths), np.int64)
     groups, slots = [], 0
-    for start, stop in _cuts(lengths[order]):
+    for start, stop in _cuts(lengths[order]):  # longest first, so a group's first history gives its length
         group = Group(slots, stop - start, int(lengths[order[start]]))
         first[order[start:stop]] = slots + np.arange(group.rows) * group.length
         groups.append(group)
@@ -139,13 +138,13 @@ def pack(histories: Ragged, n_items: int, times: Index | None = None, gaps: Inde
 
 
 def rounded(slots: int) -> int:
-    """The least number of slots that batches have and that is not below this one."""
+    """This number of slots, rounded up to one of the SIZES between two powers of two."""
     step = max(1, (1 << slots.bit_length()) // (2 * SIZES))
     return -(-slots // step) * step
 
 
 def _cuts(lengths: Index) -> Iterator[tuple[int, int]]:
-    """Where to cut falling lengths into groups."""
+    """(start, stop) of the groups of these lengths, which descend."""
     start = 0
     while start < len(lengths):
         least = int(np.ceil(LEAST_FILLED * lengths[start]))
@@ -155,7 +154,7 @@ def _cuts(lengths: Index) -> Iterator[tuple[int, int]]:
 
 
 def latest(histories: Ragged, n: int) -> tuple[Ragged, Index]:
-    """The last n values of each row, and where they lay."""
+    """The last n values of each row, and int64 (m,): their indices in histories.values."""
     lengths = np.minimum(histories.lengths, n)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     at = np.repeat(histories.offsets[1:] - offsets[1:], lengths) + np.arange(offsets[-1])
@@ -163,10 +162,10 @@ def latest(histories: Ragged, n: int) -> tuple[Ragged, Index]:
 
 
 def windows(histories: Ragged, n: int, *, every: bool) -> tuple[Ragged, Index]:
-    """Pieces of at most n values in which at least one value follows another, and where their values lay.
+    """Pieces of 2 to n values, and int64 (m,): the indices of their values in histories.values.
 
-    every = False: the last n of each history. True: as many pieces as cover it, each beginning with the value that
-    the one before ends with, so that each value but the first is once what follows; the last piece is always full.
+    every = False: the last n of each history. True: as many pieces as cover it, each starting with the value that the
+    one before ends with, so that each value but the first is a target once; the latest piece is full where it can be.
     """
     histories_lengths = histories.lengths
     if every:

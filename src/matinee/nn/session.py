@@ -1,8 +1,7 @@
-"""Additive attention from each event to those up to it, and the nets that rest on it: NARM's and STAMP's.
+"""Additive attention from each event to those up to it, and the nets that use it: NARM's and STAMP's.
 
 score(t, j) = v . sigmoid(x_t + y_j) needs length x length x dim sigmoids a history. They are never all in memory, and
-made again on the way back. On a CPU they are compiled loops in which a sigmoid is one division, a tenth of the time of
-tensors of them.
+the backward pass computes them again. On a CPU compiled loops make a sigmoid one division: a tenth of tensors' time.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from matinee.nn.recurrent import GRU
 from matinee.nn.sequences import Packed
 
 PIECE = 1 << 22
-"""Scores, or sigmoids where they lie in tensors, in memory at a time: 16 MB."""
+"""Scores, or sigmoids where tensors hold them, in memory at a time: 16 MB."""
 PAIRS = 1 << 14
 """Pairs of events a thread takes at a time."""
 SAFE = 40.0
@@ -28,7 +27,7 @@ SAFE = 40.0
 
 
 class AttentiveRecurrentNet(nn.Module):
-    """NARM's: a GRU's last state, and the sum of its states by how they answer to the last one (eq. 5-6)."""
+    """NARM's: a GRU's last state, and the sum of its states, weighted by attention from the last one (eq. 5-6)."""
 
     def __init__(self, n_items: int, dim: int, hidden: int, layers: int, dropout: float, state_dropout: float) -> None:
         super().__init__()
@@ -37,12 +36,12 @@ class AttentiveRecurrentNet(nn.Module):
         self.gru = GRU(dim, hidden, layers, dropout)
         self.asking, self.asked = plain(hidden, hidden), plain(hidden, hidden)
         self.weight = plain(hidden, 1)
-        nn.init.zeros_(self.weight.weight)  # begin with the last state alone: of a long history the sum is large
+        nn.init.zeros_(self.weight.weight)  # start with the last state alone: the sum over a long history is large
         self.decoder = plain(2 * hidden, dim)
 
     @property
     def vectors(self) -> Tensor:
-        """(n_items, dim)."""
+        """float32 (n_items, dim)."""
         return self.items.weight[: self.n_items]
 
     def forward(self, packed: Packed) -> Tensor:
@@ -54,8 +53,8 @@ class AttentiveRecurrentNet(nn.Module):
 
 
 class MemoryNet(nn.Module):
-    """STAMP's: the events so far, summed by how they answer to the last one and to their mean, times the last event
-    itself, each after a layer of its own."""
+    """STAMP's: the events so far, weighted by attention from the last one and from their mean, and summed; times the
+    last event itself, each after a layer of its own."""
 
     def __init__(self, n_items: int, dim: int, dropout: float) -> None:
         super().__init__()
@@ -67,7 +66,7 @@ class MemoryNet(nn.Module):
 
     @property
     def vectors(self) -> Tensor:
-        """(n_items, dim)."""
+        """float32 (n_items, dim)."""
         return self.items.weight[: self.n_items]
 
     def forward(self, packed: Packed) -> Tensor:
@@ -79,7 +78,7 @@ class MemoryNet(nn.Module):
 
 
 def plain(n_in: int, n_out: int) -> nn.Linear:
-    """A matrix: a linear layer without bias, Xavier normal."""
+    """A linear layer without bias, Xavier normal."""
     layer = nn.Linear(n_in, n_out, bias=False)
     nn.init.xavier_normal_(layer.weight)
     return layer
@@ -92,10 +91,10 @@ def means(x: Tensor, packed: Packed) -> Tensor:
 
 
 def attended(packed: Packed, asking: Tensor, asked: Tensor, values: Tensor, v: Tensor) -> Tensor:
-    """(N, m): at each slot t the sum over its history's slots j up to it of v . sigmoid(asking_t + asked_j) values_j.
+    """(N, m): at each slot t the sum over its history's slots j up to t of v . sigmoid(asking_t + asked_j) values_j.
 
-    asking, asked: (N, d), values (N, m), v (d,). The weights are not normalised. In no slot that holds an event does an
-    empty one count: these lie behind them.
+    asking, asked: (N, d), values (N, m), v (d,). Weights are not normalised. Empty slots come after a history's events,
+    so no event's sum contains them.
     """
     wide = [x.to(torch.promote_types(x.dtype, torch.float32)) for x in (asking, asked, values)]
     v = v.to(wide[0].dtype)
@@ -106,7 +105,7 @@ def attended(packed: Packed, asking: Tensor, asked: Tensor, values: Tensor, v: T
 
 
 def by_pieces(x: Tensor, y: Tensor, values: Tensor, v: Tensor) -> Tensor:
-    """`attended` on rows x length rectangles, with tensors of sigmoids: what other devices than CPUs are good at."""
+    """`attended` on rows x length rectangles, with tensors of sigmoids, for devices other than CPUs."""
 
     def piece(x: Tensor, y: Tensor, values: Tensor, v: Tensor) -> Tensor:
         weights = torch.sigmoid(x[:, :, None] + y[:, None]) @ v
@@ -127,17 +126,17 @@ def by_pieces(x: Tensor, y: Tensor, values: Tensor, v: Tensor) -> Tensor:
 
 
 def parts(rows: int, size: int) -> Iterator[slice]:
-    """Rows of `size` numbers each, in pieces of about PIECE."""
+    """Slices of rows of `size` numbers each, in pieces of about PIECE numbers."""
     step = max(1, PIECE // size)
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
 
 
 class _Attended(torch.autograd.Function):
-    """`attended` on rows x length rectangles, by compiled loops. A piece of the weights is in memory at a time."""
+    """`attended` on rows x length rectangles, in compiled loops, with a piece of the weights in memory at a time."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, y: Tensor, values: Tensor, v: Tensor) -> Tensor:
-        q, k = (-x).exp(), (-y).exp()
+        q, k = (-x).exp(), (-y).exp()  # exp(-x - y) is their product, finite as both are at most exp(SAFE)
         rows, length, _ = x.shape
         out = torch.empty_like(values)
         for part in parts(rows, length * length):

@@ -294,7 +294,7 @@ def chosen_device(name: str) -> torch.device:
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device("cuda" if there["cuda"] else "cpu")
-    if not there[name]:
+    if not there.get(name):
         raise MatineeError(f"this machine offers PyTorch no device {name!r}", hint='use device = "auto" or "cpu"')
     return torch.device(name)
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee import kernels
-from matinee.kernels.biased_attention import attend, attend_gradients
 from matinee.nn.blocks import dense, dropout, item_table
 from matinee.nn.sequences import Packed
 
@@ -20,9 +19,9 @@ FeedForward = Literal["relu", "gelu", "swiglu"]
 class TransformerNet(nn.Module):
     """Items and their positions -> Transformer -> a state at each slot.
 
-    n_special: tokens beyond the items and the empty slot's (n_items), such as BERT4Rec's mask. usual_wait: each event
-    also says how long after it the next one came, or is asked for, in steps of log base 2 seconds; no state knows more
-    of what comes than when. Where that is not known, this many seconds stand for it. options: Transformer's.
+    n_special: tokens beyond the items and the empty slot's (n_items), such as BERT4Rec's mask. median_gap: each event
+    also has a vector of the time until the next event or request, in steps of log base 2 seconds, which tells a state
+    when the next event comes and nothing else of it; this many seconds where that is unknown. options: Transformer's.
     """
 
     STEPS = 32
@@ -57,7 +56,7 @@ class TransformerNet(nn.Module):
 
     @property
     def vectors(self) -> Tensor:
-        """(n_items, dim)."""
+        """float32 (n_items, dim)."""
         return self.items.weight[: self.n_items]
 
     def forward(self, packed: Packed) -> Tensor:
@@ -72,9 +71,9 @@ class TransformerNet(nn.Module):
 class Transformer(nn.Module):
     """Blocks of attention and feed-forward layers, each after a layer norm of its own, and a layer norm at the end.
 
-    causal: no slot sees a later one of its history. gated: each block's outputs are let in by a gate, x + f(x) *
-    sigmoid(W x) (LiGR: Borisyuk et al., 2025). time_bias: attention also weighs how long ago, and how many items ago,
-    an event was (HSTU: Zhai et al., ICML 2024, section 3.2).
+    causal: no slot sees a later one of its history. gated: each block's outputs pass a gate, x + f(x) * sigmoid(W x)
+    (LiGR: Borisyuk et al., 2025). bias_length: where not 0, attention has a bias by the distance of two events in
+    items, up to this many, and in time (HSTU: Zhai et al., ICML 2024, section 3.2).
     """
 
     def __init__(
@@ -107,6 +106,8 @@ class Transformer(nn.Module):
 
 
 class Block(nn.Module):
+    """Attention, then a feed-forward layer, both on normalised inputs and added to what they read (pre-norm)."""
+
     def __init__(
         self,
         dim: int,
@@ -140,8 +141,8 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """Scaled dot products within each history (Vaswani et al., NeurIPS 2017, eq. 1). Attention weights are not dropped
-    out: the fast kernels for CPUs do not know how, and dropout of the output did as well."""
+    """Scaled dot products within each history (Vaswani et al., NeurIPS 2017, eq. 1). There is no dropout of attention
+    weights: the fast kernels for CPUs do not offer it, and dropout of the output ranked as well."""
 
     def __init__(self, dim: int, n_heads: int, causal: bool, bias_length: int) -> None:
         super().__init__()
@@ -176,8 +177,8 @@ class Attention(nn.Module):
 
 
 class RelativeBias(nn.Module):
-    """What a pair of slots adds to its attention logit: by places apart, and by time apart in steps of log base 2 hours
-    (HSTU's bias, with a head of its own each)."""
+    """What a pair of slots adds to its attention logit: by distance in slots, and by distance in time in steps of log
+    base 2 hours (HSTU's bias, one for each head)."""
 
     STEPS = 24
 
@@ -212,7 +213,7 @@ class RelativeBias(nn.Module):
 
 
 class _AttendHistories(torch.autograd.Function):
-    """RelativeBias.attended: (N, 3 * width), places (heads, 2 L - 1), times (heads, STEPS) -> (N, width)."""
+    """`RelativeBias.attended`: (N, 3 * width), places (heads, 2 L - 1), times (heads, STEPS) -> (N, width)."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, places: Tensor, times: Tensor, packed: Packed, causal: bool) -> Tensor:
@@ -222,7 +223,7 @@ class _AttendHistories(torch.autograd.Function):
         found = out.numpy()
 
         def run(start: int, stop: int) -> None:
-            attend(start, stop, *given, causal, found)  # type: ignore[call-arg] # mypy reads numba's own signature
+            kernels.biased_attention.attend(start, stop, *given, causal, found)
 
         kernels.parallel(run, len(packed), chunk=8)
         return out
@@ -236,14 +237,14 @@ class _AttendHistories(torch.autograd.Function):
         found = of_inputs.numpy(), of_places.numpy(), of_times.numpy()
 
         def run(start: int, stop: int) -> None:
-            attend_gradients(start, stop, *given, ctx.causal, g, *found)  # type: ignore[call-arg] # as above
+            kernels.biased_attention.attend_gradients(start, stop, *given, ctx.causal, g, *found)
 
         kernels.parallel(run, len(ctx.packed), chunk=8)
         return of_inputs, of_places.sum(dim=0), of_times.sum(dim=0), None, None
 
 
 def _arrays(inputs: Tensor, places: Tensor, times: Tensor, packed: Packed) -> tuple[Any, ...]:
-    """What the kernels read; without timestamps no seconds, and no steps of time."""
+    """The kernels' arrays: X, first, length, seconds, places, times; the last and seconds empty without timestamps."""
     x, by_place, by_time = (tensor.detach().contiguous().numpy() for tensor in (inputs, places, times))
     histories = packed.first.numpy(), packed.length.numpy()
     if packed.time is None:

@@ -13,9 +13,9 @@ from matinee.nn.losses import log_normal, sampled
 
 
 class DenoisingAutoencoder(nn.Module):
-    """x, dropped out -> tanh hidden -> logits, whose bias begins at `start` (n_items,).
+    """x after dropout -> tanh hidden -> logits, whose bias starts at `start` (n_items,).
 
-    With n_users a learned vector of each user is added to the hidden layer's input.
+    With n_users, a learned vector of each user is added to the hidden layer's input.
     """
 
     def __init__(
@@ -24,14 +24,14 @@ class DenoisingAutoencoder(nn.Module):
         super().__init__()
         self.dropout = dropout
         self.encoder = SparseLinear(n_items, hidden)
-        # row n_users is nobody's: the vector of those never seen, which stays 0
+        # row n_users belongs to unknown users and stays 0
         self.users = nn.Embedding(n_users + 1, hidden, padding_idx=n_users) if n_users else None
         if self.users is not None:
             nn.init.normal_(self.users.weight[:-1], std=0.01)
         self.decoder = dense(hidden, n_items, start=start)
 
     def forward(self, rows: SparseBatch, user: Tensor | None = None) -> Tensor:
-        """user: (B, hidden) vectors in place of the learned ones."""
+        """Logits float32 (B, n_items). user: (B, hidden) vectors in place of the learned ones."""
         mixed = self.encoder(rows.normalised().corrupted(self.dropout, training=self.training))
         if self.users is not None:
             mixed = mixed + (self.users(rows.user % self.users.num_embeddings) if user is None else user)
@@ -56,9 +56,10 @@ class RatingAutoencoder(nn.Module):
 
 
 class GaussianAutoencoder(nn.Module):
-    """x -> tanh hidden -> (mean, log variance) -> z -> logits, whose bias begins at `start`.
+    """x -> tanh hidden -> (mean, log variance) -> z -> logits, whose bias starts at `start` (n_items,).
 
-    The decoder is linear, or has one tanh layer of decoder_hidden units. With n_side both ends also see rows.side.
+    The decoder is linear, or has one tanh layer of decoder_hidden units. With n_side, encoder and decoder also read
+    rows.side.
     """
 
     def __init__(
@@ -83,15 +84,15 @@ class GaussianAutoencoder(nn.Module):
             self.decoder = nn.Sequential(first, nn.Tanh(), last)
 
     def seen(self, rows: SparseBatch) -> SparseBatch:
-        """The rows as the encoder sees them: of length 1, and dropped out in training."""
+        """The encoder's input: rows of length 1, with dropout in training."""
         return rows.normalised().corrupted(self.dropout, training=self.training)
 
     def parts(self, rows: SparseBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, mean and log variance of z."""
+        """Logits (B, n_items), mean and log variance of z (B, latent)."""
         return self.parts_of(self.seen(rows))
 
     def parts_of(self, rows: SparseBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """The same from rows as `seen` gives them."""
+        """The same from the result of `seen`."""
         mixed = self.encoder(rows) if self.side is None else self.encoder(rows) + self.side(rows.side)
         mean, log_variance = self.code(torch.tanh(mixed)).chunk(2, dim=1)
         z = sampled(mean, log_variance, training=self.training)
@@ -112,7 +113,7 @@ class DenseEncoder(nn.Module):
         self.code = dense(hidden, 2 * latent)
 
     def forward(self, rows: SparseBatch) -> tuple[Tensor, Tensor]:
-        """rows are normalised, and dropped out in training."""
+        """Mean and log variance, (B, latent) each. rows: normalised, and after dropout in training."""
         layer = self.norms[0](F.silu(self.first(rows)))
         before = layer
         for linear, norm in zip(self.others, self.norms[1:], strict=True):
@@ -123,12 +124,11 @@ class DenseEncoder(nn.Module):
 
 
 class CompositeVAE(nn.Module):
-    """RecVAE's net: a dense encoder, a linear decoder whose bias begins at `start`, and `before`.
+    """RecVAE's net: a dense encoder, a linear decoder whose bias starts at `start` (n_items,), and `before`, the
+    encoder as it was when the prior was last updated.
 
-    `before` is the encoder as it was when the prior last took it.
-
-    The prior mixes, in each dimension of z, N(0, 1), the posterior of `before`, and a wide normal (log variance 10), by
-    3/20, 3/4 and 1/10 (Shenbin et al., WSDM 2020, eq. 6; the weights are those of the authors' code).
+    In each dimension of z the prior mixes N(0, 1), the posterior of `before`, and a wide normal (log variance 10), with
+    weights 3/20, 3/4 and 1/10 (Shenbin et al., WSDM 2020, eq. 6; the weights are those of the authors' code).
     """
 
     def __init__(self, n_items: int, hidden: int, latent: int, *, start: Tensor | None = None) -> None:
@@ -140,7 +140,7 @@ class CompositeVAE(nn.Module):
         self.decoder = dense(latent, n_items, start=start)
 
     def parts(self, rows: SparseBatch) -> tuple[Tensor, Tensor]:
-        """Logits, and log q(z|x) - log p(z|x), (B,)."""
+        """Logits (B, n_items), and log q(z|x) - log p(z|x), (B,)."""
         rows = rows.normalised()
         mean, log_variance = self.encoder(rows.corrupted(self.dropout, training=self.training))
         z = sampled(mean, log_variance, training=self.training)

@@ -1,4 +1,4 @@
-"""Splits: pure functions of (data, seed). What was hidden, what a model may see, what it may not answer.
+"""Splits: pure functions of (data, seed) that decide what is hidden, what a model sees, and what it may not recommend.
 
 Every split of a log puts each of its rows in exactly one of train, valid and test (under `strong` and `sessions`, a
 hidden user's other rows go with that user). Sorting by time is stable: equal timestamps keep the log's order; a log
@@ -11,18 +11,18 @@ What a query sees:
     leave_one_out, latest     valid: both are train; test: both are train + valid
     strong                    both are the user's fold-in rows
     sessions                  both are the session so far
-    provided                  as random for files of pairs; as the file says for queries
+    provided                  as random for files of pairs; as in the file for queries
 
-`exclude_seen=False` (sessions, where repeats are answers) excludes nothing. Otherwise an answer that is excluded could
-never be given, so a hidden event that repeats an excluded one is no answer: it is dropped from `truth` (it stays in
-`pairs`, which lists all hidden rows), and `Split.notes` counts such drops. Each distinct item counts once in `truth`.
+`exclude_seen=False` (sessions, where repeats are answers) excludes nothing. Otherwise no model can recommend an
+excluded item, so a hidden event that repeats an excluded one is no answer: it is dropped from `truth` (it stays in
+`pairs`, which has all hidden rows), and `Split.notes` counts such drops. Each distinct item counts once in `truth`.
 
-`Queries.time` is given by `temporal` alone: the cut, where one may honestly stand and ask. Elsewhere a hidden event's
-own timestamp would be the only candidate, and it tells a model when the user came back.
+Only `temporal` sets `Queries.request_time`: to the cut. In the other splits it could only be the hidden event's own
+timestamp, which tells a model when the user came back.
 
-Every hidden row is an answer, and the whole catalogue is ranked. `labelled` makes only rows labelled 1 answers;
-`observed` and `sampled` say what is ranked instead. All three take what a split hid, and change the protocol.
-`write_negatives` draws the file that `sampled` reads.
+Every hidden row is an answer, and the whole catalogue is ranked. With `labelled` only rows labelled 1 are answers;
+`observed` and `sampled` rank other candidates. All three change a split's holdouts and their protocol.
+`write_negatives` writes the file that `sampled` reads.
 """
 
 from matinee.split.candidates import labelled, observed, sampled, with_candidates

@@ -97,23 +97,17 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
     return replace(with_candidates, queries=replace(with_candidates.queries, candidates=padded(rows)))
 
 
-# --- labels -------------------------------------------------------------------------------------------------------
-
-
 def _labelled(holdout: Holdout) -> Holdout:
     pairs, protocol = holdout.pairs, holdout.protocol
     if protocol.split.endswith(LABELLED):
         return holdout
     if pairs is None or pairs.label is None:
-        raise MatineeError(
-            f"the hidden rows of {protocol.part} have no labels that say which are answers",
-            hint="split a log that has ratings, with label_min",
-        )
+        hint = "split a log that has ratings, with label_min"
+        raise MatineeError(f"the hidden rows of {protocol.part} have no labels that say which are answers", hint=hint)
     if not np.isin(pairs.label, (0, 1)).all():
-        raise MatineeError(
-            f"the labels of {protocol.part} run from {pairs.label.min():g} to {pairs.label.max():g}, not 0 and 1",
-            hint="turn ratings into labels first: label_min = 4.0, say, in [data] or filter_events",
-        )
+        what = f"the labels of {protocol.part} run from {pairs.label.min():g} to {pairs.label.max():g}, not 0 and 1"
+        hint = "turn ratings into labels first: label_min = 4.0, say, in [data] or filter_events"
+        raise MatineeError(what, hint=hint)
     positive = pairs.label == 1
     truth = _items(pairs.query[positive], pairs.item[positive], holdout)
     return replace(holdout, truth=truth, protocol=replace(protocol, split=protocol.split + LABELLED))
@@ -123,10 +117,7 @@ def _items(query: NDArray[np.integer], item: Ints, holdout: Holdout) -> Ragged:
     """int32 (B rows): the distinct items of each query, by code, without those that it excludes."""
     exclude = holdout.queries.exclude
     n_items = 1 + max(int(item.max(initial=0)), int(exclude.values.max(initial=0)))
-    return answers(query.astype(np.int64), item, exclude, n_items)
-
-
-# --- sampled negatives --------------------------------------------------------------------------------------------
+    return answers(query, item, exclude, n_items)
 
 
 @dataclass(frozen=True)
@@ -166,11 +157,9 @@ def _line(text: str, where: str) -> tuple[str, str, list[str]]:
     pair = LINE.fullmatch(head)
     negatives = [other for other in others if other]
     if pair is None or not negatives:
-        raise MatineeError(
-            f"is no line of sampled negatives: {head[:40]!r} with {len(negatives)} negatives",
-            where=where,
-            hint="write (user,item), then one or more negatives, with tabs between them",
-        )
+        what = f"is no line of sampled negatives: {head[:40]!r} with {len(negatives)} negatives"
+        hint = "write (user,item), then one or more negatives, with tabs between them"
+        raise MatineeError(what, where=where, hint=hint)
     return pair[1].strip(), pair[2].strip(), negatives
 
 
@@ -192,11 +181,9 @@ def _check_hidden(holdout: Holdout, lines: _Lines, query: NDArray[np.int64], use
         line = int(wrong[0])
         user = users.decode([lines.user[line]])[0]
         item = f"item {items.decode([lines.item[line]])[0]!r}" if lines.item[line] >= 0 else "its item"
-        raise MatineeError(
-            f"{item} of user {user!r} is no answer of this split, nor are those of {len(wrong) - 1:,} more lines",
-            where=lines.where[line],
-            hint='split the log as the file was made: strategy = "provided" with its positives as test',
-        )
+        what = f"{item} of user {user!r} is no answer of this split, nor are those of {len(wrong) - 1:,} more lines"
+        hint = 'split the log as the file was made: strategy = "provided" with its positives as test'
+        raise MatineeError(what, where=lines.where[line], hint=hint)
 
 
 def _warn_of_gaps(lines: _Lines, query: NDArray[np.int64], holdout: Holdout) -> None:

@@ -32,16 +32,12 @@ def read_lines(content: bytes, file: str, data: Dataset) -> list[Line]:
     for where, text in texts(content, file):
         line = _line(_object(text, where), data, where)
         if lines and (line.candidates is None) != (lines[0].candidates is None):
-            raise MatineeError(
-                "candidates are on some lines only", where=where, hint="give every line candidates, or none"
-            )
+            hint = "give every line candidates, or none"
+            raise MatineeError("candidates are on some lines only", where=where, hint=hint)
         lines.append(line)
     if lines[0].candidates is not None and not any(set(line.candidates or ()) & set(line.truth) for line in lines):
-        raise MatineeError(
-            "no line has an answer among its candidates",
-            where=file,
-            hint="candidates are all that is ranked: add the answers to the negatives",
-        )
+        hint = "candidates are all that is ranked: add the answers to the negatives"
+        raise MatineeError("no line has an answer among its candidates", where=file, hint=hint)
     return lines
 
 

@@ -100,8 +100,6 @@ def _texts(ids: IdMap, codes: Ints) -> list[str]:
     if not ids.is_integer:
         for text in dict.fromkeys(texts):
             if READABLE.fullmatch(text) is None:
-                raise MatineeError(
-                    f"the {ids.what} id {text!r} cannot stand in a file of sampled negatives",
-                    hint="use ids without commas, parentheses, tabs or spaces at their ends",
-                )
+                hint = "use ids without commas, parentheses, tabs or spaces at their ends"
+                raise MatineeError(f"the {ids.what} id {text!r} cannot stand in a file of sampled negatives", hint=hint)
     return texts

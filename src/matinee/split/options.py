@@ -77,9 +77,8 @@ def _typed(strategy: str, function: Callable[..., object], options: Mapping[str,
         try:
             arguments[name] = TypeAdapter(kinds[name]).validate_python(value)
         except ValidationError as error:
-            raise MatineeError(
-                f"split option {name} = {value!r}: {error.errors()[0]['msg']}", hint=f"see split strategy {strategy!r}"
-            ) from None
+            hint = f"see split strategy {strategy!r}"
+            raise MatineeError(f"split option {name} = {value!r}: {error.errors()[0]['msg']}", hint=hint) from None
     for name in known:
         if name not in arguments and parameters[name].default is inspect.Parameter.empty:
             raise MatineeError(f"split strategy {strategy!r} needs the option {name!r}", hint=f"add {name} = ...")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ def _of_users(data: Dataset, users: Ints, rows: Bools) -> tuple[NDArray[np.int64
     return found, Ragged.from_rows(np.searchsorted(users, data.user[found]), data.item[found], len(users))
 
 
-def answers(query: NDArray[np.int64], item: Ints, exclude: Ragged, n_items: int) -> Ragged:
+def answers(query: NDArray[np.integer[Any]], item: Ints, exclude: Ragged, n_items: int) -> Ragged:
     """int32 (len(exclude) rows): the distinct items of each query, by code, without those that it excludes."""
     pair = distinct(query.astype(np.int64) * n_items + item)
     gone = np.sort(exclude.rows * n_items + exclude.values)
@@ -127,10 +127,8 @@ def checked(split: Split, *, valid: bool, hint: str) -> Split:
         if wanted and not len(part):
             raise MatineeError(f"the split leaves no event for {name}", hint=hint)
         if wanted and not len(part.truth.values):
-            raise MatineeError(
-                f"every event of {name} repeats one that is excluded from the answers",
-                hint="where repeats are answers pass exclude_seen=False",
-            )
+            hint = "where repeats are answers pass exclude_seen=False"
+            raise MatineeError(f"every event of {name} repeats one that is excluded from the answers", hint=hint)
         if lost := _lost(part, split.train.n_items):
             notes.append(f"{lost:,} answers of {name} repeat an excluded event and are left out of its truth")
     return replace(split, notes=tuple(dict.fromkeys(notes)))  # a provided test was checked before

@@ -230,11 +230,9 @@ def _check_unseen(train: Dataset, hidden: Dataset, words: str) -> None:
     if both.any():
         row = int(np.flatnonzero(both)[0])
         user, item = train.users.decode([hidden.user[row]])[0], train.items.decode([hidden.item[row]])[0]
-        raise MatineeError(
-            f"{both.sum():,} of {len(both):,} hidden pairs are in the log too, first user {user!r}, item {item!r}",
-            where=words,
-            hint="remove them from the log, which is train; where repeats are answers pass exclude_seen=False",
-        )
+        what = f"{both.sum():,} of {len(both):,} hidden pairs are in the log too, first user {user!r}, item {item!r}"
+        hint = "remove them from the log, which is train; where repeats are answers pass exclude_seen=False"
+        raise MatineeError(what, where=words, hint=hint)
 
 
 def _of_lines(lines: list[Line], users: IdMap, items: IdMap, protocol: Protocol, exclude_seen: bool) -> Holdout:

@@ -73,11 +73,8 @@ def sessions(
 def _given(data: Dataset, file: str | Path, exclude_seen: bool) -> Split:
     """The queries of a file. Raises MatineeError for a file of pairs, which has no sessions."""
     if Path(file).suffix.lower() not in (*LINES, PREFIXES):
-        raise MatineeError(
-            f"queries of sessions are read from {', '.join((PREFIXES, *LINES))} files",
-            where=str(file),
-            hint='name such a file as test, or use strategy = "provided"',
-        )
+        what = f"queries of sessions are read from {', '.join((PREFIXES, *LINES))} files"
+        raise MatineeError(what, where=str(file), hint='name such a file as test, or use strategy = "provided"')
     return provided(data, test=file, exclude_seen=exclude_seen)
 
 

@@ -129,10 +129,8 @@ def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_
     times = np.sort(data.timestamp)
     (first, first_words), (second, second_words) = _cut(times, valid, "valid"), _cut(times, test, "test")
     if not first < second:
-        raise MatineeError(
-            f"valid starts at {_iso(first)} and the test at {_iso(second)}",
-            hint="let the test start later (quantiles that fall into equal timestamps give the same moment)",
-        )
+        hint = "let the test start later (quantiles that fall into equal timestamps give the same moment)"
+        raise MatineeError(f"valid starts at {_iso(first)} and the test at {_iso(second)}", hint=hint)
     part = np.select([data.timestamp >= second, data.timestamp >= first], [TEST, VALID], TRAIN).astype(np.int8)
     words = f"temporal, valid from {first_words}, test from {second_words}"
     split = assemble(data, part, words, exclude_seen=exclude_seen, cuts=(first, second))

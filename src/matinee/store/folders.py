@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,8 @@ class Sealed(BaseModel):
     """A manifest. sha256: of the files, by path in the folder. digest: SHA-256 of all other fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+    what: ClassVar[str]
+    """What the folder holds, in a word."""
 
     schema_version: int
     sha256: dict[str, Digest]
@@ -60,8 +62,9 @@ def read_sealed(folder: Path, kind: type[S]) -> S:
         content = json.loads(file.read_text("utf-8"))
         version, digest = content["schema_version"], content.get("digest")
         intact = digest == digest_of({name: value for name, value in content.items() if name != "digest"})
-    except FileNotFoundError:
-        raise broken(file, "is missing") from None
+    except (FileNotFoundError, NotADirectoryError):
+        hint = "name a folder that `matinee fit --out` wrote, or copy it again"
+        raise MatineeError(f"no {kind.what} is here", where=str(file), hint=hint) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise broken(file, "is no manifest of Matinee") from None
     if version != SCHEMA:

@@ -27,6 +27,8 @@ class LogManifest(folders.Sealed):
     """The manifest.json of a log. fingerprint, side_fingerprint: of the Dataset with its events. histories: whether the
     events are in the folder."""
 
+    what = "log"
+
     name: str
     fingerprint: str
     side_fingerprint: str

@@ -10,7 +10,7 @@ import numpy as np
 
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
-from matinee.files import StrPath, atomic_folder, settle
+from matinee.files import StrPath, atomic_folder
 from matinee.models import registry
 from matinee.models.base import Fitted, Model
 from matinee.store import folders, logs
@@ -27,6 +27,8 @@ class Manifest(folders.Sealed):
     """The manifest.json of a model. learned: the kind of each field of the learned state. log: the digest of its log's
     manifest. sha256: of a member only its manifest is listed, which lists the files of the member's folder.
     """
+
+    what = "model"
 
     model: str
     hyper_parameters: dict[str, Any]
@@ -104,9 +106,6 @@ def _manifests(members: int) -> list[str]:
 
 def read_manifest(path: StrPath) -> Manifest:
     """The manifest of a model folder. Raises MatineeError when there is none, or it is damaged or of another schema."""
-    settle(path)
-    if not (Path(path) / MANIFEST).is_file():
-        raise MatineeError("no model is here", where=str(path), hint="name a folder that `matinee fit --out` wrote")
     return folders.read_sealed(Path(path), Manifest)
 
 

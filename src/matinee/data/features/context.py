@@ -1,6 +1,6 @@
-"""Fields of context models: who asks, when and where, and about which item, as codes of one embedding table.
+"""Fields of context models: the user, the moment and the item of a request, as codes of one embedding table.
 
-A field is named by where it is read:
+The name of a field says where it is read:
 
     user, item                  the id: a code for each that has a training event
     user.gender, item.genres    a column of a side table
@@ -8,24 +8,23 @@ A field is named by where it is read:
     time.hour                   year, month, decade, weekday (1 = Monday) or hour of the event, in UTC
     time.age                    years from the item's `year` (a column, or the end of its title) to the event
 
-and, where a column is not to be taken by its own kind, by how:
+and, to read a column in another way than its type's, how:
 
-    item.genres[0]              one place of a list
+    item.genres[0]              one element of a list
     item.year:decade            a part of a date, or of a year
     user.age:categorical        categorical, multi, numeric (standardised) or bucket
 
-Otherwise numbers stand in buckets, lists are multi-valued, and the rest, with numbers named `..._id`, is categorical.
-Each field has a range of codes: first what is missing, then what training never showed, then its values. So one table
-of `n_codes` rows serves all fields, and new users, new items and gaps are ordinary. `context_rows` makes the codes.
+Otherwise numbers are put in buckets, lists are multi-valued, and the rest, with numbers named `..._id`, is categorical.
+Each field has a range of codes: first that of missing values, then that of values unknown to training, then one a
+value. One table of `n_codes` rows serves all fields, also for new users and items. `requests` makes the codes.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Literal, Self, get_args
+from typing import Literal, Self, cast, get_args
 
 import numpy as np
 import polars as pl
@@ -50,13 +49,12 @@ from matinee.data.features.vocabulary import (
     column_of,
     date_part,
     fitted,
-    listed,
     moments,
 )
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, suggestion
 
 MISSING, UNKNOWN, RESERVED = 0, 1, 2
-"""The first codes of every field, and how many they are."""
+"""The first codes of every field, and their number."""
 
 Source = Literal["user", "item", "context", "time"]
 Group = Literal["user", "moment", "item", "pair"]
@@ -65,13 +63,13 @@ Tables = Mapping[str, pl.DataFrame]
 _MOMENT, _AGE = "moment", "age"
 _PARTS = (*get_args(DatePart), _AGE)
 _WORDS = {"user": "table of users", "item": "table of items", "context": "further columns", "time": "times"}
-_SAID = re.compile(r"(?P<column>.*?)(\[(?P<place>\d{1,3})\])?(:(?P<how>\w*))?", re.DOTALL)
+_NAME = re.compile(r"(?P<column>.*?)(\[(?P<place>\d{1,3})\])?(:(?P<how>\w*))?", re.DOTALL)
 
 
 class ContextField(Strict):
-    """Where a field is read, and its vocabulary; None, as its column: an id.
+    """Where a field is read, and its vocabulary. An id has neither column nor vocabulary.
 
-    place: which element of a list. part: of a date, or of a year.
+    place: the element of a list. part: of a date, or of a year.
     """
 
     name: str = Field(min_length=1)
@@ -89,7 +87,7 @@ class ContextField(Strict):
 
     @property
     def group(self) -> Group:
-        """What the field depends on: the user, the moment of the request, the item, or the moment and the item."""
+        """The field depends on the user, the moment of the request, the item, or the moment and the item."""
         if self.source in ("user", "item"):
             return "user" if self.source == "user" else "item"
         return "pair" if (self.source, self.column) == ("time", _AGE) else "moment"
@@ -100,7 +98,7 @@ class ContextField(Strict):
         return isinstance(self.vocabulary, MultiValued)
 
     def read(self, tables: Tables, n: int) -> pl.Series:
-        """The raw column; n rows of null where its table or itself is absent. Raises MatineeError for wrong types."""
+        """The raw column; n rows of null where it or its table is absent. Raises MatineeError for wrong types."""
         table = tables.get(self.source)
         if table is None or self.column not in table.columns:
             return pl.Series(self.column, [None] * n, dtype=pl.Null)
@@ -108,15 +106,14 @@ class ContextField(Strict):
         if self.place is not None:
             column = column.arr.to_list() if isinstance(column.dtype, pl.Array) else column
             if not isinstance(column.dtype, pl.List):
-                raise MatineeError(
-                    f"column '{self.column}' holds {column.dtype}, not lists, so '{self.name}' has no meaning",
-                    hint=f"name the field '{self.source}.{self.column}'",
-                )
+                what = f"column '{self.column}' has the type {column.dtype}, not lists, so '{self.name}' has no meaning"
+                raise MatineeError(what, hint=f"name the field '{self.source}.{self.column}'")
             column = column.list.get(self.place, null_on_oob=True)
         return column if self.part is None else date_part(column, self.part)
 
     def encode(self, column: pl.Series) -> tuple[Ints | Ragged, Floats | None]:
-        """Codes of this field, from 0: int32 (n,), or n rows of one or more; of numbers also what they weigh (n,)."""
+        """Codes of this field, from 0: int32 (n,), or n rows of one or more; for numbers also the weights float32 (n,)
+        of their vectors."""
         vocabulary = self.vocabulary
         assert vocabulary is not None
         codes = vocabulary.encode(column)
@@ -131,14 +128,14 @@ class ContextField(Strict):
 
 
 def spread(codes: Ints, missing: NDArray[np.bool_]) -> Ints:
-    """Codes of which 0 says missing or unknown -> codes of a context field, which tell these apart."""
+    """int32 (n, ...): codes where 0 is missing or unknown -> codes of a context field, where these are two."""
     return np.where(missing, np.int32(MISSING), codes + np.int32(1))
 
 
 class ContextFields(Vocabularies):
     """The fields of a context model and their vocabularies, learned from a training log, kept as JSON with the model.
 
-    unseen_users, unseen_items: codes without a training event; their ids are unknown.
+    unseen_users, unseen_items: codes without a training event. Their ids get the code of unknown values.
     """
 
     n_users: int = Field(ge=0)
@@ -156,9 +153,9 @@ class ContextFields(Vocabularies):
             raise ValueError("two fields have one name")
         for field in self.fields:
             if (field.column is None) != (field.vocabulary is None):
-                raise ValueError(f"the field {field.name!r} has not the vocabulary it needs")
+                raise ValueError(f"the field {field.name!r} lacks its column or its vocabulary")
             if field.group == "pair" and not isinstance(field.vocabulary, Bucketed):
-                raise ValueError("ages stand in buckets")
+                raise ValueError("ages must be in buckets")
         return self
 
     @classmethod
@@ -171,10 +168,10 @@ class ContextFields(Vocabularies):
         max_values: int | None = None,
         buckets: int = BUCKETS,
     ) -> ContextFields:
-        """Learn the vocabularies from a training log. Values that no user or item with an event has stay unknown.
+        """Learn the vocabularies from a training log: the values of users and items that have an event.
 
         names: the fields, see the module; None: see `default_names`. min_count, max_values: as in `Fields.fit`, counted
-        in rows of the tables. buckets: at most so many for a number. Raises MatineeError for names that do not fit the
+        in rows of the tables. buckets: the most buckets for a number. Raises MatineeError for names that do not fit the
         log, and for columns that cannot be of their kind.
         """
         tables = tables_of(data)
@@ -201,7 +198,7 @@ class ContextFields(Vocabularies):
 
     @cached_property
     def starts(self) -> dict[str, int]:
-        """The first code of each field, its code for what is missing."""
+        """The first code of each field, which means missing."""
         return dict(zip((field.name for field in self.fields), np.cumsum([0, *self._sizes]).tolist(), strict=False))
 
     @property
@@ -228,8 +225,8 @@ class ContextFields(Vocabularies):
 
 
 def default_names(tables: Tables, *, ids: bool = True) -> list[str]:
-    """Both ids, unless they are left out, the columns of a plain kind (`features.kinds`), and of the event year, month,
-    weekday, hour and the item's age, where the log has what they need."""
+    """Both ids if `ids`, the columns whose kind is clear (`side_columns.kinds`), and of the event year, month, weekday,
+    hour and the item's age, where the log has times and years."""
     columns = {source: [f"{source}.{c}" for c in kinds(table)] for source, table in tables.items() if source != "time"}
     times = ["year", "month", "weekday", "hour", *([_AGE] if has_years(tables) else [])] if "time" in tables else []
     return [
@@ -247,15 +244,15 @@ def parsed(names: Sequence[str] | None, tables: Tables) -> list[tuple[ContextFie
     names = default_names(tables) if names is None else names
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise MatineeError(f"the field '{twice[0]}' stands twice", hint="name each field once")
+        raise MatineeError(f"the field '{twice[0]}' is named twice", hint="name each field once")
     return [_parsed(name, tables) for name in names]
 
 
 def _parsed(name: str, tables: Tables) -> tuple[ContextField, Kind | None]:
-    """A field without its vocabulary, and the kind of it; None for an id."""
+    """A field without its vocabulary, and its kind; None for an id."""
     source, _, rest = name.partition(".")
     if source not in _WORDS:
-        raise MatineeError(f"there is no field '{name}'", hint=f"begin it with {', '.join(_WORDS)}")
+        raise MatineeError(f"there is no field '{name}'", hint=f"its first word must be one of {', '.join(_WORDS)}")
     if name in ("user", "item"):
         return ContextField(name=name, source="user" if source == "user" else "item"), None
     if source not in tables:
@@ -264,18 +261,18 @@ def _parsed(name: str, tables: Tables) -> tuple[ContextField, Kind | None]:
         return _of_time(name, rest, tables), "bucket"
     column, place, how = _read_as(rest, tables[source].columns)
     kind, part = _kind(name, column_of(tables[source], column), place, how)
-    said = {"name": name, "source": source, "column": column, "place": place, "part": part}
-    return ContextField.model_validate(said), kind
+    values = {"name": name, "source": source, "column": column, "place": place, "part": part}
+    return ContextField.model_validate(values), kind
 
 
 def _read_as(rest: str, columns: Sequence[str]) -> tuple[str, int | None, str | None]:
-    """Column, place, how. A column's whole name goes first, whatever signs are in it."""
+    """Column, place, how. A column's whole name is tried first, because it may contain any character."""
     column, _, how = rest.rpartition(":")
     if rest in columns or column in columns:
         return (rest, None, None) if rest in columns else (column, None, how)
-    said = _SAID.fullmatch(rest)
-    assert said is not None
-    return said["column"], None if said["place"] is None else int(said["place"]), said["how"]
+    match = _NAME.fullmatch(rest)
+    assert match is not None
+    return match["column"], None if match["place"] is None else int(match["place"]), match["how"]
 
 
 def _of_time(name: str, part: str, tables: Tables) -> ContextField:
@@ -289,24 +286,20 @@ def _of_time(name: str, part: str, tables: Tables) -> ContextField:
 
 
 def _kind(name: str, column: pl.Series, place: int | None, how: str | None) -> tuple[Kind, DatePart | None]:
-    """How a column is read: as it is said, otherwise by its type."""
-    for part in get_args(DatePart):
-        if how == part:
-            return "bucket", part
-    for kind in get_args(Kind):
-        if how == kind:
-            return kind, None
-    words = [*get_args(Kind), *get_args(DatePart)]
+    """How a column is read: as its name says, otherwise by its type."""
+    parts, kinds_ = get_args(DatePart), get_args(Kind)
+    if how is not None and how not in (*parts, *kinds_):
+        raise MatineeError(f"'{name}': unknown field type '{how}'", hint=suggestion(how, (*kinds_, *parts)))
     if how is not None:
-        near = difflib.get_close_matches(how, words, n=1)
-        raise MatineeError(f"'{name}': nothing is read as '{how}'", hint=f"use {near[0] if near else listed(words)}")
+        return ("bucket", cast(DatePart, how)) if how in parts else (cast(Kind, how), None)
     of = column.dtype
     if of.is_numeric() and place is None and not name.endswith("_id"):
         return "bucket", None
     if isinstance(of, (pl.List, pl.Array)) and place is None:
         return "multi", None
     if of.is_temporal():
-        raise MatineeError(f"'{name}' holds {of}", hint=f"say what of it, e.g. '{name}:year'; or leave it out")
+        hint = f"name a part of it, e.g. '{name}:year'; or leave it out"
+        raise MatineeError(f"'{name}' has the type {of}", hint=hint)
     return "categorical", None
 
 
@@ -314,7 +307,7 @@ def _kind(name: str, column: pl.Series, place: int | None, how: str | None) -> t
 
 
 def tables_of(data: Dataset) -> dict[str, pl.DataFrame]:
-    """The tables that fields are read from, by source; those that are absent are not in it."""
+    """The tables of a log from which fields are read, by source."""
     found = {"user": data.user_features, "item": data.item_features, "context": data.context}
     tables = {source: table for source, table in found.items() if table is not None}
     items = tables.get("item")
@@ -326,7 +319,7 @@ def tables_of(data: Dataset) -> dict[str, pl.DataFrame]:
 
 
 def moment_table(seconds: NDArray[np.int64]) -> pl.DataFrame:
-    """Unix seconds as the table that `time` fields are read from; negative ones are missing."""
+    """Unix seconds as the table of `time` fields; negative ones are missing."""
     return pl.DataFrame({_MOMENT: moments(seconds)})
 
 
@@ -341,7 +334,7 @@ def release_years(tables: Tables) -> Floats:
 
 
 def has_years(tables: Tables) -> bool:
-    """True where the items have a `year` of numbers or dates, and any has one."""
+    """True where the items have a column `year` of numbers or dates with a value in it."""
     if "item" not in tables or "year" not in tables["item"].columns:
         return False
     years = tables["item"]["year"]
@@ -349,9 +342,10 @@ def has_years(tables: Tables) -> bool:
 
 
 def _ages(data: Dataset, tables: Tables) -> Floats:
-    """float32 (n,): years from the item's to the event's, NaN where the item's is missing."""
+    """float32 (n,): years from the item's year to the event's, NaN where the item's is missing."""
     return years_of(tables) - release_years(tables)[data.item]
 
 
 def _floats(numbers: pl.Series) -> Floats:
+    """float32 (n,), NaN where it is missing."""
     return numbers.cast(pl.Float32).fill_null(np.nan).to_numpy()

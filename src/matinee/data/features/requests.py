@@ -1,7 +1,7 @@
 """Codes of context fields: of users and items once, of requests as they come, and of pairs of the two.
 
-What depends on the user and the moment stands apart from what depends on the item, so a catalogue is ranked with each
-side made once. Rows for training are gathered batch by batch: a million events hold only their moments' codes.
+Fields of the user and the moment are apart from those of the item, so each side is encoded once to rank a catalogue.
+Rows for training are gathered batch by batch: of a million events only the codes of their moments are kept.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from matinee.data.features.context import (
     tables_of,
     years_of,
 )
-from matinee.data.features.vocabulary import Bucketed, listed
-from matinee.errors import MatineeError
+from matinee.data.features.vocabulary import Bucketed
+from matinee.errors import MatineeError, listed
 
 Index = NDArray[np.integer[Any]]
 
@@ -41,8 +41,8 @@ class EncodedFields:
     """n rows of some fields, as codes of the one embedding table.
 
     single: int32 (n, S), a code for each single-valued field. numeric: the columns of `single` that are standardised
-    numbers; number: float32 (n, len(numeric)), what their vectors are multiplied by. bags: for each multi-valued field
-    n rows of one or more codes, whose vectors are to be summed or averaged.
+    numbers; number: float32 (n, len(numeric)), the factors of their vectors. bags: for each multi-valued field n rows
+    of one or more codes, whose vectors are summed or averaged.
     """
 
     single: Ints
@@ -55,11 +55,11 @@ class EncodedFields:
 
     @property
     def codes(self) -> Ints:
-        """All codes, row by row and list by list."""
+        """int32 (n S + values of the bags,): all codes, row by row and list by list."""
         return np.concatenate([self.single.ravel(), *(bag.values for bag in self.bags)])
 
     def take(self, rows: Index) -> EncodedFields:
-        """These rows; -1 is the last one."""
+        """These rows; -1 is the last row."""
         single = np.take(self.single, rows, axis=0)  # faster than single[rows]
         return EncodedFields(single, self.number[rows], tuple(bag.take(rows) for bag in self.bags), self.numeric)
 
@@ -77,7 +77,7 @@ class EncodedFields:
 
 @dataclass(frozen=True)
 class RequestFeatures:
-    """B requests or events: user (B,) are rows of `users`, moment the fields of time and context, year float32 (B,)."""
+    """B requests or events. user (B,): rows of `users`. moment: the fields of time and context. year: float32 (B,)."""
 
     users: EncodedFields
     user: Index
@@ -100,18 +100,16 @@ class RequestFeatures:
 class ContextTables:
     """A vocabulary, and the codes of all users and items of a log.
 
-    users, items: n_users + 1 and n_items + 1 rows; the last is somebody, or something, of whom nothing is known, and
-    which the code -1 finds.
+    users, items: n_users + 1 and n_items + 1 rows; the last row, which the code -1 finds, is an unknown user or item.
     """
 
     def __init__(self, fields: ContextFields, data: Dataset) -> None:
-        """Raises MatineeError for a log of fewer or more users or items than the fields were fitted on, and for tables
-        of other types."""
+        """Raises MatineeError for a log with another number of users or items than the fields were fitted on, and for
+        tables of other types."""
         if (data.n_users, data.n_items) != (fields.n_users, fields.n_items):
-            raise MatineeError(
-                f"{data!r} has other users or items than the {fields.n_users:,} and {fields.n_items:,} of the fields",
-                hint="use the fields with the log they were fitted on, or another part of its split",
-            )
+            what = f"{data!r} has other users or items than the {fields.n_users:,} and {fields.n_items:,} of the fields"
+            hint = "use the fields with the log they were fitted on, or another part of its split"
+            raise MatineeError(what, hint=hint)
         self.fields, self.data = fields, data
         tables = tables_of(replace(data, timestamp=None))
         one_more = {name: pl.concat([table, table.clear(1)]) for name, table in tables.items() if name != "context"}
@@ -124,12 +122,12 @@ class ContextTables:
 
     @cached_property
     def user_column(self) -> int | None:
-        """Where the users' ids stand in `users.single`; None where they are no field."""
+        """The column of the users' ids in `users.single`; None where they are no field."""
         names = [field.name for field in self.fields.of("user") if not field.multi]
         return names.index("user") if "user" in names else None
 
     def occurring(self) -> Bools:
-        """bool (n_codes,): true for the codes that an event of the log these tables were made of has."""
+        """bool (n_codes,): true for the codes of the events of the log."""
         found = np.zeros(self.fields.n_codes, np.bool_)
         for part, unseen in (self.users, self.fields.unseen_users), (self.items, self.fields.unseen_items):
             there = np.ones(len(part), np.bool_)
@@ -141,7 +139,7 @@ class ContextTables:
         return found
 
     def described(self, asked: RequestFeatures) -> Bools:
-        """bool (B,): true where any field of the user but the id is known."""
+        """bool (B,): true where a field of the user other than the id is known."""
         part = asked.users.take(asked.user)
         starts = self.fields.starts
         known = np.zeros(len(part), np.bool_)
@@ -166,8 +164,8 @@ class ContextTables:
         context: pl.DataFrame | None = None,
         request_user_features: pl.DataFrame | None = None,
     ) -> RequestFeatures:
-        """Users (n,), and for each the Unix seconds (negative: missing), a row of context, and what the request brings
-        of its user, which goes before the table.
+        """Users (n,), and for each the Unix seconds (negative: missing), a row of context, and features of the user
+        that came with the request, which replace those of the table.
 
         Of a training log: encode_requests(data.user, data.timestamp, data.context). Raises MatineeError where they are
         not in parallel, or of types that the vocabulary cannot read.
@@ -183,10 +181,10 @@ class ContextTables:
         year = years_of(tables) if time is not None and self._age is not None else np.full(n, np.nan, np.float32)
         if request_user_features is None:
             return RequestFeatures(self.users, user, moment, year)
-        return RequestFeatures(self._brought(request_user_features, user), np.arange(n), moment, year)
+        return RequestFeatures(self._replaced(request_user_features, user), np.arange(n), moment, year)
 
     def queries(self, queries: Queries) -> RequestFeatures:
-        """B requests. Who names no moment asks at the end of the history."""
+        """B requests. Without a request time it is the end of the history."""
         time, times, ends = queries.request_time, queries.history_times, queries.history.offsets[1:]
         if time is None and times is not None:
             time = np.full(len(queries), -1, np.int64)
@@ -195,7 +193,7 @@ class ContextTables:
         return self.encode_requests(queries.user, time, queries.context, queries.user_features)
 
     def rows(self, asked: RequestFeatures, item: Index) -> EncodedFields:
-        """Whole rows, in parallel: request b about item[b]; -1 is an item of which nothing is known."""
+        """Whole rows, in parallel: request b about item[b]; -1 is an unknown item."""
         pair = EncodedFields(self.ages(asked, item[:, None]), np.empty((len(item), 0), np.float32))
         return asked.users.take(asked.user).join(asked.moment, self.items.take(item), pair)
 
@@ -208,32 +206,31 @@ class ContextTables:
         years, row = np.unique(asked.year, return_inverse=True)  # few, while requests may be many
         return self._aged(years[:, None] - self.release[:-1])[row]
 
-    def _brought(self, table: pl.DataFrame, user: Index) -> EncodedFields:
-        """The user fields as the requests say them (B rows); where they say nothing, as the log's table does."""
+    def _replaced(self, table: pl.DataFrame, user: Index) -> EncodedFields:
+        """The user fields (B rows) by the requests' own table; missing values by the log's table."""
         fields = self.fields.of("user")
         named = [field.column for field in fields if field.column is not None]
         if named and not set(named) & set(table.columns):
-            raise MatineeError(
-                f"user_features has none of the columns {listed(named)}",
-                hint=f"name them so; it has {listed(table.columns)}",
-            )
+            hint = f"rename its columns; it has {listed(table.columns)}"
+            raise MatineeError(f"user_features has none of the columns {listed(named)}", hint=hint)
         known = self.users.take(user)
-        said = _encoded(self.fields, "user", {"user": table}, np.full(len(user), MISSING, np.int32))
+        new = _encoded(self.fields, "user", {"user": table}, np.full(len(user), MISSING, np.int32))
         starts = self.fields.starts
-        silent = said.single == np.array([starts[field.name] for field in fields if not field.multi], np.int32)
+        missing = new.single == np.array([starts[field.name] for field in fields if not field.multi], np.int32)
         bags = []
-        for field, new, old in zip((f for f in fields if f.multi), said.bags, known.bags, strict=True):
-            both = Ragged(np.append(old.offsets, old.offsets[-1] + new.offsets[1:]), np.append(old.values, new.values))
-            empty = new.values[new.offsets[:-1]] == starts[field.name]  # every row has a code
-            bags.append(both.take(np.arange(len(new)) + np.where(empty, 0, len(old))))
+        for field, bag, old in zip((f for f in fields if f.multi), new.bags, known.bags, strict=True):
+            both = Ragged(np.append(old.offsets, old.offsets[-1] + bag.offsets[1:]), np.append(old.values, bag.values))
+            empty = bag.values[bag.offsets[:-1]] == starts[field.name]  # every row has a code
+            bags.append(both.take(np.arange(len(bag)) + np.where(empty, 0, len(old))))
         return EncodedFields(
-            np.where(silent, known.single, said.single),
-            np.where(silent[:, list(said.numeric)], known.number, said.number),
+            np.where(missing, known.single, new.single),
+            np.where(missing[:, list(new.numeric)], known.number, new.number),
             tuple(bags),
             known.numeric,
         )
 
     def _aged(self, age: Floats) -> Ints:
+        """int32 codes (B, C) of ages (B, C)."""
         assert self._age is not None
         assert isinstance(self._age.vocabulary, Bucketed)
         codes = self._age.vocabulary.codes(age)

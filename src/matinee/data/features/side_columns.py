@@ -1,7 +1,7 @@
-"""Side tables -> arrays, by a vocabulary that is fitted once, shared by training and serving, and written as JSON.
+"""Side tables -> arrays, by vocabularies that are fitted once, shared by training and serving, and kept as JSON.
 
-Row r of the table is row r of the arrays. Nothing is one-hot in memory: a category is an int32 code, a list of names a
-row of codes. What is missing or unknown is ordinary: code 0, an empty row, a number marked as missing.
+Row r of the table is row r of the arrays. A category is an int32 code, a list of names a row of codes; nothing is
+one-hot in memory. Missing and unknown values are allowed: code 0, an empty row, a number marked as missing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import polars as pl
 from pydantic import field_validator
 
 from matinee.data.arrays import Ints, Ragged
-from matinee.data.features.vocabulary import AnyField, Kind, Numbers, Vocabularies, column_of, fitted, listed
-from matinee.errors import MatineeError
+from matinee.data.features.vocabulary import AnyField, Kind, Numbers, Vocabularies, column_of, fitted
+from matinee.errors import MatineeError, listed
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -44,12 +44,12 @@ class Fields(Vocabularies):
         min_count: int = 1,
         max_values: int | None = None,
     ) -> Fields:
-        """Learn the vocabularies of these columns; None: of those whose kind is plain, see `kinds`.
+        """Learn the vocabularies of these columns; None: of those whose kind is clear, see `kinds`.
 
-        min_count, max_values: a value becomes known when at least so many rows have it, and at most so many values do,
-        the most frequent first, equal ones by code point. Codes follow the order of code points. Numbers in buckets
-        have at most max_values of them, or 32.
-        Raises MatineeError for columns that are not there, cannot be of their kind, or hold infinite numbers.
+        min_count: the minimum frequency for a value to enter the vocabulary. max_values: the most values to keep, the
+        most frequent first, ties by code point; of numbers in buckets the most buckets (None: 32). Codes follow the
+        order of code points.
+        Raises MatineeError for columns that are missing, cannot be of their kind, or have infinite numbers.
         """
         wanted = kinds(table) if columns is None else columns
         return cls(
@@ -57,27 +57,21 @@ class Fields(Vocabularies):
         )
 
     def encode(self, table: pl.DataFrame) -> Encoded:
-        """The table's rows by these vocabularies. Values never seen are unknown, and absent columns missing.
+        """The table's rows by these vocabularies. New values are unknown, and the values of absent columns missing.
 
-        Raises MatineeError when not one of the fields is there, a column is of another kind, or a number is not finite.
+        Raises MatineeError when the table has none of the fields, a column is of another kind, or a number not finite.
         """
         there = [field for field in self.fields if field.name in table.columns]
         if self.fields and not there:
-            raise MatineeError(
-                f"the table has none of the columns {listed([field.name for field in self.fields])}",
-                hint=f"name them so; it has {listed(table.columns)}",
-            )
-        columns = {
-            field.name: field.encode(
-                table[field.name] if field in there else pl.Series(field.name, [None] * len(table), dtype=pl.Null)
-            )
-            for field in self.fields
-        }
-        return Encoded(self, len(table), columns)
+            what = f"the table has none of the columns {listed([field.name for field in self.fields])}"
+            raise MatineeError(what, hint=f"rename its columns; it has {listed(table.columns)}")
+        absent = {field.name: pl.lit(None) for field in self.fields if field not in there}
+        whole = table.with_columns(**absent)
+        return Encoded(self, len(table), {field.name: field.encode(whole[field.name]) for field in self.fields})
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """What each column of `Encoded.matrix` says: "gender=F", "year", "year is known"."""
+        """The meaning of each column of `Encoded.matrix`: "gender=F", "year", "year is known"."""
         return tuple(label for field in self.fields for label in field.labels)
 
 
@@ -93,9 +87,9 @@ class Encoded:
         return self.n
 
     def matrix(self) -> csr_array:
-        """csr float32 (n, len(fields.labels)): 1 for each known value; a number, and 1 for its being known.
+        """csr float32 (n, len(fields.labels)): 1 for each known value; a number, and 1 where it is known.
 
-        Rows of which nothing is known are empty.
+        Rows without a known value are empty.
         """
         from scipy.sparse import csr_array
 
@@ -122,11 +116,11 @@ class Encoded:
 
 
 def kinds(table: pl.DataFrame) -> dict[str, Kind]:
-    """The columns whose kind is plain.
+    """The columns whose kind is clear.
 
-    Lists of text or integers are multi-valued; booleans, and text that repeats (at least half of the rows share their
-    value with another row), categorical; numbers numeric, unless named `..._id`. The rest, such as titles, plots, dates
-    and columns without a value, is left out.
+    Lists of text or integers are multi-valued; booleans, and text of which at least half of the rows share their value
+    with another row, categorical; numbers numeric, unless named `..._id`. The rest, such as titles, plots, dates and
+    columns without a value, is left out.
     """
     found: dict[str, Kind] = {}
     for column in table.iter_columns():

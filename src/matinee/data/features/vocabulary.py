@@ -1,11 +1,10 @@
 """Vocabularies: how one column of a table becomes codes or numbers. Fitted once, kept as JSON.
 
-Code 0 is what is missing or unknown; a category is an int32 code, a list of names a row of codes.
+Code 0 means missing or unknown; a category is an int32 code, a list of names a row of codes.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, suggestion
 
 Kind = Literal["categorical", "multi", "numeric", "bucket"]
 DatePart = Literal["year", "month", "decade", "weekday", "hour"]
@@ -27,13 +26,13 @@ LAST_SECOND = 253_402_300_799  # of the year 9999
 
 
 class Strict(BaseModel):
-    """Read from JSON as it was written, or not at all."""
+    """Values of another type, further fields and infinite numbers in JSON are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class Vocabularies(Strict):
-    """Fitted vocabularies: what training and serving share, as JSON and back."""
+    """Fitted vocabularies, shared by training and serving, as JSON and back."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -60,7 +59,7 @@ class _Field(Strict):
 
 
 class _Vocabulary(_Field):
-    """values[c - 1] is what code c stands for, as text; 0 is every other value."""
+    """values[c - 1] is the value of code c, as text; 0 is every other value."""
 
     values: tuple[str, ...]
 
@@ -77,11 +76,11 @@ class _Vocabulary(_Field):
 
     @property
     def n_codes(self) -> int:
-        """How many codes there are beside 0."""
+        """The number of codes without 0."""
         return len(self.values)
 
     def codes(self, text: pl.Series) -> Ints:
-        """int32, 0 where the text is null or not in the vocabulary."""
+        """int32 codes, (n,): 0 where the text is null or not in the vocabulary."""
         codes = text.replace_strict(
             pl.Series(self.values, dtype=pl.String),
             pl.Series(np.arange(1, len(self.values) + 1, dtype=np.int32)),
@@ -119,7 +118,7 @@ class MultiValued(_Vocabulary):
         return cls(name=column.name, values=_frequent(_exploded(column)["value"], min_count, max_values))
 
     def encode(self, column: pl.Series) -> Ragged:
-        """n rows of distinct codes, in the order of the list; 0 stands once for all that is unknown."""
+        """int32 (n rows) of distinct codes, in the order of the list; one 0 for all unknown values."""
         long = _exploded(column)
         long = long.select("row", code=pl.Series(self.codes(long["value"]))).unique(maintain_order=True)
         return Ragged.from_rows(long["row"].to_numpy(), long["code"].to_numpy(), len(column))
@@ -149,6 +148,7 @@ class Numeric(_Field):
         return 1  # for a number that is known
 
     def encode(self, column: pl.Series) -> Numbers:
+        """n numbers. Raises MatineeError where one is infinite, or too large for float32."""
         raw = _numbers(column)
         number = (raw - self.mean) / self.scale
         _check_finite(column, raw, number)
@@ -156,8 +156,8 @@ class Numeric(_Field):
 
 
 class Bucketed(_Field):
-    """A number a row, as the bucket it falls into: b holds the numbers from lower[b - 2] up to lower[b - 1], the first
-    and the last bucket all numbers beyond."""
+    """A number a row, as its bucket: b has the numbers from lower[b - 2] up to lower[b - 1], the first and the last
+    bucket all numbers beyond."""
 
     kind: Literal["bucket"] = "bucket"
     lower: tuple[float, ...]
@@ -195,14 +195,14 @@ class Bucketed(_Field):
         return self.codes(_finite(column))
 
     def codes(self, numbers: NDArray[np.floating[Any]]) -> Ints:
-        """int32 of any shape, as `encode`; NaN is no number."""
+        """int32 codes of (n, ...) numbers, as `encode`; NaN has code 0."""
         codes = 1 + np.searchsorted(np.array(self.lower), numbers, side="right").astype(np.int32)
         return np.where(np.isnan(numbers), np.int32(0), codes)
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """value: float32 (n,), standardised, 0 where `missing` (n,)."""
+    """value: float32 (n,), standardised; 0 where `missing`, bool (n,)."""
 
     value: Floats
     missing: Bools
@@ -218,45 +218,38 @@ _FIELDS: dict[Kind, type[Categorical | MultiValued | Numeric | Bucketed]] = {
 
 
 def fitted(column: pl.Series, kind: Kind, min_count: int, max_values: int | None) -> AnyField:
-    """A column's vocabulary. Raises MatineeError where it cannot be of this kind, or holds infinite numbers."""
+    """A column's vocabulary. Raises MatineeError where it cannot be of this kind, or has infinite numbers."""
     if min_count < 1 or (max_values is not None and max_values < 0):
-        raise MatineeError(
-            f"min_count = {min_count}, max_values = {max_values}", hint="pass 1 or more, and 0 or more or None"
-        )
+        hint = "pass min_count of 1 or more, and max_values of 0 or more, or None"
+        raise MatineeError(f"min_count = {min_count}, max_values = {max_values}", hint=hint)
     if kind not in _FIELDS:
-        raise MatineeError(f"unknown kind '{kind}' of column '{column.name}'", hint=f"use {listed(get_args(Kind))}")
+        raise MatineeError(f"unknown kind '{kind}' of column '{column.name}'", hint=suggestion(kind, get_args(Kind)))
     return _FIELDS[kind].fit(column, min_count, max_values)
 
 
 def column_of(table: pl.DataFrame, name: str) -> pl.Series:
-    """Raises MatineeError naming a near miss when the table has no such column."""
-    if name in table.columns:
-        return table[name]
-    near = difflib.get_close_matches(name, table.columns, n=1)
-    raise MatineeError(
-        f"the table has no column '{name}'",
-        hint=f"did you mean '{near[0]}'?" if near else f"use some of {listed(table.columns)}",
-    )
+    """Raises MatineeError naming near misses when the table has no such column."""
+    if name not in table.columns:
+        raise MatineeError(f"the table has no column '{name}'", hint=suggestion(name, table.columns))
+    return table[name]
 
 
 # --- dates ------------------------------------------------------------------------------------------------------------
 
 
 def date_part(column: pl.Series, part: DatePart) -> pl.Series:
-    """Integers, null where there is none: a part of dates or moments (weekday 1 = Monday .. 7), or the year or decade
-    of whole years. Raises MatineeError for columns that hold neither."""
+    """A part of dates or moments (weekday 1 = Monday .. 7), or the year or decade of whole years: integers, null where
+    it is missing. Raises MatineeError for columns of other types."""
     kind = column.dtype
     if kind == pl.Date or isinstance(kind, pl.Datetime):
         if part == "hour" and kind == pl.Date:
-            raise MatineeError(f"column '{column.name}' holds days, which have no hour", hint="use its weekday")
+            raise MatineeError(f"column '{column.name}' has dates, which have no hour", hint="use its weekday")
         number: pl.Series = getattr(column.dt, "year" if part == "decade" else part)()
     elif part in ("year", "decade") and (kind.is_numeric() or kind == pl.Null):
         number = pl.Series(column.name, np.floor(_finite(column)), nan_to_null=True)
     else:
-        raise MatineeError(
-            f"column '{column.name}' holds {kind}, which has no {part}",
-            hint='convert it to dates, e.g. table.with_columns(pl.col("released").str.to_date())',
-        )
+        hint = 'convert it to dates, e.g. table.with_columns(pl.col("released").str.to_date())'
+        raise MatineeError(f"column '{column.name}' has the type {kind}, which has no {part}", hint=hint)
     number = number.cast(pl.Int64, strict=False)
     return (number // 10 * 10 if part == "decade" else number).alias(column.name)
 
@@ -265,11 +258,8 @@ def moments(seconds: NDArray[np.int64]) -> pl.Series:
     """UTC moments of Unix seconds, null where they are negative. Raises MatineeError for times after the year 9999."""
     if len(seconds) and seconds.max() > LAST_SECOND:
         row = int(seconds.argmax())
-        raise MatineeError(
-            f"the time {seconds[row]} lies after the year 9999",
-            where=f"row {row + 1}",
-            hint='is it in milliseconds? read the log with unit="ms"',
-        )
+        hint = 'is it in milliseconds? read the log with unit="ms"'
+        raise MatineeError(f"the time {seconds[row]} is after the year 9999", where=f"row {row + 1}", hint=hint)
     known = pl.Series("time", seconds).cast(pl.Int64)
     return pl.from_epoch(known.set(known < 0, None), time_unit="s")
 
@@ -278,12 +268,10 @@ def moments(seconds: NDArray[np.int64]) -> pl.Series:
 
 
 def _text(column: pl.Series) -> pl.Series:
-    """Values as text, null where there is none. 7, 7.0 and "7" are one: a missing value makes integers floats."""
+    """Values as text, null where there is none. 7, 7.0 and "7" are equal: a missing value makes integers floats."""
     if column.dtype.is_nested() or column.dtype in (pl.Object, pl.Binary):
-        raise MatineeError(
-            f"column '{column.name}' holds {column.dtype}, not single values",
-            hint="call it multi-valued, or leave it out",
-        )
+        hint = "read it as multi, or leave it out"
+        raise MatineeError(f"column '{column.name}' has the type {column.dtype}, not single values", hint=hint)
     text = column.cast(pl.String)
     if column.dtype.is_float():
         whole = (column == column.floor()) & (column.abs() < 2.0**53)
@@ -299,27 +287,26 @@ def _exploded(column: pl.Series) -> pl.DataFrame:
     if column.dtype == pl.Null:
         column = column.cast(pl.List(pl.String))
     if not isinstance(column.dtype, pl.List):
-        raise MatineeError(
-            f"column '{column.name}' holds {column.dtype}, not lists",
-            hint='split it, e.g. table.with_columns(pl.col("genres").str.split("|"))',
-        )
+        hint = 'split it, e.g. table.with_columns(pl.col("genres").str.split("|"))'
+        raise MatineeError(f"column '{column.name}' has the type {column.dtype}, not lists", hint=hint)
     long = pl.DataFrame({"row": np.arange(len(column)), "value": column}).explode("value")
     text = _text(long["value"].alias(column.name)).alias("value")
     return long.with_columns(text).drop_nulls().unique(maintain_order=True)
 
 
 def _frequent(text: pl.Series, min_count: int, max_values: int | None) -> tuple[str, ...]:
-    """The values to know, by code point."""
+    """The most frequent values, sorted by code point."""
     counts = text.drop_nulls().alias("value").value_counts(name="n").filter(pl.col("n") >= min_count)
     counts = counts.sort("n", "value", descending=[True, False])
     return tuple(counts["value"].head(len(counts) if max_values is None else max_values).sort().to_list())
 
 
 def _numbers(column: pl.Series) -> NDArray[np.float64]:
-    """float64 (n,), NaN where there is none. Text is read as a number."""
+    """float64 (n,), NaN where it is missing. Text is read as a number."""
     kind = column.dtype
     if not (kind.is_numeric() or kind in (pl.Boolean, pl.String, pl.Null)):
-        raise MatineeError(f"column '{column.name}' holds {kind}, not numbers", hint="convert it, or leave it out")
+        what = f"column '{column.name}' has the type {kind}, not numbers"
+        raise MatineeError(what, hint="convert it, or leave it out")
     values = column.replace("", None) if kind == pl.String else column
     numbers = values.cast(pl.Float64, strict=False)
     wrong = numbers.is_null() & values.is_not_null()
@@ -329,28 +316,19 @@ def _numbers(column: pl.Series) -> NDArray[np.float64]:
 
 
 def _finite(column: pl.Series) -> NDArray[np.float64]:
-    """_numbers, none infinite."""
+    """float64 (n,), as `_numbers`, none infinite."""
     numbers = _numbers(column)
     _check_finite(column, numbers, numbers)
     return numbers
 
 
 def _check_finite(column: pl.Series, raw: NDArray[np.float64], number: NDArray[np.float64]) -> None:
-    """Raise MatineeError where a number, or what became of it, is infinite or more than float32 holds."""
+    """Raise MatineeError where a number, or the number made from it, is infinite or too large for float32."""
     wrong = ~np.isnan(raw) & ~(np.abs(number) <= np.finfo(np.float32).max)
     if wrong.any():
         _refuse(column, int(wrong.argmax()))
 
 
 def _refuse(column: pl.Series, row: int) -> None:
-    raise MatineeError(
-        f"{column[row]!r} is not a finite number",
-        where=f"row {row + 1}, column '{column.name}'",
-        hint="correct it, or leave it empty",
-    )
-
-
-def listed(names: Any) -> str:
-    """The first names, for a sentence."""
-    names = list(names)
-    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "no column"
+    what = f"{column[row]!r} is not a finite number"
+    raise MatineeError(what, where=f"row {row + 1}, column '{column.name}'", hint="correct it, or leave it empty")

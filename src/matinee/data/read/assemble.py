@@ -111,11 +111,9 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
     if how == "error":
         row = int(np.setdiff1d(order, rows)[0])
         user, item = data.users.decode(data.user[[row]])[0], data.items.decode(data.item[[row]])[0]
-        raise MatineeError(
-            f"an earlier row has user {user!r} and item {item!r} already",
-            where=place(row) if place else f"event {row + 1}",
-            hint='choose what to do with repeats: duplicates="keep", "distinct", "last", "first" or "sum"',
-        )
+        what = f"an earlier row has user {user!r} and item {item!r} already"
+        hint = 'choose what to do with repeats: duplicates="keep", "distinct", "last", "first" or "sum"'
+        raise MatineeError(what, where=place(row) if place else f"event {row + 1}", hint=hint)
     kept = np.sort(rows)
     result = data.rows(kept)
     if how == "sum":
@@ -128,10 +126,8 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
 def _distinct(data: Dataset) -> Dataset:
     """Of events with equal user, item and timestamp the first."""
     if data.timestamp is None:
-        raise MatineeError(
-            f"{data.name} has no timestamps, so an event recorded twice looks like a repeat",
-            hint='map the timestamp column, or choose another way with duplicates: "keep", "last", "first" or "sum"',
-        )
+        hint = 'map the timestamp column, or choose another way with duplicates: "keep", "last", "first" or "sum"'
+        raise MatineeError(f"{data.name} has no timestamps, so an event recorded twice looks like a repeat", hint=hint)
     order = np.lexsort((data.timestamp, data.item, data.user))
     same = [array[order[1:]] == array[order[:-1]] for array in (data.user, data.item, data.timestamp)]
     return data.rows(np.sort(order[np.append(True, ~np.logical_and.reduce(same))[: len(order)]]))

@@ -199,11 +199,9 @@ def _checked(known: Entry, folder: Path) -> Dataset:
     data = read(folder, name=known.name)
     found = len(data), data.n_users, data.n_items
     if known.fixed and found != known.counts:
-        raise MatineeError(
-            f"holds {known.counted(*found)} where {known.name} has {known.counted(*known.counts)}",
-            where=str(folder),
-            hint="fetch it again; to use it as it is, read the folder itself instead of the name",
-        )
+        what = f"holds {known.counted(*found)} where {known.name} has {known.counted(*known.counts)}"
+        hint = "fetch it again; to use it as it is, read the folder itself instead of the name"
+        raise MatineeError(what, where=str(folder), hint=hint)
     return data
 
 

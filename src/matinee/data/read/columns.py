@@ -58,11 +58,8 @@ def find_column(table: Table, role: str, name: str | None, *, required: bool) ->
             "separator names another sign between columns",
         )
     wanted = f"column for {role}" if name == AUTO else f"column '{name}'"
-    raise MatineeError(
-        f"there is no {wanted}; it has {', '.join(map(repr, there[:20]))}",
-        where=table.name,
-        hint=f'name it: {role}="..." (--{role.replace("_", "-")} on the command line, columns in a recipe)',
-    )
+    hint = f'name it: {role}="..." (--{role.replace("_", "-")} on the command line, columns in a recipe)'
+    raise MatineeError(f"there is no {wanted}; it has {', '.join(map(repr, there[:20]))}", where=table.name, hint=hint)
 
 
 def id_column(table: Table, column: str) -> pl.Series:
@@ -78,11 +75,8 @@ def id_column(table: Table, column: str) -> pl.Series:
     if ids.dtype == pl.String or ids.dtype == pl.Int64:
         return ids
     if not (ids.dtype.is_integer() or ids.dtype.is_float()):
-        raise MatineeError(
-            f"ids of type {ids.dtype} are not supported",
-            where=f"{table.name}, column '{column}'",
-            hint="convert them to integers or text",
-        )
+        what = f"ids of type {ids.dtype} are not supported"
+        raise MatineeError(what, where=f"{table.name}, column '{column}'", hint="convert them to integers or text")
     whole = ids.cast(pl.Int64, strict=False)  # pandas turns integers into floats where a column once had a gap
     wrong = whole.is_null() | (whole.cast(ids.dtype) != ids)
     if wrong.any():
@@ -114,12 +108,9 @@ def rating_column(table: Table, column: str) -> NDArray[np.float32]:
     if good.all():
         return values.to_numpy()
     row = _first(~good)
-    raise table.error(
-        f"the rating is not a finite number: {raw[row]!r}" if raw[row] is not None else "the rating is empty",
-        row,
-        column,
-        hint="correct or remove the row, or read the log without ratings (rating=None)",
-    )
+    what = f"the rating is not a finite number: {raw[row]!r}" if raw[row] is not None else "the rating is empty"
+    hint = "correct or remove the row, or read the log without ratings (rating=None)"
+    raise table.error(what, row, column, hint=hint)
 
 
 def time_column(table: Table, column: str, unit: Unit = "auto") -> Times:
@@ -144,12 +135,8 @@ def time_column(table: Table, column: str, unit: Unit = "auto") -> Times:
         return Times(whole // per_second, np.argsort(whole, kind="stable") if finer else None)
     row = _first(wrong)
     text = f"the time {raw[row]!r} " + ("is negative" if ticks[row] is not None else "cannot be understood")
-    raise table.error(
-        text if raw[row] is not None else "the time is empty",
-        row,
-        column,
-        hint="use Unix seconds or ISO dates (2020-01-31T12:00:00), or read the log without times (timestamp=None)",
-    )
+    hint = "use Unix seconds or ISO dates (2020-01-31T12:00:00), or read the log without times (timestamp=None)"
+    raise table.error(text if raw[row] is not None else "the time is empty", row, column, hint=hint)
 
 
 def iso_seconds(text: str) -> int | None:
@@ -213,11 +200,9 @@ def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> 
         sizes = numbers.filter(numbers > 0)
         guesses = {_guess(float(value)) for value in (sizes.min(), sizes.max()) if isinstance(value, (int, float))}
         if len(guesses) > 1:
-            raise MatineeError(
-                f"the times mix units ({' and '.join(sorted(guesses))})",
-                where=f"{table.name}, column '{column}'",
-                hint='say which unit they are in: unit="s", "ms", "us" or "ns"',
-            )
+            what = f"the times mix units ({' and '.join(sorted(guesses))})"
+            hint = 'say which unit they are in: unit="s", "ms", "us" or "ns"'
+            raise MatineeError(what, where=f"{table.name}, column '{column}'", hint=hint)
         factor = _PER_SECOND[guesses.pop()] if guesses else 1
     else:
         factor = _PER_SECOND[unit]

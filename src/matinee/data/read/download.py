@@ -78,11 +78,8 @@ def check_md5(path: Path, published: str, url: str) -> None:
     with path.open("rb") as file:
         actual = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
     if actual != found[0].lower():
-        raise MatineeError(
-            f"the download is damaged: its MD5 is {actual}, the publisher says {found[0].lower()}",
-            where=url.removesuffix(".md5"),
-            hint="try again",
-        )
+        what = f"the download is damaged: its MD5 is {actual}, the publisher says {found[0].lower()}"
+        raise MatineeError(what, where=url.removesuffix(".md5"), hint="try again")
 
 
 def unzip(archive: Path, folder: Path, wanted: Mapping[str, str], limits: Limits) -> None:
@@ -122,11 +119,8 @@ def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
         lines = done.stderr.strip().splitlines() or ["no wheel came"]
         raise NoConnectionError(f"pip download failed: {lines[-1]}", where=requirement)
     if (actual := files.sha256(wheels[0])) != sha256:
-        raise MatineeError(
-            f"is not the expected wheel: its SHA-256 is {actual}, expected {sha256}",
-            where=wheels[0].name,
-            hint="do not use it; report where pip got it from",
-        )
+        what = f"is not the expected wheel: its SHA-256 is {actual}, expected {sha256}"
+        raise MatineeError(what, where=wheels[0].name, hint="do not use it; report where pip got it from")
     return wheels[0]
 
 

@@ -42,11 +42,8 @@ def read_folder(folder: Path) -> RawTables:
     if len(logs) == 1:
         return read_recbole(logs[0])
     there = ", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "nothing"
-    raise MatineeError(
-        f"the folder is in no known layout; it holds {there}",
-        where=str(folder),
-        hint=f"pass one log file, or a folder with {KNOWN}",
-    )
+    hint = f"pass one log file, or a folder with {KNOWN}"
+    raise MatineeError(f"the folder is in no known layout; it holds {there}", where=str(folder), hint=hint)
 
 
 def _sequences(attributes: Path) -> Path:

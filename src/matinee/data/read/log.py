@@ -59,7 +59,6 @@ def read(
     """
     _check_choice("format", format, get_args(Format))
     _check_choice("unit", unit, get_args(Unit))
-    _check_choice("duplicates", duplicates, get_args(Duplicates))
     path = Path(source) if isinstance(source, (str, Path)) else None
     if path is not None and path.is_dir():
         return build(read_folder(path), name=name or path.resolve().name, duplicates=duplicates)

@@ -33,11 +33,8 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
             user = ids.pop(0)
             where = f"{path.name}, row {number}"
             if user in seen:
-                raise MatineeError(
-                    f"user {user!r} already has a line, row {seen[user]}",
-                    where=where,
-                    hint='put all items of a user on one line, or read it with format="sessions"',
-                )
+                hint = 'put all items of a user on one line, or read it with format="sessions"'
+                raise MatineeError(f"user {user!r} already has a line, row {seen[user]}", where=where, hint=hint)
             if not ids:
                 raise MatineeError(f"user {user!r} has no items", where=where, hint="remove the line")
             seen[user] = number

@@ -128,11 +128,9 @@ def decoded(path: Path, encoding: str = "utf-8") -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         other = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
-        raise MatineeError(
-            f"byte 0x{data[error.start]:02x} is not {encoding} text",
-            where=f"{path.name}, row {line}",
-            hint=f'pass the file\'s encoding, perhaps encoding="{other}"',
-        ) from error
+        what = f"byte 0x{data[error.start]:02x} is not {encoding} text"
+        hint = f'pass the file\'s encoding, perhaps encoding="{other}"'
+        raise MatineeError(what, where=f"{path.name}, row {line}", hint=hint) from error
 
 
 def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
@@ -207,11 +205,9 @@ def _without_blank_lines(frame: pl.DataFrame, path: Path, dialect: Dialect) -> p
 
 
 def _ragged(path: Path, line: int, found: int, expected: int) -> MatineeError:
-    return MatineeError(
-        f"has {found} fields where {expected} are expected",
-        where=f"{path.name}, row {line}",
-        hint="correct that row, or name the separator and the quotation mark (separator=, quote=)",
-    )
+    what = f"has {found} fields where {expected} are expected"
+    hint = "correct that row, or name the separator and the quotation mark (separator=, quote=)"
+    return MatineeError(what, where=f"{path.name}, row {line}", hint=hint)
 
 
 def _explanation(path: Path, dialect: Dialect, error: Exception) -> MatineeError:
@@ -257,10 +253,8 @@ def _arrow(source: Any) -> pl.DataFrame:
     if isinstance(source, pl.DataFrame):
         return source
     if not hasattr(source, "__arrow_c_stream__"):
-        raise MatineeError(
-            f"cannot read a log from {type(source).__name__}",
-            hint="pass a path, or a dataframe of pandas, polars, DuckDB or PyArrow",
-        )
+        hint = "pass a path, or a dataframe of pandas, polars, DuckDB or PyArrow"
+        raise MatineeError(f"cannot read a log from {type(source).__name__}", hint=hint)
     try:
         return pl.DataFrame(source)
     except ImportError as error:

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from matinee.errors import MatineeError
 from matinee.files import StrPath, atomic_write, discard
-from matinee.store import MANIFEST
-from matinee.store.logs import SHARED as LOGS  # the logs that the models of a run share
+from matinee.store import MANIFEST, logs
 from matinee.study.recipe import ModelTable, Recipe
 from matinee.study.results import UnitRecord
 
 RECIPE, METRICS, PER_QUERY, RUN, REPORT = "recipe.toml", "metrics.json", "metrics.parquet", "run.json", "report.html"
+LOGS = logs.SHARED
 RESULTS = (RECIPE, METRICS, PER_QUERY, RUN, REPORT)
 MARK = Path("parts", "study.json")
 UNIT, UNIT_VALUES, UNIT_LISTS = "unit.json", "per_query.parquet", "recommendations.npz"  # in a unit's part

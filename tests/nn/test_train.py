@@ -19,8 +19,8 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor, nn
 
 from matinee.errors import MatineeError
-from matinee.nn import CURVE
 from matinee.nn import checkpoint as checkpoints
+from matinee.nn.rounds import CURVE
 from matinee.nn.train import Loop, Pass, RowIds, Step, Training, fold_in, trainable
 from nn.toy import INPUTS, PLAN, POSITIVE, N, Toy, alternating, loop, loss_of, together, weights, without_seconds
 from nn.toy import loop as toy_loop

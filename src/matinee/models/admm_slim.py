@@ -38,13 +38,11 @@ class AdmmSLIM(ItemItem):
     l2: float = tunable(300.0, "ridge, times an item's share of users to the power alpha", low=10.0, high=1e4, log=True,
                         gt=0.0)  # fmt: skip
     alpha: float = tunable(0.0, "power of popularity in the ridge", low=0.0, high=1.0, ge=0.0)
-    rho: float = tunable(1000.0, "step: how hard B is pulled towards C", low=100.0, high=1e5, log=True, gt=0.0)
+    rho: float = tunable(1000.0, "step size rho of ADMM", low=100.0, high=1e5, log=True, gt=0.0)
     iterations: int = tunable(10, "steps", low=5, high=100, log=True, ge=1)
     nonnegative: bool = tunable(False, "allow only positive weights", choices=[False, True])
-    dropout: float = tunable(
-        0.5, "inputs dropped with this probability, in expectation", low=0.0, high=0.8, ge=0.0, lt=1.0
-    )
-    user_damping: float = tunable(0.5, "a user of n items weighs n^-user_damping in the fit", low=0.0, high=1.0, ge=0.0)
+    dropout: float = tunable(0.5, "dropout of inputs, in expectation (EDLAE)", low=0.0, high=0.8, ge=0.0, lt=1.0)
+    user_damping: float = tunable(0.5, "a user of n items has weight n^-user_damping", low=0.0, high=1.0, ge=0.0)
 
     def weights(self, X: csr_array) -> NDArray[np.float32] | csr_array:
         from scipy.sparse import csr_array

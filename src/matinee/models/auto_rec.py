@@ -56,10 +56,12 @@ class AutoRec(Trained, RatingFactors):
         "history_alone": "solves for a newcomer's vector; those of users are decoder rows",
     }
 
-    based: Literal["users", "items"] = tunable("items", "whose rating vectors are encoded", choices=["users", "items"])
+    based: Literal["users", "items"] = tunable(
+        "items", "encode users' or items' rating vectors", choices=["users", "items"]
+    )
     hidden: int = tunable(100, "length of the code", choices=[50, 100, 300], ge=1)
     code_l2: float = tunable(8.0, "ridge on a user's decoder row (items)", low=0.5, high=50.0, log=True, gt=0.0)
-    batch_size: int = tunable(64, "users or items a step", ge=1)
+    batch_size: int = tunable(64, "users or items in a step", ge=1)
     weight_decay: float = tunable(2.0, "AdamW's decay", low=0.01, high=10.0, log=True, ge=0.0)
 
     def learn(self, data: Dataset, context: FitContext) -> Autoencoded:

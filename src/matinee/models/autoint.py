@@ -24,7 +24,7 @@ class AutoInt(Pointwise):
     n_heads: int = tunable(2, "attention heads", choices=[1, 2, 4], ge=1)
     attention: int = tunable(8, "length of a head's vectors", choices=[8, 16, 32], ge=1)
     residual: bool = tunable(True, "add what an attention layer reads, projected, to what it gives")
-    dropout: float = tunable(0.2, "share of vectors and units left out", low=0.0, high=0.6, ge=0.0, lt=1.0)
+    dropout: float = tunable(0.2, "dropout of vectors and units", low=0.0, high=0.6, ge=0.0, lt=1.0)
     batch_norm: bool = tunable(False, "AutoInt+: normalise the layers' units over a batch")
 
     def network(self, vocabulary: ContextFields) -> PairNet:

@@ -53,9 +53,9 @@ class BayesianMF(RatingFactors):
     }
 
     n_factors: int = tunable(16, "length of a vector", low=4, high=64, log=True, ge=1)
-    warm_up: int = tunable(30, "rounds before the first kept sample", ge=0)
-    samples: int = tunable(50, "samples that are kept and averaged", ge=1)
-    thin: int = tunable(2, "rounds for each kept sample", ge=1)
+    warm_up: int = tunable(30, "burn-in rounds", ge=0)
+    samples: int = tunable(50, "posterior samples to keep", ge=1)
+    thin: int = tunable(2, "rounds between kept samples", ge=1)
 
     def learn(self, data: Dataset, context: FitContext) -> Vectors:
         X = data.matrix(values=True)

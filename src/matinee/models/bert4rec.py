@@ -40,13 +40,15 @@ class BERT4Rec(SelfAttentive):
     special: ClassVar[int] = 1
 
     n_heads: int = tunable(2, "attention heads", choices=[1, 2, 4], ge=1)
-    ffn_multiplier: int = tunable(4, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
-    feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("gelu", "between its layers")
-    mask_share: float = tunable(0.2, "share of a history's items to guess", low=0.1, high=0.6, gt=0.0, lt=1.0)
+    ffn_multiplier: int = tunable(4, "width of the feed-forward layer, as a multiple of dim", choices=[1, 2, 4], ge=1)
+    feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("gelu", "activation of the feed-forward layer")
+    mask_share: float = tunable(0.2, "share of a history's items to mask", low=0.1, high=0.6, gt=0.0, lt=1.0)
     last_share: float = tunable(
-        0.1, "share of histories with a gap at the end alone", low=0.0, high=1.0, ge=0.0, le=1.0
+        0.1, "share of histories with only the last item masked", low=0.0, high=1.0, ge=0.0, le=1.0
     )
-    ask: Literal["end", "anywhere"] = tunable("end", "where what is hidden may lie in the history")
+    ask: Literal["end", "anywhere"] = tunable(
+        "end", "where hidden items may lie: at the end of the history, or anywhere"
+    )
 
     def build(self, data: Dataset) -> Module:
         return self.transformer(data, self.max_len + 1)

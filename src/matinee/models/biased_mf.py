@@ -58,8 +58,8 @@ class BiasedMF(RatingFactors):
     loss: Literal["squared", "bce"] = tunable("squared", "squared error, or sigmoid and cross-entropy")
     l2: float = tunable(2.0, "penalty on the vectors", low=0.1, high=50.0, log=True, gt=0.0)
     bias_l2: float = tunable(4.0, "penalty on the biases", low=0.1, high=50.0, log=True, gt=0.0)
-    nu: float = tunable(0.4, "how the penalty on vectors grows with ratings: l2 n^nu", low=0.0, high=1.0, ge=0.0)
-    epochs: int = tunable(15, "rounds of users, then items", low=5, high=40, ge=1)
+    nu: float = tunable(0.4, "frequency scaling of the penalty on vectors: l2 n^nu", low=0.0, high=1.0, ge=0.0)
+    epochs: int = tunable(15, "alternating updates of users, then items", low=5, high=40, ge=1)
 
     def learn(self, data: Dataset, context: FitContext) -> Vectors:
         R = data.matrix(values=True)

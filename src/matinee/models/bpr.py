@@ -49,10 +49,12 @@ class BPR(Factors):
     exemptions = {"renamed_ids": "starting vectors are drawn in the order of ids"}
     n_factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
     l2: float = tunable(0.01, "penalty on the vectors of a triple", low=1e-4, high=0.1, log=True, ge=0.0)
-    learning_rate: float = tunable(0.15, "in the first epoch; falls to 0", low=0.01, high=0.3, log=True, gt=0.0)
+    learning_rate: float = tunable(
+        0.15, "initial learning rate; falls linearly to 0", low=0.01, high=0.3, log=True, gt=0.0
+    )
     epochs: int = tunable(60, "passes over the log", low=10, high=200, log=True, ge=1)
     stop_epoch: int | None = tunable(None, "stop at this epoch but keep the learning-rate schedule of `epochs`", ge=1)
-    fold_epochs: int = tunable(20, "passes over a history that folds a user in", ge=1)
+    fold_epochs: int = tunable(20, "passes over a history to fold in a user", ge=1)
 
     def keeps_schedule(self) -> bool:
         return True

@@ -28,7 +28,7 @@ class CL4SRec(SASRec):
     special: ClassVar[int] = 1
 
     contrast: float = tunable(0.1, "weight of the contrastive loss", low=0.01, high=1.0, log=True, ge=0.0)
-    temperature: float = tunable(0.2, "of the contrastive loss's softmax", low=0.05, high=1.0, log=True, gt=0.0)
+    temperature: float = tunable(0.2, "temperature of the contrastive loss", low=0.05, high=1.0, log=True, gt=0.0)
     crop: float = tunable(0.6, "share of a history that a cropped view keeps", low=0.2, high=0.9, gt=0.0, lt=1.0)
     mask: float = tunable(0.3, "share of its items that a masked view hides", low=0.1, high=0.7, gt=0.0, lt=1.0)
     reorder: float = tunable(0.6, "share of a history that a reordered view shuffles", low=0.2, high=0.9, ge=0.0)

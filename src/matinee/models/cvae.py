@@ -49,10 +49,10 @@ class CVAE(MultiVAE):
     """
 
     condition: Literal["users", "history", "both"] = tunable(
-        "both", "what the side vector holds", choices=["users", "history", "both"]
+        "both", "which side information is used", choices=["users", "history", "both"]
     )
-    min_count: int = tunable(10, "fewest users or items that make a value known", ge=1)
-    max_values: int = tunable(500, "most values known of a column, the most frequent ones", ge=1)
+    min_count: int = tunable(10, "minimum frequency for a value to enter the vocabulary", ge=1)
+    max_values: int = tunable(500, "maximum number of values of a column; the most frequent are kept", ge=1)
     hidden_share: float = tunable(
         0.1, "share of users whose side vector is hidden in training", low=0.0, high=0.5, ge=0.0, lt=1.0
     )

@@ -26,7 +26,7 @@ class DAE(Autoencoder):
 
     hidden: int = tunable(200, "units of the hidden layer", choices=[64, 200, 400], ge=1)
     learning_rate: float = tunable(3e-3, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
-    dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.8, ge=0.0, lt=1.0)
+    dropout: float = tunable(0.5, "dropout of the input", low=0.2, high=0.8, ge=0.0, lt=1.0)
 
     def build(self, data: Dataset) -> Module:
         return nn.vae.DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=log_odds(data))

@@ -17,7 +17,7 @@ class DeepFM(Pointwise):
     """DeepFM (Guo et al., IJCAI 2017, eq. 1): an FM, and beside it layers that read the vectors of all fields."""
 
     layers: Widths = tunable((128, 128), "units of the layers")
-    dropout: float = tunable(0.2, "share of the layers' units left out", low=0.0, high=0.6, ge=0.0, lt=1.0)
+    dropout: float = tunable(0.2, "dropout of the layers' units", low=0.0, high=0.6, ge=0.0, lt=1.0)
     batch_norm: bool = tunable(False, "normalise the layers' units over a batch")
 
     def network(self, vocabulary: ContextFields) -> PairNet:

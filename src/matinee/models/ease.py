@@ -35,10 +35,8 @@ class EASE(ItemItem):
     """
 
     l2: float = tunable(300.0, "ridge on the Gram diagonal", low=1.0, high=1e4, log=True, gt=0.0)
-    dropout: float = tunable(
-        0.0, "inputs dropped with this probability, in expectation", low=0.0, high=0.8, ge=0.0, lt=1.0
-    )
-    user_damping: float = tunable(0.0, "a user of n items weighs n^-user_damping in the fit", low=0.0, high=1.0, ge=0.0)
+    dropout: float = tunable(0.0, "dropout of inputs, in expectation (EDLAE)", low=0.0, high=0.8, ge=0.0, lt=1.0)
+    user_damping: float = tunable(0.0, "a user of n items has weight n^-user_damping", low=0.0, high=1.0, ge=0.0)
 
     def weights(self, X: csr_array) -> NDArray[np.float32]:
         """float32 (n_items, n_items)."""

@@ -46,7 +46,7 @@ class Ensemble(Composite):
     member_fields = ("members",)
 
     members: tuple[Submodel, ...] = tunable(..., "models: names, or tables of a name and hyper-parameters")
-    weights: tuple[float, ...] | None = tunable(None, "of the members, in their order (None: found on valid)")
+    weights: tuple[float, ...] | None = tunable(None, "weights of the members, in their order (None: tuned on valid)")
     method: fusion.Method = tunable("rank", "how scores are made comparable", choices=["rank", "zscore", "softmax"])
 
     @field_validator("members", mode="before")

@@ -20,7 +20,7 @@ class GMF(Pointwise):
     metadata enter where ids do. Deviation: an item bias, which the paper leaves to the factors.
     """
 
-    fields: tuple[str, ...] = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
+    fields: tuple[str, ...] = tunable(("user", "item"), "context fields, as for fm; the paper uses ids alone")
     dim: int = tunable(64, "length of a vector", choices=[16, 32, 64, 128], ge=1)
 
     def network(self, vocabulary: ContextFields) -> PairNet:

@@ -23,7 +23,7 @@ class GRU4Rec(Sequence):
 
     hidden: int = tunable(128, "units of a layer", choices=[64, 128, 256], ge=1)
     layers: int = tunable(1, "GRU layers", choices=[1, 2], ge=1)
-    tied: bool = tunable(True, "score items by the vectors they are read by")
+    tied: bool = tunable(True, "tie the input and output item vectors")
 
     def build(self, data: Dataset) -> nn.Module:
         from matinee.nn.recurrent import RecurrentNet

@@ -32,10 +32,10 @@ class IALS(Factors):
 
     exemptions = {"renamed_ids": "starting vectors are drawn in the order of ids"}
     n_factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
-    alpha0: float = tunable(0.3, "weight of a pair nobody watched", low=0.01, high=1.0, log=True, gt=0.0)
+    alpha0: float = tunable(0.3, "weight of unobserved pairs", low=0.01, high=1.0, log=True, gt=0.0)
     l2: float = tunable(0.01, "penalty on the vectors", low=1e-4, high=0.1, log=True, gt=0.0)
-    nu: float = tunable(1.0, "how the penalty grows with what a user or item has", low=0.0, high=1.0, ge=0.0)
-    epochs: int = tunable(15, "rounds of users, then items", low=5, high=30, ge=1)
+    nu: float = tunable(1.0, "frequency scaling of the penalty: n^nu", low=0.0, high=1.0, ge=0.0)
+    epochs: int = tunable(15, "alternating updates of users, then items", low=5, high=30, ge=1)
     steps: int = tunable(3, "conjugate gradient steps of a half-step", ge=1)
 
     def learn(self, data: Dataset, context: FitContext) -> Vectors:

@@ -23,7 +23,7 @@ class ItemKNN(ItemItem):
     similarities go to the lower item code.
     """
 
-    k: int = tunable(250, "neighbours kept for each item", low=10, high=1000, log=True, ge=1)
+    k: int = tunable(250, "number of neighbours of each item", low=10, high=1000, log=True, ge=1)
     weighting: Literal["none", "tfidf", "bm25"] = tunable(
         "tfidf", "weight of a user in the cosine", choices=["none", "tfidf", "bm25"]
     )

@@ -38,38 +38,46 @@ class LightGBM(Model):
     exemptions = {"renamed_ids": "negatives are drawn in the order of ids"}
     rounds_field = "n_trees"
 
-    objective: Literal["lambdarank", "binary"] = tunable(
-        "lambdarank", "what trees are grown for", choices=["lambdarank", "binary"]
-    )
+    objective: Literal["lambdarank", "binary"] = tunable("lambdarank", "objective", choices=["lambdarank", "binary"])
     fields: tuple[str, ...] | None = tunable(
-        None, "by name: user.gender, time.hour, item; None: all plain ones but ids"
+        None, "context fields: user.gender, time.hour, item ...; None: all with a plain kind, without ids"
     )
-    min_count: int = tunable(1, "fewest rows of a table that make a value known", ge=1)
-    max_values: int = tunable(255, "most values of a field that are told apart", ge=1)
-    buckets: int = tunable(64, "most buckets of a number", ge=1)
+    min_count: int = tunable(1, "minimum frequency for a value to enter the vocabulary", ge=1)
+    max_values: int = tunable(255, "maximum number of values of a field", ge=1)
+    buckets: int = tunable(64, "maximum number of buckets of a number", ge=1)
     similar: Literal["cosine", "ridge"] = tunable(
-        "cosine", "how items resemble each other: nearest by cosine, or EASE's weights, of items^2 numbers"
+        "cosine", "item similarity: cosine neighbours, or EASE's weights (items^2 numbers)"
     )
-    n_neighbours: int = tunable(200, "cosine: nearest items kept for each", low=20, high=500, log=True, ge=1)
+    n_neighbours: int = tunable(200, "cosine: neighbours kept for each item", low=20, high=500, log=True, ge=1)
     ridge: float = tunable(500.0, "ridge: EASE's l2", low=1.0, high=1e4, log=True, gt=0.0)
-    n_negatives: int = tunable(20, "unwatched items for each event; labels need none", low=4, high=50, log=True, ge=1)
+    n_negatives: int = tunable(
+        20, "negatives for each event; ignored when the log has labels", low=4, high=50, log=True, ge=1
+    )
     alpha: float = tunable(
-        0.0, "they are drawn in proportion to events^alpha, what has none never", low=0.0, high=1.0, ge=0.0
+        0.0,
+        "negatives are sampled in proportion to events^alpha; items without events never",
+        low=0.0,
+        high=1.0,
+        ge=0.0,
     )
     nearest: int = tunable(
         0,
-        "draw them alike among so many items that resemble the history most, as a second stage does; 0: among all",
+        "sample negatives uniformly from the N items most similar to the history; 0: from all items",
         ge=0,
     )
-    folds: int = tunable(5, "the log is cut into so many; each is asked of the others", ge=2, le=100)
-    max_rows: int = tunable(500_000, "most rows learned from; users are left out at random", ge=1)
-    n_trees: int = tunable(300, "most trees; early stopping ends before", low=50, high=2000, log=True, ge=1)
-    n_leaves: int = tunable(31, "most leaves of a tree", low=7, high=255, log=True, ge=2, le=1 << 16)
-    learning_rate: float = tunable(0.05, "what each tree adds of its answer", low=0.01, high=0.3, log=True, gt=0.0)
-    min_rows: int = tunable(50, "fewest rows of a leaf", low=5, high=500, log=True, ge=1)
+    folds: int = tunable(
+        5, "cross-fitting folds: features of each fold are computed from the other folds", ge=2, le=100
+    )
+    max_rows: int = tunable(500_000, "maximum number of training rows; users are sampled where there are more", ge=1)
+    n_trees: int = tunable(
+        300, "maximum number of trees; early stopping may end before", low=50, high=2000, log=True, ge=1
+    )
+    n_leaves: int = tunable(31, "maximum number of leaves of a tree", low=7, high=255, log=True, ge=2, le=1 << 16)
+    learning_rate: float = tunable(0.05, "learning rate", low=0.01, high=0.3, log=True, gt=0.0)
+    min_rows: int = tunable(50, "minimum number of rows in a leaf", low=5, high=500, log=True, ge=1)
     columns: float = tunable(0.8, "share of the columns that a tree sees", low=0.3, high=1.0, gt=0.0, le=1.0)
-    l2: float = tunable(1.0, "penalty on the leaves' answers", low=0.01, high=100.0, log=True, ge=0.0)
-    patience: int = tunable(30, "trees without a better validation before stopping", ge=1)
+    l2: float = tunable(1.0, "L2 penalty on the leaf values", low=0.01, high=100.0, log=True, ge=0.0)
+    patience: int = tunable(30, "early stopping: trees without a better validation", ge=1)
 
     _engine: Engine | None = PrivateAttr(default=None)
 

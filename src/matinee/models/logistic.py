@@ -21,7 +21,9 @@ class Logistic(Pointwise):
 
     exemptions = {"taste": "adds up what user and item say, so all users get one order of items"}
     dim: int = tunable(1, "length of a code's vector: its weight", ge=1, le=1)
-    ordinal_weight: float = tunable(0.0, "see Pointwise; here it costs more than it gains", ge=0.0)
+    ordinal_weight: float = tunable(
+        0.0, "as for other pointwise models; off by default, because it costs more than it gains here", ge=0.0
+    )
     learning_rate: float = tunable(0.01, "step size", low=1e-3, high=0.1, log=True, gt=0.0)
 
     def network(self, vocabulary: ContextFields) -> PairNet:

@@ -49,9 +49,14 @@ class Markov(Model):
 
     learned_type = Transitions
 
-    window: int = tunable(10, "how many events after an item count as following it", low=1, high=40, log=True, ge=1)
+    window: int = tunable(10, "how many events after an item count as transitions", low=1, high=40, log=True, ge=1)
     shrinkage: float = tunable(
-        10.0, "events of popular items added to what followed an item", low=0.1, high=100.0, log=True, gt=0.0
+        10.0,
+        "pseudo-counts from popularity, added to the transitions of an item",
+        low=0.1,
+        high=100.0,
+        log=True,
+        gt=0.0,
     )
     max_len: int = tunable(20, "number of recent events used", low=1, high=50, log=True, ge=1)
     half_life: float = tunable(2.0, "half-life of an event's weight, in events", low=0.5, high=20.0, log=True, gt=0.0)

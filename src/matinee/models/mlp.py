@@ -20,10 +20,10 @@ class MLP(Pointwise):
     2020).
     """
 
-    fields: tuple[str, ...] = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
+    fields: tuple[str, ...] = tunable(("user", "item"), "context fields, as for fm; the paper uses ids alone")
     dim: int = tunable(64, "length of a vector", choices=[16, 32, 64, 128], ge=1)
     layers: Widths = tunable((128, 64), "units of the layers")
-    dropout: float = tunable(0.1, "share of the layers' units left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
+    dropout: float = tunable(0.1, "dropout of the layers' units", low=0.0, high=0.5, ge=0.0, lt=1.0)
 
     def network(self, vocabulary: ContextFields) -> PairNet:
         vectors = nn.fields.FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.init_std)

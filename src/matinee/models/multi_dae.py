@@ -26,7 +26,7 @@ class MultiDAE(Autoencoder):
 
     hidden: int = tunable(200, "units of the hidden layer", choices=[200, 400, 600], ge=1)
     weight_decay: float = tunable(0.01, "AdamW's decay", low=1e-4, high=1.0, log=True, ge=0.0)
-    dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.8, ge=0.0, lt=1.0)
+    dropout: float = tunable(0.5, "dropout of the input", low=0.2, high=0.8, ge=0.0, lt=1.0)
 
     def build(self, data: Dataset) -> Module:
         return nn.vae.DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=log_odds(data))

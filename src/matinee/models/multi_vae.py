@@ -29,7 +29,7 @@ class MultiVAE(Autoencoder):
     hidden: int = tunable(600, "units of the encoder's hidden layer", choices=[200, 400, 600], ge=1)
     latent: int = tunable(200, "dimensions of z", choices=[64, 128, 200], ge=1)
     decoder_hidden: int = tunable(0, "units of the decoder's hidden layer; 0: none", choices=[0, 400, 600], ge=0)
-    dropout: float = tunable(0.5, "share of the input left out in training", low=0.2, high=0.7, ge=0.0, lt=1.0)
+    dropout: float = tunable(0.5, "dropout of the input", low=0.2, high=0.7, ge=0.0, lt=1.0)
     kl_weight: float = tunable(0.2, "largest beta", low=0.01, high=1.0, ge=0.0)
     anneal_epochs: int = tunable(50, "epochs until beta is largest", ge=1)
 

@@ -21,8 +21,8 @@ class NARM(Sequence):
 
     hidden: int = tunable(100, "units of a GRU layer", choices=[64, 100, 128, 256], ge=1)
     layers: int = tunable(1, "GRU layers", choices=[1, 2], ge=1)
-    dropout: float = tunable(0.25, "share of item vectors left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
-    state_dropout: float = tunable(0.5, "share of c_t left out", low=0.0, high=0.6, ge=0.0, lt=1.0)
+    dropout: float = tunable(0.25, "dropout of item vectors", low=0.0, high=0.5, ge=0.0, lt=1.0)
+    state_dropout: float = tunable(0.5, "dropout of c_t", low=0.0, high=0.6, ge=0.0, lt=1.0)
 
     def build(self, data: Dataset) -> nn.Module:
         from matinee.nn.session import AttentiveRecurrentNet

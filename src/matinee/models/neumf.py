@@ -34,12 +34,14 @@ class NeuMF(Pointwise):
     the parts' logits, where the paper multiplies the output's weights once.
     """
 
-    fields: tuple[str, ...] = tunable(("user", "item"), "by name, see `fm`; ids alone are the paper's")
+    fields: tuple[str, ...] = tunable(("user", "item"), "context fields, as for fm; the paper uses ids alone")
     dim: int = tunable(64, "length of a vector in either part", choices=[16, 32, 64, 128], ge=1)
     layers: Widths = tunable((128, 64), "units of the MLP's layers")
-    dropout: float = tunable(0.1, "share of the layers' units left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
-    pretrain: int = tunable(0, "of the epochs, how many train GMF and MLP apart before they go on together", ge=0)
-    gmf_share: float = tunable(0.5, "of the logit after pretraining, the paper's alpha; the rest is MLP's", ge=0, le=1)
+    dropout: float = tunable(0.1, "dropout of the layers' units", low=0.0, high=0.5, ge=0.0, lt=1.0)
+    pretrain: int = tunable(0, "epochs that train GMF and MLP separately before training them together", ge=0)
+    gmf_share: float = tunable(
+        0.5, "weight of GMF's logit after pretraining (the paper's alpha); MLP has the rest", ge=0, le=1
+    )
 
     @model_validator(mode="after")
     def _joined(self) -> Self:

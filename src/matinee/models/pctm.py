@@ -50,7 +50,7 @@ class PCTM(Model):
 
     learned_type = LogTransitions
 
-    window: int = tunable(20, "how many events after an item count as following it", low=2, high=50, log=True, ge=1)
+    window: int = tunable(20, "how many events after an item count as transitions", low=2, high=50, log=True, ge=1)
     power: float = tunable(1.0, "an event d places later counts d^-power", low=0.0, high=2.0, ge=0.0)
     tau: float = tunable(150.0, "pseudo-counts spread over all items", low=1.0, high=1e5, log=True, gt=0.0)
     recent: int = tunable(7, "newest events that weigh more; 0: all events fall by decay", low=0, high=20, ge=0)

@@ -38,7 +38,7 @@ class Popularity(Model):
     }
 
     half_life_days: float | None = tunable(
-        None, "an event of this age in days counts half (None: all count one)", gt=0.0
+        None, "half-life of an event's weight, in days (None: all weigh the same)", gt=0.0
     )
 
     def check(self, data: Dataset) -> None:

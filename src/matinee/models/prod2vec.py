@@ -52,17 +52,21 @@ class Prod2vec(Model):
     exemptions = {"renamed_ids": "starting vectors are drawn in the order of ids"}
 
     dim: int = tunable(64, "length of a vector", choices=[32, 64, 128, 256], ge=1)
-    window: int = tunable(5, "events at most between neighbours, and 1", low=1, high=40, log=True, ge=1)
-    neighbours: Literal["earlier", "both"] = tunable("earlier", "on which side of an event they lie")
-    n_negatives: int = tunable(5, "items drawn for each pair", low=1, high=20, log=True, ge=1)
-    alpha: float = tunable(0.0, "an item is drawn in proportion to its events^alpha", low=-1.0, high=1.0)
+    window: int = tunable(5, "largest distance between neighbours", low=1, high=40, log=True, ge=1)
+    neighbours: Literal["earlier", "both"] = tunable("earlier", "which side of an event its neighbours lie on")
+    n_negatives: int = tunable(5, "negatives for each pair", low=1, high=20, log=True, ge=1)
+    alpha: float = tunable(0.0, "negatives are sampled in proportion to events^alpha", low=-1.0, high=1.0)
     subsample: float = tunable(
-        0.0, "leave events of items out that are more than this share of all, to its root; 0: none", ge=0.0, lt=1.0
+        0.0, "subsample items more frequent than this share of events (word2vec); 0: none", ge=0.0, lt=1.0
     )
-    learning_rate: float = tunable(0.05, "at first; falls to 0", low=0.01, high=0.3, log=True, gt=0.0)
+    learning_rate: float = tunable(
+        0.05, "initial learning rate; falls linearly to 0", low=0.01, high=0.3, log=True, gt=0.0
+    )
     epochs: int = tunable(20, "passes over the log", low=5, high=100, log=True, ge=1)
     stop_epoch: int | None = tunable(None, "stop at this epoch but keep the learning-rate schedule of `epochs`", ge=1)
-    against: Literal["output", "input"] = tunable("output", "which vectors a history is compared with")
+    against: Literal["output", "input"] = tunable(
+        "output", "compare the history with output vectors, or with input vectors (item2vec)"
+    )
     max_len: int = tunable(20, "number of recent events used", low=1, high=100, log=True, ge=1)
     half_life: float | None = tunable(
         None, "half-life of an event's weight, in events (None: all weigh the same)", gt=0.0

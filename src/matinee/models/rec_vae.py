@@ -27,12 +27,10 @@ class RecVAE(Autoencoder):
 
     hidden: int = tunable(600, "units of the encoder's layers", choices=[200, 400, 600], ge=1)
     latent: int = tunable(200, "dimensions of z", choices=[64, 128, 200], ge=1)
-    dropout: float = tunable(
-        0.5, "share of the input left out in the encoder's passes", low=0.2, high=0.7, ge=0.0, lt=1.0
-    )
+    dropout: float = tunable(0.5, "dropout of the input in the encoder's passes", low=0.2, high=0.7, ge=0.0, lt=1.0)
     gamma: float = tunable(0.005, "KL weight for each event of a user", low=0.001, high=0.02, log=True, ge=0.0)
-    encoder_passes: int = tunable(3, "passes over the encoder to one over the decoder", ge=1)
-    patience: int = tunable(8, "epochs without a better validation before stopping", ge=1)
+    encoder_passes: int = tunable(3, "encoder passes for each decoder pass", ge=1)
+    patience: int = tunable(8, "early stopping: epochs without a better validation", ge=1)
     learning_rate: float = tunable(5e-4, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
 
     def build(self, data: Dataset) -> Module:

@@ -39,9 +39,11 @@ class Rerank(Composite):
     learned_type = Stages
     member_fields = ("first", "second")
 
-    first: Submodel = tunable(..., "brings the candidates: a model's name, or a table of a name and hyper-parameters")
-    second: Submodel = tunable(..., "puts them in order: as first")
-    n: int = tunable(200, "how many candidates", low=50, high=1000, log=True, ge=1)
+    first: Submodel = tunable(
+        ..., "first stage, retrieves the candidates: a model's name, or a table of a name and hyper-parameters"
+    )
+    second: Submodel = tunable(..., "second stage, ranks the candidates: as first")
+    n: int = tunable(200, "number of candidates", low=50, high=1000, log=True, ge=1)
 
     # -- learning ----------------------------------------------------------------------------------------------------
 

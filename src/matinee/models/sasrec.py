@@ -30,9 +30,9 @@ class SASRec(SelfAttentive):
     times, the log's median wait stands for all). Raises MatineeError for waiting and a log without timestamps.
     """
 
-    gated: bool = tunable(False, "let each layer's output in by a gate")
-    relative: bool = tunable(False, "weigh attention by places and time apart")
-    time_gaps: bool = tunable(False, "tell the net how long after an event the next one came, or is asked for")
+    gated: bool = tunable(False, "gate each layer's output")
+    relative: bool = tunable(False, "relative attention bias by position and time")
+    time_gaps: bool = tunable(False, "input the time from each event to the next one, or to the request")
 
     def check(self, data: Dataset) -> None:
         super().check(data)

@@ -34,8 +34,8 @@ class SLIM(ItemItem):
     l1: float = tunable(2.0, "weight of the L1 norm: sparser weights", low=0.1, high=100.0, log=True, ge=0.0)
     l2: float = tunable(200.0, "ridge", low=1.0, high=1e4, log=True, gt=0.0)
     nonnegative: bool = tunable(True, "allow only positive weights", choices=[False, True])
-    user_damping: float = tunable(0.0, "a user of n items weighs n^-user_damping in the fit", low=0.0, high=1.0, ge=0.0)
-    tolerance: float = tunable(1e-7, "stop when no weight moves by more than this times the largest", gt=0.0)
+    user_damping: float = tunable(0.0, "a user of n items has weight n^-user_damping", low=0.0, high=1.0, ge=0.0)
+    tolerance: float = tunable(1e-7, "convergence: largest change of a weight, relative to the largest weight", gt=0.0)
 
     def weights(self, X: csr_array) -> csr_array:
         from scipy.sparse import csr_array, vstack

@@ -45,7 +45,7 @@ class UserKNN(Model):
 
     learned_type = UserKNNState
 
-    k: int = tunable(100, "neighbours asked", low=10, high=1000, log=True, ge=1)
+    k: int = tunable(100, "number of neighbours", low=10, high=1000, log=True, ge=1)
     weighting: Literal["none", "tfidf", "bm25"] = tunable(
         "tfidf", "weight of an item in the cosine", choices=["none", "tfidf", "bm25"]
     )

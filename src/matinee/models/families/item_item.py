@@ -36,7 +36,7 @@ class ItemItem(Model):
     learned_type: ClassVar[type[Learned]] = ItemWeights
 
     half_life: float | None = tunable(
-        None, "halve a history item's vote for every so many items watched after it (None: all votes equal)", gt=0.0
+        None, "half-life of a history item's weight, in items watched after it (None: all weigh the same)", gt=0.0
     )
 
     @abstractmethod

@@ -56,18 +56,20 @@ class Trained(Model):
     """A model with the hyper-parameters of nn/train.py."""
 
     exemptions = {"renamed_ids": "starting weights are drawn in the order of ids"}
-    epochs: int = tunable(100, "most epochs; early stopping ends before", ge=1)
+    epochs: int = tunable(100, "maximum number of epochs; early stopping may end before", ge=1)
     batch_size: int = tunable(500, "examples in a step", ge=1)
-    optimiser: Literal["adamw", "adam", "rmsprop", "nadam"] = tunable("adamw", "how steps follow gradients")
+    optimiser: Literal["adamw", "adam", "rmsprop", "nadam"] = tunable("adamw", "optimiser")
     learning_rate: float = tunable(1e-3, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
-    weight_decay: float = tunable(0.0, "of AdamW; with other optimisers an L2 penalty on all weights", ge=0.0)
-    schedule: Literal["constant", "cosine", "exponential"] = tunable("constant", "how the learning rate falls")
-    warmup: int = tunable(0, "steps over which the learning rate rises", ge=0)
+    weight_decay: float = tunable(
+        0.0, "decoupled decay of AdamW; with other optimisers an L2 penalty on all weights", ge=0.0
+    )
+    schedule: Literal["constant", "cosine", "exponential"] = tunable("constant", "learning-rate schedule")
+    warmup: int = tunable(0, "warm-up steps of the learning rate", ge=0)
     clip: float | None = tunable(None, "largest gradient norm", gt=0.0)
     ema_decay: float = tunable(0.0, "exponential moving average of the weights; 0 disables it", ge=0.0, lt=1.0)
-    patience: int = tunable(10, "epochs without a better validation before stopping", ge=1)
+    patience: int = tunable(10, "early stopping: epochs without a better validation", ge=1)
     stop_epoch: int | None = tunable(None, "stop at this epoch but keep the learning-rate schedule of `epochs`", ge=1)
-    precision: Literal["float32", "bfloat16"] = tunable("float32", "of matrix products in training")
+    precision: Literal["float32", "bfloat16"] = tunable("float32", "precision of matrix products in training")
 
     def check(self, data: Dataset) -> None:
         super().check(data)

@@ -64,25 +64,29 @@ class Pointwise(Network):
 
     learned_type: ClassVar[type[NetWeights]] = PointwiseWeights
     exemptions = {"history_alone": "learns a vector of each user; a newcomer's is fitted to the history alone"}
-    fields: tuple[str, ...] | None = tunable(None, "by name: user, item, user.gender, time.hour; None: all plain ones")
+    fields: tuple[str, ...] | None = tunable(
+        None, "context fields: user, item, user.gender, time.hour ...; None: all with a plain kind"
+    )
     dim: int = tunable(16, "length of a code's vector", choices=[8, 16, 32, 64], ge=1)
-    pooling: Literal["mean", "sum", "attention"] = tunable("mean", "how the vectors of a list are made one")
-    min_count: int = tunable(1, "fewest rows of a table that make a value known", ge=1)
-    buckets: int = tunable(32, "most buckets of a number", ge=1)
+    pooling: Literal["mean", "sum", "attention"] = tunable("mean", "pooling of the vectors of a list")
+    min_count: int = tunable(1, "minimum frequency for a value to enter the vocabulary", ge=1)
+    buckets: int = tunable(32, "maximum number of buckets of a number", ge=1)
     target: Literal["auto", "watched", "label"] = tunable(
-        "auto", "learn what was watched, or labels 0 and 1; auto: labels where the log has them"
+        "auto", "train on what was watched, or on labels 0 and 1; auto: labels where the log has them"
     )
     ordinal_weight: float = tunable(
-        0.3, "labels made of ratings: weight of each other level of the ratings", low=0.0, high=1.0, ge=0.0
+        0.3, "labels made from ratings: weight of the other rating levels in the loss", low=0.0, high=1.0, ge=0.0
     )
-    n_negatives: int = tunable(4, "watched: unwatched items for each event, anew each epoch", low=1, high=16, ge=1)
-    sampling: Literal["uniform", "popularity", "hard"] = tunable("uniform", "how they are drawn")
-    alpha: float = tunable(0.75, "popularity: in proportion to events^alpha", ge=0.0)
-    hard_of: int = tunable(5, "hard: each is the highest-scored of so many uniform ones", ge=1)
-    init_std: float = tunable(0.01, "standard deviation of the first vectors", low=1e-3, high=0.1, log=True, gt=0.0)
-    fold_steps: int = tunable(20, "gradient steps that fold a user in", ge=1)
-    fold_rate: float = tunable(0.05, "their size", gt=0.0)
-    batch_size: int = tunable(2048, "events a step", ge=1)
+    n_negatives: int = tunable(
+        4, "target watched: negatives for each event, sampled anew each epoch", low=1, high=16, ge=1
+    )
+    sampling: Literal["uniform", "popularity", "hard"] = tunable("uniform", "how negatives are sampled")
+    alpha: float = tunable(0.75, "sampling popularity: in proportion to events^alpha", ge=0.0)
+    hard_of: int = tunable(5, "sampling hard: each negative is the highest-scored of this many uniform ones", ge=1)
+    init_std: float = tunable(0.01, "standard deviation of the initial vectors", low=1e-3, high=0.1, log=True, gt=0.0)
+    fold_steps: int = tunable(20, "gradient steps to fold in a user", ge=1)
+    fold_rate: float = tunable(0.05, "step size of folding in", gt=0.0)
+    batch_size: int = tunable(2048, "events in a step", ge=1)
 
     # -- what a member writes --------------------------------------------------------------------------------------
 

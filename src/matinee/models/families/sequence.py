@@ -101,31 +101,37 @@ class Sequence(Network):
     causal: ClassVar[bool] = True
     """True where the state at a slot depends on it and earlier ones alone."""
 
-    max_len: int = tunable(200, "events of a history that count, the latest", choices=[50, 100, 200], ge=2)
+    max_len: int = tunable(200, "maximum length of a history; the latest events are used", choices=[50, 100, 200], ge=2)
     windows: Literal["last", "all"] = tunable(
-        "last", "learn from the last max_len events of a history, or from all, cut into pieces"
+        "last", "train on the last max_len events of a history, or on all events, cut into windows"
     )
     dim: int = tunable(64, "length of an item's vector", choices=[32, 64, 128, 256], ge=1)
-    dropout: float = tunable(0.1, "share of inputs and layers' outputs left out", low=0.0, high=0.5, ge=0.0, lt=1.0)
+    dropout: float = tunable(0.1, "dropout of inputs and layer outputs", low=0.0, high=0.5, ge=0.0, lt=1.0)
     loss: LossName = tunable(
         "cross_entropy",
-        "over all items, or against drawn ones",
+        "loss over all items, or against negatives",
         choices=["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "top1_max", "bpr_max"],
     )
     n_negatives: int = tunable(
-        256, "items drawn to tell the next one from", low=1, high=4096, log=True, ge=1, le=1 << 20
+        256,
+        "negatives for each positive, history or batch (see negatives_for)",
+        low=1,
+        high=4096,
+        log=True,
+        ge=1,
+        le=1 << 20,
     )
     negatives_for: Literal["batch", "history", "event"] = tunable(
-        "batch", "draw them once for all of a batch (uniform: each at most once), or anew for each history or event"
+        "batch", "sample negatives once for a batch (uniform: without replacement), or for each history or event"
     )
-    sampling: Literal["uniform", "popularity", "in_batch"] = tunable("uniform", "how negatives are drawn")
-    alpha: float = tunable(0.75, "popularity: an item is drawn in proportion to its events^alpha", ge=0.0)
-    log_q: bool = tunable(True, "sampled softmax: correct for how likely an item was drawn")
+    sampling: Literal["uniform", "popularity", "in_batch"] = tunable("uniform", "how negatives are sampled")
+    alpha: float = tunable(0.75, "sampling popularity: in proportion to events^alpha", ge=0.0)
+    log_q: bool = tunable(True, "sampled softmax: correct for the sampling probability of an item (logQ)")
     calibration: float = tunable(
         0.75, "gbce: 0 is bce, 1 gives calibrated probabilities", low=0.0, high=1.0, ge=0.0, le=1.0
     )
-    epochs: int = tunable(200, "most epochs; early stopping ends before", ge=1)
-    batch_size: int = tunable(128, "histories a step", ge=1)
+    epochs: int = tunable(200, "maximum number of epochs; early stopping may end before", ge=1)
+    batch_size: int = tunable(128, "histories in a step", ge=1)
 
     def reads_order(self) -> bool:
         return True
@@ -274,10 +280,10 @@ class SelfAttentive(Sequence):
     special: ClassVar[int] = 0
     """Tokens beyond the items."""
 
-    n_blocks: int = tunable(2, "blocks of attention and feed-forward", choices=[1, 2, 3, 4], ge=1)
+    n_blocks: int = tunable(2, "number of blocks", choices=[1, 2, 3, 4], ge=1)
     n_heads: int = tunable(1, "attention heads", choices=[1, 2, 4], ge=1)
-    ffn_multiplier: int = tunable(1, "the feed-forward layer's width over dim", choices=[1, 2, 4], ge=1)
-    feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("relu", "between its layers")
+    ffn_multiplier: int = tunable(1, "width of the feed-forward layer, as a multiple of dim", choices=[1, 2, 4], ge=1)
+    feed_forward: Literal["relu", "gelu", "swiglu"] = tunable("relu", "activation of the feed-forward layer")
 
     @model_validator(mode="after")
     def _divided(self) -> Self:

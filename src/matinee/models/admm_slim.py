@@ -62,9 +62,11 @@ class AdmmSLIM(ItemItem):
         rho, threshold = np.float32(self.rho), np.float32(self.l1 / self.rho)
         A, M, PM = (np.zeros((len(P), width), np.float32) for _ in range(3))
         for _ in range(self.iterations):
+            # Step 1: B = rho P M - P diag(t), EASE's closed form pulled towards C; t makes its diagonal 0.
             np.matmul(P, M, out=PM)
             t = (1.0 + rho * PM[first + own, own]) / P[first + own, first + own]
 
+            # Step 2: C = B + U shrunk by l1 / rho, and the dual U in the same pass over memory.
             def step(start: int, stop: int, t: NDArray[np.float32] = t) -> None:
                 kernels.linear.admm_rows(start, stop, first, P, PM, t, rho, threshold, self.nonnegative, A, M)
 

@@ -70,10 +70,14 @@ class BayesianMF(RatingFactors):
         kept: list[tuple[Floats, Array, Array, float]] = []
         rounds = context.rounds(self.warm_up + self.samples * self.thin)
         for sweep in rounds:
+            # Step 1 (eq. 14): draw the users' prior mean and precision given their vectors.
             prior = normal_wishart(P, rng)
+            # Step 2 (eq. 11): draw every user's vector given the items; rows are independent, so all cores draw.
             draw_rows(X, facing_one(Q), mu + Q[:, -1], prior, noise, rng.standard_normal(P.shape), P)
+            # Step 3: the same for the items. Those without ratings would pull the prior to 0, so they are left out.
             of_items = normal_wishart(Q[watched], rng)
             draw_rows(X_t, facing_one(P), mu + P[:, -1], of_items, noise, rng.standard_normal(Q.shape), Q)
+            # Step 5: draw the precision of a rating given the residuals (conjugate Gamma).
             error = errors(X, P, Q, mu)
             noise = rng.gamma(1.0 + len(error) / 2, 1.0 / (1.0 + (error**2).sum() / 2))
             stop_unless_finite(Q, f"sweep {sweep + 1}", "use fewer factors")
@@ -103,8 +107,10 @@ def normal_wishart(P: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     n, f = P.shape
     center = P.mean(axis=0)
     away = P - center
+    # The posterior scale matrix W*^-1 = W0^-1 + S + n / (1 + n) m m'.
     inverse = np.eye(f) + away.T @ away + n / (1 + n) * np.outer(center, center)
     L = np.linalg.inv(np.linalg.cholesky(inverse)).T  # L L' = W*
+    # Bartlett: a lower triangle of normals with roots of chi-squares on the diagonal gives a Wishart draw.
     bartlett = np.tril(rng.standard_normal((f, f)), -1)
     bartlett[np.diag_indices(f)] = np.sqrt(rng.chisquare(f + n - np.arange(f)))
     root = L @ bartlett

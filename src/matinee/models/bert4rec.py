@@ -74,6 +74,7 @@ class BERT4Rec(SelfAttentive):
         hidden: NDArray[np.bool_] = rng.random(len(item.values)) < self.mask_share
         at_end = rng.random(len(item)) < self.last_share
         hidden[at_end[item.rows]] = False
+        # A history without a mask would teach nothing: its last item is masked.
         any_hidden = np.bincount(item.rows[hidden], minlength=len(item)) > 0
         hidden[item.offsets[1:][~any_hidden] - 1] = True
         return hidden
@@ -88,6 +89,7 @@ class BERT4Rec(SelfAttentive):
         # each gap stands behind the n-th event: evenly spread, the last behind all
         behind = np.ceil(item.lengths[:, None] * np.arange(1, gaps + 1) / gaps).astype(np.int64)
         rows = np.repeat(np.arange(len(item)), gaps)
+        # Events have whole places, masks stand half a place behind an event: one sort puts them in order.
         every_row = np.concatenate([item.rows, rows])
         place = np.concatenate([np.arange(len(item.values)) - item.offsets[:-1][item.rows], behind.ravel() - 0.5])
         order = np.lexsort((place, every_row))

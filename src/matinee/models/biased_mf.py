@@ -88,6 +88,7 @@ class BiasedMF(RatingFactors):
         Q[:, :f] = np.random.default_rng(seed).normal(0.0, 0.1, (len(Q), f))
         self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)
         for iteration in rounds:
+            # Items given users: the rating minus mu and the user's bias is regressed on (p_u, 1).
             self.regress(X_t, facing_one(P), mu + P[:, f], Q, steps=1)
             stop_unless_finite(Q, f"iteration {iteration + 1} at l2 = {self.l2:g}", HINT)
             self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)

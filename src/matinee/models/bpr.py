@@ -73,6 +73,7 @@ class BPR(Factors):
         rounds = context.rounds(epochs, patience=PATIENCE, every=-(-self.epochs // CHECKS))
         kept, measure = V, context.measuring(standing)
         for epoch in rounds:
+            # LearnBPR: each watched pair once, in random order, against one unwatched item drawn by a counter hash.
             order = np.random.default_rng([context.seed, epoch]).permutation(len(users))
             key = np.random.SeedSequence([context.seed, epoch]).generate_state(1, np.uint64)[0]
             rate = self.learning_rate * (1 - epoch / self.epochs)

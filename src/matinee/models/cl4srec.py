@@ -38,6 +38,7 @@ class CL4SRec(SASRec):
 
         rng = np.random.default_rng([step.seed, 1])
         views = [self.packed(net, Histories(self.view(batch.item, net.n_items + 1, rng), None)) for _ in range(2)]
+        # Eq. 4: the two views of a history are each other's positive, all other views of the batch negatives.
         one, other = (net(view)[view.last] for view in views)
         weight = self.contrast * self.terms(batch.item.lengths) / len(batch)  # a mean over histories, as over events
         loss: Tensor = super().batch_loss(net, batch, draw, step) + weight * info_nce(one, other, self.temperature)

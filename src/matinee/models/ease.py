@@ -41,6 +41,7 @@ class EASE(ItemItem):
     def weights(self, X: csr_array) -> NDArray[np.float32]:
         """float32 (n_items, n_items)."""
         X = damped(X, self.user_damping)
+        # Eq. 8: P = (X'X + diag)^-1, then B_ij = -P_ij / P_jj with a diagonal of 0.
         P = ridge_inverse(X, self.l2 + self.dropout / (1.0 - self.dropout) * squares(X))
         divisor = -np.diagonal(P)
 

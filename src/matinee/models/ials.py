@@ -56,6 +56,7 @@ class IALS(Factors):
         """Move each row of U, in place, towards the least squares solution with V fixed; X csr, row = row of U."""
         from matinee import kernels
 
+        # Eq. 6: the sum over all pairs is one Gram matrix, made once a half-step and shared by all rows.
         G = np.float32(self.alpha0) * (V.T @ V)
         ridge = self.ridge(X).astype(np.float32)
         kernels.parallel(
@@ -75,6 +76,7 @@ class IALS(Factors):
         V = learned.V.astype(np.float64)
         U = np.zeros((X.shape[0], self.n_factors))
         penalty = np.repeat(self.ridge(X)[:, None], self.n_factors, axis=1)
+        # The same normal equations as in the fit, solved exactly: a newcomer and a user of the log agree.
         prior = self.alpha0 * (V.T @ V), np.zeros(self.n_factors)
         regress(X, V, np.zeros(len(V)), U, penalty=penalty, prior=prior)
         return U.astype(np.float32)

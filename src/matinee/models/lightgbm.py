@@ -95,6 +95,7 @@ class LightGBM(Model):
         tables = ContextTables(ContextFields.fit(data, names, **limits), data)
         draw = Draw(0 if data.labelled else self.n_negatives, self.alpha, self.nearest)
         sizes = {"folds": self.folds, "most": self.max_rows, "seed": context.seed}
+        # Cross-fitting: the features of a fold come from the other folds, so no row knows its own label.
         examples = training_examples(data, tables, draw, self.state_of, **sizes)
         state = self.state_of(data)
         rows = FeatureBuilder(state, tables)

@@ -67,6 +67,7 @@ class Markov(Model):
     def learn(self, data: Dataset, context: FitContext) -> Transitions:
         counts = followed(data, self.window)
         total = np.asarray(counts.sum(axis=1), np.float64) + self.shrinkage
+        # Counts become shares of each row; what is left of a row goes to popularity when a query is scored.
         counts.data /= np.repeat(total, np.diff(counts.indptr))
         prior = data.item_counts() / len(data)
         rest = self.shrinkage / total

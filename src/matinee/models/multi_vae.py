@@ -45,6 +45,7 @@ class MultiVAE(Autoencoder):
 
     def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
         logits, mean, log_variance = net.parts_of(self.seen(net, rows))
+        # Linear annealing of the KL term (section 2.2.2): a full KL at once would empty the latent code.
         beta = self.kl_weight * min(1.0, (step.epoch + 1) / self.anneal_epochs)
         return nn.losses.multinomial(logits, rows) + beta * nn.losses.gaussian_kl(mean, log_variance).sum()
 

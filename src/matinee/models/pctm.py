@@ -64,6 +64,7 @@ class PCTM(Model):
     def learn(self, data: Dataset, context: FitContext) -> LogTransitions:
         n = data.n_items
         C = followed(data, self.window, self.power)
+        # log P(a | b) = log(1 + C_ba n / tau) + log(tau / n) - log(C_b + tau): the last two depend on b alone.
         rest = np.log(self.tau / n) - np.log(np.asarray(C.sum(axis=1)) + self.tau)
         # Only log(1 + C n / tau) depends on the pair: it is 0 where a never followed b, so C's zeros stay zeros.
         C.data = np.log1p(C.data * (n / self.tau))

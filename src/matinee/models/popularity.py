@@ -52,6 +52,7 @@ class Popularity(Model):
     def learn(self, data: Dataset, context: FitContext) -> Counts:
         if self.half_life_days is None or data.timestamp is None:
             return Counts(data.item_counts().astype(np.float32))
+        # Exponential decay, counted back from the newest event of the log.
         age = (data.timestamp.max() - data.timestamp) / 86_400.0
         weight = 0.5 ** (age / self.half_life_days)
         order = np.argsort(data.timestamp, kind="stable")  # a sum's last bit depends on the order of its terms

@@ -107,6 +107,7 @@ class Prod2vec(Model):
         """One epoch: moves the vectors x and y, float32 (n_items, dim), in place; the mean loss of its pairs."""
         rows = self.sentences(data, share, np.random.default_rng([seed, epoch]))
         key = np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0]
+        # word2vec's schedule: linear over all epochs, event by event.
         rate, fall = self.learning_rate * (1 - epoch / self.epochs), self.learning_rate / self.epochs
         loss: float = kernels.skip_gram.skip_gram_rows(
             rows.offsets, rows.values, self.window, self.neighbours == "both", self.n_negatives,

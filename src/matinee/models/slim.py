@@ -40,6 +40,7 @@ class SLIM(ItemItem):
     def weights(self, X: csr_array) -> csr_array:
         from scipy.sparse import csr_array, vstack
 
+        # Coordinate descent needs X only through its Gram matrix: the cost no longer depends on the users.
         G = gram(damped(X, self.user_damping))
         n = len(G)
         kernels.parallel(lambda a, b: kernels.linear.mirror_upper(a, b, G), n, chunk=256)

@@ -49,6 +49,7 @@ class SVD(RatingFactors):
         n = X.shape[1]
         offset = np.zeros(n)
         if self.centred:
+            # Damped item means, then user biases on what is left (Sarwar et al.).
             mu = X.data.mean(dtype=np.float64)
             count = np.bincount(X.indices, minlength=n)
             offset = mu + np.bincount(X.indices, X.data - mu, minlength=n) / np.maximum(count + self.damping, 1e-9)

@@ -58,10 +58,13 @@ class SVDAE(ItemItem):
 
         from matinee.models.svd import truncated_svd
 
+        # Eq. 6: R~ = D_u^(-1/2) R D_i^(-1/2) is what the regression sees.
         n_u, n_i = np.diff(R.indptr), np.bincount(R.indices, minlength=R.shape[1])
         d_u, d_i = (np.maximum(n, 1.0) ** -0.5 for n in (n_u, n_i))
+        # The rank is a share of the smaller side, counted over users and items that have events.
         k = max(1, round(self.share * min(np.count_nonzero(n_u), np.count_nonzero(n_i))))
         U, s, V = truncated_svd((diags_array(d_u) @ R @ diags_array(d_i)).tocsr(), k)
+        # Eq. 8: B = V S^-1 (U' R). Kept as two thin factors: the product would be n_items x n_items.
         return LowRankWeights((d_i[:, None] * V / s).astype(np.float32), (R.T @ U).T.astype(np.float32, order="C"))
 
     def score_histories(self, queries: Queries) -> Floats:

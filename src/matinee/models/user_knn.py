@@ -71,7 +71,9 @@ class UserKNN(Model):
 
         def similarities(start: int, stop: int) -> NDArray[np.float32]:
             out = weighted_rows(learned.V, history.offsets[start : stop + 1], history.values, weight)
+            # The cosine: a product of weighted rows over both lengths.
             out /= length[start:stop, None] * learned.norm + np.float32(self.shrinkage)
+            # A user of the log would be the nearest neighbour of themselves.
             known = np.flatnonzero(queries.user[start:stop] >= 0)
             out[known, queries.user[start:stop][known]] = -np.inf
             return out

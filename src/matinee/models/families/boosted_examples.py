@@ -100,6 +100,7 @@ def training_examples(
     watched = Positives.of(data)
     found = []
     for k in range(folds):
+        # Features of this fold's events come from the log without the fold.
         rest, asked = data.rows(fold != k), data.rows((fold == k) & some[data.user])
         if len(asked):
             rows = FeatureBuilder(state_of(rest), tables)

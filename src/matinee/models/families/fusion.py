@@ -108,6 +108,7 @@ def tuned(model: Mixing, valid: Holdout, n: int, metric: StoppingMetric) -> Weig
     weights = np.full(n, 1.0 / n)
     rows = np.unique(np.linspace(0, len(valid) - 1, min(len(valid), QUERIES)).astype(np.int64))
     queries, truth = valid.queries.take(rows), valid.truth.take(rows)
+    # Coordinate ascent over shares: two members have one free share, more take turns.
     for member in [0] if n == 2 else [*range(n)] * SWEEPS:
         tried = [weights, *(shared(weights, member, share) for share in SHARES)]
         weights = tried[int(np.argmax(qualities(model, queries, truth, tried, metric)))]
@@ -132,6 +133,7 @@ def qualities(
     total, asked = np.zeros(len(tried)), 0
     for start, block in blocks(queries, len(model.items)):
         answers = truth.slice(start, start + len(block))
+        # Members are asked once; every weighting is a sum of the same comparable scores.
         known = model.member_scores(block)
         for t, weights in enumerate(tried):
             recs = recommend(PrecomputedScorer(model, known.mixed(weights)), block, k)

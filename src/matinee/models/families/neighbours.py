@@ -33,6 +33,7 @@ def weighted(X: csr_array, weighting: Weighting) -> tuple[csr_array, NDArray[np.
     length = np.diff(X.indptr)
     data = term_weights(X, weighting)[X.indices]
     if weighting == "bm25":
+        # Eq. 3.15 at term frequency 1: long rows are damped, which takes the place of the cosine's length.
         damp = BM25_K1 * (1.0 - BM25_B + BM25_B * length / max(length.mean(), 1e-12)) + 1.0
         data = data * np.repeat((BM25_K1 + 1.0) / damp, length).astype(np.float32)
         divisor = np.ones(X.shape[0], np.float32)

@@ -38,6 +38,7 @@ class OrdinalTargets:
         if len(found) > MOST_LEVELS + 1:
             found = np.unique(np.quantile(raw_rating, np.linspace(0, 1, MOST_LEVELS + 1))).astype(np.float32)
         levels = found[1:][found[1:] != raw_rating[label > 0].min(initial=np.inf)]
+        # A threshold for each level: how much rarer or commoner it is to reach it than the label, in log odds.
         reached = np.array([*(np.mean(raw_rating >= level) for level in levels), label.mean()])
         odds = np.log(reached) - np.log1p(-reached)
         return cls(raw_rating, levels, (odds[:-1] - odds[-1]).astype(np.float32))

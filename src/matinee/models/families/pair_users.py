@@ -65,6 +65,7 @@ class UserFolding:
         request_user_features = None if queries.user_features is None else queries.user_features[row]
         events = tables.encode_requests(queries.user[row], times, None, request_user_features)
         label = queries.history_ratings[at] if self.labels and queries.history_ratings is not None else None
+        # One set of negatives for all users of a block: the items are encoded once.
         codes, weight = self.shared_negatives(queries, history.lengths)
         asked = tables.queries(queries)
         with torch.no_grad():

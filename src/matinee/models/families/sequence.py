@@ -173,6 +173,7 @@ class Sequence(Network):
         ends[batch.item.offsets[1:] - 1] = True
         starts = np.zeros_like(ends)
         starts[batch.item.offsets[:-1]] = True
+        # Inputs are all events but the last, targets all but the first: every prefix is trained at once.
         packed = self.packed(net, self.timed(net, batch).where(~ends))
         target = torch.from_numpy(batch.item.values[~starts].astype(np.int64)).to(device_of(net))
         return TrainingBatch(packed, packed.slot, target, packed.length)

@@ -61,8 +61,7 @@ def observed(holdout: Holdout) -> Holdout:
     """
     made = _labelled(holdout)
     assert made.pairs is not None
-    rows = _items(made.pairs.query, made.pairs.item, made)
-    queries = replace(made.queries, candidates=padded(rows))
+    queries = replace(made.queries, candidates=padded(_items(made.pairs.query, made.pairs.item, made)))
     return replace(made, queries=queries, protocol=replace(made.protocol, candidates=OBSERVED))
 
 

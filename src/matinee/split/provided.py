@@ -46,7 +46,6 @@ def provided(
 
     Ids that only the files have join the IdMaps of the split, so that answers no model can know stay in recall's
     denominator; `Split.notes` counts them. train's codes then differ from data's.
-
     Raises MatineeError with file and line for what cannot be read, and when a hidden pair is in the log too (unless
     repeats are answers).
     """
@@ -73,13 +72,9 @@ def provided(
         held[name] = _of_rows(whole, part, (name, words), hidden.get(name), exclude_seen)
         held[name] = replace(held[name], protocol=replace(held[name].protocol, data=data.fingerprint))
     refit = "test" in hidden and (valid is None or ("valid" in hidden and _same_columns(train, hidden["valid"])))
-    split = Split(
-        train=train,
-        valid=held["valid"],
-        test=held["test"],
-        train_valid=whole.rows(part != TEST) if refit else None,
-        notes=_news(data.users, users) + _news(data.items, items) + _dependent(sources),
-    )
+    train_valid = whole.rows(part != TEST) if refit else None
+    notes = _news(data.users, users) + _news(data.items, items) + _dependent(sources)
+    split = Split(train, held["valid"], held["test"], train_valid, notes=notes)
     return checked(split, valid=valid is not None, hint="are these the files you meant?")
 
 

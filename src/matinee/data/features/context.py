@@ -204,8 +204,7 @@ class ContextFields(Vocabularies):
     @property
     def ranges(self) -> list[slice]:
         """The codes of each field."""
-        starts = self.starts.values()
-        return [slice(start, start + size) for start, size in zip(starts, self._sizes, strict=True)]
+        return [slice(start, start + size) for start, size in zip(self.starts.values(), self._sizes, strict=True)]
 
     @property
     def n_codes(self) -> int:
@@ -215,13 +214,8 @@ class ContextFields(Vocabularies):
     @cached_property
     def _sizes(self) -> list[int]:
         ids = {"user": self.n_users, "item": self.n_items}
-        return [
-            RESERVED + (ids[field.source] if field.vocabulary is None else field.vocabulary.n_codes)
-            for field in self.fields
-        ]
-
-
-# --- names ------------------------------------------------------------------------------------------------------------
+        sizes = (ids[field.source] if field.vocabulary is None else field.vocabulary.n_codes for field in self.fields)
+        return [RESERVED + size for size in sizes]
 
 
 def default_names(tables: Tables, *, ids: bool = True) -> list[str]:
@@ -301,9 +295,6 @@ def _kind(name: str, column: pl.Series, place: int | None, how: str | None) -> t
         hint = f"name a part of it, e.g. '{name}:year'; or leave it out"
         raise MatineeError(f"'{name}' has the type {of}", hint=hint)
     return "categorical", None
-
-
-# --- the tables of a log ----------------------------------------------------------------------------------------------
 
 
 def tables_of(data: Dataset) -> dict[str, pl.DataFrame]:

@@ -108,9 +108,7 @@ def _recbole_side(log: Path, what: str) -> SideTable | None:
 
 def _official_titles(frame: pl.DataFrame) -> pl.DataFrame:
     """ "Toy Story" + "1995" -> "Toy Story (1995)", as MovieLens writes it; `described` reads the year from it again.
-
-    recbole's copy misspells the film that MovieLens calls "unknown".
-    """
+    recbole's copy misspells the film that MovieLens calls "unknown"."""
     title, year = pl.col("title"), pl.col("year")
     whole = pl.when(title == "unkonwn").then(pl.lit("unknown")).when(year.is_null()).then(title)
     return frame.with_columns(whole.otherwise(title + " (" + year + ")").alias("title")).drop("year")

@@ -37,7 +37,7 @@ class MatineeWarning(UserWarning):
     """The work goes on, but the result may mislead; the text says why."""
 
 
-def near_misses(word: str, known: Iterable[str], n: int = 3, cutoff: float = 0.6) -> list[str]:
+def near_misses(word: str, known: Iterable[str], n: int = 3, cutoff: float = 0.7) -> list[str]:
     """Up to n known names that look like the word, the nearest first; upper and lower case count as equal."""
     by_lower = {name.lower(): name for name in known}
     return [by_lower[near] for near in difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=cutoff)]
@@ -45,7 +45,7 @@ def near_misses(word: str, known: Iterable[str], n: int = 3, cutoff: float = 0.6
 
 def did_you_mean(word: str, known: Iterable[str], n: int = 3) -> str:
     """ "did you mean a or b?", from `near_misses`; "" where there are none."""
-    near = near_misses(word, known, n)
+    near = near_misses(word, known, n, cutoff=0.6)
     return f"did you mean {' or '.join(near)}?" if near else ""
 
 
@@ -56,5 +56,5 @@ def suggestion(word: str, known: Collection[str]) -> str:
 
 def no_attribute(module: str, name: str, known: Iterable[str]) -> AttributeError:
     """What a module's __getattr__ raises for an unknown name: near misses are in the message."""
-    near = ", ".join(near_misses(name, known, cutoff=0.7))
+    near = ", ".join(near_misses(name, known))
     return AttributeError(f"module {module!r} has no attribute {name!r}" + (f" (it has {near})" if near else ""))

@@ -120,7 +120,7 @@ class IdMap:
         found = self.find(external)
         if found >= 0:
             return found
-        near = near_misses(str(external), map(str, self.ids[:100_000]), n=5)
+        near = near_misses(str(external), map(str, self.ids[:100_000]), n=5, cutoff=0.6)
         hint = f"did you mean one of {', '.join(near)}?" if near else f"use one of the {len(self)} {self.what}s"
         raise MatineeError(f"unknown {self.what} {external!r}", hint=hint)
 

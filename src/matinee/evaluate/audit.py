@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -68,14 +69,11 @@ def audit(split: Split) -> AuditReport:
     train = _table(split.train.user, split.train.item, split.train.timestamp)
     valid, test = _of_holdout(split.valid), _of_holdout(split.test)
     repeats = len(split.train) - train.n_unique(["user", "item"])
+    parts, holdouts = {"train": train, "valid": valid, "test": test}, {"valid": split.valid, "test": split.test}
+    shared = [_shared(a, parts[a], b, parts[b], may_repeat=repeats > 0) for a, b in combinations(parts, 2)]
+    own = [_own_history(name, part, may_repeat=repeats > 0) for name, part in holdouts.items()]
     findings = [
-        *_shared("train", train, "valid", valid, may_repeat=repeats > 0),
-        *_shared("train", train, "test", test, may_repeat=repeats > 0),
-        *_shared("valid", valid, "test", test, may_repeat=repeats > 0),
-        *_own_history("valid", split.valid, may_repeat=repeats > 0),
-        *_own_history("test", split.test, may_repeat=repeats > 0),
-        *_unreachable("valid", split.valid),
-        *_unreachable("test", split.test),
+        *chain(*shared, *own, *(_unreachable(name, part) for name, part in holdouts.items())),
         *_future(train, test),
         *_order(train, valid, test),
         *_repeats(train, repeats),

@@ -113,7 +113,7 @@ def _refuse_seen(data: Dataset, hidden: Dataset, user: Ints) -> None:
 
 
 def _truth(hidden: Dataset, items: IdMap) -> Ragged:
-    """Answers of each hidden user in the codes of `items`; an item it does not know gets a new code past its end."""
+    """int32 (hidden users rows): their answers in codes of `items`; an item it does not know gets one past its end."""
     code = items.encode(hidden.items.series).copy()
     unknown = code < 0
     code[unknown] = len(items) + np.arange(unknown.sum(), dtype=np.int32)

@@ -93,7 +93,7 @@ class Recipe(Table):
             if label in [each.label for each in self.model[place:]]:
                 raise MatineeError(f"{key}: {label!r} comes after {table.label}", hint="move its [[model]] table above")
             if label not in above:
-                near = near_misses(label, above) or above
+                near = near_misses(label, above, cutoff=0.6) or above
                 hint = f"use one of: {', '.join(near)}" if above else "write a [[model]] table with this label above"
                 raise MatineeError(f"{key}: {label!r} is the label of no [[model]] table", hint=hint)
         return [above[label] for _, label in labels]

@@ -202,12 +202,7 @@ class Numbers:
 
 
 AnyField = Annotated[Categorical | MultiValued | Numeric | Bucketed, Field(discriminator="kind")]
-_FIELDS: dict[Kind, type[Categorical | MultiValued | Numeric | Bucketed]] = {
-    "categorical": Categorical,
-    "multi": MultiValued,
-    "numeric": Numeric,
-    "bucket": Bucketed,
-}
+_FIELDS = {kind.model_fields["kind"].default: kind for kind in (Categorical, MultiValued, Numeric, Bucketed)}
 
 
 def fitted(column: pl.Series, kind: Kind, min_count: int, max_values: int | None) -> AnyField:

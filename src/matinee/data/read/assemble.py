@@ -126,14 +126,10 @@ def log_of(
     that is missing, and for values that are not what they should be."""
     named = [column for column in (user_id, item_id, rating, timestamp) if column is not None]
     table.require(*named)
-    return Log(
-        table,
-        id_column(table, user_id),
-        id_column(table, item_id),
-        None if rating is None else rating_column(table, rating),
-        None if timestamp is None else time_column(table, timestamp, unit),
-        table.frame.drop(named),
-    )
+    user, item = id_column(table, user_id), id_column(table, item_id)
+    ratings = None if rating is None else rating_column(table, rating)
+    times = None if timestamp is None else time_column(table, timestamp, unit)
+    return Log(table, user, item, ratings, times, table.frame.drop(named))
 
 
 def side_of(table: Table, column: str, features: pl.DataFrame) -> SideTable:

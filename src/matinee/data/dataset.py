@@ -237,10 +237,12 @@ class Queries:
         title = self.title
         if title is not None:
             title = title[rows] if isinstance(rows, slice) else tuple(title[row] for row in rows)
-        of_events = (_at(column, events) for column in (self.history_ratings, self.history_times))
-        of_queries = (_at(column, rows) for column in (self.request_time, self.context, self.user_features))
+        ratings, times = (_at(column, events) for column in (self.history_ratings, self.history_times))
+        time, context, features = (
+            _at(column, rows) for column in (self.request_time, self.context, self.user_features)
+        )
         candidates = _at(self.candidates, rows)
-        return Queries(self.user[rows], history, exclude, *of_events, *of_queries, title, candidates)
+        return Queries(self.user[rows], history, exclude, ratings, times, time, context, features, title, candidates)
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,7 @@ def _of_holdout(holdout: Holdout) -> pl.DataFrame:
     """The hidden events: the pairs where the split has them, otherwise the answers, whose time is unknown."""
     if holdout.pairs is not None:
         return _table(holdout.pairs.user, holdout.pairs.item, holdout.pairs.timestamp)
-    truth = holdout.truth
-    return _table(holdout.queries.user[truth.rows], truth.values, None)
+    return _table(holdout.queries.user[holdout.truth.rows], holdout.truth.values, None)
 
 
 def _timed(*tables: pl.DataFrame) -> bool:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee import kernels
 from matinee.data.arrays import Ragged
 from matinee.errors import MatineeError, suggestion
+from matinee.kernels import parallel
 
 Values = NDArray[np.float64]
 
@@ -45,6 +45,8 @@ Compute = Callable[[Hits, int], Values]
 
 def find_hits(item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = None) -> Hits:
     """item: (B, K) codes, best first, -1 = padding; truth: B rows of relevant codes; k: ranks looked at, default K."""
+    from matinee.kernels.ranking import mark_hits
+
     if item.ndim != 2 or len(item) != len(truth):
         hint = "pass one row a query"
         raise MatineeError(f"{item.shape} recommendations do not answer {len(truth)} queries", hint=hint)
@@ -56,7 +58,7 @@ def find_hits(item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = 
     hit, relevant = np.zeros(item.shape, np.bool_), np.empty(len(item), np.int64)
 
     arrays = (item, truth.offsets, truth.values, n_items, hit, relevant)
-    kernels.parallel(lambda start, stop: kernels.ranking.mark_hits(start, stop, *arrays), len(item), chunk=_CHUNK)
+    parallel(lambda start, stop: mark_hits(start, stop, *arrays), len(item), chunk=_CHUNK)
     return Hits(hit, relevant, np.count_nonzero(item >= 0, axis=1))
 
 

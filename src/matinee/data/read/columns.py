@@ -224,6 +224,4 @@ def _from_iso(raw: pl.Series) -> pl.Series:
 
 
 def _first(mask: pl.Series) -> int:
-    row = mask.arg_max()
-    assert row is not None
-    return row
+    return mask.arg_max() or 0

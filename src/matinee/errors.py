@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class MatineeError(Exception):
@@ -33,21 +33,25 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "nothing"
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """A hint for a name that is not known: the names most like it, otherwise the known ones."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, n=3)
-    return f"did you mean {' or '.join(near)}?" if near else f"use one of {listed(known)}"
-
-
 class MatineeWarning(UserWarning):
     """The work goes on, but the result may mislead; the text says why."""
 
 
-def near_misses(word: str, known: Iterable[str], n: int = 3) -> list[str]:
+def near_misses(word: str, known: Iterable[str], n: int = 3, cutoff: float = 0.7) -> list[str]:
     """Up to n known names that look like the word, the nearest first; upper and lower case count as equal."""
     by_lower = {name.lower(): name for name in known}
-    return [by_lower[near] for near in difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=0.7)]
+    return [by_lower[near] for near in difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=cutoff)]
+
+
+def did_you_mean(word: str, known: Iterable[str], n: int = 3) -> str:
+    """ "did you mean a or b?", from `near_misses`; "" where there are none."""
+    near = near_misses(word, known, n, cutoff=0.6)
+    return f"did you mean {' or '.join(near)}?" if near else ""
+
+
+def suggestion(word: str, known: Collection[str]) -> str:
+    """A hint for a name that is not known: the names most like it, otherwise the known ones."""
+    return did_you_mean(word, known) or f"use one of {listed(known)}"
 
 
 def no_attribute(module: str, name: str, known: Iterable[str]) -> AttributeError:

@@ -64,16 +64,10 @@ class Recommendations:
 
         row, column = np.nonzero(self.item >= 0)
         user = self.user[row]
-        frame = pl.DataFrame(
-            {
-                "query": row,
-                "user_id": self.users.series.gather(np.maximum(user, 0)) if len(self.users) else [None] * len(row),
-                "item_id": self.items.series.gather(self.item[row, column]),
-                "score": self.score[row, column],
-                "rank": (column + 1).astype(np.int32),
-            }
-        )
-        frame = frame.with_columns(user_id=pl.when(pl.Series(user >= 0)).then("user_id"))
+        users = self.users.series.gather(np.maximum(user, 0)) if len(self.users) else [None] * len(row)
+        items, rank = self.items.series.gather(self.item[row, column]), (column + 1).astype(np.int32)
+        frame = pl.DataFrame({"query": row, "user_id": users, "item_id": items, "score": self.score[row, column]})
+        frame = frame.with_columns(user_id=pl.when(pl.Series(user >= 0)).then("user_id"), rank=rank)
         if data is not None and data.item_features is not None and "title" in data.item_features.columns:
             frame = frame.with_columns(title=data.item_features["title"].gather(self.item[row, column]))
         told_apart = len(self) == 1 or ((self.user >= 0).all() and len(np.unique(self.user)) == len(self.user))

@@ -59,9 +59,8 @@ class Dataset:
             "user": check.codes(self.user, "user", self.n_users),
             "item": check.codes(self.item, "item", self.n_items),
         }
-        for name, numbers in (("value", self.value), ("raw_rating", self.raw_rating)):
-            if numbers is not None:
-                columns[name] = check.numbers(numbers, name)
+        ratings = (("value", self.value), ("raw_rating", self.raw_rating))
+        columns |= {name: check.numbers(numbers, name) for name, numbers in ratings if numbers is not None}
         if self.timestamp is not None:
             columns["timestamp"] = check.times(self.timestamp)
         n = len(columns["user"])
@@ -238,18 +237,12 @@ class Queries:
         title = self.title
         if title is not None:
             title = title[rows] if isinstance(rows, slice) else tuple(title[row] for row in rows)
-        return Queries(
-            self.user[rows],
-            history,
-            exclude,
-            _at(self.history_ratings, events),
-            _at(self.history_times, events),
-            _at(self.request_time, rows),
-            _at(self.context, rows),
-            _at(self.user_features, rows),
-            title,
-            _at(self.candidates, rows),
+        ratings, times = (_at(column, events) for column in (self.history_ratings, self.history_times))
+        time, context, features = (
+            _at(column, rows) for column in (self.request_time, self.context, self.user_features)
         )
+        candidates = _at(self.candidates, rows)
+        return Queries(self.user[rows], history, exclude, ratings, times, time, context, features, title, candidates)
 
 
 @dataclass(frozen=True)
@@ -272,10 +265,8 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Protocol:
-    """The rules under which a number was made. Numbers with different fingerprints never share a table.
-
-    The split's seed is not part of it: it varies within one protocol and is printed beside the number.
-    """
+    """The rules under which a number was made. Numbers with different fingerprints never share a table. The split's
+    seed is not part of it: it varies within one protocol and is printed beside the number."""
 
     data: str
     split: str

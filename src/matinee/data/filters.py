@@ -39,7 +39,6 @@ def filter_events(
     min_item_events events are removed, again and again until both hold. They (and ids without an event) leave the ids
     and the side tables; a minimum of 0 removes nobody. Repeated events of one pair count each.
     label_min: ratings become 1 (at least this) or 0, after the filters on ratings.
-
     Raises MatineeError when nothing is left, naming the filter, or when a filter needs ratings or times that the log
     does not have.
     """

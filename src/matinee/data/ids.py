@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, near_misses
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,10 +39,8 @@ class IdMap:
 
     @classmethod
     def from_series(cls, *series: pl.Series, what: str = "id") -> IdMap:
-        """The distinct values of one or more columns of the same kind (integer or string).
-
-        Raises MatineeError when integers and strings are mixed, or a value is missing or empty.
-        """
+        """The distinct values of one or more columns of the same kind (integer or string). Raises MatineeError when
+        integers and strings are mixed, or a value is missing or empty."""
         import polars as pl
 
         integer = [s.dtype.is_integer() for s in series]
@@ -109,10 +106,8 @@ class IdMap:
         return found["code"].fill_null(-1).to_numpy().astype(np.int32, copy=False)
 
     def find(self, external: Id) -> int:
-        """The code of one id, -1 when unknown. "12" finds 12 and 12 finds "12": people type ids on command lines.
-
-        Only an integer's usual spelling finds it: "012" may be another id.
-        """
+        """The code of one id, -1 when unknown. "12" finds 12 and 12 finds "12": people type ids on command lines. Only
+        an integer's usual spelling finds it: "012" may be another id."""
         if self.is_integer and isinstance(external, str):
             text = external.strip()
             external = int(text) if re.fullmatch(r"-?[0-9]{1,19}", text) and str(int(text)) == text else text
@@ -125,7 +120,7 @@ class IdMap:
         found = self.find(external)
         if found >= 0:
             return found
-        near = difflib.get_close_matches(str(external), [str(i) for i in self.ids[:100_000]], n=5)
+        near = near_misses(str(external), map(str, self.ids[:100_000]), n=5, cutoff=0.6)
         hint = f"did you mean one of {', '.join(near)}?" if near else f"use one of the {len(self)} {self.what}s"
         raise MatineeError(f"unknown {self.what} {external!r}", hint=hint)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ import numpy as np
 from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import Id
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, near_misses
 
 
 @dataclass(frozen=True)
@@ -94,15 +93,13 @@ def _find(item: Id, data: Dataset, exact: dict[str, list[int]], folded: dict[str
         ids = ", ".join(repr(i) for i in data.items.decode(found))
         raise MatineeError(f"{len(found)} items are called {text!r}", hint=f"name one by its id: {ids}")
     near = item_cards(data, [folded[title][0] for title in _near(text, list(folded))])
-    raise MatineeError(
-        f"no item has the title or id {text!r}",
-        hint=f"did you mean: {'; '.join(card.name for card in near)}" if near else "check the spelling",
-    )
+    hint = f"did you mean: {'; '.join(card.name for card in near)}" if near else "check the spelling"
+    raise MatineeError(f"no item has the title or id {text!r}", hint=hint)
 
 
 def _near(text: str, known: list[str]) -> list[str]:
     """Titles that contain the text first, then those with a similar spelling."""
     key = text.casefold().strip()
     containing = sorted((title for title in known if key and key in title), key=len)
-    alike = [title for title in difflib.get_close_matches(key, known, n=5, cutoff=0.5) if title not in containing]
+    alike = [title for title in near_misses(key, known, n=5, cutoff=0.5) if title not in containing]
     return [*containing, *alike][:5]

@@ -72,10 +72,8 @@ def with_request_time(queries: Queries, at: Moment) -> Queries:
 def refuse_no_histories(data: Dataset) -> None:
     """Raise MatineeError for the log of a model that was saved without histories."""
     if not len(data):
-        raise MatineeError(
-            "this model was saved without histories, so it does not know what its users watched",
-            hint="save it with histories, or give a history of titles or ids instead of a user",
-        )
+        what = "this model was saved without histories, so it does not know what its users watched"
+        raise MatineeError(what, hint="save it with histories, or give a history of titles or ids instead of a user")
 
 
 def _user_code(data: Dataset, user: Id) -> int:

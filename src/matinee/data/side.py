@@ -59,14 +59,11 @@ def split(column: str, separator: str = "|") -> pl.Expr:
 
 
 def person_names(column: str) -> pl.Expr:
-    """ "Joss Whedon (screenplay by), Andrew Stanton" -> names, each once, in order; "N/A" is null.
-
-    Notes in brackets are dropped, and a comma inside them does not separate.
-    """
+    """ "Joss Whedon (screenplay by), Andrew Stanton" -> names, each once, in order; "N/A" is null. Notes in brackets
+    are dropped, and a comma inside them does not separate."""
     plain = pl.col(column).str.replace_all(r"\([^()]*\)", "")
     names = plain.str.split(",").list.eval(pl.element().str.strip_chars().filter(pl.element().str.strip_chars() != ""))
-    names = names.list.unique(maintain_order=True)
-    return pl.when(pl.col(column) != "N/A").then(names).alias(column)
+    return pl.when(pl.col(column) != "N/A").then(names.list.unique(maintain_order=True)).alias(column)
 
 
 def gathered(frame: pl.DataFrame, by: str, column: str, into: str) -> pl.DataFrame:

@@ -60,12 +60,11 @@ def side_table_report(data: Dataset) -> tuple[SideTableReport, ...]:
         warnings.warn(f"{data.name}: {'; '.join(map(str, data.unmatched))}", MatineeWarning, stacklevel=2)
     for each in found:
         if 2 * each.described < each.in_log:
-            warnings.warn(
+            text = (
                 f"{data.name}: the table of {each.what} describes {each.described:,} of the {each.in_log:,} in the log"
-                f"; {each.without_event:,} {each.what} have no event: are its ids those of the log?",
-                MatineeWarning,
-                stacklevel=2,
             )
+            text += f"; {each.without_event:,} {each.what} have no event: are its ids those of the log?"
+            warnings.warn(text, MatineeWarning, stacklevel=2)
     return found
 
 
@@ -73,14 +72,8 @@ def _covered(what: EntityKind, table: pl.DataFrame, in_log: Bools, unmatched: tu
     said = {column.name: _said(column)[in_log] for column in table.iter_columns()}
     n = int(in_log.sum())
     described = np.logical_or.reduce([np.zeros(n, bool), *said.values()])
-    return SideTableReport(
-        what=what,
-        in_log=n,
-        described=int(described.sum()),
-        without_event=int((~in_log).sum()),
-        missing={name: n - int(there.sum()) for name, there in said.items()},
-        unmatched=unmatched,
-    )
+    missing = {name: n - int(there.sum()) for name, there in said.items()}
+    return SideTableReport(what, n, int(described.sum()), int((~in_log).sum()), missing, unmatched)
 
 
 def _said(column: pl.Series) -> Bools:

@@ -10,20 +10,9 @@ from matinee.evaluate.ratings import evaluate_ratings
 from matinee.evaluate.significance import Comparison, PairedTest, compare, paired_test
 
 __all__ = [
-    "AuditReport",
-    "Bin",
-    "Comparison",
-    "Evaluation",
-    "Finding",
-    "PairedTest",
-    "audit",
-    "by_activity",
-    "calibration",
-    "compare",
-    "evaluate",
-    "evaluate_ratings",
-    "paired_test",
-]
+    "AuditReport", "Bin", "Comparison", "Evaluation", "Finding", "PairedTest", "audit", "by_activity", "calibration",
+    "compare", "evaluate", "evaluate_ratings", "paired_test",
+]  # fmt: skip
 
 
 class _Package(ModuleType):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, combinations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Dataset, Holdout, Split
+from matinee.data.dataset import Holdout, Split
 from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
@@ -65,16 +66,14 @@ class AuditReport:
 
 def audit(split: Split) -> AuditReport:
     """Look for shared events, train after the test, arbitrary order, repeats, and items and users new in the test."""
-    train, valid, test = _of_log(split.train), _of_holdout(split.valid), _of_holdout(split.test)
+    train = _table(split.train.user, split.train.item, split.train.timestamp)
+    valid, test = _of_holdout(split.valid), _of_holdout(split.test)
     repeats = len(split.train) - train.n_unique(["user", "item"])
+    parts, holdouts = {"train": train, "valid": valid, "test": test}, {"valid": split.valid, "test": split.test}
+    shared = [_shared(a, parts[a], b, parts[b], may_repeat=repeats > 0) for a, b in combinations(parts, 2)]
+    own = [_own_history(name, part, may_repeat=repeats > 0) for name, part in holdouts.items()]
     findings = [
-        *_shared("train", train, "valid", valid, may_repeat=repeats > 0),
-        *_shared("train", train, "test", test, may_repeat=repeats > 0),
-        *_shared("valid", valid, "test", test, may_repeat=repeats > 0),
-        *_own_history("valid", split.valid, may_repeat=repeats > 0),
-        *_own_history("test", split.test, may_repeat=repeats > 0),
-        *_unreachable("valid", split.valid),
-        *_unreachable("test", split.test),
+        *chain(*shared, *own, *(_unreachable(name, part) for name, part in holdouts.items())),
         *_future(train, test),
         *_order(train, valid, test),
         *_repeats(train, repeats),
@@ -90,16 +89,11 @@ def _table(user: NDArray[np.int32], item: NDArray[np.int32], timestamp: NDArray[
     return pl.DataFrame({"user": user, "item": item, "timestamp": time})
 
 
-def _of_log(data: Dataset) -> pl.DataFrame:
-    return _table(data.user, data.item, data.timestamp)
-
-
 def _of_holdout(holdout: Holdout) -> pl.DataFrame:
     """The hidden events: the pairs where the split has them, otherwise the answers, whose time is unknown."""
     if holdout.pairs is not None:
         return _table(holdout.pairs.user, holdout.pairs.item, holdout.pairs.timestamp)
-    truth = holdout.truth
-    return _table(holdout.queries.user[truth.rows], truth.values, None)
+    return _table(holdout.queries.user[holdout.truth.rows], holdout.truth.values, None)
 
 
 def _timed(*tables: pl.DataFrame) -> bool:
@@ -108,12 +102,7 @@ def _timed(*tables: pl.DataFrame) -> bool:
 
 def _shared(a: str, table: pl.DataFrame, b: str, hidden: pl.DataFrame, *, may_repeat: bool) -> list[Finding]:
     """Events of `hidden` that `table` has too. Users without a code (-1) are different users."""
-    import polars as pl
-
-    known = hidden.filter(pl.col("user") >= 0)
-    pairs = len(known.join(table, on=["user", "item"], how="semi"))
-    events = len(known.join(table, on=["user", "item", "timestamp"], how="semi")) if _timed(table, known) else None
-    return _judge(f"{a} and {b}", pairs, events, may_repeat)
+    return _judge(f"{a} and {b}", hidden.filter(hidden["user"] >= 0), table, may_repeat)
 
 
 def _own_history(part: str, holdout: Holdout, *, may_repeat: bool) -> list[Finding]:
@@ -124,13 +113,13 @@ def _own_history(part: str, holdout: Holdout, *, may_repeat: bool) -> list[Findi
         hidden = _table(holdout.pairs.query, holdout.pairs.item, holdout.pairs.timestamp)
     else:
         hidden = _table(holdout.truth.rows.astype(np.int32), holdout.truth.values, None)
+    return _judge(f"the histories of {part} and their answers", hidden, shown, may_repeat)
+
+
+def _judge(where: str, hidden: pl.DataFrame, shown: pl.DataFrame, may_repeat: bool) -> list[Finding]:
+    """Findings on hidden events with the user and item of a shown one, and where times are known with its time too."""
     pairs = len(hidden.join(shown, on=["user", "item"], how="semi"))
     events = len(hidden.join(shown, on=["user", "item", "timestamp"], how="semi")) if _timed(shown, hidden) else None
-    return _judge(f"the histories of {part} and their answers", pairs, events, may_repeat)
-
-
-def _judge(where: str, pairs: int, events: int | None, may_repeat: bool) -> list[Finding]:
-    """pairs: equal user and item; events: equal time too, None where times are unknown."""
     if events is None and pairs and may_repeat:
         words = f"{where} share {pairs:,} user-item pairs; without timestamps a leak looks like a repeat"
         return [Finding("warn", "repeated pairs", pairs, words)]
@@ -158,16 +147,14 @@ def _unreachable(part: str, holdout: Holdout) -> list[Finding]:
 def _future(train: pl.DataFrame, test: pl.DataFrame) -> list[Finding]:
     """The share of train after test events in time: after the first and the median of all, and after the user's own
     first."""
-    import polars as pl
-
     if not _timed(train, test):
         words = "no timestamps: the share of train after the test events is unknown"
         return [Finding("info", "future in train", None, words)]
     first, median = test["timestamp"].min(), test["timestamp"].quantile(0.5, "lower")
     after_first = float((train["timestamp"] > first).mean())  # type: ignore[arg-type]
     after_median = float((train["timestamp"] > median).mean())  # type: ignore[arg-type]
-    of_user = test.filter(pl.col("user") >= 0).group_by("user").agg(first=pl.col("timestamp").min())
-    own = train.join(of_user, on="user")
+    first_of_user = test.filter(test["user"] >= 0).select("user", first="timestamp").group_by("user").min()
+    own = train.join(first_of_user, on="user")
     after_own = float((own["timestamp"] > own["first"]).mean()) if len(own) else 0.0  # type: ignore[arg-type]
     words = f"{after_first:.1%} of the train events are after the first test event, {after_median:.1%} after the median"
     words += ": models know the future of some test events" if after_first > 0 else ""

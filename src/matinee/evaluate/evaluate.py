@@ -103,10 +103,8 @@ class Evaluation:
         """label, metric, k (null: no cut-off), value, ci_low, ci_high, n_queries, protocol: one row a mean."""
         import polars as pl
 
-        rows = [
-            (key[0], key[1], key[2] or None, *self.mean(key[1], key[2], key[0]), self.protocol.fingerprint)
-            for key in self.values
-        ]
+        protocol = self.protocol.fingerprint
+        rows = [(name, metric, k or None, *self.mean(metric, k, name), protocol) for name, metric, k in self.values]
         schema = ["label", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "protocol"]
         return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -285,12 +283,15 @@ def standard_error(
     mean = float((w * v).sum() / w.sum())
     residual = w * (v - mean)
     if cluster is not None:
-        residual = np.asarray(
-            np.bincount(np.unique(cluster[there], return_inverse=True)[1], weights=residual), np.float64
-        )
+        residual = summed_by(cluster[there], residual)
     groups = len(residual)
     error = float(np.sqrt(groups / (groups - 1) * (residual**2).sum()) / w.sum()) if groups > 1 else np.nan
     return mean, error, groups, len(v)
+
+
+def summed_by(cluster: NDArray[np.int64], values: Values) -> Values:
+    """float64 (G,): the sums of the values of each cluster."""
+    return np.asarray(np.bincount(np.unique(cluster, return_inverse=True)[1], weights=values), np.float64)
 
 
 def clusters_of(user: Ints) -> NDArray[np.int64] | None:

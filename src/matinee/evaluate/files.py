@@ -108,14 +108,12 @@ def _refuse_seen(data: Dataset, hidden: Dataset, user: Ints) -> None:
     n = data.n_items
     both = np.isin(codes[known].astype(np.int64) * n + item[known], data.user.astype(np.int64) * n + data.item)
     if both.any():
-        raise MatineeError(
-            f"{both.sum():,} of the {len(hidden):,} hidden pairs are in the log the model was fitted on",
-            hint="fit on a log without them, or include seen items if repeats are valid answers",
-        )
+        what = f"{both.sum():,} of the {len(hidden):,} hidden pairs are in the log the model was fitted on"
+        raise MatineeError(what, hint="fit on a log without them, or include seen items if repeats are valid answers")
 
 
 def _truth(hidden: Dataset, items: IdMap) -> Ragged:
-    """Answers of each hidden user in the codes of `items`; an item it does not know gets a new code past its end."""
+    """int32 (hidden users rows): their answers in codes of `items`; an item it does not know gets one past its end."""
     code = items.encode(hidden.items.series).copy()
     unknown = code < 0
     code[unknown] = len(items) + np.arange(unknown.sum(), dtype=np.int32)
@@ -128,11 +126,9 @@ def _read_listed(path: Path) -> tuple[Dataset, bool]:
     columns = table_of(path).frame.columns
     order = next((name for name in ("rank", "score") if name in columns), None)
     if order is None:
-        raise MatineeError(
-            f"there is no column 'rank' or 'score'; it has {', '.join(map(repr, columns[:20]))}",
-            where=str(path),
-            hint="name the columns user_id, item_id and rank (from 1) or score",
-        )
+        what = f"there is no column 'rank' or 'score'; it has {', '.join(map(repr, columns[:20]))}"
+        hint = "name the columns user_id, item_id and rank (from 1) or score"
+        raise MatineeError(what, where=str(path), hint=hint)
     listed = read(path, rating=order, timestamp=None)
     if order == "rank":
         _refuse_shared_ranks(listed, path)
@@ -147,11 +143,8 @@ def _refuse_shared_ranks(listed: Dataset, path: Path) -> None:
     shared = (user[1:] == user[:-1]) & (rank[1:] == rank[:-1])
     if shared.any():
         first = int(shared.argmax())
-        raise MatineeError(
-            f"user {listed.users.decode([user[first]])[0]} has two items at rank {rank[first]:g}",
-            where=str(path),
-            hint="give each user one list",
-        )
+        what = f"user {listed.users.decode([user[first]])[0]} has two items at rank {rank[first]:g}"
+        raise MatineeError(what, where=str(path), hint="give each user one list")
 
 
 def _joint_ids(one: IdMap, other: IdMap) -> IdMap:

@@ -45,12 +45,11 @@ Compute = Callable[[Hits, int], Values]
 
 def find_hits(item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = None) -> Hits:
     """item: (B, K) codes, best first, -1 = padding; truth: B rows of relevant codes; k: ranks looked at, default K."""
-    from matinee.evaluate._hits import mark_hits
+    from matinee.kernels.ranking import mark_hits
 
     if item.ndim != 2 or len(item) != len(truth):
-        raise MatineeError(
-            f"{item.shape} recommendations do not answer {len(truth)} queries", hint="pass one row a query"
-        )
+        hint = "pass one row a query"
+        raise MatineeError(f"{item.shape} recommendations do not answer {len(truth)} queries", hint=hint)
     item = np.ascontiguousarray(item[:, :k], dtype=np.int32)
     if len(truth.values) and truth.values.min() < 0:
         hint = "give unknown items a code of their own"
@@ -58,14 +57,9 @@ def find_hits(item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = 
     n_items = 1 + max(int(item.max(initial=0)), int(truth.values.max(initial=0)))
     hit, relevant = np.zeros(item.shape, np.bool_), np.empty(len(item), np.int64)
 
-    def run(start: int, stop: int) -> None:
-        mark_hits(start, stop, item, truth.offsets, truth.values, n_items, hit, relevant)
-
-    parallel(run, len(item), chunk=_CHUNK)
+    arrays = (item, truth.offsets, truth.values, n_items, hit, relevant)
+    parallel(lambda start, stop: mark_hits(start, stop, *arrays), len(item), chunk=_CHUNK)
     return Hits(hit, relevant, np.count_nonzero(item >= 0, axis=1))
-
-
-# --- the metrics, as docs/design.md section 6 defines them --------------------------------------------------------
 
 
 def recall(hits: Hits, k: int) -> Values:
@@ -125,9 +119,6 @@ METRICS: Mapping[str, Compute] = {
     "mrr": mrr,
     "map": average_precision,
 }
-
-
-# --- what other libraries print under the same names --------------------------------------------------------------
 
 
 def _map_uncapped(hits: Hits, k: int) -> Values:
@@ -226,10 +217,7 @@ CONVENTIONS: Mapping[str, Convention] = {
     ),
     "recbole": _convention("RecBole 1.2: recbole/evaluator/metrics.py", "recall hit_rate precision ndcg mrr map"),
     "librecommender": _convention(
-        "LibRecommender 1: libreco/evaluation/metrics.py",
-        "recall precision",
-        ndcg=_ndcg_of_found,
-        map=_map_of_found,
+        "LibRecommender 1: libreco/evaluation/metrics.py", "recall precision", ndcg=_ndcg_of_found, map=_map_of_found
     ),
     "autoint_study": _convention(
         "the AutoInt+ study of MovieLens 1M, label = rating >= 4, each user's own test rows ranked, k = 10",
@@ -304,9 +292,6 @@ def known_name(name: str, what: str, known: Sequence[str]) -> str:
     if name not in known:
         raise MatineeError(f"unknown {what} {name!r}", hint=suggestion(name, known))
     return name
-
-
-# --- parts --------------------------------------------------------------------------------------------------------
 
 
 def _discount(k: int) -> Values:

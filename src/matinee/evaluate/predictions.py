@@ -85,10 +85,8 @@ def auc(label: ArrayLike, prediction: ArrayLike) -> float:
 
 
 def gauc(label: ArrayLike, prediction: ArrayLike, user: ArrayLike) -> float:
-    """Mean of the users' own auc, weighted by their rows; users with one class only are left out.
-
-    Zhou et al., KDD 2018, section 6, weights by impressions, as here; RecBole weights by positives. user: (n,) codes.
-    """
+    """Mean of the users' own auc, weighted by their rows; users with one class only are left out. Zhou et al., KDD
+    2018, section 6, weights by impressions, as here; RecBole weights by positives. user: (n,) codes."""
     return float(np.nanmean(_auc_of_users(label, prediction, user)))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from matinee.data.dataset import Protocol
 from matinee.errors import MatineeError
-from matinee.evaluate.evaluate import Evaluation, named, standard_error
+from matinee.evaluate.evaluate import Evaluation, named, standard_error, summed_by
 from matinee.evaluate.metrics import Values
 from matinee.evaluate.predictions import ROOTED
 
@@ -82,11 +82,9 @@ def compare(
     two models share a label.
     """
     joint = joined(evaluations)
-    column = _column(joint, metric, k)
-    tests = [
-        paired_test(joint, a, b, metric=column[0], k=column[1], draws=draws, seed=seed)
-        for a, b in combinations(joint.labels, 2)
-    ]
+    metric, k = _column(joint, metric, k)
+    pairs = combinations(joint.labels, 2)
+    tests = [paired_test(joint, a, b, metric=metric, k=k, draws=draws, seed=seed) for a, b in pairs]
     corrected = holm(np.array([test.p_random for test in tests]))
     return Comparison(joint, tuple(replace(test, p_holm=float(p)) for test, p in zip(tests, corrected, strict=True)))
 
@@ -136,10 +134,8 @@ def paired_test(
     draws: int = 10_000,
     seed: int = 0,
 ) -> PairedTest:
-    """Two models of one evaluation (see `joined`). p_holm is p_random: a single pair needs no correction.
-
-    For rmse the mean squared errors are tested: their difference divided by the sum of the roots is that of the roots.
-    """
+    """Two models of one evaluation (see `joined`). p_holm is p_random: a single pair needs no correction. For rmse the
+    mean squared errors are tested: their difference divided by the sum of the roots is that of the roots."""
     metric, k = _column(evaluation, metric, k)
     means = [evaluation.mean(metric, k, label).value for label in (a, b)]  # names what is missing
     difference = evaluation.values[a, metric, k] - evaluation.values[b, metric, k]
@@ -151,7 +147,7 @@ def paired_test(
     there = ~np.isnan(difference)
     d = difference[there] if weight is None else (weight * difference)[there]
     if cluster is not None:
-        d = np.asarray(np.bincount(np.unique(cluster[there], return_inverse=True)[1], weights=d), np.float64)
+        d = summed_by(cluster[there], d)
     p = randomisation(d, draws=draws, seed=seed)
     return PairedTest(a, b, metric, k, mean, low, high, p_t, p, p, n, groups)
 

@@ -57,7 +57,7 @@ class AdmmSLIM(ItemItem):
         return csr_array(W) if np.count_nonzero(W) < 0.4 * W.size else W
 
     def _columns(self, P: NDArray[np.float32], first: int, width: int) -> NDArray[np.float32]:
-        """C of columns first..first + width, (n_items, width)."""
+        """C of columns first..first + width, float32 (n_items, width)."""
         own = np.arange(width)
         rho, threshold = np.float32(self.rho), np.float32(self.l1 / self.rho)
         A, M, PM = (np.zeros((len(P), width), np.float32) for _ in range(3))

@@ -89,7 +89,7 @@ class BayesianMF(RatingFactors):
         return self.with_users(data, posterior(kept, low, high))
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
-        """For each sample the mean of the user's vector given the history; over S, so that products are means."""
+        """float32 (B, S (f + 1)): for each sample the user's mean given the history, over S."""
         assert isinstance(learned, Posterior)
         s, f = learned.mean.shape
         U = np.ones((len(learned.mean), X.shape[0], f + 1), np.float32)
@@ -98,12 +98,12 @@ class BayesianMF(RatingFactors):
             prior = learned.mean[n], learned.precision[n]
             draw_rows(X, V[:, :-1], V[:, -1], prior, learned.noise[n], None, P)
             U[n, :, :-1] = P
-        U /= np.float32(s)
+        U /= np.float32(s)  # so that products are means over the samples
         return U.transpose(1, 0, 2).reshape(X.shape[0], -1)
 
 
 def normal_wishart(P: Array, rng: np.random.Generator) -> tuple[Array, Array]:
-    """A draw of (mean (f,), precision (f, f)) of the rows of P (paper, eq. 14; W by Bartlett's decomposition)."""
+    """float64 draws: mean (f,), precision (f, f) of the rows of P (paper, eq. 14; W by Bartlett's decomposition)."""
     n, f = P.shape
     center = P.mean(axis=0)
     away = P - center
@@ -129,7 +129,7 @@ def draw_rows(
 
 
 def errors(X: csr_array, P: Array, Q: Array, mu: float) -> Array:
-    """What is left of each rating."""
+    """float64 (n,): what is left of each rating."""
     rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
     U = np.column_stack([P, np.ones(len(P))])
     V = np.column_stack([facing_one(Q), mu + Q[:, -1]])

@@ -70,7 +70,7 @@ class BERT4Rec(SelfAttentive):
         return TrainingBatch(packed, packed.slot[torch.from_numpy(hidden).to(device_of(net))], target, of_each)
 
     def gaps(self, item: Ragged, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Which events are hidden: at least one of each history."""
+        """bool (len(item.values),): which events are hidden, at least one of each history."""
         hidden: NDArray[np.bool_] = rng.random(len(item.values)) < self.mask_share
         at_end = rng.random(len(item)) < self.last_share
         hidden[at_end[item.rows]] = False

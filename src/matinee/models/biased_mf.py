@@ -136,7 +136,7 @@ class BiasedMF(RatingFactors):
         return np.column_stack([P, np.ones(len(P))]).astype(np.float32)
 
     def targets(self, X: csr_array, low: float, high: float) -> csr_array:
-        """The ratings, or for "bce" their place in 0..1; the ends of the scale are within reach of a logit."""
+        """csr (B, n_columns): the ratings, or for "bce" their place in 0..1; its ends are within reach of a logit."""
         from scipy.sparse import csr_array
 
         if self.loss == "squared":
@@ -159,7 +159,7 @@ class BiasedMF(RatingFactors):
 
 
 def facing_one(P: Array) -> Array:
-    """The vectors with a 1 in the place of their bias: what the other side's vector and bias are multiplied by."""
+    """float64 (n, f + 1): the vectors with 1 for their bias, by which the other side's are multiplied."""
     F = P.copy()
     F[:, -1] = 1.0
     return F

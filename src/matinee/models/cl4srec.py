@@ -45,12 +45,13 @@ class CL4SRec(SASRec):
         return loss
 
     def view(self, histories: Ragged, mask: int, rng: np.random.Generator) -> Ragged:
-        """Each history, distorted in one of the three ways. mask: the code that hides an item."""
+        """int32 (B rows): each history, distorted in one of the three ways. mask: the code that hides an item."""
         way = rng.integers(3, size=len(histories))
         rows = (histories[row][-self.max_len :] for row in range(len(histories)))
         return Ragged.from_lists(self.distorted(items, kind, mask, rng) for items, kind in zip(rows, way, strict=True))
 
     def distorted(self, items: Ints, kind: int, mask: int, rng: np.random.Generator) -> Ints:
+        """int32 (n,): the items of one history, cropped (kind 0), masked (1) or reordered (2)."""
         if kind == 0:
             start, stop = stretch(len(items), self.crop, rng)
             return items[start:stop]

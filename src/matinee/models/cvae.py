@@ -110,7 +110,7 @@ class CVAE(MultiVAE):
 
 
 def known_of(users: Table, user: np.ndarray[Any, Any], request_user_features: pl.DataFrame | None) -> Floats:
-    """(B, width): what the request brings of each user where it brings anything, else the table's row, else zeros."""
+    """float32 (B, width): what the request brings of each user, if anything, else the table's row, else zeros."""
     known: Floats = users.rows[np.maximum(user, 0)].toarray()
     known[user < 0] = 0.0
     if request_user_features is None:
@@ -124,7 +124,7 @@ def known_of(users: Table, user: np.ndarray[Any, Any], request_user_features: pl
 
 
 def mean_of(items: Table, rows: SparseBatch) -> Floats:
-    """(B, width): the mean over each row's items, but those dropped out; zeros for an empty row."""
+    """float32 (B, width): the mean over each row's items, but those dropped out; zeros for an empty row."""
     from scipy.sparse import csr_array
 
     offsets = np.append(rows.offsets.cpu().numpy(), len(rows.item))

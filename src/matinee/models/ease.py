@@ -67,7 +67,7 @@ def damped(X: csr_array, power: float) -> csr_array:
 
 
 def squares(X: csr_array) -> NDArray[np.float64]:
-    """(n_items,): the diagonal of X'X."""
+    """float64 (n_items,): the diagonal of X'X."""
     squared: NDArray[np.float64] = X.data.astype(np.float64) ** 2
     return np.bincount(X.indices, squared, minlength=X.shape[1]).astype(np.float64)
 

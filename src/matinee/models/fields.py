@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic.config import JsonDict
 
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, did_you_mean
 from matinee.models.names import registered_name
 
 RENAMED = {
@@ -79,5 +78,4 @@ def _instead(cls: type[BaseModel], field: str) -> str:
         return " (say where to train when fitting: fit(..., device=...), --device, or [fit] device in a recipe)"
     if RENAMED.get(field) in cls.model_fields:
         return f" (it is called {RENAMED[field]} now)"
-    near = difflib.get_close_matches(field, cls.model_fields, n=1)
-    return f" (did you mean {near[0]}?)" if near else f" (it has {', '.join(cls.model_fields) or 'none'})"
+    return f" ({did_you_mean(field, cls.model_fields, n=1) or 'it has ' + (', '.join(cls.model_fields) or 'none')})"

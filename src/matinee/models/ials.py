@@ -68,7 +68,7 @@ class IALS(Factors):
         )
 
     def ridge(self, X: csr_array) -> NDArray[np.float64]:
-        """(rows of X,): l2 (what the row has + alpha0 columns)^nu."""
+        """float64 (rows of X,): l2 (what the row has + alpha0 columns)^nu."""
         n: NDArray[np.float64] = np.diff(X.indptr) + self.alpha0 * X.shape[1]
         return self.l2 * n**self.nu
 

@@ -62,5 +62,5 @@ class Popularity(Model):
         return np.tile(self.fitted.learned.counts, (len(queries), 1))
 
     def fallback(self, queries: Queries) -> Bools:
-        """Never: popularity is the answer, not a stand-in for one."""
+        """bool (B,), never true: popularity is the answer, not a stand-in for one."""
         return np.zeros(len(queries), np.bool_)

@@ -117,7 +117,7 @@ class Prod2vec(Model):
         return loss
 
     def sentences(self, data: Dataset, share: NDArray[np.float64], rng: np.random.Generator) -> Ragged:
-        """The histories in random order, without the events that chance leaves out. share: (n_items,) of all events."""
+        """int32 (n_users rows): histories in random order, less events that chance leaves out. share: (n_items,)."""
         histories = data.histories().take(rng.permutation(data.n_users))
         if self.subsample == 0.0:
             return histories

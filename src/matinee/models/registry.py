@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, get_args
 
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, did_you_mean
 from matinee.models.base import Model
 from matinee.models.names import BUILT_IN, locations, registered_name
 
@@ -22,9 +21,8 @@ def model_class(name: str) -> type[Model]:
     """The class of a registry name. Raises MatineeError with near misses for an unknown one."""
     known = BUILT_IN if name in BUILT_IN else locations()  # asking all packages for entry points takes 20 ms
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise MatineeError(f"unknown model {name!r}", hint=f"{hint}`matinee models` lists all")
+        hint = f"{did_you_mean(name, known)} `matinee models` lists all".lstrip()
+        raise MatineeError(f"unknown model {name!r}", hint=hint)
     module, _, attribute = known[name].partition(":")
     found: type[Model] = getattr(import_module(module), attribute)
     return found

@@ -70,7 +70,7 @@ class SVD(RatingFactors):
         return super().predict(pairs, queries) if self.centred else Model.predict(self, pairs, queries)
 
     def residuals(self, X: csr_array, offset: NDArray[np.floating]) -> tuple[Matrix, Matrix]:
-        """What remains of X.data, in parallel with it, without offset (n_items,) and biases of rows; the biases."""
+        """float64: X.data, in parallel with it, less offset (n_items,) and biases of rows; those biases, (rows,)."""
         length = np.diff(X.indptr)
         if not self.centred:
             return X.data, np.zeros(len(length))

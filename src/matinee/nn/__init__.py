@@ -1,6 +1,7 @@
 """What the torch models share: the training loop, losses, blocks. Nothing here knows a model.
 
 A file is imported when first asked for, as in `nn.losses.logistic`, and torch before it where the file needs torch.
+Tensors are float32 where a docstring gives their shape alone.
 """
 
 from __future__ import annotations

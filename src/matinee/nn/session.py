@@ -105,7 +105,7 @@ def attended(packed: Packed, asking: Tensor, asked: Tensor, values: Tensor, v: T
 
 
 def by_pieces(x: Tensor, y: Tensor, values: Tensor, v: Tensor) -> Tensor:
-    """`attended` on rows x length rectangles, with tensors of sigmoids, for devices other than CPUs."""
+    """`attended` on rectangles (rows, length, d), with tensors of sigmoids, for devices other than CPUs."""
 
     def piece(x: Tensor, y: Tensor, values: Tensor, v: Tensor) -> Tensor:
         weights = torch.sigmoid(x[:, :, None] + y[:, None]) @ v

@@ -48,6 +48,7 @@ class RatingAutoencoder(nn.Module):
         self.decoder = dense(hidden, n_columns)
 
     def code(self, rows: SparseBatch) -> Tensor:
+        """(B, hidden)."""
         return torch.sigmoid(self.encoder(rows))
 
     def forward(self, rows: SparseBatch) -> Tensor:
@@ -92,7 +93,7 @@ class GaussianAutoencoder(nn.Module):
         return self.parts_of(self.seen(rows))
 
     def parts_of(self, rows: SparseBatch) -> tuple[Tensor, Tensor, Tensor]:
-        """The same from the result of `seen`."""
+        """The same, logits (B, n_items) first, from the result of `seen`."""
         mixed = self.encoder(rows) if self.side is None else self.encoder(rows) + self.side(rows.side)
         mean, log_variance = self.code(torch.tanh(mixed)).chunk(2, dim=1)
         z = sampled(mean, log_variance, training=self.training)

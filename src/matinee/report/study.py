@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Self
 
 import polars as pl
@@ -12,7 +11,6 @@ import polars as pl
 from matinee.data.dataset import Dataset, Protocol, Split
 from matinee.data.side_table_report import SideTableReport
 from matinee.evaluate import Bin, Finding
-from matinee.files import atomic_write
 from matinee.rank import Recommendations
 from matinee.study.reader import Run
 from matinee.study.results import Curve
@@ -75,10 +73,3 @@ class Study:
                 for table in run.recipe.model
             },
         )
-
-
-def write_report(study: Study, path: Path) -> None:
-    """One HTML file that needs nothing else. Equal studies give equal bytes."""
-    from matinee.report.page import render  # loads matplotlib and jinja2, which take a second
-
-    atomic_write(path, render(study))

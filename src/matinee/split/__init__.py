@@ -34,22 +34,6 @@ from matinee.split.sessions import sessions
 from matinee.split.strategies import folds, latest, leave_one_out, mixed, random, strong, temporal
 
 __all__ = [
-    "STRATEGIES",
-    "check",
-    "folds",
-    "labelled",
-    "latest",
-    "leave_one_out",
-    "make",
-    "mixed",
-    "observed",
-    "provided",
-    "random",
-    "refitted",
-    "sampled",
-    "sessions",
-    "strong",
-    "temporal",
-    "with_candidates",
-    "write_negatives",
-]
+    "STRATEGIES", "check", "folds", "labelled", "latest", "leave_one_out", "make", "mixed", "observed", "provided",
+    "random", "refitted", "sampled", "sessions", "strong", "temporal", "with_candidates", "write_negatives",
+]  # fmt: skip

@@ -61,7 +61,7 @@ def observed(holdout: Holdout) -> Holdout:
     """
     made = _labelled(holdout)
     assert made.pairs is not None
-    rows = _items(made.pairs.query, made.pairs.item, made)
+    rows = _items(made.pairs.query, made.pairs.item, made.queries.exclude)
     queries = replace(made.queries, candidates=padded(rows))
     return replace(made, queries=queries, protocol=replace(made.protocol, candidates=OBSERVED))
 
@@ -85,16 +85,12 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
         raise MatineeError("none of the users has a query in the split", where=lines.name, hint="check the ids")
     _warn_of_gaps(lines, query, holdout)
     truth = Ragged(np.arange(len(asked) + 1), lines.item[asked])
-    with_candidates = replace(
-        holdout,
-        queries=holdout.queries.take(query[asked]),
-        truth=truth,
-        pairs=Pairs(holdout.queries.user[query[asked]], truth.values, np.arange(len(asked), dtype=np.int32)),
-        protocol=replace(holdout.protocol, candidates=f"as given in {lines.name} {lines.digest}"),
-    )
     named = truth.join(lines.negatives.take(asked))
-    rows = _items(named.rows, named.values, with_candidates)
-    return replace(with_candidates, queries=replace(with_candidates.queries, candidates=padded(rows)))
+    queries = holdout.queries.take(query[asked])
+    queries = replace(queries, candidates=padded(_items(named.rows, named.values, queries.exclude)))
+    protocol = replace(holdout.protocol, candidates=f"as given in {lines.name} {lines.digest}")
+    pairs = Pairs(queries.user, truth.values, np.arange(len(asked), dtype=np.int32))
+    return Holdout(queries, truth, protocol, pairs)
 
 
 def _labelled(holdout: Holdout) -> Holdout:
@@ -109,15 +105,13 @@ def _labelled(holdout: Holdout) -> Holdout:
         hint = "turn ratings into labels first: label_min = 4.0, say, in [data] or filter_events"
         raise MatineeError(what, hint=hint)
     positive = pairs.label == 1
-    truth = _items(pairs.query[positive], pairs.item[positive], holdout)
+    truth = _items(pairs.query[positive], pairs.item[positive], holdout.queries.exclude)
     return replace(holdout, truth=truth, protocol=replace(protocol, split=protocol.split + LABELLED))
 
 
-def _items(query: NDArray[np.integer], item: Ints, holdout: Holdout) -> Ragged:
+def _items(query: NDArray[np.integer], item: Ints, exclude: Ragged) -> Ragged:
     """int32 (B rows): the distinct items of each query, by code, without those that it excludes."""
-    exclude = holdout.queries.exclude
-    n_items = 1 + max(int(item.max(initial=0)), int(exclude.values.max(initial=0)))
-    return answers(query, item, exclude, n_items)
+    return answers(query, item, exclude, 1 + max(int(item.max(initial=0)), int(exclude.values.max(initial=0))))
 
 
 @dataclass(frozen=True)

@@ -105,16 +105,11 @@ def _line(found: dict[str, object], data: Dataset, where: str) -> Line:
     def given(key: str) -> list[Id] | None:
         return None if found.get(key) is None else ids(key)
 
-    user = found.get("user")
-    candidates = given("candidates")
-    line = Line(
-        user=None if user is None else _id(user, data.users, f"{where}, 'user'"),
-        history=ids("history"),
-        exclude=given("exclude"),
-        # a repeated candidate is one candidate
-        candidates=None if candidates is None else list(dict.fromkeys(candidates)),
-        truth=ids("truth"),
-    )
+    candidates, user = given("candidates"), found.get("user")
+    if candidates is not None:
+        candidates = list(dict.fromkeys(candidates))  # a repeated candidate is one candidate
+    user_id = None if user is None else _id(user, data.users, f"{where}, 'user'")
+    line = Line(user_id, ids("history"), given("exclude"), candidates, ids("truth"))
     if not line.truth:
         raise MatineeError("has no answer in 'truth'", where=where, hint="remove the line")
     if both := [i for i in line.truth if i in set(line.exclude or ())]:

@@ -42,13 +42,9 @@ def assemble(
     train = VisibleRows("train", part == TRAIN)
     both = VisibleRows("train + valid", part != TEST)
     seen = both if test_sees_valid else train
-    return Split(
-        train=data.rows(train.rows),
-        valid=holdout(data, part == VALID, ("valid", words), train, exclude_seen and train, time=cuts and cuts[0]),
-        test=holdout(data, part == TEST, ("test", words), seen, exclude_seen and both, time=cuts and cuts[1]),
-        train_valid=data.rows(both.rows),
-        seed=seed,
-    )
+    valid = holdout(data, part == VALID, ("valid", words), train, exclude_seen and train, time=cuts and cuts[0])
+    test = holdout(data, part == TEST, ("test", words), seen, exclude_seen and both, time=cuts and cuts[1])
+    return Split(data.rows(train.rows), valid, test, data.rows(both.rows), seed)
 
 
 def holdout(
@@ -116,10 +112,8 @@ def dealt(units: NDArray[np.int64], n: int, valid: float, test: float) -> Part:
 
 
 def checked(split: Split, *, valid: bool, hint: str) -> Split:
-    """The split, with a note for each part that lost answers to the exclusion.
-
-    Raises MatineeError when train or test (or valid, where it is wanted) is empty, or has no answer left.
-    """
+    """The split, with a note for each part that lost answers to the exclusion. Raises MatineeError when train or test
+    (or valid, where it is wanted) is empty, or has no answer left."""
     if not len(split.train):
         raise MatineeError("the split leaves no event for train", hint=hint)
     notes = list(split.notes)
@@ -146,7 +140,6 @@ def refitted(split: Split) -> tuple[Dataset, Holdout]:
 
     A history that is not the log's train stays as it is: a fold-in, a session so far, a file's own. The exclusions and
     the answers do not change. The protocol does, and its fingerprint with it.
-
     Raises MatineeError when the split has no train_valid (JSON lines bring their own histories).
     """
     if split.train_valid is None:

@@ -46,7 +46,6 @@ def provided(
 
     Ids that only the files have join the IdMaps of the split, so that answers no model can know stay in recall's
     denominator; `Split.notes` counts them. train's codes then differ from data's.
-
     Raises MatineeError with file and line for what cannot be read, and when a hidden pair is in the log too (unless
     repeats are answers).
     """
@@ -73,13 +72,9 @@ def provided(
         held[name] = _of_rows(whole, part, (name, words), hidden.get(name), exclude_seen)
         held[name] = replace(held[name], protocol=replace(held[name].protocol, data=data.fingerprint))
     refit = "test" in hidden and (valid is None or ("valid" in hidden and _same_columns(train, hidden["valid"])))
-    split = Split(
-        train=train,
-        valid=held["valid"],
-        test=held["test"],
-        train_valid=whole.rows(part != TEST) if refit else None,
-        notes=_news(data.users, users) + _news(data.items, items) + _dependent(sources),
-    )
+    train_valid = whole.rows(part != TEST) if refit else None
+    notes = _news(data.users, users) + _news(data.items, items) + _dependent(sources)
+    split = Split(train, held["valid"], held["test"], train_valid, notes=notes)
     return checked(split, valid=valid is not None, hint="are these the files you meant?")
 
 
@@ -164,15 +159,9 @@ def _recoded(data: Dataset, users: IdMap, items: IdMap) -> Dataset:
     if users is data.users and items is data.items:
         return data
     user, item = users.encode(data.users.series), items.encode(data.items.series)
-    return replace(
-        data,
-        users=users,
-        items=items,
-        user=user[data.user],
-        item=item[data.item],
-        user_features=_spread(data.user_features, user, len(users)),
-        item_features=_spread(data.item_features, item, len(items)),
-    )
+    of_users, of_items = _spread(data.user_features, user, len(users)), _spread(data.item_features, item, len(items))
+    user, item = user[data.user], item[data.item]
+    return replace(data, users=users, items=items, user=user, item=item, user_features=of_users, item_features=of_items)
 
 
 def _spread(table: pl.DataFrame | None, code: Ints, n: int) -> pl.DataFrame | None:
@@ -185,11 +174,8 @@ def _spread(table: pl.DataFrame | None, code: Ints, n: int) -> pl.DataFrame | No
 
 def _same_columns(train: Dataset, hidden: Dataset) -> bool:
     """Whether hidden rows can be appended to train without a gap."""
-    return (
-        train.context is None
-        and (train.value is None or hidden.value is not None)
-        and (train.timestamp is None or hidden.timestamp is not None)
-    )
+    columns = (train.value, hidden.value), (train.timestamp, hidden.timestamp)
+    return train.context is None and all(own is None or more is not None for own, more in columns)
 
 
 def _concatenated(train: Dataset, hidden: dict[str, Dataset]) -> tuple[Dataset, Part]:

@@ -59,14 +59,9 @@ def sessions(
         hidden = _prefixes(log, group == TEST, replace(protocol, part="test"), exclude_seen)
     else:
         hidden = replace(given.test, protocol=replace(given.test.protocol, split=words))
-    split = Split(
-        train=log.rows(part == TRAIN),
-        valid=_prefixes(log, group == VALID, protocol, exclude_seen),
-        test=hidden,
-        train_valid=log.rows(part != TEST),
-        seed=seed,
-        notes=() if given is None else given.notes,
-    )
+    asked = _prefixes(log, group == VALID, protocol, exclude_seen)
+    notes = () if given is None else given.notes
+    split = Split(log.rows(part == TRAIN), asked, hidden, log.rows(part != TEST), seed, notes)
     return checked(split, valid=valid > 0, hint="choose smaller shares, or read more sessions (with at least 2 events)")
 
 

@@ -13,19 +13,9 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.data.filters import utc
 from matinee.errors import MatineeError
+from matinee.split import shares
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, assemble, checked, dealt, holdout
-from matinee.split.shares import (
-    Counts,
-    at_least_one,
-    check_folds,
-    check_ratio,
-    check_ratios,
-    generator,
-    place,
-    random_place,
-    share,
-    words_of,
-)
+from matinee.split.shares import Counts, at_least_one, generator, place, random_place, share, words_of
 
 By = Literal["user", "row"]
 Moment = float | str | date | datetime
@@ -43,7 +33,7 @@ def random(
 
     Raises MatineeError for shares that leave nothing, or a part without an event.
     """
-    check_ratios(valid, test)
+    shares.check_ratios(valid, test)
     key = generator(seed).random(len(data))
     group, fewest = _groups(data, by)
     n = np.bincount(group)[group]
@@ -63,11 +53,10 @@ def folds(
     are dealt so, starting with a random fold; users with fewer than 3 events stay in train in every fold. valid: of the
     m rows that a fold leaves (to each user), max(1, floor(valid m)) at random; 0 for none. By user, at least one row of
     a user stays in train.
-
     Raises MatineeError for n < 2, a share that leaves nothing, or a part without an event.
     """
-    check_ratio("valid", valid, zero=True)
-    check_folds(n)
+    shares.check_ratio("valid", valid, zero=True)
+    shares.check_folds(n)
     rng = generator(seed)
     group, fewest = _groups(data, by)
     deal, draw = rng.random(len(data)), rng.random(len(data))
@@ -88,10 +77,8 @@ def folds(
 
 
 def leave_one_out(data: Dataset, *, exclude_seen: bool = True) -> Split:
-    """The last event of each user is the test, the one before valid; users with fewer than 3 events stay in train.
-
-    The test's history and exclusion are train + valid. Raises MatineeError when no user has 3 events.
-    """
+    """The last event of each user is the test, the one before valid; users with fewer than 3 events stay in train. The
+    test's history and exclusion are train + valid. Raises MatineeError when no user has 3 events."""
     one = np.ones(data.n_users, np.int64)
     split = _last(data, one, one, "leave one out", exclude_seen=exclude_seen)
     return checked(split, valid=True, hint="leave-one-out needs users with at least 3 events")
@@ -104,7 +91,7 @@ def latest(data: Dataset, *, valid: float = 0.1, test: float = 0.1, exclude_seen
     The test's history and exclusion are train + valid: all that is known before the hidden events. Raises MatineeError
     for shares that leave nothing, or a part without an event.
     """
-    check_ratios(valid, test)
+    shares.check_ratios(valid, test)
     count = data.user_counts()
     words = f"latest, valid {words_of(valid)}, test {words_of(test)}"
     split = _last(data, at_least_one(valid, count), at_least_one(test, count), words, exclude_seen=exclude_seen)
@@ -117,7 +104,6 @@ def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_
     A moment is a quantile of the events (0 < q < 1: the timestamp of event floor(q n), counted from 0 in time order),
     Unix seconds, or an ISO date or time (UTC unless it names a zone). Events of one timestamp stay together. Users
     first seen after the cut are ordinary queries with an empty history.
-
     Raises MatineeError when there are no timestamps, a moment cannot be read, the cuts are not in order, or a part
     has no event.
     """
@@ -145,8 +131,8 @@ def mixed(data: Dataset, *, valid: float = 0.2, test: float = 0.2, seed: int = 0
 
     Raises MatineeError for shares that leave nothing, or a part without an event.
     """
-    check_ratio("valid", valid, zero=True)
-    check_ratio("test", test)
+    shares.check_ratio("valid", valid, zero=True)
+    shares.check_ratio("test", test)
     rng = generator(seed)
     user = data.user[data.order]
     part = np.full(len(data), TRAIN)
@@ -180,8 +166,8 @@ def strong(
 
     Raises MatineeError for shares that leave nothing, or a part without a user.
     """
-    check_ratios(valid, test)
-    check_ratio("fold_in", fold_in)
+    shares.check_ratios(valid, test)
+    shares.check_ratio("fold_in", fold_in)
     rng = generator(seed)
     count = data.user_counts()
     users = rng.permutation(np.flatnonzero(count >= 2))
@@ -195,13 +181,7 @@ def strong(
         seen = VisibleRows("fold-in", (part == code) & ~hidden)
         return holdout(data, (part == code) & hidden, (name, words), seen, exclude_seen and seen)
 
-    split = Split(
-        train=data.rows(part == TRAIN),
-        valid=held("valid", VALID),
-        test=held("test", TEST),
-        train_valid=data.rows(part != TEST),
-        seed=seed,
-    )
+    split = Split(data.rows(part == TRAIN), held("valid", VALID), held("test", TEST), data.rows(part != TEST), seed)
     return checked(split, valid=valid > 0, hint="choose smaller shares, or read more users (with at least 2 events)")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, did_you_mean
 from matinee.evaluate import predictions
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
@@ -75,8 +74,8 @@ class EvaluateTable(Table):
             raise ValueError('needs at least one rule, each once: "all", "observed", or a file')
         for rule in rules:
             if rule not in ("all", "observed") and not {".", "/"} & set(rule):
-                near = difflib.get_close_matches(rule, ("all", "observed"), n=1)
-                hint = f" (did you mean {near[0]}?)" if near else ""
+                near = did_you_mean(rule, ("all", "observed"), n=1)
+                hint = f" ({near})" if near else ""
                 raise ValueError(f'{rule!r} is neither "all" nor "observed" nor a file{hint}')
         return candidates
 

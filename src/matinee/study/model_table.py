@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Self, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, did_you_mean
 from matinee.models import registry
 from matinee.models.base import Model
 from matinee.models.families.network import Trained
@@ -118,8 +117,8 @@ def with_defaults(tables: Sequence[ModelTable], defaults: Mapping[str, Any]) -> 
     known = {table.name: _fields(table.name) for table in tables}
     for key in defaults:
         if key in RESERVED or not any(key in fields for fields in known.values()):
-            near = difflib.get_close_matches(key, {field for fields in known.values() for field in fields}, n=1)
-            hint = f" (did you mean {near[0]}?)" if near else ""
+            near = did_you_mean(key, {field for fields in known.values() for field in fields}, n=1)
+            hint = f" ({near})" if near else ""
             raise ValueError(f"defaults.{key}: no model of the recipe has this hyper-parameter{hint}")
     return [
         table.model_copy(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
@@ -16,7 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from matinee import split as splits
 from matinee.data.dataset import Dataset, Split
 from matinee.data.read import catalog
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, did_you_mean, near_misses
 from matinee.evaluate.metrics import formulas_of
 from matinee.files import StrPath
 from matinee.models import registry
@@ -94,7 +93,7 @@ class Recipe(Table):
             if label in [each.label for each in self.model[place:]]:
                 raise MatineeError(f"{key}: {label!r} comes after {table.label}", hint="move its [[model]] table above")
             if label not in above:
-                near = difflib.get_close_matches(label, above, n=3) or above
+                near = near_misses(label, above, cutoff=0.6) or above
                 hint = f"use one of: {', '.join(near)}" if above else "write a [[model]] table with this label above"
                 raise MatineeError(f"{key}: {label!r} is the label of no [[model]] table", hint=hint)
         return [above[label] for _, label in labels]
@@ -223,5 +222,5 @@ def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
     if kind != "extra_forbidden":
         return f"{name}: {message.removeprefix('Value error, ')}" if name else message.removeprefix("Value error, ")
     owners: dict[str, type[BaseModel]] = {"data": DataTable, "evaluate": EvaluateTable, "fit": FitTable}
-    near = difflib.get_close_matches(str(place[-1]), owners.get(str(place[0]), Recipe).model_fields, n=1)
-    return f"unknown key {name!r}" + (f" (did you mean {near[0]}?)" if near else "")
+    near = did_you_mean(str(place[-1]), owners.get(str(place[0]), Recipe).model_fields, n=1)
+    return f"unknown key {name!r}" + (f" ({near})" if near else "")

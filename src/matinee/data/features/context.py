@@ -34,23 +34,9 @@ from pydantic import Field, model_validator
 from matinee.data import side
 from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Dataset
+from matinee.data.features import vocabulary as vocab
 from matinee.data.features.side_columns import kinds
-from matinee.data.features.vocabulary import (
-    BUCKETS,
-    AnyField,
-    Bucketed,
-    Categorical,
-    DatePart,
-    Kind,
-    MultiValued,
-    Numbers,
-    Strict,
-    Vocabularies,
-    column_of,
-    date_part,
-    fitted,
-    moments,
-)
+from matinee.data.features.vocabulary import AnyField, Bucketed, Categorical, DatePart, Kind, MultiValued, Numbers
 from matinee.errors import MatineeError, suggestion
 
 MISSING, UNKNOWN, RESERVED = 0, 1, 2
@@ -66,7 +52,7 @@ _WORDS = {"user": "table of users", "item": "table of items", "context": "furthe
 _NAME = re.compile(r"(?P<column>.*?)(\[(?P<place>\d{1,3})\])?(:(?P<how>\w*))?", re.DOTALL)
 
 
-class ContextField(Strict):
+class ContextField(vocab.Strict):
     """Where a field is read, and its vocabulary. An id has neither column nor vocabulary.
 
     place: the element of a list. part: of a date, or of a year.
@@ -109,7 +95,7 @@ class ContextField(Strict):
                 what = f"column '{self.column}' has the type {column.dtype}, not lists, so '{self.name}' has no meaning"
                 raise MatineeError(what, hint=f"name the field '{self.source}.{self.column}'")
             column = column.list.get(self.place, null_on_oob=True)
-        return column if self.part is None else date_part(column, self.part)
+        return column if self.part is None else vocab.date_part(column, self.part)
 
     def encode(self, column: pl.Series) -> tuple[Ints | Ragged, Floats | None]:
         """Codes of this field, from 0: int32 (n,), or n rows of one or more; for numbers also the weights float32 (n,)
@@ -132,7 +118,7 @@ def spread(codes: Ints, missing: NDArray[np.bool_]) -> Ints:
     return np.where(missing, np.int32(MISSING), codes + np.int32(1))
 
 
-class ContextFields(Vocabularies):
+class ContextFields(vocab.Vocabularies):
     """The fields of a context model and their vocabularies, learned from a training log, kept as JSON with the model.
 
     unseen_users, unseen_items: codes without a training event. Their ids get the code of unknown values.
@@ -166,7 +152,7 @@ class ContextFields(Vocabularies):
         *,
         min_count: int = 1,
         max_values: int | None = None,
-        buckets: int = BUCKETS,
+        buckets: int = vocab.BUCKETS,
     ) -> ContextFields:
         """Learn the vocabularies from a training log: the values of users and items that have an event.
 
@@ -182,15 +168,10 @@ class ContextFields(Vocabularies):
             if kind is not None:
                 column = pl.Series(_AGE, _ages(data, tables)) if field.group == "pair" else field.read(rows, 0)
                 limit = buckets if kind == "bucket" else max_values
-                field = field.model_copy(update={"vocabulary": fitted(column, kind, min_count, limit)})
+                field = field.model_copy(update={"vocabulary": vocab.fitted(column, kind, min_count, limit)})
             fields.append(field)
-        return cls(
-            n_users=data.n_users,
-            n_items=data.n_items,
-            unseen_users=tuple(np.flatnonzero(~seen["user"]).tolist()),
-            unseen_items=tuple(np.flatnonzero(~seen["item"]).tolist()),
-            fields=tuple(fields),
-        )
+        unseen = {f"unseen_{name}s": tuple(np.flatnonzero(~there).tolist()) for name, there in seen.items()}
+        return cls(n_users=data.n_users, n_items=data.n_items, fields=tuple(fields), **unseen)
 
     def of(self, *groups: Group) -> list[ContextField]:
         """The fields of these groups, in the order of their names."""
@@ -204,8 +185,7 @@ class ContextFields(Vocabularies):
     @property
     def ranges(self) -> list[slice]:
         """The codes of each field."""
-        starts = self.starts.values()
-        return [slice(start, start + size) for start, size in zip(starts, self._sizes, strict=True)]
+        return [slice(start, start + size) for start, size in zip(self.starts.values(), self._sizes, strict=True)]
 
     @property
     def n_codes(self) -> int:
@@ -215,28 +195,18 @@ class ContextFields(Vocabularies):
     @cached_property
     def _sizes(self) -> list[int]:
         ids = {"user": self.n_users, "item": self.n_items}
-        return [
-            RESERVED + (ids[field.source] if field.vocabulary is None else field.vocabulary.n_codes)
-            for field in self.fields
-        ]
-
-
-# --- names ------------------------------------------------------------------------------------------------------------
+        sizes = (ids[field.source] if field.vocabulary is None else field.vocabulary.n_codes for field in self.fields)
+        return [RESERVED + size for size in sizes]
 
 
 def default_names(tables: Tables, *, ids: bool = True) -> list[str]:
     """Both ids if `ids`, the columns whose kind is clear (`side_columns.kinds`), and of the event year, month, weekday,
     hour and the item's age, where the log has times and years."""
     columns = {source: [f"{source}.{c}" for c in kinds(table)] for source, table in tables.items() if source != "time"}
-    times = ["year", "month", "weekday", "hour", *([_AGE] if has_years(tables) else [])] if "time" in tables else []
-    return [
-        *(["user"] if ids else []),
-        *columns.get("user", []),
-        *columns.get("context", []),
-        *(f"time.{part}" for part in times),
-        *(["item"] if ids else []),
-        *columns.get("item", []),
-    ]
+    parts = ["year", "month", "weekday", "hour", *([_AGE] if has_years(tables) else [])] if "time" in tables else []
+    times = [f"time.{part}" for part in parts]
+    of_user, of_item = ([*([source] if ids else []), *columns.get(source, [])] for source in ("user", "item"))
+    return [*of_user, *columns.get("context", []), *times, *of_item]
 
 
 def parsed(names: Sequence[str] | None, tables: Tables) -> list[tuple[ContextField, Kind | None]]:
@@ -260,7 +230,7 @@ def _parsed(name: str, tables: Tables) -> tuple[ContextField, Kind | None]:
     if source == "time":
         return _of_time(name, rest, tables), "bucket"
     column, place, how = _read_as(rest, tables[source].columns)
-    kind, part = _kind(name, column_of(tables[source], column), place, how)
+    kind, part = _kind(name, vocab.column_of(tables[source], column), place, how)
     values = {"name": name, "source": source, "column": column, "place": place, "part": part}
     return ContextField.model_validate(values), kind
 
@@ -303,9 +273,6 @@ def _kind(name: str, column: pl.Series, place: int | None, how: str | None) -> t
     return "categorical", None
 
 
-# --- the tables of a log ----------------------------------------------------------------------------------------------
-
-
 def tables_of(data: Dataset) -> dict[str, pl.DataFrame]:
     """The tables of a log from which fields are read, by source."""
     found = {"user": data.user_features, "item": data.item_features, "context": data.context}
@@ -320,17 +287,17 @@ def tables_of(data: Dataset) -> dict[str, pl.DataFrame]:
 
 def moment_table(seconds: NDArray[np.int64]) -> pl.DataFrame:
     """Unix seconds as the table of `time` fields; negative ones are missing."""
-    return pl.DataFrame({_MOMENT: moments(seconds)})
+    return pl.DataFrame({_MOMENT: vocab.moments(seconds)})
 
 
 def years_of(tables: Tables) -> Floats:
     """float32 (n,): the year of each moment, NaN where it is missing."""
-    return _floats(date_part(tables["time"][_MOMENT], "year"))
+    return _floats(vocab.date_part(tables["time"][_MOMENT], "year"))
 
 
 def release_years(tables: Tables) -> Floats:
     """float32 (n_items,): the items' years, NaN where they are missing."""
-    return _floats(date_part(tables["item"]["year"], "year"))
+    return _floats(vocab.date_part(tables["item"]["year"], "year"))
 
 
 def has_years(tables: Tables) -> bool:

@@ -16,20 +16,8 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Queries
-from matinee.data.features.context import (
-    MISSING,
-    RESERVED,
-    UNKNOWN,
-    ContextFields,
-    Group,
-    Tables,
-    has_years,
-    moment_table,
-    release_years,
-    spread,
-    tables_of,
-    years_of,
-)
+from matinee.data.features import context as context_fields
+from matinee.data.features.context import MISSING, RESERVED, UNKNOWN, ContextFields, Group, Tables, spread
 from matinee.data.features.vocabulary import Bucketed
 from matinee.errors import MatineeError, listed
 
@@ -67,12 +55,10 @@ class EncodedFields:
         """The same rows, with the fields of others after these."""
         parts = self, *others
         starts = np.cumsum([0, *(part.single.shape[1] for part in parts)]).tolist()
-        return EncodedFields(
-            np.concatenate([part.single for part in parts], axis=1),
-            np.concatenate([part.number for part in parts], axis=1),
-            tuple(bag for part in parts for bag in part.bags),
-            tuple(start + column for start, part in zip(starts, parts, strict=False) for column in part.numeric),
-        )
+        single = np.concatenate([part.single for part in parts], axis=1)
+        number = np.concatenate([part.number for part in parts], axis=1)
+        numeric = tuple(start + column for start, part in zip(starts, parts, strict=False) for column in part.numeric)
+        return EncodedFields(single, number, tuple(bag for part in parts for bag in part.bags), numeric)
 
 
 @dataclass(frozen=True)
@@ -111,14 +97,14 @@ class ContextTables:
             hint = "use the fields with the log they were fitted on, or another part of its split"
             raise MatineeError(what, hint=hint)
         self.fields, self.data = fields, data
-        tables = tables_of(replace(data, timestamp=None))
+        tables = context_fields.tables_of(replace(data, timestamp=None))
         one_more = {name: pl.concat([table, table.clear(1)]) for name, table in tables.items() if name != "context"}
         self.users = _encoded(fields, "user", one_more, _ids(fields.n_users, fields.unseen_users))
         self.items = _encoded(fields, "item", one_more, _ids(fields.n_items, fields.unseen_items))
         self.release = np.full(fields.n_items + 1, np.nan, np.float32)
         self._age = next(iter(fields.of("pair")), None)
-        if self._age is not None and has_years(tables):
-            self.release = release_years(one_more)
+        if self._age is not None and context_fields.has_years(tables):
+            self.release = context_fields.release_years(one_more)
 
     @cached_property
     def user_column(self) -> int | None:
@@ -176,9 +162,10 @@ class ContextTables:
             if rows is not None and len(rows) != n:
                 raise MatineeError(f"{name} has {len(rows)} rows, not {n}", hint="pass one row a query")
         tables: dict[str, pl.DataFrame] = {"context": context} if context is not None else {}
-        tables |= {"time": moment_table(time)} if time is not None else {}
+        tables |= {"time": context_fields.moment_table(time)} if time is not None else {}
         moment = _encoded(self.fields, "moment", tables, np.full(n, MISSING, np.int32))
-        year = years_of(tables) if time is not None and self._age is not None else np.full(n, np.nan, np.float32)
+        dated = time is not None and self._age is not None
+        year = context_fields.years_of(tables) if dated else np.full(n, np.nan, np.float32)
         if request_user_features is None:
             return RequestFeatures(self.users, user, moment, year)
         return RequestFeatures(self._replaced(request_user_features, user), np.arange(n), moment, year)
@@ -222,12 +209,9 @@ class ContextTables:
             both = Ragged(np.append(old.offsets, old.offsets[-1] + bag.offsets[1:]), np.append(old.values, bag.values))
             empty = bag.values[bag.offsets[:-1]] == starts[field.name]  # every row has a code
             bags.append(both.take(np.arange(len(bag)) + np.where(empty, 0, len(old))))
-        return EncodedFields(
-            np.where(missing, known.single, new.single),
-            np.where(missing[:, list(new.numeric)], known.number, new.number),
-            tuple(bags),
-            known.numeric,
-        )
+        single = np.where(missing, known.single, new.single)
+        number = np.where(missing[:, list(new.numeric)], known.number, new.number)
+        return EncodedFields(single, number, tuple(bags), known.numeric)
 
     def _aged(self, age: Floats) -> Ints:
         """int32 codes (B, C) of ages (B, C)."""

@@ -87,10 +87,8 @@ class Encoded:
         return self.n
 
     def matrix(self) -> csr_array:
-        """csr float32 (n, len(fields.labels)): 1 for each known value; a number, and 1 where it is known.
-
-        Rows without a known value are empty.
-        """
+        """csr float32 (n, len(fields.labels)): 1 for each known value; a number, and 1 where it is known. Rows without
+        a known value are empty."""
         from scipy.sparse import csr_array
 
         rows, at, values = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.float32)]

@@ -51,9 +51,6 @@ class Vocabularies(Strict):
             raise MatineeError(f"not a vocabulary of features ({said})", hint="write it again with to_dict") from None
 
 
-# --- one column each --------------------------------------------------------------------------------------------------
-
-
 class _Field(Strict):
     name: str = Field(min_length=1)
 
@@ -81,13 +78,9 @@ class _Vocabulary(_Field):
 
     def codes(self, text: pl.Series) -> Ints:
         """int32 codes, (n,): 0 where the text is null or not in the vocabulary."""
-        codes = text.replace_strict(
-            pl.Series(self.values, dtype=pl.String),
-            pl.Series(np.arange(1, len(self.values) + 1, dtype=np.int32)),
-            default=0,
-            return_dtype=pl.Int32,
-        )
-        return codes.fill_null(0).to_numpy()
+        numbered = pl.Series(np.arange(1, len(self.values) + 1, dtype=np.int32))
+        known = pl.Series(self.values, dtype=pl.String)
+        return text.replace_strict(known, numbered, default=0, return_dtype=pl.Int32).fill_null(0).to_numpy()
 
 
 class Categorical(_Vocabulary):
@@ -209,12 +202,7 @@ class Numbers:
 
 
 AnyField = Annotated[Categorical | MultiValued | Numeric | Bucketed, Field(discriminator="kind")]
-_FIELDS: dict[Kind, type[Categorical | MultiValued | Numeric | Bucketed]] = {
-    "categorical": Categorical,
-    "multi": MultiValued,
-    "numeric": Numeric,
-    "bucket": Bucketed,
-}
+_FIELDS = {kind.model_fields["kind"].default: kind for kind in (Categorical, MultiValued, Numeric, Bucketed)}
 
 
 def fitted(column: pl.Series, kind: Kind, min_count: int, max_values: int | None) -> AnyField:
@@ -232,9 +220,6 @@ def column_of(table: pl.DataFrame, name: str) -> pl.Series:
     if name not in table.columns:
         raise MatineeError(f"the table has no column '{name}'", hint=suggestion(name, table.columns))
     return table[name]
-
-
-# --- dates ------------------------------------------------------------------------------------------------------------
 
 
 def date_part(column: pl.Series, part: DatePart) -> pl.Series:
@@ -262,9 +247,6 @@ def moments(seconds: NDArray[np.int64]) -> pl.Series:
         raise MatineeError(f"the time {seconds[row]} is after the year 9999", where=f"row {row + 1}", hint=hint)
     known = pl.Series("time", seconds).cast(pl.Int64)
     return pl.from_epoch(known.set(known < 0, None), time_unit="s")
-
-
-# --- columns in their plain form --------------------------------------------------------------------------------------
 
 
 def _text(column: pl.Series) -> pl.Series:

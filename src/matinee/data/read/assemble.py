@@ -55,29 +55,17 @@ class RawTables:
 
 
 def build(parts: RawTables, *, name: str, duplicates: Duplicates = "keep") -> Dataset:
-    """Code the ids and align the tables. Ids that are only in a side table get codes too, and are counted.
-
-    Raises MatineeError when the log is empty, a side table has two rows for one id, or ids mix types.
-    """
+    """Code the ids and align the tables. Ids that are only in a side table get codes too, and are counted. Raises
+    MatineeError when the log is empty, a side table has two rows for one id, or ids mix types."""
     log = parts.log
     if len(log.user) == 0:
         raise MatineeError("the log holds no events", where=log.table.name, hint="check the file")
     users, user, user_features = _coded(log.user, log.table.is_text, parts.users, "user")
     items, item, item_features = _coded(log.item, log.table.is_text, parts.items, "item")
     context = None if log.context is None or log.context.width == 0 else log.context
-    data = Dataset(
-        users,
-        items,
-        user,
-        item,
-        log.rating,
-        None if log.times is None else log.times.seconds,
-        context,
-        user_features,
-        item_features,
-        name,
-        (*_unmatched("users", parts.users, user, len(users)), *_unmatched("items", parts.items, item, len(items))),
-    )
+    times = None if log.times is None else log.times.seconds
+    extra = *_unmatched("users", parts.users, user, len(users)), *_unmatched("items", parts.items, item, len(items))
+    data = Dataset(users, items, user, item, log.rating, times, context, user_features, item_features, name, extra)
     if duplicates == "error":
         data = deduplicated(data, duplicates, log.table.place)  # by row, whatever the times say
     if log.times is not None and log.times.order is not None:
@@ -100,10 +88,10 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
         return _distinct(data)
     key = data.user.astype(np.int64) * data.n_items + data.item
     order = np.arange(len(data)) if data.timestamp is None else np.argsort(data.timestamp, kind="stable")
-    if how in ("last", "sum"):
-        order = order[::-1]
-    elif how == "error":
+    if how == "error":
         order = np.arange(len(data))
+    elif how in ("last", "sum"):
+        order = order[::-1]
     _, first, pair = np.unique(key[order], return_index=True, return_inverse=True)
     if len(first) == len(data):
         return data
@@ -114,13 +102,11 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
         what = f"an earlier row has user {user!r} and item {item!r} already"
         hint = 'choose what to do with repeats: duplicates="keep", "distinct", "last", "first" or "sum"'
         raise MatineeError(what, where=place(row) if place else f"event {row + 1}", hint=hint)
-    kept = np.sort(rows)
-    result = data.rows(kept)
-    if how == "sum":
-        weights = None if data.value is None else data.value[order]
-        total = np.bincount(pair, weights=weights).astype(np.float32)
-        result = replace(result, value=total[np.argsort(rows, kind="stable")])
-    return result
+    result = data.rows(np.sort(rows))
+    if how != "sum":
+        return result
+    total = np.bincount(pair, weights=None if data.value is None else data.value[order]).astype(np.float32)
+    return replace(result, value=total[np.argsort(rows, kind="stable")])
 
 
 def _distinct(data: Dataset) -> Dataset:
@@ -136,20 +122,14 @@ def _distinct(data: Dataset) -> Dataset:
 def log_of(
     table: Table, user_id: str, item_id: str, rating: str | None, timestamp: str | None, *, unit: Unit = "auto"
 ) -> Log:
-    """The log in these columns, None: not read. The other columns are its context.
-
-    Raises MatineeError for a column that is missing, and for values that are not what they should be.
-    """
+    """The log in these columns, None: not read. The other columns are its context. Raises MatineeError for a column
+    that is missing, and for values that are not what they should be."""
     named = [column for column in (user_id, item_id, rating, timestamp) if column is not None]
     table.require(*named)
-    return Log(
-        table,
-        id_column(table, user_id),
-        id_column(table, item_id),
-        None if rating is None else rating_column(table, rating),
-        None if timestamp is None else time_column(table, timestamp, unit),
-        table.frame.drop(named),
-    )
+    user, item = id_column(table, user_id), id_column(table, item_id)
+    ratings = None if rating is None else rating_column(table, rating)
+    times = None if timestamp is None else time_column(table, timestamp, unit)
+    return Log(table, user, item, ratings, times, table.frame.drop(named))
 
 
 def side_of(table: Table, column: str, features: pl.DataFrame) -> SideTable:

@@ -6,14 +6,11 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from matinee.data.dataset import Dataset
 from matinee.data.read.download import Limits, NoConnectionError, check_md5, fetch, fetch_text, unzip, wheel_members
 from matinee.errors import MatineeError, suggestion
 from matinee.files import StrPath, atomic_folder, settle
-
-if TYPE_CHECKING:
-    from matinee.data.dataset import Dataset
 
 GROUPLENS = "https://files.grouplens.org/datasets/movielens"
 CITATION = (
@@ -216,8 +213,7 @@ def _acquired(known: Entry, target: Path, base_url: str, *, progress: bool) -> D
                 raise _unreachable(known, target, [error]) from error
             try:
                 members = {member: member.rpartition("/")[2] for member in known.wheel.members}
-                limits = Limits(total=20 * 10**6)
-                wheel_members(known.wheel.requirement, known.wheel.sha256, members, temp, limits)
+                wheel_members(known.wheel.requirement, known.wheel.sha256, members, temp, Limits(total=20 * 10**6))
             except NoConnectionError as second:
                 raise _unreachable(known, target, [error, second]) from second
         data = _checked(known, temp)

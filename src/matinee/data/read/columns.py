@@ -51,12 +51,9 @@ def find_column(table: Table, role: str, name: str | None, *, required: bool) ->
     if name == AUTO and not required:
         return None
     if len(there) == 1 and table.is_text and role in ("user_id", "item_id"):
-        raise MatineeError(
-            f"there is only one column, {there[0][:40]!r}",
-            where=table.name,
-            hint='format = "sequences" reads a user and their items a line, "sessions" a session of items a line; '
-            "separator names another sign between columns",
-        )
+        hint = 'format = "sequences" reads a user and their items a line, "sessions" a session of items a line; '
+        hint += "separator names another sign between columns"
+        raise MatineeError(f"there is only one column, {there[0][:40]!r}", where=table.name, hint=hint)
     wanted = f"column for {role}" if name == AUTO else f"column '{name}'"
     hint = f'name it: {role}="..." (--{role.replace("_", "-")} on the command line, columns in a recipe)'
     raise MatineeError(f"there is no {wanted}; it has {', '.join(map(repr, there[:20]))}", where=table.name, hint=hint)
@@ -137,12 +134,6 @@ def time_column(table: Table, column: str, unit: Unit = "auto") -> Times:
     text = f"the time {raw[row]!r} " + ("is negative" if ticks[row] is not None else "cannot be understood")
     hint = "use Unix seconds or ISO dates (2020-01-31T12:00:00), or read the log without times (timestamp=None)"
     raise table.error(text if raw[row] is not None else "the time is empty", row, column, hint=hint)
-
-
-def iso_seconds(text: str) -> int | None:
-    """Unix seconds of one ISO date or date-time, None for other text."""
-    micros = _iso_micros(text)
-    return None if micros is None else micros // _MICRO
 
 
 def _iso_micros(text: str) -> int | None:
@@ -226,14 +217,11 @@ def _from_iso(raw: pl.Series) -> pl.Series:
         moments = pl.Series(raw.name, [None] * len(raw), dtype=pl.Datetime("us"))
     micros = pl.select(pl.when(iso).then(moments.dt.epoch("us"))).to_series()
     if (micros.is_null() & iso).any():
-        rest = text.filter(micros.is_null() & iso).unique().to_list()
-        by_text = {value: _iso_micros(value) for value in rest}
+        by_text = {value: _iso_micros(value) for value in text.filter(micros.is_null() & iso).unique().to_list()}
         late = text.replace_strict(by_text, default=None, return_dtype=pl.Int64)
-        micros = pl.select(pl.coalesce(micros, late)).to_series()
+        return pl.select(pl.coalesce(micros, late)).to_series()
     return micros
 
 
 def _first(mask: pl.Series) -> int:
-    row = mask.arg_max()
-    assert row is not None
-    return row
+    return mask.arg_max() or 0

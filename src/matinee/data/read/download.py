@@ -43,11 +43,8 @@ class Limits:
 
 
 def fetch(url: str, target: Path, *, progress: bool = True) -> None:
-    """Download into `target` (a temporary place of the caller's).
-
-    Raises NoConnectionError when the server does not answer within 5 s, MatineeError when the transfer breaks off or
-    the file is not there.
-    """
+    """Download into `target` (a temporary place of the caller's). Raises NoConnectionError when the server does not
+    answer within 5 s, MatineeError when the transfer breaks off or the file is not there."""
     with _opened(url) as response, target.open("wb") as file:
         size = int(response.headers.get("Content-Length") or 0)
         with _bar(PurePosixPath(url).name, size, shown=progress) as advance:
@@ -104,10 +101,8 @@ def unzip(archive: Path, folder: Path, wanted: Mapping[str, str], limits: Limits
 
 
 def pip_download(requirement: str, sha256: str, folder: Path) -> Path:
-    """Fetch one wheel with pip, without dependencies; it is neither installed nor imported. Its path.
-
-    Raises NoConnectionError when pip cannot get it, MatineeError when it is another file than the one known.
-    """
+    """Fetch one wheel with pip, without dependencies; it is neither installed nor imported. Its path. Raises
+    NoConnectionError when pip cannot get it, MatineeError when it is another file than the one known."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-input", "--quiet"]
     command += ["--disable-pip-version-check", "--dest", str(folder), requirement]
     try:
@@ -160,7 +155,7 @@ def _opened(url: str) -> Iterator[Any]:
     """The response of a GET. It is opened in another thread, because a name lookup has no time limit of its own."""
     connected = threading.Event()
     answer: queue.Queue[Any] = queue.Queue()
-    opener = urllib.request.build_opener(*_handlers(connected))
+    opener = urllib.request.build_opener(_handler(connected))
 
     def ask() -> None:
         try:
@@ -188,7 +183,7 @@ def _opened(url: str) -> Iterator[Any]:
         yield response
 
 
-def _handlers(connected: threading.Event) -> list[urllib.request.BaseHandler]:
+def _handler(connected: threading.Event) -> urllib.request.BaseHandler:
     """urllib with two time limits: a short one for the connection, a long one for the bytes."""
 
     def settle(connection: http.client.HTTPConnection) -> None:
@@ -205,15 +200,14 @@ def _handlers(connected: threading.Event) -> list[urllib.request.BaseHandler]:
             super().connect()
             settle(self)
 
-    class PlainHandler(urllib.request.HTTPHandler):
+    class Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
             return self.do_open(Plain, req)
 
-    class SecureHandler(urllib.request.HTTPSHandler):
         def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
             return self.do_open(Secure, req)
 
-    return [PlainHandler(), SecureHandler()]
+    return Handler()
 
 
 @contextlib.contextmanager

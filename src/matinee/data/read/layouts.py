@@ -54,16 +54,14 @@ def _sequences(attributes: Path) -> Path:
 def read_contest(folder: Path) -> RawTables:
     """train_ratings.csv (user, item, time) with titles, years, genres, directors and writers as TSV tables."""
     log = log_of(text_table(folder / "train_ratings.csv", Dialect(",")), "user", "item", None, "time")
-    single = [_contest_table(folder, name, column) for name, column in (("titles", "title"), ("years", "year"))]
-    lists = [
-        (name, column, _contest_table(folder, name, column))
-        for name, column in (("genres", "genre"), ("directors", "director"), ("writers", "writer"))
-    ]
-    for part in single:
-        if part is not None:  # two titles for one item would double its rows below
-            side_of(part, "item", part.frame)
-    frames = [t.frame.select("item", c) for t, c in zip(single, ("title", "year"), strict=True) if t is not None]
-    frames += [side.gathered(t.frame, "item", c, name) for name, c, t in lists if t is not None]
+    frames = []
+    for column in ("title", "year", "genre", "director", "writer"):
+        table = _contest_table(folder, f"{column}s", column)
+        if table is not None and column in ("title", "year"):
+            side_of(table, "item", table.frame)  # two titles for one item would double its rows below
+            frames.append(table.frame.select("item", column))
+        elif table is not None:
+            frames.append(side.gathered(table.frame, "item", column, f"{column}s"))
     if not frames:
         return RawTables(log)
     frame = side.joined(frames[0], frames[1:], "item")
@@ -108,9 +106,7 @@ def _recbole_side(log: Path, what: str) -> SideTable | None:
 
 def _official_titles(frame: pl.DataFrame) -> pl.DataFrame:
     """ "Toy Story" + "1995" -> "Toy Story (1995)", as MovieLens writes it; `described` reads the year from it again.
-
-    recbole's copy misspells the film that MovieLens calls "unknown".
-    """
+    recbole's copy misspells the film that MovieLens calls "unknown"."""
     title, year = pl.col("title"), pl.col("year")
     whole = pl.when(title == "unkonwn").then(pl.lit("unknown")).when(year.is_null()).then(title)
     return frame.with_columns(whole.otherwise(title + " (" + year + ")").alias("title")).drop("year")

@@ -83,14 +83,10 @@ def _check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
 
 def _columns(table: Table, user_id: str, item_id: str, rating: str | None, timestamp: str | None, unit: Unit) -> Log:
     """The log of a table whose columns are named, or AUTO."""
-    log = log_of(
-        table,
-        _needed(table, "user_id", user_id),
-        _needed(table, "item_id", item_id),
-        find_column(table, "rating", rating, required=False),
-        find_column(table, "timestamp", timestamp, required=False),
-        unit=unit,
-    )
+    user_id, item_id = _needed(table, "user_id", user_id), _needed(table, "item_id", item_id)
+    rating = find_column(table, "rating", rating, required=False)
+    timestamp = find_column(table, "timestamp", timestamp, required=False)
+    log = log_of(table, user_id, item_id, rating, timestamp, unit=unit)
     return replace(log, context=guess_types(log.context)) if table.is_text and log.context is not None else log
 
 

@@ -30,11 +30,8 @@ _EXTRA = "item_id _title _year rated released _genres directors writers actors p
 
 
 def read_100k(folder: Path) -> RawTables:
-    """u.data (log order), u.item (latin-1; 19 genre flags) and u.user.
-
-    The release dates and the dead links of u.item are left out: the other source of this set has none, and the same
-    name should mean the same data.
-    """
+    """u.data (log order), u.item (latin-1; 19 genre flags) and u.user. The release dates and the dead links of u.item
+    are left out: the other source of this set has none, and the same name should mean the same data."""
     log = _log(folder / "u.data", Dialect("\t", quote=None, header=[*_TYPES]))
     names = GENRES_100K.split()
     flags = [f"flag_{genre}" for genre in names]

@@ -48,10 +48,8 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
 
 
 def read_attributes(path: Path) -> SideTable:
-    """A JSON object {item id: [attribute, ...]}: one feature column `attributes`, a list of text for each item.
-
-    Raises MatineeError for anything else, naming the item.
-    """
+    """A JSON object {item id: [attribute, ...]}: one feature column `attributes`, a list of text for each item. Raises
+    MatineeError for anything else, naming the item."""
     try:
         found = json.loads(decoded(path))
     except (json.JSONDecodeError, RecursionError) as error:

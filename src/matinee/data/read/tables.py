@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,10 +26,8 @@ DOUBLE_COLON, UNIT = "::", "\x1f"  # MovieLens' old separator, and the one byte 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text file is written. separator None: the most frequent of , tab ; | in the first line.
-
-    quote None: quotation marks are ordinary characters. header: column names of a file without a header line.
-    """
+    """How a text file is written. separator None: the most frequent of , tab ; | in the first line. quote None:
+    quotation marks are ordinary characters. header: column names of a file without a header line."""
 
     separator: str | None = None
     quote: str | None = '"'
@@ -229,14 +228,8 @@ def _first_line(error: Exception) -> str:
 
 def _line_of(path: Path, dialect: Dialect, row: int) -> int:
     """The line (from 1) at which data row `row` (from 0, blank lines apart) starts."""
-    seen = -1 if dialect.header is None else 0
-    for line, fields in records(path, dialect):
-        if not fields:
-            continue
-        if seen == row:
-            return line
-        seen += 1
-    raise IndexError(row)
+    lines = (line for line, fields in records(path, dialect) if fields)
+    return next(itertools.islice(lines, row + (dialect.header is None), None))
 
 
 def _parquet(path: Path) -> Table:

@@ -50,7 +50,7 @@ class Draw:
     nearest: int = 0
 
     def there(self, rows: FeatureBuilder, queries: Queries, row: Index) -> Ints | None:
-        """What `beside` draws among for each of queries row[r]; None: among all."""
+        """int32 (len(row), nearest): what `beside` draws among for each of queries row[r]; None: among all."""
         return rows.nearest(queries, self.nearest)[row] if self.nearest else None
 
     def beside(
@@ -161,7 +161,7 @@ def validation(
 
 
 def groups_of(row: Index) -> NDArray[np.int64]:
-    """Sizes of the runs of equal numbers, none above GROUP."""
+    """int64 (groups,): sizes of the runs of equal numbers, none above GROUP."""
     cuts = np.flatnonzero(np.diff(row)) + 1
     sizes = np.diff(np.concatenate([[0], cuts, [len(row)]]))
     whole, left = sizes // GROUP, sizes % GROUP

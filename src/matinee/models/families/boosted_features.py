@@ -80,7 +80,7 @@ class LogState:
 
     @cached_property
     def offsets(self) -> NDArray[np.int64]:
-        """(n_items + 1,): where each item's times lie."""
+        """int64 (n_items + 1,): where each item's times lie."""
         counts = self.count if len(self.times) else np.zeros_like(self.count)
         return np.concatenate([[0], np.cumsum(counts.astype(np.int64))])
 
@@ -142,7 +142,7 @@ class FeatureBuilder:
         return np.concatenate([said, self._counted(queries, row, item, time), self._paired(queries, row, item)], axis=1)
 
     def _said(self, part: EncodedFields) -> Floats:
-        """The fields: codes from 0 with NaN for what is missing, numbers, and 0 or 1 for each value of a list."""
+        """float32 (n, columns): codes from 0, NaN where missing, numbers, and 0 or 1 for each value of a list."""
         starts = np.array([self.tables.fields.starts[field.name] for field in self.singles], np.int32)
         codes = part.single - starts
         out = np.where(codes == MISSING, np.float32(np.nan), codes.astype(np.float32))
@@ -158,7 +158,7 @@ class FeatureBuilder:
         return np.concatenate(found, axis=1)
 
     def _counted(self, queries: Queries, row: Index, item: Index, time: NDArray[np.int64]) -> Floats:
-        """What the history says of its user, and the log of the item, at the moment: (n, 7)."""
+        """What the history says of its user, and the log of the item, at the moment: float32 (n, 7)."""
         state, history = self.state, queries.history
         length = history.lengths.astype(np.float32)
         value = (
@@ -183,7 +183,7 @@ class FeatureBuilder:
         return np.stack(columns, axis=1).astype(np.float32)
 
     def _paired(self, queries: Queries, row: Index, item: Index) -> Floats:
-        """How the item resembles what is in the history. A block of queries is done for the whole catalogue."""
+        """float32 (n, columns): how the item resembles the history; done by blocks of queries, for all items."""
         order = np.argsort(row, kind="stable")
         found = []
         for start, block in blocks(queries, len(self.state.count)):
@@ -249,8 +249,8 @@ class FeatureBuilder:
 
 
 def best_of(scores: Floats) -> Floats:
-    """(B, 1): the largest of each row, by which rows are divided: else long histories would have bins of their own, and
-    too few of them where the best items are told apart."""
+    """float32 (B, 1): the largest of each row, by which rows are divided: else long histories would have bins of their
+    own, and too few of them where the best items are told apart."""
     best: Floats = np.maximum(np.abs(scores).max(axis=1, keepdims=True, initial=0.0), np.float32(1e-9))
     return best
 
@@ -269,8 +269,8 @@ def moments_of(queries: Queries) -> NDArray[np.int64]:
 def since(
     offsets: NDArray[np.int64], times: NDArray[np.int64], row: Index, moment: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Days from the last of a row's times before the moment, and from the first of them all, to the moment; NaN where
-    there is none. Times ascend within a row: times[offsets[r] : offsets[r + 1]]."""
+    """float64 (n,) twice: days from the last of a row's times before the moment, and from the first of them all, to the
+    moment; NaN where there is none. Times ascend within a row: times[offsets[r] : offsets[r + 1]]."""
     last, first = np.full(len(row), np.nan), np.full(len(row), np.nan)
     if not len(times):
         return last, first

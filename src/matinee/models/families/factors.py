@@ -95,7 +95,7 @@ class Factors(Model):
         return U
 
     def ratings_of(self, queries: Queries) -> Floats | None:
-        """In parallel with the histories' items; None where the model does not look at ratings."""
+        """float32, in parallel with the histories' items; None where the model does not look at ratings."""
         if not self.uses_ratings():
             return None
         if queries.history_ratings is None:
@@ -138,7 +138,7 @@ class RatingFactors(Factors):
         return StoppingMetric("rmse")
 
     def to_rating(self, score: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores in the units of the log's ratings, within their range."""
+        """float64 (n,): scores in the units of the log's ratings, within their range."""
         learned: RatingVectors = self.fitted.learned
         return np.clip(score, learned.low, learned.high)
 

@@ -116,7 +116,7 @@ def tuned(model: Mixing, valid: Holdout, n: int, metric: StoppingMetric) -> Weig
 
 
 def shared(weights: Weights, member: int, share: float) -> Weights:
-    """The weights with this share for one member, the rest in proportion (equally where it was nothing)."""
+    """float64 (members,): this share for one member, the rest in proportion (equally where it was nothing)."""
     others = np.delete(weights, member)
     others = others / others.sum() if others.any() else np.full(len(others), 1.0 / len(others))
     return np.insert(others * (1.0 - share), member, share)

@@ -64,7 +64,7 @@ class ItemItem(Model):
 
 
 def ages(history: Ragged) -> NDArray[np.int64]:
-    """In parallel with history.values: how many events of the row come after each."""
+    """int64, in parallel with history.values: how many events of the row come after each."""
     return np.repeat(history.offsets[1:] - 1, history.lengths) - np.arange(len(history.values))
 
 

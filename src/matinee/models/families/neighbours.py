@@ -16,7 +16,7 @@ BM25_K1, BM25_B = 1.2, 0.75
 
 
 def term_weights(X: csr_array, weighting: Weighting) -> NDArray[np.float32]:
-    """(terms,): how much a shared term says. ln(1 + N / n_t), N entities of which n_t hold term t; 1 unweighted."""
+    """float32 (terms,): what a shared term weighs. ln(1 + N / n_t), N entities of which n_t hold term t; or 1."""
     if weighting == "none":
         return np.ones(X.shape[1], np.float32)
     holders = np.bincount(X.indices, minlength=X.shape[1])

@@ -84,8 +84,8 @@ class UserFolding:
         return nn.train.fold_in(start, loss, steps=self.steps, learning_rate=self.rate)
 
     def shared_negatives(self, queries: Queries, lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], Floats]:
-        """Items (M,) that stand for what was not watched, the same for all, and what each weighs (B, M): 0 where it was
-        watched, in sum `negatives` for each event."""
+        """int64 (M,) items that stand for what was not watched, the same for all, and what each weighs, float32 (B, M):
+        0 where it was watched, in sum `negatives` for each event."""
         pool = np.flatnonzero(self.popularity)
         codes = np.random.default_rng(0).permutation(pool)[:FOLD_NEGATIVES]
         place = np.full(len(self.popularity), -1)

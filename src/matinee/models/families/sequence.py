@@ -162,7 +162,7 @@ class Sequence(Network):
         return float(lengths.sum() - len(lengths))
 
     def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
-        """The loss summed over a batch of pieces."""
+        """The loss summed over a batch of pieces, a tensor ()."""
         examples = self.make_batch(net, batch, step)
         return self.loss_of(net(examples.packed)[examples.slot], net.vectors, examples.target, draw(examples, step))
 

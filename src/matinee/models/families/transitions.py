@@ -33,7 +33,7 @@ def followed(data: Dataset, window: int, power: float = 1.0) -> csr_array:
 
 
 def known_events(history: Ragged, popularity: Floats, max_len: int | None = None) -> Ragged:
-    """The events of items that have a training event, at most the `max_len` latest of each row."""
+    """int32 (B rows): the events of items that have a training event, at most the `max_len` latest of each row."""
     history = history.keep(popularity[history.values] > 0)
     return history if max_len is None else history.keep(ages(history) < max_len)
 

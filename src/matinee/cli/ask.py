@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import typer
+from typer import Argument, Option
 
 from matinee import rank
 from matinee.cli import screen
@@ -31,27 +31,19 @@ TITLE = Column("title", least=20)
 GENRES = Column("genres", style="dim", least=14)
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog='Example: matinee recommend models/ease --history "Toy Story (1995)" --history "Heat (1995)"')(
-        recommend
-    )
-    app.command(epilog='Example: matinee similar models/ease "Toy Story (1995)" -k 5')(similar)
-    app.command(epilog='Example: matinee explain models/ease --user 196 --item "Fargo (1996)"')(explain)
-
-
 def recommend(
     model_dir: ModelDir,
     user: User = None,
     history: History = None,
-    everyone: Annotated[bool, typer.Option("--all", help="All users of the model's log, into the file --out.")] = False,
+    everyone: Annotated[bool, Option("--all", help="All users of the model's log, into the file --out.")] = False,
     k: K = 10,
     allow: Annotated[
-        list[str] | None, typer.Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")
+        list[str] | None, Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")
     ] = None,
     deny: Annotated[
-        list[str] | None, typer.Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")
+        list[str] | None, Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Table to write: .parquet, .csv or .jsonl.")] = None,
+    out: Annotated[Path | None, Option(metavar="FILE", help="Table to write: .parquet, .csv or .jsonl.")] = None,
     include_seen: IncludeSeen = False,
     at: At = None,
     as_json: Json = False,
@@ -84,7 +76,7 @@ def recommend(
 
 def similar(
     model_dir: ModelDir,
-    item: Annotated[str, typer.Argument(metavar="ITEM", help="A title or an id.")],
+    item: Annotated[str, Argument(metavar="ITEM", help="A title or an id.")],
     k: K = 10,
     as_json: Json = False,
 ) -> None:
@@ -101,7 +93,7 @@ def similar(
 
 def explain(
     model_dir: ModelDir,
-    item: Annotated[str, typer.Option(metavar="TITLE_OR_ID", help="Item to explain.")],
+    item: Annotated[str, Option(metavar="TITLE_OR_ID", help="Item to explain.")],
     user: User = None,
     history: History = None,
     k: K = 10,

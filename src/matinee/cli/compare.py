@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from matinee.cli import screen
 from matinee.cli.options import Json
@@ -17,26 +17,21 @@ if TYPE_CHECKING:
     from matinee.evaluate import PairedTest
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: matinee compare runs/a runs/b --metric ndcg -k 10 --baseline popularity")(compare)
-
-
 def compare(
     runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN...", help="Run folders, or their metrics.parquet.", show_default=False),
+        list[Path], Argument(metavar="RUN...", help="Run folders, or their metrics.parquet.", show_default=False)
     ],
     metric: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The metric to test.", show_default="the first measured")
+        str | None, Option(metavar="NAME", help="The metric to test.", show_default="the first measured")
     ] = None,
-    k: Annotated[int | None, typer.Option("-k", min=1, help="Its cut-off.", show_default="the first")] = None,
+    k: Annotated[int | None, Option("-k", min=1, help="Its cut-off.", show_default="the first")] = None,
     baseline: Annotated[
-        str | None, typer.Option(metavar="LABEL", help="Test all models against this one.", show_default="every pair")
+        str | None, Option(metavar="LABEL", help="Test all models against this one.", show_default="every pair")
     ] = None,
-    part: Annotated[Literal["test", "valid"], typer.Option("--split", help="The part that was measured.")] = "test",
+    part: Annotated[Literal["test", "valid"], Option("--split", help="The part that was measured.")] = "test",
     protocol: Annotated[
         str | None,
-        typer.Option(
+        Option(
             metavar="FINGERPRINT",
             help="The protocol, for runs under several; its first characters are enough.",
             show_default="the first that measured the metric",

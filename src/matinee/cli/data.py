@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument
 
 from matinee.cli import screen
 from matinee.cli.log_options import LogOptions, takes_log_options
@@ -23,21 +24,18 @@ ROWS = 5
 COUNTS = ("events", "users", "items")
 
 
-def register(app: typer.Typer) -> None:
-    data = typer.Typer(
-        help="List the named data sets, or show what a log holds.", epilog="Example: matinee data show ml-100k"
-    )
-    data.callback(invoke_without_command=True)(_data)
-    data.command("list", epilog="Example: matinee data list --data-dir ~/data")(list_data)
-    data.command("show", epilog="Example: matinee data show log.csv --item-id film")(show_data)
-    app.add_typer(data, name="data")
+group = typer.Typer(
+    help="List the named data sets, or show what a log holds.", epilog="Example: matinee data show ml-100k"
+)
 
 
+@group.callback(invoke_without_command=True)
 def _data(context: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
     if context.invoked_subcommand is None:
         list_data(data_dir, as_json)
 
 
+@group.command("list", epilog="Example: matinee data list --data-dir ~/data")
 def list_data(data_dir: DataDir = None, as_json: Json = False) -> None:
     """List the named data sets: size, place and licence."""
     rows = [_entry(entry, data_dir) for entry in catalog.ENTRIES.values()]
@@ -62,9 +60,10 @@ def _entry(entry: catalog.Entry, data_dir: Path | None) -> dict[str, Any]:
     return {"name": entry.name, "title": entry.title} | size | place | {"licence": entry.licence}
 
 
+@group.command("show", epilog="Example: matinee data show log.csv --item-id film")
 @takes_log_options
 def show_data(
-    source: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set, a file or a folder.")],
+    source: Annotated[str, Argument(metavar="NAME|PATH", help="A data set, a file or a folder.")],
     *,
     log_options: LogOptions,
     as_json: Json = False,

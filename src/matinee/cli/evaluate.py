@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from matinee.cli import screen
 from matinee.cli.options import IncludeSeen, Json, names, whole_numbers
@@ -23,24 +23,18 @@ from matinee.report.scores import LOWER_IS_BETTER
 CUTS = [10, 20]
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: matinee evaluate models/ease --truth hidden.csv -k 10,20 --metrics recall,ndcg")(
-        evaluate
-    )
-
-
 def evaluate(
     source: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="SOURCE",
             help="A model's folder, or a .csv, .tsv or .parquet file with user_id, item_id and rank or score.",
         ),
     ],
-    truth: Annotated[Path, typer.Option(metavar="FILE", help="The hidden pairs: user_id, item_id.")],
-    cuts: Annotated[str | None, typer.Option("-k", metavar="10,20", help="Cut-offs.", show_default="10,20")] = None,
-    metrics: Annotated[str, typer.Option(metavar="NAMES", help="Separated by commas.")] = "recall,ndcg,hit_rate,mrr",
-    convention: Annotated[str, typer.Option(metavar="NAME", help="Whose metric definitions to use.")] = "matinee",
+    truth: Annotated[Path, Option(metavar="FILE", help="The hidden pairs: user_id, item_id.")],
+    cuts: Annotated[str | None, Option("-k", metavar="10,20", help="Cut-offs.", show_default="10,20")] = None,
+    metrics: Annotated[str, Option(metavar="NAMES", help="Separated by commas.")] = "recall,ndcg,hit_rate,mrr",
+    convention: Annotated[str, Option(metavar="NAME", help="Whose metric definitions to use.")] = "matinee",
     include_seen: IncludeSeen = False,
     as_json: Json = False,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 import matinee
 from matinee.cli import screen
@@ -13,14 +13,10 @@ from matinee.cli.options import Json
 from matinee.cli.sources import check_out
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: matinee export runs/ml-1m sasrec --out models/sasrec")(export)
-
-
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
-    label: Annotated[str, typer.Argument(metavar="LABEL", help="A model of the run.", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the model goes.", show_default=False)],
+    run: Annotated[Path, Argument(metavar="RUN", help="The folder of a run.", show_default=False)],
+    label: Annotated[str, Argument(metavar="LABEL", help="A model of the run.", show_default=False)],
+    out: Annotated[Path, Option("--out", metavar="DIR", help="Where the model goes.", show_default=False)],
     as_json: Json = False,
 ) -> None:
     """Copy a model of a run to a folder that stands alone.

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import typer
+from typer import Argument, Option
 
 from matinee.cli import screen
 from matinee.cli.log_options import LogOptions, takes_log_options
@@ -19,21 +19,17 @@ from matinee.store import save_model
 from matinee.study.values import format_value
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: matinee fit ease --data ml-100k --set l2=200 --out models/ease")(fit)
-
-
 @takes_log_options
 def fit(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name of `matinee models`.")],
+    model: Annotated[str, Argument(metavar="MODEL", help="A name of `matinee models`.")],
     *,
-    data: Annotated[str, typer.Option(metavar="NAME|PATH", help="A named data set, a file or a folder.")] = "ml-100k",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Model folder.", show_default="models/MODEL")] = None,
+    data: Annotated[str, Option(metavar="NAME|PATH", help="A named data set, a file or a folder.")] = "ml-100k",
+    out: Annotated[Path | None, Option(metavar="DIR", help="Model folder.", show_default="models/MODEL")] = None,
     given: Settings = None,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where nets are trained.")] = "auto",
+    seed: Annotated[int, Option(min=0, help="Random seed.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Option(help="Where nets are trained.")] = "auto",
     without_histories: Annotated[
-        bool, typer.Option("--without-histories", help="Do not save who watched what; --user will not work.")
+        bool, Option("--without-histories", help="Do not save who watched what; --user will not work.")
     ] = False,
     log_options: LogOptions,
     as_json: Json = False,

@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from matinee.cli import screen
 from matinee.cli.options import DataDir, Json
@@ -17,16 +17,12 @@ from matinee.split import write_negatives
 from matinee.study.recipe import Recipe, load_recipe
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: matinee negatives recipes/ml-1m-next.toml --out ml-1m.test.negative")(negatives)
-
-
 def negatives(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A TOML file.")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write; the recipe may name it already.")],
-    n: Annotated[int, typer.Option(min=1, help="Negatives for each user.")] = 99,
+    recipe: Annotated[Path, Argument(metavar="RECIPE", help="A TOML file.")],
+    out: Annotated[Path, Option(metavar="FILE", help="The file to write; the recipe may name it already.")],
+    n: Annotated[int, Option(min=1, help="Negatives for each user.")] = 99,
     seed: Annotated[
-        int, typer.Option(min=0, help="Random seed of the negatives; the split uses the recipe's first seed.")
+        int, Option(min=0, help="Random seed of the negatives; the split uses the recipe's first seed.")
     ] = 0,
     data_dir: DataDir = None,
     as_json: Json = False,

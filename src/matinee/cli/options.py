@@ -6,29 +6,28 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from matinee.errors import MatineeError
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Json = Annotated[bool, Option("--json", help="Print JSON on stdout, and nothing else there.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", exists=True, file_okay=False, help="Folder that holds a folder for each data set."),
+    Option(metavar="DIR", exists=True, file_okay=False, help="Folder that holds a folder for each data set."),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.")
+    list[str] | None, Option("--set", metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.")
 ]
-K = Annotated[int, typer.Option("-k", min=1, help="Number of items.")]
-ModelDir = Annotated[Path, typer.Argument(metavar="MODEL_DIR", help="A folder that `fit` or `run` wrote.")]
-User = Annotated[str | None, typer.Option(metavar="ID", help="A user of the model's log.")]
+K = Annotated[int, Option("-k", min=1, help="Number of items.")]
+ModelDir = Annotated[Path, Argument(metavar="MODEL_DIR", help="A folder that `fit` or `run` wrote.")]
+User = Annotated[str | None, Option(metavar="ID", help="A user of the model's log.")]
 History = Annotated[
-    list[str] | None,
-    typer.Option(metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first."),
+    list[str] | None, Option(metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first.")
 ]
-IncludeSeen = Annotated[bool, typer.Option("--include-seen", help="Allow already-seen items in the results.")]
+IncludeSeen = Annotated[bool, Option("--include-seen", help="Allow already-seen items in the results.")]
 At = Annotated[
     str | None,
-    typer.Option(
+    Option(
         metavar="TIME",
         help="Time of the request, for models that use it: an ISO date or Unix seconds.",
         show_default="the end of the history",

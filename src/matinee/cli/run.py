@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from matinee.cli import screen
 from matinee.cli.options import DataDir, Json, settings, whole_numbers
@@ -19,28 +19,22 @@ if TYPE_CHECKING:
     from matinee.study.run import StudyResult
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: matinee run recipes/ml-1m-static.toml --seeds 0,1,2 --set ease.l2=500")(run)
-
-
 def run(
     recipe: Annotated[
-        Path | None,
-        typer.Argument(metavar="RECIPE", help="A TOML file; without one, the default study.", show_default=False),
+        Path | None, Argument(metavar="RECIPE", help="A TOML file; without one, the default study.", show_default=False)
     ] = None,
     data_dir: DataDir = None,
     out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="The run folder.", show_default="runs/NAME_OF_THE_RECIPE"),
+        Path | None, Option("--out", metavar="DIR", help="The run folder.", show_default="runs/NAME_OF_THE_RECIPE")
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(metavar="0,1,2", help="In place of the recipe's seeds.", show_default=False)
+        str | None, Option(metavar="0,1,2", help="In place of the recipe's seeds.", show_default=False)
     ] = None,
     given: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="LABEL.NAME=VALUE", help="A model's hyper-parameter; may be repeated."),
+        Option("--set", metavar="LABEL.NAME=VALUE", help="A model's hyper-parameter; may be repeated."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace another study in the run folder.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace another study in the run folder.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run a study: split, fit, measure, and write a report.

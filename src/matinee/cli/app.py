@@ -28,8 +28,8 @@ COMMANDS = {
     "similar": ("ask", "Recommend items to someone who watched one item."),
     "explain": ("ask", "Show which items of a history raise an item's score."),
     "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
-    "compare": ("compare", "Put models side by side, with paired tests."),
-    "export": ("export", "Copy a model of a run to a folder that stands alone."),
+    "compare": ("evaluate", "Put models side by side, with paired tests."),
+    "export": ("fit", "Copy a model of a run to a folder that stands alone."),
     "negatives": ("negatives", "Draw sampled negatives for a recipe's test."),
     "data": ("data", "List the named data sets, or show what a log holds."),
     "models": ("models", "List the models, or show what a fitted one holds."),
@@ -155,7 +155,8 @@ def _fixable(error: Exception) -> tuple[str, str | None] | None:
     """What went wrong and a hint, for an error that the user can fix; None for a bug."""
     if isinstance(error, UsageError):
         command = "matinee" if error.ctx is None else error.ctx.command_path
-        return error.format_message(), f"see `{command} --help`"
+        what = error.format_message().removesuffix(".")
+        return what[0].lower() + what[1:], f"see `{command} --help`"
     if isinstance(error, MatineeError):
         return error.what if error.where is None else f"{error.where}: {error.what}", error.hint
     if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) not in ("", "matinee"):

@@ -12,7 +12,7 @@ from typer import Argument, Option
 
 from matinee import rank
 from matinee.cli import screen
-from matinee.cli.options import At, History, IncludeSeen, Json, K, ModelDir, User
+from matinee.cli.options import At, History, IncludeSeen, Json, K, ModelDir, Texts, User
 from matinee.cli.screen import Column
 from matinee.cli.sources import build_query, item_codes, open_model, requested_at
 from matinee.data.dataset import Dataset, Queries
@@ -37,12 +37,8 @@ def recommend(
     history: History = None,
     everyone: Annotated[bool, Option("--all", help="All users of the model's log, into the file --out.")] = False,
     k: K = 10,
-    allow: Annotated[
-        list[str] | None, Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")
-    ] = None,
-    deny: Annotated[
-        list[str] | None, Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")
-    ] = None,
+    allow: Annotated[Texts, Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")] = None,
+    deny: Annotated[Texts, Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")] = None,
     out: Annotated[Path | None, Option(metavar="FILE", help="Table to write: .parquet, .csv or .jsonl.")] = None,
     include_seen: IncludeSeen = False,
     at: At = None,
@@ -63,15 +59,16 @@ def recommend(
     if out is not None:
         with atomic_path(out) as temp:
             getattr(recs.to_frame(), FORMATS[out.suffix])(temp)
-    found = _written(recs, out) if everyone else _person(model, queries) | _ranked(model, recs)
+    rows = int((recs.item >= 0).sum())
     if as_json:
-        screen.emit(found)
+        written = {"out": str(out), "users": len(recs), "rows": rows}
+        screen.emit(written if everyone else _person(model, queries) | _ranked(model, recs))
         return
     if not everyone:
         _show_person(model, queries)
         _show_ranked(model, recs, "The model knows no item of this history, so these are popular items.")
     if out is not None:
-        screen.say(f"{int((recs.item >= 0).sum()):,} recommendations for {len(recs):,} users written to {out}")
+        screen.say(f"{rows:,} recommendations for {len(recs):,} users written to {out}")
 
 
 def similar(
@@ -139,10 +136,6 @@ def _check(everyone: bool, out: Path | None, *, named: bool) -> None:
 
 def _card(item: str, data: Dataset) -> ItemCard:
     return item_cards(data, item_codes([item], data))[0]
-
-
-def _written(recs: Recommendations, out: Path | None) -> dict[str, Any]:
-    return {"out": str(out), "users": len(recs), "rows": int((recs.item >= 0).sum())}
 
 
 def _person(model: Model, queries: Queries) -> dict[str, Any]:

@@ -21,9 +21,7 @@ def negatives(
     recipe: Annotated[Path, Argument(metavar="RECIPE", help="A TOML file.")],
     out: Annotated[Path, Option(metavar="FILE", help="The file to write; the recipe may name it already.")],
     n: Annotated[int, Option(min=1, help="Negatives for each user.")] = 99,
-    seed: Annotated[
-        int, Option(min=0, help="Random seed of the negatives; the split uses the recipe's first seed.")
-    ] = 0,
+    seed: Annotated[int, Option(min=0, help="Seed of the negatives; the split uses the recipe's first seed.")] = 0,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
@@ -34,10 +32,8 @@ def negatives(
     """
     study = load_recipe(recipe)
     if "folds" in study.split:
-        raise MatineeError(
-            f"{recipe} has one test per fold, but a file of negatives is for one test",
-            hint="leave folds out of [split]",
-        )
+        what = f"{recipe} has one test per fold, but a file of negatives is for one test"
+        raise MatineeError(what, hint="leave folds out of [split]")
     _check_out(out)
     log = study.load_data(data_dir)
     (split,) = study.split_data(log, study.seeds[0], data_dir)

@@ -108,15 +108,12 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available:
     }
     least = {c: min(widths[c], columns[c].least or widths[c]) for c in widths}
     available += PADDING  # none after the last column
-    while sum(least[c] + PADDING for c in widths) > available and len(widths) > 1:
-        droppable = [c for c in widths if not columns[c].keep]
-        if not droppable:
-            break
-        del widths[droppable[-1]]
-    while sum(width + PADDING for width in widths.values()) > available:
-        shrinkable = [c for c in widths if widths[c] > least[c]]
-        if not shrinkable:
-            break
+    droppable = [c for c in widths if not columns[c].keep]
+    while droppable and len(widths) > 1 and sum(least[c] + PADDING for c in widths) > available:
+        del widths[droppable.pop()]
+    while sum(width + PADDING for width in widths.values()) > available and (
+        shrinkable := [c for c in widths if widths[c] > least[c]]
+    ):
         widths[max(shrinkable, key=lambda c: widths[c])] -= 1
     return widths
 

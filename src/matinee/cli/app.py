@@ -30,7 +30,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
     "compare": ("evaluate", "Put models side by side, with paired tests."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
-    "negatives": ("negatives", "Draw sampled negatives for a recipe's test."),
+    "negatives": ("run", "Draw sampled negatives for a recipe's test."),
     "data": ("data", "List the named data sets, or show what a log holds."),
     "models": ("models", "List the models, or show what a fitted one holds."),
 }

@@ -65,7 +65,7 @@ def compare(
     metric: Annotated[
         Text, Option(metavar="NAME", help="The metric to test.", show_default="the first measured")
     ] = None,
-    k: Annotated[int | None, Option("-k", min=1, help="Its cut-off.", show_default="the first")] = None,
+    k: Annotated[int | None, Option("-k", min=1, help="Cut-off of the metric.", show_default="the first")] = None,
     baseline: Annotated[
         Text, Option(metavar="LABEL", help="Test all models against this one.", show_default="every pair")
     ] = None,

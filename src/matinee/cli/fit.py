@@ -18,7 +18,7 @@ from matinee.study.values import format_value
 
 @takes_log_options
 def fit(
-    model: Annotated[str, Argument(metavar="MODEL", help="A name of `matinee models`.")],
+    model: Annotated[str, Argument(metavar="MODEL", help="A model's name; `matinee models` lists them.")],
     *,
     data: Annotated[str, Option(metavar="NAME|PATH", help="A named data set, a file or a folder.")] = "ml-100k",
     out: Annotated[Path | None, Option(metavar="DIR", help="Model folder.", show_default="models/MODEL")] = None,

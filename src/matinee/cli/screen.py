@@ -80,14 +80,9 @@ def table(
     out, cells, strong = console(), [[_printable(cell) for cell in row] for row in rows], set(bold)
     widths = _widths(columns, cells, out.width)
     ruled = out.is_terminal and header
-    built = Table(
-        box=box.SIMPLE_HEAD if ruled else None,
-        show_header=header,
-        show_edge=False,
-        pad_edge=False,
-        header_style="dim",
-        padding=(0, 1) if ruled else (0, 2, 0, 0),
-    )
+    built = Table(box=box.SIMPLE_HEAD if ruled else None, show_header=header, show_edge=False, pad_edge=False)
+    built.header_style = "dim"
+    built.padding = (0, 1, 0, 1) if ruled else (0, 2, 0, 0)
     for c, width in widths.items():
         justify: Literal["left", "right"] = "right" if columns[c].right else "left"
         built.add_column(Text(columns[c].name), justify=justify, style=columns[c].style, overflow="fold", width=width)

@@ -815,3 +815,16 @@ def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixt
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     screen.emit({"a": float("nan"), "b": [float("inf"), 1.5], "c": Path("x"), "d": True, "e": "é"})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5], "c": "x", "d": True, "e": "é"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "command"),
+    [
+        (["nosuch"], "no such command 'nosuch'", "matinee"),
+        (["--nosuch"], "no such option: --nosuch", "matinee"),
+        (["recommend"], "missing argument 'MODEL_DIR'", "matinee recommend"),
+        (["models", "show"], "missing argument 'NAME|MODEL_DIR'", "matinee models show"),
+    ],
+)
+def test_wrong_usage_reads_like_every_other_error(arguments: list[str], words: str, command: str) -> None:
+    assert refused(*arguments) == f"error: {words}\n  hint: see `{command} --help`\n"

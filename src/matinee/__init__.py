@@ -45,33 +45,26 @@ if TYPE_CHECKING:
     from matinee.study.recipe import load_recipe as load_recipe
     from matinee.study.run import run_study as run_study
 
-# public name -> module that defines it; None: the name is the module itself
-_PUBLIC: dict[str, str | None] = {
-    "models": None,
-    "split": None,
-    "Dataset": "matinee.data.dataset",
-    "Queries": "matinee.data.dataset",
-    "MatineeError": "matinee.errors",
-    "read": "matinee.data.read.log",
-    "load": "matinee.data.read.catalog",
-    "filter_events": "matinee.data.filters",
-    "history": "matinee.data.query",
-    "query": "matinee.data.query",
-    "recommend": "matinee.rank",
-    "similar_items": "matinee.rank",
-    "evaluate": "matinee.evaluate",
-    "hidden_pairs": "matinee.evaluate.files",
-    "read_recommendations": "matinee.evaluate.files",
-    "describe": "matinee.models.hyper_parameters",
-    "learned_arrays": "matinee.models.hyper_parameters",
-    "save_model": "matinee.store",
-    "load_model": "matinee.store",
-    "load_recipe": "matinee.study.recipe",
-    "run_study": "matinee.study.run",
-    "open_run": "matinee.study.reader",
-    "compare": "matinee.study.compare",
-    "export_model": "matinee.store",
+# module -> the public names that it defines; those of the first are modules of their own
+_HOMES = {
+    "matinee": ["models", "split"],
+    "matinee.data.dataset": ["Dataset", "Queries"],
+    "matinee.data.filters": ["filter_events"],
+    "matinee.data.query": ["history", "query"],
+    "matinee.data.read.catalog": ["load"],
+    "matinee.data.read.log": ["read"],
+    "matinee.errors": ["MatineeError"],
+    "matinee.evaluate": ["evaluate"],
+    "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],
+    "matinee.models.hyper_parameters": ["describe", "learned_arrays"],
+    "matinee.rank": ["recommend", "similar_items"],
+    "matinee.store": ["export_model", "load_model", "save_model"],
+    "matinee.study.compare": ["compare"],
+    "matinee.study.reader": ["open_run"],
+    "matinee.study.recipe": ["load_recipe"],
+    "matinee.study.run": ["run_study"],
 }
+_PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *_PUBLIC]
 
 
@@ -79,9 +72,9 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise no_attribute(__name__, name, __all__)
     home = _PUBLIC[name]
-    value = import_module(f"matinee.{name}") if home is None else getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+    value = import_module(f"{home}.{name}" if home == __name__ else home)
+    globals()[name] = value if home == __name__ else getattr(value, name)
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

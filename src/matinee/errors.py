@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Iterable
+from functools import partial
 
 
 class MatineeError(Exception):
@@ -19,12 +20,8 @@ class MatineeError(Exception):
         text = what if where is None else f"{where}: {what}"
         super().__init__(text if hint is None else f"{text}\n  hint: {hint}")
 
-    def __reduce__(self) -> tuple[object, tuple[str, str | None, str | None]]:
-        return _rebuild, (self.what, self.where, self.hint)
-
-
-def _rebuild(what: str, where: str | None, hint: str | None) -> MatineeError:
-    return MatineeError(what, where=where, hint=hint)
+    def __reduce__(self) -> tuple[partial[MatineeError], tuple[()]]:
+        return partial(MatineeError, self.what, where=self.where, hint=self.hint), ()
 
 
 def listed(names: Iterable[str]) -> str:

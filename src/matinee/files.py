@@ -139,11 +139,8 @@ def locked(path: StrPath) -> Iterator[None]:
         except ImportError:  # Windows
             pass
         except BlockingIOError:
-            raise MatineeError(
-                "another process is writing here",
-                where=str(Path(path).parent),
-                hint="wait for it, or choose another --out",
-            ) from None
+            hint = "wait for it, or choose another --out"
+            raise MatineeError("another process is writing here", where=str(Path(path).parent), hint=hint) from None
         yield
 
 
@@ -165,8 +162,7 @@ def settle(path: StrPath) -> None:
 
 def clean(path: StrPath) -> None:
     """Remove temporary files that killed writers of this target left beside it; those of running writers stay."""
-    target = Path(path)
-    host = _host()
+    target, host = Path(path), _host()
     for left in target.parent.glob(f".tmp-*.{glob.escape(target.name)}"):
         match = re.fullmatch(r"\.tmp-(\w+)-(\d+)-\w+", left.name[: -len(target.name) - 1])
         if match is None:
@@ -198,12 +194,11 @@ def _host() -> str:
 def _alive(pid: int) -> bool:
     if os.name == "nt":
         return True  # os.kill(pid, 0) would end the process there; the file's age decides
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it runs, under another user
-        return True
+    with contextlib.suppress(PermissionError):  # it runs, under another user
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
     return True
 
 
@@ -258,16 +253,14 @@ def _explained(path: Path, doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         number = _number(error)
-        where, reason = str(path), "" if number is None else os.strerror(number).lower()
+        what, hint = "" if number is None else os.strerror(number).lower(), "check the path"
         if number in _FULL:
-            hint = f"free some space on that disk and try again (free now: {_free(path)})"
-            raise MatineeError(f"cannot {doing}: the disk is full ({reason})", where=where, hint=hint) from error
-        if number in _DENIED:
-            hint = "choose another folder, or change its permissions"
-            raise MatineeError(f"cannot {doing}: no permission ({reason})", where=where, hint=hint) from error
-        if number in _WRONG_PATH:
-            raise MatineeError(f"cannot {doing}: {reason}", where=where, hint="check the path") from error
-        raise
+            what, hint = f"the disk is full ({what})", f"free some space on that disk and try again ({_free(path)})"
+        elif number in _DENIED:
+            what, hint = f"no permission ({what})", "choose another folder, or change its permissions"
+        elif number not in _WRONG_PATH:
+            raise
+        raise MatineeError(f"cannot {doing}: {what}", where=str(path), hint=hint) from error
 
 
 def _number(error: Exception) -> int | None:
@@ -280,4 +273,4 @@ def _number(error: Exception) -> int | None:
 
 def _free(path: Path) -> str:
     folder = next((p for p in path.parents if p.is_dir()), Path("/"))
-    return f"{shutil.disk_usage(folder).free / 1e6:,.0f} MB"
+    return f"free now: {shutil.disk_usage(folder).free / 1e6:,.0f} MB"

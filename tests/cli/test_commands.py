@@ -18,7 +18,7 @@ import pytest
 from cli.world import World, answer, ask, done, refused
 from contract.logs import groups
 from matinee.cli import app, screen
-from matinee.cli.log_options import LogOptions
+from matinee.cli.options import LogOptions
 from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
 from matinee.data.read.log import read
@@ -141,7 +141,7 @@ def test_run_refuses_before_it_works(world: World, tmp_path: Path) -> None:
     assert (tmp_path / "x" / "metrics.json").read_text() == (world.run / "metrics.json").read_text()
 
 
-ALWAYS = ["popularity", "user_knn", "item_knn", "ease", "ease_decayed"]
+ALWAYS = ["popularity", "user_knn", "item_knn", "ease", "ease_decayed", "pctm"]
 
 
 @pytest.fixture
@@ -204,9 +204,7 @@ def test_fit_saves_the_model_of_the_whole_log(world: World, tmp_path: Path) -> N
     assert np.array_equal(load_model(tmp_path / "m").fitted.learned.W, plain.fitted.learned.W)
 
 
-def test_fit_hands_on_a_device_only_where_one_is_chosen(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fit_hands_on_the_device(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[dict[str, Any]] = []
     fitted = EASE.fit
 
@@ -217,7 +215,7 @@ def test_fit_hands_on_a_device_only_where_one_is_chosen(
     monkeypatch.setattr(EASE, "fit", fit)
     for device in ("auto", "cpu"):
         done("fit", "ease", "--data", world.log, "--device", device, "--out", tmp_path / "m")
-    assert chosen == [{}, {"device": "cpu"}]
+    assert chosen == [{"device": "auto"}, {"device": "cpu"}]
     assert "'gpu'" in refused("fit", "ease", "--data", world.log, "--device", "gpu")
 
 
@@ -251,7 +249,7 @@ def test_settings_are_typed_by_the_models_fields() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["eas"], "use one of: ease"),
+        (["eas"], "did you mean ease?"),
         (["ease", "--set", "l22=3"], "did you mean l2?"),
         (["ease", "--set", "l2=abc"], "l2 = 'abc'"),
         (["ease", "--set", "l2"], "NAME=VALUE"),
@@ -270,7 +268,7 @@ def test_fit_refuses_what_it_cannot_mean(arguments: list[str], words: str, tmp_p
 def test_a_log_of_one_column_may_be_sequences_or_sessions(tmp_path: Path) -> None:
     (tmp_path / "s.txt").write_text("1 2 3\n2 3 4\n")
     said = refused("fit", "markov", "--data", tmp_path / "s.txt", "--out", tmp_path / "m")
-    assert 'format = "sequences" or "sessions"' in said
+    assert 'format = "sequences" reads' in said
     done("fit", "markov", "--data", tmp_path / "s.txt", "--format", "sessions", "--out", tmp_path / "m")
     (tmp_path / "odd.csv").write_text("who,what\n1,2\n")
     assert "--user-id" in refused("fit", "markov", "--data", tmp_path / "odd.csv", "--out", tmp_path / "n")
@@ -533,7 +531,7 @@ def test_evaluate_refuses(world: World, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("user_id,item_id,rank\n991,100,1\n")
     assert "none of its users" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden)
     (tmp_path / "r.csv").write_text("user_id,item_id,rank\n1,100,1\n")
-    assert "past the end" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden, "-k", "5")
+    assert "is more than the 1 items" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden, "-k", "5")
 
 
 # --- compare ----------------------------------------------------------------------------------------------------------
@@ -650,7 +648,7 @@ def test_what_negatives_tells(world: World, sampling: Path) -> None:
         (["small.toml", "--out", "small.toml"], "small.toml: exists and holds no sampled negatives"),
         (["small.toml", "--out", "."], "is a folder"),
         (["folds.toml", "--out", "x.negative"], "leave folds out"),
-        (["nobody.toml", "--out", "x.negative"], "asks no user of the log"),
+        (["nobody.toml", "--out", "x.negative"], "no answer of a user in the log"),
     ],
 )
 @pytest.mark.usefixtures("sampling")
@@ -715,7 +713,7 @@ def test_models_list_and_show() -> None:
     }
     assert found["k"]["range"] == "10 to 1000 (log)"
     assert "Steck, WWW 2019" in done("models", "show", "ease")
-    assert "use one of: ease" in refused("models", "show", "eese")
+    assert "did you mean ease?" in refused("models", "show", "eese")
     assert all(row["doc"].endswith(".") for row in rows.values()), "whole sentences"
 
 
@@ -817,3 +815,16 @@ def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixt
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     screen.emit({"a": float("nan"), "b": [float("inf"), 1.5], "c": Path("x"), "d": True, "e": "é"})
     assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5], "c": "x", "d": True, "e": "é"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words", "command"),
+    [
+        (["nosuch"], "no such command 'nosuch'", "matinee"),
+        (["--nosuch"], "no such option: --nosuch", "matinee"),
+        (["recommend"], "missing argument 'MODEL_DIR'", "matinee recommend"),
+        (["models", "show"], "missing argument 'NAME|MODEL_DIR'", "matinee models show"),
+    ],
+)
+def test_wrong_usage_reads_like_every_other_error(arguments: list[str], words: str, command: str) -> None:
+    assert refused(*arguments) == f"error: {words}\n  hint: see `{command} --help`\n"

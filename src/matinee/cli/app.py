@@ -20,7 +20,7 @@ from matinee.cli import screen
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.version import __version__
 
-# command -> module of matinee.cli whose register(app) adds it, and its line in the overview
+# command -> module of matinee.cli that defines it, and its line in the overview
 COMMANDS = {
     "run": ("run", "Run a study: split, fit, measure, and write a report."),
     "fit": ("fit", "Fit a model on a whole log and save it."),
@@ -28,13 +28,26 @@ COMMANDS = {
     "similar": ("ask", "Recommend items to someone who watched one item."),
     "explain": ("ask", "Show which items of a history raise an item's score."),
     "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
-    "compare": ("compare", "Put models side by side, with paired tests."),
-    "export": ("export", "Copy a model of a run to a folder that stands alone."),
-    "negatives": ("negatives", "Draw sampled negatives for a recipe's test."),
+    "compare": ("evaluate", "Put models side by side, with paired tests."),
+    "export": ("fit", "Copy a model of a run to a folder that stands alone."),
+    "negatives": ("run", "Draw sampled negatives for a recipe's test."),
     "data": ("data", "List the named data sets, or show what a log holds."),
     "models": ("models", "List the models, or show what a fitted one holds."),
 }
+# command -> the example below its help; the modules of `data` and `models` have a `group` of commands, with examples
+EXAMPLES = {
+    "run": "recipes/ml-1m-static.toml --seeds 0,1,2 --set ease.l2=500",
+    "fit": "ease --data ml-100k --set l2=200 --out models/ease",
+    "recommend": 'models/ease --history "Toy Story (1995)" --history "Heat (1995)"',
+    "similar": 'models/ease "Toy Story (1995)" -k 5',
+    "explain": 'models/ease --user 196 --item "Fargo (1996)"',
+    "evaluate": "models/ease --truth hidden.csv -k 10,20 --metrics recall,ndcg",
+    "compare": "runs/a runs/b --metric ndcg -k 10 --baseline popularity",
+    "export": "runs/ml-1m sasrec --out models/sasrec",
+    "negatives": "recipes/ml-1m-next.toml --out ml-1m.test.negative",
+}
 BUG, FIXABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy of click in newer versions of typer
 EXTRAS = {"torch": "torch", "lightgbm": "boost"}  # package -> extra of ours that installs it
 
 
@@ -43,9 +56,13 @@ class LazyCommand(TyperCommand):
 
     def load(self) -> Any:
         """The command itself, or the group of commands."""
-        part = typer.Typer(rich_markup_mode=None)
-        import_module(f"matinee.cli.{COMMANDS[str(self.name)][0]}").register(part)
-        return get_group(part).commands[str(self.name)]
+        name, part = str(self.name), typer.Typer(rich_markup_mode=None)
+        module = import_module(f"matinee.cli.{COMMANDS[name][0]}")
+        if name in EXAMPLES:
+            part.command(epilog=f"Example: matinee {name} {EXAMPLES[name]}")(getattr(module, name))
+        else:
+            part.add_typer(module.group, name=name)
+        return get_group(part).commands[name]
 
     def make_context(self, *args: Any, **options: Any) -> Any:
         return self.load().make_context(*args, **options)
@@ -63,7 +80,8 @@ class Root(TyperGroup):
         end = args.index("--") if "--" in args else len(args)
         if "--debug" in args[:end]:
             args = ["--debug", *(a for a in args[:end] if a != "--debug"), *args[end:]]
-        return super().parse_args(ctx, args)
+        with _explained(debug="--debug" in args):
+            return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         with _explained(debug=bool(ctx.params.get("debug"))):
@@ -110,7 +128,7 @@ def _explained(*, debug: bool) -> Iterator[None]:
             warnings.showwarning = _show_warning(warnings.showwarning)
             yield
         sys.stdout.flush()
-    except typer.Exit:
+    except (typer.Exit, typer.Abort):
         raise
     except KeyboardInterrupt:
         print("matinee: interrupted", file=sys.stderr)
@@ -119,29 +137,26 @@ def _explained(*, debug: bool) -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(BROKEN_PIPE) from None
     except Exception as error:
-        if type(error).__module__.split(".")[0] in ("typer", "click"):  # wrong usage: typer shows it itself, code 2
+        if type(error).__name__ == "NoArgsIsHelpError":  # `matinee` alone: typer shows the help
             raise
-        if debug:
+        if debug and not isinstance(error, UsageError):
             traceback.print_exc()
-        raise typer.Exit(_show_error(error, debug=debug)) from None
-
-
-def _show_error(error: Exception, *, debug: bool) -> int:
-    """One message on stderr; returns the exit code."""
-    if (fixable := _fixable(error)) is not None:
-        screen.error(*fixable)
-        return FIXABLE
-    command = shlex.join(["matinee", *sys.argv[1:]])
-    trace = "the traceback above" if debug else "the traceback that --debug shows"
-    screen.error(
-        f"a bug in Matinee {__version__}: {type(error).__name__}: {error}",
-        f"please report it with the command ({command}) and {trace}",
-    )
-    return BUG
+        if (fixable := _fixable(error)) is not None:
+            screen.error(*fixable)
+            raise typer.Exit(FIXABLE) from None
+        command = shlex.join(["matinee", *sys.argv[1:]])
+        trace = "the traceback above" if debug else "the traceback that --debug shows"
+        what = f"a bug in Matinee {__version__}: {type(error).__name__}: {error}"
+        screen.error(what, f"please report it with the command ({command}) and {trace}")
+        raise typer.Exit(BUG) from None
 
 
 def _fixable(error: Exception) -> tuple[str, str | None] | None:
     """What went wrong and a hint, for an error that the user can fix; None for a bug."""
+    if isinstance(error, UsageError):
+        command = "matinee" if error.ctx is None else error.ctx.command_path
+        what = error.format_message().removesuffix(".")
+        return what[0].lower() + what[1:], f"see `{command} --help`"
     if isinstance(error, MatineeError):
         return error.what if error.where is None else f"{error.where}: {error.what}", error.hint
     if isinstance(error, ModuleNotFoundError) and (package := (error.name or "").split(".")[0]) not in ("", "matinee"):

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import typer
+from typer import Argument, Option
 
 from matinee import rank
 from matinee.cli import screen
-from matinee.cli.options import At, History, IncludeSeen, Json, K, ModelDir, User
+from matinee.cli.options import At, History, IncludeSeen, Json, K, ModelDir, Texts, User
 from matinee.cli.screen import Column
 from matinee.cli.sources import build_query, item_codes, open_model, requested_at
 from matinee.data.dataset import Dataset, Queries
@@ -31,27 +31,15 @@ TITLE = Column("title", least=20)
 GENRES = Column("genres", style="dim", least=14)
 
 
-def register(app: typer.Typer) -> None:
-    app.command(epilog='Example: matinee recommend models/ease --history "Toy Story (1995)" --history "Heat (1995)"')(
-        recommend
-    )
-    app.command(epilog='Example: matinee similar models/ease "Toy Story (1995)" -k 5')(similar)
-    app.command(epilog='Example: matinee explain models/ease --user 196 --item "Fargo (1996)"')(explain)
-
-
 def recommend(
     model_dir: ModelDir,
     user: User = None,
     history: History = None,
-    everyone: Annotated[bool, typer.Option("--all", help="All users of the model's log, into the file --out.")] = False,
+    everyone: Annotated[bool, Option("--all", help="All users of the model's log, into the file --out.")] = False,
     k: K = 10,
-    allow: Annotated[
-        list[str] | None, typer.Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")
-    ] = None,
-    deny: Annotated[
-        list[str] | None, typer.Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")
-    ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Table to write: .parquet, .csv or .jsonl.")] = None,
+    allow: Annotated[Texts, Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")] = None,
+    deny: Annotated[Texts, Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")] = None,
+    out: Annotated[Path | None, Option(metavar="FILE", help="Table to write: .parquet, .csv or .jsonl.")] = None,
     include_seen: IncludeSeen = False,
     at: At = None,
     as_json: Json = False,
@@ -71,20 +59,21 @@ def recommend(
     if out is not None:
         with atomic_path(out) as temp:
             getattr(recs.to_frame(), FORMATS[out.suffix])(temp)
-    found = _written(recs, out) if everyone else _person(model, queries) | _ranked(model, recs)
+    rows = int((recs.item >= 0).sum())
     if as_json:
-        screen.emit(found)
+        written = {"out": str(out), "users": len(recs), "rows": rows}
+        screen.emit(written if everyone else _person(model, queries) | _ranked(model, recs))
         return
     if not everyone:
         _show_person(model, queries)
         _show_ranked(model, recs, "The model knows no item of this history, so these are popular items.")
     if out is not None:
-        screen.say(f"{int((recs.item >= 0).sum()):,} recommendations for {len(recs):,} users written to {out}")
+        screen.say(f"{rows:,} recommendations for {len(recs):,} users written to {out}")
 
 
 def similar(
     model_dir: ModelDir,
-    item: Annotated[str, typer.Argument(metavar="ITEM", help="A title or an id.")],
+    item: Annotated[str, Argument(metavar="ITEM", help="A title or an id.")],
     k: K = 10,
     as_json: Json = False,
 ) -> None:
@@ -101,7 +90,7 @@ def similar(
 
 def explain(
     model_dir: ModelDir,
-    item: Annotated[str, typer.Option(metavar="TITLE_OR_ID", help="Item to explain.")],
+    item: Annotated[str, Option(metavar="TITLE_OR_ID", help="Item to explain.")],
     user: User = None,
     history: History = None,
     k: K = 10,
@@ -147,10 +136,6 @@ def _check(everyone: bool, out: Path | None, *, named: bool) -> None:
 
 def _card(item: str, data: Dataset) -> ItemCard:
     return item_cards(data, item_codes([item], data))[0]
-
-
-def _written(recs: Recommendations, out: Path | None) -> dict[str, Any]:
-    return {"out": str(out), "users": len(recs), "rows": int((recs.item >= 0).sum())}
 
 
 def _person(model: Model, queries: Queries) -> dict[str, Any]:

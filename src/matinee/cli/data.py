@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument
 
 from matinee.cli import screen
-from matinee.cli.log_options import LogOptions, takes_log_options
-from matinee.cli.options import DataDir, Json
+from matinee.cli.options import DataDir, Json, LogOptions, takes_log_options
 from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
 from matinee.data.items import item_cards
@@ -23,21 +23,18 @@ ROWS = 5
 COUNTS = ("events", "users", "items")
 
 
-def register(app: typer.Typer) -> None:
-    data = typer.Typer(
-        help="List the named data sets, or show what a log holds.", epilog="Example: matinee data show ml-100k"
-    )
-    data.callback(invoke_without_command=True)(_data)
-    data.command("list", epilog="Example: matinee data list --data-dir ~/data")(list_data)
-    data.command("show", epilog="Example: matinee data show log.csv --item-id film")(show_data)
-    app.add_typer(data, name="data")
+group = typer.Typer(
+    help="List the named data sets, or show what a log holds.", epilog="Example: matinee data show ml-100k"
+)
 
 
+@group.callback(invoke_without_command=True)
 def _data(context: typer.Context, data_dir: DataDir = None, as_json: Json = False) -> None:
     if context.invoked_subcommand is None:
         list_data(data_dir, as_json)
 
 
+@group.command("list", epilog="Example: matinee data list --data-dir ~/data")
 def list_data(data_dir: DataDir = None, as_json: Json = False) -> None:
     """List the named data sets: size, place and licence."""
     rows = [_entry(entry, data_dir) for entry in catalog.ENTRIES.values()]
@@ -62,9 +59,10 @@ def _entry(entry: catalog.Entry, data_dir: Path | None) -> dict[str, Any]:
     return {"name": entry.name, "title": entry.title} | size | place | {"licence": entry.licence}
 
 
+@group.command("show", epilog="Example: matinee data show log.csv --item-id film")
 @takes_log_options
 def show_data(
-    source: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A data set, a file or a folder.")],
+    source: Annotated[str, Argument(metavar="NAME|PATH", help="A data set, a file or a folder.")],
     *,
     log_options: LogOptions,
     as_json: Json = False,
@@ -98,14 +96,12 @@ def _numbers(figures: KeyFigures) -> dict[str, Any]:
 
 def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
     """Key figures as rows of name and text."""
-    items = f"{found.n_items:,}"
-    if found.n_catalogue > found.n_items:
-        items += f" with events, of {found.n_catalogue:,} known"
+    unwatched = f" with events, of {found.n_catalogue:,} known" if found.n_catalogue > found.n_items else ""
     repeats = f", {found.repeated:,} of them repeats ({found.at_once:,} at once)" if found.repeated else ""
     rows = [
         ["events", f"{found.n_events:,}{repeats}"],
         ["users", f"{found.n_users:,}"],
-        ["items", items],
+        ["items", f"{found.n_items:,}{unwatched}"],
         ["density", f"{found.density:.3%}"],
         ["events of a user", _spread(found.user_events)],
         ["events of an item", _spread(found.item_events)],
@@ -115,12 +111,10 @@ def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
         levels = "" if found.ratings is None else f", mean {found.ratings.mean:.2f}"
         rows.append(["ratings", f"{log.value.min():g} to {log.value.max():g}{levels}"])
     if found.first is not None and found.last is not None:
-        rows.append(["time", f"{_day(found.first)} to {_day(found.last)}"])
+        rows.append(["time", f"{_utc(found.first):%Y-%m-%d} to {_utc(found.last):%Y-%m-%d}"])
     if found.tied:
         rows.append(["equal times", f"{found.tied:.0%} of a user's neighbouring events share their timestamp"])
-    for name, columns in _columns(log).items():
-        rows.append([name, ", ".join(columns)])
-    return rows
+    return rows + [[name, ", ".join(columns)] for name, columns in _columns(log).items()]
 
 
 def _spread(counts: Spread) -> str:
@@ -134,22 +128,20 @@ def _columns(log: Dataset) -> dict[str, list[str]]:
 
 def _first_rows(log: Dataset) -> list[dict[str, Any]]:
     """The first events of the log as JSON, with titles and times."""
-    rows = []
-    for r, card in enumerate(item_cards(log, log.item[:ROWS])):
-        row: dict[str, Any] = {"user": log.users.decode([log.user[r]])[0], "item": card.item_id}
-        if card.title is not None:
-            row["title"] = card.title
-        if card.year is not None and card.name_without_year == card.name:
-            row["year"] = card.year
-        if card.genres:
-            row["genres"] = list(card.genres)
-        if log.value is not None:
-            row["rating"] = float(log.value[r])
-        if log.timestamp is not None:
-            row["time"] = datetime.fromtimestamp(int(log.timestamp[r]), UTC).isoformat(" ", "minutes")[:16]
-        rows.append(row)
-    names = dict.fromkeys(name for row in rows for name in row)
-    return [{name: row.get(name) for name in names} for row in rows]
+    cards = item_cards(log, log.item[:ROWS])
+    columns: dict[str, list[Any]] = {
+        "user": log.users.decode(log.user[:ROWS]),
+        "item": [card.item_id for card in cards],
+        "title": [card.title for card in cards],
+        "year": [card.year if card.name_without_year == card.name else None for card in cards],
+        "genres": [list(card.genres) or None for card in cards],
+    }
+    if log.value is not None:
+        columns["rating"] = log.value[:ROWS].tolist()
+    if log.timestamp is not None:
+        columns["time"] = [_utc(second).isoformat(" ", "minutes")[:16] for second in log.timestamp[:ROWS].tolist()]
+    known = {name: cells for name, cells in columns.items() if any(cell is not None for cell in cells)}
+    return [dict(zip(known, row, strict=True)) for row in zip(*known.values(), strict=True)]
 
 
 def _shown(value: Any) -> str:
@@ -158,5 +150,5 @@ def _shown(value: Any) -> str:
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _day(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).date().isoformat()
+def _utc(second: int) -> datetime:
+    return datetime.fromtimestamp(second, UTC)

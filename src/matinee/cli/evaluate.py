@@ -1,46 +1,42 @@
-"""`evaluate`: a model, or a file of recommendations, against a file of hidden pairs."""
+"""`evaluate` and `compare`: recommendations measured on hidden pairs, and models side by side with paired tests."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from matinee.cli import screen
-from matinee.cli.options import IncludeSeen, Json, names, whole_numbers
+from matinee.cli.options import IncludeSeen, Json, Text, names, whole_numbers
 from matinee.cli.screen import Column
 from matinee.cli.sources import open_model
-from matinee.evaluate import Evaluation
+from matinee.evaluate import Evaluation, PairedTest
 from matinee.evaluate import evaluate as measured
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.files import hidden_pairs, read_recommendations
 from matinee.evaluate.metrics import formulas_of
 from matinee.rank import recommend
 from matinee.report.scores import LOWER_IS_BETTER
+from matinee.study import compare as comparing
 
 CUTS = [10, 20]
-
-
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: matinee evaluate models/ease --truth hidden.csv -k 10,20 --metrics recall,ndcg")(
-        evaluate
-    )
 
 
 def evaluate(
     source: Annotated[
         Path,
-        typer.Argument(
+        Argument(
             metavar="SOURCE",
             help="A model's folder, or a .csv, .tsv or .parquet file with user_id, item_id and rank or score.",
         ),
     ],
-    truth: Annotated[Path, typer.Option(metavar="FILE", help="The hidden pairs: user_id, item_id.")],
-    cuts: Annotated[str | None, typer.Option("-k", metavar="10,20", help="Cut-offs.", show_default="10,20")] = None,
-    metrics: Annotated[str, typer.Option(metavar="NAMES", help="Separated by commas.")] = "recall,ndcg,hit_rate,mrr",
-    convention: Annotated[str, typer.Option(metavar="NAME", help="Whose metric definitions to use.")] = "matinee",
+    truth: Annotated[Path, Option(metavar="FILE", help="The hidden pairs: user_id, item_id.")],
+    cuts: Annotated[Text, Option("-k", metavar="10,20", help="Cut-offs.", show_default="10,20")] = None,
+    metrics: Annotated[str, Option(metavar="NAMES", help="Separated by commas.")] = "recall,ndcg,hit_rate,mrr",
+    convention: Annotated[str, Option(metavar="NAME", help="Whose metric definitions to use.")] = "matinee",
     include_seen: IncludeSeen = False,
     as_json: Json = False,
 ) -> None:
@@ -61,10 +57,46 @@ def evaluate(
         found = {"metrics": result.to_frame().to_dicts(), "protocol": asdict(result.protocol)}
         screen.emit(found | {"warnings": list(result.warnings)})
         return
-    show(result)
+    _show(result)
 
 
-def show(result: Evaluation, *, by: tuple[str, int] | None = None) -> None:
+def compare(
+    runs: Annotated[list[Path], Argument(metavar="RUN...", help="Run folders, or their metrics.parquet.")],
+    metric: Annotated[
+        Text, Option(metavar="NAME", help="The metric to test.", show_default="the first measured")
+    ] = None,
+    k: Annotated[int | None, Option("-k", min=1, help="Cut-off of the metric.", show_default="the first")] = None,
+    baseline: Annotated[
+        Text, Option(metavar="LABEL", help="Test all models against this one.", show_default="every pair")
+    ] = None,
+    part: Annotated[Literal["test", "valid"], Option("--split", help="The part that was measured.")] = "test",
+    protocol: Annotated[
+        Text,
+        Option(
+            metavar="FINGERPRINT",
+            help="The protocol, for runs under several; its first characters are enough.",
+            show_default="the first that measured the metric",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put models side by side, with paired tests.
+
+    Numbers measured under different protocols are refused.
+    """
+    found = comparing.compare(runs, metric, k, baseline, part, protocol)
+    joint, tests = found.evaluation, found.tests
+    if as_json:
+        found_tests = {"tests": [asdict(test) for test in tests], "protocol": asdict(joint.protocol)}
+        screen.emit({"metrics": joint.to_frame().to_dicts()} | found_tests)
+        return
+    _show(joint, by=(tests[0].metric, tests[0].k) if tests else None)
+    if tests:
+        screen.say()
+        _show_tests(tests)
+
+
+def _show(result: Evaluation, *, by: tuple[str, int] | None = None) -> None:
     """One model: one row per metric. Several: one row per model, sorted by the column `by`, best values in bold."""
     if len(result.labels) == 1:
         means = [(metric, k, result.mean(metric, k)) for metric, k in result.columns]
@@ -85,3 +117,24 @@ def show(result: Evaluation, *, by: tuple[str, int] | None = None) -> None:
     once = "" if result.clusters is None else ", counting each user once"
     screen.say(f"\nmean over {result.n_queries:,} queries with its 95 % interval{once}", "dim")
     screen.say(f"{result.protocol} [{result.protocol.fingerprint}]", "dim")
+
+
+def _show_tests(tests: Sequence[PairedTest]) -> None:
+    first = tests[0]
+    numbers = ("difference", "95 % interval", "p", "p (Holm)")
+    columns = [Column("model"), Column("minus"), *(Column(name, right=True, keep=name != "p") for name in numbers)]
+    rows = [
+        [t.a, t.b, f"{t.difference:+.4f}", f"{t.ci_low:+.4f} to {t.ci_high:+.4f}", _p(t.p_random), _p(t.p_holm)]
+        for t in tests
+    ]
+    screen.say(f"Differences in {named(first.metric, first.k)}", "bold")
+    screen.table(columns, rows)
+    screen.say(
+        f"\npaired randomisation test over {first.n_users:,} users ({first.n_queries:,} queries); "
+        f"p (Holm) is corrected for {len(tests)} {'comparison' if len(tests) == 1 else 'comparisons'}",
+        "dim",
+    )
+
+
+def _p(value: float) -> str:
+    return "–" if value != value else "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,39 +1,32 @@
-"""`fit`: one model on a whole log, saved."""
+"""`fit` and `export`: models in folders that stand alone."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import typer
+from typer import Argument, Option
 
 from matinee.cli import screen
-from matinee.cli.log_options import LogOptions, takes_log_options
-from matinee.cli.options import Json, Settings, settings
+from matinee.cli.options import Json, LogOptions, Settings, settings, takes_log_options
 from matinee.cli.sources import check_out
-from matinee.data.dataset import Dataset
 from matinee.models import registry
-from matinee.models.base import Model
-from matinee.store import save_model
+from matinee.store import export_model, save_model
 from matinee.study.values import format_value
-
-
-def register(app: typer.Typer) -> None:
-    app.command(epilog="Example: matinee fit ease --data ml-100k --set l2=200 --out models/ease")(fit)
 
 
 @takes_log_options
 def fit(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A name of `matinee models`.")],
+    model: Annotated[str, Argument(metavar="MODEL", help="A model's name; `matinee models` lists them.")],
     *,
-    data: Annotated[str, typer.Option(metavar="NAME|PATH", help="A named data set, a file or a folder.")] = "ml-100k",
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Model folder.", show_default="models/MODEL")] = None,
+    data: Annotated[str, Option(metavar="NAME|PATH", help="A named data set, a file or a folder.")] = "ml-100k",
+    out: Annotated[Path | None, Option(metavar="DIR", help="Model folder.", show_default="models/MODEL")] = None,
     given: Settings = None,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 0,
-    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], typer.Option(help="Where nets are trained.")] = "auto",
+    seed: Annotated[int, Option(min=0, help="Random seed.")] = 0,
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Option(help="Where nets are trained.")] = "auto",
     without_histories: Annotated[
-        bool, typer.Option("--without-histories", help="Do not save who watched what; --user will not work.")
+        bool, Option("--without-histories", help="Do not save who watched what; --user will not work.")
     ] = False,
     log_options: LogOptions,
     as_json: Json = False,
@@ -47,33 +40,46 @@ def fit(
     check_out(target)
     log = log_options.load(data)
     start = time.perf_counter()
-    chosen: dict[str, Any] = {} if device == "auto" else {"device": device}
-    made.fit(log, seed=seed, **chosen)
+    made.fit(log, seed=seed, device=device)
     seconds = time.perf_counter() - start
     save_model(made, target, histories=not without_histories)
-    found = _summary(model, made, log, seconds, target)
+    data_found = {"name": log.name, "fingerprint": log.fingerprint}
+    found = {
+        "model": model,
+        "hyper_parameters": made.model_dump(mode="json"),
+        "data": data_found | {"events": len(log), "users": log.n_users, "items": log.n_items},
+        "seconds": seconds,
+        "out": str(target),
+        "bytes": _size(target),
+    }
     if as_json:
         screen.emit(found)
         return
-    _show(found)
+    screen.say(format_value({"name": model, **made.model_dump(mode="json")}))
+    screen.say(f"fitted on {log.name}: {len(log):,} events, {log.n_users:,} users, {log.n_items:,} items")
+    screen.say(f"in {seconds:.2f} s, saved to {target} ({_size(target) / 1e6:,.1f} MB)")
     if not without_histories:
         screen.say(f"next: matinee recommend {target} --user {log.users.ids[0]}", "dim")
 
 
-def _summary(name: str, model: Model, log: Dataset, seconds: float, target: Path) -> dict[str, Any]:
-    counts = {"events": len(log), "users": log.n_users, "items": log.n_items}
-    return {
-        "model": name,
-        "hyper_parameters": model.model_dump(mode="json"),
-        "data": {"name": log.name, "fingerprint": log.fingerprint} | counts,
-        "seconds": seconds,
-        "out": str(target),
-        "bytes": sum(file.stat().st_size for file in target.rglob("*") if file.is_file()),
-    }
+def export(
+    run: Annotated[Path, Argument(metavar="RUN", help="The folder of a run.")],
+    label: Annotated[str, Argument(metavar="LABEL", help="A model of the run.")],
+    out: Annotated[Path, Option(metavar="DIR", help="Where the model goes.")],
+    as_json: Json = False,
+) -> None:
+    """Copy a model of a run to a folder that stands alone.
+
+    The models of a run share their log. The new folder has a copy of it and needs nothing from the run.
+    """
+    check_out(out)
+    export_model(run, label, out)
+    if as_json:
+        screen.emit({"run": str(run), "label": label, "out": str(out), "bytes": _size(out)})
+        return
+    screen.say(f"{label} of {run} saved to {out} ({_size(out) / 1e6:,.1f} MB)")
 
 
-def _show(found: dict[str, Any]) -> None:
-    data = found["data"]
-    screen.say(format_value({"name": found["model"], **found["hyper_parameters"]}))
-    screen.say(f"fitted on {data['name']}: {data['events']:,} events, {data['users']:,} users, {data['items']:,} items")
-    screen.say(f"in {found['seconds']:.2f} s, saved to {found['out']} ({found['bytes'] / 1e6:,.1f} MB)")
+def _size(folder: Path) -> int:
+    """Bytes of all files."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

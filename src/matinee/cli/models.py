@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer import Argument
 
 from matinee.cli import screen
 from matinee.cli.options import Json
@@ -22,21 +23,18 @@ from matinee.study.values import format_value
 LEAST = {"value": 12, "type": 8, "range": 8, "meaning": 20}
 
 
-def register(app: typer.Typer) -> None:
-    models = typer.Typer(
-        help="List the models, or show what a fitted one holds.", epilog="Example: matinee models show ease"
-    )
-    models.callback(invoke_without_command=True)(_models)
-    models.command("list", epilog="Example: matinee models list --json")(list_models)
-    models.command("show", epilog="Example: matinee models show models/ease")(show_model)
-    app.add_typer(models, name="models")
+group = typer.Typer(
+    help="List the models, or show what a fitted one holds.", epilog="Example: matinee models show ease"
+)
 
 
+@group.callback(invoke_without_command=True)
 def _models(context: typer.Context, as_json: Json = False) -> None:
     if context.invoked_subcommand is None:
         list_models(as_json)
 
 
+@group.command("list", epilog="Example: matinee models list --json")
 def list_models(as_json: Json = False) -> None:
     """List the models: name, class and description."""
     rows = []
@@ -54,9 +52,9 @@ def list_models(as_json: Json = False) -> None:
     screen.say("\nmatinee models show NAME lists a model's hyper-parameters", "dim")
 
 
+@group.command("show", epilog="Example: matinee models show models/ease")
 def show_model(
-    name: Annotated[str, typer.Argument(metavar="NAME|MODEL_DIR", help="A model's name or folder.")],
-    as_json: Json = False,
+    name: Annotated[str, Argument(metavar="NAME|MODEL_DIR", help="A model's name or folder.")], as_json: Json = False
 ) -> None:
     """Show a model's hyper-parameters, and what a fitted one learned."""
     folder = Path(name)
@@ -123,5 +121,5 @@ def _show_fitted(found: dict[str, Any]) -> None:
 
 def _doc(cls: type[Model]) -> str:
     """The docstring, a line a paragraph."""
-    paragraphs = (inspect.getdoc(cls) or "").split("\n\n")
+    paragraphs = inspect.cleandoc(cls.about).split("\n\n")
     return "\n\n".join(p if "\n " in p else " ".join(p.split()) for p in paragraphs)

@@ -80,14 +80,9 @@ def table(
     out, cells, strong = console(), [[_printable(cell) for cell in row] for row in rows], set(bold)
     widths = _widths(columns, cells, out.width)
     ruled = out.is_terminal and header
-    built = Table(
-        box=box.SIMPLE_HEAD if ruled else None,
-        show_header=header,
-        show_edge=False,
-        pad_edge=False,
-        header_style="dim",
-        padding=(0, 1) if ruled else (0, 2, 0, 0),
-    )
+    built = Table(box=box.SIMPLE_HEAD if ruled else None, show_header=header, show_edge=False, pad_edge=False)
+    built.header_style = "dim"
+    built.padding = (0, 1, 0, 1) if ruled else (0, 2, 0, 0)
     for c, width in widths.items():
         justify: Literal["left", "right"] = "right" if columns[c].right else "left"
         built.add_column(Text(columns[c].name), justify=justify, style=columns[c].style, overflow="fold", width=width)
@@ -108,15 +103,12 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available:
     }
     least = {c: min(widths[c], columns[c].least or widths[c]) for c in widths}
     available += PADDING  # none after the last column
-    while sum(least[c] + PADDING for c in widths) > available and len(widths) > 1:
-        droppable = [c for c in widths if not columns[c].keep]
-        if not droppable:
-            break
-        del widths[droppable[-1]]
-    while sum(width + PADDING for width in widths.values()) > available:
-        shrinkable = [c for c in widths if widths[c] > least[c]]
-        if not shrinkable:
-            break
+    droppable = [c for c in widths if not columns[c].keep]
+    while droppable and len(widths) > 1 and sum(least[c] + PADDING for c in widths) > available:
+        del widths[droppable.pop()]
+    while sum(width + PADDING for width in widths.values()) > available and (
+        shrinkable := [c for c in widths if widths[c] > least[c]]
+    ):
         widths[max(shrinkable, key=lambda c: widths[c])] -= 1
     return widths
 

@@ -25,15 +25,14 @@ def open_model(folder: Path) -> Model:
 
 def check_out(folder: Path) -> None:
     """Refuse a place for a model before any time is spent on fitting it."""
+    hint = "choose another --out"
     if folder.is_file():
-        raise MatineeError("is a file, but a folder is needed", where=str(folder), hint="choose another --out")
+        raise MatineeError("is a file, but a folder is needed", where=str(folder), hint=hint)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise MatineeError(
-            "this folder is not empty and holds no model", where=str(folder), hint="choose another --out"
-        )
+        raise MatineeError("this folder is not empty and holds no model", where=str(folder), hint=hint)
     existing = next(parent for parent in folder.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
-        raise MatineeError("nothing can be written here", where=str(existing), hint="choose another --out")
+        raise MatineeError("nothing can be written here", where=str(existing), hint=hint)
 
 
 def build_query(
@@ -41,10 +40,9 @@ def build_query(
 ) -> Queries:
     """The query of --user or --history."""
     if (user is None) == (not history):
-        raise MatineeError(
-            "neither --user nor --history is given" if user is None else "both --user and --history are given",
-            hint='pass --user ID, or --history TITLE once for each item, e.g. --history "Toy Story (1995)"',
-        )
+        what = "neither --user nor --history is given" if user is None else "both --user and --history are given"
+        hint = 'pass --user ID, or --history TITLE once for each item, e.g. --history "Toy Story (1995)"'
+        raise MatineeError(what, hint=hint)
     watched = [text for text in history or () if text.strip()]
     if user is None and not watched:
         raise MatineeError("--history is empty", hint="pass a title or an id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from matinee.models import registry
 from matinee.models.base import Model
@@ -83,6 +83,8 @@ def _type(annotation: Any) -> str:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         return " | ".join(map(_type, inner))
+    if origin is Annotated:
+        return _type(inner[0])
     if origin is tuple:
         return f"[{_type(inner[0])}, ...]"
     if origin is Literal:

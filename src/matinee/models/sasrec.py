@@ -20,14 +20,14 @@ class SASRec(SelfAttentive):
     """Self-attentive sequential recommendation (Kang & McAuley, ICDM 2018).
 
     Loss: cross-entropy over all items by default, which matters more than the architecture (Klenitskiy & Vasilev,
-    RecSys 2023); "bce" with negatives = 1, negatives_for = "event" is the paper's (eq. 7), "gbce" gSASRec's (Petrov &
-    Macdonald, RecSys 2023). Deviations from the paper: layers are normalised before and not within the residual sum,
+    RecSys 2023); "bce" with n_negatives = 1, negatives_for = "event" is the paper's (eq. 7), "gbce" gSASRec's (Petrov
+    & Macdonald, RecSys 2023). Deviations from the paper: layers are normalised before and not within the residual sum,
     dropout leaves attention weights alone, positions count from the history's start, negatives may be items of the
     user's history other than the target.
 
     Options beyond it: gated, see nn.transformer.Transformer; relative, a bias by places and time apart in attention;
-    waiting, which takes the time of the request as given, or each history's median wait for it (where a history has no
-    times, the log's median wait stands for all). Raises MatineeError for waiting and a log without timestamps.
+    time_gaps, which takes the time of the request as given, or each history's median gap for it (where a history has
+    no times, the log's median gap). Raises MatineeError for time_gaps and a log without timestamps.
     """
 
     gated: bool = tunable(False, "gate each layer's output")
@@ -39,7 +39,7 @@ class SASRec(SelfAttentive):
         if self.time_gaps and data.timestamp is None:
             raise MatineeError(
                 f"{data.name} has no timestamps, so it is not known how long anyone waited",
-                hint="map the log's timestamp column, or leave waiting unset",
+                hint="map the log's timestamp column, or leave time_gaps unset",
             )
 
     def build(self, data: Dataset) -> nn.Module:

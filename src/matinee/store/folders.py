@@ -42,11 +42,7 @@ S = TypeVar("S", bound=Sealed)
 
 def write_manifest(folder: Path, fields: Mapping[str, Any], files: Iterable[str]) -> str:
     """Write the manifest of a folder with these files. Returns its digest."""
-    content = {
-        "schema_version": SCHEMA,
-        **fields,
-        "sha256": {name: sha256(folder / name) for name in sorted(files)},
-    }
+    content = {"schema_version": SCHEMA, **fields, "sha256": {name: sha256(folder / name) for name in sorted(files)}}
     digest = digest_of(content)
     text = json.dumps({**content, "digest": digest}, indent=2, ensure_ascii=False)
     (folder / MANIFEST).write_text(text + "\n", "utf-8")

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from matinee.models.base import Model, TextFile
 from matinee.store.folders import Arrays, broken
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 WEIGHTS, TEXT = "weights.safetensors", "model.txt"
 
@@ -25,6 +27,8 @@ def flatten(learned: Any) -> tuple[Arrays, tuple[Model, ...], dict[str, Kind]]:
 
     Fields with metadata {"saved": False} are left out; their defaults stand after loading.
     """
+    from scipy.sparse import csr_array
+
     arrays: Arrays = {}
     members: tuple[Model, ...] = ()
     layout: dict[str, Kind] = {}
@@ -80,6 +84,8 @@ def _matrix(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], sha
 
     The kernels do not check indices, and scipy's own check skips a matrix that claims to have no values.
     """
+    from scipy.sparse import csr_array
+
     if any(part.dtype.kind != "i" or part.ndim != 1 for part in (indices, indptr, shape)) or shape.shape != (2,):
         raise ValueError("the indices of a matrix are not integers")
     rows, columns = shape.tolist()

@@ -37,12 +37,8 @@ class LogManifest(folders.Sealed):
 
 def describe(data: Dataset, *, histories: bool) -> dict[str, Any]:
     """The fields of a LogManifest that tell one log from another."""
-    return {
-        "name": data.name,
-        "fingerprint": data.fingerprint,
-        "side_fingerprint": data.side_fingerprint,
-        "histories": histories,
-    }
+    fields = ("name", "fingerprint", "side_fingerprint")
+    return {name: getattr(data, name) for name in fields} | {"histories": histories}
 
 
 def write_log(data: Dataset, folder: Path, shared: Path | None = None, *, histories: bool = True) -> str:
@@ -77,11 +73,8 @@ def _already(shared: Path, description: dict[str, Any]) -> str | None:
         with contextlib.suppress(MatineeError):  # it is not ours, or damaged
             manifest = folders.read_sealed(place, LogManifest)
             same = manifest.model_dump(include=set(description)) == description
-            if (
-                same
-                and place.name == manifest.digest[:16]
-                and all((place / name).is_file() for name in manifest.sha256)
-            ):
+            complete = all((place / name).is_file() for name in manifest.sha256)
+            if same and complete and place.name == manifest.digest[:16]:
                 return manifest.digest
     return None
 
@@ -114,16 +107,13 @@ def find_log(model: Path, root: Path, digest: str) -> Path:
 
     Only folders whose names follow from the digest are looked at. Raises MatineeError where there is none.
     """
-    places = [(model, LOG), *((above, f"{SHARED}/{digest[:16]}") for above in ancestors(root))]
-    for folder, name in places:
+    for folder, name in ((model, LOG), *((above, f"{SHARED}/{digest[:16]}") for above in ancestors(root))):
         if (folder / name).is_dir():
             folders.refuse_links(folder, name)
             return folder / name
-    raise MatineeError(
-        f"the log of this model ({digest[:16]}) is missing: neither `{LOG}/` nor `{SHARED}/{digest[:16]}/` above it",
-        where=str(model),
-        hint="copy the folder of logs too; `matinee export` writes a model of a run with its log",
-    )
+    what = f"the log of this model ({digest[:16]}) is missing: neither `{LOG}/` nor `{SHARED}/{digest[:16]}/` above it"
+    hint = "copy the folder of logs too; `matinee export` writes a model of a run with its log"
+    raise MatineeError(what, where=str(model), hint=hint)
 
 
 def ancestors(model: Path) -> list[Path]:
@@ -155,8 +145,7 @@ def _read_parquet(path: Path) -> pl.DataFrame:
 def _read_events(path: Path) -> folders.Arrays:
     """Columns of a Dataset by name, in their own types; the Dataset checks lengths, codes and values."""
     events = folders.read_arrays(path)
-    if not {"user", "item"} <= set(events) <= set(KINDS) or any(
-        array.dtype != KINDS[name] for name, array in events.items()
-    ):
+    named = {"user", "item"} <= set(events) <= set(KINDS)
+    if not named or any(array.dtype != KINDS[name] for name, array in events.items()):
         raise folders.broken(path, "does not hold the events of a log")
     return events

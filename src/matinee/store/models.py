@@ -53,10 +53,8 @@ def save_model(model: Model, path: StrPath, *, log: StrPath | None = None, histo
     _refuse_others(target)
     shared = None if log is None else Path(log).resolve()
     if shared is not None and shared not in [above / logs.SHARED for above in logs.ancestors(target)]:
-        raise MatineeError(
-            f"a model in {target} would not find its log in {log}",
-            hint=f"name a folder {logs.SHARED!r} in one of the {logs.LEVELS} folders above the model",
-        )
+        hint = f"name a folder {logs.SHARED!r} in one of the {logs.LEVELS} folders above the model"
+        raise MatineeError(f"a model in {target} would not find its log in {log}", hint=hint)
     with atomic_folder(target) as folder:
         _write(folder, model, shared, {}, histories=histories)
     return target

@@ -2,18 +2,17 @@
 
 from matinee.explore.log import Bars, KeyFigures, Levels, Spread, key_figures
 from matinee.explore.recommended import ListFigures, activity_groups, list_figures, overlap
-from matinee.explore.samples import ItemCard, UserSample, films, user_samples
+from matinee.explore.samples import SampleItem, UserSample, user_samples
 
 __all__ = [
     "Bars",
-    "ItemCard",
     "KeyFigures",
     "Levels",
     "ListFigures",
+    "SampleItem",
     "Spread",
     "UserSample",
     "activity_groups",
-    "films",
     "key_figures",
     "list_figures",
     "overlap",

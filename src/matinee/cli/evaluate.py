@@ -17,8 +17,8 @@ from matinee.evaluate import evaluate as measured
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.files import hidden_pairs, read_recommendations
 from matinee.evaluate.metrics import formulas_of
+from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.rank import recommend
-from matinee.report.scores import LOWER_IS_BETTER
 
 CUTS = [10, 20]
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from matinee.evaluate.evaluate import named
+from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.report import format as words
 from matinee.report.panels import SHAPES, Mark, Scale, panel
-from matinee.report.scores import LOWER_IS_BETTER, Cell, Table
+from matinee.report.scores import Cell, Table
 from matinee.report.sections import Plot, plus_minus
 from matinee.report.study import Study
 from matinee.study.values import format_value
@@ -133,7 +135,7 @@ def laid_out(axes: Sequence[Axis]) -> list[Layout]:
 
 
 def _group(model: str, table: Table, rows: RankedCells, axes: Sequence[Axis]) -> dict[str, Any]:
-    column, drawn = words.column(*table.columns[0]), leading(axes)
+    column, drawn = named(*table.columns[0]), leading(axes)
     layouts, middle = laid_out(drawn), centre(drawn)
     ends = [cell.value + sign * (cell.half or 0) for _, cell in rows for sign in (-1, 1)]
     colour = layouts[0].colour

@@ -15,9 +15,9 @@ import polars as pl
 from matinee.errors import MatineeError
 from matinee.evaluate import Comparison, Evaluation, PairedTest, paired_test
 from matinee.evaluate.evaluate import named
+from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.evaluate.significance import holm, joined
 from matinee.files import StrPath
-from matinee.report.scores import LOWER_IS_BETTER
 from matinee.study.reader import Run, open_run
 
 RUN_ROW = ["seed", "fold", "query"]  # identifies a query within a run

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -95,7 +96,7 @@ def _draw(axes: Axes, mark: Mark, at: float, *, upright: bool) -> None:
         axes.plot(*bar[:: -1 if upright else 1], color=colour, linewidth=1.25)
     x, y = (at, cell.value) if upright else (cell.value, at)
     shape = list(SHAPES)[mark.series or 0]
-    look = {"color": colour, "markeredgecolor": plots.PAPER, "markeredgewidth": 1}
+    look: dict[str, Any] = {"color": colour, "markeredgecolor": plots.PAPER, "markeredgewidth": 1}
     axes.plot([x], [y], shape, markersize=SIZES.get(shape, 9), **look)
 
 

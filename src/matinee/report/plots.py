@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from matinee.evaluate import Bin
-from matinee.explore import Bars, Levels
+from matinee.explore.log import Bars, Levels
 from matinee.report import format as words
 from matinee.report.scores import Cell
 
@@ -81,8 +81,8 @@ def tail(points: np.ndarray, top_share: float, alt: str) -> Markup:
         text = f"top 10 %: {100 * top_share:.0f} % of events"
         axes.annotate(text, (0.1, top_share), (12, -5), textcoords="offset points")
         axes.set(xlim=(0, 1), ylim=(0, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0.5, 1])
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f} %"))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.0f} %"))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
         axes.set_xlabel("share of items, most popular first")
 
     return draw(paint, "tail", alt)
@@ -250,13 +250,13 @@ def shorten(label: str, width: int = NAMES) -> str:
 
 def display_width(text: str) -> float:
     """In digits of a usual sans serif font; the reader's font is not known."""
-    return sum(_letter_width(c) for c in text)
 
+    def width(c: str) -> float:
+        if unicodedata.east_asian_width(c) in "WF":
+            return 2.0
+        return 1.7 if c in "MWmw@%" else 1.3 if c.isupper() else 1.0
 
-def _letter_width(c: str) -> float:
-    if unicodedata.east_asian_width(c) in "WF":
-        return 2.0
-    return 1.7 if c in "MWmw@%" else 1.3 if c.isupper() else 1.0
+    return sum(map(width, text))
 
 
 def short(n: float) -> str:

@@ -72,7 +72,7 @@ def score_tables(
     metrics = _with_fold(metrics).with_columns(pl.col("k").fill_null(0))
     parts = metrics.partition_by("protocol", "split", maintain_order=True)
     parts.sort(key=lambda part: part["split"][0] != "test")
-    return [_table(part, protocols, _values(per_query.lazy(), part)) for part in parts]
+    return [_table(part, protocols, per_query) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -108,18 +108,19 @@ def by_candidate_rule(tables: Sequence[Table]) -> CandidateRuleTable | None:
     )
 
 
-def _table(part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.LazyFrame) -> Table:
+def _table(part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame) -> Table:
+    fingerprint, split = str(part["protocol"][0]), str(part["split"][0])
+    rows_of = rows_behind(per_query, split, fingerprint)
     columns = list(part.select("metric", "k").unique(maintain_order=True).iter_rows())
     models = dict(part.select("label", "model").unique("label", maintain_order=True).iter_rows())
-    marked = [_marked(_cells(part, models, column), column, per_query) for column in columns]
+    marked = [_marked(_cells(part, models, column), column, rows_of) for column in columns]
     rows = [Row(label, model, tuple(cells.get(label) for cells, _ in marked)) for label, model in models.items()]
     sign = 1 if columns[0][0] in LOWER_IS_BETTER else -1
     rows.sort(key=lambda row: np.inf if row.cells[0] is None else sign * row.cells[0].value)
-    fingerprint = str(part["protocol"][0])
     queries = part["n_queries"].to_numpy()
     return Table(
         fingerprint=fingerprint,
-        split=str(part["split"][0]),
+        split=split,
         protocol=protocols.get(fingerprint),
         columns=tuple(columns),
         rows=tuple(rows),
@@ -191,13 +192,13 @@ def _student(d: NDArray[np.float64]) -> float:
     return float(2 * t.sf(abs(d.mean() / error), len(d) - 1))
 
 
-def _values(per_query: pl.LazyFrame, part: pl.DataFrame) -> pl.LazyFrame:
-    """The rows behind one table."""
-    names = per_query.collect_schema().names()
+def rows_behind(per_query: pl.DataFrame | pl.LazyFrame, split: str, fingerprint: str) -> pl.LazyFrame:
+    """The values behind one table."""
+    names = per_query.lazy().collect_schema().names()
     if not {"query", "split"} <= set(names):  # there are none
         return pl.LazyFrame(schema=["seed", "fold", "query", "user_id", "label", "metric", "k", "value"])
-    rows = per_query.filter(pl.col("split") == part["split"][0])
-    return rows.filter(pl.col("protocol") == part["protocol"][0]) if "protocol" in names else rows
+    rows = per_query.lazy().filter(pl.col("split") == split)
+    return rows.filter(pl.col("protocol") == fingerprint) if "protocol" in names else rows
 
 
 def _with_fold(frame: pl.DataFrame) -> pl.DataFrame:

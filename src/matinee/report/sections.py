@@ -15,10 +15,11 @@ from matinee.data.side_table_report import SideTableReport
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.metrics import CONVENTIONS, METRICS
 from matinee.evaluate.predictions import LOWER_IS_BETTER
+from matinee.explore.log import KeyFigures, Spread
 from matinee.report import format as words
 from matinee.report import plots
 from matinee.report.format import THIN, number_of, percent
-from matinee.report.scores import Cell, Column, Table
+from matinee.report.scores import Cell, Column, Table, rows_behind
 from matinee.report.study import Study
 
 HEAD = 300  # items that count as most popular, as in the film contest; at most a fifth of all
@@ -75,7 +76,7 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _sizes(f: explore.KeyFigures) -> list[Figure]:
+def _sizes(f: KeyFigures) -> list[Figure]:
     unused, share = f.n_catalogue - f.n_items, percent(f.repeated / max(f.n_events, 1))
     repeated = f"{share} repeat a pair of user and item" if f.repeated else "no pair of user and item twice"
     if f.at_once:
@@ -89,7 +90,7 @@ def _sizes(f: explore.KeyFigures) -> list[Figure]:
     ]
 
 
-def _shape(f: explore.KeyFigures) -> list[Figure]:
+def _shape(f: KeyFigures) -> list[Figure]:
     held = f"of events on the 10{THIN}% most popular items ({f.top_items:,} of them)"
     figures = [
         Figure("Events per user", words.count(f.user_events.median), _spread(f.user_events)),
@@ -108,12 +109,12 @@ def _shape(f: explore.KeyFigures) -> list[Figure]:
     return figures
 
 
-def _spread(s: explore.Spread) -> str:
+def _spread(s: Spread) -> str:
     middle = words.span(words.count(s.lower), words.count(s.upper))
     return f"median; middle half {middle}, all {words.span(f'{s.smallest:,}', f'{s.largest:,}')}"
 
 
-def _data_plots(f: explore.KeyFigures) -> list[Plot]:
+def _data_plots(f: KeyFigures) -> list[Plot]:
     u = f.user_events
     users = f"Histogram of events per user: from {u.smallest:,} to {u.largest:,}, median {u.median:g}"
     held = f"Cumulative curve: the top tenth of items holds {percent(f.top_share)}"
@@ -163,10 +164,9 @@ def plus_minus(cell: Cell) -> str:
 
 
 def _runs(table: Table, cells: list[Cell]) -> str:
-    seeds = f"{len(table.seeds)} seeds ({words.listed([str(seed) for seed in table.seeds])})"
-    if len(table.seeds) == 1:
-        seeds = f"one seed ({table.seeds[0]})"
-    if len(table.seeds) == table.n_folds == 1:
+    n = len(table.seeds)
+    seeds = f"{'one seed' if n == 1 else f'{n} seeds'} ({words.listed(list(map(str, table.seeds)))})"
+    if n == table.n_folds == 1:
         return seeds
     apart = max(max(cell.runs) - min(cell.runs) for cell in cells)
     over = seeds if table.n_folds == 1 else f"{table.n_folds} folds of {seeds}"
@@ -263,19 +263,16 @@ def recommended(study: Study) -> dict[str, Any] | None:
 def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     """The test's first metric per quarter of the queries by length of history, in the first seed."""
     test = [table for table in tables if table.split == "test"]
-    names = set(study.per_query.lazy().collect_schema().names())
-    if not test or not {"query", "split"} <= names or not test[0].columns[0][1]:
+    if not test or not test[0].columns[0][1]:
         return None
     (metric, k), labels = test[0].columns[0], [row.label for row in test[0].rows]
-    mine = (pl.col("split") == "test") & pl.col("label").is_in(labels)
-    mine &= (pl.col("metric") == metric) & (pl.col("k") == k)
-    if "protocol" in names:
-        mine &= pl.col("protocol") == test[0].fingerprint
-    part = study.per_query.lazy().filter(mine).collect()
+    mine = (pl.col("metric") == metric) & (pl.col("k") == k)
+    part = rows_behind(study.per_query, test[0].split, test[0].fingerprint).filter(mine).collect()
     for run in ("seed", "fold"):  # of the first run, as the recommendations
-        if run in names and len(part):
+        if run in part.columns and len(part):
             part = part.filter(pl.col(run).eq_missing(part[run][0]))
-    if part.is_empty() or part["query"].n_unique() < 8:
+    part = part.filter(pl.col("label").is_in(labels)) if len(part) else part
+    if part["query"].n_unique() < 8:
         return None
     means = explore.activity_groups(part, study.split.test, metric, k)
     heads = means.select("group", "shortest", "longest", "n_queries").unique("group").sort("group").rows()

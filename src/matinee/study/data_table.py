@@ -51,14 +51,10 @@ class DataTable(Table):
 
     @field_validator("since", "until", mode="before")
     @classmethod
-    def _dates(cls, moment: object) -> object:
+    def _readable(cls, moment: object) -> object:
         """TOML has dates of its own."""
-        return moment.isoformat() if isinstance(moment, date) else moment
-
-    @field_validator("since", "until")
-    @classmethod
-    def _readable(cls, moment: str | None) -> str | None:
-        return checked(seconds, moment)
+        text = moment.isoformat() if isinstance(moment, date) else moment
+        return checked(seconds, text) if isinstance(text, str) else text
 
     def load(self, data_dir: StrPath | None = None) -> Dataset:
         """Read and filter the log: a catalogue name, a path, or a path below data_dir."""
@@ -73,7 +69,7 @@ class DataTable(Table):
         if not path.exists() and not path.suffix:
             catalog.entry(self.source)  # a mistyped name: raises with the near misses
         users, items = (name and located(name, data_dir) for name in (self.users, self.items))
-        columns: dict[str, Any] = {**self.columns}  # of those that are left out, read knows the usual names
+        columns: dict[str, Any] = dict(self.columns.items())  # of the others, `read` knows the usual names
         return read(path, **columns, format=self.format, users=users, items=items, duplicates=self.duplicates)
 
     def _refuse_file_keys(self) -> None:

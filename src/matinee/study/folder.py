@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from matinee.errors import MatineeError
@@ -68,12 +69,8 @@ def units_of(recipe: Recipe) -> list[Unit]:
     """All units of a study, in the order they are done in."""
     n_folds = recipe.split.get("folds")
     folds: Sequence[int | None] = [None] if n_folds is None else range(int(n_folds))
-    return [
-        Unit(seed, fold, model, seed == recipe.seeds[0] and not fold)
-        for seed in recipe.seeds
-        for fold in folds
-        for model in recipe.model
-    ]
+    of_units = product(recipe.seeds, folds, recipe.model)
+    return [Unit(seed, fold, model, seed == recipe.seeds[0] and not fold) for seed, fold, model in of_units]
 
 
 class RunFolder:

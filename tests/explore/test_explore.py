@@ -15,7 +15,7 @@ from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
-from matinee.explore import activity_groups, films, key_figures, list_figures, overlap, user_samples
+from matinee.explore import activity_groups, key_figures, list_figures, overlap, user_samples
 from matinee.rank import Recommendations
 
 
@@ -183,28 +183,10 @@ def test_favourites_are_the_best_rated_or_else_the_newest(values: str) -> None:
         }
         repeats += stop - start - len(last)
         wanted = sorted(last, key=lambda item: (-last[item][1], -last[item][0]))[:5]
-        assert [film.title for film in person.favourites] == [str(item) for item in wanted]
+        assert [film.card.name for film in person.favourites] == [str(item) for item in wanted]
         ratings = [last[item][1] if values == "rated" else None for item in wanted]
         assert [film.rating for film in person.favourites] == ratings
     assert repeats > 0
-
-
-def test_films_in_words() -> None:
-    table = pl.DataFrame(
-        {
-            "title": ["Heat (1995)", "1984 (1984)", None, "(2000)"],
-            "year": [1995, 1984, 1990, 2000],
-            "genres": [["Crime"], [], None, ["Drama", "War"]],
-        }
-    )
-    data = Dataset(ids(1), ids(4), np.zeros(1, np.int32), np.zeros(1, np.int32), item_features=table)
-    found = films(data, np.array([0, 1, 2, 3], np.int32), truth=[3])
-    assert [(f.title, f.year, f.genres, f.hit) for f in found] == [
-        ("Heat", 1995, ("Crime",), False),
-        ("1984", 1984, (), False),
-        ("2", 1990, (), False),
-        ("(2000)", 2000, ("Drama", "War"), True),
-    ]
 
 
 def test_anonymous_sessions_without_times() -> None:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from matinee.data.dataset import Protocol
 from matinee.report.scores import against, by_candidate_rule, score_tables
+from matinee.report.sections import definitions
 
 PROTOCOLS = {name: Protocol("log", f"split {name}", "test", "train", "train") for name in "pq"}
 
@@ -59,6 +60,11 @@ def test_lower_is_better_for_errors() -> None:
     cell = table.rows[0].cells[0]
     assert cell is not None
     assert cell.best
+
+
+def test_a_metric_without_a_definition_is_named() -> None:
+    tables = score_tables(metrics({"a": [0.9]}, metric="novelty"), PROTOCOLS, pl.DataFrame())
+    assert definitions(tables) == [("novelty@k", "novelty")]
 
 
 def test_equal_means_are_both_best() -> None:

@@ -18,8 +18,8 @@ from matinee.evaluate import evaluate as measured
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.files import hidden_pairs, read_recommendations
 from matinee.evaluate.metrics import formulas_of
+from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.rank import recommend
-from matinee.report.scores import LOWER_IS_BETTER
 from matinee.study import compare as comparing
 
 CUTS = [10, 20]

@@ -32,7 +32,7 @@ class ItemCard:
     @property
     def name_without_year(self) -> str:
         """The name without "(year)" at its end, for a table that has a column of years."""
-        return re.sub(rf"\s*\({self.year}\)$", "", self.name) or self.name
+        return self.name if self.year is None else re.sub(rf"\s*\({self.year}\)$", "", self.name) or self.name
 
 
 def item_cards(data: Dataset, codes: Sequence[int] | Ints) -> list[ItemCard]:

@@ -1,21 +1,7 @@
 """Numbers for people to look at: a log's key figures, and what models recommend from it. report/ draws them."""
 
-from matinee.explore.log import Bars, KeyFigures, Levels, Spread, key_figures
-from matinee.explore.recommended import ListFigures, activity_groups, list_figures, overlap
-from matinee.explore.samples import ItemCard, UserSample, films, user_samples
+from matinee.explore.log import key_figures
+from matinee.explore.recommended import activity_groups, list_figures, overlap
+from matinee.explore.samples import user_samples
 
-__all__ = [
-    "Bars",
-    "ItemCard",
-    "KeyFigures",
-    "Levels",
-    "ListFigures",
-    "Spread",
-    "UserSample",
-    "activity_groups",
-    "films",
-    "key_figures",
-    "list_figures",
-    "overlap",
-    "user_samples",
-]
+__all__ = ["activity_groups", "key_figures", "list_figures", "overlap", "user_samples"]

@@ -76,13 +76,11 @@ class KeyFigures:
 
 def key_figures(data: Dataset) -> KeyFigures:
     """The key figures of a log. Costs one sort by (user, item) and one by (user, time)."""
-    per_user = data.user_counts()
-    per_user = per_user[per_user > 0]
-    per_item = np.sort(data.item_counts())[::-1]
-    per_item = per_item[per_item > 0]
+    per_user, per_item = data.user_counts(), np.sort(data.item_counts())[::-1]
+    per_user, per_item = per_user[per_user > 0], per_item[per_item > 0]
     n_users, n_items, n_events = len(per_user), len(per_item), len(data)
-    pairs = _distinct_pairs(data)
-    top = -(-n_items // 10)
+    pairs, top = _distinct_pairs(data), -(-n_items // 10)
+    at_once, tied = _order_figures(data)
     timestamp = data.timestamp if n_events else None
     return KeyFigures(
         n_events=n_events,
@@ -95,10 +93,10 @@ def key_figures(data: Dataset) -> KeyFigures:
         top_items=top,
         top_share=float(per_item[:top].sum() / max(n_events, 1)),
         repeated=n_events - pairs,
-        at_once=_at_once(data),
+        at_once=at_once,
         first=None if timestamp is None else int(timestamp.min()),
         last=None if timestamp is None else int(timestamp.max()),
-        tied=_tied(data),
+        tied=tied,
         ratings=_levels(data.value),
         activity=_activity(per_user),
         tail=_tail(per_item),
@@ -111,9 +109,15 @@ def _distinct_pairs(data: Dataset) -> int:
     return int(np.count_nonzero(np.diff(key))) + 1 if len(key) else 0
 
 
-def _at_once(data: Dataset) -> int:
+def _order_figures(data: Dataset) -> tuple[int, float | None]:
+    """at_once and tied of KeyFigures; tied is None without timestamps, or where no user has two events."""
     user, item = data.user[data.order], data.item[data.order]
-    return int(np.count_nonzero((user[1:] == user[:-1]) & (item[1:] == item[:-1])))
+    neighbours = user[1:] == user[:-1]
+    at_once, n = int(np.count_nonzero(neighbours & (item[1:] == item[:-1]))), int(np.count_nonzero(neighbours))
+    if data.timestamp is None or not n:
+        return at_once, None
+    time = data.timestamp[data.order]
+    return at_once, int(np.count_nonzero(neighbours & (time[1:] == time[:-1]))) / n
 
 
 def _spread(counts: NDArray[np.int64]) -> Spread:
@@ -121,16 +125,6 @@ def _spread(counts: NDArray[np.int64]) -> Spread:
         return Spread(0, 0.0, 0.0, 0.0, 0, 0.0)
     lower, median, upper = np.quantile(counts, [0.25, 0.5, 0.75]).tolist()
     return Spread(int(counts.min()), lower, median, upper, int(counts.max()), float(counts.mean()))
-
-
-def _tied(data: Dataset) -> float | None:
-    """None without timestamps, or where no user has two events."""
-    if data.timestamp is None:
-        return None
-    user, time = data.user[data.order], data.timestamp[data.order]
-    neighbours = user[1:] == user[:-1]
-    n = int(np.count_nonzero(neighbours))
-    return int(np.count_nonzero(neighbours & (time[1:] == time[:-1]))) / n if n else None
 
 
 def _levels(value: NDArray[np.float32] | None) -> Levels | None:

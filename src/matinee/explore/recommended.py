@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Holdout
 from matinee.errors import MatineeError
 from matinee.evaluate import Evaluation, by_activity
 from matinee.rank import Recommendations
-
-if TYPE_CHECKING:
-    import polars as pl
 
 _CELLS = 1 << 24  # comparisons held at once by overlap
 
@@ -71,10 +68,8 @@ def overlap(recommendations: Mapping[str, Recommendations]) -> NDArray[np.float6
     for a, (name, one) in enumerate(lists):
         for b, (other_name, other) in enumerate(lists[: a + 1]):
             if not np.array_equal(one.user, other.user):
-                raise MatineeError(
-                    f"{name} and {other_name} did not answer the same queries",
-                    hint="compare recommendations for one holdout",
-                )
+                what = f"{name} and {other_name} did not answer the same queries"
+                raise MatineeError(what, hint="compare recommendations for one holdout")
             out[a, b] = out[b, a] = _common(one.item, other.item) / max(len(one), 1)
     return out
 
@@ -96,8 +91,6 @@ def activity_groups(
 
     per_query: columns query (row of the holdout), user_id, label, metric, k, value, of one seed and one holdout.
     """
-    import polars as pl
-
     part = per_query.filter((pl.col("metric") == metric) & (pl.col("k") == k))
     evaluation = Evaluation.from_frame(part, holdout.protocol, queries="")
     return by_activity(evaluation, holdout.queries.history.lengths[: len(evaluation)], n_groups=n_groups)

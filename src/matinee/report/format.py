@@ -31,8 +31,6 @@ METRICS = {
     "logloss": "minus the mean log-likelihood of the labels; lower is better",
 }
 
-WITHOUT_K = {"rmse", "mae", "bce", "auc", "gauc", "logloss"}
-
 
 def count(n: float) -> str:
     """12,345; a fraction below 100 keeps one digit."""
@@ -105,10 +103,6 @@ def number_of(n: int, one: str, many: str | None = None) -> str:
 def span(low: str, high: str) -> str:
     """20–737, on one line."""
     return f"{low}–\u2060{high}"
-
-
-def column(metric: str, k: int) -> str:
-    return f"{metric}@{k}" if k else metric
 
 
 def rule_name(candidates: str) -> str:

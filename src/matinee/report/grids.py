@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+from matinee.evaluate.evaluate import named
+from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.report import format as words
 from matinee.report.panels import SHAPES, Mark, Scale, panel
-from matinee.report.scores import LOWER_IS_BETTER, Cell, Table
+from matinee.report.scores import Cell, Table
 from matinee.report.sections import Plot, plus_minus
 from matinee.report.study import Study
 from matinee.study.values import format_value
@@ -61,14 +63,11 @@ def grids(study: Study, tables: Sequence[Table]) -> list[dict[str, Any]]:
         return []
     table, found = tables[0], []
     for model in dict.fromkeys(row.model for row in table.rows):
-        rows = [
-            (row.label, cell)
-            for row in table.rows
-            if row.model == model and (cell := row.cells[0]) is not None and row.label in study.hyper_parameters
-        ]
-        place = {label: at for at, label in enumerate(study.hyper_parameters)}
-        said = [study.hyper_parameters[label] for label, _ in sorted(rows, key=lambda row: place[row[0]])]
-        axes = varying([study.hyper_parameters[label] for label, _ in rows], said)
+        known = [row for row in table.rows if row.model == model and row.label in study.hyper_parameters]
+        rows = [(row.label, cell) for row in known if (cell := row.cells[0]) is not None]
+        labels = [label for label, _ in rows]
+        written = [values for label, values in study.hyper_parameters.items() if label in labels]
+        axes = varying([study.hyper_parameters[label] for label in labels], written)
         if len(rows) >= FEWEST and axes:
             found.append(_group(model, table, rows, axes))
     return found
@@ -117,10 +116,8 @@ def laid_out(axes: Sequence[Axis]) -> list[Layout]:
     the centre only in it; without a centre, of all models."""
     models = range(len(axes[0].at))
     if (middle := centre(axes)) is not None:
-        return [
-            Layout(x, tuple(m for m in models if all(a.at[m] == a.at[middle] for a in axes if a is not x)), True)
-            for x in axes
-        ]
+        changed = [[axis for axis in axes if axis.at[m] != axis.at[middle]] for m in models]
+        return [Layout(x, tuple(m for m in models if changed[m] in ([], [x])), joined=True) for x in axes]
     x = max([axis for axis in axes if axis.number] or axes, key=lambda axis: len(axis.levels))
     rest = [axis for axis in axes if axis is not x]
     few = [axis for axis in rest if len(axis.levels) <= len(SHAPES)]
@@ -129,11 +126,11 @@ def laid_out(axes: Sequence[Axis]) -> list[Layout]:
     crossed = math.prod(len(axis.levels) for axis in axes) <= 2 * len(models)
     if crossed and math.prod(len(axis.levels) for axis in panels) <= MOST_PANELS:
         return [Layout(x, tuple(models), True, colour, panels)]
-    return [Layout(axis, tuple(models), False) for axis in axes]
+    return [Layout(axis, tuple(models), joined=False) for axis in axes]
 
 
 def _group(model: str, table: Table, rows: RankedCells, axes: Sequence[Axis]) -> dict[str, Any]:
-    column, drawn = words.column(*table.columns[0]), leading(axes)
+    column, drawn = named(*table.columns[0]), leading(axes)
     layouts, middle = laid_out(drawn), centre(drawn)
     ends = [cell.value + sign * (cell.half or 0) for _, cell in rows for sign in (-1, 1)]
     colour = layouts[0].colour

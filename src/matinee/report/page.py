@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from matinee.errors import MatineeError
 from matinee.report import format as words
@@ -23,36 +23,28 @@ def render(study: Study) -> str:
     """The whole page. Raises MatineeError where recommendations do not answer the test's queries."""
     for label, recs in study.recommendations.items():
         if len(recs) != len(study.split.test):
-            raise MatineeError(
-                f"{len(recs)} rows of recommendations for {len(study.split.test)} test queries",
-                where=label,
-                hint="pass the recommendations for split.test.queries of the first seed",
-            )
+            what = f"{len(recs)} rows of recommendations for {len(study.split.test)} test queries"
+            hint = "pass the recommendations for split.test.queries of the first seed"
+            raise MatineeError(what, where=label, hint=hint)
     tables = score_tables(study.metrics, study.protocols, study.per_query)
     study = _in_order(study, [row.label for table in tables for row in table.rows])
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            title=study.title,
-            summary=sections.summary(study, tables),
-            figures=sections.key_figures(study.data, study.side_tables),
-            tables=[
-                sections.scores(number, table, study.remarks.get(table.fingerprint, ()))
-                for number, table in enumerate(tables)
-            ],
-            by_candidate_rule=by_candidate_rule(tables),
-            grids=grids(study, tables),
-            calibrations=sections.calibrations(study),
-            costs=sections.costs(study.costs),
-            trainings=sections.trainings(study),
-            recommended=sections.recommended(study),
-            groups=sections.groups(study, tables),
-            people=sections.sample(study),
-            findings=sections.findings(study),
-            definitions=sections.definitions(tables),
-            facts=study.facts,
-        )
+    tables_of = [sections.scores(at, one, study.remarks.get(one.fingerprint, ())) for at, one in enumerate(tables)]
+    return _template().render(
+        title=study.title,
+        summary=sections.summary(study, tables),
+        figures=sections.key_figures(study.data, study.side_tables),
+        tables=tables_of,
+        by_candidate_rule=by_candidate_rule(tables),
+        grids=grids(study, tables),
+        calibrations=sections.calibrations(study),
+        costs=sections.costs(study.costs),
+        trainings=sections.trainings(study),
+        recommended=sections.recommended(study),
+        groups=sections.groups(study, tables),
+        people=sections.sample(study),
+        findings=sections.findings(study),
+        definitions=sections.definitions(tables),
+        facts=study.facts,
     )
 
 
@@ -65,16 +57,11 @@ def _in_order(study: Study, labels: list[str]) -> Study:
 
     rank = pl.col("label").replace_strict(place, default=len(place), return_dtype=pl.Int64)
     costs = study.costs if study.costs.is_empty() else study.costs.sort(rank, maintain_order=True)
-    return replace(
-        study,
-        recommendations=ordered(study.recommendations),
-        curves=ordered(study.curves),
-        calibration=ordered(study.calibration),
-        costs=costs,
-    )
+    recs, curves, bins = ordered(study.recommendations), ordered(study.curves), ordered(study.calibration)
+    return replace(study, recommendations=recs, curves=curves, calibration=bins, costs=costs)
 
 
-def _environment() -> Environment:
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("matinee.report"),
         autoescape=True,  # titles and ids come from files, and may hold "<script>"
@@ -83,4 +70,4 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": words.percent, "listed": words.listed, "breakable": words.breakable}
-    return environment
+    return environment.get_template("report.html.j2")

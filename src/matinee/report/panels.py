@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -50,12 +51,15 @@ def panel(name: str, scale: Scale, marks: Sequence[Mark], alt: str, *, joined: b
         for _, group in groupby(_dodged(marks, scale), key=lambda one: one[0].series):
             some = list(group)
             if joined and scale.numbers:
-                axes.plot(
-                    [at for _, at in some], [one.cell.value for one, _ in some], color=_colour(some[0][0]), alpha=0.5
-                )
+                xs, ys = [at for _, at in some], [one.cell.value for one, _ in some]
+                axes.plot(xs, ys, color=_colour(some[0][0]), alpha=0.5)
             for mark, at in some:
                 _draw(axes, mark, at, upright=scale.numbers)
-        _along_x(axes, scale, labels) if scale.numbers else _along_y(axes, scale, labels)
+        if scale.numbers:
+            _along_x(axes, scale, labels)
+        else:
+            plots.label_rows(axes, labels)
+            axes.set_xlim(_limits(scale))
 
     if scale.numbers:
         return plots.labelled(plots.draw(paint, name, alt, left=LEFT, right=RIGHT), labels)
@@ -90,13 +94,10 @@ def _draw(axes: Axes, mark: Mark, at: float, *, upright: bool) -> None:
     if cell.half is not None:
         bar = [cell.value - cell.half, cell.value + cell.half], [at, at]
         axes.plot(*bar[:: -1 if upright else 1], color=colour, linewidth=1.25)
-    point = [cell.value], [at]
+    x, y = (at, cell.value) if upright else (cell.value, at)
     shape = list(SHAPES)[mark.series or 0]
-    size = SIZES.get(shape, 9)
-    axes.plot(
-        *point[:: -1 if upright else 1], shape, color=colour, markersize=size, markeredgecolor=plots.PAPER,
-        markeredgewidth=1,
-    )  # fmt: skip
+    look: dict[str, Any] = {"color": colour, "markeredgecolor": plots.PAPER, "markeredgewidth": 1}
+    axes.plot([x], [y], shape, markersize=SIZES.get(shape, 9), **look)
 
 
 def _along_x(axes: Axes, scale: Scale, labels: Mapping[str, str]) -> None:
@@ -106,16 +107,6 @@ def _along_x(axes: Axes, scale: Scale, labels: Mapping[str, str]) -> None:
     axes.set(xlim=(-0.6, len(labels) - 0.4), ylim=_limits(scale))
     axes.set_xlabel(scale.name)
     axes.yaxis.set_major_locator(MaxNLocator(4))
-
-
-def _along_y(axes: Axes, scale: Scale, labels: Mapping[str, str]) -> None:
-    axes.set_yticks(range(len(labels)), list(labels))
-    axes.tick_params("y", labelcolor=plots.INK)
-    axes.set(ylim=(len(labels) - 0.4, -0.6), xlim=_limits(scale))
-    axes.grid(True, axis="x")
-    axes.grid(False, axis="y")
-    axes.spines["bottom"].set_visible(False)
-    axes.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
 
 
 def _limits(scale: Scale) -> tuple[float, float]:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
 from matinee.evaluate import Bin
-from matinee.explore import Bars, Levels
+from matinee.explore.log import Bars, Levels
 from matinee.report import format as words
 from matinee.report.scores import Cell
 
@@ -37,32 +37,13 @@ COLOURS = {INK: "--ink", SOFT: "--soft", LINE: "--line", ACCENT: "--accent", PAP
 HUES = [f"#0a0a{i:02x}" for i in range(1, 8)]  # of series
 COLOURS |= {hue: f"--hue{i}" for i, hue in enumerate(HUES, start=1)}
 
-RC = {
-    "svg.fonttype": "none",
-    "font.size": FONT,
-    "axes.edgecolor": LINE,
-    "axes.labelcolor": SOFT,
-    "axes.linewidth": 1,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": LINE,
-    "grid.linewidth": 1,
-    "text.color": INK,
-    "text.parse_math": False,
-    "xtick.color": LINE,
-    "ytick.color": LINE,
-    "xtick.labelcolor": SOFT,
-    "ytick.labelcolor": SOFT,
-    "ytick.major.size": 0,
-    "xtick.major.size": 4,
-    "xtick.minor.size": 0,
-    "figure.dpi": 72,
-    "path.simplify": False,
-}
+RC: dict[str, str | float] = {"svg.fonttype": "none", "font.size": FONT, "figure.dpi": 72, "axes.grid.axis": "y"}
+RC |= {"text.color": INK, "axes.linewidth": 1, "grid.linewidth": 1}
+RC |= {"xtick.major.size": 4, "xtick.minor.size": 0, "ytick.major.size": 0}
+RC |= dict.fromkeys(("axes.edgecolor", "grid.color", "xtick.color", "ytick.color"), LINE)
+RC |= dict.fromkeys(("axes.labelcolor", "xtick.labelcolor", "ytick.labelcolor"), SOFT)
+RC |= dict.fromkeys(("axes.spines.top", "axes.spines.right", "axes.spines.left"), False)
+RC |= {"axes.grid": True, "axes.axisbelow": True, "text.parse_math": False, "path.simplify": False}
 
 
 @dataclass(frozen=True)
@@ -97,12 +78,11 @@ def tail(points: np.ndarray, top_share: float, alt: str) -> Markup:
         axes.fill_between(points[:, 0], points[:, 1], color=ACCENT, alpha=0.12, linewidth=0)
         axes.plot(points[:, 0], points[:, 1], color=ACCENT, linewidth=2)
         axes.plot([0.1], [top_share], "o", color=ACCENT, markersize=8, markeredgecolor=PAPER, markeredgewidth=2)
-        axes.annotate(
-            f"top 10 %: {100 * top_share:.0f} % of events", (0.1, top_share), (12, -5), textcoords="offset points"
-        )
+        text = f"top 10 %: {100 * top_share:.0f} % of events"
+        axes.annotate(text, (0.1, top_share), (12, -5), textcoords="offset points")
         axes.set(xlim=(0, 1), ylim=(0, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0.5, 1])
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{100 * x:.0f} %"))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{100 * y:.0f} %"))
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.0f} %"))
         axes.set_xlabel("share of items, most popular first")
 
     return draw(paint, "tail", alt)
@@ -146,17 +126,22 @@ def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
             if len(cell.runs) > 1:
                 axes.plot(cell.runs, [y + 0.26] * len(cell.runs), "|", color=colour, markersize=5)
             axes.plot([cell.value], [y], "o", color=colour, markersize=9, markeredgecolor=PAPER, markeredgewidth=1.5)
-        axes.set_yticks(range(len(rows)), list(labels))
-        axes.tick_params("y", labelcolor=INK)
-        axes.set_ylim(len(rows) - 0.4, -0.6)
-        axes.grid(True, axis="x")
-        axes.grid(False, axis="y")
-        axes.spines["bottom"].set_visible(False)
+        label_rows(axes, labels)
         axes.margins(x=0.06)
-        axes.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
 
     svg = draw(paint, name, alt, height=40 + 26 * len(rows), left=room_for(labels), bottom=28)
     return labelled(svg, labels)
+
+
+def label_rows(axes: Axes, labels: Mapping[str, str]) -> None:
+    """Placeholders from top to bottom along y, numbers along x."""
+    axes.set_yticks(range(len(labels)), list(labels))
+    axes.tick_params("y", labelcolor=INK)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.grid(True, axis="x")
+    axes.grid(False, axis="y")
+    axes.spines["bottom"].set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(4, min_n_ticks=3))
 
 
 def curve(
@@ -209,9 +194,8 @@ def calibration(name: str, bins: Sequence[Bin], alt: str) -> Markup:
         predicted, positive, n = (np.array(column, np.float64) for column in zip(*bins, strict=True))
         axes.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=1)
         axes.plot(predicted, positive, color=ACCENT, linewidth=1.5)
-        axes.scatter(
-            predicted, positive, s=16 + 144 * n / n.max(), color=ACCENT, edgecolors=PAPER, linewidths=1.5, zorder=3
-        )
+        area = 16 + 144 * n / n.max()
+        axes.scatter(predicted, positive, s=area, color=ACCENT, edgecolors=PAPER, linewidths=1.5, zorder=3)
         axes.set(xlim=(0, 1), ylim=(0, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.5, 1])
         axes.set_xlabel("predicted probability")
 
@@ -266,13 +250,13 @@ def shorten(label: str, width: int = NAMES) -> str:
 
 def display_width(text: str) -> float:
     """In digits of a usual sans serif font; the reader's font is not known."""
-    return sum(_letter_width(c) for c in text)
 
+    def width(c: str) -> float:
+        if unicodedata.east_asian_width(c) in "WF":
+            return 2.0
+        return 1.7 if c in "MWmw@%" else 1.3 if c.isupper() else 1.0
 
-def _letter_width(c: str) -> float:
-    if unicodedata.east_asian_width(c) in "WF":
-        return 2.0
-    return 1.7 if c in "MWmw@%" else 1.3 if c.isupper() else 1.0
+    return sum(map(width, text))
 
 
 def short(n: float) -> str:
@@ -284,9 +268,8 @@ def short(n: float) -> str:
 
 
 def _bars(axes: Axes, bars: Bars) -> None:
-    axes.bar(
-        bars.edges[:-1], bars.counts, width=np.diff(bars.edges), align="edge", color=SOFT, edgecolor=PAPER, linewidth=1
-    )
+    widths = np.diff(bars.edges)
+    axes.bar(bars.edges[:-1], bars.counts, width=widths, align="edge", color=SOFT, edgecolor=PAPER, linewidth=1)
     axes.margins(x=0.01)
     _count_axis(axes)
 

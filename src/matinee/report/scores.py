@@ -7,7 +7,7 @@ make it narrower.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,10 +15,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Protocol
+from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.evaluate.significance import holm
 from matinee.report.format import rule_name
 
-LOWER_IS_BETTER = {"rmse", "mae", "bce", "logloss"}
 ALPHA = 0.05
 
 Column = tuple[str, int]  # metric, k (0 where a metric has no cut-off)
@@ -72,7 +72,7 @@ def score_tables(
     metrics = _with_fold(metrics).with_columns(pl.col("k").fill_null(0))
     parts = metrics.partition_by("protocol", "split", maintain_order=True)
     parts.sort(key=lambda part: part["split"][0] != "test")
-    return [_table(part, protocols, _values(per_query.lazy(), part)) for part in parts]
+    return [_table(part, protocols, per_query) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -108,58 +108,54 @@ def by_candidate_rule(tables: Sequence[Table]) -> CandidateRuleTable | None:
     )
 
 
-def _table(part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.LazyFrame) -> Table:
+def _table(part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame) -> Table:
+    fingerprint, split = str(part["protocol"][0]), str(part["split"][0])
+    rows_of = rows_behind(per_query, split, fingerprint)
     columns = list(part.select("metric", "k").unique(maintain_order=True).iter_rows())
     models = dict(part.select("label", "model").unique("label", maintain_order=True).iter_rows())
-    grid = {label: [_cell(part, label, column) for column in columns] for label in models}
-    tested = False
-    for c, column in enumerate(columns):
-        tested |= _mark(list(grid.values()), c, column, list(grid), per_query)
-    rows = [Row(label, models[label], tuple(cells)) for label, cells in grid.items()]
-    fingerprint = str(part["protocol"][0])
+    marked = [_marked(_cells(part, models, column), column, rows_of) for column in columns]
+    rows = [Row(label, model, tuple(cells.get(label) for cells, _ in marked)) for label, model in models.items()]
+    sign = 1 if columns[0][0] in LOWER_IS_BETTER else -1
+    rows.sort(key=lambda row: np.inf if row.cells[0] is None else sign * row.cells[0].value)
     queries = part["n_queries"].to_numpy()
     return Table(
         fingerprint=fingerprint,
-        split=str(part["split"][0]),
+        split=split,
         protocol=protocols.get(fingerprint),
         columns=tuple(columns),
-        rows=tuple(sorted(rows, key=lambda row: _place(row, columns[0]))),
+        rows=tuple(rows),
         n_queries=(int(queries.min()), int(queries.max())),
         seeds=tuple(part["seed"].unique().sort().to_list()),
         n_folds=part["fold"].n_unique(),
-        tested=tested,
+        tested=any(tested for _, tested in marked),
     )
 
 
-def _cell(part: pl.DataFrame, label: str, column: Column) -> Cell | None:
-    metric, k = column
-    of = part.filter((pl.col("label") == label) & (pl.col("metric") == metric) & (pl.col("k") == k)).sort(
-        "seed", "fold"
-    )
-    value = of["value"].cast(pl.Float64).to_numpy()
-    if not len(value) or not np.isfinite(value).all():
-        return None
-    half = float(((of["ci_high"] - of["ci_low"]) / 2).cast(pl.Float64).fill_null(float("nan")).to_numpy().mean())
-    return Cell(float(value.mean()), half if np.isfinite(half) else None, tuple(value.tolist()))
+def _cells(part: pl.DataFrame, labels: Iterable[str], column: Column) -> dict[str, Cell]:
+    """A column's cells, by the labels of the models that have one."""
+    of_column = part.filter((pl.col("metric") == column[0]) & (pl.col("k") == column[1])).sort("seed", "fold")
+    found = {}
+    for label in labels:
+        of = of_column.filter(pl.col("label") == label)
+        value = of["value"].cast(pl.Float64).to_numpy()
+        if len(value) and np.isfinite(value).all():
+            half = ((of["ci_high"] - of["ci_low"]) / 2).cast(pl.Float64).fill_null(float("nan")).to_numpy().mean()
+            found[label] = Cell(float(value.mean()), float(half) if np.isfinite(half) else None, tuple(value.tolist()))
+    return found
 
 
-def _mark(rows: list[list[Cell | None]], c: int, column: Column, labels: list[str], per_query: pl.LazyFrame) -> bool:
-    """Mark the best of a column and those not significantly worse, in place. Returns whether that could be tested."""
-    measured = [r for r, cells in enumerate(rows) if cells[c] is not None]
-    if len(measured) < 2:
-        return False
+def _marked(cells: dict[str, Cell], column: Column, per_query: pl.LazyFrame) -> tuple[dict[str, Cell], bool]:
+    """A column's cells, the best and those not significantly worse marked; and whether that could be tested."""
+    if len(cells) < 2:
+        return cells, False
     sign = -1 if column[0] in LOWER_IS_BETTER else 1
-    values = {r: sign * cell.value for r in measured if (cell := rows[r][c]) is not None}
-    top = max(values.values())
-    best = [r for r in measured if values[r] == top]
-    others = [r for r in measured if values[r] < top]
-    p = against(per_query, column, labels[best[0]], [labels[r] for r in others])
-    for r in measured:
-        cell = rows[r][c]
-        if cell is not None:
-            close = r in others and p is not None and bool(p[others.index(r)] >= ALPHA)
-            rows[r][c] = Cell(cell.value, cell.half, cell.runs, r in best, close)
-    return p is not None
+    top = max(sign * cell.value for cell in cells.values())
+    best = [label for label, cell in cells.items() if sign * cell.value == top]
+    others = [label for label in cells if label not in best]
+    p = against(per_query, column, best[0], others)
+    close = [] if p is None else [label for label, one in zip(others, p, strict=True) if one >= ALPHA]
+    found = {label: replace(cell, best=label in best, close=label in close) for label, cell in cells.items()}
+    return found, p is not None
 
 
 def against(
@@ -168,12 +164,15 @@ def against(
     """float64 (len(others),): p of two-sided paired t-tests of each other model against the best, after Holm's
     correction; None if they cannot be tested.
 
-    Differences on the same query are summed over all queries and runs of a user, so a user counts once.
+    Differences on the same query are summed over all queries and runs of a user, so a user counts once; a query of an
+    unknown user counts as a user.
     """
     of_column = (pl.col("metric") == column[0]) & (pl.col("k").fill_null(0) == column[1])
     rows = per_query.lazy().filter(of_column).collect()
     index = ["seed", "fold", "query", "who"]
-    wide = _with_who(_with_fold(rows)).pivot(on="label", index=index, values="value", aggregate_function="first")
+    unknown = pl.format("query {} of seed {}", "query", "seed")
+    rows = _with_fold(rows).with_columns(who=pl.coalesce(pl.format("user {}", pl.col("user_id")), unknown))
+    wide = rows.pivot(on="label", index=index, values="value", aggregate_function="first")
     if not others or any(label not in wide.columns for label in (best, *others)):
         return None
     differences = [(pl.col(best) - pl.col(label)).alias(f"d{i}") for i, label in enumerate(others)]
@@ -193,31 +192,14 @@ def _student(d: NDArray[np.float64]) -> float:
     return float(2 * t.sf(abs(d.mean() / error), len(d) - 1))
 
 
-def _values(per_query: pl.LazyFrame, part: pl.DataFrame) -> pl.LazyFrame:
-    """The rows behind one table."""
-    names = per_query.collect_schema().names()
+def rows_behind(per_query: pl.DataFrame | pl.LazyFrame, split: str, fingerprint: str) -> pl.LazyFrame:
+    """The values behind one table."""
+    names = per_query.lazy().collect_schema().names()
     if not {"query", "split"} <= set(names):  # there are none
-        return pl.LazyFrame(schema=["seed", "fold", "query", "label", "metric", "k", "value"])
-    rows = per_query.filter(pl.col("split") == part["split"][0])
-    return rows.filter(pl.col("protocol") == part["protocol"][0]) if "protocol" in names else rows
-
-
-def _with_who(rows: pl.DataFrame) -> pl.DataFrame:
-    """With a column `who`: the user, or the query itself where the user is unknown."""
-    if "who" in rows.columns:
-        return rows
-    unknown = pl.format("query {} of seed {}", "query", "seed")
-    who = pl.coalesce(pl.format("user {}", pl.col("user_id")), unknown) if "user_id" in rows.columns else unknown
-    return rows.with_columns(who=who)
+        return pl.LazyFrame(schema=["seed", "fold", "query", "user_id", "label", "metric", "k", "value"])
+    rows = per_query.lazy().filter(pl.col("split") == split)
+    return rows.filter(pl.col("protocol") == fingerprint) if "protocol" in names else rows
 
 
 def _with_fold(frame: pl.DataFrame) -> pl.DataFrame:
     return frame if "fold" in frame.columns else frame.with_columns(fold=pl.lit(None, pl.Int32))
-
-
-def _place(row: Row, column: Column) -> float:
-    """A sort key: the best first, what was not measured last."""
-    cell = row.cells[0]
-    if cell is None:
-        return np.inf
-    return cell.value if column[0] in LOWER_IS_BETTER else -cell.value

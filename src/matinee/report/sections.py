@@ -12,11 +12,14 @@ from markupsafe import Markup
 from matinee import explore
 from matinee.data.dataset import Dataset
 from matinee.data.side_table_report import SideTableReport
+from matinee.evaluate.evaluate import named
 from matinee.evaluate.metrics import CONVENTIONS, METRICS
+from matinee.evaluate.predictions import LOWER_IS_BETTER
+from matinee.explore.log import KeyFigures, Spread
 from matinee.report import format as words
 from matinee.report import plots
 from matinee.report.format import THIN, number_of, percent
-from matinee.report.scores import LOWER_IS_BETTER, Cell, Column, Table
+from matinee.report.scores import Cell, Column, Table, rows_behind
 from matinee.report.study import Study
 
 HEAD = 300  # items that count as most popular, as in the film contest; at most a fifth of all
@@ -47,18 +50,14 @@ def summary(study: Study, tables: list[Table]) -> list[str]:
     """What was done, in one sentence, and the result in another."""
     n_models = study.metrics["label"].n_unique() if len(study.metrics) else len(study.recommendations)
     recommend = "it recommends" if n_models == 1 else "they recommend"
-    done = (
-        f"{number_of(n_models, 'model')} learned from {len(study.split.train):,} of the "
-        f"{number_of(len(study.data), 'event')} in {study.data.name}; what {recommend} was compared with events kept "
-        "hidden."
-    )
+    learned = f"learned from {len(study.split.train):,} of the {number_of(len(study.data), 'event')}"
+    done = f"{number_of(n_models, 'model')} {learned} in {study.data.name}; "
+    done += f"what {recommend} was compared with events kept hidden."
     if not tables or len(tables[0].rows) < 2 or (best := tables[0].rows[0].cells[0]) is None:
         return [done]
     near = [row.label for row in tables[0].rows if row.cells[0] is not None and row.cells[0].close]
-    result = (
-        f"Best {words.column(*tables[0].columns[0])} in the {tables[0].split}: {tables[0].rows[0].label} with "
-        f"{plus_minus(best)}"
-    )
+    column, label = named(*tables[0].columns[0]), tables[0].rows[0].label
+    result = f"Best {column} in the {tables[0].split}: {label} with {plus_minus(best)}"
     if near:
         others = words.listed(near) if len(near) <= 3 else f"{len(near)} others"
         result += f"; {others} cannot be told from it"
@@ -69,21 +68,20 @@ def summary(study: Study, tables: list[Table]) -> list[str]:
 
 
 def key_figures(data: Dataset, side_tables: Sequence[SideTableReport] = ()) -> dict[str, Any]:
-    found = explore.key_figures(data)
-    return {
-        "grid": [*_sizes(found), *_shape(found)],
-        "plots": _data_plots(found),
-        "tables": [str(table)[:1].upper() + str(table)[1:] for table in side_tables],
-    }
+    found, tables = explore.key_figures(data), [_sentence(str(table)) for table in side_tables]
+    return {"grid": [*_sizes(found), *_shape(found)], "plots": _data_plots(found), "tables": tables}
 
 
-def _sizes(f: explore.KeyFigures) -> list[Figure]:
-    unused = f.n_catalogue - f.n_items
-    share = percent(f.repeated / max(f.n_events, 1))
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _sizes(f: KeyFigures) -> list[Figure]:
+    unused, share = f.n_catalogue - f.n_items, percent(f.repeated / max(f.n_events, 1))
     repeated = f"{share} repeat a pair of user and item" if f.repeated else "no pair of user and item twice"
     if f.at_once:
         repeated += f", {percent(f.at_once / f.n_events)} the event just before"
-    items = f"with at least one event; {unused:,} more without" if unused else "with at least one event"
+    items = "with at least one event" + (f"; {unused:,} more without" if unused else "")
     return [
         Figure("Events", words.count(f.n_events), repeated),
         Figure("Users", words.count(f.n_users), "with at least one event"),
@@ -92,15 +90,12 @@ def _sizes(f: explore.KeyFigures) -> list[Figure]:
     ]
 
 
-def _shape(f: explore.KeyFigures) -> list[Figure]:
+def _shape(f: KeyFigures) -> list[Figure]:
+    held = f"of events on the 10{THIN}% most popular items ({f.top_items:,} of them)"
     figures = [
         Figure("Events per user", words.count(f.user_events.median), _spread(f.user_events)),
         Figure("Events per item", words.count(f.item_events.median), _spread(f.item_events)),
-        Figure(
-            "Long tail",
-            percent(f.top_share),
-            f"of events on the 10{THIN}% most popular items ({f.top_items:,} of them)",
-        ),
+        Figure("Long tail", percent(f.top_share), held),
     ]
     if f.ratings is not None:
         low, high = f.ratings.value[0], f.ratings.value[-1]
@@ -114,24 +109,18 @@ def _shape(f: explore.KeyFigures) -> list[Figure]:
     return figures
 
 
-def _spread(s: explore.Spread) -> str:
+def _spread(s: Spread) -> str:
     middle = words.span(words.count(s.lower), words.count(s.upper))
     return f"median; middle half {middle}, all {words.span(f'{s.smallest:,}', f'{s.largest:,}')}"
 
 
-def _data_plots(f: explore.KeyFigures) -> list[Plot]:
-    most, u = f"{f.user_events.largest:,}", f.user_events
+def _data_plots(f: KeyFigures) -> list[Plot]:
+    u = f.user_events
+    users = f"Histogram of events per user: from {u.smallest:,} to {u.largest:,}, median {u.median:g}"
+    held = f"Cumulative curve: the top tenth of items holds {percent(f.top_share)}"
     out = [
-        Plot(
-            "Users by number of events",
-            plots.activity(
-                f.activity, f"Histogram of events per user: from {u.smallest:,} to {most}, median {u.median:g}"
-            ),
-        ),
-        Plot(
-            "Events held by the most popular items",
-            plots.tail(f.tail, f.top_share, f"Cumulative curve: the top tenth of items holds {percent(f.top_share)}"),
-        ),
+        Plot("Users by number of events", plots.activity(f.activity, users)),
+        Plot("Events held by the most popular items", plots.tail(f.tail, f.top_share, held)),
     ]
     if f.ratings is not None:
         mean = f"Histogram of ratings, mean {f.ratings.mean:.2f}"
@@ -149,7 +138,6 @@ def _data_plots(f: explore.KeyFigures) -> list[Plot]:
 def scores(number: int, table: Table, remarks: Sequence[str] = ()) -> dict[str, Any]:
     """number: the table's, on the page. remarks: what a reader of its numbers should know."""
     fewest, most = table.n_queries
-    queries = number_of(most, "query", "queries") if fewest == most else f"{fewest:,} to {most:,} queries"
     by_metric: dict[str, list[int]] = {}
     for metric, k in table.columns:
         by_metric.setdefault(metric, []).append(k)
@@ -158,9 +146,9 @@ def scores(number: int, table: Table, remarks: Sequence[str] = ()) -> dict[str, 
         "table": table,
         "heads": by_metric,
         "order": [table.columns.index((metric, k)) for metric, ks in by_metric.items() for k in ks],
-        "remarks": [text[:1].upper() + text[1:] for text in remarks],
-        "queries": queries,
-        "first": words.column(*table.columns[0]),
+        "remarks": [_sentence(text) for text in remarks],
+        "queries": number_of(most, "query", "queries") if fewest == most else f"{fewest:,} to {most:,} queries",
+        "first": named(*table.columns[0]),
         "runs": _runs(table, cells),
         "run": "fold" if table.n_folds > 1 else "seed",
         "repeated": any(len(cell.runs) > 1 for cell in cells),
@@ -176,10 +164,9 @@ def plus_minus(cell: Cell) -> str:
 
 
 def _runs(table: Table, cells: list[Cell]) -> str:
-    seeds = f"{len(table.seeds)} seeds ({words.listed([str(seed) for seed in table.seeds])})"
-    if len(table.seeds) == 1:
-        seeds = f"one seed ({table.seeds[0]})"
-    if len(table.seeds) == table.n_folds == 1:
+    n = len(table.seeds)
+    seeds = f"{'one seed' if n == 1 else f'{n} seeds'} ({words.listed(list(map(str, table.seeds)))})"
+    if n == table.n_folds == 1:
         return seeds
     apart = max(max(cell.runs) - min(cell.runs) for cell in cells)
     over = seeds if table.n_folds == 1 else f"{table.n_folds} folds of {seeds}"
@@ -196,7 +183,7 @@ def _score_plots(number: int, table: Table) -> list[Plot]:
         at = table.columns.index(column)
         rows = [plots.Dot(row.label, cell) for row in table.rows if (cell := row.cells[at]) is not None]
         if rows:
-            name = words.column(*column)
+            name = named(*column)
             alt = f"{name}: " + ", ".join(f"{dot.label} {plus_minus(dot.cell)}" for dot in rows)
             out.append(Plot(name, plots.dots(f"table-{number}-{name}", rows, alt)))
     return out
@@ -216,12 +203,11 @@ def costs(frame: pl.DataFrame) -> dict[str, Any] | None:
     """Medians over runs, in the order given: on a shared machine single runs may take many times as long."""
     if frame.is_empty():
         return None
-    middle = frame.group_by("label", maintain_order=True).agg(
-        pl.col("fit_seconds").median(), pl.col("recommend_seconds").median(), pl.col("peak_mb").max()
-    )
+    medians = pl.col("fit_seconds", "recommend_seconds").median()
+    middle = frame.group_by("label", maintain_order=True).agg(medians, pl.col("peak_mb").max())
     rows = [
-        (label, *(("–" if value is None else say(value)) for value, say in zip(values, _UNITS, strict=True)))
-        for label, *values in middle.iter_rows()
+        (label, words.seconds(fit), words.seconds(answer), "–" if peak is None else words.megabytes(peak))
+        for label, fit, answer, peak in middle.iter_rows()
     ]
     return {"rows": rows, "n_runs": int(frame["label"].value_counts()["count"].to_numpy().max())}
 
@@ -248,9 +234,6 @@ def trainings(study: Study) -> dict[str, Any] | None:
     return {"plots": out, "apart": apart} if out else None
 
 
-_UNITS = (words.seconds, words.seconds, words.megabytes)
-
-
 # --- what is recommended -------------------------------------------------------------------------------------------
 
 
@@ -262,38 +245,34 @@ def recommended(study: Study) -> dict[str, Any] | None:
     head = min(HEAD, -(-int(np.count_nonzero(train.item_counts())) // 5))
     found = {label: explore.list_figures(one, train, head=head) for label, one in recs.items()}
     common = explore.overlap(recs) if len(recs) > 1 else np.zeros((0, 0))
-    longest = max(one.k for one in recs.values())
+    longest, models = max(one.k for one in recs.values()), range(len(common))
+
+    def overlap(a: int, b: int) -> tuple[str, float] | None:
+        """As text, and as the tint of a cell."""
+        return (f"{common[a, b]:.1f}", round(0.3 * common[a, b] / longest, 3)) if a != b else None
+
     return {
         "rows": list(found.items()),
         "head": head,
         "k": longest,
         "fallback": any(f.fallback > 0 for f in found.values()),
-        "overlap": [
-            [
-                (f"{common[a, b]:.1f}", round(0.3 * common[a, b] / longest, 3)) if a != b else None
-                for b in range(len(recs))
-            ]
-            for a in range(len(common))
-        ],
+        "overlap": [[overlap(a, b) for b in models] for a in models],
     }
 
 
 def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     """The test's first metric per quarter of the queries by length of history, in the first seed."""
     test = [table for table in tables if table.split == "test"]
-    names = set(study.per_query.lazy().collect_schema().names())
-    if not test or not {"query", "split"} <= names or test[0].columns[0][0] in words.WITHOUT_K:
+    if not test or not test[0].columns[0][1]:
         return None
     (metric, k), labels = test[0].columns[0], [row.label for row in test[0].rows]
-    mine = (pl.col("split") == "test") & pl.col("label").is_in(labels)
-    mine &= (pl.col("metric") == metric) & (pl.col("k") == k)
-    if "protocol" in names:
-        mine &= pl.col("protocol") == test[0].fingerprint
-    part = study.per_query.lazy().filter(mine).collect()
+    mine = (pl.col("metric") == metric) & (pl.col("k") == k)
+    part = rows_behind(study.per_query, test[0].split, test[0].fingerprint).filter(mine).collect()
     for run in ("seed", "fold"):  # of the first run, as the recommendations
-        if run in names and len(part):
+        if run in part.columns and len(part):
             part = part.filter(pl.col(run).eq_missing(part[run][0]))
-    if part.is_empty() or part["query"].n_unique() < 8:
+    part = part.filter(pl.col("label").is_in(labels)) if len(part) else part
+    if part["query"].n_unique() < 8:
         return None
     means = explore.activity_groups(part, study.split.test, metric, k)
     heads = means.select("group", "shortest", "longest", "n_queries").unique("group").sort("group").rows()
@@ -301,7 +280,7 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
         return None
     value = {(label, group): value for label, group, value in means.select("label", "group", "value").iter_rows()}
     return {
-        "column": words.column(metric, k),
+        "column": named(metric, k),
         "heads": [(f"{a:,}" if a == b else words.span(f"{a:,}", f"{b:,}"), f"{n:,}") for _, a, b, n in heads],
         "rows": [(label, [words.score(value[label, group]) for group, *_ in heads]) for label in labels],
     }
@@ -315,7 +294,7 @@ def sample(study: Study) -> dict[str, Any] | None:
     chosen = explore.user_samples(study.data, study.split.test, study.recommendations, n=n, seed=0)
     if not chosen:
         return None
-    rated = any(film.rating is not None for person in chosen for film in person.favourites)
+    rated = any(item.rating is not None for person in chosen for item in person.favourites)
     return {"chosen": chosen, "part": PARTS.get(len(chosen), "part"), "rated": rated}
 
 
@@ -324,25 +303,24 @@ def sample(study: Study) -> dict[str, Any] | None:
 
 def findings(study: Study) -> list[tuple[str, str, str]]:
     """(level, its name, text): failures, then warnings, then notes."""
-    found: list[tuple[str, str]] = [(f.level, f.words[:1].upper() + f.words[1:]) for f in study.findings]
+    found: list[tuple[str, str]] = [(f.level, _sentence(f.words)) for f in study.findings]
     found += [("warn", text) for text in study.warnings] + [("info", text) for text in study.split.notes]
     found.sort(key=lambda one: list(LEVELS).index(one[0]))
     return [(level, LEVELS[level], text) for level, text in dict.fromkeys(found)]
 
 
 def definitions(tables: list[Table]) -> list[tuple[str, str]]:
-    """Each metric that was measured, as its table's convention defines it."""
+    """Each metric that was measured, as its table's convention defines it; a metric without a definition is named."""
     used = dict.fromkeys(
-        (metric, "matinee" if table.protocol is None else table.protocol.metrics)
+        (metric if k == 0 else f"{metric}@k", metric, "matinee" if table.protocol is None else table.protocol.metrics)
         for table in tables
-        for metric, _ in table.columns
+        for metric, k in table.columns
     )
     out = []
-    for metric, convention in used:
+    for name, metric, convention in used:
         theirs = CONVENTIONS[convention].metrics.get(metric) if convention in CONVENTIONS else None
-        text = words.METRICS.get(metric)
+        text = words.METRICS.get(metric, metric)
         if theirs is not None and theirs is not METRICS.get(metric):
             text = f"of {convention}: {' '.join((theirs.__doc__ or '').split())}"
-        if text is not None:
-            out.append((metric if metric in words.WITHOUT_K else f"{metric}@k", text))
+        out.append((name, text))
     return out

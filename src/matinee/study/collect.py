@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -15,14 +16,14 @@ from matinee.evaluate import Evaluation
 from matinee.files import atomic_folder, atomic_path, atomic_write
 from matinee.rank import Recommendations
 from matinee.study.folder import METRICS, PER_QUERY, RUN, UNIT, UNIT_LISTS, UNIT_VALUES, RunFolder, Unit
-from matinee.study.results import MetricRow, RunRecord, StudyFacts, UnitRecord, write_lists, write_rows
+from matinee.study.results import MetricRow, RunRecord, UnitRecord, write_lists, write_rows
 
 
 def metric_rows(unit: Unit, part: str, evaluation: Evaluation) -> list[MetricRow]:
     """The evaluation's means. NaN, which JSON has not, becomes None."""
     shared = {"model": unit.model.name, "split": part, "seed": unit.seed, "fold": unit.fold}
-    means = [{**mean, **shared} for mean in evaluation.to_frame().to_dicts()]
-    return [MetricRow(**{key: None if value != value else value for key, value in mean.items()}) for mean in means]
+    means = evaluation.to_frame().fill_nan(None).to_dicts()
+    return [MetricRow(**mean, **shared) for mean in means]
 
 
 def write_unit(
@@ -45,12 +46,14 @@ def write_unit(
         (temp / UNIT).write_text(record.to_json(), "utf-8")
 
 
-def collect(folder: RunFolder, units: Sequence[Unit], facts: StudyFacts) -> None:
-    """Write metrics.json, metrics.parquet and run.json from all parts."""
+def collect(folder: RunFolder, units: Sequence[Unit], *, warnings: Sequence[str], **facts: Any) -> None:
+    """Write metrics.json, metrics.parquet and run.json from all parts. warnings, facts: what run.json says of the study
+    as a whole."""
     parts = [folder.record(unit) for unit in units]
     first = {unit.model.label: part for unit, part in zip(units, parts, strict=True) if unit.first}
     record = RunRecord(
-        **dict(facts) | {"warnings": _distinct([*facts.warnings, *(text for part in parts for text in part.warnings)])},
+        **facts,
+        warnings=_distinct([*warnings, *(text for part in parts for text in part.warnings)]),
         splitting={f"seed-{part.costs.seed}": part.splitting for part in parts},
         costs=tuple(part.costs for part in parts),
         curves={label: part.curve for label, part in first.items() if part.curve is not None},

@@ -15,9 +15,9 @@ import polars as pl
 from matinee.errors import MatineeError
 from matinee.evaluate import Comparison, Evaluation, PairedTest, paired_test
 from matinee.evaluate.evaluate import named
+from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.evaluate.significance import holm, joined
 from matinee.files import StrPath
-from matinee.report.scores import LOWER_IS_BETTER
 from matinee.study.reader import Run, open_run
 
 RUN_ROW = ["seed", "fold", "query"]  # identifies a query within a run
@@ -43,11 +43,8 @@ def compare(
     given = [runs] if isinstance(runs, str | os.PathLike | Run) else runs
     opened = [run if isinstance(run, Run) else open_run(run) for run in given]
     values = _unique_labels(opened, [_values(run, part, metric, protocol) for run in opened])
-    evaluations = [
-        _evaluation(run, one)
-        for run, table in zip(opened, values, strict=True)
-        for one in table.partition_by("protocol", maintain_order=True)
-    ]
+    parts = [table.partition_by("protocol", maintain_order=True) for table in values]
+    evaluations = [_evaluation(run, one) for run, tables in zip(opened, parts, strict=True) for one in tables]
     joint = joined(_same_columns(evaluations))
     return Comparison(joint, tuple(_tests(joint, _column(joint, metric, k), baseline)))
 
@@ -66,11 +63,8 @@ def _values(run: Run, part: str, metric: str | None, protocol: str | None) -> pl
         chosen = [fingerprint for fingerprint in measured if fingerprint.startswith(protocol)]
         if len(chosen) != 1:
             known = "; ".join(f"{fingerprint}: {run.protocols[fingerprint].candidates}" for fingerprint in measured)
-            raise MatineeError(
-                f"{len(chosen) or 'no'} protocols begin with {protocol!r}",
-                where=str(run.path),
-                hint=f"use one of: {known}",
-            )
+            what = f"{len(chosen) or 'no'} protocols begin with {protocol!r}"
+            raise MatineeError(what, where=str(run.path), hint=f"use one of: {known}")
     else:
         wanted = metric or values["metric"][0]
         chosen = values.filter(pl.col("metric") == wanted)["protocol"].unique(maintain_order=True).to_list()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -12,10 +13,11 @@ from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.filters import filter_events, seconds
 from matinee.data.read import catalog
 from matinee.data.read.assemble import deduplicated
-from matinee.data.read.columns import AUTO
 from matinee.data.read.log import read
 from matinee.errors import MatineeError
 from matinee.files import StrPath
+
+FILTERS = ("min_rating", "drop_ratings", "label_min", "min_user_events", "min_item_events", "since", "until")
 
 
 class Table(BaseModel):
@@ -49,32 +51,14 @@ class DataTable(Table):
 
     @field_validator("since", "until", mode="before")
     @classmethod
-    def _dates(cls, moment: object) -> object:
+    def _readable(cls, moment: object) -> object:
         """TOML has dates of its own."""
-        return moment.isoformat() if isinstance(moment, date) else moment
-
-    @field_validator("since", "until")
-    @classmethod
-    def _readable(cls, moment: str | None) -> str | None:
-        if moment is not None:
-            try:
-                seconds(moment)
-            except MatineeError as error:
-                raise ValueError(f"{error.what}; {error.hint}") from None
-        return moment
+        text = moment.isoformat() if isinstance(moment, date) else moment
+        return checked(seconds, text) if isinstance(text, str) else text
 
     def load(self, data_dir: StrPath | None = None) -> Dataset:
         """Read and filter the log: a catalogue name, a path, or a path below data_dir."""
-        return filter_events(
-            self._read(data_dir),
-            min_rating=self.min_rating,
-            drop_ratings=self.drop_ratings,
-            label_min=self.label_min,
-            min_user_events=self.min_user_events,
-            min_item_events=self.min_item_events,
-            since=self.since,
-            until=self.until,
-        )
+        return filter_events(self._read(data_dir), **{name: getattr(self, name) for name in FILTERS})
 
     def _read(self, data_dir: StrPath | None) -> Dataset:
         path = located(self.source, data_dir)
@@ -84,27 +68,27 @@ class DataTable(Table):
             return deduplicated(catalog.load(self.source, data_dir=data_dir), self.duplicates)
         if not path.exists() and not path.suffix:
             catalog.entry(self.source)  # a mistyped name: raises with the near misses
-        return read(
-            path,
-            user_id=self.columns.get("user_id", AUTO),
-            item_id=self.columns.get("item_id", AUTO),
-            rating=self.columns.get("rating", AUTO),
-            timestamp=self.columns.get("timestamp", AUTO),
-            format=self.format,
-            users=self.users and located(self.users, data_dir),
-            items=self.items and located(self.items, data_dir),
-            duplicates=self.duplicates,
-        )
+        users, items = (name and located(name, data_dir) for name in (self.users, self.items))
+        columns: dict[str, Any] = dict(self.columns.items())  # of the others, `read` knows the usual names
+        return read(path, **columns, format=self.format, users=users, items=items, duplicates=self.duplicates)
 
     def _refuse_file_keys(self) -> None:
         """A known layout has its own columns and side tables: these keys would have no effect."""
         empty = DataTable()
         for key in ("columns", "format", "users", "items"):
             if getattr(self, key) != getattr(empty, key):
-                raise MatineeError(
-                    f"[data] {key} is for files, and {self.source} has a layout of its own",
-                    hint=f"leave {key} out, or name the file to read as source",
-                )
+                what = f"[data] {key} is for files, and {self.source} has a layout of its own"
+                raise MatineeError(what, hint=f"leave {key} out, or name the file to read as source")
+
+
+def checked(check: Callable[[str], object], text: str | None) -> str | None:
+    """The text. Raises ValueError, which pydantic places, where `check` raises MatineeError."""
+    if text is not None:
+        try:
+            check(text)
+        except MatineeError as error:
+            raise ValueError(f"{error.what}; {error.hint}") from None
+    return text
 
 
 def located(name: str, data_dir: StrPath | None) -> Path:

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
-from matinee.errors import MatineeError, did_you_mean
+from matinee.errors import did_you_mean
 from matinee.evaluate import predictions
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
-from matinee.study.data_table import Table, located
+from matinee.study.data_table import Table, checked, located
 
 
 class FitTable(Table):
@@ -27,12 +27,7 @@ class FitTable(Table):
     @field_validator("metric")
     @classmethod
     def _known(cls, metric: str | None) -> str | None:
-        if metric is not None:
-            try:
-                StoppingMetric.parse(metric)
-            except MatineeError as error:
-                raise ValueError(f"{error.what}; {error.hint}") from None
-        return metric
+        return checked(StoppingMetric.parse, metric)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -7,8 +7,9 @@ folder with another mark is replaced only on request; a folder that holds anythi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from matinee.errors import MatineeError
@@ -21,6 +22,7 @@ RECIPE, METRICS, PER_QUERY, RUN, REPORT = "recipe.toml", "metrics.json", "metric
 LOGS = logs.SHARED
 RESULTS = (RECIPE, METRICS, PER_QUERY, RUN, REPORT)
 MARK = Path("parts", "study.json")
+REPLACE = "choose another --out, or pass --overwrite to replace the study in it"
 UNIT, UNIT_VALUES, UNIT_LISTS = "unit.json", "per_query.parquet", "recommendations.npz"  # in a unit's part
 
 
@@ -65,15 +67,10 @@ class Unit:
 
 def units_of(recipe: Recipe) -> list[Unit]:
     """All units of a study, in the order they are done in."""
-    folds: list[int | None] = [None]
-    if recipe.split.get("folds") is not None:
-        folds = list(range(int(recipe.split["folds"])))
-    return [
-        Unit(seed, fold, model, seed == recipe.seeds[0] and not fold)
-        for seed in recipe.seeds
-        for fold in folds
-        for model in recipe.model
-    ]
+    n_folds = recipe.split.get("folds")
+    folds: Sequence[int | None] = [None] if n_folds is None else range(int(n_folds))
+    of_units = product(recipe.seeds, folds, recipe.model)
+    return [Unit(seed, fold, model, seed == recipe.seeds[0] and not fold) for seed, fold, model in of_units]
 
 
 class RunFolder:
@@ -93,17 +90,13 @@ class RunFolder:
         except FileNotFoundError:
             pass
         except (OSError, ValueError) as error:
-            raise MatineeError(
-                f"cannot be read: {error}", where=str(self / MARK), hint="choose another --out"
-            ) from None
+            what = f"cannot be read: {error}"
+            raise MatineeError(what, where=str(self / MARK), hint="choose another --out") from None
         # names with a dot are the lock, and what a killed first write left behind
         others = [e.name for e in self.path.iterdir() if not e.name.startswith(".")] if self.path.is_dir() else []
         if [name for name in others if name != MARK.parts[0] or any((self / name).glob("[!.]*"))]:
-            raise MatineeError(
-                f"this folder holds {min(others)!r} and no study, and nothing was touched",
-                where=str(self.path),
-                hint="choose another --out: a new folder, or one of a study",
-            )
+            hint = "choose another --out: a new folder, or one of a study"
+            raise self._refused(f"{min(others)!r} and no study", hint)
         return {}
 
     def claim(self, recipe: str, read: Callable[[], Mapping[str, str]], *, overwrite: bool) -> None:
@@ -116,11 +109,11 @@ class RunFolder:
         theirs = self.mark()
         overwrite = overwrite or not self._begun
         if theirs and theirs.get("recipe") != recipe and not overwrite:
-            raise self._another("another recipe")
+            raise self._refused("another recipe already")
         mine = {"recipe": recipe, **read()}
         if theirs and theirs != mine:
             if not overwrite:
-                raise self._another("results on other data")
+                raise self._refused("results on other data already")
             self._clear()
         if theirs != mine:
             atomic_write(self / MARK, json.dumps(mine, indent=2))
@@ -149,12 +142,8 @@ class RunFolder:
         work = [path for path in self.path.glob("parts/**/*") if path.is_file() and path != self / MARK]
         return bool(work) or any((self / name).exists() for name in (*RESULTS, "models") if name != RECIPE)
 
-    def _another(self, what: str) -> MatineeError:
-        return MatineeError(
-            f"this folder holds {what} already, and nothing was touched",
-            where=str(self.path),
-            hint="choose another --out, or pass --overwrite to replace the study in it",
-        )
+    def _refused(self, holds: str, hint: str = REPLACE) -> MatineeError:
+        return MatineeError(f"this folder holds {holds}, and nothing was touched", where=str(self.path), hint=hint)
 
     def _clear(self) -> None:
         """Remove another study. Its mark stays until ours replaces it, so that a kill leaves a study's folder."""

@@ -26,12 +26,12 @@ def combinations(label: str, fixed: Mapping[str, Any], grid: Mapping[str, Sequen
     """
     if not grid:
         raise ValueError("grid needs at least one hyper-parameter with its values, or leave it out")
-    axes = [_axis(name, values) for name, values in grid.items()]
-    _refuse_twice(fixed, dict(zip(grid, axes, strict=True)))
-    if (size := math.prod(map(len, axes))) > MAX_MODELS:
+    axes = {name: _axis(name, values) for name, values in grid.items()}
+    _refuse_twice(fixed, axes)
+    if (size := math.prod(map(len, axes.values()))) > MAX_MODELS:
         raise ValueError(f"grid makes {size:,} models and may make {MAX_MODELS}: write several recipes")
     found = []
-    for levels in product(*axes):
+    for levels in product(*axes.values()):
         name = "_".join([label, *(part for part, _ in levels)])
         if len(name) > MAX_LABEL:
             raise ValueError(f"grid makes the label {name!r}, of more than {MAX_LABEL} characters: shorten `label`")
@@ -57,21 +57,19 @@ def _axis(name: str, values: Sequence[Any]) -> list[Level]:
 def _single(name: str, value: object) -> Level:
     part = label_part(value)
     if not names_a_folder(part):
-        raise ValueError(
-            f"grid.{name}: {value!r} cannot be part of a folder's name: write a table, "
-            f'{{ label = "...", {name} = ... }}, for each value'
-        )
+        table = f'{{ label = "...", {name} = ... }}'
+        what = f"grid.{name}: {value!r} cannot be part of a folder's name"
+        raise ValueError(f"{what}: write a table, {table}, for each value")
     return part, {name: value}
 
 
 def _together(where: str, table: Mapping[str, Any]) -> Level:
     part = table.get("label")
     if not isinstance(part, str) or not names_a_folder(part):
-        raise ValueError(
-            f"{where}: each table needs a `label` of letters, digits, '_', '-' and '.', and {part!r} is none"
-            if "label" in table
-            else f"{where}: each table needs a `label`, and one has only {', '.join(table) or 'nothing'}"
-        )
+        needs = f"{where}: each table needs a `label`"
+        if "label" in table:
+            raise ValueError(f"{needs} of letters, digits, '_', '-' and '.', and {part!r} is none")
+        raise ValueError(f"{needs}, and one has only {', '.join(table) or 'nothing'}")
     return part, {key: value for key, value in table.items() if key != "label"}
 
 

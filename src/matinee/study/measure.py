@@ -21,6 +21,9 @@ from matinee.rank import Recommendations, recommend
 from matinee.split import with_candidates
 from matinee.study.evaluate_table import EvaluateTable
 
+Scale = tuple[float, float]
+"""The lowest and highest rating of a log."""
+
 
 @dataclass
 class Measured:
@@ -46,17 +49,10 @@ class Measured:
 
 
 def measure(
-    model: Model,
-    label: str,
-    holdout: Holdout,
-    spec: EvaluateTable,
-    rules: Sequence[str | Path],
-    scale: tuple[float, float] | None,
+    model: Model, label: str, holdout: Holdout, spec: EvaluateTable, rules: Sequence[str | Path], scale: Scale | None
 ) -> Measured:
-    """Rank by each of the rules and predict, as far as the spec measures it and the model can.
-
-    scale: the lowest and highest rating of the log; None where it has none.
-    """
+    """Rank by each of the rules and predict, as far as the spec measures it and the model can. scale: None where the
+    log has no ratings."""
     found = Measured()
     for rule in rules:
         holdout_of_rule = with_candidates(holdout, rule, model.users, model.items)
@@ -79,12 +75,7 @@ def measure(
 
 
 def _predict(
-    model: Model,
-    label: str,
-    holdout: Holdout,
-    metrics: Sequence[str],
-    scale: tuple[float, float] | None,
-    found: Measured,
+    model: Model, label: str, holdout: Holdout, metrics: Sequence[str], scale: Scale | None, found: Measured
 ) -> None:
     """Measure predictions for the hidden rows, if these have ratings."""
     pairs = holdout.pairs

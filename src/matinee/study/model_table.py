@@ -63,11 +63,9 @@ class ModelTable(BaseModel):
         fields = registry.member_fields(self.name)
         if self.candidates_from is not None:
             if fields:
-                raise MatineeError(
-                    f"candidates_from in a table of {self.name!r}",
-                    hint=f'leave it out, and write a table below: name = "{TWO_STAGES}", '
-                    f'first = "{self.candidates_from}", second = "{self.label}"',
-                )
+                below = f'name = "{TWO_STAGES}", first = "{self.candidates_from}", second = "{self.label}"'
+                hint = f"leave it out, and write a table below: {below}"
+                raise MatineeError(f"candidates_from in a table of {self.name!r}", hint=hint)
             return [("candidates_from", self.candidates_from)]
         found = [(field, label) for field in fields for label in self._labels_in(field)]
         given = [label for _, label in found]
@@ -81,10 +79,8 @@ class ModelTable(BaseModel):
         labels: list[Any] = [value] if not several else value if isinstance(value, list) else []
         if not labels or not all(isinstance(label, str) for label in labels):
             what, example = ("list of labels", '["ease", "sasrec"]') if several else ("label", '"ease"')
-            raise MatineeError(
-                f"{field} = {value!r} is no {what}",
-                hint=f"write for example {field} = {example}, with labels of [[model]] tables above",
-            )
+            hint = f"write for example {field} = {example}, with labels of [[model]] tables above"
+            raise MatineeError(f"{field} = {value!r} is no {what}", hint=hint)
         return labels
 
     def create(self, members: Sequence[Model]) -> Model:
@@ -120,12 +116,11 @@ def with_defaults(tables: Sequence[ModelTable], defaults: Mapping[str, Any]) -> 
             near = did_you_mean(key, {field for fields in known.values() for field in fields}, n=1)
             hint = f" ({near})" if near else ""
             raise ValueError(f"defaults.{key}: no model of the recipe has this hyper-parameter{hint}")
-    return [
-        table.model_copy(
-            update={k: v for k, v in defaults.items() if k in known[table.name] and k not in table.hyper_parameters}
-        )
-        for table in tables
-    ]
+
+    def given(table: ModelTable) -> dict[str, Any]:
+        return {k: v for k, v in defaults.items() if k in known[table.name] and k not in table.hyper_parameters}
+
+    return [table.model_copy(update=given(table)) for table in tables]
 
 
 def _fields(name: str) -> frozenset[str]:

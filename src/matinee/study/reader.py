@@ -15,7 +15,7 @@ from matinee.files import StrPath
 from matinee.models.base import Model
 from matinee.rank import Recommendations
 from matinee.store import load_model
-from matinee.study.folder import METRICS, PER_QUERY, RECIPE, RUN, UNIT_LISTS, Unit, units_of
+from matinee.study.folder import METRICS, PER_QUERY, RECIPE, REPORT, RUN, UNIT_LISTS, Unit, units_of
 from matinee.study.recipe import Recipe, load_recipe
 from matinee.study.results import Curve, MetricRow, RunRecord, read_lists, read_rows
 
@@ -39,8 +39,7 @@ class Run:
     def metrics(self) -> pl.DataFrame:
         """The same as a table: label, model, split, metric, k (null: no cut-off), value, ci_low, ci_high, n_queries,
         seed, protocol; and fold, where the study cross-validates."""
-        numbers = dict.fromkeys(("value", "ci_low", "ci_high"), pl.Float64())
-        schema = {"k": pl.Int64(), **numbers}
+        schema = {"k": pl.Int64(), **dict.fromkeys(("value", "ci_low", "ci_high"), pl.Float64())}
         return pl.DataFrame([row.columns() for row in self.rows], schema_overrides=schema, infer_schema_length=None)
 
     def per_query(self) -> pl.LazyFrame:
@@ -78,11 +77,7 @@ class Run:
     @cached_property
     def costs(self) -> pl.DataFrame:
         """One row a model and split: label, seed, fold, fit_seconds, recommend_seconds, peak_mb (null: unknown)."""
-        peaks = [max(c.fit.peak_mb or 0, c.recommend.peak_mb or 0) for c in self.record.costs]
-        rows = [
-            (c.label, c.seed, c.fold, c.fit.seconds, c.recommend.seconds, peak or None)
-            for c, peak in zip(self.record.costs, peaks, strict=True)
-        ]
+        rows = [(c.label, c.seed, c.fold, c.fit.seconds, c.recommend.seconds, c.peak_mb) for c in self.record.costs]
         schema = {"label": pl.String, "seed": pl.Int64, "fold": pl.Int64}
         schema |= dict.fromkeys(("fit_seconds", "recommend_seconds", "peak_mb"), pl.Float64)
         return pl.DataFrame(rows, schema, orient="row")
@@ -104,7 +99,7 @@ class Run:
 
     @property
     def report(self) -> Path:
-        return self.path / "report.html"
+        return self.path / REPORT
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}: {', '.join(self.labels)})"
@@ -113,9 +108,8 @@ class Run:
         for unit in units_of(self.recipe):
             if unit.model.label == label:
                 return unit
-        raise MatineeError(
-            f"no model is called {label!r}", where=str(self.path), hint=f"use one of: {', '.join(self.labels)}"
-        )
+        hint = f"use one of: {', '.join(self.labels)}"
+        raise MatineeError(f"no model is called {label!r}", where=str(self.path), hint=hint)
 
 
 def open_run(path: StrPath) -> Run:
@@ -123,9 +117,6 @@ def open_run(path: StrPath) -> Run:
     folder = Path(path).parent if Path(path).is_file() else Path(path)
     for name in (METRICS, PER_QUERY, RECIPE, RUN):
         if not (folder / name).is_file():
-            raise MatineeError(
-                f"no finished run is here: there is no {name}",
-                where=str(folder),
-                hint="name a folder that `matinee run` finished; start it again with the same --out to finish it",
-            )
+            hint = "name a folder that `matinee run` finished; start it again with the same --out to finish it"
+            raise MatineeError(f"no finished run is here: there is no {name}", where=str(folder), hint=hint)
     return Run(folder, RunRecord.read(folder / RUN))

@@ -107,10 +107,8 @@ class Recipe(Table):
         for setting, value in (settings or {}).items():
             label, _, name = setting.rpartition(".")
             if label not in labels:
-                raise MatineeError(
-                    f"--set {setting}: no model of the recipe is called {label!r}",
-                    hint=f"write LABEL.NAME=VALUE with a label of {', '.join(labels)}",
-                )
+                hint = f"write LABEL.NAME=VALUE with a label of {', '.join(labels)}"
+                raise MatineeError(f"--set {setting}: no model of the recipe is called {label!r}", hint=hint)
             if name in ModelTable.model_fields:
                 raise MatineeError(f"--set {setting}: {name!r} is no hyper-parameter", hint="change the recipe")
             table = tables["model"][labels.index(label)]
@@ -197,15 +195,11 @@ def _check_evaluate(recipe: Recipe, predicts: bool) -> None:
     spec = recipe.evaluate
     formulas_of(spec.ranking, spec.convention)
     if not spec.ranking and not predicts:
-        raise MatineeError(
-            f"{', '.join(spec.metrics)} needs a rating model; the recipe has none",
-            hint="add a model that predicts ratings, or a metric of ranked lists",
-        )
+        hint = "add a model that predicts ratings, or a metric of ranked lists"
+        raise MatineeError(f"{', '.join(spec.metrics)} needs a rating model; the recipe has none", hint=hint)
     if recipe.data.label_min is None and "observed" in spec.rules("test"):
-        raise MatineeError(
-            'candidates = "observed" needs labels',
-            hint="set label_min in [data], e.g. label_min = 4.0 (for a log of labels 0 and 1: label_min = 1.0)",
-        )
+        hint = "set label_min in [data], e.g. label_min = 4.0 (for a log of labels 0 and 1: label_min = 1.0)"
+        raise MatineeError('candidates = "observed" needs labels', hint=hint)
 
 
 @contextlib.contextmanager

@@ -73,6 +73,11 @@ class UnitCosts(Record):
     fit: ResourceUsage
     recommend: ResourceUsage
 
+    @property
+    def peak_mb(self) -> float | None:
+        """Of both; None where it is unknown."""
+        return max(self.fit.peak_mb or 0, self.recommend.peak_mb or 0) or None
+
 
 class Stored(Record):
     """A file of its own, with the version of its layout."""
@@ -92,11 +97,8 @@ class Stored(Record):
                 return cls.model_validate(content)
         except (OSError, ValueError) as error:
             raise unreadable(path, error) from None
-        raise MatineeError(
-            f"written with schema version {version}, this library reads {SCHEMA}",
-            where=str(path),
-            hint="run the study again",
-        )
+        what = f"written with schema version {version}, this library reads {SCHEMA}"
+        raise MatineeError(what, where=str(path), hint="run the study again")
 
 
 class UnitRecord(Stored):
@@ -128,9 +130,10 @@ class DataFacts(Record):
     side_tables: tuple[SideTableReport, ...]
 
 
-class StudyFacts(Record):
-    """What a run knows beside its units. audit: of the first split. notes: what that split noted. warnings: each kind
-    once."""
+class RunRecord(Stored):
+    """run.json. audit: of the first split. notes: what that split noted. warnings: each kind once. splitting: by seed
+    ("seed-0"). curves, calibration, fit_summaries: by label, of the first split. protocols, remarks: as in
+    UnitRecord."""
 
     title: str
     command: str
@@ -141,12 +144,6 @@ class StudyFacts(Record):
     audit: tuple[Finding, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-class RunRecord(StudyFacts, Stored):
-    """run.json. splitting: by seed ("seed-0"). curves, calibration, fit_summaries: by label, of the first split.
-    protocols, remarks: as in UnitRecord."""
-
     splitting: dict[str, ResourceUsage]
     costs: tuple[UnitCosts, ...]
     curves: dict[str, Curve]

@@ -31,13 +31,12 @@ from matinee.models.families.composite import Composite
 from matinee.profiling import ResourceUsage, machine, measured
 from matinee.report import Study, write_report
 from matinee.store import MANIFEST, load_model, save_model
-from matinee.store.logs import SHARED as LOGS
 from matinee.study.collect import collect, metric_rows, write_unit
-from matinee.study.folder import RunFolder, Unit, units_of
+from matinee.study.folder import LOGS, RunFolder, Unit, units_of
 from matinee.study.measure import Measured, measure, our_warnings
 from matinee.study.reader import Run, open_run
 from matinee.study.recipe import Recipe
-from matinee.study.results import Curve, DataFacts, StudyFacts, UnitCosts, UnitRecord
+from matinee.study.results import Curve, DataFacts, UnitCosts, UnitRecord
 
 PHASES = ("fit", "refit")
 
@@ -111,17 +110,13 @@ class Runner:
         self.tell(f"{data} read in {self._reading.seconds:.1f} s")
         predicted = self.recipe.evaluate.predicted
         if predicted and data.value is None:
-            raise MatineeError(
-                f"{data.name} has no ratings, so {', '.join(predicted)} cannot be measured",
-                hint="map its rating column ([data] columns), or leave these metrics out",
-            )
+            hint = "map its rating column ([data] columns), or leave these metrics out"
+            raise MatineeError(f"{data.name} has no ratings, so {', '.join(predicted)} cannot be measured", hint=hint)
         values = [] if data.value is None else np.unique(data.value).tolist()
         if (clicks := [metric for metric in predicted if metric in CLICK]) and values != [0, 1]:
-            raise MatineeError(
-                f"the ratings of {data.name} are not labels 0 and 1 but from {values[0]:g} to {values[-1]:g}, so "
-                f"{', '.join(clicks)} cannot be measured",
-                hint="set in [data] from which rating on they are 1, e.g. label_min = 4.0",
-            )
+            found = f"not labels 0 and 1 but from {values[0]:g} to {values[-1]:g}"
+            what = f"the ratings of {data.name} are {found}, so {', '.join(clicks)} cannot be measured"
+            raise MatineeError(what, hint="set in [data] from which rating on they are 1, e.g. label_min = 4.0")
         return data
 
     def split_of(self, unit: Unit) -> Split:
@@ -272,29 +267,19 @@ class Runner:
         split = self.split_of(self.units[0])
         with our_warnings() as texts:
             side_tables = side_table_report(self.data)
-        facts = StudyFacts(
-            title=self.recipe.title,
-            command=command,
-            seeds=tuple(self.recipe.seeds),
-            data=DataFacts(
-                name=self.data.name,
-                fingerprint=self.data.fingerprint,
-                events=len(self.data),
-                users=self.data.n_users,
-                items=self.data.n_items,
-                side_tables=side_tables,
-            ),
-            machine=machine(),
-            reading=self._reading,
-            audit=audit(split).findings,
-            notes=tuple(split.notes),
-            warnings=tuple(texts),
-        )
+        data = DataFacts(
+            name=self.data.name, fingerprint=self.data.fingerprint, events=len(self.data), users=self.data.n_users,
+            items=self.data.n_items, side_tables=side_tables,
+        )  # fmt: skip
+        collect(
+            self.folder, self.units, title=self.recipe.title, command=command, seeds=tuple(self.recipe.seeds),
+            data=data, machine=machine(), reading=self._reading, audit=audit(split).findings, notes=tuple(split.notes),
+            warnings=texts,
+        )  # fmt: skip
         if self.recipe.evaluate.refit:  # the report shows the models that were tested, and the histories they saw
             everything, test = splits.refitted(split)
             split = replace(split, train=everything, test=test)
         split = replace(split, test=self._tests(split)[0])
-        collect(self.folder, self.units, facts)
         run = open_run(self.folder.path)
         write_report(Study.of(run, self.data, split), run.report)
 

@@ -1,4 +1,4 @@
-"""What torch reads from the environment is set when torch is first imported, and left alone where the user has set it."""
+"""What torch reads from the environment is set before torch is imported, and left alone where the user has set it."""
 
 from __future__ import annotations
 

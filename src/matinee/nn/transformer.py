@@ -223,7 +223,7 @@ class _AttendHistories(torch.autograd.Function):
         found = out.numpy()
 
         def run(start: int, stop: int) -> None:
-            kernels.biased_attention.attend(start, stop, *given, causal, found)
+            kernels.biased_attention.attend(start, stop, *given, causal, found)  # type: ignore[call-arg] # mypy reads numba's signature
 
         kernels.parallel(run, len(packed), chunk=8)
         return out
@@ -237,7 +237,7 @@ class _AttendHistories(torch.autograd.Function):
         found = of_inputs.numpy(), of_places.numpy(), of_times.numpy()
 
         def run(start: int, stop: int) -> None:
-            kernels.biased_attention.attend_gradients(start, stop, *given, ctx.causal, g, *found)
+            kernels.biased_attention.attend_gradients(start, stop, *given, ctx.causal, g, *found)  # type: ignore[call-arg] # as above
 
         kernels.parallel(run, len(ctx.packed), chunk=8)
         return of_inputs, of_places.sum(dim=0), of_times.sum(dim=0), None, None

@@ -55,11 +55,7 @@ class LightGBM(Model):
     alpha: float = tunable(
         0.0, "they are drawn in proportion to events^alpha, what has none never", low=0.0, high=1.0, ge=0.0
     )
-    nearest: int = tunable(
-        0,
-        "draw them alike among so many items that resemble the history most, as a second stage does; 0: among all",
-        ge=0,
-    )
+    nearest: int = tunable(0, "sample negatives from the N items most similar to the history; 0: from all items", ge=0)
     folds: int = tunable(5, "the log is cut into so many; each is asked of the others", ge=2, le=100)
     max_rows: int = tunable(500_000, "most rows learned from; users are left out at random", ge=1)
     n_trees: int = tunable(300, "most trees; early stopping ends before", low=50, high=2000, log=True, ge=1)

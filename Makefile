@@ -24,7 +24,7 @@ run: .venv/.ready
 	$(BIN)/matinee run $(RECIPE) $(ARGS)
 
 test: .venv/.ready-dev
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: .venv/.ready-dev
 	$(BIN)/ruff check

@@ -24,8 +24,7 @@ def check_fit_returns_self(case: Case) -> None:
 
 def check_refit_ignores_earlier_fit(case: Case) -> None:
     model = case.make()
-    few = case.data.rows(case.data.user % 5 == 0)
-    model.fit(few, seed=11)
+    model.fit(case.few, seed=11)
     model.fit(case.data, seed=3)
     assert model.score(case.queries).tobytes() == case.scores.tobytes()
 
@@ -75,7 +74,7 @@ def check_nothing_to_learn_from_is_refused(case: Case) -> None:
 
 
 def check_ratings_and_times_missing_work_or_are_refused(case: Case) -> None:
-    bare = Dataset(case.data.users, case.data.items, case.data.user, case.data.item)
+    bare = Dataset(case.few.users, case.few.items, case.few.user, case.few.item)
     try:
         model = case.make().fit(bare)
     except MatineeError:
@@ -85,7 +84,7 @@ def check_ratings_and_times_missing_work_or_are_refused(case: Case) -> None:
 
 
 def check_a_valid_holdout_may_be_given(case: Case) -> None:
-    train, valid = last_hidden(case.data)
+    train, valid = last_hidden(case.few)
     model = case.make().fit(train, valid=valid, seed=3)
     assert (recommend(model, valid.queries, 3).item >= 0).all()
 
@@ -113,8 +112,8 @@ def check_one_item(case: Case) -> None:
 
 
 def check_duplicate_events(case: Case) -> None:
-    rows = np.arange(len(case.data))
-    twice = case.data.rows(np.concatenate([rows, rows[::2], rows[::5]]))
+    rows = np.arange(len(case.few))
+    twice = case.few.rows(np.concatenate([rows, rows[::2], rows[::5]]))
     model = case.make().fit(twice)
     recs = recommend(model, twice.queries(), 20)
     assert np.isfinite(recs.score).all()

@@ -77,6 +77,11 @@ class Case:
         return self._fit("train", self.split[0], threads=4).model
 
     @cached_property
+    def few(self) -> Dataset:
+        """The events of every third user, for promises that hold on any log."""
+        return self.data.rows(self.data.user % 3 == 0)
+
+    @cached_property
     def split(self) -> tuple[Dataset, Holdout]:
         """The log without each user's last two events, and these."""
         return last_hidden(self.data)

@@ -60,11 +60,7 @@ class LightGBM(Model):
         high=1.0,
         ge=0.0,
     )
-    nearest: int = tunable(
-        0,
-        "sample negatives uniformly from the N items most similar to the history; 0: from all items",
-        ge=0,
-    )
+    nearest: int = tunable(0, "sample negatives from the N items most similar to the history; 0: from all items", ge=0)
     folds: int = tunable(
         5, "cross-fitting folds: features of each fold are computed from the other folds", ge=2, le=100
     )

@@ -25,9 +25,9 @@ class LightGBM(Model):
     """Gradient-boosted trees grown leaf by leaf on histograms (Ke et al., NeurIPS 2017), with the gradients of
     LambdaMART (Burges, MSR-TR-2010-82, 2010; objective "lambdarank") or of the logistic loss ("binary").
 
-    A row is a request and an item: context fields (data/context.py; ids only where named), counts, mean ratings, times
-    since last events, and how the item resembles the history, by items that are watched together and by its lists
-    (genres). No row is made from its own event: boosted_lessons.py says how, and why so.
+    A row is a request and an item: context fields (data/features/context.py; ids only where named), counts, mean
+    ratings, times since last events, and the item's similarity to the history, by items that are watched together and by
+    its lists (genres). No row is made from its own event: families/boosted_examples.py says how.
 
     A log of labels 0 and 1 (`label_min` in a recipe) is learned as it is, another against items that its users did not
     watch. "lambdarank" ranks a user's rows of a fold among each other. With valid, the round with the best ndcg@10
@@ -50,24 +50,12 @@ class LightGBM(Model):
     )
     n_neighbours: int = tunable(200, "cosine: neighbours kept for each item", low=20, high=500, log=True, ge=1)
     ridge: float = tunable(500.0, "ridge: EASE's l2", low=1.0, high=1e4, log=True, gt=0.0)
-    n_negatives: int = tunable(
-        20, "negatives for each event; ignored when the log has labels", low=4, high=50, log=True, ge=1
-    )
-    alpha: float = tunable(
-        0.0,
-        "negatives are sampled in proportion to events^alpha; items without events never",
-        low=0.0,
-        high=1.0,
-        ge=0.0,
-    )
+    n_negatives: int = tunable(20, "negatives for each event; ignored for labels", low=4, high=50, log=True, ge=1)
+    alpha: float = tunable(0.0, "negatives are sampled in proportion to events^alpha", low=0.0, high=1.0, ge=0.0)
     nearest: int = tunable(0, "sample negatives from the N items most similar to the history; 0: from all items", ge=0)
-    folds: int = tunable(
-        5, "cross-fitting folds: features of each fold are computed from the other folds", ge=2, le=100
-    )
+    folds: int = tunable(5, "cross-fitting folds: features of a fold come from the other folds", ge=2, le=100)
     max_rows: int = tunable(500_000, "maximum number of training rows; users are sampled where there are more", ge=1)
-    n_trees: int = tunable(
-        300, "maximum number of trees; early stopping may end before", low=50, high=2000, log=True, ge=1
-    )
+    n_trees: int = tunable(300, "most trees; early stopping may end before", low=50, high=2000, log=True, ge=1)
     n_leaves: int = tunable(31, "maximum number of leaves of a tree", low=7, high=255, log=True, ge=2, le=1 << 16)
     learning_rate: float = tunable(0.05, "learning rate", low=0.01, high=0.3, log=True, gt=0.0)
     min_rows: int = tunable(50, "minimum number of rows in a leaf", low=5, high=500, log=True, ge=1)

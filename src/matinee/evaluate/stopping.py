@@ -10,21 +10,26 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from matinee.data.arrays import Floats
-from matinee.data.dataset import Holdout, Pairs, Queries, Scorer
+from matinee.data.dataset import Dataset, Holdout, Pairs, Queries, Scorer
 from matinee.errors import MatineeError
 from matinee.evaluate import metrics, predictions
 from matinee.rank import recommend
 
-ERRORS: Mapping[str, Callable[[ArrayLike, ArrayLike], float]] = {
-    "rmse": predictions.rmse,
-    "mae": predictions.mae,
-    "logloss": predictions.logloss,
+Scale = tuple[float, float]
+ERRORS: Mapping[str, Callable[[ArrayLike, ArrayLike, Scale], float]] = {
+    "rmse": lambda label, predicted, scale: predictions.rmse(label, predicted),
+    "mae": lambda label, predicted, scale: predictions.mae(label, predicted),
+    "logloss": lambda label, predicted, scale: predictions.logloss(label, predicted),
+    "bce": lambda label, predicted, scale: scaled_bce(label, predicted, scale),
 }
 """Errors of predicted labels: less is better, so `measure` returns them with a minus."""
 
 
 class Predictor(Scorer, Protocol):
-    """A scorer that also predicts labels."""
+    """A fitted scorer that also predicts labels."""
+
+    @property
+    def data(self) -> Dataset: ...
 
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
         """float32 (n,): a rating or a probability for each pair."""
@@ -65,8 +70,22 @@ def measure(model: Predictor, valid: Holdout, metric: StoppingMetric) -> float:
         pairs = valid.pairs
         if pairs is None or pairs.label is None or not len(pairs):
             return float("nan")
-        return -ERRORS[metric.name](pairs.label, model.predict(pairs, valid.queries))
+        predicted = model.predict(pairs, valid.queries)
+        return -ERRORS[metric.name](pairs.label, predicted, rating_scale(model.data, valid))
     item = recommend(model, valid.queries, metric.k).item
     values = metrics.ranking(item, valid.truth, k=[metric.k], metrics=[metric.name])[metric.name, metric.k]
     answered = values[~np.isnan(values)]
     return float(answered.mean()) if len(answered) else float("nan")
+
+
+def rating_scale(data: Dataset, valid: Holdout | None = None) -> Scale:
+    """The lowest and highest rating of a log and of a holdout; (0, 1) where there are none."""
+    label = None if valid is None or valid.pairs is None else valid.pairs.label
+    ends = [end for x in (data.value, label) if x is not None and len(x) for end in (float(x.min()), float(x.max()))]
+    return (min(ends), max(ends)) if ends else (0.0, 1.0)
+
+
+def scaled_bce(label: ArrayLike, predicted: ArrayLike, scale: Scale) -> float:
+    """predictions.bce on this scale; NaN where all ratings are equal."""
+    low, high = scale
+    return predictions.bce(label, predicted, low=low, high=high) if low < high else float("nan")

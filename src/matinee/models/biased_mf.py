@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout
-from matinee.evaluate import predictions
+from matinee.evaluate.stopping import ERRORS, StoppingMetric, rating_scale
 from matinee.models.base import Learned
 from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite
 from matinee.models.families.user_vectors import hashes_of
@@ -69,10 +68,9 @@ class BiasedMF(RatingFactors):
         for U, V in self.alternate(self.targets(R, low, high), rounds, context.seed):
             learned = BiasedVectors(U, V, hashes, low, high, rounds.curve)
             standing = self.standing(data, learned)
-            measure = context.measuring(standing)
-            if self.loss == "bce" and measure is not None and context.metric is None and context.valid is not None:
-                measure = partial(self.hidden_error, standing, context.valid)
-            if rounds.add(self.training_error(R, standing, context.valid), measure):
+            predicted = standing.ratings(U, np.repeat(np.arange(R.shape[0]), np.diff(R.indptr)), R.indices)
+            loss = ERRORS[self.error](R.data, predicted, rating_scale(data, context.valid))
+            if rounds.add(loss, context.measuring(standing)):
                 best = learned
         assert best is not None  # there is at least one iteration
         return self.with_users(data, replace(best, curve=rounds.curve))
@@ -96,37 +94,16 @@ class BiasedMF(RatingFactors):
             yield np.column_stack([P, np.ones(len(P))]).astype(np.float32), items
 
     @property
+    def error(self) -> str:
+        """What `loss` minimises, by its metric's name."""
+        return "bce" if self.loss == "bce" else "rmse"
+
+    def stopping_metric(self, valid: Holdout) -> StoppingMetric:
+        return StoppingMetric(self.error)
+
+    @property
     def curve_names(self) -> tuple[str, str]:
-        error = "bce" if self.loss == "bce" else "rmse"
-        return error, self.fitted.metric or error
-
-    def training_error(self, R: csr_array, standing: BiasedMF, valid: Holdout | None) -> float:
-        """The error of the training ratings R, csr (n_users, n_items), by the model as it stands in a fit."""
-        learned: BiasedVectors = standing.fitted.learned
-        fitted = standing.ratings(learned.U, np.repeat(np.arange(R.shape[0]), np.diff(R.indptr)), R.indices)
-        return self.error(R.data, fitted, self.ends(learned, valid))
-
-    def hidden_error(self, standing: BiasedMF, valid: Holdout) -> float:
-        """Minus the error of valid's ratings."""
-        pairs = valid.pairs
-        assert pairs is not None
-        assert pairs.label is not None
-        ends = self.ends(standing.fitted.learned, valid)
-        return -self.error(pairs.label, standing.predict(pairs, valid.queries), ends)
-
-    def ends(self, learned: RatingVectors, valid: Holdout | None) -> tuple[float, float]:
-        """The lowest and highest rating of the log, and of valid where it has any."""
-        label = None if valid is None or valid.pairs is None else valid.pairs.label
-        if label is None or not len(label):
-            return learned.low, learned.high
-        return min(learned.low, float(label.min())), max(learned.high, float(label.max()))
-
-    def error(self, rating: Floats, predicted: Floats, ends: tuple[float, float]) -> float:
-        """What `loss` minimises, of ratings of this range: rmse, or bce (NaN where all ratings are equal)."""
-        if self.loss == "squared":
-            return predictions.rmse(rating, predicted)
-        low, high = ends
-        return predictions.bce(rating, predicted, low=low, high=high) if low < high else np.nan
+        return self.error, self.fitted.metric or self.error
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         assert isinstance(learned, RatingVectors)

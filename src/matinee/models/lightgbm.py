@@ -26,8 +26,8 @@ class LightGBM(Model):
     LambdaMART (Burges, MSR-TR-2010-82, 2010; objective "lambdarank") or of the logistic loss ("binary").
 
     A row is a request and an item: context fields (data/features/context.py; ids only where named), counts, mean
-    ratings, times since last events, and the item's similarity to the history, by items that are watched together and by
-    its lists (genres). No row is made from its own event: families/boosted_examples.py says how.
+    ratings, times since last events, and the item's similarity to the history, by items that are watched together and
+    by its lists (genres). No row is made from its own event: families/boosted_examples.py says how.
 
     A log of labels 0 and 1 (`label_min` in a recipe) is learned as it is, another against items that its users did not
     watch. "lambdarank" ranks a user's rows of a fold among each other. With valid, the round with the best ndcg@10

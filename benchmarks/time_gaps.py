@@ -1,6 +1,6 @@
-"""Does it help SASRec to know when it is asked? ML-100K, valid, with and without `waiting`, three seeds.
+"""Does it help SASRec to know when it is asked? ML-100K, valid, with and without `time_gaps`, three seeds.
 
-    .venv/bin/python benchmarks/waiting.py --data-dir ../shared/data [--split mixed]
+    .venv/bin/python benchmarks/time_gaps.py --data-dir ../shared/data [--split mixed]
 
 Settings are those of recipes/ml-100k-sequences.toml. Nobody tells a split's queries when they are asked: each history's
 median wait stands for it. "given" is the same model, asked at the time of what is hidden. Prints a JSON line a fit.
@@ -39,9 +39,9 @@ def main() -> None:
     [split] = splits.make(recipe.load_data(given.data_dir), given.split, {}, seed=0)
     for seed in given.seeds:
         for time_gaps in (False, True):
-            model = recipe.create(table).model_copy(update={"waiting": time_gaps})
+            model = recipe.create(table).model_copy(update={"time_gaps": time_gaps})
             model.fit(split.train, valid=split.valid, seed=seed)
-            found = {"split": given.split, "seed": seed, "waiting": time_gaps, "epochs": len(model.curve)}
+            found = {"split": given.split, "seed": seed, "time_gaps": time_gaps, "epochs": len(model.curve)}
             found[f"{metric}@10"] = measured(model, split.valid, metric)
             if time_gaps and given.split == "leave_one_out":  # one hidden event a query: its time is known
                 assert split.valid.pairs is not None

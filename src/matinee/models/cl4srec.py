@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from matinee import nn
 from matinee.data.arrays import Ints, Ragged
 from matinee.models.families.sequence import Draw, Histories
 from matinee.models.fields import tunable
@@ -34,14 +35,14 @@ class CL4SRec(SASRec):
     reorder: float = tunable(0.6, "share of a history that a reordered view shuffles", low=0.2, high=0.9, ge=0.0)
 
     def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
-        from matinee.nn.losses import info_nce
-
         rng = np.random.default_rng([step.seed, 1])
         views = [self.packed(net, Histories(self.view(batch.item, net.n_items + 1, rng), None)) for _ in range(2)]
         # Eq. 4: the two views of a history are each other's positive, all other views of the batch negatives.
         one, other = (net(view)[view.last] for view in views)
         weight = self.contrast * self.terms(batch.item.lengths) / len(batch)  # a mean over histories, as over events
-        loss: Tensor = super().batch_loss(net, batch, draw, step) + weight * info_nce(one, other, self.temperature)
+        loss: Tensor = super().batch_loss(net, batch, draw, step) + weight * nn.losses.info_nce(
+            one, other, self.temperature
+        )
         return loss
 
     def view(self, histories: Ragged, mask: int, rng: np.random.Generator) -> Ragged:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import polars as pl
 
+from matinee import nn
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.side_columns import Fields
@@ -19,7 +20,8 @@ from matinee.models.multi_vae import MultiVAE
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-    from torch import Tensor, nn
+    from torch import Tensor
+    from torch.nn import Module
 
     from matinee.nn.blocks import SparseBatch
 
@@ -57,14 +59,12 @@ class CVAE(MultiVAE):
         0.1, "share of users whose side vector is hidden in training", low=0.0, high=0.5, ge=0.0, lt=1.0
     )
 
-    def build(self, data: Dataset) -> nn.Module:
-        from matinee.nn.vae import GaussianAutoencoder
-
+    def build(self, data: Dataset) -> Module:
         users = None if self.condition == "history" else self.table(data.user_features)
         items = None if self.condition == "users" else self.table(data.item_features)
         width = sum(table.rows.shape[1] for table in (users, items) if table is not None)
         start = log_odds(data)
-        net: Any = GaussianAutoencoder(
+        net: Any = nn.vae.GaussianAutoencoder(
             data.n_items,
             self.hidden,
             self.latent,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.models.families.sequence import Sequence
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch.nn import Module
 
 
 class GRU4Rec(Sequence):
@@ -25,7 +26,5 @@ class GRU4Rec(Sequence):
     layers: int = tunable(1, "GRU layers", choices=[1, 2], ge=1)
     tied: bool = tunable(True, "tie the input and output item vectors")
 
-    def build(self, data: Dataset) -> nn.Module:
-        from matinee.nn.recurrent import RecurrentNet
-
-        return RecurrentNet(data.n_items, self.dim, self.hidden, self.layers, self.dropout, tied=self.tied)
+    def build(self, data: Dataset) -> Module:
+        return nn.recurrent.RecurrentNet(data.n_items, self.dim, self.hidden, self.layers, self.dropout, tied=self.tied)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset
 from matinee.models.families.factors import Factors, Vectors, regress, stop_unless_finite
@@ -54,8 +55,6 @@ class IALS(Factors):
 
     def half_step(self, X: csr_array, V: Floats, U: Floats) -> None:
         """Move each row of U, in place, towards the least squares solution with V fixed; X csr, row = row of U."""
-        from matinee import kernels
-
         # Eq. 6: the sum over all pairs is one Gram matrix, made once a half-step and shared by all rows.
         G = np.float32(self.alpha0) * (V.T @ V)
         ridge = self.ridge(X).astype(np.float32)

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.models.families.item_item import ItemItem
+from matinee.models.families.neighbours import nearest, weighted
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
@@ -30,9 +32,6 @@ class ItemKNN(ItemItem):
     shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
 
     def weights(self, X: csr_array) -> csr_array:
-        from matinee import kernels
-        from matinee.models.families.neighbours import nearest, weighted
-
         T, norm = weighted(X.T.tocsr(), self.weighting)  # row = item, column = user
         X = T.T.tocsr()
         n = T.shape[0]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.models.families.sequence import Sequence
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch.nn import Module
 
 
 class NARM(Sequence):
@@ -24,7 +25,7 @@ class NARM(Sequence):
     dropout: float = tunable(0.25, "dropout of item vectors", low=0.0, high=0.5, ge=0.0, lt=1.0)
     state_dropout: float = tunable(0.5, "dropout of c_t", low=0.0, high=0.6, ge=0.0, lt=1.0)
 
-    def build(self, data: Dataset) -> nn.Module:
-        from matinee.nn.session import AttentiveRecurrentNet
-
-        return AttentiveRecurrentNet(data.n_items, self.dim, self.hidden, self.layers, self.dropout, self.state_dropout)
+    def build(self, data: Dataset) -> Module:
+        return nn.session.AttentiveRecurrentNet(
+            data.n_items, self.dim, self.hidden, self.layers, self.dropout, self.state_dropout
+        )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.models.families.sequence import Sequence
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch.nn import Module
 
 
 class STAMP(Sequence):
@@ -21,7 +22,5 @@ class STAMP(Sequence):
     watched, and dropout of item vectors, of which the paper has none.
     """
 
-    def build(self, data: Dataset) -> nn.Module:
-        from matinee.nn.session import MemoryNet
-
-        return MemoryNet(data.n_items, self.dim, self.dropout)
+    def build(self, data: Dataset) -> Module:
+        return nn.session.MemoryNet(data.n_items, self.dim, self.dropout)

@@ -14,6 +14,7 @@ from matinee.models.base import Shapes
 from matinee.models.families.item_item import ItemItem, weighted_rows
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.svd import truncated_svd
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -55,8 +56,6 @@ class SVDAE(ItemItem):
     def low_rank(self, R: csr_array) -> LowRankWeights:
         """B, with the item side of a query's normalisation in its rows."""
         from scipy.sparse import diags_array
-
-        from matinee.models.svd import truncated_svd
 
         # Eq. 6: R~ = D_u^(-1/2) R D_i^(-1/2) is what the regression sees.
         n_u, n_i = np.diff(R.indptr), np.bincount(R.indices, minlength=R.shape[1])

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model, Shapes
 from matinee.models.families.item_item import weighted_rows
+from matinee.models.families.neighbours import nearest, term_weights, weighted
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 
@@ -52,16 +54,11 @@ class UserKNN(Model):
     shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
 
     def learn(self, data: Dataset, context: FitContext) -> UserKNNState:
-        from matinee.models.families.neighbours import term_weights, weighted
-
         X = data.matrix()
         V, norm = weighted(X, self.weighting)
         return UserKNNState(X=X, V=V.T.tocsr(), norm=norm, term=term_weights(X, self.weighting))
 
     def score_histories(self, queries: Queries) -> Floats:
-        from matinee import kernels
-        from matinee.models.families.neighbours import nearest
-
         learned: UserKNNState = self.fitted.learned
         history = queries.history
         last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))

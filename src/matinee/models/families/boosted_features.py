@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee import kernels
 from matinee.data.arrays import Floats, Ints
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.context import MISSING, RESERVED
@@ -197,8 +198,6 @@ class FeatureBuilder:
 
     def _tables(self, queries: Queries) -> Iterator[Floats]:
         """(B, n_items) each: the columns of `_paired`."""
-        from matinee import kernels
-
         W, history = self.state.similar, queries.history
         votes = kernels.histories.last_occurrence(history.offsets, history.values, W.shape[0]).astype(np.float32)
         rated = (
@@ -220,8 +219,6 @@ class FeatureBuilder:
     def nearest(self, queries: Queries, n: int) -> Ints:
         """int32 (B, n): the items that resemble a history most, best first, of those that are neither in it nor
         excluded; -1 where there are fewer."""
-        from matinee import kernels
-
         out = np.empty((len(queries), n), np.int32)
         for start, block in blocks(queries, len(self.state.count)):
             scores = next(self._tables(block))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from matinee.rank import BLOCK_BYTES, top_k
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Weighting = Literal["none", "tfidf", "bm25"]
 BM25_K1, BM25_B = 1.2, 0.75
@@ -30,6 +32,8 @@ def weighted(X: csr_array, weighting: Weighting) -> tuple[csr_array, NDArray[np.
     (k1 + 1) / (k1 (1 - b + b |row| / mean |row|) + 1), k1 1.2, b .75 (Robertson & Zaragoza 2009, eq. 3.15 at term
     frequency 1), which takes the place of the cosine's lengths: divisors are 1.
     """
+    from scipy.sparse import csr_array
+
     length = np.diff(X.indptr)
     data = term_weights(X, weighting)[X.indices]
     if weighting == "bm25":
@@ -48,6 +52,8 @@ def nearest(n: int, columns: int, k: int, similarities: Callable[[int, int], NDA
 
     similarities(start, stop) gives float32 (stop - start, columns) with -inf where a neighbour is not allowed.
     """
+    from scipy.sparse import csr_array
+
     size = max(1, BLOCK_BYTES // (4 * max(columns, 1)))
     found, values = [], []
     for start in range(0, n, size):

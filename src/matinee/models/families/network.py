@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.base import Fitted, Learned, Model, Shapes
@@ -19,7 +20,7 @@ from matinee.models.fitting import FitContext
 from matinee.nn.backend import import_torch as import_torch
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch.nn import Module
 
     from matinee.nn.train import Pass
 
@@ -84,7 +85,7 @@ class Trained(Model):
 
     def train(
         self,
-        net: nn.Module,
+        net: Module,
         passes: list[Pass],
         n: int,
         data: Dataset,
@@ -93,9 +94,7 @@ class Trained(Model):
     ) -> NDArray[np.float64]:
         """Train a net over n examples of this log. Returns the curve, float64 (epochs, 3): equal seeds give equal
         bytes. validate: measures the net as it stands on the context's valid."""
-        from matinee.nn.train import Loop, Training
-
-        training = Training(**{entry.name: getattr(self, entry.name) for entry in fields(Training)})
+        training = nn.train.Training(**{entry.name: getattr(self, entry.name) for entry in fields(nn.train.Training)})
         about = {
             "model": type(self).__name__,
             "hyper_parameters": self.model_dump(mode="json", exclude={"stop_epoch"}),
@@ -110,7 +109,7 @@ class Trained(Model):
                 MatineeWarning,
                 stacklevel=2,
             )
-        loop = Loop(
+        loop = nn.train.Loop(
             net, passes, n, training, seed=context.seed, validate=validate, checkpoint=context.checkpoint, about=about,
             hooks=context.hooks, device=context.device,
         )  # fmt: skip
@@ -124,14 +123,14 @@ class Network(Trained):
     learned_type: ClassVar[type[Learned]] = NetWeights
 
     @abstractmethod
-    def build(self, data: Dataset) -> nn.Module:
+    def build(self, data: Dataset) -> Module:
         """A fresh net for this log's users, items and features; weights drawn from torch's generator."""
 
     @abstractmethod
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
         """The passes of an epoch, and the number of examples each walks over."""
 
-    def rebuilt(self, fitted: Fitted) -> nn.Module:
+    def rebuilt(self, fitted: Fitted) -> Module:
         """The net of an earlier fit, its weights not yet in it."""
         return self.build(fitted.data)
 
@@ -179,6 +178,6 @@ class Network(Trained):
         return self.fitted.learned.net
 
 
-def device_of(net: nn.Module) -> Any:
+def device_of(net: Module) -> Any:
     """Where the net's parameters are: the GPU within a training there, else the CPU."""
     return next(net.parameters()).device

@@ -193,20 +193,18 @@ class Sequence(Network):
         negatives: nn.losses.Negatives | nn.losses.OwnNegatives | None,
     ) -> Tensor:
         """The loss by name, summed over the states (N, dim)."""
-        from matinee.nn import losses
-
-        if negatives is None or (isinstance(negatives, losses.Negatives) and self.loss == "sampled_softmax"):
-            return losses.cross_entropy(states, vectors, target, negatives)
-        n, beta = negatives.k, losses.calibration(negatives.k, len(vectors), self.calibration)
-        formulas: dict[str, losses.Formula] = {
-            "sampled_softmax": losses.sampled_softmax,
-            "bce": partial(losses.binary, shift=losses.balance(n, 1.0)),
-            "gbce": partial(losses.generalised_binary, beta=beta, shift=losses.balance(n, beta)),
-            "bpr": losses.pairwise,
-            "top1_max": losses.top1_max,
-            "bpr_max": losses.bpr_max,
+        if negatives is None or (isinstance(negatives, nn.losses.Negatives) and self.loss == "sampled_softmax"):
+            return nn.losses.cross_entropy(states, vectors, target, negatives)
+        n, beta = negatives.k, nn.losses.calibration(negatives.k, len(vectors), self.calibration)
+        formulas: dict[str, nn.losses.Formula] = {
+            "sampled_softmax": nn.losses.sampled_softmax,
+            "bce": partial(nn.losses.binary, shift=nn.losses.balance(n, 1.0)),
+            "gbce": partial(nn.losses.generalised_binary, beta=beta, shift=nn.losses.balance(n, beta)),
+            "bpr": nn.losses.pairwise,
+            "top1_max": nn.losses.top1_max,
+            "bpr_max": nn.losses.bpr_max,
         }
-        return losses.against(formulas[self.loss], states, vectors, target, negatives)
+        return nn.losses.against(formulas[self.loss], states, vectors, target, negatives)
 
     def drawing(self, data: Dataset) -> Draw:
         """draw(lesson, step) -> the batch's negatives; None where the loss is over all items."""

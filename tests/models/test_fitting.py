@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from matinee.evaluate import evaluate
 from matinee.models import registry
 from matinee.models.base import Model
 from matinee.rank import recommend
+from matinee.store import load_model, save_model
 
 ROUNDS: dict[str, dict[str, Any]] = {
     "bpr": {"n_factors": 8, "epochs": 24, "learning_rate": 0.3},
@@ -49,12 +51,14 @@ def test_every_model_in_rounds_tells_each_round_and_stops_when_told(name: str) -
     assert len(stopped.curve) == 3
 
 
-def test_the_metric_is_measured_as_evaluate_does() -> None:
+def test_the_metric_is_measured_as_evaluate_does(tmp_path: Path) -> None:
     train, valid = last_hidden(groups())
     model = made("multi_dae").fit(train, valid=valid, metric="recall@5", seed=1)
     found = evaluate(recommend(model, valid.queries, 5), valid, k=5, metrics=["recall"]).mean("recall", 5).value
     assert found == pytest.approx(max(row["valid_metric"] or 0.0 for row in model.curve), rel=1e-9)
     assert model.curve_names == ("loss", "recall@5")
+    loaded = load_model(save_model(model, tmp_path / "m"))
+    assert loaded.curve_names == ("loss", "recall@5")
 
 
 @pytest.mark.parametrize(("name", "error"), [("biased_mf", "rmse"), ("auto_rec", "rmse"), ("sasrec", "ndcg@10")])

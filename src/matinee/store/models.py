@@ -24,7 +24,7 @@ _OURS = re.compile(rf"({MEMBERS}/\d+/)*({logs.LOG}/)?({'|'.join(map(re.escape, _
 
 
 class Manifest(folders.Sealed):
-    """The manifest.json of a model. learned: the kind of each field of the learned state. log: the digest of its log's
+    """The manifest.json of a model. learned: the kind of each field of the learned state. metric: see Fitted. log: the digest of its log's
     manifest. sha256: of a member only its manifest is listed, which lists the files of the member's folder.
     """
 
@@ -33,6 +33,7 @@ class Manifest(folders.Sealed):
     model: str
     hyper_parameters: dict[str, Any]
     learned: dict[str, Kind]
+    metric: str
     log: folders.Digest
     matinee: str
     data_name: str
@@ -88,6 +89,7 @@ def _write(folder: Path, model: Model, shared: Path | None, above: dict[str, str
         "model": name,
         "hyper_parameters": model.model_dump(mode="json"),
         "learned": learned,
+        "metric": fitted.metric,
         "log": above[description],
         "matinee": __version__,
         "data_name": data.name,
@@ -136,7 +138,7 @@ def _load(folder: Path, root: Path, above: Dataset | None, known: dict[str, Data
     shapes = learned.shapes(data.n_users, data.n_items)
     for name, value in (("popularity", popularity), *((name, getattr(learned, name)) for name in shapes)):
         check_numbers(name, value, shapes.get(name, (data.n_items,)), folder / WEIGHTS)
-    return model.restore(Fitted(data, popularity, learned))
+    return model.restore(Fitted(data, popularity, learned, manifest.metric))
 
 
 def export_model(run: StrPath, label: str, out: StrPath) -> Path:

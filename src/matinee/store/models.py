@@ -24,8 +24,8 @@ _OURS = re.compile(rf"({MEMBERS}/\d+/)*({logs.LOG}/)?({'|'.join(map(re.escape, _
 
 
 class Manifest(folders.Sealed):
-    """The manifest.json of a model. learned: the kind of each field of the learned state. metric: see Fitted. log: the digest of its log's
-    manifest. sha256: of a member only its manifest is listed, which lists the files of the member's folder.
+    """The manifest.json of a model. learned: the kind of each field of the learned state. metric: see Fitted. log: the
+    digest of its log's manifest. sha256: of a member only its manifest is listed, which lists the member's files.
     """
 
     what = "model"

@@ -138,10 +138,8 @@ def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     if separator == DOUBLE_COLON:
         text, separator = text.replace(DOUBLE_COLON, UNIT), UNIT
     file = io.StringIO(text, newline="")
-    if dialect.quote is None:
-        reader = csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(file, delimiter=separator, quotechar=dialect.quote)
+    quoting = csv.QUOTE_NONE if dialect.quote is None else csv.QUOTE_MINIMAL
+    reader = csv.reader(file, delimiter=separator, quotechar=dialect.quote, quoting=quoting)
     line = 1
     try:
         for fields in reader:
@@ -182,11 +180,9 @@ def _sniffed(path: Path, dialect: Dialect) -> Dialect:
 
 
 def _without_blank_lines(frame: pl.DataFrame, path: Path, dialect: Dialect) -> pl.DataFrame:
-    """Refuse rows with too few fields, which polars pads with nulls, and drop blank lines.
-
-    Both leave a null in the last column, so a table without one is complete. Where fields are only empty and nothing is
-    quoted, the number of separators in the file proves it.
-    """
+    """Refuse rows with too few fields, which polars pads with nulls, and drop blank lines. Both leave a null in the
+    last column, so a table without one is complete. Where fields are only empty and nothing is quoted, the number of
+    separators in the file proves it."""
     if frame.width == 0 or frame[frame.columns[-1]].null_count() == 0:
         return frame
     data, separator = content(path), (dialect.separator or ",").encode(dialect.encoding)

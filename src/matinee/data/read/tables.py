@@ -138,8 +138,10 @@ def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     if separator == DOUBLE_COLON:
         text, separator = text.replace(DOUBLE_COLON, UNIT), UNIT
     file = io.StringIO(text, newline="")
-    quoting = csv.QUOTE_NONE if dialect.quote is None else csv.QUOTE_MINIMAL
-    reader = csv.reader(file, delimiter=separator, quotechar=dialect.quote, quoting=quoting)
+    if dialect.quote is None:
+        reader = csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(file, delimiter=separator, quotechar=dialect.quote)
     line = 1
     try:
         for fields in reader:

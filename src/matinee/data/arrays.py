@@ -115,7 +115,4 @@ def binary_csr(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) 
 
 def _offsets(lengths: ArrayLike) -> NDArray[np.int64]:
     """int64 (B + 1,): where each of B rows of these lengths starts, and where the last one ends."""
-    lengths = np.asarray(lengths, dtype=np.int64)
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    return offsets
+    return np.append(0, np.cumsum(lengths, dtype=np.int64))

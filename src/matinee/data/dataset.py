@@ -7,7 +7,7 @@ import io
 import json
 import typing
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -95,8 +95,7 @@ class Dataset:
     @cached_property
     def order(self) -> NDArray[np.int64]:
         """int64 (n,): row numbers sorted by user, then time; equal timestamps keep the log's order."""
-        keys = (self.user,) if self.timestamp is None else (self.timestamp, self.user)
-        return np.lexsort(keys)
+        return np.lexsort((self.user,) if self.timestamp is None else (self.timestamp, self.user))
 
     def histories(self) -> Ragged:
         """int32 item codes of each user, (n_users rows), oldest first, repeats kept."""
@@ -220,8 +219,7 @@ class Queries:
         if start == 0 and stop == len(self):
             return self
         events = slice(self.history.offsets[start], self.history.offsets[stop])
-        rows = slice(start, stop)
-        return self._part(self.history.slice(start, stop), self.exclude.slice(start, stop), events, rows)
+        return self._part(self.history.slice(start, stop), self.exclude.slice(start, stop), events, slice(start, stop))
 
     def take(self, rows: NDArray[np.integer[Any]]) -> Queries:
         """These rows, in this order."""
@@ -237,12 +235,10 @@ class Queries:
         title = self.title
         if title is not None:
             title = title[rows] if isinstance(rows, slice) else tuple(title[row] for row in rows)
-        ratings, times = (_at(column, events) for column in (self.history_ratings, self.history_times))
-        time, context, features = (
-            _at(column, rows) for column in (self.request_time, self.context, self.user_features)
-        )
-        candidates = _at(self.candidates, rows)
-        return Queries(self.user[rows], history, exclude, ratings, times, time, context, features, title, candidates)
+        columns = dict.fromkeys(("history_ratings", "history_times"), events)
+        columns |= dict.fromkeys(("user", "request_time", "context", "user_features", "candidates"), rows)
+        taken = {name: _at(getattr(self, name), index) for name, index in columns.items()}
+        return Queries(history=history, exclude=exclude, title=title, **taken)
 
 
 @dataclass(frozen=True)
@@ -279,8 +275,7 @@ class Protocol:
     @property
     def fingerprint(self) -> str:
         """12 hex digits over all words."""
-        words = {f.name: getattr(self, f.name) for f in fields(self)}
-        return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest()[:12]
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:12]
 
     def __str__(self) -> str:
         return (

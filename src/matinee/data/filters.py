@@ -96,11 +96,8 @@ def _k_core(data: Dataset, keep: Bools, min_user: int, min_item: int) -> Bools:
         enough_item = np.bincount(data.item[rows], minlength=data.n_items) >= min_item
         good = enough_user[data.user[rows]] & enough_item[data.item[rows]]
         if good.all():
-            break
+            return np.isin(np.arange(len(data)), rows, assume_unique=True)
         rows = rows[good]
-    core = np.zeros(len(data), bool)
-    core[rows] = True
-    return core
 
 
 def _without_absent(data: Dataset, *, users: bool, items: bool) -> Dataset:

@@ -92,13 +92,10 @@ class IdMap:
         import polars as pl
 
         if self.is_integer:
+            values = values.str.strip_chars() if values.dtype == pl.String else values
             number = values.cast(pl.Int64, strict=False)
-            if values.dtype == pl.String:
-                values = values.str.strip_chars()
-                number = values.cast(pl.Int64, strict=False)
             if not values.dtype.is_integer():
-                same = (number.cast(values.dtype) == values).fill_null(False)
-                number = number.set(~same, None)
+                number = number.set(~(number.cast(values.dtype) == values).fill_null(False), None)
             values = number
         table = pl.DataFrame({"id": self.series, "code": np.arange(len(self), dtype=np.int32)})
         asked = pl.DataFrame({"id": values.cast(self.series.dtype)})

@@ -63,12 +63,9 @@ def _genres(genres: Any) -> tuple[str, ...]:
 
 
 def find_items(items: Sequence[Id] | Id, data: Dataset) -> list[int]:
-    """The item codes of titles or ids, or of a single one.
-
-    A text is matched as a title exactly, then as a title regardless of case if only one fits, then as an id. An integer
-    is an id, and a title only where there is no such id.
-    Raises MatineeError with the near misses when nothing fits, and with the ids when several items share the title.
-    """
+    """The item codes of titles or ids, or of a single one. A text is matched as a title exactly, then as a title
+    regardless of case if only one fits, then as an id. An integer is an id, and a title only where there is no such id.
+    Raises MatineeError with the near misses when nothing fits, and with the ids when several items share the title."""
     exact: dict[str, list[int]] = {}
     folded: dict[str, list[int]] = {}
     if data.item_features is not None and "title" in data.item_features.columns:

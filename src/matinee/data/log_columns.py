@@ -14,11 +14,9 @@ if TYPE_CHECKING:
 
 
 class LogColumns:
-    """The columns of the log `name`, checked and in their own types. Rows are counted from 1.
-
-    Each method raises MatineeError for a column of another shape or kind, for values out of range, and for numbers or
-    times that are NaN, infinite or negative. Each costs a pass over its column.
-    """
+    """The columns of the log `name`, checked and in their own types. Rows are counted from 1. Each method raises
+    MatineeError for a column of another shape or kind, for values out of range, and for numbers or times that are NaN,
+    infinite or negative. Each costs a pass over its column."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -17,12 +17,10 @@ from matinee.errors import MatineeError
 
 
 class Fitted(Protocol):
-    """A fitted model, as far as its log is concerned."""
+    """A fitted model, as far as the log it was fitted on is concerned."""
 
     @property
-    def data(self) -> Dataset:
-        """The log the model was fitted on."""
-        ...
+    def data(self) -> Dataset: ...
 
 
 def query(
@@ -47,12 +45,14 @@ def query(
         raise MatineeError(f"{given} is given", hint="pass user=ID, or history=[TITLE_OR_ID, ...]")
     if user is not None:
         refuse_no_histories(data)
-        queries = data.queries_of(np.array([_user_code(data, user)], np.int32))
+        try:
+            queries = data.queries([user])
+        except MatineeError as error:
+            raise MatineeError(error.what, hint=f"for someone new give a history; {error.hint}") from None
     else:
         watched = Ragged.from_lists([find_items(() if history is None else history, data)])
         queries = Queries(user=np.array([-1], np.int32), history=watched, exclude=watched)
-    if not exclude_seen:
-        queries = replace(queries, exclude=Ragged.empty(1))
+    queries = queries if exclude_seen else replace(queries, exclude=Ragged.empty(1))
     return queries if at is None else with_request_time(queries, at)
 
 
@@ -74,10 +74,3 @@ def refuse_no_histories(data: Dataset) -> None:
     if not len(data):
         what = "this model was saved without histories, so it does not know what its users watched"
         raise MatineeError(what, hint="save it with histories, or give a history of titles or ids instead of a user")
-
-
-def _user_code(data: Dataset, user: Id) -> int:
-    try:
-        return data.users.code(user)
-    except MatineeError as error:
-        raise MatineeError(error.what, hint=f"for someone new give a history; {error.hint}") from None

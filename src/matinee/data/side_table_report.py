@@ -42,11 +42,9 @@ class SideTableReport:
 
 
 def side_table_report(data: Dataset) -> tuple[SideTableReport, ...]:
-    """One for each side table there is.
-
-    A MatineeWarning where tables tell of ids that the log as read had not, and where a table says nothing of most of
-    the log's ids. Missing values are no warning: single columns may be mostly empty, as tags are.
-    """
+    """One for each side table there is. A MatineeWarning where tables tell of ids that the log as read had not, and
+    where a table says nothing of most of the log's ids. Missing values are no warning: single columns may be mostly
+    empty, as tags are."""
     tables: list[tuple[EntityKind, pl.DataFrame | None, NDArray[np.int64]]] = [
         ("users", data.user_features, data.user_counts()),
         ("items", data.item_features, data.item_counts()),
@@ -60,11 +58,9 @@ def side_table_report(data: Dataset) -> tuple[SideTableReport, ...]:
         warnings.warn(f"{data.name}: {'; '.join(map(str, data.unmatched))}", MatineeWarning, stacklevel=2)
     for each in found:
         if 2 * each.described < each.in_log:
-            text = (
-                f"{data.name}: the table of {each.what} describes {each.described:,} of the {each.in_log:,} in the log"
-            )
-            text += f"; {each.without_event:,} {each.what} have no event: are its ids those of the log?"
-            warnings.warn(text, MatineeWarning, stacklevel=2)
+            said = f"the table of {each.what} describes {each.described:,} of the {each.in_log:,} in the log"
+            unused = f"{each.without_event:,} {each.what} have no event: are its ids those of the log?"
+            warnings.warn(f"{data.name}: {said}; {unused}", MatineeWarning, stacklevel=2)
     return found
 
 

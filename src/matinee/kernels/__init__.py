@@ -10,28 +10,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from matinee.kernels.threads import n_threads as n_threads
-from matinee.kernels.threads import parallel as parallel
+from matinee.kernels.threads import n_threads, parallel
 
 if TYPE_CHECKING:
-    from matinee.kernels import additive_attention as additive_attention
-    from matinee.kernels import biased_attention as biased_attention
-    from matinee.kernels import factors as factors
-    from matinee.kernels import field_attention as field_attention
-    from matinee.kernels import fusion as fusion
-    from matinee.kernels import histories as histories
-    from matinee.kernels import linear as linear
-    from matinee.kernels import ranking as ranking
-    from matinee.kernels import sampling as sampling
-    from matinee.kernels import skip_gram as skip_gram
+    from matinee.kernels import additive_attention, biased_attention, factors, field_attention, fusion, histories
 
-FILES = (
-    "additive_attention", "biased_attention", "factors", "field_attention", "fusion", "histories", "linear", "ranking",
-    "sampling", "skip_gram",
-)  # fmt: skip
+    # isort: split
+    from matinee.kernels import linear, ranking, sampling, skip_gram
+
+__all__ = [
+    "additive_attention", "biased_attention", "factors", "field_attention", "fusion", "histories", "linear",
+    "n_threads", "parallel", "ranking", "sampling", "skip_gram",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name not in FILES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return import_module(f"{__name__}.{name}")

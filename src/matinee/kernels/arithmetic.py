@@ -19,11 +19,8 @@ _C4, _C5, _C6 = np.float32(0.0096181291076285), np.float32(0.0013333558146428), 
 
 @njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
 def power_of_two(x: Any) -> Any:
-    """2^x as two float32 factors, for x <= 0: the bits (int32) of 2^n, n = round(x), and 2^(x - n).
-
-    Loops over this are vectorised, unlike loops over np.exp. The caller reads the bits as float32 through a view of the
-    same memory.
-    """
+    """2^x as two float32 factors, for x <= 0: the bits (int32) of 2^n, n = round(x), and 2^(x - n). Loops over this are
+    vectorised, unlike loops over np.exp. The caller reads the bits as float32 through a view of the same memory."""
     y = max(x, np.float32(-126.0))  # the smallest exponent of a normal float32
     n = np.floor(y + np.float32(0.5))
     f = y - n

@@ -155,8 +155,7 @@ def attend(
     its events. seconds: int32 (slots,), or empty with times (heads, 0). places: (heads, 2 L - 1), L - 1 in the middle.
     out: (slots, heads * d).
     """
-    heads = len(places)
-    width = X.shape[1] // 3
+    heads, width = len(places), X.shape[1] // 3
     d = width // heads
     deep, most = fours(d), times.shape[1] - 1
     root = np.float32(1.0 / np.sqrt(d))
@@ -190,8 +189,7 @@ def attend_gradients(
 ) -> None:  # fmt: skip
     """The gradients of attend, added to zeros: grad_X, as X; grad_places (histories, heads, 2 L - 1) and grad_times
     (histories, heads, steps), each history's share. grad_out: as out. Weights are computed again, not kept."""
-    heads = len(places)
-    width = X.shape[1] // 3
+    heads, width = len(places), X.shape[1] // 3
     d = width // heads
     deep, most, middle = fours(d), times.shape[1] - 1, places.shape[1] // 2
     root = np.float32(1.0 / np.sqrt(d))

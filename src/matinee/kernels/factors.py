@@ -12,8 +12,6 @@ from numba import njit
 
 from matinee.kernels.arithmetic import SUMS, random_bits
 
-# --- regressions: one row's vector, the other side fixed ------------------------------------------------------------
-
 
 @njit(nogil=True, cache=True, fastmath=SUMS)
 def regress_rows(
@@ -64,8 +62,7 @@ def add_observations(
     for i in range(4):
         q = first + i
         if q >= end:
-            v[i] = 0.0
-            w[i] = 0.0
+            v[i], w[i] = 0.0, 0.0
             continue
         j = indices[q]
         z = np.float64(offset[j])
@@ -188,9 +185,6 @@ def conjugate_gradient_rows(
         out[u] = x
 
 
-# --- BPR ------------------------------------------------------------------------------------------------------------
-
-
 @njit(nogil=True, cache=True)
 def negative(key: Any, counter: Any, pool: Any, indices: Any, low: int, high: int) -> int:
     """An item of `pool`, uniform among those not in indices[low:high] (sorted); -1 after 64 draws of items in it."""
@@ -207,11 +201,9 @@ def negative(key: Any, counter: Any, pool: Any, indices: Any, low: int, high: in
 def bpr_epoch(
     order: Any, users: Any, indptr: Any, indices: Any, pool: Any, key: Any, rate: float, l2: float, U: Any, V: Any
 ) -> float:
-    """One pass of stochastic gradient over the positives in `order`, each against one negative; the mean loss.
-
-    Descends -ln sigmoid(u (v_i - v_j)) + l2/2 (|u|^2 + |v_i|^2 + |v_j|^2). The last column of U stays as it is: where
-    it is 1, the last column of V is the items' bias. U, V: float32 (n_users, f) and (n_items, f), changed in place.
-    """
+    """One pass of stochastic gradient over the positives in `order`, each against one negative; the mean loss. Descends
+    -ln sigmoid(u (v_i - v_j)) + l2/2 (|u|^2 + |v_i|^2 + |v_j|^2). The last column of U stays as it is: where it is 1,
+    the last column of V is the items' bias. U, V: float32 (n_users, f) and (n_items, f), changed in place."""
     f = U.shape[1]
     step, shrink = np.float32(rate), np.float32(rate * l2)
     loss = 0.0

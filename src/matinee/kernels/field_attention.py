@@ -40,9 +40,6 @@ def copied(x: Any, y: Any) -> None:
         x[lane] = y[lane]
 
 
-# --- products of matrices that are small in every direction but along the lanes ------------------------------------
-
-
 @njit(nogil=True, cache=True)
 def in_fours(W: Any) -> Any:
     """W (n, m) with rows of zeros up to a multiple of 4."""
@@ -107,9 +104,6 @@ def inner_products(Y: Any, X: Any, out: Any) -> None:
                     out[o + 1, i + e] = of_z[e]
 
 
-# --- layouts of the factors -----------------------------------------------------------------------------------------
-
-
 @njit(nogil=True, cache=True)
 def by_field(P: Any, first: int, d: int, deep: int, out: Any) -> None:
     """Row field * deep + c of out = channel first + c of P at this field, c < d: the single factor of `add_products`.
@@ -137,10 +131,8 @@ def channels_in_fours(P: Any, first: int, d: int, wide: int, out: Any) -> None:
 
 @njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
 def add_products(out: Any, A: Any, a: int, B: Any, b: int, n: int) -> None:
-    """Row o < 4 of out += sum over t < n of row a + t of A times row (b + t) * 4 + o of B. n is a multiple of 4.
-
-    Slices show the compiler that no index is negative; sums of indices do not.
-    """
+    """Row o < 4 of out += sum over t < n of row a + t of A times row (b + t) * 4 + o of B. n is a multiple of 4. Slices
+    show the compiler that no index is negative; sums of indices do not."""
     for t in range(0, n, 4):
         p, q = A[(a + t) * LANES : (a + t + 4) * LANES], B[(b + t) * 4 * LANES : (b + t + 4) * 4 * LANES]
         for at in range(LANES):
@@ -163,9 +155,6 @@ def mix(A: Any, a: int, B: Any, wide: int, out: Any, first: int, d: int, field: 
         add_products(four, A, a, B, c // 4 * wide, wide)
         for e in range(min(4, d - c)):
             copied(row_of(out[first + c + e], field), row_of(four, e))
-
-
-# --- attention ------------------------------------------------------------------------------------------------------
 
 
 @njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
@@ -237,10 +226,8 @@ def attend(start: int, stop: int, X: Any, W: Any, out: Any) -> None:
 
 @njit(nogil=True, cache=True, fastmath=FUSED, error_model="numpy")
 def attend_gradients(start: int, stop: int, X: Any, W: Any, out: Any, grad_out: Any, grad_X: Any, grad_W: Any) -> None:
-    """grad_X, as X, and grad_W (blocks, n_out, n_in), each block's share of it, from grad_out, as out.
-
-    The rest as in `attend`. Projections and weights are computed again, which is faster than keeping them.
-    """
+    """grad_X, as X, and grad_W (blocks, n_out, n_in), each block's share of it, from grad_out, as out. The rest as in
+    `attend`. Projections and weights are computed again, which is faster than keeping them."""
     parts, heads, d, n_in = W.shape
     fields, n_out = X.shape[2] // LANES, parts * heads * d
     deep, wide = fours(d), fours(fields)

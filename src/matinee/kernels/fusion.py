@@ -27,10 +27,8 @@ def mark_excluded(stamp: Any, b: int, offsets: Any, excluded: Any) -> None:
 
 @njit(nogil=True, cache=True)
 def reciprocal_rank_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
-    """scores[b, j] = 1 / (60 + rank), 0 where it was -inf (Cormack, Clarke & Buettcher, SIGIR 2009).
-
-    rank = 1 + the others that score more + half of the others that score the same: equal items share their mean rank.
-    """
+    """scores[b, j] = 1 / (60 + rank), 0 where it was -inf (Cormack, Clarke & Buettcher, SIGIR 2009). rank = 1 + the
+    others that score more + half of the others that score the same: equal items share their mean rank."""
     n = scores.shape[1]
     stamp = np.full(n, -1, np.int64)
     key, spare = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -95,8 +93,7 @@ def descending(row: Any, key: Any, spare: Any, count: Any) -> int:
 def standard_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
     """scores[b, j] = (score - mean) / deviation, both over what is not excluded. Where it was -inf: the least of these
     scores, or, where j itself is excluded, the least of all, because excluded scores may be lower."""
-    n = scores.shape[1]
-    stamp = np.full(n, -1, np.int64)
+    n, stamp = scores.shape[1], np.full(scores.shape[1], -1, np.int64)
     for b in range(start, stop):
         row = scores[b]
         mark_excluded(stamp, b, offsets, excluded)
@@ -118,17 +115,14 @@ def standard_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: An
         if scale == 0.0:  # all equal, or none that counts
             least = lowest = mean
         for j in range(n):
-            if row[j] != -np.inf:
-                row[j] = (row[j] - mean) * scale
-            else:
-                row[j] = ((least if stamp[j] != b else lowest) - mean) * scale
+            known = row[j] != -np.inf
+            row[j] = ((row[j] if known else least if stamp[j] != b else lowest) - mean) * scale
 
 
 @njit(nogil=True, cache=True)
 def softmax_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
     """scores[b, j] = exp(score) / the sum of exp(score) over what is not excluded and j itself; 0 where it was -inf."""
-    n = scores.shape[1]
-    stamp = np.full(n, -1, np.int64)
+    n, stamp = scores.shape[1], np.full(scores.shape[1], -1, np.int64)
     for b in range(start, stop):
         row = scores[b]
         mark_excluded(stamp, b, offsets, excluded)

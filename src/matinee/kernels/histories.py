@@ -36,8 +36,7 @@ def history_times_dense(start: int, stop: int, offsets: Any, items: Any, weights
         acc = out[b]
         acc[:] = 0.0
         for p in range(offsets[b], offsets[b + 1]):
-            row = W[items[p]]
-            w = weights[p]
+            w, row = weights[p], W[items[p]]
             for j in range(n):
                 acc[j] += w * row[j]
 

@@ -10,18 +10,14 @@ from numpy.typing import NDArray
 
 TILE = 64  # rows that are mirrored at a time: their cache lines stay in a core's own cache
 
-# --- Gram matrices ------------------------------------------------------------------------------------------------
-
 
 @njit(nogil=True, cache=True)
 def gram_rows(
     start: int, stop: int, indptr: Any, indices: Any, data: Any, t_indptr: Any, t_rows: Any, t_position: Any, out: Any
 ) -> None:
-    """out[i - start, j] += sum_u X[u, i] X[u, j] for items start <= i < stop and j >= i, by row scatter.
-
-    X is csr (indptr, indices sorted, data); its transpose lists for each item i the users (t_rows) and where (u, i)
-    lies in X's arrays (t_position), so the scan of u's row starts at i itself: only the upper triangle is touched.
-    """
+    """out[i - start, j] += sum_u X[u, i] X[u, j] for items start <= i < stop and j >= i, by row scatter. X is csr
+    (indptr, indices sorted, data); its transpose lists for each item i the users (t_rows) and where (u, i) lies in X's
+    arrays (t_position), so the scan of u's row starts at i itself: only the upper triangle is touched."""
     for i in range(start, stop):
         row = out[i - start]
         for p in range(t_indptr[i], t_indptr[i + 1]):  # the users of item i, always in the same order
@@ -45,19 +41,14 @@ def gram_rows_full(
 
 
 def mirror_upper(start: int, stop: int, A: NDArray[Any]) -> None:
-    """Copy the upper triangle's block rows start..stop onto the lower triangle.
-
-    numpy is as fast here as a compiled loop, which takes .3 s to compile in a fresh process.
-    """
+    """Copy the upper triangle's block rows start..stop onto the lower triangle. numpy is as fast here as a compiled
+    loop, which takes .3 s to compile in a fresh process."""
     for i in range(start, stop, TILE):
         j = min(i + TILE, stop)
         corner = A[i:j, i:j]
         below = np.tril_indices(j - i, -1)
         corner[below] = corner.T[below]
         A[j:, i:j] = A[i:j, j:].T
-
-
-# --- sparse linear models --------------------------------------------------------------------------------------------
 
 
 @njit(nogil=True, cache=True)
@@ -106,12 +97,10 @@ def elastic_net_columns(
     """
     n = G.shape[0]
     unfinished = 0
-    q = np.empty(n, np.float64)  # G w, kept up to date so that a gradient is one number
-    w = np.empty(n, np.float64)
+    w, q = np.empty(n, np.float64), np.empty(n, np.float64)  # q = G w, kept up to date: a gradient is one number
     for j in range(start, stop):
         g = G[j]
-        q[:] = 0.0
-        w[:] = 0.0
+        w[:], q[:] = 0.0, 0.0
         moved = True
         for _ in range(max_sweeps):
             largest, change = 0.0, 0.0
@@ -152,11 +141,9 @@ def sweep_in_use(
     items = np.flatnonzero(w)
     size = len(items)
     small = np.empty((size, size), np.float64)
-    at = np.empty(size, np.float64)
-    before = np.empty(size, np.float64)
+    at, before = np.empty(size, np.float64), np.empty(size, np.float64)
     for a in range(size):
-        at[a] = q[items[a]]
-        before[a] = w[items[a]]
+        at[a], before[a] = q[items[a]], w[items[a]]
         for b in range(size):
             small[a, b] = G[items[a], items[b]]
     weight = before.copy()

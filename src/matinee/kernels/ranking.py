@@ -23,16 +23,10 @@ def top_k_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tied: 
     item: int32 (B, k), -1 where fewer can be scored. score: float32 (B, k), -inf there. tied: bool (B,), true where a
     column left out has exactly the k-th score. nan: bool (B,), true where the row holds a NaN.
     """
-    n = scores.shape[1]
-    k = item.shape[1]
-    wide = 32
+    n, k, wide = scores.shape[1], item.shape[1], 32
     for b in range(start, stop):
-        row = scores[b]
-        best = score[b]
-        code = item[b]
-        filled = 0
-        threshold = -np.inf
-        rejected = -np.inf
+        row, best, code = scores[b], score[b], item[b]
+        filled, threshold, rejected = 0, -np.inf, -np.inf
         for j0 in range(0, n, wide):
             j1 = min(j0 + wide, n)
             # 32 columns that cannot enter are skipped by one vectorised test; NaN fails the comparison and is looked at
@@ -43,34 +37,27 @@ def top_k_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tied: 
                 continue
             for j in range(j0, j1):
                 s = row[j]
-                if s != s:
-                    nan[b] = True
-                    continue
-                if s == -np.inf:
+                if s != s or s == -np.inf:
+                    nan[b] |= s != s
                     continue
                 if filled == k:  # it replaces the k-th, or is left out; remember the best of those left out
                     if s <= threshold:
-                        if s > rejected:
-                            rejected = s
+                        rejected = max(rejected, s)
                         continue
-                    if best[k - 1] > rejected:
-                        rejected = best[k - 1]
+                    rejected = max(rejected, best[k - 1])
                     p = k - 1
                 else:
                     p = filled
                     filled += 1
                 # insertion from behind: an equal score stays behind the earlier column
                 while p > 0 and best[p - 1] < s:
-                    best[p] = best[p - 1]
-                    code[p] = code[p - 1]
+                    best[p], code[p] = best[p - 1], code[p - 1]
                     p -= 1
-                best[p] = s
-                code[p] = j
+                best[p], code[p] = s, j
                 if filled == k:
                     threshold = best[k - 1]
         for p in range(filled, k):
-            best[p] = -np.inf
-            code[p] = -1
+            best[p], code[p] = -np.inf, -1
         tied[b] = filled == k and k > 0 and rejected == threshold
 
 

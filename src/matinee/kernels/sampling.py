@@ -17,13 +17,11 @@ def rows_contain(start: int, stop: int, offsets: Any, values: Any, rows: Any, wa
             continue
         low = offsets[rows[p]]
         left = offsets[rows[p] + 1] - low
-        if left == 0:
-            continue
         while left > 1:  # binary search without a branch to mispredict: half the textbook's time
             half = left >> 1
             low += half if values[low + half] <= wanted[p] else 0
             left -= half
-        out[p] = values[low] == wanted[p]
+        out[p] = left == 1 and values[low] == wanted[p]
 
 
 @njit(nogil=True, cache=True)
@@ -35,8 +33,7 @@ def alias_table(p: Any, keep: Any, other: Any) -> None:
     small, large = np.empty(n, np.int64), np.empty(n, np.int64)
     n_small, n_large = 0, 0
     for j in range(n):
-        keep[j] = 1.0
-        other[j] = j
+        keep[j], other[j] = 1.0, j
         if left[j] < 1.0:
             small[n_small] = j
             n_small += 1
@@ -47,8 +44,7 @@ def alias_table(p: Any, keep: Any, other: Any) -> None:
     while n_small and n_large:
         n_small -= 1
         a, b = small[n_small], large[n_large - 1]
-        keep[a] = left[a]
-        other[a] = b
+        keep[a], other[a] = left[a], b
         left[b] -= 1.0 - left[a]
         if left[b] < 1.0:
             n_large -= 1

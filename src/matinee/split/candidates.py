@@ -33,10 +33,8 @@ LINE = re.compile(r"\(([^,()]+),([^,()]+)\)")  # (user,item)
 def labelled(split: Split) -> Split:
     """The split of a log with labels (0 and 1, as `filter_events(label_min=...)` makes them) in which only hidden rows
     labelled 1 are answers. A query without one stays, and counts in no average. train keeps all rows, with their labels
-    in `value`. A part whose hidden pairs have no labels (`provided`) is left as it is.
-
-    Raises MatineeError for other labels.
-    """
+    in `value`. A part whose hidden pairs have no labels (`provided`) is left as it is. Raises MatineeError for other
+    labels."""
     notes, parts = list(split.notes), {}
     for name, part in (("valid", split.valid), ("test", split.test)):
         parts[name] = part if part.pairs is None or part.pairs.label is None else _labelled(part)
@@ -55,10 +53,8 @@ def with_candidates(holdout: Holdout, rule: str | Path, users: IdMap, items: IdM
 
 def observed(holdout: Holdout) -> Holdout:
     """Each query ranks its own hidden rows and nothing else; those labelled 1 are the answers. A repeated item counts
-    once, and is an answer if any of its rows is labelled 1; excluded items are not ranked.
-
-    Raises MatineeError where the hidden rows have no labels 0 and 1.
-    """
+    once, and is an answer if any of its rows is labelled 1; excluded items are not ranked. Raises MatineeError where
+    the hidden rows have no labels 0 and 1."""
     made = _labelled(holdout)
     assert made.pairs is not None
     rows = _items(made.pairs.query, made.pairs.item, made.queries.exclude)
@@ -89,8 +85,7 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
     queries = holdout.queries.take(query[asked])
     queries = replace(queries, candidates=padded(_items(named.rows, named.values, queries.exclude)))
     protocol = replace(holdout.protocol, candidates=f"as given in {lines.name} {lines.digest}")
-    pairs = Pairs(queries.user, truth.values, np.arange(len(asked), dtype=np.int32))
-    return Holdout(queries, truth, protocol, pairs)
+    return Holdout(queries, truth, protocol, Pairs(queries.user, truth.values, np.arange(len(asked), dtype=np.int32)))
 
 
 def _labelled(holdout: Holdout) -> Holdout:

@@ -70,15 +70,12 @@ def _first_answers(test: Holdout, n_items: int) -> tuple[Ints, Ints]:
 def _watched(split: Split) -> Ragged:
     """int32 (n_users rows) item codes, some repeated: all events of a user in any part of the split."""
     log = split.train
-    users, items = [log.user], [log.item]
+    seen = [(log.user, log.item)]
     for part in (split.valid, split.test):
-        for rows in (part.queries.history, part.queries.exclude, part.truth):
-            users.append(part.queries.user[rows.rows])
-            items.append(rows.values)
-        if part.pairs is not None:
-            users.append(part.pairs.user)
-            items.append(part.pairs.item)
-    user, item = np.concatenate(users), np.concatenate(items)
+        known_to = (part.queries.history, part.queries.exclude, part.truth)
+        seen += [(part.queries.user[rows.rows], rows.values) for rows in known_to]
+        seen += [] if part.pairs is None else [(part.pairs.user, part.pairs.item)]
+    user, item = (np.concatenate(column) for column in zip(*seen, strict=True))
     known = user >= 0
     return Ragged.from_rows(user[known], item[known], log.n_users)
 

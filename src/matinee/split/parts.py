@@ -123,25 +123,18 @@ def checked(split: Split, *, valid: bool, hint: str) -> Split:
         if wanted and not len(part.truth.values):
             hint = "where repeats are answers pass exclude_seen=False"
             raise MatineeError(f"every event of {name} repeats one that is excluded from the answers", hint=hint)
-        if lost := _lost(part, split.train.n_items):
-            notes.append(f"{lost:,} answers of {name} repeat an excluded event and are left out of its truth")
+        if part.pairs is not None:
+            hidden = distinct(part.pairs.query.astype(np.int64) * split.train.n_items + part.pairs.item)
+            if lost := len(hidden) - len(part.truth.values):
+                notes.append(f"{lost:,} answers of {name} repeat an excluded event and are left out of its truth")
     return replace(split, notes=tuple(dict.fromkeys(notes)))  # a provided test was checked before
 
 
-def _lost(part: Holdout, n_items: int) -> int:
-    """Hidden answers that are not in the truth."""
-    if part.pairs is None:
-        return 0
-    return len(distinct(part.pairs.query.astype(np.int64) * n_items + part.pairs.item)) - len(part.truth.values)
-
-
 def refitted(split: Split) -> tuple[Dataset, Holdout]:
-    """What `refit = true` fits on and tests with: (train + valid, the test with train + valid as history).
-
-    A history that is not the log's train stays as it is: a fold-in, a session so far, a file's own. The exclusions and
-    the answers do not change. The protocol does, and its fingerprint with it.
-    Raises MatineeError when the split has no train_valid (JSON lines bring their own histories).
-    """
+    """What `refit = true` fits on and tests with: (train + valid, the test with train + valid as history). A history
+    that is not the log's train stays as it is: a fold-in, a session so far, a file's own. The exclusions and the
+    answers do not change. The protocol does, and its fingerprint with it. Raises MatineeError when the split has no
+    train_valid (JSON lines bring their own histories)."""
     if split.train_valid is None:
         hint = "set refit = false, or split the log with Matinee"
         raise MatineeError("the train + valid part of this split is not known", hint=hint)

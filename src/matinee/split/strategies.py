@@ -1,4 +1,7 @@
-"""The ways to split a log. Each decides which rows are hidden; parts.py builds the Split."""
+"""The ways to split a log. Each decides which rows are hidden; parts.py builds the Split.
+
+Each raises MatineeError for shares that leave nothing, and for a part without an event or an answer.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,7 @@ def random(
 ) -> Split:
     """Events at random. by="user": of each user's n events max(1, floor(test n)) go to the test and
     max(1, floor(valid n)) to valid; users with fewer than 3 events stay in train. by="row": the same numbers, of all
-    n rows of the log. valid = 0: no valid part.
-
-    Raises MatineeError for shares that leave nothing, or a part without an event.
-    """
+    n rows of the log. valid = 0: no valid part."""
     shares.check_ratios(valid, test)
     key = generator(seed).random(len(data))
     group, fewest = _groups(data, by)
@@ -52,9 +52,7 @@ def folds(
     by="row": all rows are dealt at random into n folds of equal size (give or take one). by="user": each user's rows
     are dealt so, starting with a random fold; users with fewer than 3 events stay in train in every fold. valid: of the
     m rows that a fold leaves (to each user), max(1, floor(valid m)) at random; 0 for none. By user, at least one row of
-    a user stays in train.
-    Raises MatineeError for n < 2, a share that leaves nothing, or a part without an event.
-    """
+    a user stays in train. Raises MatineeError for n < 2."""
     shares.check_ratio("valid", valid, zero=True)
     shares.check_folds(n)
     rng = generator(seed)
@@ -88,9 +86,7 @@ def latest(data: Dataset, *, valid: float = 0.1, test: float = 0.1, exclude_seen
     """What comes next: of each user's n events the max(1, floor(test n)) latest are the test, the max(1, floor(valid
     n)) before them valid; users with fewer than 3 events stay in train. valid = 0: no valid part.
 
-    The test's history and exclusion are train + valid: all that is known before the hidden events. Raises MatineeError
-    for shares that leave nothing, or a part without an event.
-    """
+    The test's history and exclusion are train + valid: all that is known before the hidden events."""
     shares.check_ratios(valid, test)
     count = data.user_counts()
     words = f"latest, valid {words_of(valid)}, test {words_of(test)}"
@@ -104,9 +100,7 @@ def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_
     A moment is a quantile of the events (0 < q < 1: the timestamp of event floor(q n), counted from 0 in time order),
     Unix seconds, or an ISO date or time (UTC unless it names a zone). Events of one timestamp stay together. Users
     first seen after the cut are ordinary queries with an empty history.
-    Raises MatineeError when there are no timestamps, a moment cannot be read, the cuts are not in order, or a part
-    has no event.
-    """
+    Raises MatineeError when there are no timestamps, a moment cannot be read, or the cuts are not in order."""
     if data.timestamp is None:
         hint = "map the log's time column, or choose another strategy"
         raise MatineeError("a temporal split needs timestamps", hint=hint)
@@ -127,10 +121,7 @@ def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_
 def mixed(data: Dataset, *, valid: float = 0.2, test: float = 0.2, seed: int = 0, exclude_seen: bool = True) -> Split:
     """The film contest's form: of each user's n events h = floor(test n) are hidden, the ceil(h / 2) latest and
     floor(h / 2) drawn uniformly from the rest. Valid is taken the same way from the m events that remain: floor(valid
-    m). Users for whom a floor is 0 have no query there. valid = 0: no valid part.
-
-    Raises MatineeError for shares that leave nothing, or a part without an event.
-    """
+    m). Users for whom a floor is 0 have no query there. valid = 0: no valid part."""
     shares.check_ratio("valid", valid, zero=True)
     shares.check_ratio("test", test)
     rng = generator(seed)
@@ -162,10 +153,7 @@ def strong(
 ) -> Split:
     """Strong generalisation: users that training never saw. Of the U users with 2 events or more, max(1, floor(test
     U)) and max(1, floor(valid U)) at random have no row in train. Of such a user's n events max(1, floor((1 - fold_in)
-    n)) at random are the answers; the others are history, and excluded. Queries keep the user's code, for reports.
-
-    Raises MatineeError for shares that leave nothing, or a part without a user.
-    """
+    n)) at random are the answers; the others are history, and excluded. Queries keep the user's code, for reports."""
     shares.check_ratios(valid, test)
     shares.check_ratio("fold_in", fold_in)
     rng = generator(seed)

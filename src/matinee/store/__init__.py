@@ -22,9 +22,7 @@ its log by the digest of the log's manifest, never by a path. The loader looks f
 the model above it has none of its own.
 """
 
-from matinee.store.folders import MANIFEST as MANIFEST
-from matinee.store.models import Manifest as Manifest
-from matinee.store.models import export_model as export_model
-from matinee.store.models import load_model as load_model
-from matinee.store.models import read_manifest as read_manifest
-from matinee.store.models import save_model as save_model
+from matinee.store.folders import MANIFEST
+from matinee.store.models import Manifest, export_model, load_model, read_manifest, save_model
+
+__all__ = ["MANIFEST", "Manifest", "export_model", "load_model", "read_manifest", "save_model"]

@@ -77,8 +77,7 @@ def read_sealed(folder: Path, kind: type[S]) -> S:
 
 def digest_of(content: Mapping[str, Any]) -> str:
     """64 hex digits over canonical JSON, so that neither spaces nor the order of keys matter."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def check_files(folder: Path, hashes: Mapping[str, str]) -> None:

@@ -23,10 +23,8 @@ Kind = Literal["array", "arrays", "csr", "models", "text"] | bool | int | float 
 
 
 def flatten(learned: Any) -> tuple[Arrays, tuple[Model, ...], dict[str, Kind]]:
-    """A learned dataclass as named arrays, models, and the kind of each field.
-
-    Fields with metadata {"saved": False} are left out; their defaults stand after loading.
-    """
+    """A learned dataclass as named arrays, models, and the kind of each field. Fields with metadata {"saved": False}
+    are left out; their defaults stand after loading."""
     from scipy.sparse import csr_array
 
     arrays: Arrays = {}
@@ -80,10 +78,8 @@ def unflatten(cls: type[Model], layout: dict[str, Kind], arrays: Arrays, members
 
 
 def _matrix(data: NDArray[Any], indices: NDArray[Any], indptr: NDArray[Any], shape: NDArray[Any]) -> csr_array:
-    """csr (rows, columns), the kind of `data`, every index in bounds. Raises ValueError.
-
-    The kernels do not check indices, and scipy's own check skips a matrix that claims to have no values.
-    """
+    """csr (rows, columns), the kind of `data`, every index in bounds. Raises ValueError. The kernels do not check
+    indices, and scipy's own check skips a matrix that claims to have no values."""
     from scipy.sparse import csr_array
 
     if any(part.dtype.kind != "i" or part.ndim != 1 for part in (indices, indptr, shape)) or shape.shape != (2,):

@@ -103,10 +103,8 @@ def read_log(folder: Path, digest: str) -> Dataset:
 
 
 def find_log(model: Path, root: Path, digest: str) -> Path:
-    """The folder of a model's log: in the model's own folder, or among the shared logs above the root model.
-
-    Only folders whose names follow from the digest are looked at. Raises MatineeError where there is none.
-    """
+    """The folder of a model's log: in the model's own folder, or among the shared logs above the root model. Only
+    folders whose names follow from the digest are looked at. Raises MatineeError where there is none."""
     for folder, name in ((model, LOG), *((above, f"{SHARED}/{digest[:16]}") for above in ancestors(root))):
         if (folder / name).is_dir():
             folders.refuse_links(folder, name)

@@ -110,19 +110,17 @@ def read_manifest(path: StrPath) -> Manifest:
 
 
 def load_model(path: StrPath) -> Model:
-    """The fitted model of a folder. Every file is checked against its manifest before it is read.
-
-    Raises MatineeError for a missing, changed or malformed file, and for a model this library does not know.
-    """
+    """The fitted model of a folder. Every file is checked against its manifest before it is read. Raises MatineeError
+    for a missing, changed or malformed file, and for a model this library does not know."""
     return _load(Path(path), Path(path), None, {})
 
 
 def _load(folder: Path, root: Path, above: Dataset | None, known: dict[str, Dataset]) -> Model:
     """root: the folder that was asked for. above: the log of the model this is a member of. known: logs by digest."""
     manifest = read_manifest(folder)
-    n_members = sum(name.startswith(f"{MEMBERS}/") for name in manifest.sha256)
+    below = _manifests(sum(name.startswith(f"{MEMBERS}/") for name in manifest.sha256))
     text = [TEXT] if "text" in manifest.learned.values() else []
-    if set(manifest.sha256) != {WEIGHTS, *text, *_manifests(n_members)}:
+    if set(manifest.sha256) != {WEIGHTS, *text, *below}:
         raise broken(folder / MANIFEST, "does not list the files of a model")
     folders.check_files(folder, manifest.sha256)
     model = registry.create(manifest.model, manifest.hyper_parameters)
@@ -131,7 +129,7 @@ def _load(folder: Path, root: Path, above: Dataset | None, known: dict[str, Data
     data = known[manifest.log]
     if above is not None and (data.users != above.users or data.items != above.items):
         raise broken(folder / MANIFEST, "is of other users or items than the model above it")
-    members = [_load((folder / name).parent, root, data, known) for name in _manifests(n_members)]
+    members = [_load((folder / name).parent, root, data, known) for name in below]
     arrays = folders.read_arrays(folder / WEIGHTS)
     learned = unflatten(type(model), manifest.learned, arrays, members, folder)
     popularity = arrays.get("popularity", np.empty(0, np.float32))
@@ -142,10 +140,8 @@ def _load(folder: Path, root: Path, above: Dataset | None, known: dict[str, Data
 
 
 def export_model(run: StrPath, label: str, out: StrPath) -> Path:
-    """Write a model of a run to a folder that stands alone, its log included. Returns that folder.
-
-    Raises MatineeError where the run has no model with this label, and as load_model and save_model do.
-    """
+    """Write a model of a run to a folder that stands alone, its log included. Returns that folder. Raises MatineeError
+    where the run has no model with this label, and as load_model and save_model do."""
     models = Path(run) / "models"
     labels = sorted(file.parent.name for file in models.glob(f"*/{MANIFEST}"))
     if label not in labels:

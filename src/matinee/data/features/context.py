@@ -166,7 +166,9 @@ class ContextFields(vocab.Vocabularies):
         fields = []
         for field, kind in parsed(names, tables):
             if kind is not None:
-                column = pl.Series(_AGE, _ages(data, tables)) if field.group == "pair" else field.read(rows, 0)
+                column = field.read(rows, 0)
+                if field.group == "pair":  # from the item's year to the event's
+                    column = pl.Series(_AGE, years_of(tables) - release_years(tables)[data.item])
                 limit = buckets if kind == "bucket" else max_values
                 field = field.model_copy(update={"vocabulary": vocab.fitted(column, kind, min_count, limit)})
             fields.append(field)
@@ -306,11 +308,6 @@ def has_years(tables: Tables) -> bool:
         return False
     years = tables["item"]["year"]
     return (years.dtype.is_numeric() or years.dtype in (pl.Date, pl.Datetime)) and years.null_count() < len(years)
-
-
-def _ages(data: Dataset, tables: Tables) -> Floats:
-    """float32 (n,): years from the item's year to the event's, NaN where the item's is missing."""
-    return years_of(tables) - release_years(tables)[data.item]
 
 
 def _floats(numbers: pl.Series) -> Floats:

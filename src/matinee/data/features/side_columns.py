@@ -114,25 +114,19 @@ class Encoded:
 
 
 def kinds(table: pl.DataFrame) -> dict[str, Kind]:
-    """The columns whose kind is clear.
-
-    Lists of text or integers are multi-valued; booleans, and text of which at least half of the rows share their value
-    with another row, categorical; numbers numeric, unless named `..._id`. The rest, such as titles, plots, dates and
-    columns without a value, is left out.
-    """
+    """The columns whose kind is clear. Lists of text or integers are multi-valued; booleans, and text of which at least
+    half of the rows share their value with another row, categorical; numbers numeric, unless named `..._id`. The rest,
+    such as titles, plots, dates and columns without a value, is left out."""
     found: dict[str, Kind] = {}
     for column in table.iter_columns():
         kind, there = column.dtype, column.drop_nulls()
         if not len(there):
             continue
-        if isinstance(kind, pl.List):
-            if kind.inner == pl.String or kind.inner.is_integer():
-                found[column.name] = "multi"
-        elif kind == pl.Boolean or isinstance(kind, (pl.Categorical, pl.Enum)):
+        shared = kind == pl.String and 2 * int(there.is_duplicated().sum()) >= len(there)
+        if isinstance(kind, pl.List) and (kind.inner == pl.String or kind.inner.is_integer()):
+            found[column.name] = "multi"
+        elif shared or kind == pl.Boolean or isinstance(kind, (pl.Categorical, pl.Enum)):
             found[column.name] = "categorical"
-        elif kind == pl.String:
-            if 2 * int(there.is_duplicated().sum()) >= len(there):
-                found[column.name] = "categorical"
         elif kind.is_numeric() and not column.name.endswith("_id"):
             found[column.name] = "numeric"
     return found

@@ -20,6 +20,7 @@ CITATION = (
 _CSV = ("ratings.csv", "movies.csv", "tags.csv", "links.csv", "README.txt")
 _TABS = ("u.data", "u.item", "u.user", "u.genre", "README")
 _DAT = ("ratings.dat", "movies.dat")
+_DAT_1M = (*_DAT, "README", "users.dat")
 _DAT_10M = (*_DAT, "tags.dat", "README.html")
 _STRICT = (
     "Research use only: no redistribution without separate permission, no commercial use without permission of "
@@ -94,20 +95,13 @@ _RECBOLE = Wheel(
 _ENTRIES = (
     Entry("ml-100k", "MovieLens 100K (1998)", 100_000, 943, 1_682, 40, _TABS, licence=_STRICT, wheel=_RECBOLE),
     Entry("ml-latest-small", "MovieLens latest, small (2018)", 100_836, 610, 9_742, 40, fixed=False),
-    Entry(
-        "ml-1m", "MovieLens 1M (2003)", 1_000_209, 6_040, 3_883, 100, (*_DAT, "README", "users.dat"), licence=_STRICT
-    ),
+    Entry("ml-1m", "MovieLens 1M (2003)", 1_000_209, 6_040, 3_883, 100, _DAT_1M, licence=_STRICT),
     Entry("ml-10m", "MovieLens 10M (2009)", 10_000_054, 69_878, 10_681, 1_000, _DAT_10M, "ml-10M100K", _STRICT),
     Entry("ml-20m", "MovieLens 20M (2015)", 20_000_263, 138_493, 27_278, 2_000),
     Entry("ml-25m", "MovieLens 25M (2019)", 25_000_095, 162_541, 62_423, 2_500),
     Entry("ml-32m", "MovieLens 32M (2023)", 32_000_204, 200_948, 87_585, 3_000),
     Entry(
-        "diginetica",
-        "Diginetica, click sessions (2016)",
-        906_140,
-        186_670,
-        43_097,
-        40,
+        *("diginetica", "Diginetica, click sessions (2016)", 906_140, 186_670, 43_097, 40),
         ("train_sessions.txt", "test_prefix_target.txt"),
         licence=_UNSTATED,
         words=("clicks", "sessions", "items"),
@@ -116,12 +110,7 @@ _ENTRIES = (
         citation="DIGINETICA, CIKM Cup 2016, Track 2: Personalized E-Commerce Search Challenge.",
     ),
     Entry(
-        "beauty",
-        "Amazon Beauty, 5-core (2014)",
-        198_502,
-        22_363,
-        12_101,
-        20,
+        *("beauty", "Amazon Beauty, 5-core (2014)", 198_502, 22_363, 12_101, 20),
         ("Beauty.txt", "Beauty_item2attributes.json"),
         licence=_UNSTATED,
         words=("reviews", "users", "items"),

@@ -186,19 +186,13 @@ def _opened(url: str) -> Iterator[Any]:
 def _handler(connected: threading.Event) -> urllib.request.BaseHandler:
     """urllib with two time limits: a short one for the connection, a long one for the bytes."""
 
-    def settle(connection: http.client.HTTPConnection) -> None:
-        connected.set()
-        connection.sock.settimeout(STALL_SECONDS)
-
     class Plain(http.client.HTTPConnection):
         def connect(self) -> None:
             super().connect()
-            settle(self)
+            connected.set()
+            self.sock.settimeout(STALL_SECONDS)
 
-    class Secure(http.client.HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            settle(self)
+    class Secure(Plain, http.client.HTTPSConnection): ...
 
     class Handler(urllib.request.HTTPHandler, urllib.request.HTTPSHandler):
         def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:

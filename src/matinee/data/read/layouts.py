@@ -24,12 +24,10 @@ ATTRIBUTES = "_item2attributes.json"
 
 def read_folder(folder: Path) -> RawTables:
     """All tables of a folder. Raises MatineeError when it is in no known layout."""
-    if (folder / "u.data").is_file():
-        return movielens.read_100k(folder)
-    if (folder / "ratings.dat").is_file():
-        return movielens.read_dat(folder)
-    if (folder / "train_ratings.csv").is_file():
-        return read_contest(folder)
+    readers = {"u.data": movielens.read_100k, "ratings.dat": movielens.read_dat, "train_ratings.csv": read_contest}
+    for file, reader in readers.items():
+        if (folder / file).is_file():
+            return reader(folder)
     if (folder / "ratings.csv").is_file() and (folder / "movies.csv").is_file():
         return movielens.read_csv(folder)
     if (folder / "train_sessions.txt").is_file():

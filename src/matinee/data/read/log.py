@@ -57,8 +57,9 @@ def read(
     Ids of text files become integers when all of them are canonical integers, otherwise they stay text.
     Raises MatineeError, naming file, row and column, for anything that cannot be read.
     """
-    _check_choice("format", format, get_args(Format))
-    _check_choice("unit", unit, get_args(Unit))
+    for what, value, choices in (("format", format, get_args(Format)), ("unit", unit, get_args(Unit))):
+        if value not in choices:
+            raise MatineeError(f"unknown {what} {value!r}", hint=suggestion(str(value), choices))
     path = Path(source) if isinstance(source, (str, Path)) else None
     if path is not None and path.is_dir():
         return build(read_folder(path), name=name or path.resolve().name, duplicates=duplicates)
@@ -74,11 +75,6 @@ def read(
         raise MatineeError(f"format '{format}' needs a text file", hint=hint)
     parts = RawTables(log, _side(users, "user_id", log.user.name), _side(items, "item_id", log.item.name))
     return build(parts, name=name or "log", duplicates=duplicates)
-
-
-def _check_choice(what: str, value: object, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise MatineeError(f"unknown {what} {value!r}", hint=suggestion(str(value), choices))
 
 
 def _columns(table: Table, user_id: str, item_id: str, rating: str | None, timestamp: str | None, unit: Unit) -> Log:

@@ -101,7 +101,8 @@ def _joined(items: SideTable, others: dict[str, pl.DataFrame]) -> SideTable:
         if unknown := len(other.join(frame, on="item_id", how="anti")):
             left_out.append(Unmatched("items", name, unknown, absent_from=items.table.name))
         frame = frame.join(other, on="item_id", how="left", maintain_order="left")
-    features = _without_empty(side.described(frame.drop("item_id")))
+    features = side.described(frame.drop("item_id"))
+    features = features.drop(column.name for column in features if column.null_count() == len(column))  # no such file
     return replace(items, features=features, left_out=tuple(left_out))
 
 
@@ -141,8 +142,3 @@ def _decoded_users(frame: pl.DataFrame) -> pl.DataFrame:
     group = age.replace_strict(AGES_1M, default=None, return_dtype=pl.String).alias("age_group")
     names = {str(code): name for code, name in enumerate(OCCUPATIONS_1M.split("|"))}
     return frame.select("gender", age, group, pl.col("occupation").replace(names), "zip")
-
-
-def _without_empty(frame: pl.DataFrame) -> pl.DataFrame:
-    """Drop columns of tables that were not there."""
-    return frame.drop(column.name for column in frame.iter_columns() if column.null_count() == len(column))

@@ -182,11 +182,9 @@ def _sniffed(path: Path, dialect: Dialect) -> Dialect:
 
 
 def _without_blank_lines(frame: pl.DataFrame, path: Path, dialect: Dialect) -> pl.DataFrame:
-    """Refuse rows with too few fields, which polars pads with nulls, and drop blank lines.
-
-    Both leave a null in the last column, so a table without one is complete. Where fields are only empty and nothing is
-    quoted, the number of separators in the file proves it.
-    """
+    """Refuse rows with too few fields, which polars pads with nulls, and drop blank lines. Both leave a null in the
+    last column, so a table without one is complete. Where fields are only empty and nothing is quoted, the number of
+    separators in the file proves it."""
     if frame.width == 0 or frame[frame.columns[-1]].null_count() == 0:
         return frame
     data, separator = content(path), (dialect.separator or ",").encode(dialect.encoding)

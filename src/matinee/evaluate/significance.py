@@ -143,7 +143,7 @@ def paired_test(
         difference = difference / sum(means)
     weight, cluster = evaluation.weights.get((metric, k)), evaluation.clusters
     mean, error, groups, n = standard_error(difference, weight, cluster)
-    low, high, p_t = _student(mean, error, groups)
+    low, high, p_t = student(mean, error, groups)
     there = ~np.isnan(difference)
     d = difference[there] if weight is None else (weight * difference)[there]
     if cluster is not None:
@@ -187,7 +187,7 @@ def _flipped_sums(d: Values, draws: int, seed: int) -> Iterator[Values]:
         yield 2 * (coins.astype(np.float64) @ d) - d.sum()
 
 
-def _student(mean: float, error: float, groups: int) -> tuple[float, float, float]:
+def student(mean: float, error: float, groups: int) -> tuple[float, float, float]:
     """95 % interval and two-sided p of a mean with this standard error, by Student's t."""
     from scipy.stats import t
 

@@ -51,10 +51,6 @@ def percent(share: float) -> str:
     return f"{value:.{digits}f}{THIN}%"
 
 
-def score(value: float) -> str:
-    return f"{value:.4f}"
-
-
 def seconds(value: float) -> str:
     if value < 0.1:
         return f"{1000 * value:.0f}{THIN}ms" if value >= 0.0005 else f"under 1{THIN}ms"

@@ -5,25 +5,20 @@ Values per query are never all in memory: they go from the parts' files into met
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from matinee.evaluate import Evaluation
 from matinee.files import atomic_folder, atomic_path, atomic_write
 from matinee.rank import Recommendations
 from matinee.study.folder import METRICS, PER_QUERY, RUN, UNIT, UNIT_LISTS, UNIT_VALUES, RunFolder, Unit
-from matinee.study.results import MetricRow, RunRecord, UnitRecord, write_lists, write_rows
-
-
-def metric_rows(unit: Unit, part: str, evaluation: Evaluation) -> list[MetricRow]:
-    """The evaluation's means. NaN, which JSON has not, becomes None."""
-    shared = {"model": unit.model.name, "split": part, "seed": unit.seed, "fold": unit.fold}
-    means = evaluation.to_frame().fill_nan(None).to_dicts()
-    return [MetricRow(**mean, **shared) for mean in means]
+from matinee.study.results import LISTS, RunRecord, UnitRecord
 
 
 def write_unit(
@@ -42,7 +37,7 @@ def write_unit(
     with atomic_folder(folder / unit.part) as temp:
         per_run.write_parquet(temp / UNIT_VALUES)
         if recs is not None:
-            write_lists(recs, temp / UNIT_LISTS)
+            np.savez(temp / UNIT_LISTS, **{name: getattr(recs, name) for name in LISTS})
         (temp / UNIT).write_text(record.to_json(), "utf-8")
 
 
@@ -62,7 +57,8 @@ def collect(folder: RunFolder, units: Sequence[Unit], *, warnings: Sequence[str]
         protocols={fingerprint: words for part in parts for fingerprint, words in part.protocols.items()},
         remarks={fingerprint: texts for part in reversed(parts) for fingerprint, texts in part.remarks.items()},
     )
-    write_rows([row for part in parts for row in part.metrics], folder / METRICS)
+    rows = ",\n".join(json.dumps(row.columns()) for part in parts for row in part.metrics)
+    atomic_write(folder / METRICS, f"[\n{rows}\n]\n")
     _stream([folder / unit.part / UNIT_VALUES for unit in units], folder / PER_QUERY)
     atomic_write(folder / RUN, record.to_json())
 

@@ -100,10 +100,10 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     if not evaluations:
         raise MatineeError("there is nothing to compare", hint="pass at least one evaluation")
     first, *rest = evaluations
-    check_protocols([(", ".join(e.labels), e.protocol) for e in evaluations])
     values = dict(first.values)
     for other in rest:
         both = f"{', '.join(first.labels)} and {', '.join(other.labels)}"
+        _refuse_protocols(both, first.protocol, other.protocol)
         if first.queries != other.queries or first.users != other.users:
             hint = "evaluate all models on one split, made with one seed"
             raise MatineeError(f"{both} did not answer the same queries", hint=hint)
@@ -118,16 +118,12 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     return replace(first, values=values, warnings=tuple(text for e in evaluations for text in e.warnings))
 
 
-def check_protocols(protocols: Sequence[tuple[str, Protocol]]) -> None:
-    """Raise MatineeError unless the fingerprints agree. protocols: (the models, their protocol)."""
-    (whose, first), *rest = protocols
-    for other_whose, other in rest:
-        if other.fingerprint == first.fingerprint:
-            continue
-        words = [f.name for f in fields(Protocol) if getattr(first, f.name) != getattr(other, f.name)]
-        differ = "; ".join(f"{w}: {getattr(first, w)!r} and {getattr(other, w)!r}" for w in words)
+def _refuse_protocols(both: str, one: Protocol, other: Protocol) -> None:
+    if one.fingerprint != other.fingerprint:
+        words = [f.name for f in fields(Protocol) if getattr(one, f.name) != getattr(other, f.name)]
+        differ = "; ".join(f"{w}: {getattr(one, w)!r} and {getattr(other, w)!r}" for w in words)
         hint = "evaluate all models under one protocol; numbers of different protocols do not compare"
-        raise MatineeError(f"{whose} and {other_whose} were measured under different protocols ({differ})", hint=hint)
+        raise MatineeError(f"{both} were measured under different protocols ({differ})", hint=hint)
 
 
 def paired_test(

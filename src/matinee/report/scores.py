@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from matinee.data.dataset import Protocol
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.evaluate.significance import holm, student
-from matinee.report.format import rule_name
+from matinee.split.candidates import OBSERVED
 
 ALPHA = 0.05
+RULES = {Protocol.candidates: "all items", OBSERVED: "own hidden rows"}  # what was ranked, for a table's head
 
 Column = tuple[str, int]  # metric, k (0 where a metric has no cut-off)
 
@@ -91,7 +92,10 @@ def by_candidate_rule(tables: Sequence[Table]) -> CandidateRuleTable | None:
         return None
     first, protocol = test[0]
     alike = [
-        (rule_name(rules.candidates), {row.label: row.cells for row in table.rows})
+        (
+            RULES.get(rules.candidates, rules.candidates.removeprefix("as given in ")),
+            {row.label: row.cells for row in table.rows},
+        )
         for table, rules in test
         if table.columns == first.columns and replace(rules, candidates=protocol.candidates) == protocol
     ]

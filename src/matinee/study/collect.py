@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,12 @@ def collect(folder: RunFolder, units: Sequence[Unit], *, warnings: Sequence[str]
     as a whole."""
     parts = [folder.record(unit) for unit in units]
     first = {unit.model.label: part for unit, part in zip(units, parts, strict=True) if unit.first}
+    kinds: dict[str, str] = {}  # seeds and folds warn of the same with other shares: the first of each is kept
+    for text in (*warnings, *(text for part in parts for text in part.warnings)):
+        kinds.setdefault(re.sub(r"[\d.,]+ ?%", "%", text), text)
     record = RunRecord(
         **facts,
-        warnings=_distinct([*warnings, *(text for part in parts for text in part.warnings)]),
+        warnings=tuple(kinds.values()),
         splitting={f"seed-{part.costs.seed}": part.splitting for part in parts},
         costs=tuple(part.costs for part in parts),
         curves={label: part.curve for label, part in first.items() if part.curve is not None},
@@ -70,11 +73,3 @@ def _stream(sources: Sequence[Path], target: Path) -> None:
     filled = [table for table in tables if table.select(pl.len()).collect().item()]
     with atomic_path(target) as temp:
         pl.concat(filled or tables, how="diagonal_relaxed").sink_parquet(temp)
-
-
-def _distinct(warnings: Iterable[str]) -> tuple[str, ...]:
-    """Seeds and folds warn of the same with other shares: the first of each is kept."""
-    first: dict[str, str] = {}
-    for text in warnings:
-        first.setdefault(re.sub(r"[\d.,]+ ?%", "%", text), text)
-    return tuple(first.values())

@@ -80,7 +80,7 @@ def similar(
 ) -> None:
     """Recommend items to someone who watched one item."""
     model = open_model(model_dir)
-    (card,) = item_cards(model.data, item_codes([item], model.data))
+    card = item_cards(model.data, item_codes([item], model.data))[0]
     recs = rank.similar_items(model, [card.item_id], k)
     if as_json:
         screen.emit({"item": asdict(card)} | _ranked(model, recs))
@@ -104,7 +104,7 @@ def explain(
     """
     model = open_model(model_dir)
     queries = build_query(model, user, history, at)
-    (card,) = item_cards(model.data, item_codes([item], model.data))
+    card = item_cards(model.data, item_codes([item], model.data))[0]
     why = explanation(model, queries, model.items.code(card.item_id))
     rows = _pushes(model.data, why, k)
     if as_json:

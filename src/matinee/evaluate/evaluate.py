@@ -199,8 +199,10 @@ def evaluate(
     several cut-offs, none above the length of the lists.
     """
     if not isinstance(holdout, Holdout):
-        what = f"recommendations are measured against a Holdout, not a {type(holdout).__name__}"
-        raise MatineeError(what, hint="pass split.test or split.valid")
+        raise MatineeError(
+            f"recommendations are measured against a Holdout, not a {type(holdout).__name__}",
+            hint="pass split.test or split.valid",
+        )
     models = dict(recs) if isinstance(recs, Mapping) else {label or "model": recs}
     cuts = formulas.cut_offs(k)
     weights, computed = formulas.convention_of(convention).weights, formulas.formulas_of(metrics, convention)

@@ -43,7 +43,11 @@ def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
         raise MatineeError("the model knows nothing in this history, so popularity answers", hint="add an item")
     last = len(queries.history.values) - 1 - np.unique(queries.history.values[::-1], return_index=True)[1]
     history = queries.history.values[np.sort(last)]
-    variants = _left_out(queries, history)
+    # row 0: the whole history; row r: without history[r - 1]; nothing else of the query changes
+    n = len(history) + 1
+    every = queries.take(np.zeros(n, np.int64))
+    left = every.keep_events(every.history.values != np.append(-1, history)[every.history.rows])
+    variants = replace(left, user=np.full(n, -1, np.int32), exclude=Ragged.empty(n), candidates=None)
     scores = np.empty(len(variants), np.float32)
     for start, block in blocks(variants, len(model.items)):
         rows = slice(start, start + len(block))
@@ -52,12 +56,3 @@ def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
     if not np.isfinite(scores[0]):
         raise MatineeError("the model cannot score this item: it never saw it", hint="explain another item")
     return Explanation(item, float(scores[0]), history, scores[1:])
-
-
-def _left_out(queries: Queries, history: Ints) -> Queries:
-    """Row 0: the whole history; row r: without history[r - 1]. Nothing else of the query changes."""
-    n = len(history) + 1
-    every = queries.take(np.zeros(n, np.int64))
-    left_out = np.append(-1, history)[every.history.rows]
-    left = every.keep_events(every.history.values != left_out)
-    return replace(left, user=np.full(n, -1, np.int32), exclude=Ragged.empty(n), candidates=None)

@@ -75,14 +75,9 @@ class Recommendations:
 
 
 def recommend(
-    model: Scorer,
-    queries: Queries,
-    k: int = 10,
-    *,
-    allow: Allowed | None = None,
-    deny: Allowed | None = None,
+    model: Scorer, queries: Queries, k: int = 10, *, allow: Allowed | None = None, deny: Allowed | None = None,
     progress: bool = False,
-) -> Recommendations:
+) -> Recommendations:  # fmt: skip
     """The k best items for each query, without what the query excludes.
 
     allow, deny: item ids for every query, or {user id: item ids}; users that are not named are not restricted.
@@ -148,10 +143,7 @@ def top_k(scores: Floats, k: int, *, first_row: int = 0) -> tuple[Ints, Floats, 
 
 
 def of_candidates(scores: Floats, candidates: Ints | None) -> Floats:
-    """Of scores (B, n_items) those of each row's candidates, float32 (B, C), -inf where it has fewer (-1).
-
-    None: all of them.
-    """
+    """float32 (B, C): of scores (B, n_items) each row's candidates (None: all), -inf where it has fewer (-1)."""
     if candidates is None:
         return scores
     chosen = np.take_along_axis(scores, np.maximum(candidates, 0), axis=1)
@@ -165,17 +157,14 @@ class _Rules:
     def __init__(self, model: Scorer, allow: Allowed | None, deny: Allowed | None) -> None:
         codes = model.items.codes
         self.n_items = len(model.items)
-        self.allowed_of: dict[int, Ints] = {}
-        self.denied_of: dict[int, Ints] = {}
-        mask = np.zeros(self.n_items, np.bool_)
-        if isinstance(allow, Mapping):
-            self.allowed_of = {model.users.code(u): codes(ids) for u, ids in allow.items()}
-        elif allow is not None:
-            mask[:] = True
+        self.allowed_of, self.denied_of = (
+            {model.users.code(u): codes(ids) for u, ids in lists.items()} if isinstance(lists, Mapping) else {}
+            for lists in (allow, deny)
+        )
+        mask = np.full(self.n_items, allow is not None and not isinstance(allow, Mapping))
+        if allow is not None and not isinstance(allow, Mapping):
             mask[codes(allow)] = False
-        if isinstance(deny, Mapping):
-            self.denied_of = {model.users.code(u): codes(ids) for u, ids in deny.items()}
-        elif deny is not None:
+        if deny is not None and not isinstance(deny, Mapping):
             mask[codes(deny)] = True
         self.forbidden = np.flatnonzero(mask)  # for every query
 

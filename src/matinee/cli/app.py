@@ -112,8 +112,7 @@ def _root(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; accepted anywhere on the line.")] = False,
 ) -> None:
-    # both are dealt with before this is called
-    pass
+    """Both are dealt with before this is called."""
 
 
 @contextlib.contextmanager

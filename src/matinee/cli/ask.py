@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -79,7 +80,7 @@ def similar(
 ) -> None:
     """Recommend items to someone who watched one item."""
     model = open_model(model_dir)
-    card = _card(item, model.data)
+    card = item_cards(model.data, item_codes([item], model.data))[0]
     recs = rank.similar_items(model, [card.item_id], k)
     if as_json:
         screen.emit({"item": asdict(card)} | _ranked(model, recs))
@@ -103,7 +104,7 @@ def explain(
     """
     model = open_model(model_dir)
     queries = build_query(model, user, history, at)
-    card = _card(item, model.data)
+    card = item_cards(model.data, item_codes([item], model.data))[0]
     why = explanation(model, queries, model.items.code(card.item_id))
     rows = _pushes(model.data, why, k)
     if as_json:
@@ -134,10 +135,6 @@ def _check(everyone: bool, out: Path | None, *, named: bool) -> None:
         raise MatineeError("--all needs a file to write to", hint="add for example --out recommendations.parquet")
 
 
-def _card(item: str, data: Dataset) -> ItemCard:
-    return item_cards(data, item_codes([item], data))[0]
-
-
 def _person(model: Model, queries: Queries) -> dict[str, Any]:
     """The query as JSON: its user, and the last items of the history."""
     code, watched = int(queries.user[0]), queries.history[0]
@@ -150,13 +147,9 @@ def _person(model: Model, queries: Queries) -> dict[str, Any]:
 
 def _ranked(model: Model, recs: Recommendations) -> dict[str, Any]:
     """The recommendations of one query as JSON."""
-    rows = zip(_cards(model, recs), recs.score[0].tolist(), strict=False)
-    return {
-        "fallback": bool(recs.fallback[0]),
-        "recommendations": [
-            {"rank": place, **asdict(card), "score": score} for place, (card, score) in enumerate(rows, start=1)
-        ],
-    }
+    places = zip(count(1), _cards(model, recs), recs.score[0].tolist(), strict=False)
+    rows = [{"rank": place, **asdict(card), "score": score} for place, card, score in places]
+    return {"fallback": bool(recs.fallback[0]), "recommendations": rows}
 
 
 def _cards(model: Model, recs: Recommendations) -> list[ItemCard]:

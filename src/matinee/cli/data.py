@@ -21,11 +21,8 @@ from matinee.explore.log import KeyFigures, Spread, key_figures
 
 ROWS = 5
 COUNTS = ("events", "users", "items")
-
-
-group = typer.Typer(
-    help="List the named data sets, or show what a log holds.", epilog="Example: matinee data show ml-100k"
-)
+HELP = "List the named data sets, or show what a log holds."
+group = typer.Typer(help=HELP, epilog="Example: matinee data show ml-100k")
 
 
 @group.callback(invoke_without_command=True)

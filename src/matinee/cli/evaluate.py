@@ -23,16 +23,15 @@ from matinee.rank import recommend
 from matinee.study import compare as comparing
 
 CUTS = [10, 20]
+SOURCE = "A model's folder, or a .csv, .tsv or .parquet file with user_id, item_id and rank or score."
+METRIC = Option(metavar="NAME", help="The metric to test.", show_default="the first measured")
+BASELINE = Option(metavar="LABEL", help="Test all models against this one.", show_default="every pair")
+PROTOCOL = "The protocol, for runs under several; its first characters are enough."
+FIRST = "the first that measured the metric"
 
 
 def evaluate(
-    source: Annotated[
-        Path,
-        Argument(
-            metavar="SOURCE",
-            help="A model's folder, or a .csv, .tsv or .parquet file with user_id, item_id and rank or score.",
-        ),
-    ],
+    source: Annotated[Path, Argument(metavar="SOURCE", help=SOURCE)],
     truth: Annotated[Path, Option(metavar="FILE", help="The hidden pairs: user_id, item_id.")],
     cuts: Annotated[Text, Option("-k", metavar="10,20", help="Cut-offs.", show_default="10,20")] = None,
     metrics: Annotated[str, Option(metavar="NAMES", help="Separated by commas.")] = "recall,ndcg,hit_rate,mrr",
@@ -62,22 +61,11 @@ def evaluate(
 
 def compare(
     runs: Annotated[list[Path], Argument(metavar="RUN...", help="Run folders, or their metrics.parquet.")],
-    metric: Annotated[
-        Text, Option(metavar="NAME", help="The metric to test.", show_default="the first measured")
-    ] = None,
+    metric: Annotated[Text, METRIC] = None,
     k: Annotated[int | None, Option("-k", min=1, help="Cut-off of the metric.", show_default="the first")] = None,
-    baseline: Annotated[
-        Text, Option(metavar="LABEL", help="Test all models against this one.", show_default="every pair")
-    ] = None,
+    baseline: Annotated[Text, BASELINE] = None,
     part: Annotated[Literal["test", "valid"], Option("--split", help="The part that was measured.")] = "test",
-    protocol: Annotated[
-        Text,
-        Option(
-            metavar="FINGERPRINT",
-            help="The protocol, for runs under several; its first characters are enough.",
-            show_default="the first that measured the metric",
-        ),
-    ] = None,
+    protocol: Annotated[Text, Option(metavar="FINGERPRINT", help=PROTOCOL, show_default=FIRST)] = None,
     as_json: Json = False,
 ) -> None:
     """Put models side by side, with paired tests.

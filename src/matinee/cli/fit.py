@@ -15,6 +15,8 @@ from matinee.models import registry
 from matinee.store import export_model, save_model
 from matinee.study.values import format_value
 
+NO_HISTORIES = Option("--without-histories", help="Do not save who watched what; --user will not work.")
+
 
 @takes_log_options
 def fit(
@@ -25,9 +27,7 @@ def fit(
     given: Settings = None,
     seed: Annotated[int, Option(min=0, help="Random seed.")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Option(help="Where nets are trained.")] = "auto",
-    without_histories: Annotated[
-        bool, Option("--without-histories", help="Do not save who watched what; --user will not work.")
-    ] = False,
+    without_histories: Annotated[bool, NO_HISTORIES] = False,
     log_options: LogOptions,
     as_json: Json = False,
 ) -> None:
@@ -43,19 +43,14 @@ def fit(
     made.fit(log, seed=seed, device=device)
     seconds = time.perf_counter() - start
     save_model(made, target, histories=not without_histories)
-    data_found = {"name": log.name, "fingerprint": log.fingerprint}
-    found = {
-        "model": model,
-        "hyper_parameters": made.model_dump(mode="json"),
-        "data": data_found | {"events": len(log), "users": log.n_users, "items": log.n_items},
-        "seconds": seconds,
-        "out": str(target),
-        "bytes": _size(target),
-    }
+    hyper_parameters = made.model_dump(mode="json")
     if as_json:
-        screen.emit(found)
+        sizes = {"events": len(log), "users": log.n_users, "items": log.n_items}
+        data_found = {"name": log.name, "fingerprint": log.fingerprint, **sizes}
+        found = {"model": model, "hyper_parameters": hyper_parameters, "data": data_found, "seconds": seconds}
+        screen.emit(found | {"out": str(target), "bytes": _size(target)})
         return
-    screen.say(format_value({"name": model, **made.model_dump(mode="json")}))
+    screen.say(format_value({"name": model, **hyper_parameters}))
     screen.say(f"fitted on {log.name}: {len(log):,} events, {log.n_users:,} users, {log.n_items:,} items")
     screen.say(f"in {seconds:.2f} s, saved to {target} ({_size(target) / 1e6:,.1f} MB)")
     if not without_histories:

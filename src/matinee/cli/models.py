@@ -21,11 +21,8 @@ from matinee.store import read_manifest
 from matinee.study.values import format_value
 
 LEAST = {"value": 12, "type": 8, "range": 8, "meaning": 20}
-
-
-group = typer.Typer(
-    help="List the models, or show what a fitted one holds.", epilog="Example: matinee models show ease"
-)
+HELP = "List the models, or show what a fitted one holds."
+group = typer.Typer(help=HELP, epilog="Example: matinee models show ease")
 
 
 @group.callback(invoke_without_command=True)
@@ -107,13 +104,10 @@ def _show_fitted(found: dict[str, Any]) -> None:
     )
     if found["found"]:
         screen.say(f"found on valid: {found['found']}\n")
-    screen.table(
-        [Column("learned"), Column("shape"), Column("kind"), Column("parameters", right=True)],
-        [
-            [array["name"], " x ".join(f"{n:,}" for n in array["shape"]), array["kind"], f"{array['parameters']:,}"]
-            for array in found["arrays"]
-        ],
-    )
+    columns = [Column("learned"), Column("shape"), Column("kind"), Column("parameters", right=True)]
+    shapes = [" x ".join(f"{n:,}" for n in array["shape"]) for array in found["arrays"]]
+    rows = zip(found["arrays"], shapes, strict=True)
+    screen.table(columns, [[a["name"], shape, a["kind"], f"{a['parameters']:,}"] for a, shape in rows])
     screen.say()
     sizes = [[name, f"{size / 1e6:,.2f} MB"] for name, size in found["files"].items()]
     screen.table([Column("file"), Column("size", right=True)], sizes)

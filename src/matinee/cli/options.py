@@ -21,26 +21,17 @@ Text = str | None
 Texts = list[str] | None
 Format = Literal["log", "sequences", "sessions"]
 Json = Annotated[bool, Option("--json", help="Print JSON on stdout, and nothing else there.")]
-DataDir = Annotated[
-    Path | None,
-    Option(metavar="DIR", exists=True, file_okay=False, help="Folder that holds a folder for each data set."),
-]
+DATA_DIR = Option(metavar="DIR", exists=True, file_okay=False, help="Folder that holds a folder for each data set.")
+DataDir = Annotated[Path | None, DATA_DIR]
 Settings = Annotated[Texts, Option("--set", metavar="NAME=VALUE", help="A hyper-parameter; may be repeated.")]
 K = Annotated[int, Option("-k", min=1, help="Number of items.")]
 ModelDir = Annotated[Path, Argument(metavar="MODEL_DIR", help="A folder that `fit` or `run` wrote.")]
 User = Annotated[Text, Option(metavar="ID", help="A user of the model's log.")]
-History = Annotated[
-    Texts, Option(metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first.")
-]
+HISTORY = Option(metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first.")
+History = Annotated[Texts, HISTORY]
 IncludeSeen = Annotated[bool, Option("--include-seen", help="Allow already-seen items in the results.")]
-At = Annotated[
-    Text,
-    Option(
-        metavar="TIME",
-        help="Time of the request, for models that use it: an ISO date or Unix seconds.",
-        show_default="the end of the history",
-    ),
-]
+AT = "Time of the request, for models that use it: an ISO date or Unix seconds."
+At = Annotated[Text, Option(metavar="TIME", help=AT, show_default="the end of the history")]
 
 
 def _column(what: str) -> Any:

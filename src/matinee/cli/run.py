@@ -22,15 +22,15 @@ from matinee.evaluate.evaluate import named
 from matinee.report.scores import CandidateRuleTable, Cell, Table, by_candidate_rule, score_tables
 from matinee.split import write_negatives
 from matinee.study.recipe import Recipe, load_recipe
-from matinee.study.run import StudyResult, run_study
+from matinee.study.run import run_study
+
+OUT = Option(metavar="DIR", help="Run folder.", show_default="runs/NAME_OF_THE_RECIPE")
 
 
 def run(
     recipe: Annotated[Path | None, Argument(metavar="RECIPE", help="A TOML file (default: a built-in study).")] = None,
     data_dir: DataDir = None,
-    out: Annotated[
-        Path | None, Option(metavar="DIR", help="Run folder.", show_default="runs/NAME_OF_THE_RECIPE")
-    ] = None,
+    out: Annotated[Path | None, OUT] = None,
     seeds: Annotated[Text, Option(metavar="0,1,2", help="In place of the recipe's seeds.")] = None,
     given: Annotated[Texts, Option("--set", metavar="LABEL.NAME=VALUE", help="A hyper-parameter; repeatable.")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace another study in the run folder.")] = False,
@@ -57,7 +57,19 @@ def run(
         found = {name: getattr(result, name) for name in ("seconds", "resumed", "warnings", "notes")}
         screen.emit(place | found | {"metrics": result.metrics.to_dicts()})
         return
-    _show(result)
+    screen.say(f"\n{result.record.title}", "bold")
+    tables = score_tables(result.metrics, result.protocols, result.metrics.clear())
+    for number, part in enumerate(part for part in tables if part.split == "test"):
+        if number:
+            screen.say()
+        _show_table(part)
+        for text in result.record.remarks.get(part.fingerprint, ()):
+            screen.say(text, "dim")
+    if (rules := by_candidate_rule(tables)) is not None:
+        _show_rules(rules)
+    again = f", {result.resumed} of its units found done" if result.resumed else ""
+    screen.say(f"\n{result.seconds:.1f} s{again}")
+    screen.say(str(result.report))
 
 
 def negatives(
@@ -106,24 +118,8 @@ def _tell(text: str) -> None:
     sys.stdout.flush()
 
 
-def _show(result: StudyResult) -> None:
-    """The tables of the test, as in the report: means over the seeds, with the interval over queries of one seed."""
-    screen.say(f"\n{result.record.title}", "bold")
-    tables = score_tables(result.metrics, result.protocols, result.metrics.clear())
-    for number, part in enumerate(part for part in tables if part.split == "test"):
-        if number:
-            screen.say()
-        _show_table(part)
-        for text in result.record.remarks.get(part.fingerprint, ()):
-            screen.say(text, "dim")
-    if (rules := by_candidate_rule(tables)) is not None:
-        _show_rules(rules)
-    again = f", {result.resumed} of its units found done" if result.resumed else ""
-    screen.say(f"\n{result.seconds:.1f} s{again}")
-    screen.say(str(result.report))
-
-
 def _show_table(part: Table) -> None:
+    """As in the report: means over the seeds, with the interval over queries of one seed."""
     columns = [Column("model")]
     columns += [Column(named(m, k), right=True, keep=c == 0) for c, (m, k) in enumerate(part.columns)]
     rows, bold = [], []

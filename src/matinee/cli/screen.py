@@ -97,10 +97,8 @@ def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], available:
     """Column number -> width in characters, for the columns that are shown."""
     from rich.cells import cell_len
 
-    widths = {
-        c: max((cell_len(text) for text in (column.name, *(row[c] for row in rows))), default=0)
-        for c, column in enumerate(columns)
-    }
+    texts = [[column.name, *(row[c] for row in rows)] for c, column in enumerate(columns)]
+    widths = {c: max(map(cell_len, cells)) for c, cells in enumerate(texts)}
     least = {c: min(widths[c], columns[c].least or widths[c]) for c in widths}
     available += PADDING  # none after the last column
     droppable = [c for c in widths if not columns[c].keep]

@@ -65,14 +65,13 @@ def item_codes(given: Sequence[str] | None, data: Dataset) -> list[int]:
     """The codes of titles, ids, and @FILE with one of them per line."""
     texts: list[str] = []
     for text in given or ():
-        texts += _lines(Path(text[1:])) if text.startswith("@") else [text]
+        if not text.startswith("@"):
+            texts.append(text)
+            continue
+        try:
+            texts += [line.strip() for line in Path(text[1:]).read_text("utf-8").splitlines() if line.strip()]
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+            hint = "name a file with one title or id per line"
+            raise MatineeError(f"cannot be read: {reason}", where=text[1:], hint=hint) from None
     return find_items(texts, data)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return [line.strip() for line in path.read_text("utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        hint = "name a file with one title or id per line"
-        raise MatineeError(f"cannot be read: {reason}", where=str(path), hint=hint) from None

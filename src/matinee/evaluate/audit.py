@@ -70,13 +70,16 @@ def audit(split: Split) -> AuditReport:
     valid, test = _of_holdout(split.valid), _of_holdout(split.test)
     repeats = len(split.train) - train.n_unique(["user", "item"])
     parts, holdouts = {"train": train, "valid": valid, "test": test}, {"valid": split.valid, "test": split.test}
-    shared = [_shared(a, parts[a], b, parts[b], may_repeat=repeats > 0) for a, b in combinations(parts, 2)]
+    known = {name: part.filter(part["user"] >= 0) for name, part in parts.items()}  # each -1 is a user of its own
+    shared = [_judge(f"{a} and {b}", known[b], parts[a], repeats > 0) for a, b in combinations(parts, 2)]
     own = [_own_history(name, part, may_repeat=repeats > 0) for name, part in holdouts.items()]
+    exact = len(train) - train.n_unique() if _timed(train) else 0
+    words = f"train repeats {repeats:,} user-item pairs" + (f", {exact:,} with the same timestamp" if exact else "")
     findings = [
         *chain(*shared, *own, *(_unreachable(name, part) for name, part in holdouts.items())),
         *_future(train, test),
         *_order(train, valid, test),
-        *_repeats(train, repeats),
+        Finding("warn" if repeats else "info", "duplicate pairs", repeats, words),
         *_unseen(split),
     ]
     return AuditReport(tuple(findings))
@@ -98,11 +101,6 @@ def _of_holdout(holdout: Holdout) -> pl.DataFrame:
 
 def _timed(*tables: pl.DataFrame) -> bool:
     return all(len(table) > 0 and not table["timestamp"].has_nulls() for table in tables)
-
-
-def _shared(a: str, table: pl.DataFrame, b: str, hidden: pl.DataFrame, *, may_repeat: bool) -> list[Finding]:
-    """Events of `hidden` that `table` has too. Users without a code (-1) are different users."""
-    return _judge(f"{a} and {b}", hidden.filter(hidden["user"] >= 0), table, may_repeat)
 
 
 def _own_history(part: str, holdout: Holdout, *, may_repeat: bool) -> list[Finding]:
@@ -179,12 +177,6 @@ def _order(*parts: pl.DataFrame) -> list[Finding]:
     if tied > TIED_NEIGHBOURS:
         words += ": their order, which sequence models read, is arbitrary"
     return [Finding("warn" if tied > TIED_NEIGHBOURS else "info", "equal timestamps", tied, words)]
-
-
-def _repeats(train: pl.DataFrame, repeats: int) -> list[Finding]:
-    exact = len(train) - train.n_unique() if _timed(train) else 0
-    words = f"train repeats {repeats:,} user-item pairs" + (f", {exact:,} with the same timestamp" if exact else "")
-    return [Finding("warn" if repeats else "info", "duplicate pairs", repeats, words)]
 
 
 def _unseen(split: Split) -> list[Finding]:

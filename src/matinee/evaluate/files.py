@@ -55,7 +55,10 @@ def read_recommendations(path: StrPath, truth: StrPath) -> tuple[Recommendations
     path = Path(path)
     hidden, words = _read_truth(truth)
     listed, ascending = _read_listed(path)
-    items = _joint_ids(hidden.items, listed.items)
+    columns = [hidden.items.series, listed.items.series]
+    if hidden.items.is_integer != listed.items.is_integer:
+        columns = [column.cast(pl.String) for column in columns]
+    items = IdMap.from_series(*columns, what="item")
     row, item = hidden.users.encode(listed.users.series)[listed.user], items.encode(listed.items.series)[listed.item]
     assert listed.value is not None  # `_read_listed` names its column
     score = -listed.value if ascending else listed.value
@@ -131,25 +134,12 @@ def _read_listed(path: Path) -> tuple[Dataset, bool]:
         raise MatineeError(what, where=str(path), hint=hint)
     listed = read(path, rating=order, timestamp=None)
     if order == "rank":
-        _refuse_shared_ranks(listed, path)
+        assert listed.value is not None  # the column is there
+        by_rank = np.lexsort((listed.value, listed.user))
+        user, rank = listed.user[by_rank], listed.value[by_rank]
+        shared = (user[1:] == user[:-1]) & (rank[1:] == rank[:-1])
+        if shared.any():
+            first = int(shared.argmax())
+            what = f"user {listed.users.decode([user[first]])[0]} has two items at rank {rank[first]:g}"
+            raise MatineeError(what, where=str(path), hint="give each user one list")
     return listed, order == "rank"
-
-
-def _refuse_shared_ranks(listed: Dataset, path: Path) -> None:
-    """Raise MatineeError for two items of a user at one rank: the file holds two lists of one user."""
-    assert listed.value is not None
-    order = np.lexsort((listed.value, listed.user))
-    user, rank = listed.user[order], listed.value[order]
-    shared = (user[1:] == user[:-1]) & (rank[1:] == rank[:-1])
-    if shared.any():
-        first = int(shared.argmax())
-        what = f"user {listed.users.decode([user[first]])[0]} has two items at rank {rank[first]:g}"
-        raise MatineeError(what, where=str(path), hint="give each user one list")
-
-
-def _joint_ids(one: IdMap, other: IdMap) -> IdMap:
-    """The ids of both; as text where only one of them has integers."""
-    columns = [one.series, other.series]
-    if one.is_integer != other.is_integer:
-        columns = [column.cast(pl.String) for column in columns]
-    return IdMap.from_series(*columns, what="item")

@@ -59,10 +59,6 @@ def evaluate_ratings(
 def _one_class(user: NDArray[np.int64], values: Values) -> tuple[str, ...]:
     """A note on the users that gauc leaves out. values: float64 (n,) its row values."""
     left_out = np.isnan(values)
-    if not left_out.any():
-        return ()
     gone, all_users = len(np.unique(user[left_out])), len(np.unique(user))
-    return (
-        f"{gone:,} of {all_users:,} users have hidden rows of one class only, so no auc, and are left out of gauc "
-        f"({left_out.mean():.1%} of the rows)",
-    )
+    text = f"{gone:,} of {all_users:,} users have hidden rows of one class only, so no auc, and are left out of gauc"
+    return (f"{text} ({left_out.mean():.1%} of the rows)",) if gone else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -82,11 +82,17 @@ def compare(
     two models share a label.
     """
     joint = joined(evaluations)
-    metric, k = _column(joint, metric, k)
-    pairs = combinations(joint.labels, 2)
-    tests = [paired_test(joint, a, b, metric=metric, k=k, draws=draws, seed=seed) for a, b in pairs]
+    column = column_of(joint, metric, k)
+    return Comparison(joint, paired_tests(joint, column, combinations(joint.labels, 2), draws=draws, seed=seed))
+
+
+def paired_tests(
+    joint: Evaluation, column: tuple[str, int], pairs: Iterable[tuple[str, str]], **how: int
+) -> tuple[PairedTest, ...]:
+    """A test of each pair on one column, corrected for their number. how: draws and seed of `paired_test`."""
+    tests = [paired_test(joint, a, b, metric=column[0], k=column[1], **how) for a, b in pairs]
     corrected = holm(np.array([test.p_random for test in tests]))
-    return Comparison(joint, tuple(replace(test, p_holm=float(p)) for test, p in zip(tests, corrected, strict=True)))
+    return tuple(replace(test, p_holm=float(p)) for test, p in zip(tests, corrected, strict=True))
 
 
 def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
@@ -94,10 +100,10 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     if not evaluations:
         raise MatineeError("there is nothing to compare", hint="pass at least one evaluation")
     first, *rest = evaluations
-    check_protocols([(", ".join(e.labels), e.protocol) for e in evaluations])
     values = dict(first.values)
     for other in rest:
         both = f"{', '.join(first.labels)} and {', '.join(other.labels)}"
+        _refuse_protocols(both, first.protocol, other.protocol)
         if first.queries != other.queries or first.users != other.users:
             hint = "evaluate all models on one split, made with one seed"
             raise MatineeError(f"{both} did not answer the same queries", hint=hint)
@@ -112,38 +118,28 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     return replace(first, values=values, warnings=tuple(text for e in evaluations for text in e.warnings))
 
 
-def check_protocols(protocols: Sequence[tuple[str, Protocol]]) -> None:
-    """Raise MatineeError unless the fingerprints agree. protocols: (the models, their protocol)."""
-    (whose, first), *rest = protocols
-    for other_whose, other in rest:
-        if other.fingerprint == first.fingerprint:
-            continue
-        words = [f.name for f in fields(Protocol) if getattr(first, f.name) != getattr(other, f.name)]
-        differ = "; ".join(f"{w}: {getattr(first, w)!r} and {getattr(other, w)!r}" for w in words)
+def _refuse_protocols(both: str, one: Protocol, other: Protocol) -> None:
+    if one.fingerprint != other.fingerprint:
+        words = [f.name for f in fields(Protocol) if getattr(one, f.name) != getattr(other, f.name)]
+        differ = "; ".join(f"{w}: {getattr(one, w)!r} and {getattr(other, w)!r}" for w in words)
         hint = "evaluate all models under one protocol; numbers of different protocols do not compare"
-        raise MatineeError(f"{whose} and {other_whose} were measured under different protocols ({differ})", hint=hint)
+        raise MatineeError(f"{both} were measured under different protocols ({differ})", hint=hint)
 
 
 def paired_test(
-    evaluation: Evaluation,
-    a: str,
-    b: str,
-    *,
-    metric: str | None = None,
-    k: int | None = None,
-    draws: int = 10_000,
+    evaluation: Evaluation, a: str, b: str, *, metric: str | None = None, k: int | None = None, draws: int = 10_000,
     seed: int = 0,
-) -> PairedTest:
+) -> PairedTest:  # fmt: skip
     """Two models of one evaluation (see `joined`). p_holm is p_random: a single pair needs no correction. For rmse the
     mean squared errors are tested: their difference divided by the sum of the roots is that of the roots."""
-    metric, k = _column(evaluation, metric, k)
+    metric, k = column_of(evaluation, metric, k)
     means = [evaluation.mean(metric, k, label).value for label in (a, b)]  # names what is missing
     difference = evaluation.values[a, metric, k] - evaluation.values[b, metric, k]
     if metric in ROOTED and sum(means) > 0:
         difference = difference / sum(means)
     weight, cluster = evaluation.weights.get((metric, k)), evaluation.clusters
     mean, error, groups, n = standard_error(difference, weight, cluster)
-    low, high, p_t = _student(mean, error, groups)
+    low, high, p_t = student(mean, error, groups)
     there = ~np.isnan(difference)
     d = difference[there] if weight is None else (weight * difference)[there]
     if cluster is not None:
@@ -187,7 +183,7 @@ def _flipped_sums(d: Values, draws: int, seed: int) -> Iterator[Values]:
         yield 2 * (coins.astype(np.float64) @ d) - d.sum()
 
 
-def _student(mean: float, error: float, groups: int) -> tuple[float, float, float]:
+def student(mean: float, error: float, groups: int) -> tuple[float, float, float]:
     """95 % interval and two-sided p of a mean with this standard error, by Student's t."""
     from scipy.stats import t
 
@@ -197,9 +193,11 @@ def _student(mean: float, error: float, groups: int) -> tuple[float, float, floa
     return mean - half, mean + half, float(2 * t.sf(abs(mean / error), groups - 1))
 
 
-def _column(evaluation: Evaluation, metric: str | None, k: int | None) -> tuple[str, int]:
+def column_of(evaluation: Evaluation, metric: str | None, k: int | None) -> tuple[str, int]:
+    """The first column of this metric and k, of which either may be left out."""
     for name, cut in evaluation.columns:
         if metric in (None, name) and k in (None, cut):
             return name, cut
+    wanted = f"k = {k}" if metric is None else named(metric, k or 0)
     measured = ", ".join(named(*column) for column in evaluation.columns)
-    raise MatineeError(f"{named(metric or 'this', k or 0)} was not measured", hint=f"measured: {measured}")
+    raise MatineeError(f"{wanted} was not measured", hint=f"measured: {measured}")

@@ -79,7 +79,8 @@ def key_figures(data: Dataset) -> KeyFigures:
     per_user, per_item = data.user_counts(), np.sort(data.item_counts())[::-1]
     per_user, per_item = per_user[per_user > 0], per_item[per_item > 0]
     n_users, n_items, n_events = len(per_user), len(per_item), len(data)
-    pairs, top = _distinct_pairs(data), -(-n_items // 10)
+    pair = np.sort(data.user.astype(np.int64) * data.n_items + data.item)
+    n_pairs, top = int(np.count_nonzero(np.diff(pair))) + (n_events > 0), -(-n_items // 10)
     at_once, tied = _order_figures(data)
     timestamp = data.timestamp if n_events else None
     return KeyFigures(
@@ -87,12 +88,12 @@ def key_figures(data: Dataset) -> KeyFigures:
         n_users=n_users,
         n_items=n_items,
         n_catalogue=data.n_items,
-        density=pairs / max(n_users * n_items, 1),
+        density=n_pairs / max(n_users * n_items, 1),
         user_events=_spread(per_user),
         item_events=_spread(per_item),
         top_items=top,
         top_share=float(per_item[:top].sum() / max(n_events, 1)),
-        repeated=n_events - pairs,
+        repeated=n_events - n_pairs,
         at_once=at_once,
         first=None if timestamp is None else int(timestamp.min()),
         last=None if timestamp is None else int(timestamp.max()),
@@ -102,11 +103,6 @@ def key_figures(data: Dataset) -> KeyFigures:
         tail=_tail(per_item),
         over_time=_over_time(timestamp),
     )
-
-
-def _distinct_pairs(data: Dataset) -> int:
-    key = np.sort(data.user.astype(np.int64) * data.n_items + data.item)
-    return int(np.count_nonzero(np.diff(key))) + 1 if len(key) else 0
 
 
 def _order_figures(data: Dataset) -> tuple[int, float | None]:

@@ -42,8 +42,11 @@ def user_samples(
     n_favourites: int = 5, n_picks: int = 10,
 ) -> list[UserSample]:  # fmt: skip
     """Up to n queries, one at random from each nth of the answerable ones by length of history, shortest first."""
-    out = []
-    for group, query in enumerate(_sample(holdout, n, seed), start=1):
+    answerable = np.flatnonzero(holdout.truth.lengths)
+    ordered = answerable[np.argsort(holdout.queries.history.lengths[answerable], kind="stable")]
+    parts = [part for part in np.array_split(ordered, min(n, len(ordered)) or 1) if len(part)]
+    out, rng = [], np.random.default_rng(seed)
+    for group, query in enumerate([int(rng.choice(part)) for part in parts], start=1):
         history, truth = holdout.queries.history[query], holdout.truth[query]
         code = int(holdout.queries.user[query])
         picks = {label: recs.item[query, :n_picks] for label, recs in recommendations.items()}
@@ -77,10 +80,3 @@ def _favourites(data: Dataset, queries: Queries, query: int) -> tuple[SampleItem
     best = newest[np.argsort(-values[newest], kind="stable")]
     rated = zip(item_cards(data, items[best]), values[best].tolist(), strict=True)
     return tuple(SampleItem(card, rating=rating) for card, rating in rated)
-
-
-def _sample(holdout: Holdout, n: int, seed: int) -> list[int]:
-    answerable = np.flatnonzero(holdout.truth.lengths)
-    ordered = answerable[np.argsort(holdout.queries.history.lengths[answerable], kind="stable")]
-    rng = np.random.default_rng(seed)
-    return [int(rng.choice(part)) for part in np.array_split(ordered, min(n, len(ordered)) or 1) if len(part)]

@@ -6,9 +6,6 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
 
-from matinee.data.dataset import Protocol
-from matinee.split.candidates import OBSERVED
-
 THIN = "\u202f"
 DAY = 86_400
 
@@ -49,10 +46,6 @@ def percent(share: float) -> str:
         return f"{value:.0f}{THIN}%"
     digits = 0 if 10 <= value < 99.5 else 1 if 1 <= value < 99.95 else 2 if 0.095 <= value < 1 else 3
     return f"{value:.{digits}f}{THIN}%"
-
-
-def score(value: float) -> str:
-    return f"{value:.4f}"
 
 
 def seconds(value: float) -> str:
@@ -103,12 +96,6 @@ def number_of(n: int, one: str, many: str | None = None) -> str:
 def span(low: str, high: str) -> str:
     """20–737, on one line."""
     return f"{low}–\u2060{high}"
-
-
-def rule_name(candidates: str) -> str:
-    """What was ranked (Protocol.candidates), short enough for a table's head."""
-    short = {Protocol.candidates: "all items", OBSERVED: "own hidden rows"}
-    return short.get(candidates, candidates.removeprefix("as given in "))
 
 
 def listed(words: list[str]) -> str:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -75,22 +76,18 @@ def grids(study: Study, tables: Sequence[Table]) -> list[dict[str, Any]]:
 
 def varying(models: Sequence[Mapping[str, Any]], written: Sequence[Mapping[str, Any]]) -> list[Axis]:
     """The hyper-parameters that differ. written: the same models in the recipe's order, for levels that are names."""
-    axes = []
+    axes, key = [], partial(json.dumps, sort_keys=True, default=str)
     for name in dict.fromkeys(name for one in written for name in one):
-        values = {_key(one.get(name)): one.get(name) for one in written}
+        values = {key(one.get(name)): one.get(name) for one in written}
         if len(values) < 2:
             continue
         number = all(value is None or type(value) in (int, float) for value in values.values())
         if number:
             values = dict(sorted(values.items(), key=lambda one: (one[1] is not None, one[1] or 0)))
-        place = {key: at for at, key in enumerate(values)}
-        at = tuple(place[_key(one.get(name))] for one in models)
+        places = list(values)
+        at = tuple(places.index(key(one.get(name))) for one in models)
         axes.append(Axis(name, tuple(map(format_value, values.values())), at, number))
     return axes
-
-
-def _key(value: object) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
 
 
 def leading(axes: Sequence[Axis]) -> list[Axis]:
@@ -153,12 +150,9 @@ def _group(model: str, table: Table, rows: RankedCells, axes: Sequence[Axis]) ->
 
 def _panels(model: str, column: str, layout: Layout, rows: RankedCells, span: tuple[float, float]) -> list[Plot]:
     """column: the table's, as text. span: of all panels."""
-
-    def where(at: int) -> tuple[int, ...]:
-        return tuple(axis.at[at] for axis in layout.panels)
-
     out = []
-    for levels, some in groupby(sorted(layout.models, key=lambda at: (where(at), at)), key=where):
+    levels_of = {at: tuple(axis.at[at] for axis in layout.panels) for at in sorted(layout.models)}
+    for levels, some in groupby(sorted(levels_of, key=levels_of.__getitem__), key=levels_of.__getitem__):
         chosen = [f"{axis.name} {axis.levels[level]}" for axis, level in zip(layout.panels, levels, strict=True)]
         caption = ", ".join([f"{column} by {layout.x.name}", *chosen])
         marks, text = _marks(layout, rows, list(some))

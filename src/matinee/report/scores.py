@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Protocol
 from matinee.evaluate.predictions import LOWER_IS_BETTER
-from matinee.evaluate.significance import holm
-from matinee.report.format import rule_name
+from matinee.evaluate.significance import holm, student
+from matinee.split.candidates import OBSERVED
 
 ALPHA = 0.05
+RULES = {Protocol.candidates: "all items", OBSERVED: "own hidden rows"}  # what was ranked, for a table's head
 
 Column = tuple[str, int]  # metric, k (0 where a metric has no cut-off)
 
@@ -91,21 +92,22 @@ def by_candidate_rule(tables: Sequence[Table]) -> CandidateRuleTable | None:
         return None
     first, protocol = test[0]
     alike = [
-        (rule_name(rules.candidates), {row.label: row.cells for row in table.rows})
+        (
+            RULES.get(rules.candidates, rules.candidates.removeprefix("as given in ")),
+            {row.label: row.cells for row in table.rows},
+        )
         for table, rules in test
         if table.columns == first.columns and replace(rules, candidates=protocol.candidates) == protocol
     ]
     if len(alike) < 2:
         return None
 
-    def row(label: str) -> tuple[tuple[Cell | None, ...], ...]:
-        return tuple(
-            tuple(cells[label][c] if label in cells else None for _, cells in alike) for c in range(len(first.columns))
-        )
-
-    return CandidateRuleTable(
-        tuple(rule for rule, _ in alike), first.columns, tuple((one.label, row(one.label)) for one in first.rows)
+    missing = (None,) * len(first.columns)
+    rows = (
+        (row.label, tuple(zip(*(cells.get(row.label, missing) for _, cells in alike), strict=True)))
+        for row in first.rows
     )
+    return CandidateRuleTable(tuple(rule for rule, _ in alike), first.columns, tuple(rows))
 
 
 def _table(part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame) -> Table:
@@ -179,17 +181,8 @@ def against(
     sums = wide.drop_nulls([best, *others]).select("who", *differences).group_by("who", maintain_order=True).sum()
     if len(sums) < 2:
         return None
-    return holm(np.array([_student(sums[f"d{i}"].to_numpy()) for i in range(len(others))]))
-
-
-def _student(d: NDArray[np.float64]) -> float:
-    """Two-sided p of the hypothesis that the mean of d is 0."""
-    from scipy.stats import t
-
-    error = d.std(ddof=1) / np.sqrt(len(d))
-    if error == 0:
-        return 1.0 if d[0] == 0 else 0.0
-    return float(2 * t.sf(abs(d.mean() / error), len(d) - 1))
+    columns = [sums[f"d{i}"].to_numpy() for i in range(len(others))]
+    return holm(np.array([student(d.mean(), d.std(ddof=1) / np.sqrt(len(d)), len(d))[2] for d in columns]))
 
 
 def rows_behind(per_query: pl.DataFrame | pl.LazyFrame, split: str, fingerprint: str) -> pl.LazyFrame:

@@ -43,9 +43,6 @@ class Plot(NamedTuple):
     svg: Markup
 
 
-# --- what was done -------------------------------------------------------------------------------------------------
-
-
 def summary(study: Study, tables: list[Table]) -> list[str]:
     """What was done, in one sentence, and the result in another."""
     n_models = study.metrics["label"].n_unique() if len(study.metrics) else len(study.recommendations)
@@ -64,35 +61,27 @@ def summary(study: Study, tables: list[Table]) -> list[str]:
     return [done, result + "."]
 
 
-# --- the data ------------------------------------------------------------------------------------------------------
-
-
 def key_figures(data: Dataset, side_tables: Sequence[SideTableReport] = ()) -> dict[str, Any]:
     found, tables = explore.key_figures(data), [_sentence(str(table)) for table in side_tables]
-    return {"grid": [*_sizes(found), *_shape(found)], "plots": _data_plots(found), "tables": tables}
+    return {"grid": _figures(found), "plots": _data_plots(found), "tables": tables}
 
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _sizes(f: KeyFigures) -> list[Figure]:
+def _figures(f: KeyFigures) -> list[Figure]:
     unused, share = f.n_catalogue - f.n_items, percent(f.repeated / max(f.n_events, 1))
     repeated = f"{share} repeat a pair of user and item" if f.repeated else "no pair of user and item twice"
     if f.at_once:
         repeated += f", {percent(f.at_once / f.n_events)} the event just before"
     items = "with at least one event" + (f"; {unused:,} more without" if unused else "")
-    return [
+    held = f"of events on the 10{THIN}% most popular items ({f.top_items:,} of them)"
+    figures = [
         Figure("Events", words.count(f.n_events), repeated),
         Figure("Users", words.count(f.n_users), "with at least one event"),
         Figure("Items", words.count(f.n_items), items),
         Figure("Density", percent(f.density), "of all pairs of user and item occur"),
-    ]
-
-
-def _shape(f: KeyFigures) -> list[Figure]:
-    held = f"of events on the 10{THIN}% most popular items ({f.top_items:,} of them)"
-    figures = [
         Figure("Events per user", words.count(f.user_events.median), _spread(f.user_events)),
         Figure("Events per item", words.count(f.item_events.median), _spread(f.item_events)),
         Figure("Long tail", percent(f.top_share), held),
@@ -132,9 +121,6 @@ def _data_plots(f: KeyFigures) -> list[Plot]:
     return out
 
 
-# --- the models ----------------------------------------------------------------------------------------------------
-
-
 def scores(number: int, table: Table, remarks: Sequence[str] = ()) -> dict[str, Any]:
     """number: the table's, on the page. remarks: what a reader of its numbers should know."""
     fewest, most = table.n_queries
@@ -159,8 +145,8 @@ def scores(number: int, table: Table, remarks: Sequence[str] = ()) -> dict[str, 
 
 
 def plus_minus(cell: Cell) -> str:
-    half = "" if cell.half is None else f"\u00a0±{THIN}{words.score(cell.half)}"
-    return f"{words.score(cell.value)}{half}"
+    half = "" if cell.half is None else f"\u00a0±{THIN}{cell.half:.4f}"
+    return f"{cell.value:.4f}{half}"
 
 
 def _runs(table: Table, cells: list[Cell]) -> str:
@@ -170,7 +156,7 @@ def _runs(table: Table, cells: list[Cell]) -> str:
         return seeds
     apart = max(max(cell.runs) - min(cell.runs) for cell in cells)
     over = seeds if table.n_folds == 1 else f"{table.n_folds} folds of {seeds}"
-    return f"means over {over}, which differ by {words.score(apart)} at most"
+    return f"means over {over}, which differ by {apart:.4f} at most"
 
 
 def _score_plots(number: int, table: Table) -> list[Plot]:
@@ -226,15 +212,12 @@ def trainings(study: Study) -> dict[str, Any] | None:
         caption = f"{label}: {number_of(len(loss), step)}"
         if best is not None:
             metric = [-x for x in metric] if curve.validation in LOWER_IS_BETTER else metric
-            caption += f", best validation {curve.validation} {words.score(metric[best])} in {step} {best + 1}"
+            caption += f", best validation {curve.validation} {metric[best]:.4f} in {step} {best + 1}"
         shared = curve.loss == curve.validation
         apart |= best is not None and not shared
         name = f"training-{label}"
         out.append(Plot(caption, plots.curve(name, loss, metric, caption, step=step, best=best, shared=shared)))
     return {"plots": out, "apart": apart} if out else None
-
-
-# --- what is recommended -------------------------------------------------------------------------------------------
 
 
 def recommended(study: Study) -> dict[str, Any] | None:
@@ -282,7 +265,7 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     return {
         "column": named(metric, k),
         "heads": [(f"{a:,}" if a == b else words.span(f"{a:,}", f"{b:,}"), f"{n:,}") for _, a, b, n in heads],
-        "rows": [(label, [words.score(value[label, group]) for group, *_ in heads]) for label in labels],
+        "rows": [(label, [f"{value[label, group]:.4f}" for group, *_ in heads]) for label in labels],
     }
 
 
@@ -296,9 +279,6 @@ def sample(study: Study) -> dict[str, Any] | None:
         return None
     rated = any(item.rating is not None for person in chosen for item in person.favourites)
     return {"chosen": chosen, "part": PARTS.get(len(chosen), "part"), "rated": rated}
-
-
-# --- limits of the numbers, and definitions -------------------------------------------------------------------------
 
 
 def findings(study: Study) -> list[tuple[str, str, str]]:

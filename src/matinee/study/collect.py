@@ -5,25 +5,20 @@ Values per query are never all in memory: they go from the parts' files into met
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from matinee.evaluate import Evaluation
 from matinee.files import atomic_folder, atomic_path, atomic_write
 from matinee.rank import Recommendations
 from matinee.study.folder import METRICS, PER_QUERY, RUN, UNIT, UNIT_LISTS, UNIT_VALUES, RunFolder, Unit
-from matinee.study.results import MetricRow, RunRecord, UnitRecord, write_lists, write_rows
-
-
-def metric_rows(unit: Unit, part: str, evaluation: Evaluation) -> list[MetricRow]:
-    """The evaluation's means. NaN, which JSON has not, becomes None."""
-    shared = {"model": unit.model.name, "split": part, "seed": unit.seed, "fold": unit.fold}
-    means = evaluation.to_frame().fill_nan(None).to_dicts()
-    return [MetricRow(**mean, **shared) for mean in means]
+from matinee.study.results import LISTS, RunRecord, UnitRecord
 
 
 def write_unit(
@@ -42,7 +37,7 @@ def write_unit(
     with atomic_folder(folder / unit.part) as temp:
         per_run.write_parquet(temp / UNIT_VALUES)
         if recs is not None:
-            write_lists(recs, temp / UNIT_LISTS)
+            np.savez(temp / UNIT_LISTS, **{name: getattr(recs, name) for name in LISTS})
         (temp / UNIT).write_text(record.to_json(), "utf-8")
 
 
@@ -51,9 +46,12 @@ def collect(folder: RunFolder, units: Sequence[Unit], *, warnings: Sequence[str]
     as a whole."""
     parts = [folder.record(unit) for unit in units]
     first = {unit.model.label: part for unit, part in zip(units, parts, strict=True) if unit.first}
+    kinds: dict[str, str] = {}  # seeds and folds warn of the same with other shares: the first of each is kept
+    for text in (*warnings, *(text for part in parts for text in part.warnings)):
+        kinds.setdefault(re.sub(r"[\d.,]+ ?%", "%", text), text)
     record = RunRecord(
         **facts,
-        warnings=_distinct([*warnings, *(text for part in parts for text in part.warnings)]),
+        warnings=tuple(kinds.values()),
         splitting={f"seed-{part.costs.seed}": part.splitting for part in parts},
         costs=tuple(part.costs for part in parts),
         curves={label: part.curve for label, part in first.items() if part.curve is not None},
@@ -62,7 +60,8 @@ def collect(folder: RunFolder, units: Sequence[Unit], *, warnings: Sequence[str]
         protocols={fingerprint: words for part in parts for fingerprint, words in part.protocols.items()},
         remarks={fingerprint: texts for part in reversed(parts) for fingerprint, texts in part.remarks.items()},
     )
-    write_rows([row for part in parts for row in part.metrics], folder / METRICS)
+    rows = ",\n".join(json.dumps(row.columns()) for part in parts for row in part.metrics)
+    atomic_write(folder / METRICS, f"[\n{rows}\n]\n")
     _stream([folder / unit.part / UNIT_VALUES for unit in units], folder / PER_QUERY)
     atomic_write(folder / RUN, record.to_json())
 
@@ -74,11 +73,3 @@ def _stream(sources: Sequence[Path], target: Path) -> None:
     filled = [table for table in tables if table.select(pl.len()).collect().item()]
     with atomic_path(target) as temp:
         pl.concat(filled or tables, how="diagonal_relaxed").sink_parquet(temp)
-
-
-def _distinct(warnings: Iterable[str]) -> tuple[str, ...]:
-    """Seeds and folds warn of the same with other shares: the first of each is kept."""
-    first: dict[str, str] = {}
-    for text in warnings:
-        first.setdefault(re.sub(r"[\d.,]+ ?%", "%", text), text)
-    return tuple(first.values())

@@ -9,14 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
-import numpy as np
 import polars as pl
 
 from matinee.errors import MatineeError
-from matinee.evaluate import Comparison, Evaluation, PairedTest, paired_test
-from matinee.evaluate.evaluate import named
+from matinee.evaluate import Comparison, Evaluation, PairedTest
 from matinee.evaluate.predictions import LOWER_IS_BETTER
-from matinee.evaluate.significance import holm, joined
+from matinee.evaluate.significance import column_of, joined, paired_tests
 from matinee.files import StrPath
 from matinee.study.reader import Run, open_run
 
@@ -24,13 +22,9 @@ RUN_ROW = ["seed", "fold", "query"]  # identifies a query within a run
 
 
 def compare(
-    runs: StrPath | Run | Sequence[StrPath | Run],
-    metric: str | None = None,
-    k: int | None = None,
-    baseline: str | None = None,
-    part: str = "test",
-    protocol: str | None = None,
-) -> Comparison:
+    runs: StrPath | Run | Sequence[StrPath | Run], metric: str | None = None, k: int | None = None,
+    baseline: str | None = None, part: str = "test", protocol: str | None = None,
+) -> Comparison:  # fmt: skip
     """All models of the runs in one table, and paired tests of each pair in one column; with a baseline, of each other
     model against it. All seeds and folds of a run count as one; a user's queries are clustered in every test.
 
@@ -46,7 +40,7 @@ def compare(
     parts = [table.partition_by("protocol", maintain_order=True) for table in values]
     evaluations = [_evaluation(run, one) for run, tables in zip(opened, parts, strict=True) for one in tables]
     joint = joined(_same_columns(evaluations))
-    return Comparison(joint, tuple(_tests(joint, _column(joint, metric, k), baseline)))
+    return Comparison(joint, _tests(joint, column_of(joint, metric, k), baseline))
 
 
 def _values(run: Run, part: str, metric: str | None, protocol: str | None) -> pl.DataFrame:
@@ -103,15 +97,7 @@ def _same_columns(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     return [replace(e, values={key: v for key, v in e.values.items() if key[1:] in shared}) for e in evaluations]
 
 
-def _column(joint: Evaluation, metric: str | None, k: int | None) -> tuple[str, int]:
-    for name, cut in joint.columns:
-        if metric in (None, name) and k in (None, cut):
-            return name, cut
-    wanted = f"k = {k}" if metric is None else metric if k is None else f"{metric}@{k}"
-    raise MatineeError(f"{wanted} was not measured", hint=f"measured: {', '.join(named(*c) for c in joint.columns)}")
-
-
-def _tests(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> list[PairedTest]:
+def _tests(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> tuple[PairedTest, ...]:
     """Every pair, or all against the baseline, the better model first; p corrected after Holm for their number."""
     sign = 1 if column[0] in LOWER_IS_BETTER else -1
     order = sorted(joint.labels, key=lambda label: sign * joint.mean(*column, label).value)
@@ -120,6 +106,4 @@ def _tests(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> 
     pairs = list(combinations(order, 2))
     if baseline is not None:
         pairs = [(label, baseline) for label in order if label != baseline]
-    tests = [paired_test(joint, a, b, metric=column[0], k=column[1]) for a, b in pairs]
-    corrected = holm(np.array([test.p_random for test in tests]))
-    return [replace(test, p_holm=float(p)) for test, p in zip(tests, corrected, strict=True)]
+    return paired_tests(joint, column, pairs)

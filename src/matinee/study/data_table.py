@@ -62,8 +62,11 @@ class DataTable(Table):
 
     def _read(self, data_dir: StrPath | None) -> Dataset:
         path = located(self.source, data_dir)
-        if self.source in catalog.ENTRIES or path.is_dir():
-            self._refuse_file_keys()
+        if self.source in catalog.ENTRIES or path.is_dir():  # with columns and side tables of its own
+            for key in ("columns", "format", "users", "items"):
+                if getattr(self, key) != DataTable.model_fields[key].default:
+                    what = f"[data] {key} is for files, and {self.source} has a layout of its own"
+                    raise MatineeError(what, hint=f"leave {key} out, or name the file to read as source")
         if self.source in catalog.ENTRIES:
             return deduplicated(catalog.load(self.source, data_dir=data_dir), self.duplicates)
         if not path.exists() and not path.suffix:
@@ -71,14 +74,6 @@ class DataTable(Table):
         users, items = (name and located(name, data_dir) for name in (self.users, self.items))
         columns: dict[str, Any] = dict(self.columns.items())  # of the others, `read` knows the usual names
         return read(path, **columns, format=self.format, users=users, items=items, duplicates=self.duplicates)
-
-    def _refuse_file_keys(self) -> None:
-        """A known layout has its own columns and side tables: these keys would have no effect."""
-        empty = DataTable()
-        for key in ("columns", "format", "users", "items"):
-            if getattr(self, key) != getattr(empty, key):
-                what = f"[data] {key} is for files, and {self.source} has a layout of its own"
-                raise MatineeError(what, hint=f"leave {key} out, or name the file to read as source")
 
 
 def checked(check: Callable[[str], object], text: str | None) -> str | None:

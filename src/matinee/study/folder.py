@@ -107,14 +107,21 @@ class RunFolder:
         was ever fitted.
         """
         theirs = self.mark()
-        overwrite = overwrite or not self._begun
+        # anything but a mark and a recipe: a finished unit, or a training's state
+        work = [path for path in self.path.glob("parts/**/*") if path.is_file() and path != self / MARK]
+        begun = bool(work) or any((self / name).exists() for name in (*RESULTS, "models") if name != RECIPE)
+        overwrite = overwrite or not begun
         if theirs and theirs.get("recipe") != recipe and not overwrite:
             raise self._refused("another recipe already")
         mine = {"recipe": recipe, **read()}
         if theirs and theirs != mine:
             if not overwrite:
                 raise self._refused("results on other data already")
-            self._clear()
+            for name in (*RESULTS, "models", "recommendations", LOGS):
+                discard(self / name)
+            for part in self.path.glob("parts/*"):
+                if part != self / MARK:  # it stays until ours replaces it, so that a kill leaves a study's folder
+                    discard(part)
         if theirs != mine:
             atomic_write(self / MARK, json.dumps(mine, indent=2))
         if not (self / RECIPE).is_file():
@@ -131,24 +138,5 @@ class RunFolder:
     def record(self, unit: Unit) -> UnitRecord:
         return UnitRecord.read(self / unit.part / UNIT)
 
-    @property
-    def has_results(self) -> bool:
-        """Whether the files that are put together from all units are there."""
-        return all((self / name).is_file() for name in RESULTS)
-
-    @property
-    def _begun(self) -> bool:
-        """Whether there is anything but a mark and a recipe: a finished unit, or a training's state."""
-        work = [path for path in self.path.glob("parts/**/*") if path.is_file() and path != self / MARK]
-        return bool(work) or any((self / name).exists() for name in (*RESULTS, "models") if name != RECIPE)
-
     def _refused(self, holds: str, hint: str = REPLACE) -> MatineeError:
         return MatineeError(f"this folder holds {holds}, and nothing was touched", where=str(self.path), hint=hint)
-
-    def _clear(self) -> None:
-        """Remove another study. Its mark stays until ours replaces it, so that a kill leaves a study's folder."""
-        for name in (*RESULTS, "models", "recommendations", LOGS):
-            discard(self / name)
-        for part in self.path.glob("parts/*"):
-            if part != self / MARK:
-                discard(part)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from matinee.data.dataset import Protocol, Split
@@ -17,7 +18,7 @@ from matinee.rank import Recommendations
 from matinee.store import load_model
 from matinee.study.folder import METRICS, PER_QUERY, RECIPE, REPORT, RUN, UNIT_LISTS, Unit, units_of
 from matinee.study.recipe import Recipe, load_recipe
-from matinee.study.results import Curve, MetricRow, RunRecord, read_lists, read_rows
+from matinee.study.results import LISTS, Curve, MetricRow, RunRecord, read_rows
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ class Run:
 
     def lists(self, label: str, split: Split) -> Recommendations:
         """The same as `recommendations`, as `recommend` returned them. split: the run's first."""
-        return read_lists(self.path / self._unit(label).part / UNIT_LISTS, split)
+        with np.load(self.path / self._unit(label).part / UNIT_LISTS, allow_pickle=False) as arrays:
+            lists = {name: arrays[name] for name in LISTS}
+        return Recommendations(split.train.users, split.train.items, split.test.queries.user, **lists)
 
     @cached_property
     def recipe(self) -> Recipe:

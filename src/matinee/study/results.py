@@ -7,20 +7,16 @@ recommendations/LABEL.parquet, models/LABEL/, logs/, report.html. What a unit le
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError
 
-from matinee.data.dataset import Protocol, Split
+from matinee.data.dataset import Protocol
 from matinee.data.side_table_report import SideTableReport
 from matinee.errors import MatineeError
 from matinee.evaluate import Bin, Finding
-from matinee.files import atomic_write
 from matinee.profiling import ResourceUsage
-from matinee.rank import Recommendations
 
 SCHEMA = 1
 LISTS = ("item", "score", "tied", "fallback")  # what is kept of Recommendations
@@ -153,27 +149,11 @@ class RunRecord(Stored):
     remarks: dict[str, tuple[str, ...]]
 
 
-def write_rows(rows: Sequence[MetricRow], path: Path) -> None:
-    lines = ",\n".join(json.dumps(row.columns()) for row in rows)
-    atomic_write(path, f"[\n{lines}\n]\n")
-
-
 def read_rows(path: Path) -> tuple[MetricRow, ...]:
     try:
         return tuple(MetricRow.model_validate(row) for row in json.loads(path.read_text("utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise unreadable(path, error) from None
-
-
-def write_lists(recs: Recommendations, path: Path) -> None:
-    np.savez(path, **{name: getattr(recs, name) for name in LISTS})
-
-
-def read_lists(path: Path, split: Split) -> Recommendations:
-    """split: whose test the lists answer."""
-    with np.load(path, allow_pickle=False) as arrays:
-        lists = {name: arrays[name] for name in LISTS}
-    return Recommendations(split.train.users, split.train.items, split.test.queries.user, **lists)
 
 
 def unreadable(path: Path, error: Exception) -> MatineeError:

@@ -31,12 +31,12 @@ from matinee.models.families.composite import Composite
 from matinee.profiling import ResourceUsage, machine, measured
 from matinee.report import Study, write_report
 from matinee.store import MANIFEST, load_model, save_model
-from matinee.study.collect import collect, metric_rows, write_unit
-from matinee.study.folder import LOGS, RunFolder, Unit, units_of
+from matinee.study.collect import collect, write_unit
+from matinee.study.folder import LOGS, RESULTS, RunFolder, Unit, units_of
 from matinee.study.measure import Measured, measure, our_warnings
 from matinee.study.reader import Run, open_run
 from matinee.study.recipe import Recipe
-from matinee.study.results import Curve, DataFacts, UnitCosts, UnitRecord
+from matinee.study.results import Curve, DataFacts, MetricRow, UnitCosts, UnitRecord
 
 PHASES = ("fit", "refit")
 
@@ -77,7 +77,7 @@ def run_study(
         for unit in runner.units:
             if unit not in finished:
                 runner.work(unit)
-        if len(finished) < len(runner.units) or not folder.has_results:
+        if len(finished) < len(runner.units) or not all((folder / name).is_file() for name in RESULTS):
             runner.collect(command)
     run = open_run(folder.path)
     return StudyResult(run.path, run.record, time.perf_counter() - start, len(finished))
@@ -95,8 +95,6 @@ class Runner:
         self._splits: tuple[int, list[Split]] | None = None
         self._checked: set[str] = set()
         self._reading, self._splitting = ResourceUsage(), ResourceUsage()
-
-    # -- the data ----------------------------------------------------------------------------------------------------
 
     def sources(self) -> dict[str, str]:
         """Fingerprints of all that the study reads."""
@@ -140,8 +138,6 @@ class Runner:
             rules = self.recipe.evaluate.rules("test", self.data_dir)
             return [splits.with_candidates(split.test, rule, split.train.users, split.train.items) for rule in rules]
 
-    # -- a unit ------------------------------------------------------------------------------------------------------
-
     def work(self, unit: Unit) -> None:
         """Fit one model on one split, measure it on valid and test, and keep what it leaves."""
         split = self.split_of(unit)
@@ -175,13 +171,16 @@ class Runner:
             if other.split_name == unit.split_name and not self.folder.done(other):
                 self.recipe.create(other.model).check(split.train)
                 if other.model.needs_torch:
-                    _check_device(self.recipe.fit.device)
+                    from matinee.nn.train import chosen_device  # loads torch
+
+                    chosen_device(self.recipe.fit.device)  # raises where PyTorch has no such device here
         self._checked.add(unit.split_name)
 
     def _fitted(self, unit: Unit, split: Split) -> tuple[Model, dict[str, Measured], UnitRecord]:
         """The model that was tested, its answers to valid and test, and unit.json but for the warnings."""
         model, fitting = self._fit(unit, split)
-        curve, summary = _curve(model), model.fit_summary
+        (loss, validation), rows, summary = model.curve_names, model.curve, model.fit_summary
+        curve = Curve(rounds=model.rounds_field, loss=loss, validation=validation, rows=tuple(rows)) if rows else None
         found = {"valid": self._measure(unit, model, "valid", split.valid)} if len(split.valid) else {}
         test = split.test
         if self.recipe.evaluate.refit:
@@ -189,8 +188,10 @@ class Runner:
         found["test"] = self._measure(unit, model, "test", test)
         evaluations = [(part, e) for part, one in found.items() for e in one.evaluations]
         ranking = found["test"].cost
+        of_unit = {"model": unit.model.name, "seed": unit.seed, "fold": unit.fold}
+        means = [(part, mean) for part, e in evaluations for mean in e.to_frame().fill_nan(None).to_dicts()]
         record = UnitRecord(
-            metrics=tuple(row for part, e in evaluations for row in metric_rows(unit, part, e)),
+            metrics=tuple(MetricRow(**mean, split=part, **of_unit) for part, mean in means),  # JSON has no NaN
             protocols={e.protocol.fingerprint: e.protocol for _, e in evaluations},
             remarks={e.protocol.fingerprint: e.notes for _, e in evaluations if e.notes},
             costs=UnitCosts(label=unit.model.label, seed=unit.seed, fold=unit.fold, fit=fitting, recommend=ranking),
@@ -209,8 +210,6 @@ class Runner:
             rules = rules[:1] if unit.first and part == "test" else []
         scale = None if value is None else (float(value.min()), float(value.max()))
         return measure(model, unit.model.label, holdout, spec, rules, scale)
-
-    # -- models ------------------------------------------------------------------------------------------------------
 
     def _fit(self, unit: Unit, split: Split) -> tuple[Model, ResourceUsage]:
         """The unit's model, fitted on train, and its cost without that of its members."""
@@ -258,8 +257,6 @@ class Runner:
                     discard(self.folder / unit.kept(phase))
                     discard(self.folder / unit.checkpoint(phase))
 
-    # -- the end -----------------------------------------------------------------------------------------------------
-
     def collect(self, command: str) -> None:
         """Write the run folder's files from all parts, the report last."""
         for split_name in dict.fromkeys(unit.split_name for unit in self.units):
@@ -284,13 +281,6 @@ class Runner:
         write_report(Study.of(run, self.data, split), run.report)
 
 
-def _check_device(name: str) -> None:
-    """Raises MatineeError where PyTorch has no such device here."""
-    from matinee.nn.train import chosen_device  # loads torch
-
-    chosen_device(name)
-
-
 def _seconds_of(checkpoint: Path) -> float:
     """What the epochs of an interrupted training took."""
     if not checkpoint.exists():
@@ -298,9 +288,3 @@ def _seconds_of(checkpoint: Path) -> float:
     from matinee.nn.checkpoint import seconds  # loads torch
 
     return seconds(checkpoint)
-
-
-def _curve(model: Model) -> Curve | None:
-    rows = model.curve
-    loss, validation = model.curve_names
-    return Curve(rounds=model.rounds_field, loss=loss, validation=validation, rows=tuple(rows)) if rows else None

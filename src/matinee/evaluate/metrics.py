@@ -189,7 +189,7 @@ def _convention(
 
 
 CONVENTIONS: Mapping[str, Convention] = {
-    "matinee": Convention(METRICS, "docs/design.md, section 6", {}),
+    "matinee": Convention(METRICS, "the definitions above", {}),
     "trec": _convention(
         "trec_eval 9: m_P.c, m_recall.c, m_success.c, m_recip_rank.c, m_ndcg_cut.c, m_map_cut.c",
         "recall hit_rate precision ndcg mrr",

@@ -69,6 +69,7 @@ class AutoRec(Trained, RatingFactors):
 
         X = data.matrix(values=True)
         low, high, mean = float(X.data.min()), float(X.data.max()), float(X.data.mean(dtype=np.float64))
+        # ratings less their mean, so that an unseen item, 0 in the input, says nothing
         X.data -= np.float32(mean)
         R = X if self.based == "users" else X.T.tocsr()
         ragged = Ragged(R.indptr.astype(np.int64), R.indices.astype(np.int32))

@@ -151,6 +151,7 @@ def negatives(users: Codes, n: int, sampler: Sampler, positives: Positives, rng:
             f"n = {n}, a sampler of {len(sampler.log_q)} items and positives of {positives.n_items} do not fit",
             hint="make the sampler and the positives from one log, and ask for 0 negatives or more",
         )
+    # rejection: draw for all, then again only where the user watched the item
     user = np.repeat(users, n)
     drawn = sampler.draw(len(user), rng)
     again = np.flatnonzero(positives.contain(user, drawn))
@@ -194,6 +195,7 @@ def hardest(
     """
     if of < 1:
         raise MatineeError(f"the highest-scored of {of} candidates", hint="draw 1 or more for each negative")
+    # `of` candidates for each negative, all scored at once; -1 has no score and never wins
     drawn = negatives(users, n * of, sampler, positives, rng)
     scores = np.asarray(score(np.maximum(drawn, 0)))
     if scores.shape != drawn.shape or np.isnan(scores).any():

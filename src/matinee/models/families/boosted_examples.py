@@ -1,10 +1,10 @@
 """What trees learn from: rows of numbers with labels, of which none knows its own.
 
-Rows are asked of a state, and of histories, that their own event is not in: the log is cut into folds of
-events, and a fold's rows are made from the others (`lessons`). So no row knows its own label, and it sees nearly as
-much of its user and item as a query will. Statistics of earlier events alone would be poor in training and rich in
-answering; leaving out one event at a time would give the label away, for among a user's rows (sum - label) / (n - 1) is
-smaller exactly where the label is 1.
+Rows are asked of a state, and of histories, that their own event is not in: the log is cut into folds of events, and a
+fold's rows are made from the others (`training_examples`). So no row knows its own label, and it sees nearly as much of
+its user and item as a query will. Statistics of earlier events alone would be poor in training and rich in answering;
+leaving out one event at a time would give the label away, for among a user's rows (sum - label) / (n - 1) is smaller
+exactly where the label is 1.
 """
 
 from __future__ import annotations
@@ -146,11 +146,13 @@ def validation(
         context = None if pairs.context is None else pairs.context[order]
         X = rows.of(valid.queries, pairs.query[order], pairs.item[order], time, context)
         return RankingExamples(X, pairs.label[order], groups_of(pairs.query[order]))
+    # so many queries, evenly spread over the holdout, that about `most` rows come of them
     n = max(1, int(np.searchsorted(np.cumsum(valid.truth.lengths) * (1 + draw.n), most, side="right")))
     chosen = np.unique(np.linspace(0, max(len(valid) - 1, 0), min(n, len(valid))).astype(np.int64))
     queries, truth = valid.queries.take(chosen), valid.truth.take(chosen)
     if not len(truth.values):
         return None
+    # a negative is neither in the history nor another hidden item
     known = queries.history.join(queries.exclude).join(truth).matrix(data.n_items)
     watched = Positives(Ragged(known.indptr.astype(np.int64), known.indices.astype(np.int32)), data.n_items)
     rng = np.random.default_rng([seed, 2])

@@ -167,6 +167,7 @@ class FeatureBuilder:
             if queries.history_ratings is None
             else queries.history_ratings - state.prior
         )
+        # means are drawn towards the log's: a history of one event says little
         mean = state.prior + np.bincount(history.rows, value, minlength=len(queries)) / (length + SMOOTHING)
         last = np.full(len(row), np.nan)
         if queries.history_times is not None:

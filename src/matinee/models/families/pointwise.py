@@ -175,6 +175,7 @@ class Pointwise(Network):
         columns = len(self.items) if codes is None else codes.shape[1]
         scores = np.empty((len(queries), columns), np.float32)
         with torch.inference_mode():
+            # without pair fields, what the net makes of the items is the same for all queries: once, not in each chunk
             everything = None
             if codes is None and not tables.fields.of("pair"):
                 everything = same_sides(net, asked, np.arange(columns))

@@ -1,6 +1,6 @@
 """The family of sequence models: a net from a history to a state at each of its events, scored against item vectors.
 
-A member says its net, and, where it learns otherwise than by guessing what comes next, what a lesson is. Cutting and
+A member says its net, and, where it learns otherwise than by guessing what comes next, what an example is. Cutting and
 packing histories, losses and negatives, training and scoring are here.
 """
 
@@ -207,7 +207,7 @@ class Sequence(Network):
         return nn.losses.against(formulas[self.loss], states, vectors, target, negatives)
 
     def drawing(self, data: Dataset) -> Draw:
-        """draw(lesson, step) -> the batch's negatives; None where the loss is over all items."""
+        """draw(examples, step) -> the batch's negatives; None where the loss is over all items."""
         torch = import_torch()
 
         if self.loss == "cross_entropy":
@@ -221,6 +221,7 @@ class Sequence(Network):
         log_q = torch.from_numpy(sampler.log_q) if self.log_q and uneven else None
 
         def draw(examples: TrainingBatch, step: Step) -> nn.losses.Negatives | nn.losses.OwnNegatives:
+            # one stream a step: a training that goes on from a checkpoint draws what it would have drawn
             rng, target, k = np.random.default_rng(step.seed), examples.target, self.n_negatives
 
             def items(*size: int) -> Tensor:
@@ -235,6 +236,7 @@ class Sequence(Network):
             if self.negatives_for == "history":
                 begin = torch.nn.functional.pad(examples.of_each.cumsum(0), (1, 0))
                 return nn.losses.OwnNegatives(k, lambda n: items(n, k), of_each, begin)
+            # shared by all events of the batch: uniform ones are distinct, as none is worth drawing twice
             apart = self.sampling == "uniform"
             return nn.losses.Negatives(
                 torch.from_numpy(sampler.distinct(k, rng)).to(target.device) if apart else items(k), of_each
@@ -309,7 +311,7 @@ class SelfAttentive(Sequence):
 
 
 Draw = Callable[[Any, Any], Any]
-"""draw(lesson, step) -> Negatives | OwnNegatives | None."""
+"""draw(examples, step) -> Negatives | OwnNegatives | None."""
 
 
 def blocks(lengths: NDArray[np.int64], longest: int) -> list[NDArray[np.int64]]:

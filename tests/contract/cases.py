@@ -16,6 +16,7 @@ LINEAR: Hyper = {"l1": 0.1, "l2": 5.0, "rho": 10.0}
 
 SMALL_LOG: Mapping[str, Hyper] = {
     "slim": {"l1": 0.1, "l2": 1.0},
+    "pctm": {"tau": 1.0, "popularity": -0.1},
     "admm_slim": {**LINEAR, "iterations": 20},
     "svd": {"n_factors": 6},
     "auto_rec": {"hidden": 8, "epochs": 5},

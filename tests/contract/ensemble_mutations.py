@@ -14,6 +14,7 @@ from matinee.models.base import Model
 from matinee.models.ensemble import Ensemble
 from matinee.models.families import fusion
 from matinee.models.families.fusion import MemberScores
+from matinee.models.fitting import FitContext
 from matinee.store import learned
 
 
@@ -85,11 +86,11 @@ def ranks_among_the_candidates(patch: Patch) -> None:
 
 @breaks("refit_ignores_earlier_fit", "ensemble")
 def members_fitted_in_place(patch: Patch) -> None:
-    def learned(self: Ensemble, i: int, data: Dataset, valid: Any, seed: int) -> Model:
-        member = self.members[i]
-        return member if member.is_fitted else member.fit(data, valid=valid, seed=seed)
+    def learned(self: Ensemble, data: Dataset, context: FitContext) -> tuple[Model, ...]:
+        members = enumerate(self.members)
+        return tuple(m if m.is_fitted else m.fit_in(data, context.of_member(number)) for number, m in members)
 
-    patch.setattr(Ensemble, "_learned", learned)
+    patch.setattr(Ensemble, "fitted_members", learned)
 
 
 @breaks("check_weights_are_found_on_valid", "ensemble")

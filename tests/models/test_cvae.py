@@ -204,7 +204,7 @@ def test_a_refit_that_fails_leaves_the_model_as_it_was() -> None:
     [
         (pl.DataFrame({"town": ["A", "B"]}), "user_features has 2 rows, not 1"),
         (pl.DataFrame({"city": ["A"]}), "none of the columns town"),
-        (pl.DataFrame({"town": [["A"]]}), "column 'town' holds List"),
+        (pl.DataFrame({"town": [["A"]]}), "column 'town' has the type List"),
     ],
 )
 def test_what_a_request_brings_is_checked(table: pl.DataFrame, said: str) -> None:

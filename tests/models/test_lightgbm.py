@@ -28,6 +28,7 @@ from matinee.models.families.boosted_features import FeatureBuilder, since
 from matinee.models.lightgbm import LightGBM
 from matinee.rank import recommend
 from matinee.store import load_model, save_model
+from store.sealing import edit_manifest
 
 SMALL: dict[str, Any] = {"n_trees": 40, "min_rows": 5, "learning_rate": 0.1, "n_negatives": 5}
 
@@ -287,8 +288,6 @@ def test_trees_that_cannot_be_walked_are_refused(kind: str, model: LightGBM, tmp
     assert resized(path.read_text()) == path.read_text()
     damaged = DAMAGE[kind](path.read_text())
     path.write_text(damaged if kind.startswith("sizes") else resized(damaged))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    manifest["sha256"]["model.txt"] = sha256(path)
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    edit_manifest(folder, lambda manifest: manifest["sha256"].update({"model.txt": sha256(path)}))
     with pytest.raises(MatineeError, match="no trees of LightGBM"):
         load_model(folder)

@@ -22,6 +22,7 @@ from matinee.errors import MatineeError
 from matinee.nn import checkpoint as checkpoints
 from matinee.nn.rounds import CURVE
 from matinee.nn.train import Loop, Pass, RowIds, Step, Training, fold_in, trainable
+from matinee.progress import RoundsBar
 from nn.toy import INPUTS, PLAN, POSITIVE, N, Toy, alternating, loop, loss_of, together, weights, without_seconds
 from nn.toy import loop as toy_loop
 
@@ -779,6 +780,9 @@ class TestProgress:
         monkeypatch.setenv("COLUMNS", "120")
         monkeypatch.setenv("TERM", "xterm")
         curve = loop()[0].run()
+        with RoundsBar() as bar:
+            for number, loss, measured in curve[:, :3]:
+                bar(int(number), loss, measured)
         assert f"loss {curve[-1, 1]:.4g}, valid {curve[-1, 2]:.4f}" in shown.getvalue()
 
 

@@ -280,5 +280,5 @@ def test_diginetica_is_split_as_in_the_literature() -> None:
     assert split.test.truth.values.tolist() == codes.tolist()
     ids = [int(i) for line in lines["h"].cast(pl.String).to_list() for i in line.split()]
     assert split.train.items.decode(split.test.queries.history.values) == ids
-    assert any("queries of test are further steps of the session" in note for note in split.notes)
+    assert any("queries of test continue the session" in note for note in split.notes)
     assert not audit(split).failed

@@ -460,7 +460,7 @@ def test_the_autoint_study_can_be_measured(shared_data: Path, tmp_path: Path) ->
     assert found["popularity", "ndcg", "each"] == pytest.approx(np.mean(gains), rel=1e-9)
     assert found["biases", "bce", "the"] < 0.62
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "of autoint_study: The ideal holds all relevant items, also past rank k" in page
+    assert "of autoint_study: The ideal has all relevant items, also past rank k" in page
 
 
 def test_members_of_an_ensemble_are_of_the_same_log_though_kept_without_its_ratings(log: Path, tmp_path: Path) -> None:

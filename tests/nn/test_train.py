@@ -782,7 +782,7 @@ class TestProgress:
         curve = loop()[0].run()
         with RoundsBar() as bar:
             for number, loss, measured in curve[:, :3]:
-                bar(int(number), loss, measured)
+                bar(int(number), float(loss), float(measured))
         assert f"loss {curve[-1, 1]:.4g}, valid {curve[-1, 2]:.4f}" in shown.getvalue()
 
 

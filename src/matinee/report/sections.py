@@ -301,6 +301,7 @@ def definitions(tables: list[Table]) -> list[tuple[str, str]]:
         theirs = CONVENTIONS[convention].metrics.get(metric) if convention in CONVENTIONS else None
         text = words.METRICS.get(metric, metric)
         if theirs is not None and theirs is not METRICS.get(metric):
-            text = f"of {convention}: {' '.join((theirs.__doc__ or '').split())}"
+            said = " ".join((theirs.__doc__ or "").split()).removeprefix("float64 (B,): ")  # not for readers
+            text = f"of {convention}: {said[:1].upper()}{said[1:]}"
         out.append((name, text))
     return out

@@ -16,9 +16,8 @@ DATA = truths.as_dataset(truths.random_log(4, N_USERS, N_ITEMS), N_ITEMS)
 HISTORIES = [[3], [0, 5, 9], [9, 5, 0], [7, 7, 2, 7, 11], [1, 2, 3, 4, 5, 6, 7, 8], [40, 39, 1, 1]]
 
 
-def slow_scores(
-    data: Dataset, window: int, shrinkage: float, last: int, half_life: float, history: Sequence[int]
-) -> list[float]:
+def transitions(data: Dataset, window: int, power: float) -> list[list[float]]:
+    """[b][a]: the sum of d^-power over the times that a came d <= window events after b in one history."""
     time = range(len(data)) if data.timestamp is None else data.timestamp.tolist()
     rows = sorted(range(len(data)), key=lambda r: (data.user[r], time[r], r))
     sequences: dict[int, list[int]] = {}
@@ -29,7 +28,14 @@ def slow_scores(
     for sequence in sequences.values():
         for a, first in enumerate(sequence):
             for d, then in enumerate(sequence[a + 1 : a + 1 + window], start=1):
-                count[first][then] += 1 / d
+                count[first][then] += d**-power
+    return count
+
+
+def slow_scores(
+    data: Dataset, window: int, shrinkage: float, last: int, half_life: float, history: Sequence[int]
+) -> list[float]:
+    n, count = data.n_items, transitions(data, window, 1.0)
     prior = [data.item.tolist().count(j) / len(data) for j in range(n)]
     speakers = [i for i in history if prior[i] > 0][-last:]
     voices = [0.5 ** (back / half_life) for back in range(len(speakers))][::-1]

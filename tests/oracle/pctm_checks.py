@@ -11,6 +11,7 @@ import numpy as np
 from matinee.data.dataset import Dataset
 from matinee.models.pctm import PCTM
 from oracle import truths
+from oracle.markov_checks import transitions
 
 N_USERS, N_ITEMS = 83, 41
 DATA = truths.as_dataset(truths.random_log(5, N_USERS, N_ITEMS), N_ITEMS)
@@ -31,17 +32,7 @@ def event_weights(n: int, recent: int, recent_share: float, decay: float) -> lis
 def slow_scores(
     data: Dataset, history: Sequence[int], *, window: int, power: float, tau: float, popularity: float, **ages: Any
 ) -> list[float]:
-    time = range(len(data)) if data.timestamp is None else data.timestamp.tolist()
-    rows = sorted(range(len(data)), key=lambda r: (data.user[r], time[r], r))
-    sequences: dict[int, list[int]] = {}
-    for r in rows:
-        sequences.setdefault(int(data.user[r]), []).append(int(data.item[r]))
-    n = data.n_items
-    count = [[0.0] * n for _ in range(n)]
-    for sequence in sequences.values():
-        for a, first in enumerate(sequence):
-            for d, then in enumerate(sequence[a + 1 : a + 1 + window], start=1):
-                count[first][then] += d**-power
+    n, count = data.n_items, transitions(data, window, power)
     share = [data.item.tolist().count(j) / len(data) for j in range(n)]
     known = [i for i in history if share[i] > 0]
     weights = event_weights(len(known), **ages)

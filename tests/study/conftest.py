@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from matinee.data.dataset import Dataset
+from matinee.models.base import Model
+from matinee.models.fitting import FitContext
 from matinee.study.recipe import Recipe, load_recipe
 
 RANDOM = '[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n'
@@ -31,6 +35,20 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def log(files: Path) -> Path:
     return files / "log.csv"
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often models of each class were fitted."""
+    count: Counter[str] = Counter()
+    right = Model.fit_in
+
+    def counting(self: Model, data: Dataset, context: FitContext) -> Model:
+        count[type(self).__name__] += 1
+        return right(self, data, context)
+
+    monkeypatch.setattr(Model, "fit_in", counting)
+    return count
 
 
 def recipe_of(folder: Path, text: str) -> Recipe:

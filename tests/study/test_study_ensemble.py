@@ -14,11 +14,9 @@ import pytest
 
 from matinee import load_model, open_run, recommend
 from matinee import split as splits
-from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 from matinee.models.base import Model
 from matinee.models.ensemble import Ensemble
-from matinee.models.fitting import FitContext
 from matinee.store import save_model
 from matinee.study.recipe import Recipe, load_recipe
 from matinee.study.run import run_study
@@ -62,20 +60,6 @@ def make(log: Path, tmp_path: Path) -> Make:
         return recipe_of(tmp_path, f'seeds = {seeds}\n[data]\nsource = "{log}"\n{split}{evaluate}{models}')
 
     return recipe
-
-
-@pytest.fixture
-def fits(monkeypatch: Patch) -> Counter[str]:
-    """How often models of each class were fitted."""
-    count: Counter[str] = Counter()
-    right = Model.fit_in
-
-    def counting(self: Model, data: Dataset, context: FitContext) -> Model:
-        count[type(self).__name__] += 1
-        return right(self, data, context)
-
-    monkeypatch.setattr(Model, "fit_in", counting)
-    return count
 
 
 def left_in_parts(out: Path) -> list[str]:

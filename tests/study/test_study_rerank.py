@@ -10,10 +10,7 @@ import polars as pl
 import pytest
 
 from matinee import load_model, recommend
-from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
-from matinee.models.base import Model
-from matinee.models.fitting import FitContext
 from matinee.models.rerank import Rerank
 from matinee.study.recipe import Recipe
 from matinee.study.run import run_study
@@ -51,21 +48,11 @@ def make(log: Path, tmp_path: Path) -> Make:
 
 
 @pytest.mark.parametrize("refit", [False, True])
-def test_stages_are_fitted_once_and_handed_over(
-    refit: bool, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    count: Counter[str] = Counter()
-    right = Model.fit_in
-
-    def counting(self: Model, data: Dataset, context: FitContext) -> Model:
-        count[type(self).__name__] += 1
-        return right(self, data, context)
-
-    monkeypatch.setattr(Model, "fit_in", counting)
+def test_stages_are_fitted_once_and_handed_over(refit: bool, make: Make, tmp_path: Path, fits: Counter[str]) -> None:
     recipe = make(MODELS, f"refit = {str(refit).lower()}")
     run_study(recipe, tmp_path / "run")
     once = 2 if refit else 1
-    assert count == {"EASE": once, "ItemKNN": once, "Markov": once, "Rerank": 2 * once}
+    assert fits == {"EASE": once, "ItemKNN": once, "Markov": once, "Rerank": 2 * once}
     assert sorted(path.name for path in (tmp_path / "run" / "parts").glob("*/.*")) == []
     rows = pl.read_json(tmp_path / "run" / "metrics.json").filter(split="test")
     assert rows["label"].to_list() == ["ease", "near", "markov", "both"]

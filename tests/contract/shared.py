@@ -12,7 +12,7 @@ from unittest import mock
 
 import numpy as np
 
-from contract.logs import groups, last_hidden
+from contract.logs import groups, last_hidden, renamed
 from matinee import kernels
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout, Queries
@@ -66,10 +66,18 @@ class Case:
         """float32 (n_users, n_items), read-only: the scores of `model` for all users when its fit ended."""
         return self._fit("log", self.data, threads=4).scores
 
-    @property
-    def second(self) -> Fit:
-        """The fit of `model` once more, on one thread."""
-        return self._fit("log", self.data, threads=1)
+    @cached_property
+    def refitted(self) -> Fit:
+        """The fit of `model` once more, on one thread, by a model that was fitted on `few` with another seed before."""
+        return self._fit("log", self.data, threads=1, before=self.few)
+
+    @cached_property
+    def rearranged(self) -> Floats:
+        """float32 (n_users, n_items): the scores after a fit on the log with its rows shuffled and its ids renamed in
+        order. Equal scores keep both promises."""
+        order = np.random.default_rng(5).permutation(len(self.data))
+        same, _, _ = renamed(self.data.rows(order), None)
+        return self.fresh(same).score(same.queries())
 
     @property
     def on_train(self) -> Model:
@@ -106,10 +114,12 @@ class Case:
             assert same, f"a check has changed the model fitted on the {log} with {threads} threads"
         assert self.inputs_untouched(), "a check has changed the log"
 
-    def _fit(self, log: str, data: Dataset, *, threads: int) -> Fit:
+    def _fit(self, log: str, data: Dataset, *, threads: int, before: Dataset | None = None) -> Fit:
         key = log, threads
         if key not in self._fits:
             model = self.make()
+            if before is not None:
+                model.fit(before, seed=11)
             with n_threads(threads):
                 returned = model.fit(data, seed=3)
             scores = model.score(self.queries).copy()

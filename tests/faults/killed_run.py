@@ -18,6 +18,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from markupsafe import Markup
+
 import matinee
 
 HOME = str(Path(matinee.__file__).parent)
@@ -73,7 +75,9 @@ def main() -> None:
 
     from matinee import cli, files
     from matinee.evaluate import metrics
+    from matinee.report import plots
 
+    vars(plots)["draw"] = lambda paint, name, alt, **sizes: Markup("<svg></svg>")  # takes half of a small run's time
     if moment == "write":
         vars(files)["_sync"] = half_written(files._sync, int(number))
     elif moment == "rename":

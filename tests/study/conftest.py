@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 
 from matinee.data.dataset import Dataset
 from matinee.models.base import Model
 from matinee.models.fitting import FitContext
+from matinee.report import plots
 from matinee.study.recipe import Recipe, load_recipe
 
 RANDOM = '[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n'
@@ -35,6 +37,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def log(files: Path) -> Path:
     return files / "log.csv"
+
+
+@pytest.fixture(autouse=True)
+def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Studies are run by the dozen here, and drawing takes most of their time. tests/report looks at the drawings."""
+    monkeypatch.setattr(plots, "draw", lambda paint, name, alt, **sizes: Markup("<svg></svg>"))
 
 
 @pytest.fixture

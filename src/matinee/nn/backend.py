@@ -20,11 +20,16 @@ ENVIRONMENT = {
 """Read by torch when it is imported, so set before that, unless the user has set them."""
 
 
+def set_environment() -> None:
+    """Set ENVIRONMENT, but for what the user has set."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
 def import_torch() -> Any:
     """The module torch. Raises MatineeError where it is not installed."""
     if "torch" not in sys.modules:
-        for name, value in ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
+        set_environment()
     try:
         import torch
     except ImportError:

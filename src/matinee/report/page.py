@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from typing import TypeVar
 
 import polars as pl
@@ -61,6 +62,7 @@ def _in_order(study: Study, labels: list[str]) -> Study:
     return replace(study, recommendations=recs, curves=curves, calibration=bins, costs=costs)
 
 
+@cache
 def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("matinee.report"),

@@ -20,6 +20,7 @@ from matinee.models.base import Fitted, TextFile
 from matinee.models.families.boosted_examples import RankingExamples
 from matinee.models.families.boosted_features import FeatureBuilder, LogState
 from matinee.models.families.boosted_text import check_trees, trees_of
+from matinee.nn.backend import set_environment
 from matinee.nn.rounds import Rounds
 
 CHUNK = 1 << 16
@@ -133,7 +134,8 @@ def grown(
 
 
 def import_lightgbm() -> Any:
-    """lightgbm, or one line that says what to install."""
+    """lightgbm, or one line that says what to install. Its threads wait as those of nets do."""
+    set_environment()
     try:
         import lightgbm
     except ImportError:

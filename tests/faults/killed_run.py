@@ -84,7 +84,7 @@ def main() -> None:
         vars(files)["_sync"] = dying(files._sync, int(number))
     elif moment == "evaluation":
         vars(metrics)["find_hits"] = dying(metrics.find_hits, int(number))
-    elif moment != "never":
+    else:
         sys.setprofile(profile)
     try:
         cli.main()

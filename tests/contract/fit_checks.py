@@ -64,22 +64,22 @@ def check_inputs_stay_as_they_were(case: Case) -> None:
 
 
 def check_nothing_to_learn_from_is_refused(case: Case) -> None:
-    refuses(lambda: case.make().fit(case.data.rows(np.zeros(0, np.int64))), "no events")
+    refuses(lambda: case.short().fit(case.data.rows(np.zeros(0, np.int64))), "no events")
 
 
 def check_ratings_and_times_missing_work_or_are_refused(case: Case) -> None:
     bare = Dataset(case.few.users, case.few.items, case.few.user, case.few.item)
     try:
-        model = case.make().fit(bare)
+        model = case.short().fit(bare)
     except MatineeError:
-        refuses(lambda: case.make().fit(bare), "timestamp|rating")
+        refuses(lambda: case.short().fit(bare), "timestamp|rating")
         return
     assert (recommend(model, bare.queries(), 3).item[0] >= 0).all()
 
 
 def check_a_valid_holdout_may_be_given(case: Case) -> None:
     train, valid = last_hidden(case.few)
-    model = case.make().fit(train, valid=valid, seed=3)
+    model = case.short().fit(train, valid=valid, seed=3)
     assert (recommend(model, valid.queries, 3).item >= 0).all()
 
 
@@ -92,7 +92,7 @@ def check_not_fitted_is_refused(case: Case) -> None:
 
 def check_one_user(case: Case) -> None:
     alone = log(["a"] * 4, [1, 2, 3, 5], [10, 20, 30, 40], [1, 2, 3, 4], more_items=[4])
-    model = case.make().fit(alone)
+    model = case.short().fit(alone)
     recs = recommend(model, alone.queries(), 3)
     assert (recs.item == -1).all()
     assert (recommend(model, one_query([0]), 2).item >= 0).all()
@@ -100,7 +100,7 @@ def check_one_user(case: Case) -> None:
 
 def check_one_item(case: Case) -> None:
     only = log(["a", "b", "c"], ["x"] * 3, [10, 20, 30], [1, 2, 3])
-    model = case.make().fit(only)
+    model = case.short().fit(only)
     assert recommend(model, only.queries(), 2).item.tolist() == [[-1, -1]] * 3
     assert recommend(model, only.queries(exclude_seen=False), 2).item.tolist() == [[0, -1]] * 3
 
@@ -108,7 +108,7 @@ def check_one_item(case: Case) -> None:
 def check_duplicate_events(case: Case) -> None:
     rows = np.arange(len(case.few))
     twice = case.few.rows(np.concatenate([rows, rows[::2], rows[::5]]))
-    model = case.make().fit(twice)
+    model = case.short().fit(twice)
     recs = recommend(model, twice.queries(), 20)
     assert np.isfinite(recs.score).all()
     for row, seen in zip(recs.item, (twice.histories()[b] for b in range(len(recs))), strict=True):

@@ -12,6 +12,7 @@ from contract.logs import IDLE_USER, UNWATCHED, one_query
 from contract.shared import Case, keeps, refuses, rounding, scores_unknown_items, without_users
 from matinee import rank
 from matinee.data.arrays import Floats
+from matinee.data.dataset import Dataset
 from matinee.models.base import Model
 from matinee.models.popularity import Popularity
 from matinee.rank import recommend, similar_items
@@ -63,13 +64,16 @@ def check_a_known_users_history_answers_like_the_user(case: Case) -> None:
         np.testing.assert_array_equal(unknown.item, known.item)
         np.testing.assert_allclose(unknown.score, known.score, rtol=1e-5)
     elif keeps(model, "taste"):
-        near = np.sum(tastes(case, case.scores) * tastes(case, model.score(nobody)), axis=1)
+        train, _ = case.split
+        asked = train.queries()
+        scores = case.learned.score(asked), case.learned.score(without_users(asked))
+        near = np.sum(tastes(train, scores[0]) * tastes(train, scores[1]), axis=1)
         assert near.mean() > 0.7, "a newcomer with the same history gets other answers"
 
 
-def tastes(case: Case, scores: Floats) -> NDArray[np.float64]:
+def tastes(data: Dataset, scores: Floats) -> NDArray[np.float64]:
     """float64 (users with events, watched items): scores without the means of users and items, rows of length 1."""
-    rows = scores[case.data.user_counts() > 0][:, case.data.item_counts() > 0].astype(np.float64)
+    rows = scores[data.user_counts() > 0][:, data.item_counts() > 0].astype(np.float64)
     rows -= rows.mean(axis=0)
     rows -= rows.mean(axis=1, keepdims=True)
     rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
@@ -181,14 +185,14 @@ def check_equal_scores_go_to_the_lower_code(case: Case) -> None:
 
 
 def check_similar_items(case: Case) -> None:
-    model = case.model
-    watched = np.flatnonzero(case.data.item_counts() >= 5)
-    ids = case.data.items.decode(watched)
+    model, (train, _) = case.learned, case.split
+    watched = np.flatnonzero(train.item_counts() >= 5)
+    ids = train.items.decode(watched)
     recs = similar_items(model, ids, 5)
     assert recs.item.shape == (len(ids), 5)
     assert not (recs.item == watched[:, None]).any()
     if keeps(model, "taste"):
-        together = case.data.matrix().toarray()
+        together = train.matrix().toarray()
         shared = together.T @ together
         nearer = np.mean(
             [shared[i, row].mean() > np.median(shared[i]) for i, row in zip(watched, recs.item, strict=True)]
@@ -199,7 +203,7 @@ def check_similar_items(case: Case) -> None:
 def check_it_beats_popularity_where_taste_is_plain(case: Case) -> None:
     """A constant scorer, or one that ranks at random, must not look good: neither by hits nor by lucky ties."""
     train, test = case.split
-    model = case.on_train
+    model = case.learned
 
     def recall(model: Model) -> float:
         recs = recommend(model, test.queries, 10)

@@ -17,6 +17,7 @@ from matinee.models.fitting import FitContext
 from matinee.report import plots
 from matinee.study.recipe import Recipe, load_recipe
 
+DRAW = plots.draw
 RANDOM = '[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n'
 
 
@@ -43,6 +44,12 @@ def log(files: Path) -> Path:
 def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Studies are run by the dozen here, and drawing takes most of their time. tests/report looks at the drawings."""
     monkeypatch.setattr(plots, "draw", lambda paint, name, alt, **sizes: Markup("<svg></svg>"))
+
+
+@pytest.fixture
+def drawings(no_drawings: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what a study's report shows."""
+    monkeypatch.setattr(plots, "draw", DRAW)
 
 
 @pytest.fixture

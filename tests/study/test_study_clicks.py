@@ -270,6 +270,7 @@ def clicking(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("clicking")
+@pytest.mark.usefixtures("drawings")
 def test_probabilities_are_measured_and_drawn(log: Path, tmp_path: Path) -> None:
     recipe = clicks(log, tmp_path, 'metrics = ["ndcg", "auc", "gauc", "logloss", "rmse"]')
     result = run_study(recipe, tmp_path / "run")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
+import pytest
+
 from matinee import load_model
 from matinee.study.recipe import load_recipe
 from matinee.study.run import run_study
@@ -23,6 +25,7 @@ k = [4, 2, 8]
 """
 
 
+@pytest.mark.usefixtures("drawings")
 def test_a_grid_runs_resumes_and_is_compared(log: Path, tmp_path: Path) -> None:
     recipe, out = recipe_of(tmp_path, HEAD.format(log=log, split=RANDOM) + MODELS), tmp_path / "run"
     labels = [f"knn_{by}_{k}" for by, k in product(("plain", "far"), (4, 2, 8))]

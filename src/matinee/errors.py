@@ -24,6 +24,11 @@ class MatineeError(Exception):
         return partial(MatineeError, self.what, where=self.where, hint=self.hint), ()
 
 
+def option(name: str, value: object) -> str:
+    """An option with a value, as the caller writes it."""
+    return f"{name}={value!r}"
+
+
 def listed(names: Iterable[str]) -> str:
     """The first twelve names, for a sentence."""
     names = list(names)

@@ -1,22 +1,24 @@
-"""Files, folders and dataframes -> Dataset, by `read`. Known folder layouts are in layouts.py."""
+"""Files, folders and dataframes -> Dataset, by `read`. Known formats and folders are in formats/."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from matinee.data import side
 from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.read.assemble import Log, RawTables, SideTable, build, log_of, side_of
 from matinee.data.read.columns import AUTO, Unit, find_column, guess_types
-from matinee.data.read.layouts import read_folder
+from matinee.data.read.formats import FORMATS, read_as
 from matinee.data.read.sequences import read_sequences
 from matinee.data.read.tables import Dialect, Table, table_of
 from matinee.errors import MatineeError, suggestion
 
-Format = Literal["log", "sequences", "sessions"]
+Format = str
+"""What a row of a file is: "log", "sequences", "sessions", "auto", or the name of one of `formats()`."""
+_ROWS = ("log", "sequences", "sessions")
 
 
 def read(
@@ -57,14 +59,20 @@ def read(
     Ids of text files become integers when all of them are canonical integers, otherwise they stay text.
     Raises MatineeError, naming file, row and column, for anything that cannot be read.
     """
-    for what, value, choices in (("format", format, get_args(Format)), ("unit", unit, get_args(Unit))):
+    for what, value, choices in (("format", format, (*_ROWS, AUTO, *FORMATS)), ("unit", unit, get_args(Unit))):
         if value not in choices:
             raise MatineeError(f"unknown {what} {value!r}", hint=suggestion(str(value), choices))
     path = Path(source) if isinstance(source, (str, Path)) else None
-    if path is not None and path.is_dir():
-        return build(read_folder(path), name=name or path.resolve().name, duplicates=duplicates)
     if path is not None:
-        name = name or path.name.split(".")[0]
+        name = name or (path.resolve().name if path.is_dir() else path.name.split(".")[0])
+    if path is not None and (path.is_dir() or format not in _ROWS):
+        known = read_as(
+            path, AUTO if format in _ROWS else format, rating=rating is not None, time=timestamp is not None
+        )
+        if known is not None:
+            return build(_with_sides(known, users, items), name=name or "log", duplicates=duplicates)
+    if format == AUTO:
+        format = "log"  # noqa: A001
     if format == "log":
         table = table_of(source, Dialect(separator, quote, encoding, header))
         log = _columns(table, user_id, item_id, rating, timestamp, unit)
@@ -73,8 +81,14 @@ def read(
     else:
         hint = "pass its path, or a dataframe with format='log'"
         raise MatineeError(f"format '{format}' needs a text file", hint=hint)
-    parts = RawTables(log, _side(users, "user_id", log.user.name), _side(items, "item_id", log.item.name))
-    return build(parts, name=name or "log", duplicates=duplicates)
+    return build(_with_sides(RawTables(log), users, items), name=name or "log", duplicates=duplicates)
+
+
+def _with_sides(parts: RawTables, users: Any, items: Any) -> RawTables:
+    """The tables, with those of users and items that were named."""
+    log = parts.log
+    found = _side(users, "user_id", log.user.name) or parts.users, _side(items, "item_id", log.item.name) or parts.items
+    return RawTables(log, *found)
 
 
 def _columns(table: Table, user_id: str, item_id: str, rating: str | None, timestamp: str | None, unit: Unit) -> Log:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matinee.data.query import history as history
     from matinee.data.query import query as query
     from matinee.data.read.catalog import load as load
+    from matinee.data.read.formats import formats as formats
     from matinee.data.read.log import read as read
     from matinee.errors import MatineeError as MatineeError
     from matinee.evaluate import evaluate as evaluate
@@ -52,6 +53,7 @@ _HOMES = {
     "matinee.data.filters": ["filter_events"],
     "matinee.data.query": ["history", "query"],
     "matinee.data.read.catalog": ["load"],
+    "matinee.data.read.formats": ["formats"],
     "matinee.data.read.log": ["read"],
     "matinee.errors": ["MatineeError"],
     "matinee.evaluate": ["evaluate"],

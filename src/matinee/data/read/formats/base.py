@@ -42,8 +42,12 @@ class Head:
     def rows(self, pattern: str, *, after: int = 0) -> bool:
         """Whether the first line, and most of those that follow, match a pattern as a whole. after: lines before."""
         lines = self.lines[after:]
-        found = [re.fullmatch(pattern, line) is not None for line in lines]
-        return bool(found) and found[0] and sum(found) >= ENOUGH * len(found)
+        return bool(lines) and re.fullmatch(pattern, lines[0]) is not None and self.share(pattern, after) >= ENOUGH
+
+    def share(self, pattern: str, after: int = 0) -> float:
+        """The share of the first lines that match a pattern as a whole."""
+        lines = self.lines[after:]
+        return sum(re.fullmatch(pattern, line) is not None for line in lines) / max(len(lines), 1)
 
     def header(self, *columns: str) -> bool:
         """Whether the first line has these columns, whatever the separator, upper and lower case and "_" and "-"."""
@@ -213,7 +217,7 @@ class Joined(Table):
     def of(cls, *parts: Table) -> Table:
         if len(parts) == 1:
             return parts[0]
-        frame = pl.concat([part.frame for part in parts], how="diagonal")
+        frame = pl.concat([part.frame for part in parts], how="diagonal_relaxed")
         name = f"{parts[0].name} to {parts[-1].name}"
         return cls(frame, name, parts[0].source, parts[0].dialect, parts)
 
@@ -223,6 +227,11 @@ class Joined(Table):
                 return part.place(row, column)
             row -= part.frame.height
         return self.name
+
+
+def of_kind(table: Table, kind: str) -> Table:
+    """The table with a column that says which kind of event its rows are."""
+    return replace(table, frame=table.frame.with_columns(pl.lit(kind).alias("event_type")))
 
 
 def kept(table: Table, keep: pl.Series) -> Table:

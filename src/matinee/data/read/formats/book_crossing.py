@@ -91,9 +91,8 @@ def _table(path: Path, *needed: str) -> Table:
     except csv.Error as error:
         raise MatineeError(str(error), where=f"{path.name}, row {start}", hint="correct that row's quotes") from error
     if left:
-        warn(
-            f"{path.name}: {len(left):,} rows have not {len(header)} fields and are left out, the first in row {left[0]}"
-        )
+        many = f"{len(left):,} rows have not {len(header)} fields and are left out"
+        warn(f"{path.name}: {many}, the first in row {left[0]}")
     columns = {name: [row[place] for row in rows] for place, name in enumerate(header)}
     frame = pl.DataFrame(columns, schema=dict.fromkeys(header, pl.String))
     frame = frame.with_columns(pl.when(~pl.col(name).is_in(["", "NULL"])).then(name).alias(name) for name in header)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,7 +61,8 @@ def _line(path: Path, row: int) -> int:
 
 
 def _bad_line(path: Path, error: Exception) -> MatineeError:
-    if (first := head_of(path).data.lstrip()[:1]) == b"[":
+    first = head_of(path).data.lstrip()
+    if re.match(rb"\[\s*\{", first):
         what = "is one JSON list, not an object a line"
         return MatineeError(what, where=str(path), hint="write each object on a line of its own")
     for number, line in enumerate(decoded(path).split("\n"), start=1):
@@ -194,10 +196,7 @@ def _owned(path: Path) -> _Owned:
     found = _Owned([], [], [], [], [])
     for number, user in _literals(path):
         try:
-            games = [
-                (str(game["item_id"]), game.get("item_name"), int(game["playtime_forever"])) for game in user["items"]
-            ]
-            name = str(user["user_id"])
+            name, games = str(user["user_id"]), [_game(game) for game in user["items"]]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"is no user with a list of games ({type(error).__name__}: {error})"
             raise MatineeError(what, where=f"{path.name}, row {number}", hint="correct or remove the line") from None
@@ -207,6 +206,10 @@ def _owned(path: Path) -> _Owned:
         for columns, values in zip((found.items, found.titles, found.minutes), zip(*games, strict=True), strict=False):
             columns.extend(values)  # type: ignore[attr-defined]
     return found
+
+
+def _game(game: Any) -> tuple[str, str | None, int]:
+    return str(game["item_id"]), game.get("item_name"), int(game["playtime_forever"])
 
 
 def _literals(path: Path) -> Iterator[tuple[int, Any]]:

@@ -21,6 +21,7 @@ from matinee.data.read.formats.base import (
     like,
     moments,
     named,
+    of_kind,
 )
 from matinee.data.read.tables import Dialect, Table, text_table
 
@@ -108,10 +109,7 @@ def yoochoose(source: Source) -> RawTables:
     tables = [_yoochoose_table(path) for path in source.logs]
     if len(tables) > 1:
         kinds = ["buy" if "price" in table.frame.columns else "click" for table in tables]
-        marked = [
-            table.frame.with_columns(pl.lit(k).alias("event_type")) for k, table in zip(kinds, tables, strict=True)
-        ]
-        tables = [replace(table, frame=frame) for table, frame in zip(tables, marked, strict=True)]
+        tables = [of_kind(table, kind) for table, kind in zip(tables, kinds, strict=True)]
     table = Joined.of(*tables)
     return RawTables(events(table, "session_id", "item_id", time="time", context=table.frame.columns[3:]))
 

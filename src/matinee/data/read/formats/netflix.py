@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,15 +21,12 @@ HINT = 'a block is a line such as "1:" and then lines such as "1488844,3,2005-09
 
 @dataclass(frozen=True)
 class Blocks(Table):
-    """Ratings of one file. Row r is the r-th line that is no film's."""
+    """Ratings of one file. Row r is the r-th line with a rating."""
 
     def place(self, row: int, column: str | None = None) -> str:
         assert self.source is not None
-        for number, line in enumerate(decoded(self.source).splitlines(), start=1):
-            row -= not line.endswith(":")
-            if row < 0:
-                break
-        text = f"{self.name}, row {number}"
+        ratings = (n for n, line in enumerate(decoded(self.source).splitlines(), start=1) if "," in line)
+        text = f"{self.name}, row {next(itertools.islice(ratings, row, None))}"
         return text if column is None else f"{text}, column '{column}'"
 
 

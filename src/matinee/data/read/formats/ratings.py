@@ -20,6 +20,10 @@ from matinee.data.read.tables import Dialect, text_table
 from matinee.errors import MatineeError, option
 
 ASIN = r"(B[0-9A-Z]{9}|\d{9}[\dX])"
+_REST = r",[1-5](\.0)?,\d{9,10}"
+_OTHER = rf"(?!{ASIN},)[^,]+"
+_ORDERS = {("user_id", "item_id"): f"{_OTHER},{ASIN}{_REST}", ("item_id", "user_id"): f"{ASIN},{_OTHER}{_REST}"}
+"""The names of the first two columns -> what a row looks like then."""
 
 
 def amazon_ratings(source: Source) -> RawTables:
@@ -29,14 +33,12 @@ def amazon_ratings(source: Source) -> RawTables:
         return RawTables(_named_ratings(source, "user_id", "parent_asin"))
     if head.header("UserId", "ProductId"):
         return RawTables(_named_ratings(source, "UserId", "ProductId"))
-    order = _amazon_order(head)
-    if order is None:
-        what = (
-            "neither of the first two columns alone holds product codes of ten signs, so users and items cannot be told"
-        )
+    order = [names for names, row in _ORDERS.items() if head.share(row) > 0]
+    if len(order) != 1:
+        what = "not one of the first two columns alone holds product codes of ten signs: users and items look alike"
         hint = f"name the columns: {option('header', ['user_id', 'item_id', 'rating', 'timestamp'])}"
         raise MatineeError(what, where=source.log.name, hint=f"{hint}, with {option('format', 'log')}")
-    table = text_table(source.log, Dialect(",", header=[*order, "rating", "timestamp"]))
+    table = text_table(source.log, Dialect(",", header=[*order[0], "rating", "timestamp"]))
     return RawTables(events(table, "user_id", "item_id", "rating", "timestamp", unit="s"))
 
 
@@ -46,18 +48,9 @@ def _named_ratings(source: Source, user: str, item: str) -> Log:
     return events(table, user, item, names.get("rating", "rating"), names.get("timestamp", "timestamp"))
 
 
-def _amazon_order(head: Head) -> tuple[str, str] | None:
-    """The names of the first two columns, None where they cannot be told."""
-    item, other = ASIN, rf"(?!{ASIN},)[^,]+"
-    rest = r",[1-5](\.0)?,\d{9,10}"
-    if head.rows(f"{other},{item}{rest}"):
-        return "user_id", "item_id"
-    return ("item_id", "user_id") if head.rows(f"{item},{other}{rest}") else None
-
-
 def _amazon(head: Head) -> bool:
     headed = head.header("user_id", "parent_asin", "rating", "timestamp") and not head.keys("user_id")
-    return headed or head.header("UserId", "ProductId", "Rating", "Timestamp") or _amazon_order(head) is not None
+    return headed or head.header("UserId", "ProductId", "Rating", "Timestamp") or any(map(head.rows, _ORDERS.values()))
 
 
 def goodreads_csv(source: Source) -> RawTables:

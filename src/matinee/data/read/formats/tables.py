@@ -1,4 +1,4 @@
-"""Tables that are no list of events: Jester's wide ratings, rows of click-through data, and Parquet with list columns."""
+"""Tables that are no list of events: Jester's wide ratings, click-through rows, and Parquet with list columns."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ from pathlib import Path
 import polars as pl
 
 from matinee.data.read.assemble import RawTables
-from matinee.data.read.formats.base import Format, Head, Joined, Part, Source, alike, events, head_of, matching, warn
+from matinee.data.read.formats.base import (
+    Format,
+    Head,
+    Joined,
+    Part,
+    Source,
+    alike,
+    events,
+    head_of,
+    matching,
+    of_kind,
+    warn,
+)
 from matinee.data.read.tables import Dialect, Table, table_of, text_table
 
 UNRATED = 99
@@ -85,8 +97,8 @@ def yambda(source: Source) -> RawTables:
     """Events, or lists of them a user. Files of one kind each (listens, likes ...) become kinds of events."""
     tables = [_exploded(table_of(path)) for path in source.logs]
     if len(tables) > 1:
-        kinds = [pl.lit(path.stem.removesuffix("s")).alias("event_type") for path in source.logs]
-        tables = [replace(table, frame=table.frame.with_columns(k)) for table, k in zip(tables, kinds, strict=True)]
+        kinds = [path.stem.removesuffix("s") for path in source.logs]
+        tables = [of_kind(table, kind) for table, kind in zip(tables, kinds, strict=True)]
     table = Joined.of(*tables)
     context = [name for name in table.frame.columns if name not in ("uid", "item_id", "timestamp", "row")]
     return RawTables(events(table, "uid", "item_id", time="timestamp", unit="s", context=context))

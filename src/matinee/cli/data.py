@@ -16,6 +16,7 @@ from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
 from matinee.data.items import item_cards
 from matinee.data.read import catalog
+from matinee.data.read.formats import formats
 from matinee.data.side_table_report import side_table_report
 from matinee.explore.log import KeyFigures, Spread, key_figures
 
@@ -47,6 +48,17 @@ def list_data(data_dir: DataDir = None, as_json: Json = False) -> None:
     for licence in dict.fromkeys(row["licence"] for row in rows):
         names = ", ".join(row["name"] for row in rows if row["licence"] == licence)
         screen.say(f"\n{names}: {licence}", "dim")
+
+
+@group.command("formats", epilog="Example: matinee data formats")
+def list_formats(as_json: Json = False) -> None:
+    """List the formats of published sets that are read as they come, by --format NAME or recognised."""
+    rows = [{"name": f.name, "title": f.title, "files": f.files, "rows": f.rows} for f in formats()]
+    if as_json:
+        screen.emit(rows)
+        return
+    columns = [Column("name", keep=False), Column("files", least=24), Column("an event is", least=24)]
+    screen.table(columns, [[row["name"], row["files"], row["rows"]] for row in rows])
 
 
 def _entry(entry: catalog.Entry, data_dir: Path | None) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from tests.data.samples import ml_100k, write
+
+from data.samples import ml_100k, write
 
 Files = dict[str, str | bytes]
 Row = tuple[Any, ...]

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from tests.data.samples import real, write
 
 import matinee as mt
+from data.samples import real, write
 from matinee.data.dataset import Dataset
 from matinee.data.read.formats import FORMATS, candidates, formats, recognised
 from matinee.data.read.log import read

@@ -163,5 +163,6 @@ def _coded(
     at = np.full(len(known), -1, np.int64)
     at[known.encode(table_ids)] = np.arange(len(table_ids))
     rows = pl.Series(at)
-    features = side.features[rows.replace(-1, None)] if (at < 0).any() else side.features[rows]
+    gathered = pl.all().gather(rows.replace(-1, None))  # a table without rows has none to be found by number
+    features = side.features.select(gathered) if (at < 0).any() else side.features[rows]
     return known, known.encode(ids), features

@@ -66,9 +66,8 @@ def read(
     if path is not None:
         name = name or (path.resolve().name if path.is_dir() else path.name.split(".")[0])
     if path is not None and (path.is_dir() or format not in _ROWS):
-        known = read_as(
-            path, AUTO if format in _ROWS else format, rating=rating is not None, time=timestamp is not None
-        )
+        chosen = AUTO if format in _ROWS else format
+        known = read_as(path, chosen, rating=rating is not None, time=timestamp is not None)
         if known is not None:
             return build(_with_sides(known, users, items), name=name or "log", duplicates=duplicates)
     if format == AUTO:

@@ -286,7 +286,7 @@ def moments(table: Table, column: str, pattern: str) -> Table:
     """The table with a column of texts as times. Raises MatineeError at the first that does not fit the pattern."""
     raw = table.frame[column]
     parsed = raw.str.to_datetime(pattern, strict=False)
-    wrong = parsed.is_null()
+    wrong = ~parsed.dt.year().is_between(1970, 2100).fill_null(False)
     if wrong.any():
         row = wrong.arg_max() or 0
         what = "the time is empty" if raw[row] is None else f"the time {raw[row]!r} cannot be understood"

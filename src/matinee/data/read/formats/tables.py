@@ -10,6 +10,7 @@ import polars as pl
 
 from matinee.data.read.assemble import RawTables
 from matinee.data.read.formats.base import (
+    ENOUGH,
     Format,
     Head,
     Joined,
@@ -62,8 +63,10 @@ def _jester(head: Head) -> bool:
     rows = [re.split(r"[,;\t]", line) for line in head.lines]
     if not rows or len(rows[0]) < 11 or not head.rows(r"\d+([,;\t]-?\d+(\.\d+)?)+"):
         return False
-    counted = [row for row in rows if len(row) == len(rows[0]) and row[0] == str(sum(float(n) != 99 for n in row[1:]))]
-    return len(counted) >= 0.8 * len(rows)
+    counted = [
+        row for row in rows if len(row) == len(rows[0]) and row[0] == str(len(row) - 1 - row.count(str(UNRATED)))
+    ]
+    return len(counted) >= ENOUGH * len(rows)
 
 
 # --- click-through: a label, 13 numbers, 26 categories ---------------------------------------------------------------
@@ -144,7 +147,8 @@ FORMATS = (
         "criteo",
         "Criteo display advertising",
         "train.txt",
-        "an impression, with the label 0 or 1 for its rating and 39 columns of context; one user and one item, all",
+        "an impression, with the label 0 or 1 for its rating and 39 columns of context; its one user and one item are "
+        "called all, so split it with exclude_seen = false",
         _criteo,
         alike(_criteo, "*.txt", "*.tsv"),
         criteo,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -22,8 +23,10 @@ from matinee.cli.options import LogOptions
 from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
 from matinee.data.read.log import read
+from matinee.data.read.options import ReadOptions
 from matinee.evaluate import evaluate
 from matinee.explain import explain
+from matinee.errors import COLUMNS
 from matinee.files import atomic_write
 from matinee.models import registry
 from matinee.models.ease import EASE
@@ -78,8 +81,14 @@ def test_the_options_of_a_log_are_the_same_everywhere() -> None:
         shown = done(*command, "--help")
         for field in fields(LogOptions):
             assert f"--{field.name.replace('_', '-')} " in shown
-    defaults = {field.name: getattr(DataTable(), field.name) for field in fields(LogOptions)[5:]}
-    assert defaults == {name: getattr(LogOptions(), name) for name in defaults}
+    of_recipes = {*DataTable.model_fields, *COLUMNS} - {"source", "columns"}
+    of_commands = {field.name for field in fields(LogOptions)} - {"data_dir"}
+    only_in_recipes = {"drop_ratings", "label_min", "since", "until"}
+    assert of_recipes - only_in_recipes == of_commands
+    filters = ("min_rating", "min_user_events", "min_item_events")
+    assert {name: getattr(DataTable(), name) for name in filters} == {n: getattr(LogOptions(), n) for n in filters}
+    of_python = set(inspect.signature(read).parameters) - {"source", "name"}
+    assert of_python == set(ReadOptions.model_fields) == of_commands - set(filters)
 
 
 # --- run --------------------------------------------------------------------------------------------------------------

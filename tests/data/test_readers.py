@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee.data.dataset import Dataset, Duplicates
-from matinee.data.read.columns import Unit
 from matinee.data.read.log import read
+from matinee.data.read.options import Unit
 from matinee.errors import MatineeError
 
 from .samples import real
@@ -354,7 +354,7 @@ def test_duplicates(tmp_path: Path) -> None:
     assert values(distinct.timestamp) == [30, 30, 31, 30]
     with pytest.raises(MatineeError, match="an event recorded twice looks like a repeat"):
         read(path, timestamp=None, duplicates="distinct")
-    with pytest.raises(MatineeError, match="unknown way"):
+    with pytest.raises(MatineeError, match="unknown duplicates"):
         read(path, duplicates="all")  # type: ignore[arg-type]
 
 
@@ -370,7 +370,7 @@ def test_sequences(tmp_path: Path) -> None:
     with pytest.raises(MatineeError, match="no events"):
         read(file(tmp_path, "\n", "s.txt"), format="sequences")
     with pytest.raises(MatineeError, match="unknown format"):
-        read(file(tmp_path, "1 2\n", "s.txt"), format="lists")  # type: ignore[arg-type]
+        read(file(tmp_path, "1 2\n", "s.txt"), format="lists")
     with pytest.raises(MatineeError, match=r"(?s)unknown unit 'm'.*did you mean ms"):
         read(file(tmp_path, "user,item\n1,2\n"), unit="m")  # type: ignore[arg-type]
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.ids import IdMap
-from matinee.data.read.columns import Times, Unit, id_column, rating_column, time_column, unify_ids
+from matinee.data.read.columns import Times, id_column, rating_column, time_column, unify_ids
+from matinee.data.read.options import Unit
 from matinee.data.read.tables import Table
 from matinee.data.side import EntityKind, Unmatched
 from matinee.errors import MatineeError, suggestion

@@ -12,11 +12,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.filters import utc
+from matinee.data.read.options import AUTO, Unit
 from matinee.data.read.tables import Table
 from matinee.errors import MatineeError
 
-AUTO = "auto"
-Unit = Literal["auto", "s", "ms", "us", "ns"]
 
 # Tried in this order; case and underscores do not matter: userId, USER_ID and user_id are one name.
 NAMES = {

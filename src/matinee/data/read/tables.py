@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from matinee.data.read.options import AUTO, TextOptions
 from matinee.errors import MatineeError
 
 PARQUET = (".parquet", ".pq")
@@ -33,6 +34,13 @@ class Dialect:
     quote: str | None = '"'
     encoding: str = "utf-8"
     header: Sequence[str] | None = None
+
+
+def dialect_of(options: TextOptions) -> Dialect:
+    """How a file is written, by the options of `read`."""
+    header = options.header if isinstance(options.header, list) else None
+    quote = '"' if options.quote == AUTO else options.quote
+    return Dialect(options.separator, quote, options.encoding, header)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Annotated, Any, get_type_hints
 from typer import Argument, Option
 
 from matinee.data.dataset import Dataset
-from matinee.data.side_table_report import side_table_report
 from matinee.data.read.options import ReadOptions, parsed
+from matinee.data.side_table_report import side_table_report
 from matinee.errors import COLUMNS, MatineeError, worded_for
 from matinee.study.data_table import DataTable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 from matinee.data import side
 from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.read.assemble import Log, RawTables, SideTable, build, log_of, side_of
-from matinee.data.read.columns import find_column, guess_types
+from matinee.data.read.columns import by_position, find_column, guess_types, plain
+from matinee.data.read.gaps import by_gap
 from matinee.data.read.layouts import read_folder
 from matinee.data.read.options import (
     AUTO,
@@ -19,13 +21,20 @@ from matinee.data.read.options import (
     Ids,
     Name,
     ReadOptions,
+    TableFile,
     Unit,
     parsed,
 )
 from matinee.data.read.sequences import read_sequences
-from matinee.data.read.tables import Table, dialect_of, table_of
-from matinee.errors import MatineeError, option, suggestion
+from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
+from matinee.data.read.text import UTF8, is_utf8, start
+from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option, suggestion
 
+WEIGHTS = frozenset(
+    {"weight", "weights", "plays", "playcount", "count", "counts", "listens", "views", "clicks", "hours"}
+)
+KINDS = frozenset({"eventtype", "event", "action", "behavior", "behaviour", "interaction", "interactiontype"})
+"""Names, as `plain` writes them, of columns that say how much or of what kind an event is."""
 Reader = Callable[[Any, ReadOptions], RawTables]
 
 
@@ -36,7 +45,7 @@ def read(
     item_id: Name = AUTO,
     rating: Name | None = AUTO,
     timestamp: Name | None = AUTO,
-    weight: Name | None = None,
+    weight: Name | None = AUTO,
     unit: Unit = "auto",
     time_format: str | None = None,
     ids: Ids = "auto",
@@ -61,8 +70,8 @@ def read(
     of MovieLens, of the film contest, of recbole or of the sets of sequences (recognised by its files; it ignores the
     options about columns and text); or a dataframe of pandas, polars, DuckDB or PyArrow.
 
-    user_id, item_id, rating, timestamp, weight: column names, or positions from 1 in a file without a header. By default
-    the usual names are tried (columns.NAMES). None: do not read it. All further columns become the context.
+    user_id, item_id, rating, timestamp, weight: column names, or positions from 1 in a file without a header. Else
+    the usual names are tried (columns.NAMES; no name is usual for weights). None: do not read it. All further columns become the context.
     unit: of numeric times, "s", "ms", "us" or "ns"; "auto" goes by their size. time_format: of times that are text, as
     in strptime ("%m/%d/%Y"). ids: "text" keeps "7" a text; "integer" refuses ids that are none; "auto" makes integers of
     a file's ids when all of them are canonical integers. bad_rows: "skip" leaves out rows that cannot be read, with a
@@ -100,9 +109,9 @@ def read_as(source: Any, options: ReadOptions, *, name: str | None = None) -> Da
 
 def _read_log(source: Any, options: ReadOptions) -> RawTables:
     """One event a row."""
-    table = table_of(source, dialect_of(options))
-    log = _columns(table, options.user_id, options.item_id, options.rating, options.timestamp, options.unit)
-    return _with_sides(log, options)
+    return _with_sides(
+        columns_log(table_of(source, dialect_of(options, skip=options.bad_rows == "skip")), options), options
+    )
 
 
 def _read_sequences(source: Any, options: ReadOptions) -> RawTables:
@@ -118,30 +127,94 @@ READERS: dict[str, Reader] = {"log": _read_log, "sequences": _read_sequences, "s
 
 
 def _with_sides(log: Log, options: ReadOptions) -> RawTables:
-    users, items = _side(options.users, "user_id", log.user.name), _side(options.items, "item_id", log.item.name)
-    return RawTables(log, users, items)
+    if options.session_gap is not None:
+        log = by_gap(log, options.session_gap)
+        if options.users is not None:
+            hint = "leave the table of users out, or read the log without cutting it into sessions"
+            raise MatineeError("users are described, and sessions are the users", where=log.table.name, hint=hint)
+    users = _side(options.users, "user_id", log.user.name, options)
+    return RawTables(log, users, _side(options.items, "item_id", log.item.name, options))
 
 
-def _columns(table: Table, user_id: str, item_id: str, rating: str | None, timestamp: str | None, unit: Unit) -> Log:
-    """The log of a table whose columns are named, or AUTO."""
-    user_id, item_id = _needed(table, "user_id", user_id), _needed(table, "item_id", item_id)
-    rating = find_column(table, "rating", rating, required=False)
-    timestamp = find_column(table, "timestamp", timestamp, required=False)
-    log = log_of(table, user_id, item_id, rating, timestamp, unit=unit)
-    return replace(log, context=guess_types(log.context)) if table.is_text and log.context is not None else log
+def columns_log(table: Table, options: ReadOptions) -> Log:
+    """The log of a table whose columns are named in the options, or found."""
+    asked = {role: getattr(options, role) for role in COLUMNS}
+    if table.dialect.header is False and asked["user_id"] == asked["item_id"] == AUTO:
+        asked |= {role: name for role, name in by_position(table).items() if asked[role] == AUTO}
+    user_id, item_id = (_needed(table, role, asked[role]) for role in ("user_id", "item_id"))
+    rating, timestamp = (find_column(table, role, asked[role], required=False) for role in ("rating", "timestamp"))
+    weight = None if asked["weight"] == AUTO else find_column(table, "weight", asked["weight"], required=True)
+    log = log_of(
+        table,
+        user_id,
+        item_id,
+        rating,
+        timestamp,
+        unit=options.unit,
+        time_format=options.time_format,
+        ids=options.ids,
+        weight=weight,
+        skip=options.bad_rows == "skip",
+    )
+    if log.context is not None:
+        _warn_of_unused(log, options)
+        log = replace(log, context=guess_types(log.context, decimal=options.decimal)) if table.is_text else log
+    return log
 
 
-def _needed(table: Table, role: str, name: str) -> str:
+def _warn_of_unused(log: Log, options: ReadOptions) -> None:
+    """A MatineeWarning for columns that are not used, though their names say weights or kinds of events."""
+    assert log.context is not None
+    for column in log.context.columns:
+        if plain(column) in WEIGHTS and options.weight == AUTO:
+            text = f"{log.table.name}: the column '{column}' looks like weights, and every event counts alike: "
+            _warn(text + f"{option('weight', column)} reads it, {option('weight', None)} says that it is none")
+        elif plain(column) in KINDS and 2 <= log.context[column].n_unique() <= 20:
+            kinds = listed(map(str, log.context[column].unique(maintain_order=True)))
+            _warn(f"{log.table.name}: the column '{column}' looks like kinds of events, and all count alike: {kinds}")
+
+
+def _needed(table: Table, role: str, name: Name) -> str:
     found = find_column(table, role, name, required=True)
     assert found is not None
     return found
 
 
-def _side(source: Any, role: str, like: str) -> SideTable | None:
+def _side(source: Any, role: str, like: str, options: ReadOptions) -> SideTable | None:
     """A side table: its ids, in a column named like the log's or by a usual name, and its other columns."""
     if source is None:
         return None
-    table = table_of(source)
-    column = like if like in table.frame.columns else _needed(table, role, AUTO)
+    source = parsed(TableFile, source) if isinstance(source, dict) else source
+    named: Name = AUTO
+    title: Name | None = None
+    if isinstance(source, TableFile):
+        table = table_of(source.path, dialect_of(source))
+        named, title = getattr(source, role) or AUTO, source.title
+    else:
+        table = table_of(source, like_the_log(source, options))
+    usual = named == AUTO and like in table.frame.columns
+    column = like if usual else _needed(table, role, named)
     rest = table.frame.drop(column)
-    return side_of(table, column, side.described(guess_types(rest, keep=side.TEXT) if table.is_text else rest))
+    if role == "item_id":
+        rest = side.with_title(rest, None if title is None else _needed(table, "title", title))
+    decimal = table.dialect.decimal
+    rest = guess_types(rest, keep=side.TEXT, decimal=decimal) if table.is_text else rest
+    return side_of(table, column, side.described(rest))
+
+
+def like_the_log(source: Any, options: ReadOptions) -> Dialect:
+    """How a plain file beside the log is written: as the log, where that fits."""
+    if not isinstance(source, (str, Path)) or not Path(source).is_file():
+        return Dialect()
+    beginning = start(Path(source))
+    encoding = options.encoding
+    if encoding.lower() not in UTF8 and is_utf8(beginning):
+        encoding = "utf-8"
+    separator = options.separator
+    if separator is not None and separator.encode() not in beginning.partition(b"\n")[0]:
+        separator = None
+    return Dialect(separator, options.quote, encoding, None, options.escape, options.comment, options.decimal)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, MatineeWarning, stacklevel=2)

@@ -134,7 +134,7 @@ class ReadOptions(FileOptions):
     item_id: Name = Field(AUTO, description="column of item ids")
     rating: Optional = Field(AUTO, description="column of ratings")
     timestamp: Optional = Field(AUTO, description="column of times")
-    weight: Optional = Field(None, description="column of weights, such as plays")
+    weight: Optional = Field(AUTO, description="column of weights, such as plays")
     users: Any = Field(None, description=FileOptions.model_fields["users"].description)
     items: Any = Field(None, description=FileOptions.model_fields["items"].description)
 

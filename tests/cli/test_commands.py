@@ -24,9 +24,9 @@ from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
 from matinee.data.read.log import read
 from matinee.data.read.options import ReadOptions
+from matinee.errors import COLUMNS
 from matinee.evaluate import evaluate
 from matinee.explain import explain
-from matinee.errors import COLUMNS
 from matinee.files import atomic_write
 from matinee.models import registry
 from matinee.models.ease import EASE

@@ -28,7 +28,7 @@ from matinee.data.read.options import (
 from matinee.data.read.sequences import read_sequences
 from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
 from matinee.data.read.text import UTF8, is_utf8, start
-from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option, suggestion
+from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option
 
 WEIGHTS = frozenset(
     {"weight", "weights", "plays", "playcount", "count", "counts", "listens", "views", "clicks", "hours"}
@@ -100,8 +100,6 @@ def read_as(source: Any, options: ReadOptions, *, name: str | None = None) -> Da
     if path is not None and path.is_dir():
         parts = read_folder(path)
         return build(parts, name=name or path.resolve().name, duplicates=options.duplicates)
-    if options.format not in READERS and options.format != AUTO:
-        raise MatineeError(f"unknown format {options.format!r}", hint=suggestion(options.format, (AUTO, *READERS)))
     parts = READERS["log" if options.format == AUTO else options.format](source, options)
     name = name or ("log" if path is None else path.name.split(".")[0])
     return build(parts, name=name, duplicates=options.duplicates)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from matinee.data.dataset import Duplicates
-from matinee.errors import MatineeError, option, suggestion
+from matinee.errors import MatineeError, listed, option, suggestion
 
 AUTO = "auto"
 NONE = "none"  # None, where None cannot be written
@@ -18,8 +18,8 @@ SIGNS = {"tab": "\t", "\\t": "\t", "comma": ",", "space": " ", "semicolon": ";",
 Unit = Literal["auto", "s", "ms", "us", "ns"]
 Ids = Literal["auto", "text", "integer"]
 BadRows = Literal["error", "skip"]
-Format = str
-"""What a row of a file is: "log", "sequences", "sessions", or the name of a known format; "auto" recognises those."""
+FORMATS = ("log", "sequences", "sessions", "auto")
+"""What a row of a file is, or the name of a known format; "auto" recognises those."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -54,12 +54,19 @@ def _unempty(value: str | None) -> str | None:
     return value
 
 
+def _format(value: str) -> str:
+    if value not in FORMATS:
+        raise ValueError(f"expected {listed(FORMATS)}")
+    return value
+
+
 def gap_seconds(value: object) -> object:
     """ "30m" -> 1800; numbers are seconds."""
     match = re.fullmatch(r"(\d+)\s*([smhd]?)", value.strip()) if isinstance(value, str) else None
     return int(match[1]) * _SECONDS[match[2] or "s"] if match else value
 
 
+Format = Annotated[str, AfterValidator(_format)]
 Options = TypeVar("Options", bound=BaseModel)
 Name = str | int
 """A column's name, or its position from 1."""
@@ -159,7 +166,8 @@ def parsed(kind: type[Options], given: Mapping[str, Any]) -> Options:
         if name not in kind.model_fields:
             raise MatineeError(f"there is no option {name!r}", hint=suggestion(name, kind.model_fields)) from None
         choices = get_args(kind.model_fields[name].annotation)
-        if first["type"] == "literal_error":
+        choices = FORMATS if name == "format" else choices
+        if first["type"] == "literal_error" or name == "format":
             raise MatineeError(f"unknown {name} {value!r}", hint=suggestion(str(value), choices)) from None
         what = first["msg"].removeprefix("Value error, ")
         hint = f"write for example {option(name, _EXAMPLES.get(name, 'auto'))}"

@@ -71,21 +71,14 @@ def checked_times(table: Table, column: str, unit: Unit, time_format: str | None
             return "the time is empty"
         if ticks[row] is None:
             return f"the time {raw[row]!r} cannot be understood"
-        if ticks[row] < 0 and raw.dtype.is_numeric():
+        number = raw.dtype.is_numeric() or re.fullmatch(r"\s*-?[\d.]+\s*", str(raw[row])) is not None
+        if ticks[row] < 0 and number:
             return f"the time {raw[row]!r} is negative"
-        how = (
-            f" (read in {_words(per_second)})"
-            if ticks[row] > 0 and raw.dtype.is_numeric() | numeric_text(raw, row)
-            else ""
-        )
+        how = f" (read in {_words(per_second)})" if number and time_format is None else ""
         return f"the time {raw[row]!r} lies in the year {_year(ticks[row] // per_second)}{how}"
 
     hint = _hint(raw, ticks, wrong, per_second) if wrong.any() else ""
     return Checked(column, ticks, wrong, reason, hint), per_second
-
-
-def numeric_text(raw: pl.Series, row: int) -> bool:
-    return raw.dtype == pl.String and re.fullmatch(r"[-\d.]+", raw[row].strip()) is not None
 
 
 def _words(per_second: int) -> str:
@@ -166,6 +159,8 @@ def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> 
 def _compact(table: Table, column: str, numbers: pl.Series, unit: Unit) -> pl.Series | None:
     """Microseconds of whole numbers that are dates, such as 20140407. Raises MatineeError for bare years and where some
     numbers are dates and others none. None: they are neither. With a unit they are numbers, with a MatineeWarning."""
+    if numbers.dtype.is_float() and (numbers != numbers.floor()).any():
+        return None
     low, high = numbers.min(), numbers.max()
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return None

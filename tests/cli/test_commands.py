@@ -277,7 +277,7 @@ def test_fit_refuses_what_it_cannot_mean(arguments: list[str], words: str, tmp_p
 def test_a_log_of_one_column_may_be_sequences_or_sessions(tmp_path: Path) -> None:
     (tmp_path / "s.txt").write_text("1 2 3\n2 3 4\n")
     said = refused("fit", "markov", "--data", tmp_path / "s.txt", "--out", tmp_path / "m")
-    assert 'format = "sequences" reads' in said
+    assert "--format sequences reads" in said
     done("fit", "markov", "--data", tmp_path / "s.txt", "--format", "sessions", "--out", tmp_path / "m")
     (tmp_path / "odd.csv").write_text("who,what\n1,2\n")
     assert "--user-id" in refused("fit", "markov", "--data", tmp_path / "odd.csv", "--out", tmp_path / "n")

@@ -412,9 +412,10 @@ def test_round_trip_of_any_ids(tmp_path_factory: pytest.TempPathFactory, rows: l
     text.write_csv(folder / "log.csv", quote_style="non_numeric")
     from_parquet = read(folder / "log.parquet", ids="text")
     if any(sign in str(row[i]) for row in rows for i in (0, 1) for sign in "\r\n"):
-        with warnings.catch_warnings(), pytest.raises(MatineeError, match="goes over a line end"):
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            read(folder / "log.csv", ids="text", quote='"')
+            with pytest.raises(MatineeError, match="goes over a line end"):
+                read(folder / "log.csv", ids="text", quote='"')
         return
     from_csv = read(folder / "log.csv", ids="text")
     assert events(from_parquet) == [(str(row[0]), str(row[1])) for row in rows]
@@ -433,9 +434,10 @@ def test_the_bad_row_is_named(tmp_path_factory: pytest.TempPathFactory, row: int
     lines = [f"{n},5,{bad if n == row else 3},{note}" for n in range(12)]
     path = tmp_path_factory.mktemp("bad") / "log.csv"
     path.write_text("user,item,rating,note\n" + "\n".join(lines) + "\n")
-    with warnings.catch_warnings(), pytest.raises(MatineeError) as caught:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        read(path)
+        with pytest.raises(MatineeError) as caught:
+            read(path)
     line = 2 + row * (2 if multiline else 1)
     assert caught.value.where == f"log.csv, row {line}, column 'rating'"
 

@@ -25,8 +25,9 @@ from matinee.rank import Recommendations
 def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True, **reading: Any) -> Holdout:
     """A file of hidden pairs as a holdout for a fitted model; the queries have the histories of the model's log.
 
-    truth: a .csv, .tsv or .parquet file with user_id and item_id; reading: how it is written, options of `read`. Its users that are not in the model's log have empty
-    histories (a MatineeWarning counts them); its items that the model does not know stay in recall's denominator.
+    truth: a .csv, .tsv or .parquet file with user_id and item_id; reading: how it is written, options of `read`. Its
+    users that are not in the model's log have empty histories (a MatineeWarning counts them); its items that the model
+    does not know stay in recall's denominator.
     Raises MatineeError for a model without histories, and where a hidden pair is in its log, unless exclude_seen is
     False.
     """
@@ -48,8 +49,8 @@ def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True, **
 def read_recommendations(path: StrPath, truth: StrPath, **reading: Any) -> tuple[Recommendations, Holdout]:
     """A file of recommendations, and a file of hidden pairs as the holdout that measures them.
 
-    path: a .csv, .tsv or .parquet file with user_id, item_id and rank (from 1) or score (more is better). truth, reading:
-    as in `hidden_pairs`. Users without hidden pairs are left out; users without recommendations count as misses, with a
+    path: a .csv, .tsv or .parquet file with user_id, item_id and rank (from 1) or score (more is better). truth,
+    reading: as in `hidden_pairs`. Users without hidden pairs are left out; users without recommendations count as misses, with a
     MatineeWarning.
     Raises MatineeError without a rank or score, for two items of a user at one rank, and where the files share no user.
     """

@@ -16,10 +16,10 @@ from matinee.data.arrays import Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
 from matinee.data.ids import Id, IdMap
 from matinee.data.read.columns import by_position, find_column, id_column
-from matinee.data.read.options import AUTO, TableFile, parsed
+from matinee.data.read.options import AUTO, ReadOptions, TableFile, parsed
 from matinee.data.read.tables import Dialect, Table, content, dialect_of, table_of
 from matinee.data.read.text import plain_suffix
-from matinee.errors import MatineeError, audience, option
+from matinee.errors import COLUMNS, MatineeError, audience, option, worded_for
 from matinee.split.lines import Line, of_one_session, read_lines, read_prefixes
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, answers, checked, holdout, padded
 
@@ -91,7 +91,8 @@ def _source(given: Given, data: Dataset) -> Source:
     kind, raw = plain_suffix(path), content(path)
     words = f"{path.name} {hashlib.sha256(raw).hexdigest()[:8]}"
     if isinstance(given, TableFile):
-        return Source(words, _read_pairs(table_of(path, dialect_of(given)), data, given))
+        with worded_for(audience(), without=COLUMNS):
+            return Source(words, _read_pairs(table_of(path, dialect_of(given)), data, given))
     if kind in LINES:
         return Source(words, read_lines(raw, str(path), data))
     if kind == PREFIXES:
@@ -101,7 +102,8 @@ def _source(given: Given, data: Dataset) -> Source:
     if kind not in TABLES:
         hint = f"use one of {', '.join((*TABLES, *LINES, PREFIXES))}, or {_own(path)}"
         raise MatineeError(f"unknown kind of file {kind!r}", where=str(path), hint=hint)
-    return Source(words, _read_pairs(table_of(path, Dialect(TABLES[kind])), data))
+    with worded_for(audience(), without=(*COLUMNS, *ReadOptions.model_fields)):
+        return Source(words, _read_pairs(table_of(path, Dialect(TABLES[kind])), data))
 
 
 def _own(path: Path) -> str:
@@ -112,7 +114,7 @@ def _own(path: Path) -> str:
 
 
 def _refuse_pairs(lines: list[Line], data: Dataset, path: Path) -> None:
-    """Raise MatineeError where a file of prefixes is rather one of pairs: each line has one id, a tab and one id, and the
+    """Raise MatineeError where a file of prefixes is rather one of pairs: each line is an id, a tab and an id, and the
     first ones are ids of users more often than of items, or come again as if each were a user."""
     if len(lines) < 2 or any(len(line.history) != 1 or len(line.truth) != 1 for line in lines):
         return
@@ -250,7 +252,7 @@ def _check_unseen(train: Dataset, hidden: Dataset, words: str) -> None:
         row = int(np.flatnonzero(both)[0])
         user, item = train.users.decode([hidden.user[row]])[0], train.items.decode([hidden.item[row]])[0]
         what = f"{both.sum():,} of {len(both):,} hidden pairs are in the log too, first user {user!r}, item {item!r}"
-        hint = f"remove them from the log, which is train; or say {option('exclude_seen', False)} where repeats are answers"
+        hint = f"remove them from the log, which is train; {option('exclude_seen', False)} where repeats are answers"
         raise MatineeError(what, where=words, hint=hint)
 
 

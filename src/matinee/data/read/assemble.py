@@ -71,6 +71,7 @@ def build(parts: RawTables, *, name: str, duplicates: Duplicates = "keep") -> Da
     times = None if log.times is None else log.times.seconds
     extra = *_unmatched("users", parts.users, user, len(users)), *_unmatched("items", parts.items, item, len(items))
     data = Dataset(users, items, user, item, log.rating, times, context, user_features, item_features, name, extra)
+    data = replace(data, skipped_rows=log.table.n_skipped) if log.table.n_skipped else data
     if duplicates == "error":
         data = deduplicated(data, duplicates, log.table.place)  # by row, whatever the times say
     if log.times is not None and log.times.order is not None:

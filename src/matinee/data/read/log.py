@@ -70,12 +70,12 @@ def read(
     of MovieLens, of the film contest, of recbole or of the sets of sequences (recognised by its files; it ignores the
     options about columns and text); or a dataframe of pandas, polars, DuckDB or PyArrow.
 
-    user_id, item_id, rating, timestamp, weight: column names, or positions from 1 in a file without a header. Else
-    the usual names are tried (columns.NAMES; no name is usual for weights). None: do not read it. All further columns become the context.
+    user_id, item_id, rating, timestamp, weight: column names, or positions from 1 in a file without a header. Else the
+    usual names are tried (columns.NAMES; none for weights). None: do not read it. Other columns become the context.
     unit: of numeric times, "s", "ms", "us" or "ns"; "auto" goes by their size. time_format: of times that are text, as
-    in strptime ("%m/%d/%Y"). ids: "text" keeps "7" a text; "integer" refuses ids that are none; "auto" makes integers of
-    a file's ids when all of them are canonical integers. bad_rows: "skip" leaves out rows that cannot be read, with a
-    MatineeWarning that counts them. session_gap: "30m" cuts each user's events into sessions, each a user of its own
+    in strptime ("%m/%d/%Y"). ids: "text" keeps "7" a text; "integer" refuses ids that are none; "auto" makes integers
+    of a file's ids when all of them are canonical integers. bad_rows: "skip" leaves out rows that cannot be read, with
+    a MatineeWarning that counts them. session_gap: "30m" cuts each user's events into sessions, each a user of its own
     ("7/1", "7/2"), where more time than this passes.
     format: "sequences" has one line a user, the user's id and then items in time order; "sessions" one anonymous
     session a line, numbered from 1. Neither has times: the log's order is the order of time.
@@ -85,8 +85,8 @@ def read(
     once, and sequences need repeats), "distinct" (of those in one second, such as a double click, the first stays),
     "last", "first", "sum" or "error".
     header, separator, quote, escape, encoding, decimal, comment: how text files are written. header False: the first
-    row is an event (columns by position; two are user and item, a third a rating or, where all its values are above
-    1e8, a time, more have to be named); a list names the columns. quote None: quotation marks are ordinary characters.
+    row is an event (columns by position: two are user and item, a third is a rating up to 1,000 or a time from 1e8 on,
+    a fourth a time; others have to be named); a list names the columns. quote None: quotation marks are ordinary characters.
 
     Raises MatineeError, naming file, row and column, for anything that cannot be read.
     """
@@ -121,7 +121,7 @@ def _read_sequences(source: Any, options: ReadOptions) -> RawTables:
 
 
 READERS: dict[str, Reader] = {"log": _read_log, "sequences": _read_sequences, "sessions": _read_sequences}
-"""The reader of each format: a source and the options -> all its tables. Known formats (data/read/formats) join here."""
+"""The reader of each format: a source and the options -> all its tables."""
 
 
 def _with_sides(log: Log, options: ReadOptions) -> RawTables:

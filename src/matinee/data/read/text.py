@@ -131,8 +131,8 @@ def holds(source: Path | bytes, sign: bytes) -> bool:
 
 
 class Quotes(NamedTuple):
-    """broken: the first quotation mark that neither opens nor closes a field, as a position in the bytes; None where all
-    do. inside: line ends within quotation marks; first: the position of the first of these."""
+    """broken: the first quotation mark that neither opens nor closes a field, as a position in the bytes; None where
+    all do. inside: line ends within quotation marks; first: the position of the first of these."""
 
     broken: int | None
     inside: int

@@ -38,7 +38,7 @@ def events(data: Dataset) -> list[tuple[Any, Any]]:
 
 def times(data: Dataset) -> list[int]:
     assert data.timestamp is not None
-    return data.timestamp.tolist()
+    return [int(second) for second in data.timestamp]
 
 
 def refusal(read: Callable[[], object]) -> MatineeError:
@@ -384,9 +384,8 @@ def test_three_ways_read_the_same(tmp_path: Path, way: str) -> None:
     columns = {role: options[role] for role in COLUMNS if role in options}
     rest = {name: value for name, value in options.items() if name not in columns}
     assert DataTable(source=str(path), columns=columns, **rest).load().fingerprint == expected
-    assert (
-        LogOptions(**{name: command(value) for name, value in options.items()}).load(str(path)).fingerprint == expected
-    )
+    typed: dict[str, Any] = {name: command(value) for name, value in options.items()}
+    assert LogOptions(**typed).load(str(path)).fingerprint == expected
 
 
 PROVOKED = [

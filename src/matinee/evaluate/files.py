@@ -50,8 +50,8 @@ def read_recommendations(path: StrPath, truth: StrPath, **reading: Any) -> tuple
     """A file of recommendations, and a file of hidden pairs as the holdout that measures them.
 
     path: a .csv, .tsv or .parquet file with user_id, item_id and rank (from 1) or score (more is better). truth,
-    reading: as in `hidden_pairs`. Users without hidden pairs are left out; users without recommendations count as misses, with a
-    MatineeWarning.
+    reading: as in `hidden_pairs`. Users without hidden pairs are left out; users without recommendations count as
+    misses, with a MatineeWarning.
     Raises MatineeError without a rank or score, for two items of a user at one rank, and where the files share no user.
     """
     path = Path(path)

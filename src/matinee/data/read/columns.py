@@ -110,18 +110,17 @@ def _and(names: Sequence[str]) -> str:
     return " and ".join(f"'{name}'" for name in names[:2])
 
 
+_ROLES: dict[tuple[str | None, ...], tuple[str, ...]] = {
+    roles: roles for roles in ((), ("rating",), ("timestamp",), ("rating", "timestamp"))
+}
+
+
 def by_position(table: Table) -> dict[str, str]:
     """The columns of a file without a header: two are user and item, a third is a rating or a time, a fourth after a
     rating a time. Raises MatineeError in doubt."""
     there = table.frame.columns
     kinds = [_kind(table.frame[column], table.dialect.decimal) for column in there[2:4]]
-    roles = {
-        (): (),
-        ("rating",): ("rating",),
-        ("timestamp",): ("timestamp",),
-        ("rating", "timestamp"): ("rating", "timestamp"),
-    }
-    found = roles.get(tuple(kinds)) if len(there) in (2, 3, 4) else None
+    found = _ROLES.get(tuple(kinds)) if len(there) in (2, 3, 4) else None
     if found is None:
         hint = f"say where they are: {option('user_id', 1)}, {option('item_id', 2)}"
         what = f"the file has no header, and its {len(there)} columns may be anything: first "

@@ -86,7 +86,7 @@ def read(
     "last", "first", "sum" or "error".
     header, separator, quote, escape, encoding, decimal, comment: how text files are written. header False: the first
     row is an event (columns by position: two are user and item, a third is a rating up to 1,000 or a time from 1e8 on,
-    a fourth a time; others have to be named); a list names the columns. quote None: quotation marks are ordinary characters.
+    a fourth a time; others have to be named); a list names the columns. quote None: quotation marks are ordinary signs.
 
     Raises MatineeError, naming file, row and column, for anything that cannot be read.
     """

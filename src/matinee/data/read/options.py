@@ -123,7 +123,7 @@ class FileOptions(TextOptions):
         description="kind of file: an event a line; a user and their items in order; an anonymous session",
     )
     session_gap: Annotated[int | None, BeforeValidator(_none), BeforeValidator(gap_seconds)] = Field(
-        None, gt=0, description="cut each user's events into sessions at waits longer than this: `30m`, `1h`"
+        None, gt=0, description="seconds, or `30m`, `1h`: cuts each user's events into sessions at longer waits"
     )
     users: str | TableFile | None = Field(None, description="a file that describes users, by an id column")
     items: str | TableFile | None = Field(

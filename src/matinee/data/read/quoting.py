@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from matinee.data.read import text
-from matinee.data.read.dialect import AUTO, UNIT, Dialect, RaggedError, line_of, quote_off
+from matinee.data.read.dialect import UNIT, Dialect, RaggedError, line_of, quote_off
+from matinee.data.read.options import AUTO
 from matinee.data.read.text import content, decoded
 from matinee.errors import MatineeError, offered, option
 

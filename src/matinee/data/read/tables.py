@@ -16,7 +16,8 @@ import polars as pl
 
 from matinee.data.read import text
 from matinee.data.read.dialect import DOUBLE_COLON as DOUBLE_COLON
-from matinee.data.read.dialect import UNIT, Dialect, RaggedError, line_of, ragged, records, sniffed
+from matinee.data.read.dialect import UNIT, RaggedError, line_of, ragged, records, sniffed
+from matinee.data.read.dialect import Dialect as Dialect
 from matinee.data.read.dialect import dialect_of as dialect_of
 from matinee.data.read.quoting import quoting, stripped
 from matinee.data.read.text import content as content

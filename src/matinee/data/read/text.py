@@ -167,13 +167,13 @@ def quotes(source: Path | bytes, quote: str, separator: str, escape: str | None 
 
 def _border(byte: NDArray[np.uint8], sign: int, mark: int) -> NDArray[np.bool_]:
     """bool (n,): whether a quotation mark may stand beside this byte."""
-    return (byte == sign) | (byte == ord("\n")) | (byte == ord("\r")) | (byte == mark)
+    return np.isin(byte, [sign, ord("\n"), ord("\r"), mark])
 
 
 def _escaped(data: NDArray[np.uint8], where: NDArray[np.int64], escape: int) -> NDArray[np.bool_]:
     """bool (n,): whether the byte before is an escape that is not itself escaped."""
-    one, two = data[np.maximum(where - 1, 0)] == escape, data[np.maximum(where - 2, 0)] == escape
-    return (where > 0) & one & ~((where > 1) & two)
+    one = (where > 0) & (data[np.maximum(where - 1, 0)] == escape)
+    return np.logical_and(one, ~((where > 1) & (data[np.maximum(where - 2, 0)] == escape)))
 
 
 def doubled(data: bytes, quote: str, escape: str) -> bytes:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from matinee.data.read.catalog import load as load
     from matinee.data.read.formats import formats as formats
     from matinee.data.read.log import read as read
+    from matinee.data.read.options import table as table
     from matinee.errors import MatineeError as MatineeError
     from matinee.evaluate import evaluate as evaluate
     from matinee.evaluate.files import hidden_pairs as hidden_pairs
@@ -55,6 +56,7 @@ _HOMES = {
     "matinee.data.read.catalog": ["load"],
     "matinee.data.read.formats": ["formats"],
     "matinee.data.read.log": ["read"],
+    "matinee.data.read.options": ["table"],
     "matinee.errors": ["MatineeError"],
     "matinee.evaluate": ["evaluate"],
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],

@@ -16,10 +16,13 @@ import pytest
 
 import matinee as mt
 from data.samples import real, write
+from matinee.cli.options import LogOptions
 from matinee.data.dataset import Dataset
+from matinee.data.read.format_names import KNOWN
 from matinee.data.read.formats import FORMATS, candidates, formats, recognised
 from matinee.data.read.log import read
 from matinee.errors import MatineeError, MatineeWarning
+from matinee.study.data_table import DataTable
 
 from .made import ALL, BEHAVIORS, BOOKS, BROKEN, CASES, Made, Row, lines
 
@@ -69,6 +72,7 @@ def case(name: str, number: int) -> Made:
 
 def test_each_format_has_a_case() -> None:
     assert set(CASES) == set(FORMATS)
+    assert set(KNOWN) == set(FORMATS)
     assert [entry.name for entry in formats()] == list(FORMATS)
     assert mt.formats() == formats()
 
@@ -106,6 +110,52 @@ def test_recognised(tmp_path: Path, name: str, number: int) -> None:
         if FORMATS[name].logs(folder):
             data, named = read(folder, format="auto"), read(folder, format=name)
             assert (data.fingerprint, data.side_fingerprint) == (named.fingerprint, named.side_fingerprint)
+
+
+@pytest.mark.parametrize(("name", "number"), ALL)
+def test_three_ways_to_read_a_format_are_one(tmp_path: Path, name: str, number: int) -> None:
+    """Python, a recipe and the command line, and so for folders."""
+    made = case(name, number)
+    folder = made.folder(tmp_path / "set")
+    for source in (folder, folder / made.log) if FORMATS[name].logs(folder) else (folder / made.log,):
+        with silent():
+            data = read(source, format=name)
+            recipe = DataTable(source=str(source), format=name).load()
+            command = LogOptions(format=name).load(str(source))
+        assert data.fingerprint == recipe.fingerprint == command.fingerprint
+        assert data.side_fingerprint == recipe.side_fingerprint == command.side_fingerprint
+
+
+def test_the_hint_about_rows_without_ratings_is_worded_for_its_reader(tmp_path: Path) -> None:
+    path = str(case("book_crossing", 0).folder(tmp_path) / "BX-Book-Ratings.csv")
+    with warned("; --rating none reads every row, without ratings"):
+        LogOptions(format="book_crossing").load(path)
+    with warned('; columns = { rating = "none" } reads every row'):
+        DataTable(source=path, format="book_crossing").load()
+    assert len(LogOptions(format="book_crossing", rating="none").load(path)) == 3
+    assert len(DataTable(source=path, format="book_crossing", columns={"rating": "none"}).load()) == 3
+
+
+@pytest.mark.parametrize("given", [{"separator": ";"}, {"user_id": "x"}, {"encoding": "latin-1"}, {"unit": "ms"}])
+def test_options_that_a_format_has_of_its_own_are_refused(tmp_path: Path, given: dict[str, Any]) -> None:
+    path = case("recbole", 0).folder(tmp_path) / "x.inter"
+    with pytest.raises(
+        MatineeError, match=f"x.inter: files of the format recbole are .* and {next(iter(given))} is given"
+    ):
+        read(path, format="recbole", **given)
+
+
+def test_auto_reads_as_it_is_told_to(tmp_path: Path) -> None:
+    """Named columns come before recognition."""
+    path = write(tmp_path, {"events.csv": case("retailrocket", 0).files["events.csv"]}) / "events.csv"  # type: ignore[index]
+    assert rows(read(path, format="auto"))[0] == (257597, 355908, None, 1433221332)
+    data = read(path, format="auto", user_id="itemid", item_id="event", timestamp=None)
+    assert rows(data)[0] == (355908, "view", None, None)
+
+
+def test_sessions_are_cut_from_a_format(tmp_path: Path) -> None:
+    data = read(case("gowalla", 0).folder(tmp_path), session_gap="1d")
+    assert sorted(data.users.ids.tolist()) == ["0/1", "0/2", "7/1"]
 
 
 @pytest.mark.parametrize(("name", "number"), ALL)
@@ -276,7 +326,7 @@ def test_the_repeated_row_of_several_files_is_named(tmp_path: Path) -> None:
         "combined_data_2.txt": "2:\n5,3,2005-09-06\n1:\n5,4,2005-09-07\n",
     }
     with pytest.raises(MatineeError, match=r"^combined_data_2\.txt, row 4: an earlier row has user 5 and item 1"):
-        read(write(tmp_path, files), duplicates="error")  # type: ignore[arg-type]
+        read(write(tmp_path, files), duplicates="error")
     (tmp_path / "m").mkdir()
     path = tmp_path / "m" / "behaviors.tsv"
     path.write_text(BEHAVIORS + "4\tU5\t11/13/2019 6:11:30 PM\t\tN2-0 N1-1\n")

@@ -59,7 +59,7 @@ def candidates(path: Path) -> list[Format]:
     return [entry for entry in _ENTRIES if path.exists() and entry.recognises(path)]
 
 
-def read_as(path: Path, name: str = AUTO, *, rating: bool = True, time: bool = True) -> RawTables | None:
+def read_known(path: Path, name: str = AUTO, *, rating: bool = True, time: bool = True) -> RawTables | None:
     """All tables of a file or folder in this format. "auto": in the one it is recognised as; None for a file that is in
     none, or could be in several. rating, time False: they are not read, and rows without a rating are events.
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import warnings
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import IO
 
 import polars as pl
 
 from matinee.data import side
 from matinee.data.read.assemble import Log, RawTables, SideTable, log_of, side_of
-from matinee.data.read.columns import Unit, guess_types
+from matinee.data.read.columns import guess_types
+from matinee.data.read.options import Unit
 from matinee.data.read.tables import PARQUET, Dialect, Table, content
+from matinee.data.read.text import SUFFIXES, start
 from matinee.errors import MatineeError, MatineeWarning, option
 
 HEAD_BYTES = 1 << 16
@@ -70,17 +69,11 @@ class Head:
             return {}
 
 
-def opened(path: Path) -> IO[bytes]:
-    """The bytes of a file, uncompressed as they are read."""
-    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
-
-
 def head_of(path: Path) -> Head:
     """The head of a file, empty where it cannot be read: reading it says why."""
     try:
-        with opened(path) as file:
-            return Head(path, file.read(HEAD_BYTES))
-    except (OSError, EOFError, zlib.error, MatineeError):
+        return Head(path, start(path, HEAD_BYTES))
+    except MatineeError:
         return Head(path, b"")
 
 
@@ -155,7 +148,7 @@ def nowhere(_: Path) -> list[Path]:
 
 def matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
     """The files of a folder that match a pattern, also compressed; in the order of their names and numbers."""
-    found = {path for pattern in patterns for end in ("", ".gz") for path in folder.glob(pattern + end)}
+    found = {path for pattern in patterns for end in ("", *SUFFIXES) for path in folder.glob(pattern + end)}
     return sorted((path for path in found if path.is_file()), key=_natural)
 
 
@@ -185,26 +178,13 @@ class Lined(Table):
 
     line: Callable[[int], int] = lambda row: row + 1
 
-    def place(self, row: int, column: str | None = None) -> str:
-        text = f"{self.name}, row {self.line(row)}"
-        return text if column is None else f"{text}, column '{column}'"
+    def number(self, row: int) -> int:
+        return self.line(row if self.kept is None else int(self.kept[row]))
 
 
-@dataclass(frozen=True)
-class Part(Table):
+def part(whole: Table, frame: pl.DataFrame, rows: pl.Series) -> Table:
     """A table made of rows of another: row r stands in row rows[r] of `whole`."""
-
-    whole: Table | None = None
-    rows: pl.Series | None = None
-
-    @classmethod
-    def of(cls, whole: Table, frame: pl.DataFrame, rows: pl.Series) -> Part:
-        return cls(frame, whole.name, whole.source, whole.dialect, whole, rows)
-
-    def place(self, row: int, column: str | None = None) -> str:
-        assert self.whole is not None
-        assert self.rows is not None
-        return self.whole.place(int(self.rows[row]), column)
+    return replace(whole, frame=frame, kept=rows if whole.kept is None else whole.kept[rows])
 
 
 @dataclass(frozen=True)
@@ -219,24 +199,20 @@ class Joined(Table):
             return parts[0]
         frame = pl.concat([part.frame for part in parts], how="diagonal_relaxed")
         name = f"{parts[0].name} to {parts[-1].name}"
-        return cls(frame, name, parts[0].source, parts[0].dialect, parts)
+        return cls(frame, name, parts[0].source, parts[0].dialect, parts=parts)
 
     def place(self, row: int, column: str | None = None) -> str:
-        for part in self.parts:
-            if row < part.frame.height:
-                return part.place(row, column)
-            row -= part.frame.height
+        row = row if self.kept is None else int(self.kept[row])
+        for table in self.parts:
+            if row < table.frame.height:
+                return table.place(row, column)
+            row -= table.frame.height
         return self.name
 
 
 def of_kind(table: Table, kind: str) -> Table:
     """The table with a column that says which kind of event its rows are."""
     return replace(table, frame=table.frame.with_columns(pl.lit(kind).alias("event_type")))
-
-
-def kept(table: Table, keep: pl.Series) -> Table:
-    """The rows of a table where a mask is true."""
-    return table if keep.all() else Part.of(table, table.frame.filter(keep), keep.arg_true())
 
 
 def events(
@@ -279,7 +255,7 @@ def rated(table: Table, column: str, source: Source) -> Table:
     if unrated.any():
         left = f"{int(unrated.sum()):,} of {len(unrated):,} rows have the rating 0, which means not rated"
         warn(f"{table.name}: {left}, and are left out; {option('rating', None)} reads every row, without ratings")
-    return kept(table, ~unrated)
+    return table.without(unrated) if unrated.any() else table
 
 
 def moments(table: Table, column: str, pattern: str) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -18,18 +19,18 @@ from matinee.data.read.formats.base import (
     Format,
     Head,
     Lined,
-    Part,
     Source,
     alike,
     described,
     events,
     head_of,
     moments,
-    opened,
+    part,
     rated,
     warn,
 )
 from matinee.data.read.tables import Table, content, decoded
+from matinee.data.read.text import compression
 from matinee.errors import MatineeError
 
 TEXTS = pl.List(pl.String)
@@ -40,7 +41,7 @@ GOODREADS_TIME = "%a %b %d %H:%M:%S %z %Y"
 def json_table(path: Path, fields: Mapping[str, Any]) -> Table:
     """The fields of one object a line as columns; what is not text is asked for by its type. Numbers become text as
     they are written: ids keep what they are. Raises MatineeError naming the first line that is none."""
-    source: Path | bytes = content(path) if path.suffix == ".gz" else path
+    source: Path | bytes = path if compression(path) is None else content(path)
     try:
         frame = pl.read_ndjson(source, schema=dict(fields))
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -52,12 +53,8 @@ def json_table(path: Path, fields: Mapping[str, Any]) -> Table:
 
 def _line(path: Path, row: int) -> int:
     """The line, from 1, of the object `row`, from 0: blank lines are none."""
-    with opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            row -= bool(line.strip())
-            if row < 0:
-                return number
-    return 0
+    objects = (number for number, line in enumerate(content(path).split(b"\n"), start=1) if line.strip())
+    return next(itertools.islice(objects, row, None))
 
 
 def _bad_line(path: Path, error: Exception) -> MatineeError:
@@ -186,7 +183,7 @@ def steam_users(source: Source) -> RawTables:
     columns = {"user_id": found.users, "item_id": found.items, "title": found.titles, "minutes": found.minutes}
     kinds = {"user_id": pl.String, "item_id": pl.String, "title": pl.String, "minutes": pl.Int64}
     frame, rows = pl.DataFrame(columns, schema=kinds), pl.Series(found.lines, dtype=pl.Int64) - 1
-    table = Part.of(Lined(frame, source.log.name, source.log), frame, rows)
+    table = part(Lined(frame, source.log.name, source.log), frame, rows)
     titles = frame.select("item_id", "title").unique("item_id", keep="first", maintain_order=True)
     items = described(replace(table, frame=titles), "item_id", titles.select("title"))
     return RawTables(events(table, "user_id", "item_id", context=("minutes",)), items=items)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 
 from matinee.data.read.assemble import RawTables, SideTable
-from matinee.data.read.formats.base import Format, Head, Part, Source, described, events, like, moments, never, nowhere
+from matinee.data.read.formats.base import Format, Head, Source, described, events, like, moments, never, nowhere, part
 from matinee.data.read.tables import Dialect, Table, text_table
 
 TABS = Dialect("\t", quote=None)
@@ -38,8 +38,8 @@ def clicks(source: Source) -> RawTables:
         "impression_id",
     )
     rows = pl.concat([history, clicked]).explode("item_id").filter(pl.col("item_id").is_not_null()).collect()
-    part = Part.of(table, rows, rows["row"])
-    return RawTables(events(part, "user_id", "item_id", time="time", context=("impression_id",)), items=_news(source))
+    cells = part(table, rows, rows["row"])
+    return RawTables(events(cells, "user_id", "item_id", time="time", context=("impression_id",)), items=_news(source))
 
 
 def impressions(source: Source) -> RawTables:
@@ -50,8 +50,8 @@ def impressions(source: Source) -> RawTables:
     pair = pl.col("shown")
     rows = rows.with_columns(pair.str.head(-2).alias("item_id"), pair.str.tail(1).alias("rating")).drop("shown")
     frame = rows.collect()
-    part = Part.of(table, frame, frame["row"])
-    log = events(part, "user_id", "item_id", "rating", "time", context=("impression_id",))
+    cells = part(table, frame, frame["row"])
+    log = events(cells, "user_id", "item_id", "rating", "time", context=("impression_id",))
     return RawTables(log, items=_news(source))
 
 

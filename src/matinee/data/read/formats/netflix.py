@@ -12,6 +12,7 @@ import polars as pl
 from matinee.data.read.assemble import RawTables, SideTable
 from matinee.data.read.formats.base import Format, Joined, Lined, Source, described, events, like, old_text
 from matinee.data.read.tables import Dialect, Table, content, decoded
+from matinee.data.read.text import compression
 from matinee.errors import MatineeError
 
 TITLES = ("movie_titles.csv", "movie_titles.txt")
@@ -23,11 +24,11 @@ HINT = 'a block is a line such as "1:" and then lines such as "1488844,3,2005-09
 class Blocks(Table):
     """Ratings of one file. Row r is the r-th line with a rating."""
 
-    def place(self, row: int, column: str | None = None) -> str:
+    def number(self, row: int) -> int:
         assert self.source is not None
+        row = row if self.kept is None else int(self.kept[row])
         ratings = (n for n, line in enumerate(decoded(self.source).splitlines(), start=1) if "," in line)
-        text = f"{self.name}, row {next(itertools.islice(ratings, row, None))}"
-        return text if column is None else f"{text}, column '{column}'"
+        return next(itertools.islice(ratings, row, None))
 
 
 def read(source: Source) -> RawTables:
@@ -41,7 +42,7 @@ def _blocks(path: Path) -> Table:
     kinds = {"user_id": pl.String, "rating": pl.UInt8, "date": pl.Date}
     try:
         raw = pl.read_csv(
-            content(path) if path.suffix == ".gz" else path,
+            path if compression(path) is None else content(path),
             has_header=False,
             schema=kinds,
             quote_char=None,

@@ -14,13 +14,13 @@ from matinee.data.read.formats.base import (
     Format,
     Head,
     Joined,
-    Part,
     Source,
     alike,
     events,
     head_of,
     matching,
     of_kind,
+    part,
     warn,
 )
 from matinee.data.read.tables import Dialect, Table, table_of, text_table
@@ -45,7 +45,7 @@ def jester(source: Source) -> RawTables:
     unrated = pl.col("rating").cast(pl.Float64, strict=False).eq(UNRATED).fill_null(False)
     long = long.filter(~unrated).with_columns((pl.col("row") + 1).alias("user_id"))
     _count_again(table, long)
-    return RawTables(events(Part.of(table, long, long["row"]), "user_id", "item_id", "rating"))
+    return RawTables(events(part(table, long, long["row"]), "user_id", "item_id", "rating"))
 
 
 def _count_again(table: Table, long: pl.DataFrame) -> None:
@@ -119,7 +119,7 @@ def _exploded(table: Table) -> Table:
             what = f"has {length[row]} values where {lists[0]} has {lengths[0][row]}"
             raise table.error(what, row, name, hint="lists of a row belong together, one value an event")
     frame = table.frame.with_row_index("row").filter(lengths[0] > 0).explode(lists)
-    return Part.of(table, frame, frame["row"])
+    return part(table, frame, frame["row"])
 
 
 def _yambda(head: Head) -> bool:

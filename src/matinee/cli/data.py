@@ -16,9 +16,12 @@ from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
 from matinee.data.items import item_cards
 from matinee.data.read import catalog
-from matinee.data.read.formats import formats
+from matinee.data.read.formats import FORMATS, formats, recognised
+from matinee.data.read.formats.base import Format
+from matinee.data.read.log import OF_LOGS
 from matinee.data.side_table_report import side_table_report
 from matinee.explore.log import KeyFigures, Spread, key_figures
+from matinee.study.data_table import located
 
 ROWS = 5
 COUNTS = ("events", "users", "items")
@@ -80,13 +83,16 @@ def show_data(
     log = log_options.load(source)
     figures, first, tables = key_figures(log), _first_rows(log), side_table_report(log)
     licence = catalog.ENTRIES[source].licence if source in catalog.ENTRIES else None
+    read_as = _format(source, log_options)
     if as_json:
         found = {"name": log.name, "fingerprint": log.fingerprint, "licence": licence} | _numbers(figures)
+        found |= {"format": read_as and read_as.name}
         tables_found = [asdict(table) for table in tables]
         screen.emit(found | {"columns": _columns(log), "side_tables": tables_found, "first_rows": first})
         return
     screen.say(f"{log.name} [{log.fingerprint}]", "bold")
-    known = [[f"{table.what[:-1]} table", str(table).partition(": ")[2]] for table in tables]
+    known = [] if read_as is None else [["format", f"{read_as.name}: {read_as.title}"]]
+    known += [[f"{table.what[:-1]} table", str(table).partition(": ")[2]] for table in tables]
     screen.table([Column("", style="dim"), Column("", least=30)], _figures(figures, log) + known, header=False)
     screen.say()
     least = {"title": 20, "genres": 14}
@@ -94,6 +100,15 @@ def show_data(
     screen.table(columns, [[_shown(value) for value in row.values()] for row in first])
     if licence:
         screen.say(f"\nlicence: {licence}", "dim")
+
+
+def _format(source: str, options: LogOptions) -> Format | None:
+    """The format that a file or folder was read in, named or recognised."""
+    if source in catalog.ENTRIES or options.format in FORMATS:
+        return None if source in catalog.ENTRIES else FORMATS[str(options.format)]
+    path = located(source, options.data_dir)
+    told = any(getattr(options, name) not in (None, "none") for name in OF_LOGS)
+    return recognised(path) if path.is_dir() or (options.format == "auto" and not told) else None
 
 
 def _numbers(figures: KeyFigures) -> dict[str, Any]:

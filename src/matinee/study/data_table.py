@@ -15,7 +15,7 @@ from matinee.data.read import catalog
 from matinee.data.read.assemble import deduplicated
 from matinee.data.read.format_names import KNOWN
 from matinee.data.read.log import read, read_as
-from matinee.data.read.options import FileOptions, Name, ReadOptions, TableFile, parsed
+from matinee.data.read.options import AUTO, FileOptions, Name, ReadOptions, TableFile, parsed
 from matinee.errors import COLUMNS, MatineeError, worded_for
 from matinee.files import StrPath
 
@@ -62,9 +62,8 @@ class DataTable(FileOptions, _Source):
 
     def _read(self, data_dir: StrPath | None) -> Dataset:
         path = located(self.source, data_dir)
-        if self.source in catalog.ENTRIES or (
-            path.is_dir() and self.format not in KNOWN
-        ):  # with columns and side tables of its own
+        folder = path.is_dir() and self.format not in (AUTO, *KNOWN)
+        if self.source in catalog.ENTRIES or folder:  # with columns and side tables of its own
             self._refuse_of_files()
             with worded_for("recipe", fallback=True, without=OF_FILES):
                 if self.source in catalog.ENTRIES:

@@ -184,7 +184,7 @@ CASES: dict[str, list[Made]] = {
             users={"location": ["c", "a, b"], "age": [18, None]},
             warns="1 of 3 rows have the rating 0, which means not rated, and are left out; rating=None"
             "|1 rows have not 5 fields",
-            broken=(3, '"276726";"0002005018";"x"\r', ", column 'rating': the rating is not a finite number: 'x'"),
+            broken=(3, '"276726";"0002005018";"x"\r', ", column 'Book-Rating': the rating is not a finite number: 'x'"),
         ),
     ],
     "amazon": [

@@ -145,9 +145,23 @@ def test_options_that_a_format_has_of_its_own_are_refused(tmp_path: Path, given:
         read(path, format="recbole", **given)
 
 
+def test_a_table_of_items_that_is_named_is_written_as_it_is_told(tmp_path: Path) -> None:
+    """The log has signs of its own; these are those of the other file."""
+    folder = case("book_crossing", 0).folder(tmp_path)
+    whole = BOOKS.replace(BOOKS.splitlines(keepends=True)[2], b"")  # without the row that its publisher broke
+    books = write(tmp_path / "mine", {"b.csv": whole}) / "b.csv"
+    log = folder / "BX-Book-Ratings.csv"
+    with silent():
+        data = read(log, format="book_crossing", items=books, encoding="latin-1")
+        command = LogOptions(format="book_crossing", items=str(books), encoding="latin-1").load(str(log))
+    assert data.item_features is not None
+    assert data.item_features["title"].to_list() == ['Dune; "Messiah" & Café', "Plain"]
+    assert data.side_fingerprint == command.side_fingerprint
+
+
 def test_auto_reads_as_it_is_told_to(tmp_path: Path) -> None:
     """Named columns come before recognition."""
-    path = write(tmp_path, {"events.csv": case("retailrocket", 0).files["events.csv"]}) / "events.csv"  # type: ignore[index]
+    path = case("retailrocket", 0).folder(tmp_path) / "events.csv"
     assert rows(read(path, format="auto"))[0] == (257597, 355908, None, 1433221332)
     data = read(path, format="auto", user_id="itemid", item_id="event", timestamp=None)
     assert rows(data)[0] == (355908, "view", None, None)
@@ -253,7 +267,7 @@ def test_under_the_name_of_another_format_a_log_is_read_or_refused_in_words(
     ],
 )
 def test_what_could_be_anything_is_recognised_as_nothing(tmp_path: Path, name: str, content: str) -> None:
-    folder = write(tmp_path / "set", {name: content})
+    folder = write(tmp_path / "set", dict[str, str | bytes]({name: content}))
     assert recognised(folder / name) is None
     assert recognised(folder) is None
 

@@ -112,7 +112,10 @@ def read_as(source: Any, options: ReadOptions, *, name: str | None = None) -> Da
 def _known(path: Path, options: ReadOptions) -> RawTables | None:
     """The tables of a folder, or of a file in a format that was named or is recognised; None for any other file."""
     name = options.format if options.format in KNOWN else AUTO
-    own = [key for key in OF_LOGS if not _usual(options, key)]
+    sides = TextOptions.model_fields if options.users is not None or options.items is not None else ()
+    own = [
+        key for key in OF_LOGS if key not in sides and not _usual(options, key)
+    ]  # signs may be those of a side table
     if name == AUTO and not path.is_dir() and (options.format != AUTO or own):
         return None
     if name != AUTO and own:

@@ -30,7 +30,6 @@ from matinee.errors import MatineeError
 NAMES = {
     "User-ID": "user_id",
     "ISBN": "item_id",
-    "Book-Rating": "rating",
     "Book-Title": "title",
     "Book-Author": "author",
     "Year-Of-Publication": "year",
@@ -42,9 +41,9 @@ NAMES = {
 
 def read(source: Source) -> RawTables:
     """Ratings of 1 to 10. The tables of books and users are found by their headers."""
-    table = text_table(source.log, old_text(source.log, Dialect(_separator(source.log)))).rename(NAMES)
-    table = rated(table, "rating", source)
-    log = events(table, "user_id", "item_id", "rating" if source.rated else None)
+    table = text_table(source.log, old_text(source.log, Dialect(_separator(source.log))))
+    table = rated(table, "Book-Rating", source)
+    log = events(table, "User-ID", "ISBN", "Book-Rating" if source.rated else None)
     return RawTables(log, _users(source), _books(source))
 
 

@@ -135,7 +135,7 @@ def diginetica(source: Source) -> RawTables:
         row = waited.is_null().arg_max() or 0
         what = f"{table.frame['timeframe'][row]!r} is no number of milliseconds"
         raise table.error(what, row, "timeframe", hint="correct or remove the row")
-    time = pl.col("eventdate") + pl.duration(milliseconds=waited)
+    time = table.frame["eventdate"] + waited.cast(pl.Duration("ms"))
     table = replace(table, frame=table.frame.with_columns(time.alias("eventdate")))
     return RawTables(events(table, "session_id", "item_id", time="eventdate"), items=_diginetica_items(source))
 

@@ -53,13 +53,13 @@ def _blocks(path: Path) -> Table:
         raise _bad_line(path) from error
     film = raw["date"].is_null()
     numbers = pl.when(film).then(pl.col("user_id").str.strip_suffix(":"))
-    frame = raw.lazy().select(
+    rows = raw.lazy().select(
         pl.col("user_id").cast(pl.Int64, strict=False),
         numbers.cast(pl.Int64, strict=False).forward_fill().alias("item_id"),
         "rating",
         "date",
     )
-    frame = frame.filter(~film).collect()
+    frame = rows.filter(~film).collect()
     whole = (
         raw.filter(film).select((pl.col("rating").is_null() & pl.col("user_id").str.contains(r"^\d+:$")).all()).item()
     )

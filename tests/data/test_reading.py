@@ -447,3 +447,19 @@ def test_a_named_set_is_advised_no_option_it_does_not_have(tmp_path: Path) -> No
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert f"{name} = " not in str(error.hint)
+
+
+@pytest.mark.parametrize("last", ["30,b,3,100", "30,b,3,2020-01-01", "30,b,x,100", "30,b,3"])
+def test_a_large_file_reads_as_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
+    """Its numbers are not read as text first; where they are none after all, nothing changes."""
+    path = file(tmp_path, f"user_id,item_id,rating,timestamp\n7,b,4.5,100\n7,a,1,90\n{last}\n")
+
+    def found() -> str:
+        try:
+            return mt.read(path).fingerprint
+        except MatineeError as error:
+            return str(error)
+
+    small = found()
+    monkeypatch.setattr("matinee.data.read.log.LARGE", 0)
+    assert found() == small

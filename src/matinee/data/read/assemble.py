@@ -15,7 +15,7 @@ from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.ids import IdMap
 from matinee.data.read.columns import checked_ids, checked_ratings, id_column, missing_words, rating_column, unify_ids
-from matinee.data.read.numbers import Checked, first
+from matinee.data.read.numbers import Checked, first, integers_of
 from matinee.data.read.options import Ids, Unit
 from matinee.data.read.tables import Table
 from matinee.data.read.times import Times, checked_times, time_column
@@ -154,7 +154,7 @@ def log_of(
         checks += [checked_ratings(table, weight, "weight")] if weight is not None else []
         checks += [checked_times(table, timestamp, unit, time_format)[0]] if timestamp is not None else []
         table = _without_wrong(table, checks)
-    user, item = id_column(table, user_id), id_column(table, item_id)
+    user, item = _smaller(id_column(table, user_id), table), _smaller(id_column(table, item_id), table)
     ratings = None if rating is None else rating_column(table, rating)
     times = None if timestamp is None else time_column(table, timestamp, unit, time_format)
     context = table.frame
@@ -163,7 +163,14 @@ def log_of(
         if weights.wrong.any():
             raise weights.error(table)
         context = context.with_columns(weights.values.alias(weight))
-    return Log(table, user, item, ratings, times, context.drop([c for c in named if c != weight]), ids)
+    slim = replace(table, frame=table.frame.head(0))  # its columns are read: a large log would be there twice
+    return Log(slim, user, item, ratings, times, context.drop([c for c in named if c != weight]), ids)
+
+
+def _smaller(ids: pl.Series, table: Table) -> pl.Series:
+    """The ids of a text file as integers, where nothing is lost."""
+    found = integers_of(ids) if table.is_text and ids.dtype == pl.String else None
+    return ids if found is None else found
 
 
 def _or_missing(checked: Checked, ids: Ids) -> Checked:

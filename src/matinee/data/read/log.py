@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from matinee.data import side
 from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.read.assemble import Log, RawTables, SideTable, build, log_of, side_of
-from matinee.data.read.columns import by_position, find_column, guess_types, plain
+from matinee.data.read.columns import NAMES, by_position, find_column, guess_types, plain
+from matinee.data.read.dialect import SEPARATORS
 from matinee.data.read.format_names import KNOWN
 from matinee.data.read.formats import read_known
 from matinee.data.read.gaps import by_gap
@@ -29,9 +33,10 @@ from matinee.data.read.options import (
 )
 from matinee.data.read.sequences import read_sequences
 from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
-from matinee.data.read.text import UTF8, is_utf8, start
+from matinee.data.read.text import UTF8, compression, is_utf8, start
 from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option
 
+LARGE = 64_000_000  # bytes of a file whose numbers are not read as text first
 WEIGHTS = frozenset(
     {"weight", "weights", "plays", "playcount", "count", "counts", "listens", "views", "clicks", "hours"}
 )
@@ -135,8 +140,30 @@ def _usual(options: ReadOptions, key: str) -> bool:
 
 def _read_log(source: Any, options: ReadOptions) -> RawTables:
     """One event a row."""
-    table = table_of(source, dialect_of(options, skip=options.bad_rows == "skip"))
-    return _with_sides(RawTables(columns_log(table, options)), options)
+    dialect = dialect_of(options, skip=options.bad_rows == "skip")
+    table = table_of(source, dialect, _numbers_of_large(source, options))
+    log = columns_log(table, options)
+    del table
+    return _with_sides(RawTables(log), options)
+
+
+def _numbers_of_large(source: Any, options: ReadOptions) -> dict[str, Any] | None:
+    """The kinds of the usual columns of ratings and times, where a large file begins with numbers in them: as text they
+    would take the memory of the whole log. Columns that do not fit are read as text after all."""
+    if not isinstance(source, (str, Path)) or not Path(source).is_file() or Path(source).stat().st_size < LARGE:
+        return None
+    if compression(Path(source)) is not None or options.encoding.lower() not in UTF8 or options.header is not True:
+        return None
+    lines = start(Path(source), 1 << 16).decode("utf-8", "replace").splitlines()[:2]
+    sign = options.separator or max(SEPARATORS, key=lines[0].count)
+    names, values = (line.split(sign) for line in lines)
+    typed: dict[str, Any] = {}
+    for name, value in zip(names, values, strict=False):
+        if plain(name) in NAMES["timestamp"] and re.fullmatch(r"[1-9]\d*", value):
+            typed[name] = pl.Int64
+        elif plain(name) in NAMES["rating"] and re.fullmatch(r"\d+(\.\d+)?", value):
+            typed[name] = pl.Float64
+    return typed or None
 
 
 def _read_sequences(source: Any, options: ReadOptions) -> RawTables:

@@ -33,9 +33,11 @@ def first(mask: pl.Series) -> int:
 def integers_of(text: pl.Series) -> pl.Series | None:
     """Int64 when every value is a canonical integer, else None."""
     numbers = text.cast(pl.Int64, strict=False)
-    if numbers.null_count() > text.null_count() or not (numbers.cast(pl.String) == text).all():
+    if numbers.null_count() > text.null_count():
         return None
-    return numbers
+    if (text.str.starts_with("+") | text.str.starts_with("-0")).any():
+        return None
+    return None if (text.str.starts_with("0") & (text.str.len_bytes() > 1)).any() else numbers
 
 
 def numbers_of(raw: pl.Series, decimal: str = ".") -> pl.Series:

@@ -49,6 +49,7 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 GROUPS: list[tuple[str, ...]] = [
     ("data",),
+    ("data", "formats"),
     ("data", "list"),
     ("data", "show"),
     ("models",),
@@ -683,6 +684,17 @@ def test_data_lists_sets_and_licences(tmp_path: Path) -> None:
     assert rows["ml-100k"]["events"] == 100_000
     assert done("data") == done("data", "list")
     assert "Research use only" in done("data")
+
+
+def test_formats_are_listed_and_told(tmp_path: Path) -> None:
+    listed = {row["name"]: row for row in answer("data", "formats")}
+    assert listed["netflix_prize"]["files"].startswith("combined_data_1.txt")
+    assert "netflix_prize" in done("data", "formats")
+    (tmp_path / "combined_data_1.txt").write_text("1:\n70011,3,2005-09-06\n70012,5,2005-05-13\n")
+    for source, *options in ((tmp_path,), (tmp_path / "combined_data_1.txt", "--format", "auto")):
+        found = answer("data", "show", source, *options)
+        assert (found["format"], found["events"] if "events" in found else found["n_events"]) == ("netflix_prize", 2)
+        assert "Netflix Prize" in done("data", "show", source, *options)
 
 
 @pytest.mark.parametrize("command", [("data", "show"), ("fit", "popularity", "--data")])

@@ -55,13 +55,14 @@ def list_data(data_dir: DataDir = None, as_json: Json = False) -> None:
 
 @group.command("formats", epilog="Example: matinee data formats")
 def list_formats(as_json: Json = False) -> None:
-    """List the formats of published sets that are read as they come, by --format NAME or recognised."""
+    """List the formats of published sets that are read as they come."""
     rows = [{"name": f.name, "title": f.title, "files": f.files, "rows": f.rows} for f in formats()]
     if as_json:
         screen.emit(rows)
         return
-    columns = [Column("name", keep=False), Column("files", least=24), Column("an event is", least=24)]
+    columns = [Column("name"), Column("files", least=24), Column("an event is", least=24)]
     screen.table(columns, [[row["name"], row["files"], row["rows"]] for row in rows])
+    screen.say("\n--format NAME reads a file or folder so, and --format auto recognises it", "dim")
 
 
 def _entry(entry: catalog.Entry, data_dir: Path | None) -> dict[str, Any]:

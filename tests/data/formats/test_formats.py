@@ -24,7 +24,7 @@ from matinee.data.read.log import read
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.study.data_table import DataTable
 
-from .made import ALL, BEHAVIORS, BOOKS, BROKEN, CASES, Made, Row, lines
+from .made import ALL, BEHAVIORS, BOOKS, BROKEN, CASES, Files, Made, Row, lines
 
 
 @contextlib.contextmanager
@@ -335,7 +335,7 @@ def test_tables_that_are_named_come_first(tmp_path: Path) -> None:
 
 
 def test_the_repeated_row_of_several_files_is_named(tmp_path: Path) -> None:
-    files = {
+    files: Files = {
         "combined_data_1.txt": "1:\n5,3,2005-09-06\n",
         "combined_data_2.txt": "2:\n5,3,2005-09-06\n1:\n5,4,2005-09-07\n",
     }

@@ -75,9 +75,8 @@ def read(
 ) -> Dataset:
     """Read a log.
 
-    source: a CSV, TSV (also .gz, .bz2, .zst or a .zip of one file), JSON lines or Parquet file; a folder in the layout
-    of MovieLens, of the film contest, of recbole or of the sets of sequences (recognised by its files; it ignores the
-    options about columns and text); or a dataframe of pandas, polars, DuckDB or PyArrow.
+    source: a CSV, TSV (also .gz, .bz2, .zst or a .zip of one file), JSON lines or Parquet file; a folder in one
+    of the known `formats` (it ignores options about columns and text); or a frame of pandas, polars, DuckDB or PyArrow.
 
     user_id, item_id, rating, timestamp, weight: column names, or positions from 1 in a file without a header. Else the
     usual names are tried (columns.NAMES; none for weights). None: do not read it. Other columns become the context.
@@ -86,7 +85,8 @@ def read(
     of a file's ids when all of them are canonical integers. bad_rows: "skip" leaves out rows that cannot be read, with
     a MatineeWarning that counts them. session_gap: "30m" cuts each user's events into sessions, each a user of its own
     ("7/1", "7/2"), where more time than this passes.
-    format: "sequences" has one line a user, the user's id and then items in time order; "sessions" one anonymous
+    format: one of `formats`, such as "netflix_prize": a file, or a folder with its tables, is read as it comes; "auto"
+    recognises them, and reads any other file, or one that could be in several, as a log. "sequences" has one line a user, the user's id and then items in time order; "sessions" one anonymous
     session a line, numbered from 1. Neither has times: the log's order is the order of time.
     users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's or by a
     usual name. A plain file is read as the log is, where that fits.

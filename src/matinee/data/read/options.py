@@ -121,7 +121,7 @@ class FileOptions(TextOptions):
     )
     format: Format = Field(
         "log",
-        description="kind of file: an event a line; a user and their items in order; an anonymous session",
+        description="kind of file: an event a line (log), a user (sequences) or a session (sessions); a name of `matinee data formats`; auto",
     )
     session_gap: Annotated[int | None, BeforeValidator(_none), BeforeValidator(gap_seconds)] = Field(
         None, gt=0, description="seconds, or `30m`, `1h`: cuts each user's events into sessions at longer waits"

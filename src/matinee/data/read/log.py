@@ -86,8 +86,9 @@ def read(
     a MatineeWarning that counts them. session_gap: "30m" cuts each user's events into sessions, each a user of its own
     ("7/1", "7/2"), where more time than this passes.
     format: one of `formats`, such as "netflix_prize": a file, or a folder with its tables, is read as it comes; "auto"
-    recognises them, and reads any other file, or one that could be in several, as a log. "sequences" has one line a user, the user's id and then items in time order; "sessions" one anonymous
-    session a line, numbered from 1. Neither has times: the log's order is the order of time.
+    recognises them, and reads any other file, or one that could be in several, as a log. "sequences" has a user a line,
+    the user's id and then items in time order; "sessions" one anonymous session a line, numbered from 1. Neither has
+    times: the log's order is the order of time.
     users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's or by a
     usual name. A plain file is read as the log is, where that fits.
     duplicates: what happens to a user's repeated events with one item. "keep" (default: ranking models count a pair

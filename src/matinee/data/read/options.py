@@ -121,7 +121,8 @@ class FileOptions(TextOptions):
     )
     format: Format = Field(
         "log",
-        description="kind of file: an event a line (log), a user (sequences) or a session (sessions); a name of `matinee data formats`; auto",
+        description="kind of file: an event a line (log), a user (sequences), a s"
+        "ession (sessions); or of `matinee data formats`; auto",
     )
     session_gap: Annotated[int | None, BeforeValidator(_none), BeforeValidator(gap_seconds)] = Field(
         None, gt=0, description="seconds, or `30m`, `1h`: cuts each user's events into sessions at longer waits"

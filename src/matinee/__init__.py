@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from matinee.data.query import history as history
     from matinee.data.query import query as query
     from matinee.data.read.catalog import load as load
+    from matinee.data.read.formats import formats as formats
     from matinee.data.read.log import read as read
+    from matinee.data.read.options import table as table
     from matinee.errors import MatineeError as MatineeError
     from matinee.evaluate import evaluate as evaluate
     from matinee.evaluate.files import hidden_pairs as hidden_pairs
@@ -52,7 +54,9 @@ _HOMES = {
     "matinee.data.filters": ["filter_events"],
     "matinee.data.query": ["history", "query"],
     "matinee.data.read.catalog": ["load"],
+    "matinee.data.read.formats": ["formats"],
     "matinee.data.read.log": ["read"],
+    "matinee.data.read.options": ["table"],
     "matinee.errors": ["MatineeError"],
     "matinee.evaluate": ["evaluate"],
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Collection, Iterable
+import shlex
+from collections.abc import Collection, Iterable, Iterator
+from contextvars import ContextVar
 from functools import partial
+from typing import Literal
+
+Audience = Literal["python", "command", "recipe"]
+COLUMNS = ("user_id", "item_id", "rating", "timestamp", "weight")
+"""The roles of a log's columns: arguments of Python, options of a command, and keys of a recipe's `columns`."""
+_AUDIENCE: ContextVar[Audience | None] = ContextVar("audience", default=None)
+_WITHHELD: ContextVar[frozenset[str]] = ContextVar("withheld", default=frozenset())
+_OTHERWISE = {"exclude_seen": "--include-seen", "overwrite": "--overwrite"}  # switches of the command line
+_SIGNS = {"\t": "tab", " ": "space", "::": "::"}
 
 
 class MatineeError(Exception):
@@ -22,6 +34,62 @@ class MatineeError(Exception):
 
     def __reduce__(self) -> tuple[partial[MatineeError], tuple[()]]:
         return partial(MatineeError, self.what, where=self.where, hint=self.hint), ()
+
+
+@contextlib.contextmanager
+def worded_for(audience: Audience, *, fallback: bool = False, without: Iterable[str] = ()) -> Iterator[None]:
+    """Word hints of this block for users of Python (the default), of the command line, or of recipes.
+
+    fallback: only where no block around this one has chosen. without: options that this call does not have."""
+    chosen = _AUDIENCE.get() if fallback else None
+    tokens = _AUDIENCE.set(chosen or audience), _WITHHELD.set(_WITHHELD.get() | frozenset(without))
+    try:
+        yield
+    finally:
+        _AUDIENCE.reset(tokens[0])
+        _WITHHELD.reset(tokens[1])
+
+
+def audience() -> Audience:
+    """Whom hints are worded for."""
+    return _AUDIENCE.get() or "python"
+
+
+def offered(*names: str) -> bool:
+    """Whether the caller has these options in this call: a hint must not name another."""
+    return not _WITHHELD.get() & frozenset(names)
+
+
+def option(name: str, value: object) -> str:
+    """An option with a value, as the caller writes it: encoding="latin-1", --encoding latin-1, or encoding = "latin-1"
+    in a recipe. None is spelled "none" where there is no None."""
+    if audience() == "python":
+        return f"{name}={_quoted(value)}"
+    if audience() == "command":
+        return _OTHERWISE.get(name) or f"--{name.replace('_', '-')} {shlex.quote(_typed(value))}"
+    text = _quoted("none" if value is None else str(value).lower() if isinstance(value, bool) else value)
+    text = text.strip('"') if isinstance(value, bool) else text
+    return f"columns = {{ {name} = {text} }}" if name in COLUMNS else f"{name} = {text}"
+
+
+def _quoted(value: object) -> str:
+    """A value of Python or TOML; texts in double quotes where they can be."""
+    if not isinstance(value, str):
+        return repr(value)
+    return "'\"'" if value == '"' else '"' + value.replace("\\", "\\\\").replace("\t", "\\t").replace('"', '\\"') + '"'
+
+
+def _typed(value: object) -> str:
+    """A value as an argument of a command."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return (
+        "none"
+        if value is None
+        else str(value).lower()
+        if isinstance(value, bool)
+        else _SIGNS.get(str(value), str(value))
+    )
 
 
 def listed(names: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import re
@@ -22,6 +23,8 @@ from matinee.cli.options import LogOptions
 from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
 from matinee.data.read.log import read
+from matinee.data.read.options import ReadOptions
+from matinee.errors import COLUMNS
 from matinee.evaluate import evaluate
 from matinee.explain import explain
 from matinee.files import atomic_write
@@ -46,6 +49,7 @@ COMMANDS: list[tuple[str, ...]] = [
 ]
 GROUPS: list[tuple[str, ...]] = [
     ("data",),
+    ("data", "formats"),
     ("data", "list"),
     ("data", "show"),
     ("models",),
@@ -78,8 +82,14 @@ def test_the_options_of_a_log_are_the_same_everywhere() -> None:
         shown = done(*command, "--help")
         for field in fields(LogOptions):
             assert f"--{field.name.replace('_', '-')} " in shown
-    defaults = {field.name: getattr(DataTable(), field.name) for field in fields(LogOptions)[5:]}
-    assert defaults == {name: getattr(LogOptions(), name) for name in defaults}
+    of_recipes = {*DataTable.model_fields, *COLUMNS} - {"source", "columns"}
+    of_commands = {field.name for field in fields(LogOptions)} - {"data_dir"}
+    only_in_recipes = {"drop_ratings", "label_min", "since", "until"}
+    assert of_recipes - only_in_recipes == of_commands
+    filters = ("min_rating", "min_user_events", "min_item_events")
+    assert {name: getattr(DataTable(), name) for name in filters} == {n: getattr(LogOptions(), n) for n in filters}
+    of_python = set(inspect.signature(read).parameters) - {"source", "name"}
+    assert of_python == set(ReadOptions.model_fields) == of_commands - set(filters)
 
 
 # --- run --------------------------------------------------------------------------------------------------------------
@@ -268,7 +278,7 @@ def test_fit_refuses_what_it_cannot_mean(arguments: list[str], words: str, tmp_p
 def test_a_log_of_one_column_may_be_sequences_or_sessions(tmp_path: Path) -> None:
     (tmp_path / "s.txt").write_text("1 2 3\n2 3 4\n")
     said = refused("fit", "markov", "--data", tmp_path / "s.txt", "--out", tmp_path / "m")
-    assert 'format = "sequences" reads' in said
+    assert "--format sequences reads" in said
     done("fit", "markov", "--data", tmp_path / "s.txt", "--format", "sessions", "--out", tmp_path / "m")
     (tmp_path / "odd.csv").write_text("who,what\n1,2\n")
     assert "--user-id" in refused("fit", "markov", "--data", tmp_path / "odd.csv", "--out", tmp_path / "n")
@@ -674,6 +684,17 @@ def test_data_lists_sets_and_licences(tmp_path: Path) -> None:
     assert rows["ml-100k"]["events"] == 100_000
     assert done("data") == done("data", "list")
     assert "Research use only" in done("data")
+
+
+def test_formats_are_listed_and_told(tmp_path: Path) -> None:
+    listed = {row["name"]: row for row in answer("data", "formats")}
+    assert listed["netflix_prize"]["files"].startswith("combined_data_1.txt")
+    assert "netflix_prize" in done("data", "formats")
+    (tmp_path / "combined_data_1.txt").write_text("1:\n70011,3,2005-09-06\n70012,5,2005-05-13\n")
+    for source, *options in ((tmp_path,), (tmp_path / "combined_data_1.txt", "--format", "auto")):
+        found = answer("data", "show", source, *options)
+        assert (found["format"], found["events"] if "events" in found else found["n_events"]) == ("netflix_prize", 2)
+        assert "Netflix Prize" in done("data", "show", source, *options)
 
 
 @pytest.mark.parametrize("command", [("data", "show"), ("fit", "popularity", "--data")])

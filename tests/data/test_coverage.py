@@ -46,8 +46,8 @@ def test_nulls_empty_lists_empty_texts_and_nan_say_nothing() -> None:
     with pytest.warns(MatineeWarning, match="1 of the items in the dataframe"):
         (items,) = side_table_report(read(log, items=table))
     unseen = Unmatched("items", "the dataframe", 1)
-    assert items == SideTableReport("items", 4, 2, 1, {"tags": 3, "name": 2, "score": 3}, (unseen,))
-    assert str(items).endswith("are described, 1 more without an event; missing: tags 3, name 2, score 3")
+    assert items == SideTableReport("items", 4, 2, 1, {"tags": 3, "title": 2, "year": 4, "score": 3}, (unseen,))
+    assert str(items).endswith("are described, 1 more without an event; missing: tags 3, title 2, year 4, score 3")
 
 
 def test_a_table_of_other_ids_is_a_warning() -> None:

@@ -647,7 +647,7 @@ class TestProvided:
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("t.csv", "user_id,film\n1,2\n", r"t\.csv: there is no column 'item_id'; it has 'user_id', 'film'"),
+            ("t.csv", "user_id,film\n1,2\n", r"t\.csv: there is no column for item_id; it has 'user_id', 'film'"),
             ("t.csv", "user_id,item_id\n10,7\n10,\n", r"t\.csv, row 3, column 'item_id': the id is empty"),
             ("t.csv", "user_id,item_id\n10,7\nx,7\n", r"t\.csv, row 3, column 'user_id': 'x' is not a whole number"),
             ("t.csv", "user_id,item_id\n10,7,3,4\n", r"t\.csv, row 2: has 4 fields where 2 are expected"),

@@ -16,8 +16,12 @@ from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
 from matinee.data.items import item_cards
 from matinee.data.read import catalog
+from matinee.data.read.formats import FORMATS, formats, recognised
+from matinee.data.read.formats.base import Format
+from matinee.data.read.log import OF_LOGS
 from matinee.data.side_table_report import side_table_report
 from matinee.explore.log import KeyFigures, Spread, key_figures
+from matinee.study.data_table import located
 
 ROWS = 5
 COUNTS = ("events", "users", "items")
@@ -49,6 +53,18 @@ def list_data(data_dir: DataDir = None, as_json: Json = False) -> None:
         screen.say(f"\n{names}: {licence}", "dim")
 
 
+@group.command("formats", epilog="Example: matinee data formats")
+def list_formats(as_json: Json = False) -> None:
+    """List the formats of published sets that are read as they come."""
+    rows = [{"name": f.name, "title": f.title, "files": f.files, "rows": f.rows} for f in formats()]
+    if as_json:
+        screen.emit(rows)
+        return
+    columns = [Column("name"), Column("files", least=24), Column("an event is", least=24)]
+    screen.table(columns, [[row["name"], row["files"], row["rows"]] for row in rows])
+    screen.say("\n--format NAME reads a file or folder so, and --format auto recognises it", "dim")
+
+
 def _entry(entry: catalog.Entry, data_dir: Path | None) -> dict[str, Any]:
     places = [folder / entry.name for folder in (data_dir, catalog.cache_folder()) if folder is not None]
     size = {"events": entry.events, "users": entry.users, "items": entry.movies}
@@ -68,13 +84,16 @@ def show_data(
     log = log_options.load(source)
     figures, first, tables = key_figures(log), _first_rows(log), side_table_report(log)
     licence = catalog.ENTRIES[source].licence if source in catalog.ENTRIES else None
+    read_as = _format(source, log_options)
     if as_json:
         found = {"name": log.name, "fingerprint": log.fingerprint, "licence": licence} | _numbers(figures)
+        found |= {"format": read_as and read_as.name}
         tables_found = [asdict(table) for table in tables]
         screen.emit(found | {"columns": _columns(log), "side_tables": tables_found, "first_rows": first})
         return
     screen.say(f"{log.name} [{log.fingerprint}]", "bold")
-    known = [[f"{table.what[:-1]} table", str(table).partition(": ")[2]] for table in tables]
+    known = [] if read_as is None else [["format", f"{read_as.name}: {read_as.title}"]]
+    known += [[f"{table.what[:-1]} table", str(table).partition(": ")[2]] for table in tables]
     screen.table([Column("", style="dim"), Column("", least=30)], _figures(figures, log) + known, header=False)
     screen.say()
     least = {"title": 20, "genres": 14}
@@ -82,6 +101,15 @@ def show_data(
     screen.table(columns, [[_shown(value) for value in row.values()] for row in first])
     if licence:
         screen.say(f"\nlicence: {licence}", "dim")
+
+
+def _format(source: str, options: LogOptions) -> Format | None:
+    """The format that a file or folder was read in, named or recognised."""
+    if source in catalog.ENTRIES or options.format in FORMATS:
+        return None if source in catalog.ENTRIES else FORMATS[str(options.format)]
+    path = located(source, options.data_dir)
+    told = any(getattr(options, name) not in (None, "none") for name in OF_LOGS)
+    return recognised(path) if path.is_dir() or (options.format == "auto" and not told) else None
 
 
 def _numbers(figures: KeyFigures) -> dict[str, Any]:

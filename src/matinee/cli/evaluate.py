@@ -10,9 +10,10 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from matinee.cli import screen
-from matinee.cli.options import IncludeSeen, Json, Text, names, whole_numbers
+from matinee.cli.options import IncludeSeen, Json, ReadingOptions, Text, names, takes_reading_options, whole_numbers
 from matinee.cli.screen import Column
 from matinee.cli.sources import open_model
+from matinee.errors import worded_for
 from matinee.evaluate import Evaluation, PairedTest
 from matinee.evaluate import evaluate as measured
 from matinee.evaluate.evaluate import named
@@ -30,6 +31,7 @@ PROTOCOL = "The protocol, for runs under several; its first characters are enoug
 FIRST = "the first that measured the metric"
 
 
+@takes_reading_options
 def evaluate(
     source: Annotated[Path, Argument(metavar="SOURCE", help=SOURCE)],
     truth: Annotated[Path, Option(metavar="FILE", help="The hidden pairs: user_id, item_id.")],
@@ -37,6 +39,8 @@ def evaluate(
     metrics: Annotated[str, Option(metavar="NAMES", help="Separated by commas.")] = "recall,ndcg,hit_rate,mrr",
     convention: Annotated[str, Option(metavar="NAME", help="Whose metric definitions to use.")] = "matinee",
     include_seen: IncludeSeen = False,
+    *,
+    reading: ReadingOptions,
     as_json: Json = False,
 ) -> None:
     """Measure a model, or any recommendations, on hidden pairs."""
@@ -45,10 +49,12 @@ def evaluate(
     formulas_of(chosen, convention)  # refuses a mistyped name before anything is read
     if source.is_dir() or not source.exists():
         model = open_model(source)
-        holdout = hidden_pairs(model, truth, exclude_seen=not include_seen)
+        with worded_for("command"):
+            holdout = hidden_pairs(model, truth, exclude_seen=not include_seen, **reading.given())
         recs = recommend(model, holdout.queries, max(wanted or CUTS), progress=True)
     else:
-        recs, holdout = read_recommendations(source, truth)
+        with worded_for("command"):
+            recs, holdout = read_recommendations(source, truth, **reading.given())
     fitting = wanted or [k for k in CUTS if k <= recs.k] or [recs.k]
     label = source.resolve().name if source.is_dir() else source.stem
     result = measured(recs, holdout, k=fitting, metrics=chosen, convention=convention, label=label)

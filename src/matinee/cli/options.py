@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 from typer import Argument, Option
 
 from matinee.data.dataset import Dataset
+from matinee.data.read.options import ReadOptions, parsed
 from matinee.data.side_table_report import side_table_report
-from matinee.errors import MatineeError
+from matinee.errors import COLUMNS, MatineeError, worded_for
 from matinee.study.data_table import DataTable
 
-COLUMNS = ("user_id", "item_id", "rating", "timestamp")
 Text = str | None
 Texts = list[str] | None
-Format = Literal["log", "sequences", "sessions"]
 Json = Annotated[bool, Option("--json", help="Print JSON on stdout, and nothing else there.")]
 DATA_DIR = Option(metavar="DIR", exists=True, file_okay=False, help="Folder that holds a folder for each data set.")
 DataDir = Annotated[Path | None, DATA_DIR]
@@ -34,51 +34,91 @@ AT = "Time of the request, for models that use it: an ISO date or Unix seconds."
 At = Annotated[Text, Option(metavar="TIME", help=AT, show_default="the end of the history")]
 
 
-def _column(what: str) -> Any:
-    return Option(metavar="COLUMN", help=f"Column of {what}.", show_default="found by its name")
+def _reading(name: str, metavar: str | None = None, shown: str | None = None) -> Any:
+    """The option of this name of `read`."""
+    text = re.sub(r"`([^`]*)`", r"\1", ReadOptions.model_fields[name].description or "")
+    default = shown or ("found by its name" if name in COLUMNS and name != "weight" else False)
+    return Option(metavar=metavar, help=f"{text[0].upper()}{text[1:]}.", show_default=default)
 
 
 @dataclass(frozen=True)
-class LogOptions:
-    """Each field is an option of the same name; those after data_dir and the columns are keys of a recipe's [data]."""
+class ReadingOptions:
+    """Each field is an option of `read` by the same name, None where it is not given. Texts are read as in a recipe."""
 
+    user_id: Annotated[Text, _reading("user_id", "COLUMN")] = None
+    item_id: Annotated[Text, _reading("item_id", "COLUMN")] = None
+    rating: Annotated[Text, _reading("rating", "COLUMN")] = None
+    timestamp: Annotated[Text, _reading("timestamp", "COLUMN")] = None
+    weight: Annotated[Text, _reading("weight", "COLUMN")] = None
+    header: Annotated[Text, _reading("header", "NAMES|false")] = None
+    separator: Annotated[Text, _reading("separator", "SIGN")] = None
+    quote: Annotated[Text, _reading("quote", "SIGN")] = None
+    escape: Annotated[Text, _reading("escape", "SIGN")] = None
+    encoding: Annotated[Text, _reading("encoding", "NAME", "utf-8")] = None
+    decimal: Annotated[Text, _reading("decimal", "SIGN", ".")] = None
+    comment: Annotated[Text, _reading("comment", "SIGN")] = None
+    unit: Annotated[Text, _reading("unit", "s|ms|us|ns", "by size")] = None
+    time_format: Annotated[Text, _reading("time_format", "FORMAT")] = None
+    ids: Annotated[Text, _reading("ids", "text|integer", "auto")] = None
+    bad_rows: Annotated[Text, _reading("bad_rows", "error|skip", "error")] = None
+
+    def given(self) -> dict[str, str]:
+        """The options that were given."""
+        return {
+            name: value for name in ReadingOptions.__dataclass_fields__ if (value := getattr(self, name)) is not None
+        }
+
+
+@dataclass(frozen=True)
+class LogOptions(ReadingOptions):
+    """Each field but data_dir and the columns is a key of a recipe's [data]."""
+
+    format: Annotated[Text, _reading("format", "NAME", "log")] = None
+    session_gap: Annotated[Text, _reading("session_gap", "TIME")] = None
+    users: Annotated[Text, _reading("users", "FILE")] = None
+    items: Annotated[Text, _reading("items", "FILE")] = None
+    duplicates: Annotated[Text, _reading("duplicates", "keep|distinct|last|first|sum|error", "keep")] = None
     data_dir: DataDir = None
-    user_id: Annotated[str | None, _column("user ids")] = None
-    item_id: Annotated[str | None, _column("item ids")] = None
-    rating: Annotated[str | None, _column("ratings")] = None
-    timestamp: Annotated[str | None, _column("times")] = None
-    users: Annotated[str | None, Option(metavar="FILE", help="Table of users.")] = None
-    items: Annotated[str | None, Option(metavar="FILE", help="Table of items: title, year, genres ...")] = None
-    format: Annotated[Format, Option(help="One event, one user or one session per line.")] = "log"
     min_rating: Annotated[float | None, Option(metavar="R", help="Keep events rated at least R.")] = None
     min_user_events: Annotated[int, Option(metavar="N", min=0, help="Drop users with fewer events.")] = 0
     min_item_events: Annotated[int, Option(metavar="N", min=0, help="Drop items with fewer events.")] = 0
 
     def load(self, source: str) -> Dataset:
         """A data set by its name, or a log by its path. Warns where its side tables do not fit it."""
-        spec = asdict(self)
-        data_dir = spec.pop("data_dir")
+        given = {name: value for name, value in asdict(self).items() if value is not None}
+        data_dir = given.pop("data_dir", None)
         path = Path(source)
-        if not (path.name == source or path.exists() or Path(data_dir or ".", source).exists()):
-            hint = "check the path, or use a name of `matinee data`"
-            raise MatineeError("there is no such file or folder", where=source, hint=hint)
-        columns = {role: name for role in COLUMNS if (name := spec.pop(role)) is not None}
-        log = DataTable(source=source, columns=columns, **spec).load(data_dir)
+        with worded_for("command"):
+            if not (path.name == source or path.exists() or Path(data_dir or ".", source).exists()):
+                hint = "check the path, or use a name of `matinee data`"
+                raise MatineeError("there is no such file or folder", where=source, hint=hint)
+            columns = {role: given.pop(role) for role in COLUMNS if role in given}
+            parsed(ReadOptions, {name: value for name, value in given.items() if name in ReadOptions.model_fields})
+            log = DataTable(source=source, columns=columns, **given).load(data_dir)
         side_table_report(log)
         return log
 
 
 def takes_log_options(command: Callable[..., None]) -> Callable[..., None]:
     """Replace a command's parameter `log_options` by one option for each field of LogOptions."""
-    hints = get_type_hints(LogOptions, include_extras=True)
+    return _takes(command, "log_options", LogOptions)
+
+
+def takes_reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace a command's parameter `reading` by one option for each field of ReadingOptions."""
+    return _takes(command, "reading", ReadingOptions)
+
+
+def _takes(command: Callable[..., None], parameter: str, kind: type[ReadingOptions]) -> Callable[..., None]:
+    hints = get_type_hints(kind, include_extras=True)
     parameters = dict(inspect.signature(command, eval_str=True).parameters)
-    place = parameters.pop("log_options")
-    options = [place.replace(name=n, default=getattr(LogOptions, n), annotation=hint) for n, hint in hints.items()]
+    place = parameters.pop(parameter)
+    options = [place.replace(name=n, default=getattr(kind, n), annotation=hint) for n, hint in hints.items()]
 
     @functools.wraps(command)
     def wrapped(**given: Any) -> None:
-        log_options = LogOptions(**{name: given.pop(name) for name in hints})
-        command(**given, log_options=log_options)
+        chosen = kind(**{name: given.pop(name) for name in hints})
+        command(**given, **{parameter: chosen})
 
     wrapped.__signature__ = inspect.Signature([*parameters.values(), *options])  # type: ignore[attr-defined]
     return wrapped

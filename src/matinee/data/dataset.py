@@ -36,7 +36,8 @@ class Dataset:
     user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
     raw_rating: float32 (n,), the ratings from which the labels in value were made. context: n rows of further columns.
     user_features, item_features: row c describes code c (null where the table had none). unmatched: ids of side tables
-    that the log as read did not have. Parts of a split share IdMaps: one code, one item.
+    that the log as read did not have. skipped_rows: rows of its
+    file that cannot be read and were left out. Parts of a split share IdMaps: one code, one item.
     Raises MatineeError naming the row for codes out of range, values that are not finite and negative times.
     """
 
@@ -52,6 +53,7 @@ class Dataset:
     name: str = "log"
     unmatched: tuple[Unmatched, ...] = ()
     raw_rating: Floats | None = None
+    skipped_rows: int = 0
 
     def __post_init__(self) -> None:
         check = LogColumns(self.name)
@@ -170,6 +172,8 @@ class Dataset:
             digest.update(json.dumps(ids.ids.tolist(), ensure_ascii=False).encode())
         for array in (self.user, self.item, self.value, self.timestamp):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+        if self.skipped_rows:
+            digest.update(f"skipped {self.skipped_rows}".encode())
         return digest.hexdigest()[:16]
 
     @cached_property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,6 +13,18 @@ import polars as pl
 EntityKind = Literal["users", "items"]
 
 LIST_COLUMNS = ("genres", "directors", "writers", "actors", "tags")
+TITLES = (
+    "title",
+    "name",
+    "movietitle",
+    "booktitle",
+    "itemtitle",
+    "itemname",
+    "filmtitle",
+    "productname",
+    "primarytitle",
+)
+"""Usual names of titles without case and signs; the first that is there counts."""
 TEXT = (*LIST_COLUMNS, "title", "zip", "zip_code", "phone", "imdb_id")
 _YEAR = r"\((\d{4})\)\s*(?:\([^()]*\)\s*)?$"  # "Toy Story (1995)", and "Land Before Time III (1995) (V)"
 
@@ -34,11 +48,52 @@ class Unmatched:
         return f"not in {self.absent_from}: {self.ids:,} of the {self.what} in {self.table} ({fate})"
 
 
+def with_title(frame: pl.DataFrame, column: str | None = None) -> pl.DataFrame:
+    """The column, by default one with a usual name (TITLES), under the name `title`."""
+    if column is None:
+        by_word = {re.sub(r"[\s_-]", "", name.lower()): name for name in frame.columns}
+        column = next((by_word[word] for word in TITLES if word in by_word), None)
+    if column is None or column == "title":
+        return frame
+    return frame.drop("title", strict=False).rename({column: "title"})
+
+
 def described(frame: pl.DataFrame) -> pl.DataFrame:
-    """Titles trimmed, a year column from titles that end in one, lists split at "|" (a missing list stays null)."""
+    """Titles trimmed, a year column from titles that end in one, lists split (a missing list stays null)."""
     if "title" in frame.columns and frame["title"].dtype == pl.String:
         frame = with_year(frame)
-    return frame.with_columns(split(c) for c in LIST_COLUMNS if c in frame.columns and frame[c].dtype == pl.String)
+    return frame.with_columns(
+        _lists(frame[c]) for c in LIST_COLUMNS if c in frame.columns and frame[c].dtype == pl.String
+    )
+
+
+def _lists(column: pl.Series) -> pl.Series:
+    """Lists of text: from JSON or Python lists, or texts with |, ; or (genres and tags) commas between their parts."""
+    by_text = {value: _parts(value, column.name) for value in column.unique().to_list()}
+    return pl.Series(column.name, [by_text[value] for value in column.to_list()], dtype=pl.List(pl.String))
+
+
+def _parts(value: str | None, column: str) -> list[str] | None:
+    if value is None or value == "(no genres listed)":
+        return None if value is None else []
+    if value.strip()[:1] == "[" and value.strip()[-1:] == "]" and (members := _members(value)) is not None:
+        return members
+    if "|" in value:
+        return value.split("|")
+    sign = ";" if ";" in value else "," if column in ("genres", "tags") else None
+    return (
+        [value] if sign is None or sign not in value else [part.strip() for part in value.split(sign) if part.strip()]
+    )
+
+
+def _members(value: str) -> list[str] | None:
+    """The texts of a JSON or Python list, or the names of its objects; None for something else."""
+    try:
+        found = ast.literal_eval(value.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return None
+    names = [one.get("name") if isinstance(one, dict) else one for one in found]
+    return [str(name) for name in names if name is not None]
 
 
 def with_year(frame: pl.DataFrame) -> pl.DataFrame:

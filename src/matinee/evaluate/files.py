@@ -6,6 +6,7 @@ import hashlib
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,21 +17,22 @@ from matinee.data.ids import IdMap
 from matinee.data.query import Fitted, refuse_no_histories
 from matinee.data.read.log import read
 from matinee.data.read.tables import table_of
-from matinee.errors import MatineeError, MatineeWarning
+from matinee.errors import MatineeError, MatineeWarning, option
 from matinee.files import StrPath
 from matinee.rank import Recommendations
 
 
-def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True) -> Holdout:
+def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True, **reading: Any) -> Holdout:
     """A file of hidden pairs as a holdout for a fitted model; the queries have the histories of the model's log.
 
-    truth: a .csv, .tsv or .parquet file with user_id and item_id. Its users that are not in the model's log have empty
-    histories (a MatineeWarning counts them); its items that the model does not know stay in recall's denominator.
+    truth: a .csv, .tsv or .parquet file with user_id and item_id; reading: how it is written, options of `read`. Its
+    users that are not in the model's log have empty histories (a MatineeWarning counts them); its items that the model
+    does not know stay in recall's denominator.
     Raises MatineeError for a model without histories, and where a hidden pair is in its log, unless exclude_seen is
     False.
     """
     data = model.data
-    hidden, words = _read_truth(truth)
+    hidden, words = _read_truth(truth, reading)
     refuse_no_histories(data)
     user = data.users.encode(hidden.users.series)
     if exclude_seen:
@@ -44,16 +46,16 @@ def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True) ->
     return Holdout(queries, _truth(hidden, data.items), protocol)
 
 
-def read_recommendations(path: StrPath, truth: StrPath) -> tuple[Recommendations, Holdout]:
+def read_recommendations(path: StrPath, truth: StrPath, **reading: Any) -> tuple[Recommendations, Holdout]:
     """A file of recommendations, and a file of hidden pairs as the holdout that measures them.
 
-    path: a .csv, .tsv or .parquet file with user_id, item_id and rank (from 1) or score (more is better). truth: as in
-    `hidden_pairs`. Users without hidden pairs are left out; users without recommendations count as misses, with a
-    MatineeWarning.
+    path: a .csv, .tsv or .parquet file with user_id, item_id and rank (from 1) or score (more is better). truth,
+    reading: as in `hidden_pairs`. Users without hidden pairs are left out; users without recommendations count as
+    misses, with a MatineeWarning.
     Raises MatineeError without a rank or score, for two items of a user at one rank, and where the files share no user.
     """
     path = Path(path)
-    hidden, words = _read_truth(truth)
+    hidden, words = _read_truth(truth, reading)
     listed, ascending = _read_listed(path)
     columns = [hidden.items.series, listed.items.series]
     if hidden.items.is_integer != listed.items.is_integer:
@@ -97,10 +99,10 @@ def _queries(data: Dataset, user: Ints, *, exclude_seen: bool) -> Queries:
     return replace(queries, user=user, history=history, exclude=history if exclude_seen else Ragged.empty(len(user)))
 
 
-def _read_truth(path: StrPath) -> tuple[Dataset, str]:
+def _read_truth(path: StrPath, reading: dict[str, Any]) -> tuple[Dataset, str]:
     """The hidden pairs, and the words that name them in a protocol: the file and the start of its SHA-256."""
     path = Path(path)
-    hidden = read(path, rating=None, timestamp=None)
+    hidden = read(path, **{"rating": None, "timestamp": None, "weight": None, **reading})
     return hidden, f"provided, {path.name} {hashlib.sha256(path.read_bytes()).hexdigest()[:8]}"
 
 
@@ -112,7 +114,7 @@ def _refuse_seen(data: Dataset, hidden: Dataset, user: Ints) -> None:
     both = np.isin(codes[known].astype(np.int64) * n + item[known], data.user.astype(np.int64) * n + data.item)
     if both.any():
         what = f"{both.sum():,} of the {len(hidden):,} hidden pairs are in the log the model was fitted on"
-        raise MatineeError(what, hint="fit on a log without them, or include seen items if repeats are valid answers")
+        raise MatineeError(what, hint=f"fit on a log without them, or say {option('exclude_seen', False)}")
 
 
 def _truth(hidden: Dataset, items: IdMap) -> Ragged:
@@ -132,7 +134,7 @@ def _read_listed(path: Path) -> tuple[Dataset, bool]:
         what = f"there is no column 'rank' or 'score'; it has {', '.join(map(repr, columns[:20]))}"
         hint = "name the columns user_id, item_id and rank (from 1) or score"
         raise MatineeError(what, where=str(path), hint=hint)
-    listed = read(path, rating=order, timestamp=None)
+    listed = read(path, rating=order, timestamp=None, weight=None)
     if order == "rank":
         assert listed.value is not None  # the column is there
         by_rank = np.lexsort((listed.value, listed.user))

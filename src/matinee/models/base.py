@@ -176,6 +176,7 @@ class Model(BaseModel, ABC):
             warn_of_unread_times(self, data)
         learned = self.learn(data, context)
         self._fitted = replace(self.standing(data, learned).fitted, metric=str(context.metric or ""))
+        warn_of_dislikes(self, data)
         return self
 
     def standing(self, data: Dataset, learned: Learned) -> Self:
@@ -345,6 +346,18 @@ class Model(BaseModel, ABC):
         return isinstance(other, Model) and type(self) is type(other) and self.model_dump() == other.model_dump()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def warn_of_dislikes(model: Model, data: Dataset) -> None:
+    """Ratings of 0 or less are likes to a model that ignores values; labels 0 and 1 are not meant."""
+    if data.value is None or model.predicts() or data.labelled or not (n := int((data.value <= 0).sum())):
+        return
+    warnings.warn(
+        f"{n:,} of {len(data):,} events of {data.name} are rated 0 or less, and {type(model).__name__} takes every "
+        "event for a like: leave them out with min_rating",
+        MatineeWarning,
+        stacklevel=3,
+    )
 
 
 def warn_of_unread_times(model: Model, data: Dataset) -> None:

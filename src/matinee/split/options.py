@@ -11,15 +11,18 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from matinee.data.dataset import Dataset, Split
+from matinee.data.read.options import TableFile
 from matinee.errors import MatineeError, suggestion
 from matinee.split import strategies
 from matinee.split.provided import provided
 from matinee.split.sessions import sessions
 from matinee.split.shares import check_folds
 
+File = str | Path | TableFile
 
-def _files(data: Dataset, *, test: str | Path, valid: str | Path | None = None, exclude_seen: bool = True) -> Split:
-    """`provided` with the options that a recipe can write: paths."""
+
+def _files(data: Dataset, *, test: File, valid: File | None = None, exclude_seen: bool = True) -> Split:
+    """`provided` with the options that a recipe can write: paths, or tables that say how a file is written."""
     return provided(data, test=test, valid=valid, exclude_seen=exclude_seen)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -13,15 +15,18 @@ import polars as pl
 from matinee.data.arrays import Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
 from matinee.data.ids import Id, IdMap
-from matinee.data.read.columns import id_column
-from matinee.data.read.tables import Dialect, Table, content, table_of
-from matinee.errors import MatineeError
+from matinee.data.read.columns import by_position, find_column, id_column
+from matinee.data.read.options import AUTO, ReadOptions, TableFile, parsed
+from matinee.data.read.tables import Dialect, Table, content, dialect_of, table_of
+from matinee.data.read.text import plain_suffix
+from matinee.errors import COLUMNS, MatineeError, audience, option, worded_for
 from matinee.split.lines import Line, of_one_session, read_lines, read_prefixes
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, answers, checked, holdout, padded
 
 LINES = (".jsonl", ".ndjson")
 PREFIXES = ".txt"
-TABLES = {".csv": ",", ".tsv": "\t", ".parquet": None}  # and the separator of each
+TABLES = {".csv": None, ".tsv": "\t", ".parquet": None}  # and the separator of each
+Given = str | Path | Dataset | TableFile | dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,11 @@ class Source:
     content: Dataset | list[Line]
 
 
-def provided(
-    data: Dataset, *, test: str | Path | Dataset, valid: str | Path | Dataset | None = None, exclude_seen: bool = True
-) -> Split:
+def provided(data: Dataset, *, test: Given, valid: Given | None = None, exclude_seen: bool = True) -> Split:
     """Train is `data` itself; valid and test are files with external ids, or Datasets.
 
-    .csv, .tsv, .parquet: columns user_id and item_id, a hidden event a row. A user is one query; history = train;
+    .csv, .tsv, .parquet, or a `table` that says how it is written: columns user_id and item_id (or usual names), a
+    hidden event a row. A user is one query; history = train;
     excluded = train in valid, train + valid in the test.
     .jsonl, .ndjson: one query a line, {"user"?, "history", "exclude"?, "candidates"?, "truth"}. `history` is oldest
     first. `exclude` is all that is excluded; without it that is the history (nothing if not `exclude_seen`).
@@ -78,27 +82,58 @@ def provided(
     return checked(split, valid=valid is not None, hint="are these the files you meant?")
 
 
-def _source(given: str | Path | Dataset, data: Dataset) -> Source:
+def _source(given: Given, data: Dataset) -> Source:
     """Raises MatineeError naming the file when it cannot be read."""
     if isinstance(given, Dataset):
         return Source(f"{given.name} {given.fingerprint[:8]}", given)
-    path = Path(given)
-    kind, raw = path.suffix.lower(), content(path)
+    given = parsed(TableFile, given) if isinstance(given, dict) else given
+    path = Path(given.path if isinstance(given, TableFile) else given)
+    kind, raw = plain_suffix(path), content(path)
     words = f"{path.name} {hashlib.sha256(raw).hexdigest()[:8]}"
+    if isinstance(given, TableFile):
+        with worded_for(audience(), without=COLUMNS):
+            return Source(words, _read_pairs(table_of(path, dialect_of(given)), data, given))
     if kind in LINES:
         return Source(words, read_lines(raw, str(path), data))
     if kind == PREFIXES:
-        return Source(words, read_prefixes(raw, str(path), data))
+        lines = read_prefixes(raw, str(path), data)
+        _refuse_pairs(lines, data, path)
+        return Source(words, lines)
     if kind not in TABLES:
-        hint = f"use one of {', '.join((*TABLES, *LINES, PREFIXES))}"
+        hint = f"use one of {', '.join((*TABLES, *LINES, PREFIXES))}, or {_own(path)}"
         raise MatineeError(f"unknown kind of file {kind!r}", where=str(path), hint=hint)
-    return Source(words, _read_pairs(table_of(path, Dialect(TABLES[kind])), data))
+    with worded_for(audience(), without=(*COLUMNS, *ReadOptions.model_fields)):
+        return Source(words, _read_pairs(table_of(path, Dialect(TABLES[kind])), data))
 
 
-def _read_pairs(table: Table, data: Dataset) -> Dataset:
-    """The columns user_id and item_id as a Dataset without values and times, in the file's order."""
-    table.require("user_id", "item_id")
-    user, item = _spelled(table, "user_id", data.users), _spelled(table, "item_id", data.items)
+def _own(path: Path) -> str:
+    """How to say that a file is a table without a header."""
+    if audience() == "recipe":
+        return f'say how it is written: test = {{ path = "{path.name}", header = false, user_id = 1, item_id = 2 }}'
+    return f'say how it is written: test=mt.table("{path.name}", header=False, user_id=1, item_id=2)'
+
+
+def _refuse_pairs(lines: list[Line], data: Dataset, path: Path) -> None:
+    """Raise MatineeError where a file of prefixes is rather one of pairs: each line is an id, a tab and an id, and the
+    first ones are ids of users more often than of items, or come again as if each were a user."""
+    if len(lines) < 2 or any(len(line.history) != 1 or len(line.truth) != 1 for line in lines):
+        return
+    firsts = [line.history[0] for line in lines]
+    users = sum(data.users.find(one) >= 0 for one in firsts)
+    items = sum(data.items.find(one) >= 0 for one in firsts)
+    grouped = 1 + sum(a != b for a, b in itertools.pairwise(firsts)) == len(set(firsts)) < len(firsts)
+    if users > items or (grouped and users == items > 0):
+        what = "each line is a pair of ids, as of a user and an item; a .txt file holds sessions: items, a tab, an item"
+        raise MatineeError(what, where=str(path), hint=_own(path))
+
+
+def _read_pairs(table: Table, data: Dataset, given: TableFile | None = None) -> Dataset:
+    """The columns of users and items as a Dataset without values and times, in the file's order."""
+    asked = {role: getattr(given, role, None) or AUTO for role in ("user_id", "item_id")}
+    if table.dialect.header is False and set(asked.values()) == {AUTO}:
+        asked = by_position(table)
+    columns = [find_column(table, role, asked[role], required=True) or "" for role in ("user_id", "item_id")]
+    user, item = (_spelled(table, c, ids) for c, ids in zip(columns, (data.users, data.items), strict=True))
     users, items = IdMap.from_series(user, what="user"), IdMap.from_series(item, what="item")
     return Dataset(users, items, users.encode(user), items.encode(item), name=table.name)
 
@@ -217,7 +252,7 @@ def _check_unseen(train: Dataset, hidden: Dataset, words: str) -> None:
         row = int(np.flatnonzero(both)[0])
         user, item = train.users.decode([hidden.user[row]])[0], train.items.decode([hidden.item[row]])[0]
         what = f"{both.sum():,} of {len(both):,} hidden pairs are in the log too, first user {user!r}, item {item!r}"
-        hint = "remove them from the log, which is train; where repeats are answers pass exclude_seen=False"
+        hint = f"remove them from the log, which is train; {option('exclude_seen', False)} where repeats are answers"
         raise MatineeError(what, where=words, hint=hint)
 
 

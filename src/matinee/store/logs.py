@@ -33,12 +33,14 @@ class LogManifest(folders.Sealed):
     fingerprint: str
     side_fingerprint: str
     histories: bool
+    skipped_rows: int = 0
 
 
 def describe(data: Dataset, *, histories: bool) -> dict[str, Any]:
     """The fields of a LogManifest that tell one log from another."""
     fields = ("name", "fingerprint", "side_fingerprint")
-    return {name: getattr(data, name) for name in fields} | {"histories": histories}
+    skipped = {"skipped_rows": data.skipped_rows} if data.skipped_rows else {}
+    return {name: getattr(data, name) for name in fields} | {"histories": histories} | skipped
 
 
 def write_log(data: Dataset, folder: Path, shared: Path | None = None, *, histories: bool = True) -> str:
@@ -99,6 +101,7 @@ def read_log(folder: Path, digest: str) -> Dataset:
         user_features=user_features,
         item_features=item_features,
         name=manifest.name,
+        skipped_rows=manifest.skipped_rows,
     )
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from matinee.data.dataset import Dataset, Duplicates
+from matinee.data.dataset import Dataset
 from matinee.data.filters import filter_events, seconds
 from matinee.data.read import catalog
 from matinee.data.read.assemble import deduplicated
-from matinee.data.read.log import read
-from matinee.errors import MatineeError
+from matinee.data.read.format_names import KNOWN
+from matinee.data.read.log import read, read_as
+from matinee.data.read.options import AUTO, FileOptions, Name, ReadOptions, TableFile, parsed
+from matinee.errors import COLUMNS, MatineeError, worded_for
 from matinee.files import StrPath
 
 FILTERS = ("min_rating", "drop_ratings", "label_min", "min_user_events", "min_item_events", "since", "until")
+OF_FILES = (*COLUMNS, *(name for name in FileOptions.model_fields if name != "duplicates"))
+"""Options that a named set or a folder does not have."""
 
 
 class Table(BaseModel):
@@ -26,21 +30,16 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class DataTable(Table):
+class _Source(Table):
+    source: str = Field("ml-100k", description="a name of `matinee data`, a folder in a known layout, or a file")
+    columns: dict[Literal["user_id", "item_id", "rating", "timestamp", "weight"], Name] = Field(
+        {}, description="column names of a file, where they are not the usual ones, or positions from 1"
+    )
+
+
+class DataTable(FileOptions, _Source):
     """[data]: where the log is and which events count."""
 
-    source: str = Field("ml-100k", description="a name of `matinee data`, a folder in a known layout, or a file")
-    columns: dict[Literal["user_id", "item_id", "rating", "timestamp"], str] = Field(
-        {}, description="column names of a file, where they are not the usual ones"
-    )
-    format: Literal["log", "sequences", "sessions"] = Field(
-        "log", description="of a file: an event a line; a user and their items in order; an anonymous session"
-    )
-    users: str | None = Field(None, description="a file that describes users, by an id column")
-    items: str | None = Field(None, description="a file that describes items: title, year, genres, anything")
-    duplicates: Duplicates = Field(
-        "keep", description="what happens to a user's repeated events with one item; distinct: one a second stays"
-    )
     min_rating: float | None = Field(None, description="keep events rated at least this")
     drop_ratings: list[float] = Field([], description="leave out events with these ratings")
     label_min: float | None = Field(None, description="ratings become 1 (at least this) or 0, after the filters")
@@ -58,22 +57,34 @@ class DataTable(Table):
 
     def load(self, data_dir: StrPath | None = None) -> Dataset:
         """Read and filter the log: a catalogue name, a path, or a path below data_dir."""
-        return filter_events(self._read(data_dir), **{name: getattr(self, name) for name in FILTERS})
+        with worded_for("recipe", fallback=True):
+            return filter_events(self._read(data_dir), **{name: getattr(self, name) for name in FILTERS})
 
     def _read(self, data_dir: StrPath | None) -> Dataset:
         path = located(self.source, data_dir)
-        if self.source in catalog.ENTRIES or path.is_dir():  # with columns and side tables of its own
-            for key in ("columns", "format", "users", "items"):
-                if getattr(self, key) != DataTable.model_fields[key].default:
-                    what = f"[data] {key} is for files, and {self.source} has a layout of its own"
-                    raise MatineeError(what, hint=f"leave {key} out, or name the file to read as source")
-        if self.source in catalog.ENTRIES:
-            return deduplicated(catalog.load(self.source, data_dir=data_dir), self.duplicates)
+        folder = path.is_dir() and self.format not in (AUTO, *KNOWN)
+        if self.source in catalog.ENTRIES or folder:  # with columns and side tables of its own
+            self._refuse_of_files()
+            with worded_for("recipe", fallback=True, without=OF_FILES):
+                if self.source in catalog.ENTRIES:
+                    return deduplicated(catalog.load(self.source, data_dir=data_dir), self.duplicates)
+                return read(path, duplicates=self.duplicates)
         if not path.exists() and not path.suffix:
             catalog.entry(self.source)  # a mistyped name: raises with the near misses
-        users, items = (name and located(name, data_dir) for name in (self.users, self.items))
-        columns: dict[str, Any] = dict(self.columns.items())  # of the others, `read` knows the usual names
-        return read(path, **columns, format=self.format, users=users, items=items, duplicates=self.duplicates)
+        return read_as(path, self.reading(data_dir))
+
+    def _refuse_of_files(self) -> None:
+        """Raise MatineeError for a key about files, where the source has a layout of its own."""
+        for key in ("columns", *OF_FILES):
+            if key in DataTable.model_fields and getattr(self, key) != DataTable.model_fields[key].default:
+                what = f"[data] {key} is for files, and {self.source} has a layout of its own"
+                raise MatineeError(what, hint=f"leave {key} out, or name the file to read as source")
+
+    def reading(self, data_dir: StrPath | None = None) -> ReadOptions:
+        """The same options as `read` has them. Side tables may lie below data_dir."""
+        given = {name: getattr(self, name) for name in FileOptions.model_fields} | dict(self.columns.items())
+        given |= {side: below(given[side], data_dir) for side in ("users", "items")}
+        return parsed(ReadOptions, given)
 
 
 def checked(check: Callable[[str], object], text: str | None) -> str | None:
@@ -84,6 +95,13 @@ def checked(check: Callable[[str], object], text: str | None) -> str | None:
         except MatineeError as error:
             raise ValueError(f"{error.what}; {error.hint}") from None
     return text
+
+
+def below(file: str | TableFile | None, data_dir: StrPath | None) -> Path | TableFile | None:
+    """The file as given; or below data_dir, where it exists only there."""
+    if isinstance(file, TableFile):
+        return file.model_copy(update={"path": located(str(file.path), data_dir)})
+    return None if file is None else located(file, data_dir)
 
 
 def located(name: str, data_dir: StrPath | None) -> Path:

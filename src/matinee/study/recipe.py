@@ -15,13 +15,14 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from matinee import split as splits
 from matinee.data.dataset import Dataset, Split
 from matinee.data.read import catalog
-from matinee.errors import MatineeError, did_you_mean, near_misses
+from matinee.data.read.options import TableFile, parsed
+from matinee.errors import MatineeError, did_you_mean, near_misses, worded_for
 from matinee.evaluate.metrics import formulas_of
 from matinee.files import StrPath
 from matinee.models import registry
 from matinee.models.base import Model
 from matinee.study.data_table import DataTable as DataTable
-from matinee.study.data_table import Table, located
+from matinee.study.data_table import Table, below, located
 from matinee.study.evaluate_table import EvaluateTable as EvaluateTable
 from matinee.study.evaluate_table import FitTable as FitTable
 from matinee.study.model_table import ModelTable as ModelTable
@@ -133,7 +134,7 @@ class Recipe(Table):
         """The splits of one seed: n of them where the recipe has folds = n, else one. With label_min, only hidden rows
         labelled 1 are answers."""
         options = {name: value for name, value in self.split.items() if name != "strategy"}
-        options |= {name: str(path) for name, path in self._split_files(data_dir).items()}
+        options |= self._split_files(data_dir)
         options["exclude_seen"] = self.evaluate.exclude_seen
         seed = seed if self.split_seed is None else self.split_seed
         made = splits.make(data, self.split["strategy"], options, seed=seed)
@@ -141,17 +142,27 @@ class Recipe(Table):
 
     def files(self, data_dir: StrPath | None = None) -> list[Path]:
         """What the study reads beside its log."""
-        side_tables = [located(name, data_dir) for name in (self.data.users, self.data.items) if name]
+        tables = [below(table, data_dir) for table in (self.data.users, self.data.items) if table]
+        named = [*tables, *self._split_files(data_dir).values()]
         sampled = [rule for rule in self.evaluate.rules("test", data_dir) if isinstance(rule, Path)]
-        return [*side_tables, *self._split_files(data_dir).values(), *sampled]
+        return [*(Path(file.path if isinstance(file, TableFile) else file) for file in named if file), *sampled]
 
-    def _split_files(self, data_dir: StrPath | None) -> dict[str, Path]:
+    def _split_files(self, data_dir: StrPath | None) -> dict[str, str | TableFile]:
         """The files that the split names: as given, below data_dir, or in the cache beside a named set."""
         if self.split["strategy"] not in ("provided", "sessions"):
             return {}
         named = {part: self.split.get(part) for part in ("valid", "test")}
-        paths = {part: located(name, data_dir) for part, name in named.items() if isinstance(name, str)}
-        return {part: p if p.exists() else located(str(p), catalog.cache_folder()) for part, p in paths.items()}
+        return {part: _found(file, data_dir) for part, file in named.items() if isinstance(file, str | dict)}
+
+
+def _found(file: str | dict[str, Any], data_dir: StrPath | None) -> str | TableFile:
+    """A file of the split where it is."""
+    if isinstance(file, dict):
+        with worded_for("recipe", fallback=True):
+            table = parsed(TableFile, file)
+        return table.model_copy(update={"path": _found(str(table.path), data_dir)})
+    path = located(file, data_dir)
+    return str(path if path.exists() else located(str(path), catalog.cache_folder()))
 
 
 def load_recipe(path: StrPath | None = None) -> Recipe:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -13,15 +14,18 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.ids import IdMap
-from matinee.data.read.columns import Times, Unit, id_column, rating_column, time_column, unify_ids
+from matinee.data.read.columns import checked_ids, checked_ratings, id_column, missing_words, rating_column, unify_ids
+from matinee.data.read.numbers import Checked, first, integers_of
+from matinee.data.read.options import Ids, Unit
 from matinee.data.read.tables import Table
+from matinee.data.read.times import Times, checked_times, time_column
 from matinee.data.side import EntityKind, Unmatched
-from matinee.errors import MatineeError, suggestion
+from matinee.errors import MatineeError, MatineeWarning, offered, option, suggestion
 
 
 @dataclass(frozen=True)
 class Log:
-    """The events of one source, n rows. user, item: ids as `id_column` gives them."""
+    """The events of one source, n rows. user, item: ids as `id_column` gives them. ids: what they become."""
 
     table: Table
     user: pl.Series
@@ -29,6 +33,7 @@ class Log:
     rating: Floats | None = None
     times: Times | None = None
     context: pl.DataFrame | None = None
+    ids: Ids = "auto"
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,13 @@ def build(parts: RawTables, *, name: str, duplicates: Duplicates = "keep") -> Da
     log = parts.log
     if len(log.user) == 0:
         raise MatineeError("the log holds no events", where=log.table.name, hint="check the file")
-    users, user, user_features = _coded(log.user, log.table.is_text, parts.users, "user")
-    items, item, item_features = _coded(log.item, log.table.is_text, parts.items, "item")
+    users, user, user_features = _coded(log, log.user, parts.users, "user")
+    items, item, item_features = _coded(log, log.item, parts.items, "item")
     context = None if log.context is None or log.context.width == 0 else log.context
     times = None if log.times is None else log.times.seconds
     extra = *_unmatched("users", parts.users, user, len(users)), *_unmatched("items", parts.items, item, len(items))
     data = Dataset(users, items, user, item, log.rating, times, context, user_features, item_features, name, extra)
+    data = replace(data, skipped_rows=log.table.n_skipped) if log.table.n_skipped else data
     if duplicates == "error":
         data = deduplicated(data, duplicates, log.table.place)  # by row, whatever the times say
     if log.times is not None and log.times.order is not None:
@@ -100,7 +106,7 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
         row = int(np.setdiff1d(order, rows)[0])
         user, item = data.users.decode(data.user[[row]])[0], data.items.decode(data.item[[row]])[0]
         what = f"an earlier row has user {user!r} and item {item!r} already"
-        hint = 'choose what to do with repeats: duplicates="keep", "distinct", "last", "first" or "sum"'
+        hint = f"choose what to do with repeats: {option('duplicates', 'last')}, or keep, distinct, first, sum"
         raise MatineeError(what, where=place(row) if place else f"event {row + 1}", hint=hint)
     result = data.rows(np.sort(rows))
     if how != "sum":
@@ -112,7 +118,8 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
 def _distinct(data: Dataset) -> Dataset:
     """Of events with equal user, item and timestamp the first."""
     if data.timestamp is None:
-        hint = 'map the timestamp column, or choose another way with duplicates: "keep", "last", "first" or "sum"'
+        hint = f"name the column of times: {option('timestamp', 'time')}, or choose {option('duplicates', 'last')}"
+        hint = hint if offered("timestamp") else f"choose another way: {option('duplicates', 'last')}"
         raise MatineeError(f"{data.name} has no timestamps, so an event recorded twice looks like a repeat", hint=hint)
     order = np.lexsort((data.timestamp, data.item, data.user))
     same = [array[order[1:]] == array[order[:-1]] for array in (data.user, data.item, data.timestamp)]
@@ -120,16 +127,77 @@ def _distinct(data: Dataset) -> Dataset:
 
 
 def log_of(
-    table: Table, user_id: str, item_id: str, rating: str | None, timestamp: str | None, *, unit: Unit = "auto"
+    table: Table,
+    user_id: str,
+    item_id: str,
+    rating: str | None,
+    timestamp: str | None,
+    *,
+    unit: Unit = "auto",
+    time_format: str | None = None,
+    ids: Ids = "auto",
+    weight: str | None = None,
+    skip: bool = False,
 ) -> Log:
-    """The log in these columns, None: not read. The other columns are its context. Raises MatineeError for a column
-    that is missing, and for values that are not what they should be."""
-    named = [column for column in (user_id, item_id, rating, timestamp) if column is not None]
+    """The log in these columns, None: not read. The other columns are its context, the weight among them as numbers.
+
+    skip: rows with a wrong value are left out, and a MatineeWarning counts them. Raises MatineeError for a column that
+    is missing or named twice, and for values that are not what they should be."""
+    named = [column for column in (user_id, item_id, rating, timestamp, weight) if column is not None]
     table.require(*named)
-    user, item = id_column(table, user_id), id_column(table, item_id)
+    if repeated := [column for column in named if named.count(column) > 1]:
+        hint = f"name another column: {option('item_id', 'item')}" if offered("item_id") else "name another column"
+        raise MatineeError(f"the column '{repeated[0]}' is named for two things", where=table.name, hint=hint)
+    if skip:
+        checks = [_or_missing(checked_ids(table, column), ids) for column in (user_id, item_id)]
+        checks += [checked_ratings(table, rating)] if rating is not None else []
+        checks += [checked_ratings(table, weight, "weight")] if weight is not None else []
+        checks += [checked_times(table, timestamp, unit, time_format)[0]] if timestamp is not None else []
+        table = _without_wrong(table, checks)
+    user, item = _smaller(id_column(table, user_id), table), _smaller(id_column(table, item_id), table)
     ratings = None if rating is None else rating_column(table, rating)
-    times = None if timestamp is None else time_column(table, timestamp, unit)
-    return Log(table, user, item, ratings, times, table.frame.drop(named))
+    times = None if timestamp is None else time_column(table, timestamp, unit, time_format)
+    context = table.frame
+    if weight is not None:
+        weights = checked_ratings(table, weight, "weight")
+        if weights.wrong.any():
+            raise weights.error(table)
+        context = context.with_columns(weights.values.alias(weight))
+    slim = replace(table, frame=table.frame.head(0))  # its columns are read: a large log would be there twice
+    return Log(slim, user, item, ratings, times, context.drop([c for c in named if c != weight]), ids)
+
+
+def _smaller(ids: pl.Series, table: Table) -> pl.Series:
+    """The ids of a text file as integers, where nothing is lost."""
+    found = integers_of(ids) if table.is_text and ids.dtype == pl.String else None
+    return ids if found is None else found
+
+
+def _or_missing(checked: Checked, ids: Ids) -> Checked:
+    """The same ids, those that are a word for a missing value marked as well."""
+    if ids == "text" or checked.values.dtype != pl.String:
+        return checked
+    missing = missing_words(checked.values)
+
+    def reason(row: int) -> str:
+        return f"the id {checked.values[row]!r} stands for a missing value" if missing[row] else checked.reason(row)
+
+    return checked._replace(wrong=checked.wrong | missing, reason=reason)
+
+
+def _without_wrong(table: Table, checks: Sequence[Checked]) -> Table:
+    """The rows that are right in every column, with a MatineeWarning about the others."""
+    wrong = pl.Series(np.logical_or.reduce([check.wrong.to_numpy() for check in checks]))
+    rows = np.flatnonzero(wrong.to_numpy())[:3].tolist()
+    reasons = [(table.number(row), next(c.reason(row) for c in checks if c.wrong[row])) for row in rows]
+    n = len(table.skipped) + int(wrong.sum())
+    if not n:
+        return table
+    examples = sorted([*table.skipped[:3], *reasons])[:3]
+    text = "; ".join(f"row {line}: {reason}" for line, reason in examples)
+    rows_of = f"{n:,} of {len(wrong) + len(table.skipped):,} rows"
+    warnings.warn(f"{table.name}: {rows_of} cannot be read and are left out ({text})", MatineeWarning, stacklevel=2)
+    return replace(table.without(wrong), n_skipped=n) if rows else replace(table, n_skipped=n)
 
 
 def side_of(table: Table, column: str, features: pl.DataFrame) -> SideTable:
@@ -151,17 +219,45 @@ def _unmatched(what: EntityKind, side: SideTable | None, codes: NDArray[np.int32
 
 
 def _coded(
-    ids: pl.Series, is_text: bool, side: SideTable | None, what: str
+    log: Log, ids: pl.Series, side: SideTable | None, what: str
 ) -> tuple[IdMap, NDArray[np.int32], pl.DataFrame | None]:
     """The IdMap, the log's codes, int32 (n,), and the side table's rows in code order."""
+    is_text = log.table.is_text
     if side is None:
-        (ids,) = unify_ids([(ids, is_text)])
+        (ids,) = unify_ids([(ids, is_text)], log.ids)
         known = IdMap.from_series(ids, what=what)
+        _refuse_odd_ids(known, log, ids)
         return known, known.encode(ids), None
-    ids, table_ids = unify_ids([(ids, is_text), (side.ids, side.table.is_text)])
+    ids, table_ids = unify_ids([(ids, is_text), (side.ids, side.table.is_text)], log.ids)
     known = IdMap.from_series(ids, table_ids, what=what)
+    _refuse_odd_ids(known, log, ids)
     at = np.full(len(known), -1, np.int64)
     at[known.encode(table_ids)] = np.arange(len(table_ids))
     rows = pl.Series(at)
-    features = side.features[rows.replace(-1, None)] if (at < 0).any() else side.features[rows]
+    gathered = pl.all().gather(rows.replace(-1, None))  # a table without rows has none to be found by number
+    features = side.features.select(gathered) if (at < 0).any() else side.features[rows]
     return known, known.encode(ids), features
+
+
+def _refuse_odd_ids(known: IdMap, log: Log, ids: pl.Series) -> None:
+    """Raise MatineeError for ids of the log that are words for missing values, and for line breaks in those of a text
+    file. The map is looked at first: it is short."""
+    if known.is_integer:
+        return
+    if log.ids != "text" and missing_words(known.series).any() and (missing := missing_words(ids)).any():
+        row = first(missing)
+        hint = f"fill it in or remove the row; {option('bad_rows', 'skip')} leaves such rows out, and "
+        hint += f"{option('ids', 'text')} takes the word for an id"
+        hint = hint if offered("bad_rows", "ids") else "fill it in or remove the row"
+        raise log.table.error(f"the id {ids[row]!r} stands for a missing value", row, _name(log, ids), hint=hint)
+    if log.table.is_text and known.series.str.contains(r"[\r\n]").any():
+        broken = ids.str.contains(r"[\r\n]").fill_null(False)
+        if broken.any():
+            row = first(broken)
+            hint = f"close the quotation mark, or say {option('quote', None)} where it is an ordinary character"
+            hint = hint if offered("quote") else "close the quotation mark"
+            raise log.table.error(f"the id {ids[row][:40]!r} goes over a line end", row, _name(log, ids), hint=hint)
+
+
+def _name(log: Log, ids: pl.Series) -> str | None:
+    return ids.name if ids.name in log.table.frame.columns else None

@@ -1,102 +1,279 @@
-"""Files, folders and dataframes -> Dataset, by `read`. Known folder layouts are in layouts.py."""
+"""Files, folders and dataframes -> Dataset, by `read`. Known formats and folders are in formats/."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
+
+import polars as pl
 
 from matinee.data import side
 from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.read.assemble import Log, RawTables, SideTable, build, log_of, side_of
-from matinee.data.read.columns import AUTO, Unit, find_column, guess_types
-from matinee.data.read.layouts import read_folder
+from matinee.data.read.columns import NAMES, by_position, find_column, guess_types, plain
+from matinee.data.read.dialect import SEPARATORS
+from matinee.data.read.format_names import KNOWN
+from matinee.data.read.formats import read_known
+from matinee.data.read.gaps import by_gap
+from matinee.data.read.options import (
+    AUTO,
+    BadRows,
+    Format,
+    Ids,
+    Name,
+    ReadOptions,
+    TableFile,
+    TextOptions,
+    Unit,
+    parsed,
+)
 from matinee.data.read.sequences import read_sequences
-from matinee.data.read.tables import Dialect, Table, table_of
-from matinee.errors import MatineeError, suggestion
+from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
+from matinee.data.read.text import UTF8, compression, is_utf8, start
+from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option
 
-Format = Literal["log", "sequences", "sessions"]
+LARGE = 64_000_000  # bytes of a file whose numbers are not read as text first
+WEIGHTS = frozenset(
+    {"weight", "weights", "plays", "playcount", "count", "counts", "listens", "views", "clicks", "hours"}
+)
+KINDS = frozenset({"eventtype", "event", "action", "behavior", "behaviour", "interaction", "interactiontype"})
+"""Names, as `plain` writes them, of columns that say how much or of what kind an event is."""
+OF_LOGS = (*COLUMNS, *TextOptions.model_fields, "unit", "time_format", "ids", "bad_rows")
+"""Options about columns and signs, which a known format has of its own."""
+Reader = Callable[[Any, ReadOptions], RawTables]
 
 
 def read(
     source: Any,
     *,
-    user_id: str = AUTO,
-    item_id: str = AUTO,
-    rating: str | None = AUTO,
-    timestamp: str | None = AUTO,
+    user_id: Name = AUTO,
+    item_id: Name = AUTO,
+    rating: Name | None = AUTO,
+    timestamp: Name | None = AUTO,
+    weight: Name | None = AUTO,
     unit: Unit = "auto",
+    time_format: str | None = None,
+    ids: Ids = "auto",
+    bad_rows: BadRows = "error",
     format: Format = "log",  # noqa: A002 - the word recipes use
+    session_gap: str | int | None = None,
     users: Any = None,
     items: Any = None,
     duplicates: Duplicates = "keep",
     name: str | None = None,
+    header: bool | Sequence[str] | None = True,
     separator: str | None = None,
-    quote: str | None = '"',
+    quote: str | None = AUTO,
+    escape: str | None = AUTO,
     encoding: str = "utf-8",
-    header: Sequence[str] | None = None,
+    decimal: str = ".",
+    comment: str | None = None,
 ) -> Dataset:
     """Read a log.
 
-    source: a CSV, TSV (.gz too) or Parquet file; a folder in the layout of MovieLens, of the film contest, of recbole
-    or of the sets of sequences (recognised by its files; it ignores the options about columns and text); or a dataframe
-    of pandas, polars, DuckDB or PyArrow.
+    source: a CSV, TSV (also .gz, .bz2, .zst or a .zip of one file), JSON lines or Parquet file; a folder in one
+    of the known `formats` (it ignores options about columns and text); or a frame of pandas, polars, DuckDB or PyArrow.
 
-    user_id, item_id, rating, timestamp: column names. By default the usual ones are tried (columns.NAMES): user_id,
-    user, uid; item_id, item, movie_id, movie; rating, rate, stars; timestamp, time, datetime. None: do not read it.
-    All further columns become the context. unit: of numeric times, "s", "ms", "us" or "ns"; "auto" goes by their size.
-    format: "sequences" has one line a user, the user's id and then items in time order; "sessions" one anonymous
-    session a line, numbered from 1. Neither has times: the log's order is the order of time.
-    users, items: side tables, a file or dataframe each with an id column named like the log's or by a usual name.
+    user_id, item_id, rating, timestamp, weight: column names, or positions from 1 in a file without a header. Else the
+    usual names are tried (columns.NAMES; none for weights). None: do not read it. Other columns become the context.
+    unit: of numeric times, "s", "ms", "us" or "ns"; "auto" goes by their size. time_format: of times that are text, as
+    in strptime ("%m/%d/%Y"). ids: "text" keeps "7" a text; "integer" refuses ids that are none; "auto" makes integers
+    of a file's ids when all of them are canonical integers. bad_rows: "skip" leaves out rows that cannot be read, with
+    a MatineeWarning that counts them. session_gap: "30m" cuts each user's events into sessions, each a user of its own
+    ("7/1", "7/2"), where more time than this passes.
+    format: one of `formats`, such as "netflix_prize": a file, or a folder with its tables, is read as it comes; "auto"
+    recognises them, and reads any other file, or one that could be in several, as a log. "sequences" has a user a line,
+    the user's id and then items in time order; "sessions" one anonymous session a line, numbered from 1. Neither has
+    times: the log's order is the order of time.
+    users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's or by a
+    usual name. A plain file is read as the log is, where that fits.
     duplicates: what happens to a user's repeated events with one item. "keep" (default: ranking models count a pair
     once, and sequences need repeats), "distinct" (of those in one second, such as a double click, the first stays),
     "last", "first", "sum" or "error".
-    separator, quote, encoding, header: how text files are written; header names the columns of a file without a header.
+    header, separator, quote, escape, encoding, decimal, comment: how text files are written. header False: the first
+    row is an event (columns by position: two are user and item, a third is a rating up to 1,000 or a time from 1e8 on,
+    a fourth a time; others have to be named); a list names the columns. quote None: quotation marks are ordinary signs.
 
-    Ids of text files become integers when all of them are canonical integers, otherwise they stay text.
     Raises MatineeError, naming file, row and column, for anything that cannot be read.
     """
-    for what, value, choices in (("format", format, get_args(Format)), ("unit", unit, get_args(Unit))):
-        if value not in choices:
-            raise MatineeError(f"unknown {what} {value!r}", hint=suggestion(str(value), choices))
+    given = {key: value for key, value in locals().items() if key in ReadOptions.model_fields}
+    return read_as(source, parsed(ReadOptions, given), name=name)
+
+
+def read_as(source: Any, options: ReadOptions, *, name: str | None = None) -> Dataset:
+    """`read` with its options in one object. Raises MatineeError."""
     path = Path(source) if isinstance(source, (str, Path)) else None
-    if path is not None and path.is_dir():
-        return build(read_folder(path), name=name or path.resolve().name, duplicates=duplicates)
+    parts = None if path is None else _known(path, options)
+    if parts is None:
+        parts = READERS[options.format](source, options)
     if path is not None:
-        name = name or path.name.split(".")[0]
-    if format == "log":
-        table = table_of(source, Dialect(separator, quote, encoding, header))
-        log = _columns(table, user_id, item_id, rating, timestamp, unit)
-    elif path is not None:
-        log = read_sequences(path, encoding, named=format == "sequences")
-    else:
-        hint = "pass its path, or a dataframe with format='log'"
-        raise MatineeError(f"format '{format}' needs a text file", hint=hint)
-    parts = RawTables(log, _side(users, "user_id", log.user.name), _side(items, "item_id", log.item.name))
-    return build(parts, name=name or "log", duplicates=duplicates)
+        name = name or (path.resolve().name if path.is_dir() else path.name.split(".")[0])
+    return build(parts, name=name or "log", duplicates=options.duplicates)
 
 
-def _columns(table: Table, user_id: str, item_id: str, rating: str | None, timestamp: str | None, unit: Unit) -> Log:
-    """The log of a table whose columns are named, or AUTO."""
-    user_id, item_id = _needed(table, "user_id", user_id), _needed(table, "item_id", item_id)
-    rating = find_column(table, "rating", rating, required=False)
-    timestamp = find_column(table, "timestamp", timestamp, required=False)
-    log = log_of(table, user_id, item_id, rating, timestamp, unit=unit)
-    return replace(log, context=guess_types(log.context)) if table.is_text and log.context is not None else log
+def _known(path: Path, options: ReadOptions) -> RawTables | None:
+    """The tables of a folder, or of a file in a format that was named or is recognised; None for any other file."""
+    name = options.format if options.format in KNOWN else AUTO
+    sides = TextOptions.model_fields if options.users is not None or options.items is not None else ()
+    own = [
+        key for key in OF_LOGS if key not in sides and not _usual(options, key)
+    ]  # signs may be those of a side table
+    if name == AUTO and not path.is_dir() and (options.format != AUTO or own):
+        return None
+    if name != AUTO and own:
+        what = f"files of the format {name} are written in one way, and {own[0]} is given"
+        hint = f"leave {own[0]} out, or read the file with {option('format', 'log')}"
+        raise MatineeError(what, where=path.name, hint=hint)
+    rating, time = options.rating is not None, options.timestamp is not None
+    parts = read_known(path, name, rating=rating, time=time)
+    return None if parts is None else _with_sides(parts, options)
 
 
-def _needed(table: Table, role: str, name: str) -> str:
+def _usual(options: ReadOptions, key: str) -> bool:
+    """Whether an option was not given; ratings and times may be left out of any format."""
+    value = getattr(options, key)
+    return value == ReadOptions.model_fields[key].default or (value is None and key in ("rating", "timestamp"))
+
+
+def _read_log(source: Any, options: ReadOptions) -> RawTables:
+    """One event a row."""
+    dialect = dialect_of(options, skip=options.bad_rows == "skip")
+    table = table_of(source, dialect, _numbers_of_large(source, options))
+    log = columns_log(table, options)
+    del table
+    return _with_sides(RawTables(log), options)
+
+
+def _numbers_of_large(source: Any, options: ReadOptions) -> dict[str, Any] | None:
+    """The kinds of the usual columns of ratings and times, where a large file begins with numbers in them: as text they
+    would take the memory of the whole log. Columns that do not fit are read as text after all."""
+    if not isinstance(source, (str, Path)) or not Path(source).is_file() or Path(source).stat().st_size < LARGE:
+        return None
+    if compression(Path(source)) is not None or options.encoding.lower() not in UTF8 or options.header is not True:
+        return None
+    lines = start(Path(source), 1 << 16).decode("utf-8", "replace").splitlines()[:2]
+    sign = options.separator or max(SEPARATORS, key=lines[0].count)
+    names, values = (line.split(sign) for line in lines)
+    typed: dict[str, Any] = {}
+    for name, value in zip(names, values, strict=False):
+        if plain(name) in NAMES["timestamp"] and re.fullmatch(r"[1-9]\d*", value):
+            typed[name] = pl.Int64
+        elif plain(name) in NAMES["rating"] and re.fullmatch(r"\d+(\.\d+)?", value):
+            typed[name] = pl.Float64
+    return typed or None
+
+
+def _read_sequences(source: Any, options: ReadOptions) -> RawTables:
+    """One user, or one session, a line."""
+    if not isinstance(source, (str, Path)):
+        hint = f"pass its path, or a dataframe with {option('format', 'log')}"
+        raise MatineeError(f"format '{options.format}' needs a text file", hint=hint)
+    log = read_sequences(Path(source), options.encoding, named=options.format == "sequences")
+    return _with_sides(RawTables(log), options)
+
+
+READERS: dict[str, Reader] = {
+    **{"log": _read_log, AUTO: _read_log, "sequences": _read_sequences, "sessions": _read_sequences},
+    **dict.fromkeys(KNOWN, _read_sequences),  # of dataframes: these formats are files, which `_known` has read
+}
+"""The reader of each format: a source and the options -> all its tables."""
+
+
+def _with_sides(parts: RawTables, options: ReadOptions) -> RawTables:
+    """The tables, with those of users and items that were named."""
+    log = parts.log
+    if options.session_gap is not None:
+        log = by_gap(log, options.session_gap)
+        if options.users is not None or parts.users is not None:
+            hint = "leave the table of users out, or read the log without cutting it into sessions"
+            raise MatineeError("users are described, and sessions are the users", where=log.table.name, hint=hint)
+    users = _side(options.users, "user_id", log.user.name, options) or parts.users
+    return RawTables(log, users, _side(options.items, "item_id", log.item.name, options) or parts.items)
+
+
+def columns_log(table: Table, options: ReadOptions) -> Log:
+    """The log of a table whose columns are named in the options, or found."""
+    asked = {role: getattr(options, role) for role in COLUMNS}
+    if table.dialect.header is False and asked["user_id"] == asked["item_id"] == AUTO:
+        asked |= {role: name for role, name in by_position(table).items() if asked[role] == AUTO}
+    user_id, item_id = (_needed(table, role, asked[role]) for role in ("user_id", "item_id"))
+    rating, timestamp = (find_column(table, role, asked[role], required=False) for role in ("rating", "timestamp"))
+    weight = None if asked["weight"] == AUTO else find_column(table, "weight", asked["weight"], required=True)
+    log = log_of(
+        table,
+        user_id,
+        item_id,
+        rating,
+        timestamp,
+        unit=options.unit,
+        time_format=options.time_format,
+        ids=options.ids,
+        weight=weight,
+        skip=options.bad_rows == "skip",
+    )
+    if log.context is not None:
+        _warn_of_unused(log, options)
+        log = replace(log, context=guess_types(log.context, decimal=options.decimal)) if table.is_text else log
+    return log
+
+
+def _warn_of_unused(log: Log, options: ReadOptions) -> None:
+    """A MatineeWarning for columns that are not used, though their names say weights or kinds of events."""
+    assert log.context is not None
+    for column in log.context.columns:
+        if plain(column) in WEIGHTS and options.weight == AUTO:
+            text = f"{log.table.name}: the column '{column}' looks like weights, and every event counts alike: "
+            _warn(text + f"{option('weight', column)} reads it, {option('weight', None)} says that it is none")
+        elif plain(column) in KINDS and 2 <= log.context[column].n_unique() <= 20:
+            kinds = listed(map(str, log.context[column].unique(maintain_order=True)))
+            _warn(f"{log.table.name}: the column '{column}' looks like kinds of events, and all count alike: {kinds}")
+
+
+def _needed(table: Table, role: str, name: Name) -> str:
     found = find_column(table, role, name, required=True)
     assert found is not None
     return found
 
 
-def _side(source: Any, role: str, like: str) -> SideTable | None:
+def _side(source: Any, role: str, like: str, options: ReadOptions) -> SideTable | None:
     """A side table: its ids, in a column named like the log's or by a usual name, and its other columns."""
     if source is None:
         return None
-    table = table_of(source)
-    column = like if like in table.frame.columns else _needed(table, role, AUTO)
+    source = parsed(TableFile, source) if isinstance(source, dict) else source
+    named: Name = AUTO
+    title: Name | None = None
+    if isinstance(source, TableFile):
+        table = table_of(source.path, dialect_of(source))
+        named, title = getattr(source, role) or AUTO, source.title
+    else:
+        table = table_of(source, like_the_log(source, options))
+    usual = named == AUTO and like in table.frame.columns
+    column = like if usual else _needed(table, role, named)
     rest = table.frame.drop(column)
-    return side_of(table, column, side.described(guess_types(rest, keep=side.TEXT) if table.is_text else rest))
+    if role == "item_id":
+        rest = side.with_title(rest, None if title is None else _needed(table, "title", title))
+    decimal = table.dialect.decimal
+    rest = guess_types(rest, keep=side.TEXT, decimal=decimal) if table.is_text else rest
+    return side_of(table, column, side.described(rest))
+
+
+def like_the_log(source: Any, options: ReadOptions) -> Dialect:
+    """How a plain file beside the log is written: as the log, where that fits."""
+    if not isinstance(source, (str, Path)) or not Path(source).is_file():
+        return Dialect()
+    beginning = start(Path(source))
+    encoding = options.encoding
+    if encoding.lower() not in UTF8 and is_utf8(beginning):
+        encoding = "utf-8"
+    separator = options.separator
+    if separator is not None and separator.encode() not in beginning.partition(b"\n")[0]:
+        separator = None
+    return Dialect(separator, options.quote, encoding, None, options.escape, options.comment, options.decimal)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, MatineeWarning, stacklevel=2)

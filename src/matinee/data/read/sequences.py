@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import polars as pl
 
 from matinee.data.read.assemble import Log, SideTable
 from matinee.data.read.tables import Table, decoded
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning, option
 
 
 def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
@@ -33,7 +34,7 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
             user = ids.pop(0)
             where = f"{path.name}, row {number}"
             if user in seen:
-                hint = 'put all items of a user on one line, or read it with format="sessions"'
+                hint = f"put all items of a user on one line; {option('format', 'log')} reads an event a line"
                 raise MatineeError(f"user {user!r} already has a line, row {seen[user]}", where=where, hint=hint)
             if not ids:
                 raise MatineeError(f"user {user!r} has no items", where=where, hint="remove the line")
@@ -41,10 +42,21 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
             users.append(user)
         lengths.append(len(ids))
         items.extend(ids)
+    if not named:
+        _warn_of_pairs(lengths, items, path)
     user_ids = pl.Series("user_id", users, dtype=pl.String) if named else pl.Series(range(1, len(lengths) + 1))
     item = pl.Series("item_id", items, dtype=pl.String)
     table = Table(pl.DataFrame({"item_id": item}), path.name, path)
     return Log(table, user_ids.gather(np.repeat(np.arange(len(lengths)), lengths)), item)
+
+
+def _warn_of_pairs(lengths: list[int], items: list[str], path: Path) -> None:
+    """A MatineeWarning where every line has two fields and first ones come again, as in a file of users and items."""
+    firsts = items[::2]
+    if lengths and set(lengths) == {2} and len(set(firsts)) < len(firsts):
+        how = ", ".join(option(*each) for each in (("format", "log"), ("header", False), ("separator", " ")))
+        text = f"{path.name}: every line has two fields, and first ones come again: "
+        warnings.warn(f"{text}if these are users and items, say {how}", MatineeWarning, stacklevel=2)
 
 
 def read_attributes(path: Path) -> SideTable:

@@ -5,34 +5,30 @@ polars parses text at once. Only when something is wrong, a slow reader goes thr
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
-import itertools
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+import json
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from matinee.errors import MatineeError
+from matinee.data.read import text
+from matinee.data.read.dialect import DOUBLE_COLON as DOUBLE_COLON
+from matinee.data.read.dialect import UNIT, RaggedError, line_of, ragged, records, sniffed
+from matinee.data.read.dialect import Dialect as Dialect
+from matinee.data.read.dialect import dialect_of as dialect_of
+from matinee.data.read.quoting import quoting, stripped
+from matinee.data.read.text import content as content
+from matinee.data.read.text import decoded as decoded
+from matinee.errors import MatineeError, MatineeWarning
 
 PARQUET = (".parquet", ".pq")
-SEPARATORS = (",", "\t", ";", "|")
-DOUBLE_COLON, UNIT = "::", "\x1f"  # MovieLens' old separator, and the one byte it is read as
+JSON = (".json", ".jsonl", ".ndjson")
 
 
-@dataclass(frozen=True)
-class Dialect:
-    """How a text file is written. separator None: the most frequent of , tab ; | in the first line. quote None:
-    quotation marks are ordinary characters. header: column names of a file without a header line."""
-
-    separator: str | None = None
-    quote: str | None = '"'
-    encoding: str = "utf-8"
-    header: Sequence[str] | None = None
+PLAIN = Dialect()
 
 
 @dataclass(frozen=True)
@@ -40,20 +36,30 @@ class Table:
     """One table. frame: text columns of a text file are String, null where empty. name: as users would call it.
 
     source: the text file it was read from; None for Parquet files and dataframes, whose rows are counted from 1.
+    kept: where rows were left out, the place in the source of each row that is here; skipped: line and reason of
+    those with too few or too many fields; n_skipped: all of them.
     """
 
     frame: pl.DataFrame
     name: str
     source: Path | None = None
-    dialect: Dialect = Dialect()
+    dialect: Dialect = PLAIN
+    kept: pl.Series | None = None
+    skipped: tuple[tuple[int, str], ...] = ()
+    n_skipped: int = 0
 
     @property
     def is_text(self) -> bool:
         return self.source is not None
 
+    def number(self, row: int) -> int:
+        """The line of row `row` (from 0) in a text file, otherwise the row counted from 1."""
+        row = row if self.kept is None else int(self.kept[row])
+        return row + 1 if self.source is None else line_of(self.source, self.dialect, row)
+
     def place(self, row: int, column: str | None = None) -> str:
-        """The place of row `row` (from 0): the line of a text file, otherwise the row counted from 1."""
-        number = row + 1 if self.source is None else _line_of(self.source, self.dialect, row)
+        """The place of row `row` (from 0)."""
+        number = self.number(row)
         text = f"{self.name}, row {number}"
         return text if column is None else f"{text}, column '{column}'"
 
@@ -68,13 +74,18 @@ class Table:
                 what = f"there is no column '{column}'; it has {there}"
                 raise MatineeError(what, where=self.name, hint="correct the header")
 
+    def without(self, wrong: pl.Series) -> Table:
+        """The rows that are not wrong, bool (n,)."""
+        kept = pl.int_range(len(wrong), eager=True) if self.kept is None else self.kept
+        return replace(self, frame=self.frame.filter(~wrong), kept=kept.filter(~wrong))
+
     def rename(self, names: Mapping[str, str]) -> Table:
         """The same rows under other column names; names that are not there are ignored."""
         return replace(self, frame=self.frame.rename(dict(names), strict=False))
 
 
-def table_of(source: Any, dialect: Dialect = Dialect(), schema: Mapping[str, Any] | None = None) -> Table:
-    """A CSV, TSV (also .gz) or Parquet file, or anything that speaks the Arrow C stream.
+def table_of(source: Any, dialect: Dialect = PLAIN, schema: Mapping[str, Any] | None = None) -> Table:
+    """A CSV, TSV, JSON lines (each compressed or not) or Parquet file, or anything that speaks the Arrow C stream.
 
     schema: types to try for columns of a text file; columns that do not fit stay text. Raises MatineeError.
     """
@@ -82,103 +93,125 @@ def table_of(source: Any, dialect: Dialect = Dialect(), schema: Mapping[str, Any
         path = Path(source)
         if not path.is_file():
             raise MatineeError("there is no such file", where=str(path), hint="check the path")
-        return _parquet(path) if path.suffix in PARQUET else text_table(path, dialect, schema)
+        kind = text.plain_suffix(path)
+        return _parquet(path) if kind in PARQUET else _json(path) if kind in JSON else text_table(path, dialect, schema)
     return Table(_arrow(source), "the dataframe")
 
 
-def text_table(path: Path, dialect: Dialect = Dialect(), schema: Mapping[str, Any] | None = None) -> Table:
+def text_table(path: Path, dialect: Dialect = PLAIN, schema: Mapping[str, Any] | None = None) -> Table:
     """Read a delimited text file; every column is String unless `schema` types it and the whole column fits."""
-    with_encoding = dialect.encoding.lower().replace("_", "-") not in {"utf-8", "utf8"}
+    with_encoding = dialect.encoding.lower().replace("_", "-") not in text.UTF8
     source: Path | bytes = path
-    if with_encoding or path.suffix == ".gz":
+    if with_encoding or text.compression(path) is not None:
         source = decoded(path, dialect.encoding).encode() if with_encoding else content(path)
-    dialect = _sniffed(path, dialect)
-    if dialect.separator == DOUBLE_COLON:
-        source = (content(path) if isinstance(source, Path) else source).replace(b"::", UNIT.encode())
+    dialect = sniffed(path, dialect)
+    if dialect.separator is not None and len(dialect.separator) > 1:
+        source = content(path) if isinstance(source, Path) else source
+        source = source.replace(dialect.separator.encode(), UNIT.encode())
+    source, dialect, bare, notes = quoting(source, path, dialect)
     try:
-        frame = _polars(source, dialect, schema)
+        frame = _polars(source, replace(dialect, quote=None) if bare else dialect, schema)
+        if bare:
+            frame, dialect = stripped(frame, path, dialect), replace(dialect, quote=None)
+        if any("\ufffd" in name for name in frame.columns):
+            decoded(path, dialect.encoding)  # polars replaces bad bytes of the header line in silence
+        table = Table(_without_blank_lines(frame, path, dialect), path.name, path, dialect)
     except (pl.exceptions.PolarsError, OSError) as error:
         if schema is not None:
             return text_table(path, dialect)
-        raise _explanation(path, dialect, error) from error
-    if any("\ufffd" in name for name in frame.columns):
-        decoded(path, dialect.encoding)  # polars replaces bad bytes of the header line in silence
-    return Table(_without_blank_lines(frame, path, dialect), path.name, path, dialect)
+        if not dialect.skip:
+            raise _explanation(path, dialect, error) from error
+        table = _lenient(path, dialect)
+    except RaggedError as error:
+        if not dialect.skip:
+            raise error.error from None
+        table = _lenient(path, dialect)
+    for note in notes:
+        _warn(note)
+    return _named(_without_comments(table, source))
 
 
-def content(path: Path) -> bytes:
-    """All bytes of a file, uncompressed when it ends in .gz."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            return file.read()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise MatineeError(f"is not a whole gzip file: {error}", where=str(path), hint="fetch it again") from error
-    except OSError as error:
-        raise MatineeError(f"cannot be read: {error.strerror}", where=str(path), hint="check the file") from error
+def _warn(text: str) -> None:
+    warnings.warn(text, MatineeWarning, stacklevel=2)
 
 
-def decoded(path: Path, encoding: str = "utf-8") -> str:
-    """A file's text. Raises MatineeError naming the line of the first byte that is not in this encoding."""
-    data = content(path)
-    try:
-        return data.decode(encoding).removeprefix("\ufeff")
-    except LookupError as error:
-        raise MatineeError(f"unknown encoding '{encoding}'", where=str(path), hint="try utf-8 or latin-1") from error
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        other = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
-        what = f"byte 0x{data[error.start]:02x} is not {encoding} text"
-        hint = f'pass the file\'s encoding, perhaps encoding="{other}"'
-        raise MatineeError(what, where=f"{path.name}, row {line}", hint=hint) from error
+def _lenient(path: Path, dialect: Dialect) -> Table:
+    """Rows with the right number of fields; the others are left out."""
+    names = list(dialect.header) if dialect.header else None
+    rows: list[list[str]] = []
+    kept: list[int] = []
+    skipped: list[tuple[int, str]] = []
+    width, n = len(names) if names else None, 0
+    for line, fields in records(path, dialect):
+        if not fields:
+            continue
+        width = width or len(fields)
+        if dialect.header is None and names is None:
+            names = [name.strip() for name in fields]
+            continue
+        if len(fields) == width:
+            rows.append(fields)
+            kept.append(n)
+        else:
+            skipped.append((line, f"{len(fields)} fields where {width} are expected"))
+        n += 1
+    names = names or [f"column_{i + 1}" for i in range(width or 0)]
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row").with_columns(
+        pl.all().replace("", None)
+    )
+    return Table(frame, path.name, path, dialect, pl.Series(kept, dtype=pl.Int64), tuple(skipped))
 
 
-def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
-    """The slow reader: (line number from 1, fields) of every record, the header included, blank lines as []."""
-    text, separator = decoded(path, dialect.encoding), dialect.separator or ","
-    if separator == DOUBLE_COLON:
-        text, separator = text.replace(DOUBLE_COLON, UNIT), UNIT
-    file = io.StringIO(text, newline="")
-    if dialect.quote is None:
-        reader = csv.reader(file, delimiter=separator, quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(file, delimiter=separator, quotechar=dialect.quote)
-    line = 1
-    try:
-        for fields in reader:
-            yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise MatineeError(str(error), where=f"{path.name}, row {line}", hint="correct that row's quotes") from error
+def _without_comments(table: Table, source: Path | bytes) -> Table:
+    """Count the lines that were left out as comments."""
+    if table.dialect.comment is not None:
+        n = int(text.lines_of(source).str.starts_with(table.dialect.comment).sum())
+        if n:
+            _warn(f"{table.name}: {n:,} line{'s'[: n > 1]} that start with {table.dialect.comment} are left out")
+    return table
+
+
+def _named(table: Table) -> Table:
+    """Refuse two columns of one name, and leave out an unnamed one that only counts the rows, as pandas writes it."""
+    frame, first = table.frame, table.frame.columns[0] if table.frame.width else "x"
+    repeated = [
+        name
+        for name in frame.columns
+        if name.removesuffix("_duplicated_0") in frame.columns and name.endswith("_duplicated_0")
+    ]
+    repeated = [name for name in repeated if name != "_duplicated_0"]
+    if repeated and table.dialect.header is None:
+        what = f"two columns are named '{repeated[0].removesuffix('_duplicated_0')}'"
+        raise MatineeError(what, where=f"{table.name}, row 1", hint="rename one of them in the first row")
+    empty = [
+        name for name in frame.columns if name in ("", "_duplicated_0") and frame[name].null_count() == frame.height
+    ]
+    frame = frame.drop(empty)
+    if first in ("", "Unnamed: 0", "__index_level_0__") and first in frame.columns and frame.width > 2:
+        numbers = frame[first].cast(pl.Int64, strict=False)
+        if frame.height and numbers.null_count() == 0 and numbers.n_unique() == frame.height:
+            _warn(f"{table.name}: the first column has no name and numbers the rows: it is left out")
+            frame = frame.drop(first)
+    return replace(table, frame=frame)
 
 
 def _polars(source: Path | bytes, dialect: Dialect, schema: Mapping[str, Any] | None) -> pl.DataFrame:
     header = dialect.header
+    types = dict(schema or {})
     frame = pl.read_csv(
         source,
         has_header=header is None,
-        schema=None if header is None else {name: (schema or {}).get(name, pl.String) for name in header},
-        schema_overrides=None if header is not None else dict(schema or {}),
-        separator=UNIT if dialect.separator == DOUBLE_COLON else dialect.separator or ",",
-        quote_char=dialect.quote,
+        schema={name: types.get(name, pl.String) for name in header} if header else None,
+        schema_overrides=None if header else types,
+        separator=UNIT if len(dialect.separator or ",") > 1 else dialect.separator or ",",
+        quote_char=None if dialect.quote is None else dialect.mark,
+        comment_prefix=dialect.comment,
         infer_schema=False,
         glob=False,
     )
-    text = [name for name, kind in frame.schema.items() if kind == pl.String]
-    frame = frame.with_columns(pl.col(name).replace("", None) for name in text if (frame[name] == "").any())
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    frame = frame.with_columns(pl.col(name).replace("", None) for name in texts if (frame[name] == "").any())
     return frame.rename({name: name.strip() for name in frame.columns if name.strip() and name != name.strip()})
-
-
-def _sniffed(path: Path, dialect: Dialect) -> Dialect:
-    if dialect.separator is not None:
-        return dialect
-    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        try:
-            first = file.readline(1 << 20).decode(dialect.encoding, "replace")
-        except (EOFError, OSError, zlib.error):
-            content(path)  # raises what is wrong with the file
-            raise
-    best = max(SEPARATORS, key=first.count)
-    return replace(dialect, separator=best if best in first else ",")
 
 
 def _without_blank_lines(frame: pl.DataFrame, path: Path, dialect: Dialect) -> pl.DataFrame:
@@ -189,33 +222,28 @@ def _without_blank_lines(frame: pl.DataFrame, path: Path, dialect: Dialect) -> p
         return frame
     data, separator = content(path), (dialect.separator or ",").encode(dialect.encoding)
     lines = frame.height + (dialect.header is None)
-    unquoted = dialect.quote is None or dialect.quote.encode(dialect.encoding) not in data
-    if frame.width > 1 and unquoted and data.count(separator) == lines * (frame.width - 1):
+    unquoted = dialect.quote is None or dialect.mark.encode(dialect.encoding) not in data
+    plain = unquoted and dialect.comment is None
+    if frame.width > 1 and plain and data.count(separator) == lines * (frame.width - 1):
         return frame
     blank = []
     for row, (line, fields) in enumerate(records(path, dialect), start=-1 if dialect.header is None else 0):
         if not fields:
             blank.append(row)
         elif len(fields) != frame.width:
-            raise _ragged(path, line, len(fields), frame.width)
+            raise RaggedError(ragged(path, line, len(fields), frame.width))
     return frame.filter(~pl.int_range(pl.len()).is_in(blank)) if blank else frame
-
-
-def _ragged(path: Path, line: int, found: int, expected: int) -> MatineeError:
-    what = f"has {found} fields where {expected} are expected"
-    hint = "correct that row, or name the separator and the quotation mark (separator=, quote=)"
-    return MatineeError(what, where=f"{path.name}, row {line}", hint=hint)
 
 
 def _explanation(path: Path, dialect: Dialect, error: Exception) -> MatineeError:
     """The error of a file that polars refused, with a line number."""
     if isinstance(error, pl.exceptions.NoDataError) or not content(path).strip():
         return MatineeError("the file is empty", where=str(path), hint="check where it came from")
-    width = None if dialect.header is None else len(dialect.header)
+    width = len(dialect.header) if dialect.header else None
     for line, fields in records(path, dialect):
         width = width or len(fields)
         if fields and len(fields) != width:
-            return _ragged(path, line, len(fields), width)
+            return ragged(path, line, len(fields), width)
     what = f"cannot be read: {_first_line(error)}"
     return MatineeError(what, where=str(path), hint="check that it is a delimited text file")
 
@@ -224,10 +252,29 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().splitlines()[0]
 
 
-def _line_of(path: Path, dialect: Dialect, row: int) -> int:
-    """The line (from 1) at which data row `row` (from 0, blank lines apart) starts."""
-    lines = (line for line, fields in records(path, dialect) if fields)
-    return next(itertools.islice(lines, row + (dialect.header is None), None))
+def _json(path: Path) -> Table:
+    """A JSON object a line, or one array of objects. Texts stay texts, so ids keep their zeros."""
+    data = content(path)
+    try:
+        frame = pl.read_json(data) if data.lstrip()[:1] == b"[" else pl.read_ndjson(data, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise _bad_json(path, data, error) from error
+    return Table(frame, path.name)
+
+
+def _bad_json(path: Path, data: bytes, error: Exception) -> MatineeError:
+    """The first line that is no JSON object."""
+    if not data.strip():
+        return MatineeError("the file is empty", where=str(path), hint="check where it came from")
+    hint = 'write one object a line, {"user_id": 1, "item_id": 2}'
+    for number, line in enumerate(data.split(b"\n"), start=1):
+        try:
+            found = json.loads(line) if line.strip() else {}
+        except (ValueError, RecursionError) as wrong:
+            return MatineeError(f"is no JSON: {wrong}", where=f"{path.name}, row {number}", hint=hint)
+        if not isinstance(found, dict):
+            return MatineeError("is no JSON object", where=f"{path.name}, row {number}", hint=hint)
+    return MatineeError(f"cannot be read: {_first_line(error)}", where=str(path), hint=hint)
 
 
 def _parquet(path: Path) -> Table:

@@ -1,60 +1,46 @@
-"""Folders recognised by their files: MovieLens in three official layouts, the film contest, recbole, sessions and
-sequences."""
+"""Folders that the names of their files tell: the film contest, RecBole, sessions and sequences."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from matinee.data import side
-from matinee.data.read import movielens
 from matinee.data.read.assemble import RawTables, SideTable, log_of, side_of
 from matinee.data.read.columns import guess_types, id_column
+from matinee.data.read.formats.base import Format, Head, Source, named, never
 from matinee.data.read.sequences import read_attributes, read_sequences
 from matinee.data.read.tables import Dialect, Table, text_table
-from matinee.errors import MatineeError
 
-KNOWN = """u.data (MovieLens 100K), ratings.dat (MovieLens 1M, 10M), ratings.csv + movies.csv (other MovieLens \
-releases), train_ratings.csv (film contest), one NAME.inter (recbole), train_sessions.txt (Diginetica) or NAME.txt + \
-NAME_item2attributes.json (Amazon)"""
 ATTRIBUTES = "_item2attributes.json"
 
 
-def read_folder(folder: Path) -> RawTables:
-    """All tables of a folder. Raises MatineeError when it is in no known layout."""
-    readers = {"u.data": movielens.read_100k, "ratings.dat": movielens.read_dat, "train_ratings.csv": read_contest}
-    for file, reader in readers.items():
-        if (folder / file).is_file():
-            return reader(folder)
-    if (folder / "ratings.csv").is_file() and (folder / "movies.csv").is_file():
-        return movielens.read_csv(folder)
-    if (folder / "train_sessions.txt").is_file():
-        return RawTables(read_sequences(folder / "train_sessions.txt", named=False))
-    described = [path for path in folder.glob(f"*{ATTRIBUTES}") if _sequences(path).is_file()]
-    if len(described) == 1:
-        log, items = read_sequences(_sequences(described[0]), named=True), read_attributes(described[0])
-        return RawTables(log, items=items)
-    logs = sorted(folder.glob("*.inter"))
-    if len(logs) == 1:
-        return read_recbole(logs[0])
-    there = ", ".join(sorted(p.name for p in folder.iterdir())[:12]) or "nothing"
-    hint = f"pass one log file, or a folder with {KNOWN}"
-    raise MatineeError(f"the folder is in no known layout; it holds {there}", where=str(folder), hint=hint)
+def read_sessions(source: Source) -> RawTables:
+    """train_sessions.txt: one session a line."""
+    return RawTables(read_sequences(source.log, named=False))
 
 
-def _sequences(attributes: Path) -> Path:
-    """NAME.txt beside NAME_item2attributes.json: one user a line, with their items."""
-    return attributes.with_name(attributes.name.removesuffix(ATTRIBUTES) + ".txt")
+def read_described(source: Source) -> RawTables:
+    """NAME.txt and NAME_item2attributes.json: one user a line with their items, and the attributes of items."""
+    attributes = source.log.with_name(source.log.stem + ATTRIBUTES)
+    log = read_sequences(source.log, named=True)
+    return RawTables(log, items=read_attributes(attributes) if attributes.is_file() else None)
 
 
-def read_contest(folder: Path) -> RawTables:
+def _described(folder: Path) -> list[Path]:
+    logs = [path.with_name(path.name.removesuffix(ATTRIBUTES) + ".txt") for path in folder.glob(f"*{ATTRIBUTES}")]
+    return [log for log in logs if log.is_file()]
+
+
+def read_contest(source: Source) -> RawTables:
     """train_ratings.csv (user, item, time) with titles, years, genres, directors and writers as TSV tables."""
-    log = log_of(text_table(folder / "train_ratings.csv", Dialect(",")), "user", "item", None, "time")
+    log = log_of(text_table(source.log, Dialect(",")), "user", "item", None, "time")
     frames = []
     for column in ("title", "year", "genre", "director", "writer"):
-        table = _contest_table(folder, f"{column}s", column)
+        table = _contest_table(source.beside(f"{column}s.tsv"), column)
         if table is not None and column in ("title", "year"):
             side_of(table, "item", table.frame)  # two titles for one item would double its rows below
             frames.append(table.frame.select("item", column))
@@ -70,9 +56,8 @@ def read_contest(folder: Path) -> RawTables:
     return RawTables(log, items=SideTable(names, "item", frame["item"], frame.drop("item")))
 
 
-def _contest_table(folder: Path, name: str, column: str) -> Table | None:
-    path = folder / f"{name}.tsv"
-    if not path.is_file():
+def _contest_table(path: Path | None, column: str) -> Table | None:
+    if path is None:
         return None
     table = text_table(path, Dialect("\t"))
     table.require("item", column)
@@ -80,19 +65,19 @@ def _contest_table(folder: Path, name: str, column: str) -> Table | None:
     return table
 
 
-def read_recbole(path: Path) -> RawTables:
+def read_recbole(source: Source) -> RawTables:
     """NAME.inter, NAME.item and NAME.user: tab-separated, with typed headers such as `user_id:token`."""
-    table = _typed(path)
+    table = _typed(source.log)
     rating, time = (name if name in table.frame.columns else None for name in ("rating", "timestamp"))
     log = log_of(table, "user_id", "item_id", rating, time)
     if log.context is not None:
         log = replace(log, context=guess_types(log.context))
-    return RawTables(log, _recbole_side(path, "user"), _recbole_side(path, "item"))
+    return RawTables(log, _recbole_side(source, "user"), _recbole_side(source, "item"))
 
 
-def _recbole_side(log: Path, what: str) -> SideTable | None:
-    path = log.with_suffix(f".{what}")
-    if not path.is_file():
+def _recbole_side(source: Source, what: str) -> SideTable | None:
+    path = source.beside(source.log.with_suffix(f".{what}").name)
+    if path is None:
         return None
     usual = {"movie_title": "title", "release_year": "year", "class": "genres", "genre": "genres", "zip_code": "zip"}
     table = _typed(path).rename(usual)
@@ -118,3 +103,49 @@ def _typed(path: Path) -> Table:
     lists = [name for name, kind in kinds.items() if kind.endswith("_seq") and "title" not in name]
     frame = table.frame.with_columns(side.split(name, " ") for name in lists)
     return Table(frame, table.name, table.source, table.dialect)
+
+
+def _atomic(head: Head) -> bool:
+    names = head.lines[0].split("\t") if head.lines else []
+    kinds = r".+:(token|float|token_seq|float_seq)"
+    return {"user_id:token", "item_id:token"} <= set(names) and all(re.fullmatch(kinds, name) for name in names)
+
+
+FORMATS = (
+    Format(
+        "recbole",
+        "RecBole atomic files",
+        "one NAME.inter, with NAME.item and NAME.user",
+        "a row of NAME.inter; rating and timestamp where it has them",
+        _atomic,
+        named("*.inter"),
+        read_recbole,
+    ),
+    Format(
+        "film_contest",
+        "a film contest",
+        "train_ratings.csv, with titles.tsv, years.tsv, genres.tsv, directors.tsv, writers.tsv",
+        "a film somebody watched, with its time",
+        never,
+        named("train_ratings.csv"),
+        read_contest,
+    ),
+    Format(
+        "diginetica_sessions",
+        "Diginetica, as cut into sessions by the literature",
+        "train_sessions.txt",
+        "a click; each line is a session, and its order is the order of time",
+        never,
+        named("train_sessions.txt"),
+        read_sessions,
+    ),
+    Format(
+        "amazon_sequences",
+        "Amazon reviews, as cut into sequences by the literature",
+        f"NAME.txt with NAME{ATTRIBUTES}",
+        "a review; each line is a user, and its order is the order of time",
+        never,
+        _described,
+        read_described,
+    ),
+)

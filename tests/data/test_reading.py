@@ -1,0 +1,465 @@
+"""The reading options and rules: files read right, refused or warned of, alike from Python, commands and recipes."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import inspect
+import io
+import re
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import matinee as mt
+from matinee.cli.options import LogOptions
+from matinee.data.dataset import Dataset
+from matinee.data.read.options import ReadOptions
+from matinee.errors import COLUMNS, MatineeError, MatineeWarning, option, worded_for
+from matinee.evaluate.files import hidden_pairs
+from matinee.models.popularity import Popularity
+from matinee.study.data_table import DataTable
+
+
+def file(folder: Path, content: str | bytes, name: str = "log.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def events(data: Dataset) -> list[tuple[Any, Any]]:
+    return list(zip(data.users.decode(data.user), data.items.decode(data.item), strict=True))
+
+
+def times(data: Dataset) -> list[int]:
+    assert data.timestamp is not None
+    return [int(second) for second in data.timestamp]
+
+
+def refusal(read: Callable[[], object]) -> MatineeError:
+    with pytest.raises(MatineeError) as caught:
+        read()
+    return caught.value
+
+
+# --- quotation marks --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "tag",
+    ['"odd al" jankovic', '5" pipe', '"', '"never closed', 'The "Q" Men', 'ends with"', '"a"b"c', '""x'],
+)
+def test_marks_in_a_file_that_does_not_quote(tmp_path: Path, tag: str) -> None:
+    text = f"user_id\titem_id\ttag\n1\ta\t{tag}\n2\tb\tplain\n3\tc\tx, y\n"
+    data = mt.read(file(tmp_path, text, "log.tsv"))
+    assert events(data) == [(1, "a"), (2, "b"), (3, "c")]
+    assert data.context is not None
+    assert data.context["tag"].to_list() == [tag, "plain", "x, y"]
+
+
+def test_a_mark_that_closes_lines_later_swallows_none(tmp_path: Path) -> None:
+    path = file(tmp_path, 'user_id\titem_id\ttag\n1\ta\t"big one\n2\tb\tx\n3\tc\ty"\n4\td\tz\n', "log.tsv")
+    with pytest.warns(MatineeWarning, match=r"ordinary characters.*row 2 ends.*quote='\"'"):
+        data = mt.read(path)
+    assert events(data) == [(1, "a"), (2, "b"), (3, "c"), (4, "d")]
+    with pytest.warns(MatineeWarning, match="2 line ends within quotation marks"):
+        assert len(mt.read(path, quote='"')) == 2
+
+
+def test_texts_over_several_lines_are_counted(tmp_path: Path) -> None:
+    path = file(tmp_path, 'user_id,item_id,review\n1,a,"one, two\nthree"\n2,b,four\n')
+    with pytest.warns(MatineeWarning, match="1 line end within quotation marks, so rows are fewer than lines"):
+        data = mt.read(path)
+    assert events(data) == [(1, "a"), (2, "b")]
+    assert data.context is not None
+    assert data.context["review"].to_list() == ["one, two\nthree", "four"]
+
+
+def test_a_line_end_in_an_id_is_refused(tmp_path: Path) -> None:
+    path = file(tmp_path, 'user_id,item_id,x\n1,"a\nb",2\n2,c,3\n')
+    with pytest.warns(MatineeWarning):
+        error = refusal(lambda: mt.read(path))
+    assert error.where == "log.csv, row 2, column 'item_id'"
+    assert "goes over a line end" in error.what
+
+
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ('user_id,item_id,t\n"1","a","x"\n"2","b","y\n"3","c","z"\n', 3),
+        ('user_id,item_id,t\n1,a,"x, y\n2,b,z\n', 2),
+        ('user_id,item_id,t\n1,a,"x, y"\n2,b,"p"q, z\n', 3),
+    ],
+)
+def test_broken_quoting_is_refused_with_its_row(tmp_path: Path, text: str, row: int) -> None:
+    error = refusal(lambda: mt.read(file(tmp_path, text)))
+    assert error.where == f"log.csv, row {row}"
+    assert "quote=None" in str(error.hint)
+
+
+def test_escaped_doubled_and_stray_marks_are_one_text(tmp_path: Path) -> None:
+    for cell in (r'"The \"Best\"; Book"', '"The ""Best""; Book"'):
+        path = file(tmp_path, f'"user";"item";"t"\r\n"7";"0155";{cell}\r\n"8";"0156";"x"\r\n')
+        data = mt.read(path)
+        assert events(data) == [(7, "0155"), (8, "0156")]
+        assert data.context is not None
+        assert data.context["t"].to_list() == ['The "Best"; Book', "x"]
+    data = mt.read(file(tmp_path, 'user,item,t\n1,a,Rocky "II"\n2,b,"Good, Bad"\n'))
+    assert data.context is not None
+    assert data.context["t"].to_list() == ['Rocky "II"', "Good, Bad"]
+
+
+# --- times ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "seconds"),
+    [
+        ("20140407", {}, 1396828800),
+        ("2014-04-07 10:51:09 UTC", {}, 1396867869),
+        ("2014/04/07 10:51:10", {}, 1396867870),
+        ("Mon Apr 07 03:51:09 -0700 2014", {}, 1396867869),
+        ("04/07/2014", {"time_format": "%m/%d/%Y"}, 1396828800),
+        ("07.04.2014 10:51", {"time_format": "%d.%m.%Y %H:%M"}, 1396867860),
+        ("4/7/2014 9:05:58 AM", {"time_format": "%m/%d/%Y %I:%M:%S %p"}, 1396861558),
+        ("2014", {"time_format": "%Y"}, 1388534400),
+        ("2014", {"unit": "s"}, 2014),
+        ("12345678", {}, 12345678),
+        ("3", {}, 3),
+        ("4102444799", {}, 4102444799),
+        ("1960-01-01", {"time_format": "%Y-%m-%d"}, None),
+    ],
+)
+def test_ways_to_write_times(tmp_path: Path, text: str, options: dict[str, Any], seconds: int | None) -> None:
+    path = file(tmp_path, f"user,item,time\n1,2,{text}\n")
+    if seconds is None:
+        assert "1960" in refusal(lambda: mt.read(path, **options)).what
+        return
+    assert times(mt.read(path, **options)) == [seconds]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "what", "hint"),
+    [
+        ("881250949000", {"unit": "s"}, "year 29,895", 'unit="ms"'),
+        ("4102444800", {}, "year 2100", "timestamp=None"),
+        ("2014", {}, "look like years", 'time_format="%Y"'),
+        ("04/07/2014", {}, "cannot be understood", 'time_format="%m/%d/%Y"'),
+        ("07.04.2014", {}, "cannot be understood", 'time_format="%d.%m.%Y"'),
+    ],
+)
+def test_times_that_are_refused(tmp_path: Path, text: str, options: dict[str, Any], what: str, hint: str) -> None:
+    error = refusal(lambda: mt.read(file(tmp_path, f"user,item,time\n1,2,{text}\n"), **options))
+    assert what in error.what
+    assert hint in str(error.hint)
+
+
+def test_a_compact_date_that_is_none_is_named(tmp_path: Path) -> None:
+    error = refusal(lambda: mt.read(file(tmp_path, "user,item,time\n1,2,20140407\n1,2,20140408\n1,2,20141408\n")))
+    assert error.where == "log.csv, row 4, column 'time'"
+
+
+# --- ids and columns --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "null", "None", "NA", "<NA>", "N/A"])
+def test_words_for_missing_ids(tmp_path: Path, word: str) -> None:
+    path = file(tmp_path, f"user,item\na,x\n{word},y\n")
+    error = refusal(lambda: mt.read(path))
+    assert error.where == "log.csv, row 3, column 'user'"
+    assert "stands for a missing value" in error.what
+    frame = pl.DataFrame({"user": ["a", word], "item": ["x", "y"]})
+    assert refusal(lambda: mt.read(frame)).where == "the dataframe, row 2, column 'user'"
+    assert events(mt.read(path, ids="text")) == [("a", "x"), (word, "y")]
+    with pytest.warns(MatineeWarning, match="1 of 2 rows"):
+        assert events(mt.read(path, bad_rows="skip")) == [("a", "x")]
+
+
+def test_kinds_of_ids(tmp_path: Path) -> None:
+    path = file(tmp_path, "user,item\n1,7\n2,8\n")
+    assert events(mt.read(path, ids="text")) == [("1", "7"), ("2", "8")]
+    assert events(mt.read(path, ids="integer")) == [(1, 7), (2, 8)]
+    error = refusal(lambda: mt.read(file(tmp_path, "user,item\n1,7\n2,08\n"), ids="integer"))
+    assert "'08' is no integer" in error.what
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "what"),
+    [
+        ("user,item\n1,2\n", {"item_id": "user"}, "named for two things"),
+        ("user,user,item\n1,2,3\n", {}, "two columns are named 'user'"),
+        ("user,uid,item\n1,2,3\n", {}, "'user' and 'uid' may both be the user_id"),
+        ("user,movie,movieId\n1,2,3\n", {}, "may both be the item_id"),
+        ("20010,5550187,49.26\n20010,5550150,17.89\n", {}, "looks like an event"),
+        ("u1,a1,big\nu1,a2,big\n", {}, "looks like an event"),
+        ("user,item\n1,2\n", {"user_id": 1, "item_id": 2}, "has a header"),
+        ("1,2,a,b,c\n", {"header": False}, "its 5 columns may be anything"),
+        ("1,2,4000\n", {"header": False}, "may be anything"),
+        ("1,2\n", {"header": False, "user_id": 1, "item_id": 3}, "position 3, and there are 2"),
+    ],
+)
+def test_columns_that_are_no_columns(tmp_path: Path, text: str, options: dict[str, Any], what: str) -> None:
+    error = refusal(lambda: mt.read(file(tmp_path, text), **options))
+    assert what in error.what
+    assert error.hint
+
+
+def test_the_roles_own_name_decides(tmp_path: Path) -> None:
+    assert events(mt.read(file(tmp_path, "user,userId,item\n1,2,3\n"))) == [(2, 3)]
+
+
+def test_files_without_a_header(tmp_path: Path) -> None:
+    three = file(tmp_path, "20010\t5550187\t49.26\n20010\t5550150\t17.89\n20011\t5550187\t50.2\n", "sales.data")
+    data = mt.read(three, header=False)
+    assert events(data) == [(20010, 5550187), (20010, 5550150), (20011, 5550187)]
+    assert data.value is not None
+    assert data.value.tolist() == pytest.approx([49.26, 17.89, 50.2])
+    assert times(mt.read(file(tmp_path, "1,2,978300719\n"), header=False)) == [978300719]
+    four = mt.read(file(tmp_path, "1::2::5::978300719\n"), header=False)
+    assert (times(four), four.value is not None and four.value.tolist()) == ([978300719], [5.0])
+    assert events(mt.read(three, header=False, user_id=2, item_id=1, rating=None)) == [
+        (5550187, 20010),
+        (5550150, 20010),
+        (5550187, 20011),
+    ]
+
+
+def test_an_unnamed_column_that_counts_rows_is_left_out(tmp_path: Path) -> None:
+    for name in ("", "Unnamed: 0"):
+        with pytest.warns(MatineeWarning, match="numbers the rows"):
+            data = mt.read(file(tmp_path, f"{name},user,item\n0,1,2\n1,3,4\n"))
+        assert (events(data), data.context) == ([(1, 2), (3, 4)], None)
+
+
+def test_rows_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    text = "user,item,rating,time\n1,a,5,10\n,b,3,11\n2,c,x,12\n3,d\n4,e,1,13,9\n5,f,2,\n6,g,4,14\n"
+    with pytest.warns(MatineeWarning, match=r"5 of 7 rows .*row 3: the id is empty; row 4: .*'x'; row 5: 2 fields"):
+        data = mt.read(file(tmp_path, text), bad_rows="skip")
+    assert events(data) == [(1, "a"), (6, "g")]
+    clean = mt.read(file(tmp_path, "user,item,rating,time\n1,a,5,10\n6,g,4,14\n"))
+    assert data.skipped_rows == 5
+    assert data.fingerprint != clean.fingerprint
+    assert mt.read(tmp_path / "log.csv", bad_rows="skip").fingerprint == clean.fingerprint, "nothing was left out"
+    assert refusal(lambda: mt.read(file(tmp_path, text))).where == "log.csv, row 5", "the first that has no place"
+
+
+def test_columns_that_look_useful_are_named(tmp_path: Path) -> None:
+    path = file(tmp_path, "user,item,plays\n1,a,3\n1,b,4.5\n")
+    with pytest.warns(MatineeWarning, match='weight="plays"'):
+        mt.read(path)
+    assert len(mt.read(path, weight=None)) == 2
+    data = mt.read(path, weight="plays")
+    assert data.context is not None
+    assert data.context["plays"].to_list() == [3, 4.5]
+    with pytest.warns(MatineeWarning, match="kinds of events.*view, buy"):
+        mt.read(file(tmp_path, "user,item,event_type\n1,a,view\n1,b,buy\n"))
+
+
+def test_ratings_that_are_no_likes_are_told_at_the_fit() -> None:
+    frame = pl.DataFrame({"user": [1, 1, 2], "item": ["a", "b", "a"], "rating": [1.0, -3.0, 0.0]})
+    with pytest.warns(MatineeWarning, match="2 of 3 events of log are rated 0 or less"):
+        Popularity().fit(mt.read(frame))
+    Popularity().fit(mt.read(frame.with_columns(rating=pl.Series([1.0, 2.0, 3.0]))))
+
+
+# --- sessions, pairs, side tables, hidden pairs -----------------------------------------------------------------------
+
+
+def test_sessions_cut_by_a_gap() -> None:
+    frame = pl.DataFrame({"user": [7, 7, 8, 7], "item": list("abcd"), "time": [0, 1800, 50, 3601]})
+    assert events(mt.read(frame, session_gap="30m")) == [("7/1", "a"), ("7/1", "b"), ("8/1", "c"), ("7/2", "d")]
+    assert "no" in refusal(lambda: mt.read(frame, session_gap="30m", timestamp=None)).what
+
+
+def test_pairs_are_not_sessions(tmp_path: Path) -> None:
+    pairs = file(tmp_path, "1 10\n1 11\n2 10\n", "pairs.txt")
+    with pytest.warns(MatineeWarning, match="users and items"):
+        mt.read(pairs, format="sessions")
+    log = mt.read(pl.DataFrame({"user": [1, 2, 3], "item": [10, 11, 12]}))
+    tabs = file(tmp_path, "1\t12\n2\t12\n", "test.txt")
+    error = refusal(lambda: mt.split.provided(log, test=tabs))
+    assert "pair of ids" in error.what
+    assert "header=False" in str(error.hint)
+    split = mt.split.provided(log, test=mt.table(tabs, header=False))
+    assert split.test.queries.user.tolist() == [0, 1]
+
+
+def test_hidden_pairs_have_names_of_their_own(tmp_path: Path) -> None:
+    log = mt.read(pl.DataFrame({"user": [1, 2, 3], "item": [10, 11, 12]}))
+    path = file(tmp_path, "who;what\n1;12\n3;10\n", "asked.data")
+    split = mt.split.provided(log, test={"path": str(path), "user_id": "who", "item_id": "what", "separator": ";"})
+    assert split.test.queries.user.tolist() == [0, 2]
+    holdout = hidden_pairs(Popularity().fit(log), path, user_id="who", item_id="what", separator=";")
+    assert len(holdout) == 2
+
+
+def test_side_tables_in_their_own_way(tmp_path: Path) -> None:
+    log = file(tmp_path, "user,item\n1,0446\n2,034X\n")
+    books = file(
+        tmp_path, '"ISBN";"Book-Title"\n"0446";"Café"\n"034X";"The \\"Best\\" one"\n'.encode("latin-1"), "b.csv"
+    )
+    table = mt.table(books, separator=";", encoding="latin-1", item_id="ISBN", title="Book-Title")
+    for items in (table, {"path": str(books), "encoding": "latin-1", "item_id": "ISBN"}):
+        data = mt.read(log, items=items)
+        assert data.item_features is not None
+        assert data.item_features["title"].to_list() == ['The "Best" one', "Café"]
+    assert "unknown" not in refusal(lambda: mt.table(books, separater=";")).what
+    assert "separator" in str(refusal(lambda: mt.table(books, separater=";")).hint)
+
+
+def test_lists_in_one_text(tmp_path: Path) -> None:
+    text = (
+        'item_id,name,genres\na,Alpha,"Action, Sci-Fi, Drama"\nb,Beta,"[""Comedy"", ""Drama""]"\n'
+        "c,Gamma,\"['Comedy', 'Crime']\"\nd,Delta,Action|Drama\n"
+        "e,Eps,Crime; Noir\nf,Phi,\"[{'id': 1, 'name': 'War'}]\"\n"
+    )
+    data = mt.read(pl.DataFrame({"user": [1] * 6, "item_id": list("abcdef")}), items=file(tmp_path, text, "items.csv"))
+    assert data.item_features is not None
+    assert data.item_features["genres"].to_list() == [
+        ["Action", "Sci-Fi", "Drama"],
+        ["Comedy", "Drama"],
+        ["Comedy", "Crime"],
+        ["Action", "Drama"],
+        ["Crime", "Noir"],
+        ["War"],
+    ]
+    assert data.item_features["title"].to_list() == ["Alpha", "Beta", "Gamma", "Delta", "Eps", "Phi"]
+
+
+# --- one set of options, three ways -----------------------------------------------------------------------------------
+
+LOG = "user_id,item_id,rating,timestamp\n7,b,4.5,100\n7,a,1,90\n30,b,3,100\n"
+
+
+def zipped(content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("log.csv", content)
+    return out.getvalue()
+
+
+def zstd(content: str) -> bytes:
+    out = io.BytesIO()
+    pl.read_csv(io.BytesIO(content.encode()), infer_schema=False).write_csv(out, compression="zstd")
+    return out.getvalue()
+
+
+WAYS: dict[str, tuple[str | bytes, dict[str, Any]]] = {
+    "plain": (LOG, {}),
+    "semicolons": (LOG.replace(",", ";").replace(".", ","), {"decimal": ","}),
+    "tab": (LOG.replace(",", "\t"), {"separator": "tab"}),
+    "spaces": (LOG.replace(",", " "), {"separator": "space"}),
+    "colons": (LOG.replace(",", "::"), {"separator": "::"}),
+    "quoted": ('"' + LOG[:-1].replace(",", '","').replace("\n", '"\n"') + '"\n', {}),
+    "other marks": ("'" + LOG[:-1].replace(",", "','").replace("\n", "'\n'") + "'\n", {"quote": "'"}),
+    "utf-16": (LOG.encode("utf-16"), {"encoding": "utf-16"}),
+    "comment": ("# made by hand\n" + LOG, {"comment": "#"}),
+    "gz": (gzip.compress(LOG.encode()), {}),
+    "bz2": (bz2.compress(LOG.encode()), {}),
+    "zip": (zipped(LOG.encode()), {}),
+    "zst": (zstd(LOG), {}),
+    "no header": (LOG.partition("\n")[2], {"header": False, "user_id": 1, "item_id": 2, "rating": 3, "timestamp": 4}),
+    "names": (LOG.partition("\n")[2], {"header": ["user_id", "item_id", "rating", "timestamp"]}),
+    "other columns": (LOG.replace("rating", "love"), {"rating": "love"}),
+    "milliseconds": (LOG.replace("00\n", "00000\n").replace("90\n", "90000\n"), {"unit": "ms"}),
+}
+
+
+def command(value: object) -> str:
+    return ",".join(value) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.filterwarnings("ignore:.*start with #")
+def test_three_ways_read_the_same(tmp_path: Path, way: str) -> None:
+    content, options = WAYS[way]
+    expected = mt.read(file(tmp_path, LOG, "expected.csv")).fingerprint
+    path = file(tmp_path, content, "log.data")
+    assert mt.read(path, **options).fingerprint == expected
+    columns = {role: options[role] for role in COLUMNS if role in options}
+    rest = {name: value for name, value in options.items() if name not in columns}
+    assert DataTable(source=str(path), columns=columns, **rest).load().fingerprint == expected
+    typed: dict[str, Any] = {name: command(value) for name, value in options.items()}
+    assert LogOptions(**typed).load(str(path)).fingerprint == expected
+
+
+PROVOKED = [
+    ("who,what\n1,2\n", {}, "user_id"),
+    ("user,item\n1,\xe9\n".encode("latin-1"), {}, "encoding"),
+    ("user,item,rating\n1,2,good\n", {}, "rating"),
+    ('user,item,rating\n1,2,"3,5"\n', {}, "decimal"),
+    ("user,item,time\n1,2,04/07/2014\n", {}, "time_format"),
+    ("user,item,time\n1,2,2014\n", {}, "time_format"),
+    ("user,item,time\n1,2,9000000000\n", {}, "timestamp"),
+    ("1,2\n3,4\n", {}, "header"),
+    ("user,item\n1,2,3\n", {}, "bad_rows"),
+    ('user,item,t\n1,2,"3, 4\n', {}, "quote"),
+    ("user,item\nnan,2\na,3\n", {}, "ids"),
+    ("user,item\n1,2\n1,2\n", {"duplicates": "error"}, "duplicates"),
+    ("1 2 3\n", {}, "format"),
+]
+
+
+@pytest.mark.parametrize(("content", "options", "named"), PROVOKED)
+def test_hints_name_options_as_the_caller_has_them(
+    tmp_path: Path, content: str | bytes, options: dict[str, Any], named: str
+) -> None:
+    path = file(tmp_path, content)
+    of_python = str(refusal(lambda: mt.read(path, **options)).hint)
+    of_recipes = str(refusal(lambda: DataTable(source=str(path), **options).load()).hint)
+    of_commands = str(refusal(lambda: LogOptions(**options).load(str(path))).hint)
+    in_python = set(re.findall(r"\b([a-z_]+)=", of_python))
+    assert named in in_python <= set(inspect.signature(mt.read).parameters)
+    in_recipes = set(re.findall(r"\b([a-z_]+) = ", of_recipes))
+    assert named in in_recipes <= {*DataTable.model_fields, *COLUMNS}
+    assert all(f"columns = {{ {role} = " in of_recipes for role in in_recipes & set(COLUMNS))
+    in_commands = {each.replace("-", "_") for each in re.findall(r"--([a-z-]+)", of_commands)}
+    assert named in in_commands <= set(LogOptions.__dataclass_fields__)
+    assert "=" not in of_commands
+
+
+def test_options_are_spelled_for_whom_they_are() -> None:
+    assert option("rating", None) == "rating=None"
+    with worded_for("command"):
+        assert option("separator", "\t") == "--separator tab"
+        assert option("separator", ";") == "--separator ';'"
+        with worded_for("recipe", fallback=True):
+            assert option("header", False) == "--header false"
+        with worded_for("recipe"):
+            assert option("header", False) == "header = false"
+            assert option("rating", None) == 'columns = { rating = "none" }'
+    assert option("header", False) == "header=False"
+
+
+def test_a_named_set_is_advised_no_option_it_does_not_have(tmp_path: Path) -> None:
+    folder = tmp_path / "ml"
+    folder.mkdir()
+    file(folder, b"userId,movieId,rating,timestamp\n1,2,3,\xe9\n", "ratings.csv")
+    file(folder, "movieId,title,genres\n2,A,B\n", "movies.csv")
+    error = refusal(lambda: DataTable(source=str(folder)).load())
+    assert not re.search(r"encoding|quote|separator", str(error.hint))
+    for name in ReadOptions.model_fields:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert f"{name} = " not in str(error.hint)
+
+
+@pytest.mark.parametrize("last", ["30,b,3,100", "30,b,3,2020-01-01", "30,b,x,100", "30,b,3"])
+def test_a_large_file_reads_as_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: str) -> None:
+    """Its numbers are not read as text first; where they are none after all, nothing changes."""
+    path = file(tmp_path, f"user_id,item_id,rating,timestamp\n7,b,4.5,100\n7,a,1,90\n{last}\n")
+
+    def found() -> str:
+        try:
+            return mt.read(path).fingerprint
+        except MatineeError as error:
+            return str(error)
+
+    small = found()
+    monkeypatch.setattr("matinee.data.read.log.LARGE", 0)
+    assert found() == small

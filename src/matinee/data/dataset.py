@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import notebook
 from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr
+from matinee.data.frames import LogFrames, log_size
 from matinee.data.ids import Id, IdMap
 from matinee.data.log_columns import LogColumns
 from matinee.errors import MatineeError
@@ -30,7 +32,7 @@ Duplicates = Literal["keep", "distinct", "last", "first", "sum", "error"]
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(LogFrames):
     """A log of who watched what, with codes inside and external ids at the border. Rows keep the log's order.
 
     user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
@@ -299,6 +301,13 @@ class Holdout:
     def __repr__(self) -> str:
         return f"Holdout({len(self):,} queries, {len(self.truth.values):,} answers: {self.protocol})"
 
+    def _repr_html_(self) -> str:
+        return notebook.panel(f"Holdout: {self._size()}", notebook.notes(f"{self.protocol}"))
+
+    def _size(self) -> str:
+        queries, answers = len(self), len(self.truth.values)
+        return f"{notebook.counted(queries, 'query')}, {notebook.counted(answers, 'hidden answer')}"
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of the users, their histories and exclusions, and the answers."""
@@ -326,6 +335,12 @@ class Split:
 
     def __repr__(self) -> str:
         return f"Split(train={self.train!r}, valid={self.valid!r}, test={self.test!r})"
+
+    def _repr_html_(self) -> str:
+        train = log_size(self.train.name, len(self.train), self.train.n_users, self.train.n_items)
+        rows = [("train", train), ("valid", self.valid._size()), ("test", self.test._size())]
+        words = f"{self.test.protocol}", "" if self.seed is None else f"seed {self.seed}", *self.notes
+        return notebook.panel("Split", notebook.table((), rows, named=True), notebook.notes(*words))
 
 
 class Scorer(typing.Protocol):

@@ -17,6 +17,7 @@ from typing import Any
 
 import polars as pl
 
+from matinee.data.read.memory import frame_of
 from matinee.errors import MatineeError
 
 PARQUET = (".parquet", ".pq")
@@ -83,7 +84,7 @@ def table_of(source: Any, dialect: Dialect = Dialect(), schema: Mapping[str, Any
         if not path.is_file():
             raise MatineeError("there is no such file", where=str(path), hint="check the path")
         return _parquet(path) if path.suffix in PARQUET else text_table(path, dialect, schema)
-    return Table(_arrow(source), "the dataframe")
+    return Table(frame_of(source), "the dataframe")
 
 
 def text_table(path: Path, dialect: Dialect = Dialect(), schema: Mapping[str, Any] | None = None) -> Table:
@@ -236,20 +237,3 @@ def _parquet(path: Path) -> Table:
     except (pl.exceptions.PolarsError, OSError) as error:
         what = f"is not a readable Parquet file: {_first_line(error)}"
         raise MatineeError(what, where=str(path), hint="write or fetch it again") from error
-
-
-def _arrow(source: Any) -> pl.DataFrame:
-    if isinstance(source, pl.LazyFrame):
-        return source.collect()
-    if isinstance(source, pl.DataFrame):
-        return source
-    if not hasattr(source, "__arrow_c_stream__"):
-        hint = "pass a path, or a dataframe of pandas, polars, DuckDB or PyArrow"
-        raise MatineeError(f"cannot read a log from {type(source).__name__}", hint=hint)
-    try:
-        return pl.DataFrame(source)
-    except ImportError as error:
-        raise MatineeError(f"this dataframe needs a package: {error}", hint="pip install pyarrow") from error
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        what = f"the dataframe cannot be read: {_first_line(error)}"
-        raise MatineeError(what, hint="convert its columns to plain types") from error

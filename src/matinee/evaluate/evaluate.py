@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import warnings as python_warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee import notebook
 from matinee.data.arrays import Ints
 from matinee.data.dataset import Holdout, Protocol
 from matinee.data.ids import IdMap
@@ -149,13 +149,8 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         head, rows = self._cells()
-
-        def line(cells: list[str], tag: str) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
-
-        body = "".join(line(row, "td") for row in rows)
-        notes = "<br>".join(html.escape(note) for note in self._notes())
-        return f"<table><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table><p>{notes}</p>"
+        means = notebook.table(head, rows, numbers=range(1, len(head)), named=True)
+        return notebook.panel("Evaluation", means, notebook.notes(*self._notes()))
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         rows = []

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-LONGEST = 80  # characters of a cell
+LONGEST = 160  # characters of a cell
 _STYLE = (
-    "<style>.matinee{color:inherit;margin:.3em 0}.matinee p{margin:.3em 0}.matinee .title{font-weight:600}"
+    "<style>.matinee{color:inherit;margin:.3em 0;overflow-x:auto}.matinee p{margin:.3em 0}"
+    ".matinee .title{font-weight:600}"
     ".matinee .note{opacity:.72;font-size:.92em}"
     ".matinee table{border-collapse:collapse;margin:.3em 0;color:inherit;background:none;width:auto}"
     ".matinee th,.matinee td{padding:.2em 1.1em .2em 0;text-align:left;vertical-align:top;border:0;color:inherit;"
@@ -57,6 +58,11 @@ def counted(n: int, noun: str) -> str:
 def number(value: float, digits: int = 4) -> str:
     """A number for a cell: whole ones without a point, others with so many significant digits."""
     return f"{value:,.0f}" if value == value and value == round(value) else f"{value:,.{digits}g}"
+
+
+def score(value: float) -> str:
+    """A number for a column of scores: four decimals, none from a thousand on."""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def shortened(text: str, longest: int = LONGEST) -> str:

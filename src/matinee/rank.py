@@ -95,20 +95,22 @@ class Recommendations:
     def _repr_html_(self) -> str:
         titles, rows = self.item_titles, []
         for row, (user, items) in zip(range(SHOWN), self, strict=False):
-            name = "someone new" if user is None else f"user {user}"
-            found = [None] * len(items) if titles is None else titles.gather(self.item[row][: len(items)]).to_list()
-            for rank, (item, score), title in zip(count(1), items, found, strict=False):
-                rows.append((name if rank == 1 else None, rank, title, item, notebook.number(score)))
-            if not items:
-                rows.append((name, None, "nothing is left to recommend" if titles is not None else None, None, None))
-        head, numbers = ["", "rank", "title", "item_id", "score"], {1, 4}
-        if titles is None:
-            head, numbers, rows = head[:2] + head[3:], {1, 3}, [(*row[:2], *row[3:]) for row in rows]
-        more = len(self) - SHOWN
-        popular = int(np.count_nonzero(self.fallback))
+            names = [None] * len(items) if titles is None else titles.gather(self.item[row][: len(items)]).to_list()
+            cells = [
+                (rank, name, item, notebook.score(score))
+                for rank, name, (item, score) in zip(count(1), names, items, strict=False)
+            ]
+            first = "someone new" if user is None else f"user {user}"
+            for one in cells or [(None, "nothing is left to recommend", None, None)]:
+                rows.append((first, *one))
+                first = ""
+        head = ["", "rank", "title", "item_id", "score"]
+        if not any(name for _, _, name, _, _ in rows):
+            head, rows = head[:2] + head[3:], [line[:2] + line[3:] for line in rows]
+        more, popular = len(self) - SHOWN, int(np.count_nonzero(self.fallback))
         return notebook.panel(
-            f"{notebook.counted(self.k, 'item')} for each of {notebook.counted(len(self), 'query')}",
-            notebook.table(head, rows, numbers=numbers),
+            f"{notebook.counted(self.k, 'item')} for {'each of ' * (len(self) > 1)}{notebook.counted(len(self), 'query')}",
+            notebook.table(head, rows, numbers={1, len(head) - 1}),
             notebook.notes(
                 f"… {notebook.counted(more, 'more list')}; to_frame() gives them all" if more > 0 else "",
                 f"{notebook.counted(popular, 'list')} answered by popularity" if popular else "",

@@ -40,6 +40,8 @@ class Dataset(LogFrames):
     user_features, item_features: row c describes code c (null where the table had none). unmatched: ids of side tables
     that the log as read did not have. Parts of a split share IdMaps: one code, one item.
     Raises MatineeError naming the row for codes out of range, values that are not finite and negative times.
+
+    Example: `data.matrix(), data.n_users, data.to_frame()`
     """
 
     users: IdMap
@@ -196,6 +198,8 @@ class Queries:
     history_times int64 are in parallel with history.values. exclude: items never to be recommended (usually those
     seen). request_time: int64 (B,) Unix seconds. context, user_features: B rows. title: B texts (a playlist's name).
     candidates: int32 (B, C), -1 = padding; None = the whole catalogue.
+
+    Example: `queries = data.queries([196, 7])`
     """
 
     user: Ints

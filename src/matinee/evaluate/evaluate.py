@@ -192,6 +192,8 @@ def evaluate(
 
     metrics: names of evaluate.metrics.METRICS; convention: whose definitions (evaluate.metrics.CONVENTIONS); k: one or
     several cut-offs, none above the length of the lists.
+
+    Example: `mt.evaluate(recs, split.test, k=10, metrics=["ndcg", "recall"])`
     """
     if not isinstance(holdout, Holdout):
         raise MatineeError(

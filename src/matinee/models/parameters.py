@@ -99,7 +99,9 @@ class Parameters(BaseModel):
 
     def _parameter_table(self) -> str:
         """HTML: each hyper-parameter, its value and what it means."""
-        rows = [(name, _shown(getattr(self, name)), field.description) for name, field in type(self).model_fields.items()]
+        rows = [
+            (name, _shown(getattr(self, name)), field.description) for name, field in type(self).model_fields.items()
+        ]
         return notebook.table(["hyper-parameter", "value", "meaning"], rows) if rows else ""
 
 

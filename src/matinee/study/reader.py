@@ -148,7 +148,10 @@ def _means(rows: Sequence[MetricRow], protocol: str, words: Protocol) -> str:
 
 
 def open_run(path: StrPath) -> Run:
-    """The run in a folder, or in the folder of one of its files. Raises MatineeError where no finished run is."""
+    """The run in a folder, or in the folder of one of its files. Raises MatineeError where no finished run is.
+
+    Example: `run = mt.open_run("runs/small")`
+    """
     folder = Path(path).parent if Path(path).is_file() else Path(path)
     for name in (METRICS, PER_QUERY, RECIPE, RUN):
         if not (folder / name).is_file():

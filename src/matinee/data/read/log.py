@@ -56,6 +56,8 @@ def read(
 
     Ids of text files become integers when all of them are canonical integers, otherwise they stay text.
     Raises MatineeError, naming file, row and column, for anything that cannot be read.
+
+    Example: `data = mt.read("log.csv", user_id="user", item_id="film")`
     """
     for what, value, choices in (("format", format, get_args(Format)), ("unit", unit, get_args(Unit))):
         if value not in choices:

@@ -111,7 +111,9 @@ def _of_array(array: NDArray[Any]) -> pl.DataFrame:
         raise MatineeError(what, hint="pass one of two: a row for each event, (user, item[, rating[, time]])")
     _check_width(array.shape[1])
     columns = zip(COLUMNS, array.T, strict=False)
-    return pl.DataFrame([_series(name, column.tolist() if array.dtype == object else column) for name, column in columns])
+    return pl.DataFrame(
+        [_series(name, column.tolist() if array.dtype == object else column) for name, column in columns]
+    )
 
 
 def _check_width(width: int) -> None:

@@ -154,4 +154,4 @@ def test_counts_in_words(n: int, noun: str, words: str) -> None:
 
 def test_long_cells_are_cut() -> None:
     assert notebook.shortened("a" * 200) == "a" * 159 + "…"
-    assert "a" * 161 not in notebook.table(["x"], [["a" * 200]])
+    assert "a" * 161 not in notebook.html_table(["x"], [["a" * 200]])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from matinee import progress
+from matinee.data.read import download
 from matinee.progress import RoundsBar, track
 
 
@@ -104,3 +105,16 @@ def test_a_terminal_sees_pieces_done(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(track(range(3), "ranking", total=3)) == [0, 1, 2]
     assert "ranking" in shown.getvalue()
     assert "100%" in shown.getvalue()
+
+
+def test_a_notebook_sees_a_download(kernel: Outputs) -> None:
+    with download._bar("ml-100k", 40, shown=True) as advance:
+        advance(10)
+        advance(30)
+    first, second, last = kernel.shown[0]
+    assert first == '<progress value="10" max="40"></progress> 10 of 40 bytes of ml-100k'
+    assert second == '<progress value="40" max="40"></progress> 40 of 40 bytes of ml-100k'
+    assert last == ""
+    with download._bar("ml-100k", 40, shown=False) as advance:
+        advance(10)
+    assert len(kernel.shown) == 1

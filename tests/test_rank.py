@@ -322,7 +322,7 @@ class TestSimilarItems:
 
     def test_a_scorer_without_a_log_is_asked_by_id(self) -> None:
         scorer = table([[1, 2, 3]] * 2)
-        scorer.score = lambda queries: np.tile(np.float32([1, 2, 3]), (len(queries), 1))  # type: ignore[method-assign]
+        scorer.score = lambda queries: np.tile(np.array([1, 2, 3], np.float32), (len(queries), 1))  # type: ignore[method-assign]
         assert similar_items(scorer, "i002", 3).item.tolist() == [[1, 0, -1]]
         assert similar_items(scorer, ["i000", "i001"], 1).item.tolist() == [[2], [2]]
 

@@ -25,12 +25,12 @@ _STYLE = (
 )
 
 
-def panel(title: str, *parts: str) -> str:
+def html_panel(title: str, *parts: str) -> str:
     """The HTML of one output: its title (plain text), then pieces of HTML as the functions below give them."""
     return f'<div class="matinee">{_STYLE}<p class="title">{html.escape(title)}</p>{"".join(parts)}</div>'
 
 
-def table(
+def html_table(
     head: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: Collection[int] = (), named: bool = False
 ) -> str:
     """A table of plain values; None is an empty cell. numbers: columns that stand right. named: the first cell of each
@@ -44,7 +44,7 @@ def table(
     return f"<table>{f'<thead><tr>{top}</tr></thead>' if top else ''}<tbody>{body}</tbody></table>"
 
 
-def notes(*texts: str) -> str:
+def html_notes(*texts: str) -> str:
     """Lines of small text; "" is left out."""
     return "".join(f'<p class="note">{html.escape(text)}</p>' for text in texts if text)
 
@@ -55,12 +55,12 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun if n == 1 else several}"
 
 
-def number(value: float, digits: int = 4) -> str:
+def number_text(value: float, digits: int = 4) -> str:
     """A number for a cell: whole ones without a point, others with so many significant digits."""
     return f"{value:,.0f}" if value == value and value == round(value) else f"{value:,.{digits}g}"
 
 
-def score(value: float) -> str:
+def score_text(value: float) -> str:
     """A number for a column of scores: four decimals, none from a thousand on."""
     return f"{value:.4f}" if abs(value) < 1000 else f"{value:,.0f}"
 
@@ -70,7 +70,7 @@ def shortened(text: str, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
-def is_open() -> bool:
+def in_notebook() -> bool:
     """True where the code runs in the kernel of a notebook."""
     ipython = sys.modules.get("IPython")  # a kernel has imported it
     shell = None if ipython is None else ipython.get_ipython()

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from matinee import notebook
+from matinee.notebook import in_notebook
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -27,7 +27,7 @@ class Bar(Protocol):
 
 def open_bar(text: str, total: int | None) -> Bar | None:
     """The bar of where this runs; None where nobody watches."""
-    if notebook.is_open():
+    if in_notebook():
         return _InNotebook()
     return _InTerminal(text, total) if sys.stderr.isatty() else None
 

@@ -6,14 +6,14 @@ lower code ranks first, whatever the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matinee import kernels, notebook
+from matinee import kernels
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Queries, Scorer
 from matinee.data.frames import in_pandas
@@ -21,6 +21,7 @@ from matinee.data.ids import Id, IdMap
 from matinee.data.items import find_items
 from matinee.data.validate import check_queries
 from matinee.errors import MatineeError
+from matinee.notebook import counted, html_notes, html_panel, html_table, score_text
 from matinee.progress import track
 
 if TYPE_CHECKING:
@@ -93,11 +94,12 @@ class Recommendations:
         return list(zip(self.items.decode(self.item[row][kept]), self.score[row][kept].tolist(), strict=True))
 
     def _repr_html_(self) -> str:
-        titles, rows = self.item_titles, []
+        titles = self.item_titles
+        rows: list[tuple[Any, ...]] = []
         for row, (user, items) in zip(range(SHOWN), self, strict=False):
             names = [None] * len(items) if titles is None else titles.gather(self.item[row][: len(items)]).to_list()
-            cells = [
-                (rank, name, item, notebook.score(score))
+            cells: list[tuple[Any, ...]] = [
+                (rank, name, item, score_text(score))
                 for rank, name, (item, score) in zip(count(1), names, items, strict=False)
             ]
             first = "someone new" if user is None else f"user {user}"
@@ -107,13 +109,14 @@ class Recommendations:
         head = ["", "rank", "title", "item_id", "score"]
         if not any(name for _, _, name, _, _ in rows):
             head, rows = head[:2] + head[3:], [line[:2] + line[3:] for line in rows]
+        queries = counted(len(self), "query")
         more, popular = len(self) - SHOWN, int(np.count_nonzero(self.fallback))
-        return notebook.panel(
-            f"{notebook.counted(self.k, 'item')} for {'each of ' * (len(self) > 1)}{notebook.counted(len(self), 'query')}",
-            notebook.table(head, rows, numbers={1, len(head) - 1}),
-            notebook.notes(
-                f"… {notebook.counted(more, 'more list')}; to_frame() gives them all" if more > 0 else "",
-                f"{notebook.counted(popular, 'list')} answered by popularity" if popular else "",
+        return html_panel(
+            f"{counted(self.k, 'item')} for {'' if len(self) == 1 else 'each of '}{queries}",
+            html_table(head, rows, numbers={1, len(head) - 1}),
+            html_notes(
+                f"… {counted(more, 'more list')}; to_frame() gives them all" if more > 0 else "",
+                f"{counted(popular, 'list')} answered by popularity" if popular else "",
             ),
         )
 
@@ -183,7 +186,7 @@ def recommend(
     return Recommendations(model.users, model.items, queries.user, item, score, tied, fallback, titles)
 
 
-def similar_items(model: Scorer, items: Sequence[Id] | Id, k: int = 10) -> Recommendations:
+def similar_items(model: Scorer, items: Iterable[Any] | Id, k: int = 10) -> Recommendations:
     """For each item the k items that the model recommends to someone who watched only that one.
 
     items: titles or ids, or a single one; found as in `query`. Raises MatineeError for one that is not found.

@@ -20,7 +20,7 @@ from matinee.errors import MatineeError, MatineeWarning
 
 USERS, ITEMS, RATINGS, TIMES = [7, 7, 3, 9], [20, 10, 20, 30], [5.0, 3.5, 1.0, 4.0], [100, 50, 70, 60]
 ROWS = list(zip(USERS, ITEMS, RATINGS, TIMES, strict=True))
-COLUMNS = {"user_id": USERS, "item_id": ITEMS, "rating": RATINGS, "timestamp": TIMES}
+COLUMNS: dict[str, list[Any]] = {"user_id": USERS, "item_id": ITEMS, "rating": RATINGS, "timestamp": TIMES}
 
 
 class Event(NamedTuple):

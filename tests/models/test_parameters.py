@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,10 @@ from matinee.models.rerank import Rerank
 from matinee.models.user_knn import UserKNN
 from matinee.rank import recommend
 
-NEEDED = {"ensemble": {"members": ["ease", "item_knn"]}, "rerank": {"first": "ease", "second": "item_knn"}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "ensemble": {"members": ["ease", "item_knn"]},
+    "rerank": {"first": "ease", "second": "item_knn"},
+}
 
 
 def made(name: str) -> Model:

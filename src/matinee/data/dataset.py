@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee import notebook
 from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr
 from matinee.data.frames import LogFrames, log_size
 from matinee.data.ids import Id, IdMap
 from matinee.data.log_columns import LogColumns
 from matinee.errors import MatineeError
+from matinee.notebook import counted, html_notes, html_panel, html_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -306,11 +306,11 @@ class Holdout:
         return f"Holdout({len(self):,} queries, {len(self.truth.values):,} answers: {self.protocol})"
 
     def _repr_html_(self) -> str:
-        return notebook.panel(f"Holdout: {self._size()}", notebook.notes(f"{self.protocol}"))
+        return html_panel(f"Holdout: {self._size()}", html_notes(f"{self.protocol}"))
 
     def _size(self) -> str:
         queries, answers = len(self), len(self.truth.values)
-        return f"{notebook.counted(queries, 'query')}, {notebook.counted(answers, 'hidden answer')}"
+        return f"{counted(queries, 'query')}, {counted(answers, 'hidden answer')}"
 
     @cached_property
     def fingerprint(self) -> str:
@@ -344,7 +344,7 @@ class Split:
         train = log_size(self.train.name, len(self.train), self.train.n_users, self.train.n_items)
         rows = [("train", train), ("valid", self.valid._size()), ("test", self.test._size())]
         words = f"{self.test.protocol}", "" if self.seed is None else f"seed {self.seed}", *self.notes
-        return notebook.panel("Split", notebook.table((), rows, named=True), notebook.notes(*words))
+        return html_panel("Split", html_table((), rows, named=True), html_notes(*words))
 
 
 class Scorer(typing.Protocol):

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee import notebook
 from matinee.data.arrays import Floats, Ints
 from matinee.data.ids import IdMap
 from matinee.data.titles import Titles
 from matinee.errors import MatineeError
+from matinee.notebook import counted, html_notes, html_panel, html_table, number_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -23,7 +23,8 @@ LAST_SECOND = 253_402_300_799  # of the year 9999, the last that dates can name
 
 
 class LogFrames:
-    """What a Dataset gives to people who work with dataframes and notebooks."""
+    """What a Dataset gives to people who work with dataframes and notebooks. It reads the fields of Dataset: user and
+    item, int32 (n,); value and raw_rating, float32 (n,); timestamp, int64 (n,)."""
 
     if TYPE_CHECKING:  # the fields of Dataset that are read here
 
@@ -88,11 +89,11 @@ class LogFrames:
             frame.insert_column(2, title.alias("title_of_item" if "title" in frame.columns else "title"))
         right = [c for c, kind in enumerate(frame.dtypes) if kind.is_numeric()]
         more = len(self) - frame.height
-        return notebook.panel(
+        return html_panel(
             _size(self),
-            notebook.notes(*_facts(self)),
-            notebook.table(frame.columns, [map(_cell, row) for row in frame.iter_rows()], numbers=right),
-            notebook.notes(f"… {notebook.counted(more, 'more event')}; to_frame() gives them all" if more else ""),
+            html_notes(*_facts(self)),
+            html_table(frame.columns, [[*map(_cell, row)] for row in frame.iter_rows()], numbers=right),
+            html_notes(f"… {counted(more, 'more event')}; to_frame() gives them all" if more else ""),
         )
 
 
@@ -108,7 +109,7 @@ def in_pandas(frame: pl.DataFrame) -> Any:
 def log_size(name: str, events: int, users: int, items: int) -> str:
     """ "ml-100k: 100,000 events, 943 users, 1,682 items"."""
     counts = zip((events, users, items), ("event", "user", "item"), strict=True)
-    return f"{name}: {', '.join(notebook.counted(n, noun) for n, noun in counts)}"
+    return f"{name}: {', '.join(counted(n, noun) for n, noun in counts)}"
 
 
 def _size(log: LogFrames) -> str:
@@ -149,7 +150,7 @@ def _facts(log: LogFrames) -> list[str]:
     """What else a log has, in lines."""
     facts = []
     if log.value is not None and len(log):
-        facts.append(f"ratings {notebook.number(float(log.value.min()))} to {notebook.number(float(log.value.max()))}")
+        facts.append(f"ratings {number_text(float(log.value.min()))} to {number_text(float(log.value.max()))}")
     if log.timestamp is not None and len(log) and _dates_fit(log):
         first, last = (datetime.fromtimestamp(int(t), UTC).date() for t in (log.timestamp.min(), log.timestamp.max()))
         facts.append(f"{first} to {last}")
@@ -166,7 +167,7 @@ def _text(title: Any) -> str | None:
 def _cell(value: Any) -> str | None:
     """A value of a row as people read it."""
     if isinstance(value, float):
-        return notebook.number(value)
+        return number_text(value)
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return None if value is None else str(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,7 @@ def _genres(genres: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in names if name)
 
 
-def find_items(items: Sequence[Id] | Id, data: Dataset) -> list[int]:
+def find_items(items: Iterable[Any] | Id | np.integer[Any], data: Dataset) -> list[int]:
     """The item codes of titles or ids, or of a single one. A text is matched as a title exactly, then as a title
     regardless of case if only one fits, then as an id. An integer is an id, and a title only where there is no such id.
     Raises MatineeError with the near misses when nothing fits, and with the ids when several items share the title."""

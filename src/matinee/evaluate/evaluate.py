@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee import notebook
 from matinee.data.arrays import Ints
 from matinee.data.dataset import Holdout, Protocol
 from matinee.data.ids import IdMap
@@ -21,6 +20,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import metrics as formulas
 from matinee.evaluate.metrics import Values
 from matinee.evaluate.predictions import ROOTED
+from matinee.notebook import html_notes, html_panel, html_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -149,8 +149,8 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         head, rows = self._cells()
-        means = notebook.table(head, rows, numbers=range(1, len(head)), named=True)
-        return notebook.panel("Evaluation", means, notebook.notes(*self._notes()))
+        means = html_table(head, rows, numbers=range(1, len(head)), named=True)
+        return html_panel("Evaluation", means, html_notes(*self._notes()))
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         rows = []

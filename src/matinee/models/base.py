@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
-from matinee import notebook
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.frames import log_size
@@ -30,6 +29,7 @@ from matinee.models.fields import validation_message
 from matinee.models.fitting import FitContext
 from matinee.models.parameters import Parameters
 from matinee.nn.rounds import CURVE, OnRound
+from matinee.notebook import counted, html_notes, html_panel
 from matinee.progress import RoundsBar
 from matinee.rank import of_candidates
 
@@ -334,9 +334,9 @@ class Model(Parameters, ABC):
         if self.is_fitted:
             words = [f"fitted on {log_size(self.data.name, len(self.data), self.data.n_users, self.data.n_items)}"]
             best, rounds = self.best_round, len(self.curve)
-            words += [f"best of {notebook.counted(rounds, 'round')} on valid: {best}"] if best is not None else []
+            words += [f"best of {counted(rounds, 'round')} on valid: {best}"] if best is not None else []
             words += [self.fit_summary]
-        return notebook.panel(type(self).__name__, notebook.notes(*words), self._parameter_table())
+        return html_panel(type(self).__name__, html_notes(*words), self._parameter_table())
 
     def _forget(self) -> None:
         self._fitted = None

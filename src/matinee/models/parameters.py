@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel
 
-from matinee import notebook
 from matinee.errors import MatineeError
+from matinee.notebook import html_table
 
 
 class Parameters(BaseModel):
@@ -102,7 +102,7 @@ class Parameters(BaseModel):
         rows = [
             (name, _shown(getattr(self, name)), field.description) for name, field in type(self).model_fields.items()
         ]
-        return notebook.table(["hyper-parameter", "value", "meaning"], rows) if rows else ""
+        return html_table(["hyper-parameter", "value", "meaning"], rows) if rows else ""
 
 
 def _shown(value: Any) -> str:

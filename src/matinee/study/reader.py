@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from matinee import notebook
 from matinee.data.dataset import Protocol, Split
 from matinee.data.frames import log_size
 from matinee.errors import MatineeError
 from matinee.evaluate.evaluate import named
 from matinee.files import StrPath
 from matinee.models.base import Model
+from matinee.notebook import counted, html_notes, html_panel, html_table
 from matinee.rank import Recommendations
 from matinee.store import load_model
 from matinee.study.folder import METRICS, PER_QUERY, RECIPE, REPORT, RUN, UNIT_LISTS, Unit, units_of
@@ -114,12 +114,12 @@ class Run:
     def _repr_html_(self) -> str:
         data = self.record.data
         size = log_size(data.name, data.events, data.users, data.items)
-        seeds = f"{'seeds' if len(self.record.seeds) > 1 else 'seed'} {', '.join(map(str, self.record.seeds))}"
+        seeds = f"{'means of seeds' if len(self.record.seeds) > 1 else 'seed'} {', '.join(map(str, self.record.seeds))}"
         tables = [_means(self.rows, protocol, words) for protocol, words in self.protocols.items()]
         n = len(self.warnings)
-        warned = f"{notebook.counted(n, 'warning')}: see .warnings" if n else ""
+        warned = f"{counted(n, 'warning')}: see .warnings" if n else ""
         title = self.record.title or self.path.resolve().name
-        return notebook.panel(title, notebook.notes(size, seeds), *tables, notebook.notes(warned, str(self.report)))
+        return html_panel(title, html_notes(size, seeds), *tables, html_notes(warned, str(self.report)))
 
     def _unit(self, label: str) -> Unit:
         for unit in units_of(self.recipe):
@@ -143,8 +143,8 @@ def _means(rows: Sequence[MetricRow], protocol: str, words: Protocol) -> str:
         [label, *(f"{np.mean(of_label[c]):.4f}" if c in of_label else None for c in columns)]
         for label, of_label in cells.items()
     )
-    table = notebook.table(["model", *columns], lines, numbers=range(1, len(columns) + 1), named=True)
-    return table + notebook.notes(f"{words} [{protocol}]")
+    table = html_table(["model", *columns], lines, numbers=range(1, len(columns) + 1), named=True)
+    return table + html_notes(f"{words} [{protocol}]")
 
 
 def open_run(path: StrPath) -> Run:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from contract.logs import groups
 from matinee import rank
 from matinee.data.arrays import Bools, Floats, Ragged
-from matinee.data.dataset import Queries
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.ids import Id, IdMap
 from matinee.errors import MatineeError
 from matinee.models.ease import EASE
@@ -197,12 +199,6 @@ class TestRecommend:
         with pytest.raises(MatineeError, match=words):
             recommend(scorer, asked(scorer), **rules)
 
-    def test_similar_items_of_one_id_alone(self) -> None:
-        scorer = table([[1, 2]])
-        for lone in (1, "i000"):
-            with pytest.raises(MatineeError, match="is not a list of item ids"):
-                similar_items(scorer, lone)  # type: ignore[arg-type]
-
     def test_queries_of_other_data_are_refused(self) -> None:
         scorer = table([[1, 2, 3]])
         with pytest.raises(MatineeError, match="exclude item code 3"):
@@ -239,7 +235,97 @@ class TestFrame:
         assert frame["rank"].to_list() == [1, 2] * 3
 
 
+def titled(form: str) -> Dataset:
+    data = groups()
+    return replace(data, item_features=pl.DataFrame({"title": [form.format(code) for code in range(data.n_items)]}))
+
+
+class TestLists:
+    """Recommendations as a collection of lists."""
+
+    def test_of_a_user_and_all_in_turn(self) -> None:
+        scorer = table([[1, -INF, 3], [-INF, 5, -INF], [-INF, -INF, -INF]])
+        recs = recommend(scorer, asked(scorer), 2)
+        assert recs["u000"] == [("i002", 3.0), ("i000", 1.0)]
+        assert list(recs) == [("u000", recs["u000"]), ("u001", [("i001", 5.0)]), ("u002", [])]
+        assert len(recs) == 3
+        assert ["u001" in recs, "nobody" in recs, None in recs, 1.5 in recs] == [True, False, False, False]
+
+    def test_who_was_not_asked_or_asks_twice(self) -> None:
+        model = Popularity().fit(groups())
+        recs = recommend(model, Queries(np.array([4, 4, -1], np.int32), Ragged.empty(3), Ragged.empty(3)), 2)
+        with pytest.raises(MatineeError, match="there are 2 lists for user 'u004'"):
+            recs["u004"]
+        with pytest.raises(MatineeError, match="no list is for user 'u005'"):
+            recs["u005"]
+        with pytest.raises(MatineeError, match="unknown user 'u00x'"):
+            recs["u00x"]
+        assert [user for user, _ in recs] == ["u004", "u004", None]
+        assert "u005" not in recs
+
+    def test_pandas_has_the_same_rows(self) -> None:
+        scorer = table([[1, -INF, 3], [-INF, 5, -INF]])
+        recs = recommend(scorer, asked(scorer), 2)
+        frame = recs.to_pandas()
+        assert frame.columns.tolist() == ["user_id", "item_id", "score", "rank"]
+        assert list(frame.itertuples(index=False, name=None)) == recs.to_frame().rows()
+
+    def test_a_notebook_shows_titles_and_the_first_lists(self) -> None:
+        data = titled("<Film {}>")
+        model = Popularity().fit(data)
+        recs = recommend(model, data.queries(), 2)
+        page = recs._repr_html_()
+        titles = re.findall(r"&lt;Film (\d+)&gt;", page)
+        assert titles == [str(code) for code in recs.item[:3].ravel()]
+        assert "<Film" not in page
+        assert "script" not in page
+        assert f"… {len(recs) - 3} more lists" in page
+
+    def test_a_notebook_shows_ids_where_there_are_no_titles_and_says_what_popularity_answers(self) -> None:
+        scorer = table([[1, -INF, 3], [-INF, 5000, -INF]])
+        page = recommend(scorer, asked(scorer), 2)._repr_html_()
+        assert "<th>title</th>" not in page
+        cells = re.findall(r"<td[^>]*>([^<]*)</td>", page)
+        assert cells == [
+            "user u000",
+            "1",
+            "i002",
+            "3.0000",
+            "",
+            "2",
+            "i000",
+            "1.0000",
+            "user u001",
+            "1",
+            "i001",
+            "5,000",
+        ]
+        assert "1 list answered by popularity" in page
+        assert "2 items for each of 2 queries" in page
+        empty = table([[-INF, -INF]])
+        page = recommend(empty, asked(empty), 2)._repr_html_()
+        assert "2 items for 1 query" in page
+        assert "nothing is left to recommend" in page
+
+
 class TestSimilarItems:
+    def test_titles_and_ids_alone_and_in_lists(self) -> None:
+        data = titled("Film {}")
+        model, ids = EASE().fit(data), data.items.decode([4, 9])
+        wanted = similar_items(model, ids, 6).item.tolist()
+        assert similar_items(model, ["Film 4", "film 9"], 6).item.tolist() == wanted
+        assert similar_items(model, "Film 4", 6).item.tolist() == wanted[:1]
+        assert similar_items(model, ids[0], 6).item.tolist() == wanted[:1]
+        assert similar_items(model, np.array(ids), 6).item.tolist() == wanted
+        with pytest.raises(MatineeError, match="did you mean: Film 4"):
+            similar_items(model, "Fim 4")
+
+    def test_a_scorer_without_a_log_is_asked_by_id(self) -> None:
+        scorer = table([[1, 2, 3]] * 2)
+        scorer.score = lambda queries: np.tile(np.array([1, 2, 3], np.float32), (len(queries), 1))  # type: ignore[method-assign]
+        assert similar_items(scorer, "i002", 3).item.tolist() == [[1, 0, -1]]
+        assert similar_items(scorer, ["i000", "i001"], 1).item.tolist() == [[2], [2]]
+
     def test_equals_recommending_to_who_watched_only_that(self) -> None:
         data = groups()
         model = EASE().fit(data)
@@ -249,7 +335,7 @@ class TestSimilarItems:
         assert similar_items(model, ids, 6).item.tolist() == wanted.item.tolist()
 
     def test_unknown_items_are_refused(self) -> None:
-        with pytest.raises(MatineeError, match="unknown item 7"):
+        with pytest.raises(MatineeError, match="no item has the title or id '7'"):
             similar_items(Popularity().fit(groups()), [7])
 
 

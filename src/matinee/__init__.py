@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from matinee.models.hyper_parameters import learned_arrays as learned_arrays
     from matinee.rank import recommend as recommend
     from matinee.rank import similar_items as similar_items
+    from matinee.similar import similar_users as similar_users
     from matinee.store import export_model as export_model
     from matinee.store import load_model as load_model
     from matinee.store import save_model as save_model
@@ -62,6 +63,7 @@ _HOMES = {
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],
     "matinee.models.hyper_parameters": ["describe", "learned_arrays"],
     "matinee.rank": ["recommend", "similar_items"],
+    "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare"],
     "matinee.study.reader": ["open_run"],

@@ -6,18 +6,22 @@ lower code ranks first, whatever the number of threads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from matinee import kernels
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Queries, Scorer
+from matinee.data.frames import in_pandas
 from matinee.data.ids import Id, IdMap
+from matinee.data.items import find_items
 from matinee.data.validate import check_queries
 from matinee.errors import MatineeError
+from matinee.notebook import counted, html_notes, html_panel, html_table, score_text
 from matinee.progress import track
 
 if TYPE_CHECKING:
@@ -26,7 +30,10 @@ if TYPE_CHECKING:
 # Scores of one block; models may hold a few arrays of this size. Small enough to be memory used again and again: above
 # some 16 MB every block would be mapped, zeroed and unmapped by the system, which costs more than the selection.
 BLOCK_BYTES = 8 << 20
+SHOWN = 3  # lists in a notebook
 Allowed = Sequence[Id] | Mapping[Id, Sequence[Id]]
+Ranked = list[tuple[Id, float]]
+"""Items and their scores, best first."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,11 @@ class Recommendations:
 
     user: int32 (B,) codes, -1 = never seen. item: int32 (B, k), -1 = nothing left to recommend. score: float32 (B, k).
     tied: bool (B,), an item left out has exactly the k-th score. fallback: bool (B,), answered by popularity.
+    item_titles: of every item, in code order, where the model's log has titles: a notebook shows them.
+
+    `recs["user id"]` is that user's list [(item id, score), ...]; `for user, items in recs` goes through all lists.
+
+    Example: `mt.recommend(model, split.test.queries, k=10).to_frame()`
     """
 
     users: IdMap
@@ -44,6 +56,7 @@ class Recommendations:
     score: Floats
     tied: Bools
     fallback: Bools
+    item_titles: pl.Series | None = field(default=None, repr=False)
 
     @property
     def k(self) -> int:
@@ -54,6 +67,62 @@ class Recommendations:
 
     def __repr__(self) -> str:
         return f"Recommendations({self.k} items for each of {len(self):,} queries)"
+
+    def __iter__(self) -> Iterator[tuple[Id | None, Ranked]]:
+        """(user id, list) of each query, in their order; None for someone who is not of the log."""
+        for row, user in enumerate(self.user.tolist()):
+            yield (self.users.decode([user])[0] if user >= 0 else None), self._ranked(row)
+
+    def __getitem__(self, user: Id) -> Ranked:
+        """The list of one user: (item id, score), best first.
+
+        Raises MatineeError for a user who is not of the log or was not asked about, and for one with several queries.
+        """
+        rows = np.flatnonzero(self.user == self.users.code(user))
+        if len(rows) != 1:
+            what = f"there are {len(rows):,} lists for user {user!r}" if len(rows) else f"no list is for user {user!r}"
+            raise MatineeError(what, hint="for (user, items) in the recommendations gives the list of each query")
+        return self._ranked(int(rows[0]))
+
+    def __contains__(self, user: object) -> bool:
+        """Whether one of the lists is for this user id."""
+        code = self.users.find(user) if isinstance(user, int | str) else -1
+        return code >= 0 and bool((self.user == code).any())
+
+    def _ranked(self, row: int) -> Ranked:
+        kept = self.item[row] >= 0
+        return list(zip(self.items.decode(self.item[row][kept]), self.score[row][kept].tolist(), strict=True))
+
+    def _repr_html_(self) -> str:
+        titles = self.item_titles
+        rows: list[tuple[Any, ...]] = []
+        for row, (user, items) in zip(range(SHOWN), self, strict=False):
+            names = [None] * len(items) if titles is None else titles.gather(self.item[row][: len(items)]).to_list()
+            cells: list[tuple[Any, ...]] = [
+                (rank, name, item, score_text(score))
+                for rank, name, (item, score) in zip(count(1), names, items, strict=False)
+            ]
+            first = "someone new" if user is None else f"user {user}"
+            for one in cells or [(None, "nothing is left to recommend", None, None)]:
+                rows.append((first, *one))
+                first = ""
+        head = ["", "rank", "title", "item_id", "score"]
+        if not any(name for _, _, name, _, _ in rows):
+            head, rows = head[:2] + head[3:], [line[:2] + line[3:] for line in rows]
+        queries = counted(len(self), "query")
+        more, popular = len(self) - SHOWN, int(np.count_nonzero(self.fallback))
+        return html_panel(
+            f"{counted(self.k, 'item')} for {'' if len(self) == 1 else 'each of '}{queries}",
+            html_table(head, rows, numbers={1, len(head) - 1}),
+            html_notes(
+                f"… {counted(more, 'more list')}; to_frame() gives them all" if more > 0 else "",
+                f"{counted(popular, 'list')} answered by popularity" if popular else "",
+            ),
+        )
+
+    def to_pandas(self, data: Dataset | None = None) -> Any:
+        """`to_frame`, as a dataframe of pandas. Raises MatineeError where pandas and pyarrow are not installed."""
+        return in_pandas(self.to_frame(data))
 
     def to_frame(self, data: Dataset | None = None) -> pl.DataFrame:
         """Columns user_id, item_id, score, rank (from 1); `query` (row number) where users do not tell rows apart.
@@ -68,8 +137,8 @@ class Recommendations:
         items, rank = self.items.series.gather(self.item[row, column]), (column + 1).astype(np.int32)
         frame = pl.DataFrame({"query": row, "user_id": users, "item_id": items, "score": self.score[row, column]})
         frame = frame.with_columns(user_id=pl.when(pl.Series(user >= 0)).then("user_id"), rank=rank)
-        if data is not None and data.item_features is not None and "title" in data.item_features.columns:
-            frame = frame.with_columns(title=data.item_features["title"].gather(self.item[row, column]))
+        if data is not None and data.item_titles is not None:
+            frame = frame.with_columns(title=data.item_titles.gather(self.item[row, column]))
         told_apart = len(self) == 1 or ((self.user >= 0).all() and len(np.unique(self.user)) == len(self.user))
         return frame.drop("query") if told_apart else frame
 
@@ -83,6 +152,8 @@ def recommend(
     allow, deny: item ids for every query, or {user id: item ids}; users that are not named are not restricted.
     Raises MatineeError for a k that is no whole number from 1, unknown ids in allow or deny, queries with codes the
     model does not have, or a model that returns NaN.
+
+    Example: `mt.recommend(model, mt.query(model, user=196), k=5)`
     """
     if not isinstance(k, int | np.integer) or k < 1:
         raise MatineeError(f"k = {k!r} is not a number of items", hint="pass a whole number from 1")
@@ -111,14 +182,34 @@ def recommend(
             found = np.where(found >= 0, codes, -1).astype(np.int32)
         item[start:stop, :best], score[start:stop, :best] = found, found_score
         fallback[start:stop] = model.fallback(block)
-    return Recommendations(model.users, model.items, queries.user, item, score, tied, fallback)
+    titles = None if (data := _log_of(model)) is None else data.item_titles
+    return Recommendations(model.users, model.items, queries.user, item, score, tied, fallback, titles)
 
 
-def similar_items(model: Scorer, items: Sequence[Id], k: int = 10) -> Recommendations:
-    """For each item id the k items that the model recommends to someone who watched only that one."""
-    codes = model.items.codes(items)
+def similar_items(model: Scorer, items: Iterable[Any] | Id, k: int = 10) -> Recommendations:
+    """For each item the k items that the model recommends to someone who watched only that one.
+
+    items: titles or ids, or a single one; found as in `query`. Raises MatineeError for one that is not found.
+
+    Example: `mt.similar_items(model, "Toy Story (1995)", k=5)`
+    """
+    data = _log_of(model)
+    if data is not None:
+        return similar_to(model, find_items(items, data), k)
+    return similar_to(model, model.items.codes([items] if isinstance(items, str | int) else items), k)
+
+
+def similar_to(model: Scorer, items: Sequence[int] | Ints, k: int) -> Recommendations:
+    """`similar_items` of item codes."""
+    codes = np.asarray(items, np.int32)
     history = Ragged(np.arange(len(codes) + 1, dtype=np.int64), codes)
     return recommend(model, Queries(user=np.full(len(codes), -1, np.int32), history=history, exclude=history), k)
+
+
+def _log_of(model: Scorer) -> Dataset | None:
+    """The log that a model was fitted on; None for a scorer that is no model of ours."""
+    data = getattr(model, "data", None)
+    return data if isinstance(data, Dataset) else None
 
 
 def blocks(queries: Queries, columns: int, *, progress: bool = False) -> Iterator[tuple[int, Queries]]:

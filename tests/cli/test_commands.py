@@ -32,6 +32,7 @@ from matinee.models import registry
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
 from matinee.rank import recommend, similar_items
+from matinee.similar import similar_users
 from matinee.split import provided
 from matinee.store import load_model
 from matinee.study.recipe import DataTable, Recipe
@@ -452,6 +453,19 @@ def test_similar(world: World) -> None:
     assert [r["item_id"] for r in found["recommendations"]] == model.items.decode(recs.item[0])
     assert done("similar", world.model, "103").startswith("like Film 103 (2003) (Drama, [bold]Odd):")
     assert "Film 101" in refused("similar", world.model, "Film 1001 (2001)")
+
+
+def test_similar_users(world: World) -> None:
+    found = answer("similar", world.model, "--user", "7", "-k", "3")
+    wanted = similar_users(load_model(world.model), 7, 3)
+    assert found == {"user_id": 7, "similar": wanted.to_dicts()}
+    text = done("similar", world.model, "--user", "7", "-k", "1")
+    assert text.startswith("users who watched the same as user 7:")
+    assert text.split()[-3:] == [str(wanted["user_id"][0]), f"{wanted['similarity'][0]:.4f}", str(wanted["shared"][0])]
+    assert "unknown user '70000'" in refused("similar", world.model, "--user", "70000")
+    assert "neither an item nor --user" in refused("similar", world.model)
+    assert "both an item and --user" in refused("similar", world.model, "103", "--user", "7")
+    assert "without histories" in refused("similar", world.bare, "--user", "7")
 
 
 def test_explain(world: World) -> None:

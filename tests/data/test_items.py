@@ -64,6 +64,22 @@ def test_not_found(asked: Id, words: str) -> None:
         find_items([asked], films())
 
 
+def test_many_equal_titles_are_not_all_listed() -> None:
+    n = 910
+    ids = IdMap(list(range(1, n + 1)))
+    table = pl.DataFrame({"title": ["-"] * n})
+    data = Dataset(IdMap([1]), ids, np.zeros(1, np.int32), np.zeros(1, np.int32), item_features=table)
+    with pytest.raises(MatineeError) as error:
+        find_items("-", data)
+    assert str(error.value) == "910 items are called '-'\n  hint: name one by its id: 1, 2, 3, 4, 5 and 905 more"
+
+
+def test_ids_may_be_numpys() -> None:
+    assert find_items(np.int64(40), films()) == [3]
+    assert find_items(np.array([300, 20]), films()) == [8, 1]
+    assert find_items(pl.Series(["Heat (1995)", "300"]), films()) == [0, 2]
+
+
 def test_a_log_without_titles_is_asked_by_id() -> None:
     bare = Dataset(IdMap([1]), IdMap(["a", "b"]), np.zeros(1, np.int32), np.zeros(1, np.int32))
     assert find_items(["b"], bare) == [1]

@@ -269,7 +269,7 @@ def test_sources_that_are_none(tmp_path: Path) -> None:
         read(file(tmp_path, gzip.compress(LOG.encode() * 9)[:-9], "log.csv.gz"))
     with pytest.raises(MatineeError, match="not a whole gzip file"):
         read(file(tmp_path, LOG, "log.csv.gz"))
-    with pytest.raises(MatineeError, match="cannot read a log from list"):
+    with pytest.raises(MatineeError, match="row 1: 1 is not a row of 2 values"):
         read([1, 2])
     with pytest.raises(MatineeError, match="unknown encoding"):
         read(file(tmp_path, LOG), encoding="klingon")

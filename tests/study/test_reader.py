@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -35,6 +36,20 @@ def out(log: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = f'title = "Read"\nseeds = [0, 1]\n[data]\nsource = "{log}"\n{RANDOM}{evaluate}{MODELS}'
     mt.run_study(recipe_of(folder, text), folder / "run")
     return folder / "run"
+
+
+def test_a_notebook_shows_the_means_of_the_test(out: Path) -> None:
+    run = mt.open_run(out)
+    page = run._repr_html_()
+    texts = [text for text in re.findall(r">([^<>]+)<", page.partition("</style>")[2]) if text.strip()]
+    assert texts[:3] == ["Read", "log: 400 events, 40 users, 24 items", "means of seeds 0, 1"]
+    assert texts[3:8] == ["model", "ndcg@3", "ndcg@5", "recall@3", "recall@5"]
+    values = run.metrics.filter(split="test", label="ease", metric="ndcg", k=3)["value"].to_list()
+    assert len(values) == 2
+    assert texts[texts.index("ease") + 1] == f"{sum(values) / 2:.4f}"
+    (protocol,) = {row.protocol for row in run.rows if row.split == "test"}
+    assert f"{run.protocols[protocol]} [{protocol}]" in texts
+    assert page.count("<table>") == 1
 
 
 def test_a_run_gives_back_what_it_left(out: Path) -> None:

@@ -25,7 +25,7 @@ COMMANDS = {
     "run": ("run", "Run a study: split, fit, measure, and write a report."),
     "fit": ("fit", "Fit a model on a whole log and save it."),
     "recommend": ("ask", "Recommend items to a user, to someone new, or to all users."),
-    "similar": ("ask", "Recommend items to someone who watched one item."),
+    "similar": ("ask", "Recommend what goes with one item, or name users like a user."),
     "explain": ("ask", "Show which items of a history raise an item's score."),
     "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
     "compare": ("evaluate", "Put models side by side, with paired tests."),

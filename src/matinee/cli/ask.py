@@ -25,6 +25,7 @@ from matinee.explain import explain as explanation
 from matinee.files import atomic_path
 from matinee.models.base import Model
 from matinee.rank import Recommendations
+from matinee.similar import similar_users
 
 FORMATS = {".parquet": "write_parquet", ".csv": "write_csv", ".jsonl": "write_ndjson"}
 SHOWN = 5  # items of a history
@@ -74,19 +75,49 @@ def recommend(
 
 def similar(
     model_dir: ModelDir,
-    item: Annotated[str, Argument(metavar="ITEM", help="A title or an id.")],
+    item: Annotated[str | None, Argument(metavar="ITEM", help="A title or an id.")] = None,
+    user: Annotated[str | None, Option(metavar="ID", help="In place of an item: users like this one.")] = None,
     k: K = 10,
     as_json: Json = False,
 ) -> None:
-    """Recommend items to someone who watched one item."""
+    """Recommend what goes with one item, or name users like a user.
+
+    Users are alike where they watched the same: the cosine of their histories, in which rare items weigh more.
+    """
+    if (item is None) == (user is None):
+        given = "neither an item nor --user" if item is None else "both an item and --user"
+        raise MatineeError(f"{given} is given", hint="name an item by its title or id, or pass --user ID")
     model = open_model(model_dir)
-    card = item_cards(model.data, item_codes([item], model.data))[0]
-    recs = rank.similar_items(model, [card.item_id], k)
+    if user is not None:
+        _similar_users(model, user, k, as_json=as_json)
+        return
+    (code,) = item_codes([str(item)], model.data)
+    card = item_cards(model.data, [code])[0]
+    recs = rank.similar_to(model, [code], k)
     if as_json:
         screen.emit({"item": asdict(card)} | _ranked(model, recs))
         return
     screen.say(f"like {_with_genres(card)}:\n")
     _show_ranked(model, recs, "The model never saw this item, so these are popular items.")
+
+
+def _similar_users(model: Model, user: str, k: int, *, as_json: bool) -> None:
+    found = similar_users(model, user, k)
+    (user_id,) = model.users.decode([model.users.code(user)])
+    if as_json:
+        screen.emit({"user_id": user_id, "similar": found.to_dicts()})
+        return
+    screen.say(f"users who watched the same as user {user_id}:\n")
+    columns = [
+        Column("#", right=True),
+        Column("user"),
+        Column("similarity", right=True),
+        Column("items of both", right=True),
+    ]
+    rows = [[str(n), str(u), f"{s:.4f}", f"{both:,}"] for n, (u, s, both) in enumerate(found.iter_rows(), start=1)]
+    screen.table(columns, rows)
+    if not rows:
+        screen.say("nobody shares an item with this user")
 
 
 def explain(

@@ -15,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr
+from matinee.data.frames import LogFrames, log_size
 from matinee.data.ids import Id, IdMap
 from matinee.data.log_columns import LogColumns
 from matinee.errors import MatineeError
+from matinee.notebook import counted, html_notes, html_panel, html_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,7 +32,7 @@ Duplicates = Literal["keep", "distinct", "last", "first", "sum", "error"]
 
 
 @dataclass(frozen=True)
-class Dataset:
+class Dataset(LogFrames):
     """A log of who watched what, with codes inside and external ids at the border. Rows keep the log's order.
 
     user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
@@ -39,6 +41,8 @@ class Dataset:
     that the log as read did not have. skipped_rows: rows of its
     file that cannot be read and were left out. Parts of a split share IdMaps: one code, one item.
     Raises MatineeError naming the row for codes out of range, values that are not finite and negative times.
+
+    Example: `data.matrix(), data.n_users, data.to_frame()`
     """
 
     users: IdMap
@@ -198,6 +202,8 @@ class Queries:
     history_times int64 are in parallel with history.values. exclude: items never to be recommended (usually those
     seen). request_time: int64 (B,) Unix seconds. context, user_features: B rows. title: B texts (a playlist's name).
     candidates: int32 (B, C), -1 = padding; None = the whole catalogue.
+
+    Example: `queries = data.queries([196, 7])`
     """
 
     user: Ints
@@ -303,6 +309,13 @@ class Holdout:
     def __repr__(self) -> str:
         return f"Holdout({len(self):,} queries, {len(self.truth.values):,} answers: {self.protocol})"
 
+    def _repr_html_(self) -> str:
+        return html_panel(f"Holdout: {self._size()}", html_notes(f"{self.protocol}"))
+
+    def _size(self) -> str:
+        queries, answers = len(self), len(self.truth.values)
+        return f"{counted(queries, 'query')}, {counted(answers, 'hidden answer')}"
+
     @cached_property
     def fingerprint(self) -> str:
         """16 hex digits of the users, their histories and exclusions, and the answers."""
@@ -330,6 +343,12 @@ class Split:
 
     def __repr__(self) -> str:
         return f"Split(train={self.train!r}, valid={self.valid!r}, test={self.test!r})"
+
+    def _repr_html_(self) -> str:
+        train = log_size(self.train.name, len(self.train), self.train.n_users, self.train.n_items)
+        rows = [("train", train), ("valid", self.valid._size()), ("test", self.test._size())]
+        words = f"{self.test.protocol}", "" if self.seed is None else f"seed {self.seed}", *self.notes
+        return html_panel("Split", html_table((), rows, named=True), html_notes(*words))
 
 
 class Scorer(typing.Protocol):

@@ -41,6 +41,8 @@ def filter_events(
     label_min: ratings become 1 (at least this) or 0, after the filters on ratings.
     Raises MatineeError when nothing is left, naming the filter, or when a filter needs ratings or times that the log
     does not have.
+
+    Example: `data = mt.filter_events(data, min_rating=4, min_user_events=5)`
     """
     keep = np.ones(len(data), bool)
     if min_rating is not None:

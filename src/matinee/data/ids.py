@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matinee.errors import MatineeError, near_misses
+from matinee.data.titles import nearest_names
+from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -117,7 +118,7 @@ class IdMap:
         found = self.find(external)
         if found >= 0:
             return found
-        near = near_misses(str(external), map(str, self.ids[:100_000]), n=5, cutoff=0.6)
+        near = nearest_names(str(external), list(map(str, self.ids[:100_000])), n=5, cutoff=0.6)
         hint = f"did you mean one of {', '.join(near)}?" if near else f"use one of the {len(self)} {self.what}s"
         raise MatineeError(f"unknown {self.what} {external!r}", hint=hint)
 

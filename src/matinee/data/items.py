@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ import numpy as np
 from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import Id
-from matinee.errors import MatineeError, near_misses
+from matinee.errors import MatineeError
+
+NAMED = 5  # ids in an error about equal titles
 
 
 @dataclass(frozen=True)
@@ -62,41 +64,27 @@ def _genres(genres: Any) -> tuple[str, ...]:
     return tuple(str(name) for name in names if name)
 
 
-def find_items(items: Sequence[Id] | Id, data: Dataset) -> list[int]:
+def find_items(items: Iterable[Any] | Id | np.integer[Any], data: Dataset) -> list[int]:
     """The item codes of titles or ids, or of a single one. A text is matched as a title exactly, then as a title
     regardless of case if only one fits, then as an id. An integer is an id, and a title only where there is no such id.
     Raises MatineeError with the near misses when nothing fits, and with the ids when several items share the title."""
-    exact: dict[str, list[int]] = {}
-    folded: dict[str, list[int]] = {}
-    if data.item_features is not None and "title" in data.item_features.columns:
-        for code, title in enumerate(data.item_features["title"].to_list()):
-            if title is not None:
-                exact.setdefault(title, []).append(code)
-                folded.setdefault(title.casefold().strip(), []).append(code)
-    each = [items] if isinstance(items, str | int) else items
-    return [_find(item, data, exact, folded) for item in each]
+    each = [items] if isinstance(items, str | int | np.integer) else items
+    return [_find(item.item() if isinstance(item, np.generic) else item, data) for item in each]
 
 
-def _find(item: Id, data: Dataset, exact: dict[str, list[int]], folded: dict[str, list[int]]) -> int:
+def _find(item: Id, data: Dataset) -> int:
     text, code = str(item), data.items.find(item)
     if isinstance(item, int) and code >= 0:
         return code
-    found = exact.get(text) or folded.get(text.casefold().strip()) or []
+    found = data.titles.codes(text)
     if len(found) == 1:
         return found[0]
     if code >= 0:
         return code
     if found:
-        ids = ", ".join(repr(i) for i in data.items.decode(found))
-        raise MatineeError(f"{len(found)} items are called {text!r}", hint=f"name one by its id: {ids}")
-    near = item_cards(data, [folded[title][0] for title in _near(text, list(folded))])
+        ids = ", ".join(repr(i) for i in data.items.decode(found[:NAMED]))
+        more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
+        raise MatineeError(f"{len(found):,} items are called {text!r}", hint=f"name one by its id: {ids}{more}")
+    near = item_cards(data, data.titles.near(text))
     hint = f"did you mean: {'; '.join(card.name for card in near)}" if near else "check the spelling"
     raise MatineeError(f"no item has the title or id {text!r}", hint=hint)
-
-
-def _near(text: str, known: list[str]) -> list[str]:
-    """Titles that contain the text first, then those with a similar spelling."""
-    key = text.casefold().strip()
-    containing = sorted((title for title in known if key and key in title), key=len)
-    alike = [title for title in near_misses(key, known, n=5, cutoff=0.5) if title not in containing]
-    return [*containing, *alike][:5]

@@ -38,6 +38,8 @@ def query(
     or a datetime (UTC without a zone); None: the end of the history. exclude_seen: do not recommend watched items.
     Raises MatineeError unless exactly one of user and history is given, for an unknown user, for an item that is not
     found (see items.find_items), and for a model that was saved without histories.
+
+    Example: `mt.recommend(model, mt.query(model, user=196), k=5)`
     """
     data = source if isinstance(source, Dataset) else source.data
     if (user is None) == (history is None):
@@ -57,7 +59,10 @@ def query(
 
 
 def history(items: Sequence[Id] | Id, data: Dataset, *, at: int | None = None) -> Queries:
-    """One query from someone new who watched these titles or ids, oldest first: `query(data, history=items)`."""
+    """One query from someone new who watched these titles or ids, oldest first: `query(data, history=items)`.
+
+    Example: `mt.recommend(model, mt.history(["Heat (1995)"], data), k=5)`
+    """
     return query(data, history=items, at=at)
 
 

@@ -1,4 +1,7 @@
-"""Measuring: metrics with intervals, comparisons under one protocol, and the audit of a split."""
+"""Measuring: metrics with intervals, comparisons under one protocol, and the audit of a split.
+
+Example: `mt.evaluate(recs, split.test, k=10, metrics=["ndcg", "recall"])`
+"""
 
 import sys
 from types import ModuleType

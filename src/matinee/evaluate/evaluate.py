@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import warnings as python_warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import metrics as formulas
 from matinee.evaluate.metrics import Values
 from matinee.evaluate.predictions import ROOTED
+from matinee.notebook import html_notes, html_panel, html_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -149,13 +149,8 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         head, rows = self._cells()
-
-        def line(cells: list[str], tag: str) -> str:
-            return "<tr>" + "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells) + "</tr>"
-
-        body = "".join(line(row, "td") for row in rows)
-        notes = "<br>".join(html.escape(note) for note in self._notes())
-        return f"<table><thead>{line(head, 'th')}</thead><tbody>{body}</tbody></table><p>{notes}</p>"
+        means = html_table(head, rows, numbers=range(1, len(head)), named=True)
+        return html_panel("Evaluation", means, html_notes(*self._notes()))
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         rows = []
@@ -197,6 +192,8 @@ def evaluate(
 
     metrics: names of evaluate.metrics.METRICS; convention: whose definitions (evaluate.metrics.CONVENTIONS); k: one or
     several cut-offs, none above the length of the lists.
+
+    Example: `mt.evaluate(recs, split.test, k=10, metrics=["ndcg", "recall"])`
     """
     if not isinstance(holdout, Holdout):
         raise MatineeError(

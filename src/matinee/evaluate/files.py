@@ -30,6 +30,8 @@ def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True, **
     does not know stay in recall's denominator.
     Raises MatineeError for a model without histories, and where a hidden pair is in its log, unless exclude_seen is
     False.
+
+    Example: `holdout = mt.hidden_pairs(model, "hidden.csv")`
     """
     data = model.data
     hidden, words = _read_truth(truth, reading)
@@ -53,6 +55,8 @@ def read_recommendations(path: StrPath, truth: StrPath, **reading: Any) -> tuple
     reading: as in `hidden_pairs`. Users without hidden pairs are left out; users without recommendations count as
     misses, with a MatineeWarning.
     Raises MatineeError without a rank or score, for two items of a user at one rank, and where the files share no user.
+
+    Example: `mt.evaluate(*mt.read_recommendations("recs.csv", "hidden.csv"), k=2)`
     """
     path = Path(path)
     hidden, words = _read_truth(truth, reading)

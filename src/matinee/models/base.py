@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
+from matinee.data.frames import log_size
 from matinee.data.ids import IdMap
 from matinee.data.validate import check_pairs, check_queries
 from matinee.errors import MatineeError, MatineeWarning
@@ -26,7 +27,9 @@ from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
 from matinee.models.fields import validation_message
 from matinee.models.fitting import FitContext
+from matinee.models.parameters import Parameters
 from matinee.nn.rounds import CURVE, OnRound
+from matinee.notebook import counted, html_notes, html_panel
 from matinee.progress import RoundsBar
 from matinee.rank import of_candidates
 
@@ -59,7 +62,7 @@ class Fitted:
     metric: str = ""
 
 
-class Model(BaseModel, ABC):
+class Model(Parameters, ABC):
     """A Scorer with hyper-parameters (its fields) and learned state (one private value).
 
     `fit` ignores any earlier fit and returns self. Two models are equal when class and hyper-parameters are.
@@ -69,8 +72,6 @@ class Model(BaseModel, ABC):
 
     learned_type: ClassVar[type[Learned]]
     """The class of what `learn` returns."""
-    member_fields: ClassVar[tuple[str, ...]] = ()
-    """The hyper-parameters that name other models."""
     rounds_field: ClassVar[str] = "epochs"
     """The hyper-parameter that says how many rounds a fit goes, where it goes in rounds: a row of `curve` is one."""
     about: ClassVar[str] = ""
@@ -100,7 +101,8 @@ class Model(BaseModel, ABC):
         lines = (
             f"    {name}: {field.description} (default {field.default!r})" for name, field in cls.model_fields.items()
         )
-        cls.__doc__ = "\n".join([cls.about, "", "    Hyper-parameters:", "", *lines, ""])
+        example = f"    Example: `mt.models.{cls.__name__}({_needed(cls)}).fit(split.train)`"
+        cls.__doc__ = "\n".join([cls.about, "", example, "", "    Hyper-parameters:", "", *lines, ""])
 
     # -- what a model writes ---------------------------------------------------------------------------------------
 
@@ -328,6 +330,18 @@ class Model(BaseModel, ABC):
 
     __str__ = __repr__
 
+    def _repr_html_(self) -> str:
+        words = ["not fitted"]
+        if self.is_fitted:
+            words = [f"fitted on {log_size(self.data.name, len(self.data), self.data.n_users, self.data.n_items)}"]
+            best, rounds = self.best_round, len(self.curve)
+            words += [f"best of {counted(rounds, 'round')} on valid: {best}"] if best is not None else []
+            words += [self.fit_summary]
+        return html_panel(type(self).__name__, html_notes(*words), self._parameter_table())
+
+    def _forget(self) -> None:
+        self._fitted = None
+
     def __dir__(self) -> Iterable[str]:
         """Hyper-parameters and our verbs, without pydantic's."""
         ours = {name for cls in type(self).__mro__ if cls.__module__ != BaseModel.__module__ for name in vars(cls)}
@@ -358,6 +372,12 @@ def warn_of_dislikes(model: Model, data: Dataset) -> None:
         MatineeWarning,
         stacklevel=3,
     )
+
+
+def _needed(cls: type[BaseModel]) -> str:
+    """The hyper-parameters that a model cannot be made without, all of which name models, as an example gives them."""
+    fields = ((name, str(field.annotation)) for name, field in cls.model_fields.items() if field.is_required())
+    return ", ".join(f'{name}=["ease", "item_knn"]' if "tuple" in kind else f'{name}="ease"' for name, kind in fields)
 
 
 def warn_of_unread_times(model: Model, data: Dataset) -> None:

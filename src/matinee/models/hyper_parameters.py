@@ -38,6 +38,8 @@ def describe(model: str | type[Model] | Model) -> list[HyperParameter]:
     """The hyper-parameters of a model: of a registry name, of a class, or of a model with its values.
 
     Raises MatineeError with near misses for an unknown name.
+
+    Example: `for parameter in mt.describe("ease"): print(parameter.name, parameter.default, parameter.meaning)`
     """
     given = registry.model_class(model) if isinstance(model, str) else model
     values = given.model_dump(mode="json") if isinstance(given, Model) else {}
@@ -61,6 +63,8 @@ def learned_arrays(model: Model) -> list[LearnedArray]:
     """The arrays that a fitted model learned. Those of a member are named as in its folder: members/0/W.
 
     Raises MatineeError when the model is not fitted.
+
+    Example: `sum(array.parameters for array in mt.learned_arrays(model))`
     """
     return list(_arrays(model, ""))
 

@@ -49,6 +49,8 @@ def save_model(model: Model, path: StrPath, *, log: StrPath | None = None, histo
     histories=False leaves out who watched what; users of the log are then answered as new ones.
     Raises MatineeError when the model is not fitted or not registered, the disk is full, the loader would not find the
     log, or `path` holds something else.
+
+    Example: `mt.save_model(model, "models/ease")`
     """
     target = Path(path)
     _refuse_others(target)
@@ -111,7 +113,10 @@ def read_manifest(path: StrPath) -> Manifest:
 
 def load_model(path: StrPath) -> Model:
     """The fitted model of a folder. Every file is checked against its manifest before it is read. Raises MatineeError
-    for a missing, changed or malformed file, and for a model this library does not know."""
+    for a missing, changed or malformed file, and for a model this library does not know.
+
+    Example: `model = mt.load_model("models/ease")`
+    """
     return _load(Path(path), Path(path), None, {})
 
 
@@ -141,7 +146,10 @@ def _load(folder: Path, root: Path, above: Dataset | None, known: dict[str, Data
 
 def export_model(run: StrPath, label: str, out: StrPath) -> Path:
     """Write a model of a run to a folder that stands alone, its log included. Returns that folder. Raises MatineeError
-    where the run has no model with this label, and as load_model and save_model do."""
+    where the run has no model with this label, and as load_model and save_model do.
+
+    Example: `mt.export_model("runs/small", "ease", "models/of-a-run")`
+    """
     models = Path(run) / "models"
     labels = sorted(file.parent.name for file in models.glob(f"*/{MANIFEST}"))
     if label not in labels:

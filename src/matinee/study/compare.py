@@ -33,6 +33,8 @@ def compare(
     that measured the metric. A label that several runs use is preceded by its run's name.
 
     Raises MatineeError for numbers under different protocols or of different queries, and for what was not measured.
+
+    Example: `print(mt.compare("runs/small", metric="ndcg", k=10, baseline="popularity"))`
     """
     given = [runs] if isinstance(runs, str | os.PathLike | Run) else runs
     opened = [run if isinstance(run, Run) else open_run(run) for run in given]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +11,12 @@ import numpy as np
 import polars as pl
 
 from matinee.data.dataset import Protocol, Split
+from matinee.data.frames import log_size
 from matinee.errors import MatineeError
+from matinee.evaluate.evaluate import named
 from matinee.files import StrPath
 from matinee.models.base import Model
+from matinee.notebook import counted, html_notes, html_panel, html_table
 from matinee.rank import Recommendations
 from matinee.store import load_model
 from matinee.study.folder import METRICS, PER_QUERY, RECIPE, REPORT, RUN, UNIT_LISTS, Unit, units_of
@@ -60,7 +63,8 @@ class Run:
         """The same as `recommendations`, as `recommend` returned them. split: the run's first."""
         with np.load(self.path / self._unit(label).part / UNIT_LISTS, allow_pickle=False) as arrays:
             lists = {name: arrays[name] for name in LISTS}
-        return Recommendations(split.train.users, split.train.items, split.test.queries.user, **lists)
+        ids = split.train.users, split.train.items
+        return Recommendations(*ids, split.test.queries.user, **lists, item_titles=split.train.item_titles)
 
     @cached_property
     def recipe(self) -> Recipe:
@@ -107,6 +111,16 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}: {', '.join(self.labels)})"
 
+    def _repr_html_(self) -> str:
+        data = self.record.data
+        size = log_size(data.name, data.events, data.users, data.items)
+        seeds = f"{'means of seeds' if len(self.record.seeds) > 1 else 'seed'} {', '.join(map(str, self.record.seeds))}"
+        tables = [_means(self.rows, protocol, words) for protocol, words in self.protocols.items()]
+        n = len(self.warnings)
+        warned = f"{counted(n, 'warning')}: see .warnings" if n else ""
+        title = self.record.title or self.path.resolve().name
+        return html_panel(title, html_notes(size, seeds), *tables, html_notes(warned, str(self.report)))
+
     def _unit(self, label: str) -> Unit:
         for unit in units_of(self.recipe):
             if unit.model.label == label:
@@ -115,8 +129,29 @@ class Run:
         raise MatineeError(f"no model is called {label!r}", where=str(self.path), hint=hint)
 
 
+def _means(rows: Sequence[MetricRow], protocol: str, words: Protocol) -> str:
+    """HTML: the means of the test under one protocol, over seeds and folds; "" where none was measured."""
+    cells: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        if row.split == "test" and row.protocol == protocol and row.value is not None:
+            of_label = cells.setdefault(row.label, {})
+            of_label.setdefault(named(row.metric, row.k or 0), []).append(row.value)
+    if not cells:
+        return ""
+    columns = list(dict.fromkeys(column for of_label in cells.values() for column in of_label))
+    lines = (
+        [label, *(f"{np.mean(of_label[c]):.4f}" if c in of_label else None for c in columns)]
+        for label, of_label in cells.items()
+    )
+    table = html_table(["model", *columns], lines, numbers=range(1, len(columns) + 1), named=True)
+    return table + html_notes(f"{words} [{protocol}]")
+
+
 def open_run(path: StrPath) -> Run:
-    """The run in a folder, or in the folder of one of its files. Raises MatineeError where no finished run is."""
+    """The run in a folder, or in the folder of one of its files. Raises MatineeError where no finished run is.
+
+    Example: `run = mt.open_run("runs/small")`
+    """
     folder = Path(path).parent if Path(path).is_file() else Path(path)
     for name in (METRICS, PER_QUERY, RECIPE, RUN):
         if not (folder / name).is_file():

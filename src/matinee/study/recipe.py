@@ -166,7 +166,10 @@ def _found(file: str | dict[str, Any], data_dir: StrPath | None) -> str | TableF
 
 
 def load_recipe(path: StrPath | None = None) -> Recipe:
-    """The recipe of a TOML file; without one, the default study. Raises MatineeError naming file, table and key."""
+    """The recipe of a TOML file; without one, the default study. Raises MatineeError naming file, table and key.
+
+    Example: `recipe = mt.load_recipe("recipe.toml")`
+    """
     if path is None:
         return _validated(tomllib.loads(files("matinee.study").joinpath(DEFAULT).read_text("utf-8")), DEFAULT)
     try:

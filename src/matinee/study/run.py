@@ -63,6 +63,8 @@ def run_study(
 
     Raises MatineeError when the folder holds another study (unless overwrite) or no study, another process is writing
     to it, or the audit finds an event in both train and test.
+
+    Example: `mt.run_study(mt.load_recipe("recipe.toml"), "runs/small")`
     """
     folder = RunFolder(out)
     start = time.perf_counter()

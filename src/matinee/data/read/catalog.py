@@ -156,6 +156,8 @@ def load(
     the cache is fetched again; one in data_dir belongs to the user, and is refused. The licence is printed after a
     download. diginetica and beauty have no address: put their files into one of the two places.
     Raises MatineeError for an unknown name, and says where to put the files when no source can be reached.
+
+    Example: `data = mt.load("ml-100k")`
     """
     known = entry(name)
     if data_dir is not None and (folder := Path(data_dir) / name).is_dir():

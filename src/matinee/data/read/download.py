@@ -24,6 +24,8 @@ from typing import Any
 
 from matinee import files
 from matinee.errors import MatineeError
+from matinee.notebook import in_notebook
+from matinee.progress import open_bar
 
 CONNECT_SECONDS = 5.0
 STALL_SECONDS = 60.0
@@ -206,7 +208,11 @@ def _handler(connected: threading.Event) -> urllib.request.BaseHandler:
 
 @contextlib.contextmanager
 def _bar(name: str, size: int, *, shown: bool) -> Iterator[Any]:
-    """A progress bar on a terminal's stderr, silence elsewhere. Yields advance(bytes)."""
+    """A progress bar on a terminal's stderr or in a notebook, silence elsewhere. Yields advance(bytes)."""
+    if shown and in_notebook():
+        with _bar_in_notebook(name, size) as advance:
+            yield advance
+        return
     if not (shown and sys.stderr.isatty()):
         yield lambda _: None
         return
@@ -217,6 +223,23 @@ def _bar(name: str, size: int, *, shown: bool) -> Iterator[Any]:
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task(name, total=size or None)
         yield lambda count: bar.advance(task, count)
+
+
+@contextlib.contextmanager
+def _bar_in_notebook(name: str, size: int) -> Iterator[Any]:
+    bar, total = open_bar(name, size or None), 0
+
+    def advance(count: int) -> None:
+        nonlocal total
+        total += count
+        if bar is not None:
+            bar.show(f"bytes of {name}", total, size or None)
+
+    try:
+        yield advance
+    finally:
+        if bar is not None:
+            bar.close()
 
 
 def wheel_members(requirement: str, sha256: str, wanted: Mapping[str, str], folder: Path, limits: Limits) -> None:

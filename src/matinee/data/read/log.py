@@ -99,6 +99,8 @@ def read(
     a fourth a time; others have to be named); a list names the columns. quote None: quotation marks are ordinary signs.
 
     Raises MatineeError, naming file, row and column, for anything that cannot be read.
+
+    Example: `data = mt.read("log.csv", user_id="user", item_id="film")`
     """
     given = {key: value for key, value in locals().items() if key in ReadOptions.model_fields}
     return read_as(source, parsed(ReadOptions, given), name=name)

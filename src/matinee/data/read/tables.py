@@ -19,6 +19,7 @@ from matinee.data.read.dialect import DOUBLE_COLON as DOUBLE_COLON
 from matinee.data.read.dialect import UNIT, RaggedError, line_of, ragged, records, sniffed
 from matinee.data.read.dialect import Dialect as Dialect
 from matinee.data.read.dialect import dialect_of as dialect_of
+from matinee.data.read.memory import frame_of
 from matinee.data.read.quoting import quoting, stripped
 from matinee.data.read.text import content as content
 from matinee.data.read.text import decoded as decoded
@@ -95,7 +96,7 @@ def table_of(source: Any, dialect: Dialect = PLAIN, schema: Mapping[str, Any] | 
             raise MatineeError("there is no such file", where=str(path), hint="check the path")
         kind = text.plain_suffix(path)
         return _parquet(path) if kind in PARQUET else _json(path) if kind in JSON else text_table(path, dialect, schema)
-    return Table(_arrow(source), "the dataframe")
+    return Table(frame_of(source), "the dataframe")
 
 
 def text_table(path: Path, dialect: Dialect = PLAIN, schema: Mapping[str, Any] | None = None) -> Table:
@@ -283,20 +284,3 @@ def _parquet(path: Path) -> Table:
     except (pl.exceptions.PolarsError, OSError) as error:
         what = f"is not a readable Parquet file: {_first_line(error)}"
         raise MatineeError(what, where=str(path), hint="write or fetch it again") from error
-
-
-def _arrow(source: Any) -> pl.DataFrame:
-    if isinstance(source, pl.LazyFrame):
-        return source.collect()
-    if isinstance(source, pl.DataFrame):
-        return source
-    if not hasattr(source, "__arrow_c_stream__"):
-        hint = "pass a path, or a dataframe of pandas, polars, DuckDB or PyArrow"
-        raise MatineeError(f"cannot read a log from {type(source).__name__}", hint=hint)
-    try:
-        return pl.DataFrame(source)
-    except ImportError as error:
-        raise MatineeError(f"this dataframe needs a package: {error}", hint="pip install pyarrow") from error
-    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        what = f"the dataframe cannot be read: {_first_line(error)}"
-        raise MatineeError(what, hint="convert its columns to plain types") from error

@@ -5,7 +5,7 @@ BIN := .venv/bin
 RECIPE ?=
 ARGS ?=
 
-.PHONY: run test lint types check check-long bench bench-nets studies clean help
+.PHONY: run test lint types wheel-check check check-long bench bench-nets studies clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -28,14 +28,19 @@ test: .venv/.ready-dev
 
 lint: .venv/.ready-dev
 	$(BIN)/ruff check
+	$(BIN)/ruff check --preview --select PLW1514  # text in a named encoding: the default of Windows is another
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 
 types: .venv/.ready-dev
 	$(BIN)/mypy
 
+# the sdist, a wheel made from it, and the wheel used in an empty environment; another Python: ARGS="--python python3.13"
+wheel-check:
+	$(PYTHON) .ci/wheel_check.py $(ARGS)
+
 # everything CI does
-check: lint types test
+check: lint types wheel-check test
 
 # tests over ten seconds each
 check-long: .venv/.ready-dev

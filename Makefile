@@ -5,7 +5,7 @@ BIN := .venv/bin
 RECIPE ?=
 ARGS ?=
 
-.PHONY: run test lint types wheel-check check check-long bench bench-nets studies clean help
+.PHONY: run test lint types wheel-check check check-long bench bench-nets bench-reading studies clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -60,6 +60,10 @@ bench: .bench-venv/.ready
 bench-nets: .bench-torch/.ready
 	.bench-torch/bin/python benchmarks/nets.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
 	.bench-torch/bin/python benchmarks/sequences.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
+
+# seconds and memory of reading a log of 25 million rows
+bench-reading: .venv/.ready
+	$(BIN)/python benchmarks/reading.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
 
 .bench-venv/.ready: benchmarks/requirements.txt benchmarks/setup.sh constraints.txt pyproject.toml
 	sh benchmarks/setup.sh

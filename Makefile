@@ -5,7 +5,7 @@ BIN := .venv/bin
 RECIPE ?=
 ARGS ?=
 
-.PHONY: run test lint types check check-long bench bench-nets studies clean help
+.PHONY: run test lint types wheel-check check check-long bench bench-nets bench-reading studies clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -28,14 +28,19 @@ test: .venv/.ready-dev
 
 lint: .venv/.ready-dev
 	$(BIN)/ruff check
+	$(BIN)/ruff check --preview --select PLW1514  # text in a named encoding: the default of Windows is another
 	$(BIN)/ruff format --check
 	$(BIN)/lint-imports
 
 types: .venv/.ready-dev
 	$(BIN)/mypy
 
+# the sdist, a wheel made from it, and the wheel used in an empty environment; another Python: ARGS="--python python3.13"
+wheel-check:
+	$(PYTHON) .ci/wheel_check.py $(ARGS)
+
 # everything CI does
-check: lint types test
+check: lint types wheel-check test
 
 # tests over ten seconds each
 check-long: .venv/.ready-dev
@@ -55,6 +60,10 @@ bench: .bench-venv/.ready
 bench-nets: .bench-torch/.ready
 	.bench-torch/bin/python benchmarks/nets.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
 	.bench-torch/bin/python benchmarks/sequences.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
+
+# seconds and memory of reading a log of 25 million rows
+bench-reading: .venv/.ready
+	$(BIN)/python benchmarks/reading.py --data-dir $(or $(DATA),../shared/data) $(ARGS)
 
 .bench-venv/.ready: benchmarks/requirements.txt benchmarks/setup.sh constraints.txt pyproject.toml
 	sh benchmarks/setup.sh

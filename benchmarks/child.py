@@ -28,7 +28,7 @@ def settled_megabytes() -> float:
 
 def megabytes(field: str) -> float:
     """VmRSS or VmHWM of this process."""
-    line = next(s for s in Path("/proc/self/status").read_text().splitlines() if s.startswith(field))
+    line = next(s for s in Path("/proc/self/status").read_text("utf-8").splitlines() if s.startswith(field))
     return int(line.split()[1]) / 1024
 
 
@@ -39,7 +39,7 @@ def measure(kind: type[Library], log: Log) -> dict[str, float]:
     before = settled_megabytes()
     kind(workload.toy()).fit_ease()
     warm = settled_megabytes()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    Path("/proc/self/clear_refs").write_text("5", "ascii")  # the peak starts anew
     start = time.perf_counter()
     model = library.fit_ease()
     seconds = time.perf_counter() - start

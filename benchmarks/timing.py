@@ -83,7 +83,9 @@ def _versions() -> Iterator[tuple[str, str]]:
 
 def environment() -> dict[str, Any]:
     """Everything that decides a time. Call it when all libraries are loaded: it lists their thread pools."""
-    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    cpu = next(
+        (line for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")), ""
+    )
     git = subprocess.run(
         ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent
     )

@@ -141,7 +141,7 @@ def load_libraries(library: str) -> type[Ours] | type[Recbole] | type[Rectools]:
 def measure(job: Mapping[str, Any], split: Split, folder: Path) -> dict[str, Any]:
     kind = load_libraries(job["library"])
     before = settled_megabytes()
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    Path("/proc/self/clear_refs").write_text("5", "ascii")  # the peak starts anew
     trainee = kind(job["model"], job["settings"], split, folder)
     seconds, losses = trainee.train(job["epochs"])
     peak = megabytes("VmHWM")

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import matinee as mt
 from matinee import split
 
 ROOT = Path(__file__).parents[1]
@@ -109,3 +110,33 @@ def test_recbole_is_given_histories_in_their_order(tmp_path: Path, module: Any) 
     assert (np.diff(row) > 0).all()
     for code in range(data.n_users):
         np.testing.assert_array_equal(item[user == code], data.histories()[code])
+
+
+def test_the_log_to_read_has_its_size_and_is_the_same_each_time(module: Any, tmp_path: Path) -> None:
+    reading = module("reading")
+    for name in ("a.csv", "b.csv"):
+        reading.write_log(tmp_path / name, 20_000)
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    data = mt.read(tmp_path / "a.csv")
+    users, items = (reading.USERS * 20_000 // reading.ROWS, reading.ITEMS * 20_000 // reading.ROWS)
+    assert (len(data), data.n_users) == (20_000, users)
+    assert 0.8 * items < data.n_items <= items
+    assert data.user_counts().min() >= 20
+    rows = [line.split(",") for line in (tmp_path / "a.csv").read_text("utf-8").splitlines()[1:]]
+    pairs = [(int(row[0]), int(row[1])) for row in rows]
+    assert pairs == sorted(pairs)
+    assert {float(row[2]) for row in rows} == {half / 2 for half in range(1, 11)}
+
+
+def test_versions_that_read_different_events_end_the_race(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = module("reading")
+    found = {"events": 3, "users": 2, "items": 2, "seconds": 2.0, "peak_mb": 100.0}
+
+    def child(path: Path, src: Path, *, fingerprint: bool) -> dict[str, Any]:
+        return found | {"fingerprint": src.name if fingerprint else "", "seconds": float(len(src.name))}
+
+    monkeypatch.setattr(reading, "child", child)
+    (row,) = reading.race("log", Path("log.csv"), {"this": Path("src")}, 2)
+    assert row == {"log": "log", "version": "this", **found, "seconds": [3.0, 3.0], "peak_mb": [100.0, 100.0]}
+    with pytest.raises(SystemExit, match="log: the versions read different events"):
+        reading.race("log", Path("log.csv"), {"this": Path("src"), "against": Path("other")}, 2)

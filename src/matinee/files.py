@@ -28,11 +28,17 @@ from pathlib import Path
 from matinee.errors import MatineeError
 
 StrPath = str | os.PathLike[str]
+WINDOWS = os.name == "nt"
 
 _FULL = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _WRONG_PATH = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.EEXIST, errno.EIO}
 _STALE_SECONDS = 7 * 24 * 3600
+# Windows' own error numbers, which polars and safetensors name there, as those of C
+_OF_WINDOWS = {
+    **{2: errno.ENOENT, 3: errno.ENOENT, 5: errno.EACCES, 19: errno.EROFS, 32: errno.EACCES, 39: errno.ENOSPC},
+    **{80: errno.EEXIST, 112: errno.ENOSPC, 123: errno.ENOENT, 183: errno.EEXIST, 206: errno.ENAMETOOLONG},
+}
 
 
 def sha256(path: StrPath) -> str:
@@ -130,7 +136,7 @@ def locked(path: StrPath) -> Iterator[None]:
     Raises MatineeError at once when another process holds it. Systems without flock lock nothing.
     """
     with _explained(Path(path), "write"):
-        file = Path(path).open("a")  # noqa: SIM115 - closed below: errors of the block are not about this file
+        file = Path(path).open("a", encoding="utf-8")  # noqa: SIM115 - closed below: errors of the block are not about this file
     with file:
         try:
             import fcntl
@@ -192,7 +198,7 @@ def _host() -> str:
 
 
 def _alive(pid: int) -> bool:
-    if os.name == "nt":
+    if WINDOWS:
         return True  # os.kill(pid, 0) would end the process there; the file's age decides
     with contextlib.suppress(PermissionError):  # it runs, under another user
         try:
@@ -204,9 +210,9 @@ def _alive(pid: int) -> bool:
 
 def _sync(path: Path) -> None:
     """Wait until the bytes of a file, or the entries of a folder, are on the disk."""
-    if path.is_symlink() or (os.name == "nt" and path.is_dir()):
+    if path.is_symlink() or (WINDOWS and path.is_dir()):
         return
-    handle = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+    handle = os.open(path, os.O_RDWR if WINDOWS else os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:
@@ -235,7 +241,7 @@ def _swap(temp: Path, target: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Swap two names in one step; False where the system cannot."""
-    if os.name == "nt":
+    if WINDOWS:
         return False
     at_cwd, exchange = -100, 2  # AT_FDCWD and RENAME_EXCHANGE on Linux; 2 is RENAME_SWAP on macOS
     names, libc = (os.fsencode(one), os.fsencode(other)), ctypes.CDLL(None)
@@ -258,6 +264,7 @@ def _explained(path: Path, doing: str) -> Iterator[None]:
             what, hint = f"the disk is full ({what})", f"free some space on that disk and try again ({_free(path)})"
         elif number in _DENIED:
             what, hint = f"no permission ({what})", "choose another folder, or change its permissions"
+            hint += ", or close the program that has it open" if WINDOWS else ""
         elif number not in _WRONG_PATH:
             raise
         raise MatineeError(f"cannot {doing}: {what}", where=str(path), hint=hint) from error
@@ -268,7 +275,9 @@ def _number(error: Exception) -> int | None:
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
     found = re.search(r"\(os error (\d+)\)", str(error))
-    return int(found[1]) if found else None
+    if found is None:
+        return None
+    return _OF_WINDOWS.get(int(found[1])) if WINDOWS else int(found[1])
 
 
 def _free(path: Path) -> str:

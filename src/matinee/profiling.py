@@ -28,7 +28,7 @@ def measured() -> Iterator[ResourceUsage]:
     """Fill the yielded ResourceUsage when the block ends. Blocks must not be nested: each resets the peak."""
     cost = ResourceUsage()
     with contextlib.suppress(OSError):
-        CLEAR_REFS.write_text("5")  # Linux: forget the peak so far (proc(5), since 4.0)
+        CLEAR_REFS.write_text("5", "ascii")  # Linux: forget the peak so far (proc(5), since 4.0)
     start = time.perf_counter()
     try:
         yield cost
@@ -54,7 +54,7 @@ def machine() -> dict[str, str]:
 
 def _cpu() -> str:
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
@@ -62,12 +62,12 @@ def _cpu() -> str:
 
 def _peak_mb() -> float | None:
     with contextlib.suppress(OSError):
-        for line in STATUS.read_text().splitlines():
+        for line in STATUS.read_text("utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024 / 1e6
-    if sys.platform == "win32":
+    try:
+        import resource
+    except ImportError:  # Windows
         return None
-    import resource
-
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # since the start: bytes on macOS, else KiB
     return largest / 1e6 if sys.platform == "darwin" else largest * 1024 / 1e6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shlex
 import sys
@@ -18,6 +19,7 @@ from typer.main import get_group
 
 from matinee.cli import screen
 from matinee.errors import MatineeError, MatineeWarning
+from matinee.files import WINDOWS
 from matinee.version import __version__
 
 # command -> module of matinee.cli that defines it, and its line in the overview
@@ -132,10 +134,10 @@ def _explained(*, debug: bool) -> Iterator[None]:
     except KeyboardInterrupt:
         print("matinee: interrupted", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:  # the reader of the output closed the pipe, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(BROKEN_PIPE) from None
     except Exception as error:
+        if _reader_left(error):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(BROKEN_PIPE) from None
         if type(error).__name__ == "NoArgsIsHelpError":  # `matinee` alone: typer shows the help
             raise
         if debug and not isinstance(error, UsageError):
@@ -148,6 +150,13 @@ def _explained(*, debug: bool) -> Iterator[None]:
         what = f"a bug in Matinee {__version__}: {type(error).__name__}: {error}"
         screen.error(what, f"please report it with the command ({command}) and {trace}")
         raise typer.Exit(BUG) from None
+
+
+def _reader_left(error: Exception) -> bool:
+    """Whether the reader of the output closed the pipe, as `| head` does. Windows calls that an invalid argument."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    return WINDOWS and isinstance(error, OSError) and error.errno == errno.EINVAL and error.filename is None
 
 
 def _fixable(error: Exception) -> tuple[str, str | None] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from matinee.cli import screen
 from matinee.cli.options import DataDir, Json, LogOptions, takes_log_options
 from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
+from matinee.data.filters import moment_of
 from matinee.data.items import item_cards
 from matinee.data.read import catalog
 from matinee.data.read.formats import FORMATS, formats, recognised
@@ -136,7 +136,7 @@ def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
         levels = "" if found.ratings is None else f", mean {found.ratings.mean:.2f}"
         rows.append(["ratings", f"{log.value.min():g} to {log.value.max():g}{levels}"])
     if found.first is not None and found.last is not None:
-        rows.append(["time", f"{_utc(found.first):%Y-%m-%d} to {_utc(found.last):%Y-%m-%d}"])
+        rows.append(["time", f"{moment_of(found.first):%Y-%m-%d} to {moment_of(found.last):%Y-%m-%d}"])
     if found.tied:
         rows.append(["equal times", f"{found.tied:.0%} of a user's neighbouring events share their timestamp"])
     return rows + [[name, ", ".join(columns)] for name, columns in _columns(log).items()]
@@ -164,7 +164,7 @@ def _first_rows(log: Dataset) -> list[dict[str, Any]]:
     if log.value is not None:
         columns["rating"] = log.value[:ROWS].tolist()
     if log.timestamp is not None:
-        columns["time"] = [_utc(second).isoformat(" ", "minutes")[:16] for second in log.timestamp[:ROWS].tolist()]
+        columns["time"] = [moment_of(second).isoformat(" ", "minutes")[:16] for second in log.timestamp[:ROWS].tolist()]
     known = {name: cells for name, cells in columns.items() if any(cell is not None for cell in cells)}
     return [dict(zip(known, row, strict=True)) for row in zip(*known.values(), strict=True)]
 
@@ -173,7 +173,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _utc(second: int) -> datetime:
-    return datetime.fromtimestamp(second, UTC)

@@ -21,6 +21,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate.evaluate import named
 from matinee.report.scores import CandidateRuleTable, Cell, Table, by_candidate_rule, score_tables
 from matinee.split import write_negatives
+from matinee.study.evaluate_table import FILE_MARKS
 from matinee.study.recipe import Recipe, load_recipe
 from matinee.study.run import run_study
 
@@ -170,4 +171,4 @@ def _rules(study: Recipe, out: Path, data_dir: Path | None) -> list[str]:
     named = [rule.resolve() for rule in study.evaluate.rules("test", data_dir) if isinstance(rule, Path)]
     if out.resolve() in named:
         return rules
-    return [*rules, str(out) if {".", "/"} & set(str(out)) else f"./{out}"]  # how a recipe tells a file from a rule
+    return [*rules, str(out) if FILE_MARKS & set(str(out)) else f"./{out}"]  # how a recipe tells a file from a rule

@@ -58,8 +58,9 @@ def error(what: str, hint: str | None = None) -> None:
 
 
 def emit(value: Any) -> None:
-    """JSON on stdout. NaN and infinities become null."""
-    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=False, indent=2, allow_nan=False) + "\n")
+    """JSON on stdout. NaN and infinities become null; letters that the stream lacks are escaped, not replaced."""
+    unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")  # not so on Windows, into a file or a pipe
+    sys.stdout.write(json.dumps(_plain(value), ensure_ascii=not unicode, indent=2, allow_nan=False) + "\n")
 
 
 def table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +65,12 @@ def filter_events(
         raw_rating = _needed(result.value, "label_min", "rating")
         result = replace(result, value=(raw_rating >= np.float32(label_min)).astype(np.float32), raw_rating=raw_rating)
     return _without_absent(result, users=min_user_events > 0, items=min_item_events > 0)
+
+
+def moment_of(second: float) -> datetime:
+    """The moment of a Unix second. Before 1970 too, where the C library of Windows knows none. Raises OverflowError or
+    ValueError beyond the calendar (years 1 to 9999)."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
 
 
 def seconds(moment: Moment) -> int:
@@ -134,7 +140,7 @@ def _check_left(keep: Bools, data: Dataset, filter_: str) -> None:
     if data.value is not None:
         facts.append(f"ratings from {data.value.min():g} to {data.value.max():g}")
     if data.timestamp is not None:
-        first, last = (datetime.fromtimestamp(int(t), UTC).date() for t in (data.timestamp.min(), data.timestamp.max()))
+        first, last = (moment_of(int(t)).date() for t in (data.timestamp.min(), data.timestamp.max()))
         facts.append(f"dates from {first} to {last}")
     most = data.user_counts().max(), data.item_counts().max()
     facts.append(f"at most {most[0]} events of a user and {most[1]} of an item")

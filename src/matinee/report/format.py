@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from markupsafe import Markup, escape
+
+from matinee.data.filters import moment_of
 
 THIN = "\u202f"
 DAY = 86_400
@@ -109,6 +111,6 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def _moment(second: float) -> datetime | None:
     try:
-        return datetime.fromtimestamp(second, UTC)
+        return moment_of(second)
     except (ValueError, OverflowError, OSError):
         return None

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import math
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Holdout, Split
-from matinee.data.filters import utc
+from matinee.data.filters import moment_of, utc
 from matinee.errors import MatineeError
 from matinee.split import shares
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, assemble, checked, dealt, holdout
@@ -236,6 +236,6 @@ def _parsed(text: str) -> float | datetime | None:
 def _iso(second: int) -> str:
     """UTC; seconds beyond the calendar are printed as they are."""
     try:
-        return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return moment_of(second).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return str(second)

@@ -45,7 +45,7 @@ def write_manifest(folder: Path, fields: Mapping[str, Any], files: Iterable[str]
     content = {"schema_version": SCHEMA, **fields, "sha256": {name: sha256(folder / name) for name in sorted(files)}}
     digest = digest_of(content)
     text = json.dumps({**content, "digest": digest}, indent=2, ensure_ascii=False)
-    (folder / MANIFEST).write_text(text + "\n", "utf-8")
+    (folder / MANIFEST).write_text(text + "\n", "utf-8", newline="\n")
     return digest
 
 

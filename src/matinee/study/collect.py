@@ -38,7 +38,7 @@ def write_unit(
         per_run.write_parquet(temp / UNIT_VALUES)
         if recs is not None:
             np.savez(temp / UNIT_LISTS, **{name: getattr(recs, name) for name in LISTS})
-        (temp / UNIT).write_text(record.to_json(), "utf-8")
+        (temp / UNIT).write_text(record.to_json(), "utf-8", newline="\n")
 
 
 def collect(folder: RunFolder, units: Sequence[Unit], *, warnings: Sequence[str], **facts: Any) -> None:

@@ -13,6 +13,9 @@ from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
 from matinee.study.data_table import Table, checked, located
 
+FILE_MARKS = {".", "/", "\\"}
+"""What tells a file from a rule in `candidates`: a character of a path."""
+
 
 class FitTable(Table):
     """[fit]: what every model's fit is told."""
@@ -68,7 +71,7 @@ class EvaluateTable(Table):
         if not rules or len(set(rules)) < len(rules):
             raise ValueError('needs at least one rule, each once: "all", "observed", or a file')
         for rule in rules:
-            if rule not in ("all", "observed") and not {".", "/"} & set(rule):
+            if rule not in ("all", "observed") and not FILE_MARKS & set(rule):
                 near = did_you_mean(rule, ("all", "observed"), n=1)
                 hint = f" ({near})" if near else ""
                 raise ValueError(f'{rule!r} is neither "all" nor "observed" nor a file{hint}')

@@ -57,13 +57,17 @@ class AdmmSLIM(ItemItem):
             W[:, first : first + COLUMNS] = self._columns(P, first, min(COLUMNS, len(P) - first))
         return csr_array(W) if np.count_nonzero(W) < 0.4 * W.size else W
 
+    def kept(self, size: LogSize) -> float:
+        """How many weights are not 0, about."""
+        return size.item_pairs * (0.6 if self.nonnegative else 1.0)
+
     def learned_bytes(self, size: LogSize) -> float:
-        kept = size.item_pairs
+        kept = self.kept(size)
         return 2 * FLOAT * kept if kept < 0.4 * size.items**2 else FLOAT * size.items**2
 
     def fit_bytes(self, size: LogSize) -> float:
         """P and W with a block's state, and 36 bytes a weight while W becomes sparse."""
-        kept = size.item_pairs
+        kept = self.kept(size)
         last = 36 * kept if kept < 0.4 * size.items**2 else 5 * FLOAT * size.items * min(COLUMNS, size.items)
         return 28 * size.events + max(inverse_bytes(size, self.l2 + self.rho), 2 * FLOAT * size.items**2 + last)
 

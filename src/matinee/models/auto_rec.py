@@ -133,7 +133,7 @@ class AutoRec(Trained, RatingFactors):
         """Two layers under training, a batch of rows, and then the vectors of both sides."""
         columns = size.items if self.based == "users" else size.users
         net = TRAINED * 2 * self.hidden * columns + 4 * FLOAT * self.batch_size * columns
-        return 56 * size.events + net + self.learned_bytes(size)
+        return 30 * size.events + net + self.learned_bytes(size)
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         assert isinstance(learned, Autoencoded)

@@ -34,6 +34,9 @@ class AutoInt(Pointwise):
         wide = self.attention * self.n_heads
         return (4 if self.residual else 3) * wide * (self.dim + wide * (self.n_blocks - 1)) + 6 * wide
 
+    def numbers_per_pair(self) -> float:
+        return super().numbers_per_pair() + 9 * self.attention * self.n_heads * self.n_blocks
+
     def network(self, vocabulary: ContextFields) -> PairNet:
         return self.beside(vocabulary, ())
 

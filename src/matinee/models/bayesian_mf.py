@@ -92,8 +92,9 @@ class BayesianMF(RatingFactors):
     def width(self, size: LogSize) -> int:
         return self.samples * (self.n_factors + 2)
 
-    def learned_bytes(self, size: LogSize) -> float:
-        return super().learned_bytes(size) + 8 * self.samples * (self.n_factors + 1) * (self.n_factors + 2)
+    def fit_bytes(self, size: LogSize) -> float:
+        """Beside the vectors, both of each rating's in float64."""
+        return super().fit_bytes(size) + 16 * (self.n_factors + 2) * size.events
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         """float32 (B, S (f + 1)): for each sample the user's mean given the history, over S."""

@@ -57,4 +57,4 @@ class ItemKNN(ItemItem):
         return neighbour_bytes(size, self.k)
 
     def fit_bytes(self, size: LogSize) -> float:
-        return 40 * size.events + nearest_bytes(size.items, size.items, self.k) + self.learned_bytes(size)
+        return 40 * size.events + nearest_bytes(size.items, size.items, self.k)

@@ -30,7 +30,7 @@ class NARM(Sequence):
         return gru_weights(self.dim, self.hidden, self.layers) + attention + 2 * self.hidden * self.dim
 
     def numbers_per_event(self) -> float:
-        return 4.0 * self.dim + self.hidden * (14.0 * self.layers + 16.0)
+        return 4.0 * self.dim + self.hidden * (14.0 * self.layers + 6.0)
 
     def build(self, data: Dataset) -> Module:
         return nn.session.AttentiveRecurrentNet(

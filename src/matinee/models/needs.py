@@ -26,9 +26,9 @@ SORTING = 40
 """Bytes an event, at most, to sort a log by user and time and to make its matrix."""
 FLOAT = 4
 """Bytes of a float32."""
-TRAINED = 28
-"""Bytes that a training holds for each weight of a net: itself, its gradient, the optimiser's two moments, the best
-weights so far, and a copy while these are replaced, or while a gradient is made."""
+TRAINED = 20
+"""Bytes that a training holds for each weight of a net: itself, its gradient, the optimiser's two moments, and the best
+weights so far."""
 EVENT_ON_DISK, ID_ON_DISK, HEADERS_ON_DISK = 20, 6, 3_500
 """Bytes of a saved log: of an event with its rating and time, of an id, and of headers and manifests."""
 
@@ -80,7 +80,9 @@ class Sized(Protocol):
 
 
 def readable(n_bytes: float) -> str:
-    """ "38.5 GB", "7.2 MB"."""
+    """ "38.5 GB", "7.2 MB", "19 kB"."""
+    if n_bytes < 1e6:
+        return f"{n_bytes / 1e3:,.0f} kB"
     return f"{n_bytes / 1e9:,.1f} GB" if n_bytes >= 1e9 else f"{n_bytes / 1e6:,.1f} MB"
 
 

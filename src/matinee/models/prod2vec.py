@@ -87,7 +87,7 @@ class Prod2vec(Model):
         return 2 * FLOAT * self.dim * size.items + 24 * self.epochs
 
     def fit_bytes(self, size: LogSize) -> float:
-        return 48 * size.events + 4 * self.learned_bytes(size)
+        return 30 * size.events + 2.5 * self.learned_bytes(size)
 
     def learn(self, data: Dataset, context: FitContext) -> Prod2vecState:
         counts = data.item_counts()

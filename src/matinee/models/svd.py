@@ -66,7 +66,7 @@ class SVD(RatingFactors):
         return min(self.n_factors, size.users, size.items) + 2
 
     def fit_bytes(self, size: LogSize) -> float:
-        return super().fit_bytes(size) + svd_bytes(size, self.n_factors)
+        return max(super().fit_bytes(size), 30 * size.events + svd_bytes(size, self.n_factors))
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         X = X.astype(np.float64)
@@ -93,7 +93,7 @@ def svd_bytes(size: LogSize, k: int) -> float:
     small, both = min(size.users, size.items), size.users + size.items
     if small <= DENSE or 2 * k >= small:
         return 8 * (2 * size.users * size.items + 2 * small * both + 4 * small**2)
-    return 24 * size.events + 8 * (small * min(small, max(2 * k + 1, 20)) + 4 * k * both)
+    return 8 * small * min(small, max(2 * k + 1, 20)) + 20 * k * both
 
 
 def truncated_svd(X: csr_array, k: int) -> tuple[Matrix, Matrix, Matrix]:

@@ -74,7 +74,7 @@ class SVDAE(ItemItem):
         return 2 * FLOAT * self.rank(size) * size.items
 
     def fit_bytes(self, size: LogSize) -> float:
-        return 40 * size.events + svd_bytes(size, self.rank(size)) + 2 * self.learned_bytes(size)
+        return 30 * size.events + svd_bytes(size, self.rank(size))
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: LowRankWeights = self.fitted.learned

@@ -33,7 +33,7 @@ class Autoencoder(Network):
 
     def step_bytes(self, size: LogSize) -> float:
         """Logits of a batch, their gradient, and what the loss makes of them."""
-        return 4 * FLOAT * min(self.batch_size, size.users) * size.items
+        return 3 * FLOAT * min(self.batch_size, size.users) * size.items
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[nn.train.Pass], int]:
         users = np.flatnonzero(data.user_counts() > 0)

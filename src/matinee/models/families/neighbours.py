@@ -55,7 +55,7 @@ def neighbour_bytes(size: LogSize, k: int) -> float:
 
 def nearest_bytes(n: int, columns: int, k: int) -> float:
     """What `nearest` holds: its blocks' results, joined, and the kept ones; and the blocks themselves."""
-    return 25 * n * min(k, columns) + 4 * max(BLOCK_BYTES, 4 * columns)
+    return 25 * n * min(k, columns) + 2 * max(BLOCK_BYTES, 4 * columns)
 
 
 def nearest(n: int, columns: int, k: int, similarities: Callable[[int, int], NDArray[np.float32]]) -> csr_array:

@@ -17,7 +17,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.base import Fitted, Learned, Model, Shapes
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
-from matinee.models.needs import FLOAT, SORTING, TRAINED, LogSize
+from matinee.models.needs import FLOAT, TRAINED, LogSize
 from matinee.nn.backend import import_torch as import_torch
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Network(Trained):
         return FLOAT * self.n_weights(size) + 24 * self.epochs
 
     def fit_bytes(self, size: LogSize) -> float:
-        return SORTING * size.events + TRAINED * self.n_weights(size) + self.step_bytes(size)
+        return 20 * size.events + TRAINED * self.n_weights(size) + self.step_bytes(size)
 
     def rebuilt(self, fitted: Fitted) -> Module:
         """The net of an earlier fit, its weights not yet in it."""

@@ -125,12 +125,15 @@ class Pointwise(Network):
         return super().learned_bytes(size) + 8 * size.users
 
     def fit_bytes(self, size: LogSize) -> float:
-        """The log in order, each event's codes, and who watched what."""
-        return 60 * size.events + super().fit_bytes(size)
+        """The log in order, each event's codes, of times too where they are read, and who watched what."""
+        return (60 if self.fields else 90) * size.events + super().fit_bytes(size)
 
     def step_bytes(self, size: LogSize) -> float:
-        pairs = min(self.batch_size, size.events) * (1 + self.n_negatives)
-        return 6 * FLOAT * pairs * (6 * self.width() + 2 * sum(getattr(self, "layers", ())))
+        return FLOAT * min(self.batch_size, size.events) * (1 + self.n_negatives) * self.numbers_per_pair()
+
+    def numbers_per_pair(self) -> float:
+        """Numbers that a step of training keeps of a pair."""
+        return 2.0 * self.width() + 4.0 * sum(getattr(self, "layers", ()))
 
     # -- learning --------------------------------------------------------------------------------------------------
 

@@ -150,10 +150,10 @@ class Sequence(Network):
 
     def numbers_per_event(self) -> float:
         """Numbers that a step of training keeps of each event, layer by layer."""
-        return 40.0 * self.dim
+        return 20.0 * self.dim
 
     def step_bytes(self, size: LogSize) -> float:
-        events = min(self.batch_size * min(2.0 * size.mean_length, self.max_len), size.events)
+        events = min(self.batch_size * min(1.2 * size.mean_length, self.max_len), size.events)
         return FLOAT * events * self.numbers_per_event()
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[nn.train.Pass], int]:
@@ -318,7 +318,7 @@ class SelfAttentive(Sequence):
         return dim * (self.max_len + self.special) + 2 * dim + self.n_blocks * block
 
     def numbers_per_event(self) -> float:
-        return self.dim * (8.0 + self.n_blocks * (20 + 5 * self.ffn_multiplier))
+        return self.dim * (8.0 + self.n_blocks * (12 + 2 * self.ffn_multiplier))
 
     def transformer(self, data: Dataset, length: int, **options: Any) -> Module:
         """A fresh net for histories of up to so many events. options: as of TransformerNet."""

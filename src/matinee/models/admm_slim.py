@@ -69,7 +69,7 @@ class AdmmSLIM(ItemItem):
         """P and W with a block's state, and 36 bytes a weight while W becomes sparse."""
         kept = self.kept(size)
         last = 36 * kept if kept < 0.4 * size.items**2 else 5 * FLOAT * size.items * min(COLUMNS, size.items)
-        return 28 * size.events + max(inverse_bytes(size, self.l2 + self.rho), 2 * FLOAT * size.items**2 + last)
+        return 40 * size.events + max(inverse_bytes(size, self.l2 + self.rho), 2 * FLOAT * size.items**2 + last)
 
     def _columns(self, P: NDArray[np.float32], first: int, width: int) -> NDArray[np.float32]:
         """C of columns first..first + width, float32 (n_items, width)."""

@@ -55,7 +55,7 @@ class EASE(ItemItem):
         return W
 
     def fit_bytes(self, size: LogSize) -> float:
-        return 28 * size.events + inverse_bytes(size, self.l2)
+        return 40 * size.events + inverse_bytes(size, self.l2)
 
 
 def damped(X: csr_array, power: float) -> csr_array:

@@ -70,4 +70,4 @@ class SLIM(ItemItem):
 
     def fit_bytes(self, size: LogSize) -> float:
         """The Gram matrix, and the weights as blocks, joined, and transposed."""
-        return 28 * size.events + FLOAT * size.items**2 + 3 * self.learned_bytes(size)
+        return 40 * size.events + FLOAT * size.items**2 + 3 * self.learned_bytes(size)

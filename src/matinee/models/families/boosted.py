@@ -26,8 +26,8 @@ from matinee.nn.rounds import Rounds
 
 CHUNK = 1 << 16
 """Rows that are made at once where they are answered: some 15 MB."""
-COLUMNS, TEXT_OF_LEAF = 30, 110
-"""Columns of a row, and bytes of a leaf as text, about."""
+COLUMNS, TEXT_OF_LEAF = 16, 110
+"""Columns of a row without side tables, and bytes of a leaf as text, about."""
 SAY_AGAIN = "fit and save the model again"
 
 

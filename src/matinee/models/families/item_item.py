@@ -51,8 +51,8 @@ class ItemItem(Model):
         return FLOAT * size.items**2
 
     def fit_bytes(self, size: LogSize) -> float:
-        """The log's matrix twice, and W where it is made in place."""
-        return 28 * size.events + self.learned_bytes(size)
+        """The log's matrix, by user and by item, and W where it is made in place."""
+        return 40 * size.events + self.learned_bytes(size)
 
     def score_histories(self, queries: Queries) -> Floats:
         W = self.fitted.learned.W

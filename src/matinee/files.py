@@ -109,6 +109,15 @@ def atomic_folder(path: StrPath) -> Iterator[Path]:
         _sync(target.parent)
 
 
+def free_bytes(path: StrPath) -> int | None:
+    """Free bytes of the disk on which this path lies, or would lie; None: unknown."""
+    target = _resolved(path)
+    folder = next((p for p in (target, *target.parents) if p.is_dir()), Path("/"))
+    with contextlib.suppress(OSError):
+        return shutil.disk_usage(folder).free
+    return None
+
+
 def make_folder(path: StrPath) -> None:
     """Make a folder and its parents where they are missing. Raises MatineeError."""
     with _explained(Path(path), "write"):
@@ -281,5 +290,5 @@ def _number(error: Exception) -> int | None:
 
 
 def _free(path: Path) -> str:
-    folder = next((p for p in path.parents if p.is_dir()), Path("/"))
-    return f"free now: {shutil.disk_usage(folder).free / 1e6:,.0f} MB"
+    free = free_bytes(path)
+    return "it is not known how much is free" if free is None else f"free now: {free / 1e6:,.0f} MB"

@@ -1,4 +1,4 @@
-"""Seconds and peak memory of a piece of work, and the machine it ran on."""
+"""Seconds and peak memory of a piece of work, the memory that is left, and the machine."""
 
 from __future__ import annotations
 
@@ -35,6 +35,70 @@ def measured() -> Iterator[ResourceUsage]:
     finally:
         cost.seconds = time.perf_counter() - start
         cost.peak_mb = _peak_mb()
+
+
+def available_memory(root: Path = Path("/")) -> int | None:
+    """Bytes that this process can still take without swapping; None: unknown.
+
+    The least of what the machine has (Linux: MemAvailable), what the limits of its control groups leave (version 1 or
+    2, its own and all above it; file pages that can be dropped count as free), and what RLIMIT_AS leaves. On systems
+    without /proc, what os.sysconf tells. root: where /proc and /sys are.
+    """
+    found = [x for x in (_of_machine(root), *_of_groups(root), _of_limit(root)) if x is not None]
+    return max(0, min(found)) if found else None
+
+
+def _of_machine(root: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in (root / "proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    if (sysconf := getattr(os, "sysconf", None)) is not None:  # Windows has none
+        for pages in ("SC_AVPHYS_PAGES", "SC_PHYS_PAGES"):  # macOS tells only the second: all that it has
+            with contextlib.suppress(OSError, ValueError):
+                return int(sysconf(pages)) * int(sysconf("SC_PAGE_SIZE"))
+    return None
+
+
+def _of_groups(root: Path) -> Iterator[int]:
+    """What the limit of each control group of this process, and of those above, leaves."""
+    mount, lines = root / "sys/fs/cgroup", ""
+    with contextlib.suppress(OSError):
+        lines = (root / "proc/self/cgroup").read_text()
+    for line in lines.splitlines():
+        _, controllers, path = [*line.split(":", 2), "", ""][:3]
+        if "memory" in controllers.split(","):
+            top, names = mount / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")
+        elif not controllers:
+            top, names = mount, ("memory.max", "memory.current", "")
+        else:
+            continue
+        # In a container the path may be the host's, and lead nowhere: its own group is then the top.
+        group = top / path.strip("/")
+        for folder in (group, *group.parents):
+            if folder.is_relative_to(top) and (left := _left(folder, *names)) is not None:
+                yield left
+
+
+def _left(group: Path, limit: str, used: str, prefix: str) -> int | None:
+    """What the limit of one control group leaves; None where it has no limit."""
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number: no limit
+        most, taken = (int((group / name).read_text()) for name in (limit, used))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        dropped = sum(int(stat.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
+        return most - max(0, taken - dropped)
+    return None
+
+
+def _of_limit(root: Path) -> int | None:
+    with contextlib.suppress(ImportError, OSError, ValueError, IndexError):
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_AS)[0]
+        if most != resource.RLIM_INFINITY:
+            pages = int((root / "proc/self/statm").read_text().split()[0])
+            return most - pages * resource.getpagesize()
+    return None
 
 
 def machine() -> dict[str, str]:

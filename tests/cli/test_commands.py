@@ -752,6 +752,34 @@ def test_models_list_and_show() -> None:
     assert all(row["doc"].endswith(".") for row in rows.values()), "whole sentences"
 
 
+def test_models_that_fit_this_machine(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("matinee.models.fits", "matinee.models.needs", "matinee.cli.models"):
+        monkeypatch.setattr(f"{module}.available_memory", lambda: 20 * 10**9)
+    found = answer("models", "--size", "50000,98127,100000")
+    rows = {row["model"]: row for row in found["models"]}
+    assert found["memory_free_bytes"] == 20 * 10**9
+    assert rows["ease"]["memory_bytes"] == EASE().needs(50_000, 98_127, 100_000).memory_bytes
+    assert (rows["ease"]["fits"], rows["ials"]["fits"]) == (False, True)
+    lines = {line.split()[0]: line for line in done("models", "--size", "50000,98127,100000").splitlines() if line}
+    assert re.search(r"38\.5 GB +38\.5 GB +no +20\.0 GB of memory free", lines["ease"])
+    of_log = {row["model"]: row for row in answer("models", "--data", world.log, "--items", world.items)["models"]}
+    assert of_log["ease"]["memory_bytes"] == EASE().needs(40, 21, 320).memory_bytes
+    assert all(row["fits"] for row in of_log.values())
+    assert "three positive whole numbers" in refused("models", "--size", "1,2")
+    assert "keep one of them" in refused("models", "--size", "1,2,3", "--data", world.log)
+    assert "not for show" in refused("models", "--size", "1,2,3", "show", "ease")
+
+
+def test_a_fit_is_refused_and_a_large_model_announced_before_it_is_fitted(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matinee.models.fits.LARGE", 1_000)
+    said = ask("fit", "popularity", "--data", world.log, "--out", tmp_path / "m").stderr
+    assert "warning: popularity will take about 10 kB on disk, and " in said
+    monkeypatch.setattr("matinee.models.needs.available_memory", lambda: 1_000)
+    assert "EASE at 20 items, 40 users and 320 events: " in refused("fit", "ease", "--data", world.log)
+
+
 def test_models_show_what_a_fitted_one_holds(world: World) -> None:
     found = answer("models", "show", world.model)
     assert found["fitted"]["data"] == "log"

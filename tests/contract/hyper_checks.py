@@ -36,6 +36,16 @@ def check_save_and_load_keep_every_byte(case: Case) -> None:
     assert asked.history.values.tolist() == case.data.queries(["u003"]).history.values.tolist()
 
 
+def check_the_estimate_of_its_size_on_disk(case: Case) -> None:
+    """Headers and manifests are most of a small folder: 4 KB are granted for them."""
+    data = case.data
+    with tempfile.TemporaryDirectory() as folder:
+        path = store.save_model(case.model, Path(folder) / "model")
+        found = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    estimate = case.make().needs(data.n_users, data.n_items, len(data)).disk_bytes
+    assert 0.8 * found - 4_000 <= estimate <= 1.2 * found + 4_000
+
+
 def check_hyper_parameters_round_trip(case: Case) -> None:
     model = case.make()
     cls, name = type(model), registry.name_of(model)

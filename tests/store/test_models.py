@@ -482,3 +482,21 @@ def test_kill_9_at_any_moment_leaves_the_old_model_or_the_new(tmp_path: Path) ->
         assert names(folder.parent) == ["model"], "the next save clears away what the killed one left"
     assert left_over > 0, "no kill fell into a save: the moments test nothing"
     assert found <= {Popularity().model_dump_json(), Popularity(half_life_days=3.0).model_dump_json()}
+
+
+def test_a_model_that_the_disk_cannot_hold_is_refused_before_it_is_written(
+    ease: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_model(ease, tmp_path / "there")
+    old = contents(tmp_path)
+    data = ease.data
+    of_model = 4 * (data.n_items**2 + data.n_items)  # W and the counts
+    of_log = len(data) * (4 + 4 + 4 + 8)
+    for log, needed in ((None, of_model + of_log), (tmp_path / "logs", of_model)):
+        monkeypatch.setattr("matinee.store.models.free_bytes", lambda path, free=needed - 1: free)
+        with pytest.raises(MatineeError, match=r"the model takes \d+ kB on disk, and \d+ kB are free"):
+            save_model(ease, tmp_path / "there", log=log)
+        assert contents(tmp_path) == old
+        monkeypatch.setattr("matinee.store.models.free_bytes", lambda path, free=needed: free)
+        save_model(ease, tmp_path / "there", log=log)
+        old = contents(tmp_path)

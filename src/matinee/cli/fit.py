@@ -12,6 +12,7 @@ from matinee.cli import screen
 from matinee.cli.options import Json, LogOptions, Settings, settings, takes_log_options
 from matinee.cli.sources import check_out
 from matinee.models import registry
+from matinee.models.fits import announce
 from matinee.store import export_model, save_model
 from matinee.study.values import format_value
 
@@ -39,6 +40,7 @@ def fit(
     target = Path("models", model) if out is None else out
     check_out(target)
     log = log_options.load(data)
+    announce(made, log, target)
     start = time.perf_counter()
     made.fit(log, seed=seed, device=device)
     seconds = time.perf_counter() - start

@@ -8,27 +8,81 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer import Argument
+from typer import Argument, Option
 
 from matinee.cli import screen
-from matinee.cli.options import Json
+from matinee.cli.options import Json, LogOptions, takes_log_options
 from matinee.cli.screen import Column
 from matinee.cli.sources import open_model
+from matinee.data.dataset import Dataset
+from matinee.errors import MatineeError
+from matinee.files import free_bytes
 from matinee.models import names, registry
 from matinee.models.base import Model
+from matinee.models.fits import fits_here
 from matinee.models.hyper_parameters import describe, learned_arrays
+from matinee.models.needs import readable
+from matinee.profiling import available_memory
 from matinee.store import read_manifest
 from matinee.study.values import format_value
 
 LEAST = {"value": 12, "type": 8, "range": 8, "meaning": 20}
-HELP = "List the models, or show what a fitted one holds."
+HELP = "List the models, show a fitted one, or what fits this machine."
+DATA = "A named data set, a file or a folder: show which models can be fitted on it here."
+SIZE = "The same for a log of this size, e.g. 6040,3706,1000209."
 group = typer.Typer(help=HELP, epilog="Example: matinee models show ease")
 
 
 @group.callback(invoke_without_command=True)
-def _models(context: typer.Context, as_json: Json = False) -> None:
-    if context.invoked_subcommand is None:
+@takes_log_options
+def _models(
+    context: typer.Context,
+    *,
+    data: Annotated[str | None, Option(metavar="NAME|PATH", help=DATA)] = None,
+    size: Annotated[str | None, Option(metavar="USERS,ITEMS,EVENTS", help=SIZE)] = None,
+    log_options: LogOptions,
+    as_json: Json = False,
+) -> None:
+    given = data is not None, size is not None
+    if context.invoked_subcommand is not None and any(given):
+        what = f"--data and --size are for `matinee models` alone, not for {context.invoked_subcommand}"
+        raise MatineeError(what, hint="leave the word out to see what fits")
+    if all(given):
+        raise MatineeError("both --data and --size are given", hint="keep one of them")
+    if data is not None:
+        show_fits(log_options.load(data), as_json)
+    elif size is not None:
+        show_fits(log_sizes(size), as_json)
+    elif context.invoked_subcommand is None:
         list_models(as_json)
+
+
+def log_sizes(text: str) -> tuple[int, int, int]:
+    """ "6040,3706,1000209" -> (users, items, events)."""
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 3 or not all(part.isdecimal() and int(part) for part in parts):
+        what = f"--size {text}: expected three positive whole numbers, users, items and events"
+        raise MatineeError(what, hint="write for example --size 6040,3706,1000209")
+    users, items, events = map(int, parts)
+    return users, items, events
+
+
+def show_fits(data: Dataset | tuple[int, int, int], as_json: bool) -> None:
+    """A table of what fits this machine."""
+    rows = fits_here(data).to_dicts()
+    memory, disk = available_memory(), free_bytes(".")
+    if as_json:
+        screen.emit({"memory_free_bytes": memory, "disk_free_bytes": disk, "models": rows})
+        return
+    columns = [Column("model"), Column("memory", right=True), Column("disk", right=True), Column("fits")]
+    words = {True: "yes", False: "no", None: "unknown"}
+    cells = [
+        [row["model"], readable(row["memory_bytes"]), readable(row["disk_bytes"]), words[row["fits"]], row["note"]]
+        for row in rows
+    ]
+    screen.table([*columns, Column("why not", least=20)], cells)
+    free = [f"{name} {'unknown' if n is None else readable(n)}" for name, n in (("memory", memory), ("disk", disk))]
+    screen.say(f"\nfree: {', '.join(free)}; memory is the peak of a fit beyond the log, with default settings", "dim")
 
 
 @group.command("list", epilog="Example: matinee models list --json")

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee import kernels
-from matinee.models.ease import damped, ridge_inverse, squares
+from matinee.models.ease import damped, inverse_bytes, ridge_inverse, squares
 from matinee.models.families.item_item import ItemItem
 from matinee.models.fields import tunable
+from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -55,6 +56,20 @@ class AdmmSLIM(ItemItem):
         for first in range(0, len(P), COLUMNS):
             W[:, first : first + COLUMNS] = self._columns(P, first, min(COLUMNS, len(P) - first))
         return csr_array(W) if np.count_nonzero(W) < 0.4 * W.size else W
+
+    def kept(self, size: LogSize) -> float:
+        """How many weights are not 0, about."""
+        return size.item_pairs * (0.6 if self.nonnegative else 1.0)
+
+    def learned_bytes(self, size: LogSize) -> float:
+        kept = self.kept(size)
+        return 2 * FLOAT * kept if kept < 0.4 * size.items**2 else FLOAT * size.items**2
+
+    def fit_bytes(self, size: LogSize) -> float:
+        """P and W with a block's state, and 36 bytes a weight while W becomes sparse."""
+        kept = self.kept(size)
+        last = 36 * kept if kept < 0.4 * size.items**2 else 5 * FLOAT * size.items * min(COLUMNS, size.items)
+        return 40 * size.events + max(inverse_bytes(size, self.l2 + self.rho), 2 * FLOAT * size.items**2 + last)
 
     def _columns(self, P: NDArray[np.float32], first: int, width: int) -> NDArray[np.float32]:
         """C of columns first..first + width, float32 (n_items, width)."""

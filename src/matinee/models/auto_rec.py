@@ -18,6 +18,7 @@ from matinee.models.families.network import NO_CURVE, Trained, device_of, import
 from matinee.models.families.user_vectors import hashes_of
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import FLOAT, TRAINED, LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -121,6 +122,18 @@ class AutoRec(Trained, RatingFactors):
             encoder = np.zeros((data.n_items, self.hidden), np.float32)  # nothing of a query passes through it
         hashes = hashes_of(data, rated=True)
         return Autoencoded(U, V, hashes, low, high, encoder, first, mean, curve)
+
+    def width(self, size: LogSize) -> int:
+        return self.hidden + 1
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return super().learned_bytes(size) + FLOAT * self.hidden * (size.items + 1)
+
+    def fit_bytes(self, size: LogSize) -> float:
+        """Two layers under training, a batch of rows, and then the vectors of both sides."""
+        columns = size.items if self.based == "users" else size.users
+        net = TRAINED * 2 * self.hidden * columns + 4 * FLOAT * self.batch_size * columns
+        return 30 * size.events + net + self.learned_bytes(size)
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         assert isinstance(learned, Autoencoded)

@@ -27,6 +27,16 @@ class AutoInt(Pointwise):
     dropout: float = tunable(0.2, "dropout of vectors and units", low=0.0, high=0.6, ge=0.0, lt=1.0)
     batch_norm: bool = tunable(False, "AutoInt+: normalise the layers' units over a batch")
 
+    def width(self) -> int:
+        return self.dim
+
+    def layer_weights(self) -> float:
+        wide = self.attention * self.n_heads
+        return (4 if self.residual else 3) * wide * (self.dim + wide * (self.n_blocks - 1)) + 6 * wide
+
+    def numbers_per_pair(self) -> float:
+        return super().numbers_per_pair() + 9 * self.attention * self.n_heads * self.n_blocks
+
     def network(self, vocabulary: ContextFields) -> PairNet:
         return self.beside(vocabulary, ())
 

@@ -27,6 +27,7 @@ from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
 from matinee.models.fields import validation_message
 from matinee.models.fitting import FitContext
+from matinee.models.needs import FLOAT, SORTING, LogSize, Needs, refuse_too_large
 from matinee.models.parameters import Parameters
 from matinee.nn.rounds import CURVE, OnRound
 from matinee.notebook import counted, html_notes, html_panel
@@ -143,6 +144,24 @@ class Model(Parameters, ABC):
         """What early stopping measures on valid where `fit` is not told."""
         return StoppingMetric("ndcg", 10)
 
+    # -- how much it needs ------------------------------------------------------------------------------------------
+
+    def needs(self, n_users: int, n_items: int, n_events: int) -> Needs:
+        """About how much memory a fit on a log of this size takes at its peak, beyond the log itself, and how large the
+        saved folder is. Side tables and the memory of the libraries are not counted."""
+        size = LogSize(n_users, n_items, n_events)
+        counts = FLOAT * n_items
+        memory = max(SORTING * n_events, self.fit_bytes(size)) + counts
+        return Needs(round(memory), round(self.learned_bytes(size) + counts + size.log_bytes))
+
+    def fit_bytes(self, size: LogSize) -> float:
+        """What `learn` holds at its peak, beyond the log, its order and its matrix while they are made."""
+        return SORTING * size.events + 2 * self.learned_bytes(size)
+
+    def learned_bytes(self, size: LogSize) -> float:
+        """What `learn` returns, on disk."""
+        return FLOAT * size.items
+
     # -- what everyone calls -----------------------------------------------------------------------------------------
 
     def fit(
@@ -174,6 +193,7 @@ class Model(Parameters, ABC):
     def fit_in(self, data: Dataset, context: FitContext) -> Self:
         """Learn in a context: what `fit` does, and what a composite does with its members."""
         self.check(data)
+        refuse_too_large(self, data)
         if self.reads_order():
             warn_of_unread_times(self, data)
         learned = self.learn(data, context)

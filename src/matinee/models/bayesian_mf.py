@@ -15,6 +15,7 @@ from matinee.models.biased_mf import facing_one
 from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors, regress, stop_unless_finite
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -87,6 +88,13 @@ class BayesianMF(RatingFactors):
                 V[~watched] = V[watched].mean(axis=0)
                 kept.append((V.astype(np.float32), *prior, noise))
         return self.with_users(data, posterior(kept, low, high))
+
+    def width(self, size: LogSize) -> int:
+        return self.samples * (self.n_factors + 2)
+
+    def fit_bytes(self, size: LogSize) -> float:
+        """Beside the vectors, both of each rating's in float64."""
+        return super().fit_bytes(size) + 16 * (self.n_factors + 2) * size.events
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         """float32 (B, S (f + 1)): for each sample the user's mean given the history, over S."""

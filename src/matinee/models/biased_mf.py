@@ -17,6 +17,7 @@ from matinee.models.families.factors import RatingFactors, RatingVectors, Vector
 from matinee.models.families.user_vectors import hashes_of
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import LogSize
 from matinee.nn.rounds import Rounds
 
 if TYPE_CHECKING:
@@ -92,6 +93,13 @@ class BiasedMF(RatingFactors):
             self.regress(X, facing_one(Q), mu + Q[:, f], P, steps=1)
             items = np.column_stack([facing_one(Q), mu + Q[:, f]]).astype(np.float32)
             yield np.column_stack([P, np.ones(len(P))]).astype(np.float32), items
+
+    def width(self, size: LogSize) -> int:
+        return self.n_factors + 2
+
+    def fit_bytes(self, size: LogSize) -> float:
+        """Vectors, those that face them and penalties in float64, and the best beside the last in float32."""
+        return 56 * size.events + 36 * self.width(size) * (size.users + size.items)
 
     @property
     def error(self) -> str:

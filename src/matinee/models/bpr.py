@@ -17,6 +17,7 @@ from matinee.models.families.network import NO_CURVE
 from matinee.models.families.user_vectors import hashes_of
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -82,6 +83,9 @@ class BPR(Factors):
             if rounds.add(loss, measure):
                 kept = V.copy()
         return self.with_users(data, RankingVectors(U, kept, hashes_of(data), rounds.curve))
+
+    def width(self, size: LogSize) -> int:
+        return self.n_factors + 1
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         V = learned.V

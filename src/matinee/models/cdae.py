@@ -17,6 +17,7 @@ from matinee.models.families.autoencoder import log_odds
 from matinee.models.families.network import NetWeights, device_of, import_torch
 from matinee.models.families.user_vectors import Hashes, hashes_of, still_learned
 from matinee.models.fields import tunable
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,6 +52,12 @@ class CDAE(DAE):
     def build(self, data: Dataset) -> Module:
         start = log_odds(data)
         return nn.vae.DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=start, n_users=data.n_users)
+
+    def n_weights(self, size: LogSize) -> float:
+        return super().n_weights(size) + self.hidden * (size.users + 1)
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return super().learned_bytes(size) + 8 * size.users
 
     def learned_from(
         self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]

@@ -34,6 +34,9 @@ class CL4SRec(SASRec):
     mask: float = tunable(0.3, "share of its items that a masked view hides", low=0.1, high=0.7, gt=0.0, lt=1.0)
     reorder: float = tunable(0.6, "share of a history that a reordered view shuffles", low=0.2, high=0.9, ge=0.0)
 
+    def numbers_per_event(self) -> float:
+        return 2.5 * super().numbers_per_event()  # two views, most of a history each, and the history
+
     def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
         rng = np.random.default_rng([step.seed, 1])
         views = [self.packed(net, Histories(self.view(batch.item, net.n_items + 1, rng), None)) for _ in range(2)]

@@ -8,6 +8,7 @@ from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.models.families.autoencoder import Autoencoder, log_odds
 from matinee.models.fields import tunable
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,9 @@ class DAE(Autoencoder):
 
     def build(self, data: Dataset) -> Module:
         return nn.vae.DenoisingAutoencoder(data.n_items, self.hidden, self.dropout, start=log_odds(data))
+
+    def n_weights(self, size: LogSize) -> float:
+        return (2 * self.hidden + 1) * size.items + self.hidden
 
     def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
         return nn.losses.logistic(net(rows), rows)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matinee import nn
 from matinee.data.features.context import ContextFields
-from matinee.models.families.pointwise import Pointwise, Widths
+from matinee.models.families.pointwise import Pointwise, Widths, layer_weights
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
@@ -19,6 +19,12 @@ class DeepFM(Pointwise):
     layers: Widths = tunable((128, 128), "units of the layers")
     dropout: float = tunable(0.2, "dropout of the layers' units", low=0.0, high=0.6, ge=0.0, lt=1.0)
     batch_norm: bool = tunable(False, "normalise the layers' units over a batch")
+
+    def width(self) -> int:
+        return self.dim + 1
+
+    def layer_weights(self) -> float:
+        return layer_weights(6 * self.dim, self.layers)
 
     def network(self, vocabulary: ContextFields) -> PairNet:
         request, item = self.numbers_read(vocabulary)

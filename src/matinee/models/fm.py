@@ -18,6 +18,9 @@ class FM(Pointwise):
     Deviation: trained by mini-batches with binary cross-entropy, and without his penalty unless weight_decay is set.
     """
 
+    def width(self) -> int:
+        return self.dim + 1
+
     def network(self, vocabulary: ContextFields) -> PairNet:
         vectors = nn.fields.FieldVectors(vocabulary.n_codes, 1 + self.dim, pooling=self.pooling, std=self.init_std)
         return nn.interactions.FactorisationMachine(vectors, None)

@@ -23,6 +23,9 @@ class GMF(Pointwise):
     fields: tuple[str, ...] = tunable(("user", "item"), "context fields, as for fm; the paper uses ids alone")
     dim: int = tunable(64, "length of a vector", choices=[16, 32, 64, 128], ge=1)
 
+    def width(self) -> int:
+        return self.dim + 1
+
     def network(self, vocabulary: ContextFields) -> PairNet:
         vectors = nn.fields.FieldVectors(vocabulary.n_codes, self.dim + 1, pooling=self.pooling, std=self.init_std)
         return nn.interactions.Matching(vectors, self.dim, 0, [], 0.0)

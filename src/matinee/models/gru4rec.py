@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from matinee import nn
 from matinee.data.dataset import Dataset
-from matinee.models.families.sequence import Sequence
+from matinee.models.families.sequence import Sequence, gru_weights
 from matinee.models.fields import tunable
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -25,6 +26,16 @@ class GRU4Rec(Sequence):
     hidden: int = tunable(128, "units of a layer", choices=[64, 128, 256], ge=1)
     layers: int = tunable(1, "GRU layers", choices=[1, 2], ge=1)
     tied: bool = tunable(True, "tie the input and output item vectors")
+
+    def n_weights(self, size: LogSize) -> float:
+        return super().n_weights(size) + (0 if self.tied else self.dim * (size.items + 1))
+
+    def layer_weights(self) -> float:
+        output = 0 if self.hidden == self.dim else self.dim * (self.hidden + 1)
+        return gru_weights(self.dim, self.hidden, self.layers) + output
+
+    def numbers_per_event(self) -> float:
+        return 4.0 * self.dim + 14.0 * self.hidden * self.layers
 
     def build(self, data: Dataset) -> Module:
         return nn.recurrent.RecurrentNet(data.n_items, self.dim, self.hidden, self.layers, self.dropout, tied=self.tied)

@@ -13,6 +13,7 @@ from matinee.data.dataset import Dataset
 from matinee.models.families.factors import Factors, Vectors, regress, stop_unless_finite
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -52,6 +53,9 @@ class IALS(Factors):
             stop_unless_finite(V, f"iteration {iteration + 1} at l2 = {self.l2:g}", "raise l2 or alpha0")
             rounds.add(np.nan)
         return self.with_users(data, Vectors(np.empty((0, 0), np.float32), V, np.empty(0, np.uint64)))
+
+    def width(self, size: LogSize) -> int:
+        return self.n_factors
 
     def half_step(self, X: csr_array, V: Floats, U: Floats) -> None:
         """Move each row of U, in place, towards the least squares solution with V fixed; X csr, row = row of U."""

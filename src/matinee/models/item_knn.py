@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from matinee import kernels
 from matinee.models.families.item_item import ItemItem
-from matinee.models.families.neighbours import nearest, weighted
+from matinee.models.families.neighbours import nearest, nearest_bytes, neighbour_bytes, weighted
 from matinee.models.fields import tunable
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -51,3 +52,9 @@ class ItemKNN(ItemItem):
 
         neighbours = nearest(n, n, self.k, similarities)  # row = scored item, column = history item
         return neighbours.T.tocsr()
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return neighbour_bytes(size, self.k)
+
+    def fit_bytes(self, size: LogSize) -> float:
+        return 40 * size.events + nearest_bytes(size.items, size.items, self.k)

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, Literal
 
-from pydantic import PrivateAttr
-
-from matinee.data.arrays import Bools, Floats
+from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Pairs, Queries
 from matinee.data.features.context import ContextFields, default_names, parsed, tables_of
 from matinee.data.features.requests import ContextTables
 from matinee.errors import MatineeError
-from matinee.models.base import Fitted, Learned, Model
 from matinee.models.ease import EASE
-from matinee.models.families.boosted import Boosted, Engine, grown, import_lightgbm
+from matinee.models.families.boosted import Boosted, BoostedTrees, grown, import_lightgbm, rows_bytes, trees_bytes
 from matinee.models.families.boosted_examples import Draw, training_examples, validation
 from matinee.models.families.boosted_features import FeatureBuilder, LogState
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.item_knn import ItemKNN
+from matinee.models.needs import LogSize
 
 
-class LightGBM(Model):
+class LightGBM(BoostedTrees):
     """Gradient-boosted trees grown leaf by leaf on histograms (Ke et al., NeurIPS 2017), with the gradients of
     LambdaMART (Burges, MSR-TR-2010-82, 2010; objective "lambdarank") or of the logistic loss ("binary").
 
@@ -34,7 +32,6 @@ class LightGBM(Model):
     (binary: log loss) on rows of valid made in the same way is kept; it is not the ndcg@10 of the whole catalogue.
     """
 
-    learned_type: ClassVar[type[Learned]] = Boosted
     exemptions = {"renamed_ids": "negatives are drawn in the order of ids"}
     rounds_field = "n_trees"
 
@@ -63,8 +60,6 @@ class LightGBM(Model):
     l2: float = tunable(1.0, "L2 penalty on the leaf values", low=0.01, high=100.0, log=True, ge=0.0)
     patience: int = tunable(30, "early stopping: trees without a better validation", ge=1)
 
-    _engine: Engine | None = PrivateAttr(default=None)
-
     # -- learning ----------------------------------------------------------------------------------------------------
 
     def check(self, data: Dataset) -> None:
@@ -91,8 +86,17 @@ class LightGBM(Model):
 
     def state_of(self, data: Dataset) -> LogState:
         """What rows read of a log."""
-        nearest = ItemKNN(k=self.n_neighbours, weighting="tfidf") if self.similar == "cosine" else EASE(l2=self.ridge)
-        return LogState.of(data, nearest.weights(data.matrix()))
+        return LogState.of(data, self.similarity.weights(data.matrix()))
+
+    @property
+    def similarity(self) -> ItemKNN | EASE:
+        return ItemKNN(k=self.n_neighbours, weighting="tfidf") if self.similar == "cosine" else EASE(l2=self.ridge)
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return self.similarity.learned_bytes(size) + trees_bytes(size, self.n_trees, self.n_leaves)
+
+    def fit_bytes(self, size: LogSize) -> float:
+        return 2 * self.similarity.fit_bytes(size) + rows_bytes(size, self.max_rows, self.n_negatives)
 
     def _params(self, context: FitContext) -> dict[str, Any]:
         """As LightGBM calls them. Many bins: what is asked for is the order at the top of a user's list."""
@@ -116,31 +120,8 @@ class LightGBM(Model):
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
-    @property
-    def engine(self) -> Engine:
-        if self._engine is None or self._engine.learned is not self.fitted.learned:
-            self._engine = Engine.of(self.fitted)
-        return self._engine
-
-    def restore(self, fitted: Fitted) -> Self:
-        super().restore(fitted).engine.check()
-        return self
-
     def predicts(self) -> bool:
         return self.objective == "binary"
-
-    def scores_candidates(self) -> bool:
-        return True
-
-    def scores_unknown_items(self) -> bool:
-        return any(field.name != "item" for field in self.engine.rows.tables.fields.of("item"))
-
-    def fallback(self, queries: Queries) -> Bools:
-        nothing, tables = super().fallback(queries), self.engine.rows.tables
-        return nothing & ~tables.described(tables.queries(queries)) if nothing.any() else nothing
-
-    def score_histories(self, queries: Queries) -> Floats:
-        return self.engine.scores(queries)
 
     def predict(self, pairs: Pairs, queries: Queries | None = None) -> Floats:
         """float32 (n,): the probability of label 1; of a log without labels that the item is no sampled negative."""

@@ -26,6 +26,9 @@ class Logistic(Pointwise):
     )
     learning_rate: float = tunable(0.01, "step size", low=1e-3, high=0.1, log=True, gt=0.0)
 
+    def width(self) -> int:
+        return 1
+
     def network(self, vocabulary: ContextFields) -> PairNet:
         return nn.interactions.FactorisationMachine(
             nn.fields.FieldVectors(vocabulary.n_codes, 1, pooling=self.pooling, std=self.init_std), None

@@ -11,9 +11,10 @@ from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model, Shapes
 from matinee.models.families.item_item import ages, weighted_rows
-from matinee.models.families.transitions import followed, known_events, shares
+from matinee.models.families.transitions import followed, followed_bytes, followed_pairs, known_events, shares
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -72,6 +73,12 @@ class Markov(Model):
         prior = data.item_counts() / len(data)
         rest = self.shrinkage / total
         return Transitions(counts.astype(np.float32), rest.astype(np.float32), prior.astype(np.float32))
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return 2 * FLOAT * followed_pairs(size, self.window) + 3 * FLOAT * size.items
+
+    def fit_bytes(self, size: LogSize) -> float:
+        return followed_bytes(size, self.window) + self.learned_bytes(size)
 
     def score_histories(self, queries: Queries) -> Floats:
         learned = self.fitted.learned

@@ -8,6 +8,7 @@ from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.models.families.autoencoder import Autoencoder, log_odds
 from matinee.models.fields import tunable
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +43,11 @@ class MultiVAE(Autoencoder):
             decoder_hidden=self.decoder_hidden,
             start=log_odds(data),
         )
+
+    def n_weights(self, size: LogSize) -> float:
+        hidden, latent, last = self.hidden, self.latent, self.decoder_hidden
+        code = hidden + 2 * latent * (hidden + 1) + (latent + 1) * last
+        return code + size.items * (hidden + (last or latent) + 1)
 
     def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
         logits, mean, log_variance = net.parts_of(self.seen(net, rows))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from matinee import nn
 from matinee.data.dataset import Dataset
-from matinee.models.families.sequence import Sequence
+from matinee.models.families.sequence import Sequence, gru_weights
 from matinee.models.fields import tunable
 
 if TYPE_CHECKING:
@@ -24,6 +24,13 @@ class NARM(Sequence):
     layers: int = tunable(1, "GRU layers", choices=[1, 2], ge=1)
     dropout: float = tunable(0.25, "dropout of item vectors", low=0.0, high=0.5, ge=0.0, lt=1.0)
     state_dropout: float = tunable(0.5, "dropout of c_t", low=0.0, high=0.6, ge=0.0, lt=1.0)
+
+    def layer_weights(self) -> float:
+        attention = self.hidden * (2 * self.hidden + 1)
+        return gru_weights(self.dim, self.hidden, self.layers) + attention + 2 * self.hidden * self.dim
+
+    def numbers_per_event(self) -> float:
+        return 4.0 * self.dim + self.hidden * (14.0 * self.layers + 6.0)
 
     def build(self, data: Dataset) -> Module:
         return nn.session.AttentiveRecurrentNet(

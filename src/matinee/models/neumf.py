@@ -13,7 +13,7 @@ from pydantic import model_validator
 from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.data.features.context import ContextFields
-from matinee.models.families.pointwise import Pointwise, Widths
+from matinee.models.families.pointwise import Pointwise, Widths, layer_weights
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 
@@ -49,6 +49,12 @@ class NeuMF(Pointwise):
         if self.pretrain >= epochs:
             raise ValueError(f"pretrain = {self.pretrain} leaves none of {epochs} epochs for both parts together")
         return self
+
+    def width(self) -> int:
+        return 2 * self.dim + (2 if self.pretrain else 1)
+
+    def layer_weights(self) -> float:
+        return layer_weights(2 * self.dim, self.layers)
 
     def network(self, vocabulary: ContextFields) -> PairNet:
         width = 2 * self.dim + (2 if self.pretrain else 1)

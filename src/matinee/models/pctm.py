@@ -12,9 +12,10 @@ from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model, Shapes
 from matinee.models.families.item_item import ages, weighted_rows
-from matinee.models.families.transitions import followed, known_events, shares
+from matinee.models.families.transitions import followed, followed_bytes, followed_pairs, known_events, shares
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -73,6 +74,13 @@ class PCTM(Model):
         dense = L.nnz > 0.2 * n * n  # a dense row is read faster than a csr row of a fifth of its length
         log_share = np.where(data.item_counts() > 0, np.log(share), 0.0)
         return LogTransitions(L.toarray() if dense else L, rest.astype(np.float32), log_share.astype(np.float32))
+
+    def learned_bytes(self, size: LogSize) -> float:
+        pairs = followed_pairs(size, self.window)
+        return FLOAT * (size.items**2 if pairs > 0.2 * size.items**2 else 2 * pairs) + 3 * FLOAT * size.items
+
+    def fit_bytes(self, size: LogSize) -> float:
+        return followed_bytes(size, self.window) + self.learned_bytes(size)
 
     def weights(self, history: Ragged) -> NDArray[np.float64]:
         """float64, in parallel with history.values: what each event's vote weighs, 1 in sum in each row."""

@@ -18,6 +18,7 @@ from matinee.models.families.network import NO_CURVE, has_loss, warn_of_nothing_
 from matinee.models.families.transitions import known_events, shares
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import FLOAT, LogSize
 from matinee.nn.sampling import Sampler
 
 
@@ -81,6 +82,12 @@ class Prod2vec(Model):
     @property
     def learned_anything(self) -> bool:
         return has_loss(self.fitted.learned.curve)
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return 2 * FLOAT * self.dim * size.items + 24 * self.epochs
+
+    def fit_bytes(self, size: LogSize) -> float:
+        return 30 * size.events + 2.5 * self.learned_bytes(size)
 
     def learn(self, data: Dataset, context: FitContext) -> Prod2vecState:
         counts = data.item_counts()

@@ -8,6 +8,7 @@ from matinee import nn
 from matinee.data.dataset import Dataset
 from matinee.models.families.autoencoder import Autoencoder, log_odds
 from matinee.models.fields import tunable
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,6 +44,11 @@ class RecVAE(Autoencoder):
         )
         decoder = nn.train.Pass("decoder", every.loss, list(net.decoder.parameters()), before=lambda: _take_over(net))
         return [*[encoder] * self.encoder_passes, decoder], n
+
+    def n_weights(self, size: LogSize) -> float:
+        """Both encoders, the one that learns and the one that was, and the decoder."""
+        layers = 4 * self.hidden * (self.hidden + 1) + 11 * self.hidden + 2 * self.latent * (self.hidden + 1)
+        return 2 * (self.hidden * size.items + layers) + (self.latent + 1) * size.items
 
     def loss(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
         logits, divergence = net.parts(rows)

@@ -11,6 +11,7 @@ from matinee.errors import MatineeError
 from matinee.models.base import Fitted
 from matinee.models.families.sequence import Histories, SelfAttentive
 from matinee.models.fields import tunable
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,6 +42,11 @@ class SASRec(SelfAttentive):
                 f"{data.name} has no timestamps, so it is not known how long anyone waited",
                 hint="map the log's timestamp column, or leave time_gaps unset",
             )
+
+    def n_weights(self, size: LogSize) -> float:
+        gates = 2 * self.dim * (self.dim + 1) if self.gated else 0
+        biases = self.n_heads * (2 * self.max_len + 23) if self.relative else 0
+        return super().n_weights(size) + self.n_blocks * (gates + biases) + (32 * self.dim + 2) * self.time_gaps
 
     def build(self, data: Dataset) -> nn.Module:
         return self.net_of(data, self.median_gap(data) if self.time_gaps else None)

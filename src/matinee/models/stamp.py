@@ -22,5 +22,8 @@ class STAMP(Sequence):
     watched, and dropout of item vectors, of which the paper has none.
     """
 
+    def layer_weights(self) -> float:
+        return self.dim * (5 * self.dim + 4)
+
     def build(self, data: Dataset) -> Module:
         return nn.session.MemoryNet(data.n_items, self.dim, self.dropout)

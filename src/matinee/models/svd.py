@@ -13,6 +13,7 @@ from matinee.models.base import Model
 from matinee.models.families.factors import RatingFactors, RatingVectors, Vectors
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -61,6 +62,12 @@ class SVD(RatingFactors):
         low, high = (0.0, 1.0) if data.value is None else (float(data.value.min()), float(data.value.max()))
         return self.with_users(data, RatingVectors(np.empty((0, 0), np.float32), F, np.empty(0, np.uint64), low, high))
 
+    def width(self, size: LogSize) -> int:
+        return min(self.n_factors, size.users, size.items) + 2
+
+    def fit_bytes(self, size: LogSize) -> float:
+        return max(super().fit_bytes(size), 30 * size.events + svd_bytes(size, self.n_factors))
+
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         X = X.astype(np.float64)
         X.data, bias = self.residuals(X, learned.V[:, -2])
@@ -78,6 +85,15 @@ class SVD(RatingFactors):
         left = X.data - offset[X.indices]
         bias = np.bincount(row, left, minlength=len(length)) / np.maximum(length + self.damping, 1e-9)
         return left - bias[row], bias
+
+
+def svd_bytes(size: LogSize, k: int) -> float:
+    """What `truncated_svd` holds: all vectors of a dense matrix, or Lanczos' for the smaller side and then both sides
+    of those that are kept."""
+    small, both = min(size.users, size.items), size.users + size.items
+    if small <= DENSE or 2 * k >= small:
+        return 8 * (2 * size.users * size.items + 2 * small * both + 4 * small**2)
+    return 8 * small * min(small, max(2 * k + 1, 20)) + 20 * k * both
 
 
 def truncated_svd(X: csr_array, k: int) -> tuple[Matrix, Matrix, Matrix]:

@@ -14,7 +14,8 @@ from matinee.models.base import Shapes
 from matinee.models.families.item_item import ItemItem, weighted_rows
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
-from matinee.models.svd import truncated_svd
+from matinee.models.needs import FLOAT, LogSize
+from matinee.models.svd import svd_bytes, truncated_svd
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -65,6 +66,15 @@ class SVDAE(ItemItem):
         U, s, V = truncated_svd((diags_array(d_u) @ R @ diags_array(d_i)).tocsr(), k)
         # Eq. 8: B = V S^-1 (U' R). Kept as two thin factors: the product would be n_items x n_items.
         return LowRankWeights((d_i[:, None] * V / s).astype(np.float32), (R.T @ U).T.astype(np.float32, order="C"))
+
+    def rank(self, size: LogSize) -> int:
+        return max(1, round(self.share * min(size.users, size.items)))
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return 2 * FLOAT * self.rank(size) * size.items
+
+    def fit_bytes(self, size: LogSize) -> float:
+        return 30 * size.events + svd_bytes(size, self.rank(size))
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: LowRankWeights = self.fitted.learned

@@ -16,6 +16,7 @@ from matinee.models.families.item_item import weighted_rows
 from matinee.models.families.neighbours import nearest, term_weights, weighted
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -57,6 +58,12 @@ class UserKNN(Model):
         X = data.matrix()
         V, norm = weighted(X, self.weighting)
         return UserKNNState(X=X, V=V.T.tocsr(), norm=norm, term=term_weights(X, self.weighting))
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return 4 * FLOAT * size.events + 3 * FLOAT * (size.users + size.items)
+
+    def fit_bytes(self, size: LogSize) -> float:
+        return 28 * size.events + self.learned_bytes(size)
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: UserKNNState = self.fitted.learned

@@ -10,9 +10,10 @@ import numpy as np
 
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
-from matinee.files import StrPath, atomic_folder
+from matinee.files import StrPath, atomic_folder, free_bytes
 from matinee.models import registry
 from matinee.models.base import Fitted, Model
+from matinee.models.needs import readable
 from matinee.store import folders, logs
 from matinee.store.folders import MANIFEST, broken
 from matinee.store.learned import TEXT, WEIGHTS, Kind, check_numbers, flatten, unflatten
@@ -47,7 +48,7 @@ def save_model(model: Model, path: StrPath, *, log: StrPath | None = None, histo
     log: a folder named `logs` beside or above the model's folder, for models that share their log: the log is written
     there once. None: the model's folder holds its log and stands alone.
     histories=False leaves out who watched what; users of the log are then answered as new ones.
-    Raises MatineeError when the model is not fitted or not registered, the disk is full, the loader would not find the
+    Raises MatineeError when the model is not fitted or not registered, the disk has no room for it, the loader would not find the
     log, or `path` holds something else.
 
     Example: `mt.save_model(model, "models/ease")`
@@ -58,9 +59,27 @@ def save_model(model: Model, path: StrPath, *, log: StrPath | None = None, histo
     if shared is not None and shared not in [above / logs.SHARED for above in logs.ancestors(target)]:
         hint = f"name a folder {logs.SHARED!r} in one of the {logs.LEVELS} folders above the model"
         raise MatineeError(f"a model in {target} would not find its log in {log}", hint=hint)
+    _refuse_no_room(model, target, alone=shared is None)
     with atomic_folder(target) as folder:
         _write(folder, model, shared, {}, histories=histories)
     return target
+
+
+def _refuse_no_room(model: Model, target: Path, *, alone: bool) -> None:
+    """Raise MatineeError where the arrays alone, with those of the log where the model stands alone, are more than the
+    disk has: nothing is written then."""
+    data, free = model.fitted.data, free_bytes(target)
+    columns = (getattr(data, name) for name in logs.KINDS) if alone else ()
+    needed = _array_bytes(model) + sum(column.nbytes for column in columns if column is not None)
+    if free is not None and needed > free:
+        what = f"the model takes {readable(needed)} on disk, and {readable(free)} are free"
+        raise MatineeError(what, where=str(target), hint="free some space on that disk, or name a folder on another")
+
+
+def _array_bytes(model: Model) -> int:
+    arrays, members, _ = flatten(model.fitted.learned)
+    own = sum(array.nbytes for array in arrays.values()) + model.fitted.popularity.nbytes
+    return own + sum(map(_array_bytes, members))
 
 
 def _refuse_others(target: Path) -> None:

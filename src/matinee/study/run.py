@@ -28,6 +28,8 @@ from matinee.evaluate.predictions import CLICK
 from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
 from matinee.models.base import Model
 from matinee.models.families.composite import Composite
+from matinee.models.fits import announce
+from matinee.models.needs import refuse_too_large
 from matinee.profiling import ResourceUsage, machine, measured
 from matinee.report import Study, write_report
 from matinee.store import MANIFEST, load_model, save_model
@@ -145,6 +147,8 @@ class Runner:
         split = self.split_of(unit)
         self._check(unit, split)
         with our_warnings() as texts:
+            if unit.first or unit.model.label in self.members:
+                announce(self.recipe.create(unit.model), split.train, self.folder.path)
             model, found, record = self._fitted(unit, split)
         test = found["test"]
         if unit.first:
@@ -171,7 +175,9 @@ class Runner:
             return
         for other in self.units:
             if other.split_name == unit.split_name and not self.folder.done(other):
-                self.recipe.create(other.model).check(split.train)
+                model = self.recipe.create(other.model)
+                model.check(split.train)
+                refuse_too_large(model, split.train)
                 if other.model.needs_torch:
                     from matinee.nn.train import chosen_device  # loads torch
 

@@ -13,6 +13,7 @@ from matinee import kernels, nn
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.families.network import Network, device_of, import_torch
+from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,6 +30,10 @@ class Autoencoder(Network):
     @abstractmethod
     def loss(self, net: Any, rows: nn.blocks.SparseBatch, step: Step) -> Tensor:
         """The loss summed over the rows, a tensor ()."""
+
+    def step_bytes(self, size: LogSize) -> float:
+        """Logits of a batch, their gradient, and what the loss makes of them."""
+        return 3 * FLOAT * min(self.batch_size, size.users) * size.items
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[nn.train.Pass], int]:
         users = np.flatnonzero(data.user_counts() > 0)

@@ -5,26 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PrivateAttr
 
 from matinee import kernels
-from matinee.data.arrays import Floats
+from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Pairs, Queries
 from matinee.data.features.context import ContextFields
 from matinee.data.features.requests import ContextTables
 from matinee.errors import MatineeError
-from matinee.models.base import Fitted, TextFile
+from matinee.models.base import Fitted, Learned, Model, TextFile
 from matinee.models.families.boosted_examples import RankingExamples
 from matinee.models.families.boosted_features import FeatureBuilder, LogState
 from matinee.models.families.boosted_text import check_trees, trees_of
+from matinee.models.needs import FLOAT, LogSize
 from matinee.nn.backend import set_environment
 from matinee.nn.rounds import Rounds
 
 CHUNK = 1 << 16
 """Rows that are made at once where they are answered: some 15 MB."""
+COLUMNS, TEXT_OF_LEAF = 16, 110
+"""Columns of a row without side tables, and bytes of a leaf as text, about."""
 SAY_AGAIN = "fit and save the model again"
 
 
@@ -94,6 +98,49 @@ class Engine:
             X = self.rows.of(queries.take(asked), place, pairs.item[at], time, context)
             found[at] = self.answer(X, raw=False)
         return found
+
+
+class BoostedTrees(Model):
+    """The family of boosted trees: what a fitted one answers. A member says what its trees learn from."""
+
+    learned_type: ClassVar[type[Learned]] = Boosted
+
+    _engine: Engine | None = PrivateAttr(default=None)
+
+    @property
+    def engine(self) -> Engine:
+        if self._engine is None or self._engine.learned is not self.fitted.learned:
+            self._engine = Engine.of(self.fitted)
+        return self._engine
+
+    def restore(self, fitted: Fitted) -> Self:
+        super().restore(fitted).engine.check()
+        return self
+
+    def scores_candidates(self) -> bool:
+        return True
+
+    def scores_unknown_items(self) -> bool:
+        return any(field.name != "item" for field in self.engine.rows.tables.fields.of("item"))
+
+    def fallback(self, queries: Queries) -> Bools:
+        nothing, tables = super().fallback(queries), self.engine.rows.tables
+        return nothing & ~tables.described(tables.queries(queries)) if nothing.any() else nothing
+
+    def score_histories(self, queries: Queries) -> Floats:
+        return self.engine.scores(queries)
+
+
+def trees_bytes(size: LogSize, n_trees: int, n_leaves: int) -> float:
+    """Of the trees' text, and of the times and counts of items, on disk."""
+    return 8 * size.events + 2 * FLOAT * size.items + TEXT_OF_LEAF * n_trees * n_leaves
+
+
+def rows_bytes(size: LogSize, max_rows: int, n_negatives: int) -> float:
+    """What the training rows hold: in folds, joined, and as LightGBM bins them. How many columns side tables give is
+    not known."""
+    rows = min(max_rows, size.events * (1 + n_negatives))
+    return 2 * (FLOAT + 2) * COLUMNS * rows
 
 
 def grown(

@@ -13,6 +13,7 @@ from matinee.errors import MatineeError
 from matinee.models import registry
 from matinee.models.base import Fitted, Model, Shapes
 from matinee.models.fitting import FitContext
+from matinee.models.needs import FLOAT, LogSize
 
 
 def _validated(given: object) -> Model:
@@ -74,6 +75,15 @@ class Composite(Model):
         for member in self.submodels():
             if not member.is_fitted:
                 member.check(data)
+
+    def learned_bytes(self, size: LogSize) -> float:
+        """What the members learn, each with the items' counts; the log is saved once."""
+        return sum(member.learned_bytes(size) + FLOAT * size.items + 2_000 for member in self.submodels())
+
+    def fit_bytes(self, size: LogSize) -> float:
+        """Members are fitted one after the other, and stay."""
+        new = [member for member in self.submodels() if not member.is_fitted]
+        return sum(member.learned_bytes(size) for member in new) + max((m.fit_bytes(size) for m in new), default=0.0)
 
     def fitted_members(self, data: Dataset, context: FitContext) -> tuple[Model, ...]:
         """The members, fitted on this log."""

@@ -21,6 +21,7 @@ from matinee.errors import MatineeError
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.models.base import Learned, Model, Shapes
 from matinee.models.families.user_vectors import Hashes, hashes_of, still_learned
+from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -66,6 +67,20 @@ class Factors(Model):
 
         A row's vector must depend on that row alone, and on the item vectors: learned.U is not there yet in a fit.
         """
+
+    @abstractmethod
+    def width(self, size: LogSize) -> int:
+        """The length f of a vector, biases included."""
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return FLOAT * self.width(size) * (size.users + size.items) + 8 * size.users
+
+    def fit_bytes(self, size: LogSize) -> float:
+        """The log's matrix and its transpose; U that is learned, then folded in by pieces, then joined; V, and once
+        more in float64; and what a piece of users is solved in, float64."""
+        width = self.width(size)
+        vectors = FLOAT * width * (3 * size.users + 3 * size.items)
+        return 30 * size.events + vectors + 16 * width * min(size.users, ROWS) + 8 * size.users
 
     def liked(self) -> float:
         """The rating that a history without ratings is taken to mean."""

@@ -15,6 +15,7 @@ from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Learned, Model, Shapes
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -45,6 +46,13 @@ class ItemItem(Model):
 
     def learn(self, data: Dataset, context: FitContext) -> ItemWeights:
         return ItemWeights(self.weights(data.matrix()))
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return FLOAT * size.items**2
+
+    def fit_bytes(self, size: LogSize) -> float:
+        """The log's matrix, by user and by item, and W where it is made in place."""
+        return 40 * size.events + self.learned_bytes(size)
 
     def score_histories(self, queries: Queries) -> Floats:
         W = self.fitted.learned.W

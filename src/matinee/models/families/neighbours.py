@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.models.needs import FLOAT, LogSize
 from matinee.rank import BLOCK_BYTES, top_k
 
 if TYPE_CHECKING:
@@ -45,6 +46,16 @@ def weighted(X: csr_array, weighting: Weighting) -> tuple[csr_array, NDArray[np.
         squared = np.bincount(np.repeat(np.arange(X.shape[0]), length), data**2, minlength=X.shape[0])
         divisor = np.sqrt(np.where(squared > 0, squared, 1.0)).astype(np.float32)
     return csr_array((data, X.indices, X.indptr), shape=X.shape), divisor
+
+
+def neighbour_bytes(size: LogSize, k: int) -> float:
+    """Of a csr matrix with the k nearest of each item, or all that share a user with it where these are fewer."""
+    return 2 * FLOAT * min(k * size.items, size.item_pairs)
+
+
+def nearest_bytes(n: int, columns: int, k: int) -> float:
+    """What `nearest` holds: its blocks' results, joined, and the kept ones; and the blocks themselves."""
+    return 25 * n * min(k, columns) + 2 * max(BLOCK_BYTES, 4 * columns)
 
 
 def nearest(n: int, columns: int, k: int, similarities: Callable[[int, int], NDArray[np.float32]]) -> csr_array:

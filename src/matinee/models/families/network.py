@@ -17,6 +17,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.base import Fitted, Learned, Model, Shapes
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.models.needs import FLOAT, TRAINED, LogSize
 from matinee.nn.backend import import_torch as import_torch
 
 if TYPE_CHECKING:
@@ -129,6 +130,20 @@ class Network(Trained):
     @abstractmethod
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
         """The passes of an epoch, and the number of examples each walks over."""
+
+    @abstractmethod
+    def n_weights(self, size: LogSize) -> float:
+        """How many numbers the net has, those that grow with the log and those that grow with its widths."""
+
+    def step_bytes(self, size: LogSize) -> float:
+        """What one step of training holds beside the weights, their gradient and the optimiser's moments."""
+        return 0.0
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return FLOAT * self.n_weights(size) + 24 * self.epochs
+
+    def fit_bytes(self, size: LogSize) -> float:
+        return 20 * size.events + TRAINED * self.n_weights(size) + self.step_bytes(size)
 
     def rebuilt(self, fitted: Fitted) -> Module:
         """The net of an earlier fit, its weights not yet in it."""

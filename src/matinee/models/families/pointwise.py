@@ -7,7 +7,9 @@ negatives are in pair_loss.py, folding users in is in pair_users.py. Names of fi
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -29,6 +31,7 @@ from matinee.models.families.pair_users import UserFolding
 from matinee.models.families.user_vectors import hashes_of
 from matinee.models.fields import tunable
 from matinee.models.fitting import labelled
+from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +40,11 @@ if TYPE_CHECKING:
 
 Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 """Units of one or more layers."""
+
+
+def layer_weights(n_in: int, layers: Sequence[int]) -> float:
+    """Numbers of linear layers of these units that read n_in numbers, and of one unit that reads the last."""
+    return float(sum((a + 1) * b for a, b in pairwise([n_in, *layers, 1])))
 
 
 @dataclass(frozen=True)
@@ -97,6 +105,35 @@ class Pointwise(Network):
     def numbers_read(self, vocabulary: ContextFields) -> tuple[int, int]:
         """Numbers in the vectors of a request, and of an item, side by side."""
         return len(vocabulary.of("user", "moment")) * self.dim, len(vocabulary.of("item", "pair")) * self.dim
+
+    # -- how much it needs -----------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def width(self) -> int:
+        """Numbers of a code's vector."""
+
+    def layer_weights(self) -> float:
+        """Numbers of the net beside the codes' vectors, about."""
+        return 1.0
+
+    def n_weights(self, size: LogSize) -> float:
+        """Of the ids; of times, where they are read; what side tables add is not known."""
+        times = 4 * (self.buckets + 2) if self.fields is None else 0
+        return self.width() * (size.users + size.items + 4 + times) + self.layer_weights()
+
+    def learned_bytes(self, size: LogSize) -> float:
+        return super().learned_bytes(size) + 8 * size.users
+
+    def fit_bytes(self, size: LogSize) -> float:
+        """The log in order, each event's codes, of times too where they are read, and who watched what."""
+        return (60 if self.fields else 90) * size.events + super().fit_bytes(size)
+
+    def step_bytes(self, size: LogSize) -> float:
+        return FLOAT * min(self.batch_size, size.events) * (1 + self.n_negatives) * self.numbers_per_pair()
+
+    def numbers_per_pair(self) -> float:
+        """Numbers that a step of training keeps of a pair."""
+        return 2.0 * self.width() + 4.0 * sum(getattr(self, "layers", ()))
 
     # -- learning --------------------------------------------------------------------------------------------------
 

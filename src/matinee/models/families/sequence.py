@@ -7,6 +7,7 @@ packing histories, losses and negatives, training and scoring are here.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.families.network import Network, device_of, import_torch, warn_of_nothing_to_learn
 from matinee.models.fields import tunable
+from matinee.models.needs import FLOAT, LogSize
 from matinee.nn.sampling import Sampler
 
 if TYPE_CHECKING:
@@ -137,6 +139,22 @@ class Sequence(Network):
         return True
 
     # -- learning ----------------------------------------------------------------------------------------------------
+
+    def n_weights(self, size: LogSize) -> float:
+        """Vectors of the items and of an empty slot, and the layers."""
+        return self.dim * (size.items + 1) + self.layer_weights()
+
+    @abstractmethod
+    def layer_weights(self) -> float:
+        """Numbers of the net beside the items' vectors."""
+
+    def numbers_per_event(self) -> float:
+        """Numbers that a step of training keeps of each event, layer by layer."""
+        return 20.0 * self.dim
+
+    def step_bytes(self, size: LogSize) -> float:
+        events = min(self.batch_size * min(1.2 * size.mean_length, self.max_len), size.events)
+        return FLOAT * events * self.numbers_per_event()
 
     def passes(self, net: Any, data: Dataset) -> tuple[list[nn.train.Pass], int]:
         pieces = self.pieces(data)
@@ -292,6 +310,16 @@ class SelfAttentive(Sequence):
             raise ValueError(f"{self.n_heads} attention heads do not divide vectors of dim = {self.dim}")
         return self
 
+    def layer_weights(self) -> float:
+        dim, wide = self.dim, self.ffn_multiplier * self.dim
+        gated = self.feed_forward == "swiglu"
+        forward = wide * (3 if gated else 2) * dim + wide * (2 if gated else 1) + dim
+        block = 4 * dim * (dim + 1) + forward + 4 * dim
+        return dim * (self.max_len + self.special) + 2 * dim + self.n_blocks * block
+
+    def numbers_per_event(self) -> float:
+        return self.dim * (8.0 + self.n_blocks * (12 + 2 * self.ffn_multiplier))
+
     def transformer(self, data: Dataset, length: int, **options: Any) -> Module:
         """A fresh net for histories of up to so many events. options: as of TransformerNet."""
 
@@ -308,6 +336,11 @@ class SelfAttentive(Sequence):
             feed_forward=self.feed_forward,
             **options,
         )
+
+
+def gru_weights(dim: int, hidden: int, layers: int) -> float:
+    """Numbers of layers of gated recurrent units that read `dim` numbers."""
+    return 3.0 * hidden * ((dim + hidden + 2) + (layers - 1) * (2 * hidden + 2))
 
 
 Draw = Callable[[Any, Any], Any]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset
 from matinee.models.families.item_item import ages
+from matinee.models.needs import LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -30,6 +31,16 @@ def followed(data: Dataset, window: int, power: float = 1.0) -> csr_array:
         counts = counts + coo_array((weight, (item[same], item[same + d])), shape=counts.shape).tocsr()
     counts.sort_indices()
     return counts
+
+
+def followed_pairs(size: LogSize, window: int) -> float:
+    """How many pairs of items `followed` counts, about."""
+    return size.different_pairs(size.events * min(window, size.mean_length / 2))
+
+
+def followed_bytes(size: LogSize, window: int) -> float:
+    """What `followed` holds: the events of one distance, and the counts so far beside their sum with these."""
+    return 40 * size.events + 24 * followed_pairs(size, window)
 
 
 def known_events(history: Ragged, popularity: Floats, max_len: int | None = None) -> Ragged:

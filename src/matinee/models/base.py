@@ -50,8 +50,8 @@ class Learned(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What fit leaves behind: the training log, item counts float32 (n_items,), what the model learned, and the metric
-    that early stopping measured ("": the model's own)."""
+    """What fit leaves behind: the training log, item counts float32 (n_items,) (summed weights, where the model uses
+    weights), what the model learned, and the metric that early stopping measured ("": the model's own)."""
 
     data: Dataset
     popularity: Floats
@@ -137,6 +137,10 @@ class Model(BaseModel, ABC):
         """True where the model learns from, or is asked with, the order of a history."""
         return False
 
+    def uses_weights(self) -> bool:
+        """True where the weights of events (`Dataset.weight`) count; the docstring says how."""
+        return False
+
     def stopping_metric(self, valid: Holdout) -> StoppingMetric:
         """What early stopping measures on valid where `fit` is not told."""
         return StoppingMetric("ndcg", 10)
@@ -174,6 +178,8 @@ class Model(BaseModel, ABC):
         self.check(data)
         if self.reads_order():
             warn_of_unread_times(self, data)
+        if data.weight is not None and not self.uses_weights() and not self.member_fields:  # members say it themselves
+            warn_of_ignored_weights(self, data)
         learned = self.learn(data, context)
         self._fitted = replace(self.standing(data, learned).fitted, metric=str(context.metric or ""))
         return self
@@ -181,7 +187,8 @@ class Model(BaseModel, ABC):
     def standing(self, data: Dataset, learned: Learned) -> Self:
         """A copy that answers with `learned`: the model as it stands in the middle of a fit."""
         copy = self.model_copy()
-        copy._fitted = Fitted(data, data.item_counts().astype(np.float32), learned)
+        counts = data.item_strengths() if self.uses_weights() else data.item_counts()
+        copy._fitted = Fitted(data, counts.astype(np.float32), learned)
         return copy
 
     def score(self, queries: Queries) -> Floats:
@@ -239,10 +246,7 @@ class Model(BaseModel, ABC):
         user, row = np.unique(pairs.user, return_inverse=True)
         queries = self.data.queries_of(np.maximum(user, 0))
         if len(user) and user[0] < 0:  # nobody knows what an unseen user watched
-            keep = queries.history.rows > 0
-            ratings = None if queries.history_ratings is None else queries.history_ratings[keep]
-            times = None if queries.history_times is None else queries.history_times[keep]
-            queries = Queries(user, queries.history.keep(keep), queries.exclude, ratings, times)
+            queries = replace(queries.keep_events(queries.history.rows > 0), user=user)
         return queries, row
 
     @property
@@ -345,6 +349,16 @@ class Model(BaseModel, ABC):
         return isinstance(other, Model) and type(self) is type(other) and self.model_dump() == other.model_dump()
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def warn_of_ignored_weights(model: Model, data: Dataset) -> None:
+    """The log has weights, and the model counts every event the same."""
+    warnings.warn(
+        f"{data.name} has weights, and {type(model).__name__} does not use them: to it every event counts the same "
+        "(`matinee models show NAME` says which models use weights)",
+        MatineeWarning,
+        stacklevel=3,
+    )
 
 
 def warn_of_unread_times(model: Model, data: Dataset) -> None:

@@ -75,6 +75,10 @@ class Composite(Model):
             if not member.is_fitted:
                 member.check(data)
 
+    def uses_weights(self) -> bool:
+        """True where a member does."""
+        return any(member.uses_weights() for member in self.submodels())
+
     def fitted_members(self, data: Dataset, context: FitContext) -> tuple[Model, ...]:
         """The members, fitted on this log."""
         for number, member in enumerate(self.submodels()):

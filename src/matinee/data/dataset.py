@@ -38,8 +38,7 @@ class Dataset:
     raw_rating: float32 (n,), the ratings from which the labels in value were made. context: n rows of further columns.
     user_features, item_features: row c describes code c (null where the table had none). unmatched: ids of side tables
     that the log as read did not have. Parts of a split share IdMaps: one code, one item.
-    weight: float32 (n,), how much each event counts, above 0; None: all the same. dislikes: events that say no, which
-    are no rows (data/events.py makes both).
+    weight: float32 (n,), above 0, what each event counts. dislikes: events that say no, no rows (see data/events.py).
     Raises MatineeError naming the row for codes out of range, values that are not finite and negative times.
     """
 
@@ -96,7 +95,7 @@ class Dataset:
         return len(self.items)
 
     def rows(self, index: NDArray[Any]) -> Self:
-        """The same data with only these rows (a boolean mask or row numbers); IdMaps, tables and dislikes are shared."""
+        """The same data with only these rows (a mask or row numbers); IdMaps, tables and dislikes are shared."""
         if index.dtype == bool:
             index = np.flatnonzero(index)
         columns = ("user", "item", "value", "timestamp", "context", "raw_rating", "weight")
@@ -132,7 +131,7 @@ class Dataset:
         return csr_array((value, (key // self.n_items, key % self.n_items)), shape=(self.n_users, self.n_items))
 
     def strengths(self) -> csr_array:
-        """csr float32 (n_users, n_items): the summed weights of each pair's events; without weights it is `matrix()`."""
+        """csr float32 (n_users, n_items): summed weights of each pair's events; without weights, `matrix()`."""
         if self.weight is None:
             return self.matrix()
         at = self.order  # a sum's last bit depends on the order of its terms
@@ -235,8 +234,9 @@ class Queries:
 
     user: int32 (B,) codes; -1 = never seen. history: what the model may see, oldest first; history_ratings float32,
     history_times int64 and history_weights float32 (above 0; None: 1 each) are in parallel with history.values.
-    exclude: items never to be recommended (usually those seen, and those disliked). request_time: int64 (B,) Unix seconds. context, user_features: B rows. title: B texts (a playlist's name).
-    candidates: int32 (B, C), -1 = padding; None = the whole catalogue.
+    exclude: items never to be recommended (usually those seen, and those disliked). request_time: int64 (B,) Unix
+    seconds. context, user_features: B rows. title: B texts (a playlist's name). candidates: int32 (B, C), -1 = padding;
+    None = the whole catalogue.
     """
 
     user: Ints

@@ -1,4 +1,4 @@
-"""Feedback has kinds and weights: a column of kinds, of weights, or a scale of ratings -> weighed events and dislikes."""
+"""Feedback has kinds and weights: from columns of a log to events that weigh more or less, and to dislikes."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ def apply_events(
         assert data.value is not None
         negative = negative | (data.value < np.float32(dislike_below))
     weighs = weight is not None or (kinds is not None and bool(kinds.weights))
-    used = [column for column in (kinds and kinds.column, weight) if column is not None]
+    used = [] if kinds is None else [kinds.column]
+    used += [] if weight is None or weight in used else [weight]
     if data.weight is not None:
         strength, weighs = strength * data.weight, True
     data = replace(data, context=_without(data.context, used))

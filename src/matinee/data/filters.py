@@ -35,9 +35,10 @@ def filter_events(
     """Keep the events that pass all filters; rows keep their order.
 
     Ratings and dates first: rating >= min_rating and not in drop_ratings; since <= time < until (Unix seconds, ISO
-    text, date or datetime; without a zone: UTC); dates hold for dislikes too. Then users with fewer than min_user_events and items with fewer than
-    min_item_events events are removed, again and again until both hold. They (and ids without an event) leave the ids
-    and the side tables; a minimum of 0 removes nobody. Repeated events of one pair count each.
+    text, date or datetime; without a zone: UTC); dates hold for dislikes too. Then users with fewer than
+    min_user_events and items with fewer than min_item_events events are removed, again and again until both hold. They
+    (and ids without an event) leave the ids and the side tables; a minimum of 0 removes nobody. Repeated events of one
+    pair count each.
     label_min: ratings become 1 (at least this) or 0, after the filters on ratings.
     Raises MatineeError when nothing is left, naming the filter, or when a filter needs ratings or times that the log
     does not have.

@@ -20,7 +20,9 @@ def regress_rows(
 ) -> None:  # fmt: skip
     """Newton steps on x = out[r] from its present value, float64, for the rows start..stop of a csr matrix of targets:
 
-        minimise  weight/2 sum_j own_j (target_j - z_j)^2 + x'A0 x/2 - b0'x + sum_a penalty[r, a] x_a^2/2,  z = offset + F x
+        minimise  weight/2 sum_j own_j (target_j - z_j)^2 + x'A0 x/2 - b0'x + sum_a penalty[r, a] x_a^2/2,
+
+    z = offset + F x,
 
     over the row's observed columns j, or with the cross-entropy of target_j (0..1) and sigmoid(z_j) where `logistic`
     (then without weights). own: float32, as target, or of length 1 for all.
@@ -52,8 +54,8 @@ def regress_rows(
 
 @njit(nogil=True, cache=True, fastmath=SUMS, inline="always")  # as a call it would cost 8 % of a regression
 def add_observations(
-    first: int, end: int, indices: Any, target: Any, own: Any, F: Any, offset: Any, x: Any, weight: float, logistic: bool,
-    v: Any, w: Any, A: Any, g: Any,
+    first: int, end: int, indices: Any, target: Any, own: Any, F: Any, offset: Any, x: Any, weight: float,
+    logistic: bool, v: Any, w: Any, A: Any, g: Any,
 ) -> None:  # fmt: skip
     """Add up to four observations of a row, from `first` on, to g and to A's lower triangle. v, w (4, f): work space.
 
@@ -138,7 +140,8 @@ def conjugate_gradient_rows(
     start: int, stop: int, indptr: Any, indices: Any, weights: Any, F: Any, G: Any, ridge: Any, steps: int, out: Any
 ) -> None:
     """Steps of conjugate gradients, float32, from out[r] towards (G + ridge[r] I + sum_j w_j F_j F_j') x =
-    sum_j w_j F_j, j the columns of row r, w_j float32. The matrix is never built: a step costs (columns of the row + f) * f. out: (rows, f)."""
+    sum_j w_j F_j, j the columns of row r, w_j float32. The matrix is never built: a step costs (columns of the row + f)
+    * f. out: (rows, f)."""
     f = F.shape[1]
     x, r, p, Ap = np.empty(f, np.float32), np.empty(f, np.float32), np.empty(f, np.float32), np.empty(f, np.float32)
     one, zero = np.float32(1.0), np.float32(0.0)
@@ -202,12 +205,12 @@ def negative(key: Any, counter: Any, pool: Any, indices: Any, low: int, high: in
 
 @njit(nogil=True, cache=True, fastmath=SUMS)
 def bpr_epoch(
-    order: Any, pairs: Any, users: Any, indptr: Any, indices: Any, pool: Any, key: Any, rate: float, l2: float, U: Any,
-    V: Any,
+    order: Any, users: Any, indptr: Any, indices: Any, pool: Any, key: Any, rate: float, l2: float, U: Any, V: Any,
+    pairs: Any,
 ) -> float:  # fmt: skip
-    """One pass of stochastic gradient over the positives pairs[order], each against one negative; the mean loss. Descends
-    -ln sigmoid(u (v_i - v_j)) + l2/2 (|u|^2 + |v_i|^2 + |v_j|^2). The last column of U stays as it is: where it is 1,
-    the last column of V is the items' bias. U, V: float32 (n_users, f) and (n_items, f), changed in place."""
+    """One pass of stochastic gradient over the positives pairs[order], each against one negative; the mean loss.
+    Descends -ln sigmoid(u (v_i - v_j)) + l2/2 (|u|^2 + |v_i|^2 + |v_j|^2). The last column of U stays as it is: where
+    it is 1, the last column of V is the items' bias. U, V: float32 (n_users, f) and (n_items, f), changed in place."""
     f = U.shape[1]
     step, shrink = np.float32(rate), np.float32(rate * l2)
     loss = 0.0

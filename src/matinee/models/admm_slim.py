@@ -31,7 +31,8 @@ class AdmmSLIM(ItemItem):
     Equal to the paper's steps: P G = I - P (D + rho I) turns their constant term into a part of diag(t), so neither G
     nor P G is kept. Columns are independent and done in blocks. Stopping early regularises, so `iterations` is a
     hyper-parameter. Differences: user_damping is EASE's, and the paper's centred columns are left out: they cost 1 % of
-    ndcg@10 on MovieLens 1M. Weights of events stand in X, as in EASE; n_i counts users. dropout = user_damping = 0 is the paper's model; the defaults rank better.
+    ndcg@10 on MovieLens 1M. Weights of events stand in X, as in EASE; n_i counts users. dropout = user_damping = 0 is
+    the paper's model; the defaults rank better.
     """
 
     l1: float = tunable(2.0, "weight of the L1 norm", low=0.1, high=100.0, log=True, ge=0.0)

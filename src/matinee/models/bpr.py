@@ -39,9 +39,10 @@ class BPR(Factors):
 
     x_ui = u.v_i + b_i, i watched by u, j uniform among the items that u did not watch. Ours: the rate falls linearly to
     0, an epoch takes each watched pair once, in random order, and after the last one every user is learned again on the
-    final items, by the same descent over the user's history alone: that is also how a newcomer is answered.
-    In a log with weights an epoch takes each pair in proportion to its weight (systematic sampling), and folding in
-    multiplies a pair's gradient by its weight over the history's mean. Given `valid`, the items of the epoch with the best ndcg@10 are kept, and a fit that has stopped gaining ends.
+    final items, by the same descent over the user's history alone: that is also how a newcomer is answered. In a log
+    with weights an epoch takes each pair in proportion to its weight (systematic sampling), and folding in multiplies a
+    pair's gradient by its weight over the history's mean. Given `valid`, the items of the epoch with the best ndcg@10
+    are kept, and a fit that has stopped gaining ends.
     """
 
     learned_type: ClassVar[type[Learned]] = RankingVectors
@@ -78,7 +79,7 @@ class BPR(Factors):
             order = np.random.default_rng([context.seed, epoch]).permutation(len(pairs))
             key = np.random.SeedSequence([context.seed, epoch]).generate_state(1, np.uint64)[0]
             rate = self.learning_rate * (1 - epoch / self.epochs)
-            loss = kernels.factors.bpr_epoch(order, pairs, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V)
+            loss = kernels.factors.bpr_epoch(order, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V, pairs)
             stop_unless_finite(V, f"epoch {epoch + 1} at learning rate {rate:.3g}", "lower the learning rate")
             if rounds.add(loss, measure):
                 kept = V.copy()
@@ -104,8 +105,8 @@ class BPR(Factors):
 
 
 def drawn(weight: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
-    """int64, about (n,): places of weights (n,), each as often as its weight over their mean says, rounded up or down at
-    random (systematic sampling: one random offset for all). Equal weights: each place once, in order."""
+    """int64, about (n,): places of weights (n,), each as often as its weight over their mean says, rounded up or down
+    at random (systematic sampling: one random offset for all). Equal weights: each place once, in order."""
     up_to = np.cumsum(weight / weight.mean(dtype=np.float64))
     times = np.diff(np.floor(up_to + rng.random()), prepend=0.0)
     return np.repeat(np.arange(len(weight)), times.astype(np.int64))

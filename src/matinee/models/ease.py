@@ -31,8 +31,8 @@ class EASE(ItemItem):
     not the fit.
 
     P comes from a Cholesky factorisation in place, so one (n_items, n_items) buffer exists: float32 where a bound on
-    the condition, max_i sum_j G_ij over the least ridge, is at most 2e4, else float64. An event's weight is its entry of
-    X: the regression predicts weights from weights.
+    the condition, max_i sum_j G_ij over the least ridge, is at most 2e4, else float64. An event's weight is its entry
+    of X: the regression predicts weights from weights.
     """
 
     l2: float = tunable(300.0, "ridge on the Gram diagonal", low=1.0, high=1e4, log=True, gt=0.0)

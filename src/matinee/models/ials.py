@@ -71,8 +71,9 @@ class IALS(Factors):
     def ridge(self, X: csr_array) -> NDArray[np.float64]:
         """float64 (rows of X,): l2 (the row's sum + alpha0 columns)^nu."""
         row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-        n: NDArray[np.float64] = np.bincount(row, X.data, minlength=X.shape[0]) + self.alpha0 * X.shape[1]
-        return self.l2 * n**self.nu
+        n = np.bincount(row, X.data, minlength=X.shape[0]) + self.alpha0 * X.shape[1]
+        ridge: NDArray[np.float64] = self.l2 * n**self.nu
+        return ridge
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         from scipy.sparse import csr_array

@@ -43,8 +43,8 @@ class Markov(Model):
     over the last events of the history, an event weighing 2^(-(events after it) / half_life). window = 1 with last = 1
     is the first-order Markov chain. The defaults serve well on the valid parts of ML-100K, ML-1M and Diginetica.
 
-    In a log with weights a transition also counts the weight of the event it leads to, p_j is a share of all weights, and
-    an event of a history votes by its own.
+    In a log with weights a transition also counts the weight of the event it leads to, p_j is a share of all weights,
+    and an event of a history votes by its own.
 
     Deviations: in the source rules start from the very last event alone, and have no prior. Events of items without a
     training event are passed over; repeats count each time, and an item may follow itself.

@@ -60,7 +60,7 @@ class SVDAE(ItemItem):
 
         # Eq. 6: R~ = D_u^(-1/2) R D_i^(-1/2) is what the regression sees.
         row = np.repeat(np.arange(R.shape[0]), np.diff(R.indptr))
-        n_u, n_i = (np.bincount(of, R.data, minlength=n) for of, n in zip((row, R.indices), R.shape, strict=True))
+        n_u, n_i = np.bincount(row, R.data, R.shape[0]), np.bincount(R.indices, R.data, R.shape[1])
         d_u, d_i = (np.where(n > 0.0, n, 1.0) ** -0.5 for n in (n_u, n_i))
         # The rank is a share of the smaller side, counted over users and items that have events.
         k = max(1, round(self.share * min(np.count_nonzero(n_u), np.count_nonzero(n_i))))

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UserKNNState:
-    """X: csr (n_users, n_items), 1 (or the weight) per pair. V: csr (n_items, n_users), the users' weighted vectors, transposed.
+    """X: csr (n_users, n_items), 1 (or the weight) per pair. V: csr (n_items, n_users), the users' weighted vectors,
+    transposed.
 
     norm: float32 (n_users,), what to divide a user's similarities by. term: float32 (n_items,), an item's weight.
     """

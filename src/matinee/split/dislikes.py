@@ -32,7 +32,8 @@ def known_until(data: Dataset, known: Bools, cut: int | None = None) -> Limits |
     first_hidden, last_known = np.full(data.n_users, LAST), np.full(data.n_users, FIRST)
     np.minimum.at(first_hidden, data.user[~known], data.timestamp[~known])
     np.maximum.at(last_known, data.user[known], data.timestamp[known] + 1)
-    return np.maximum(first_hidden, last_known)
+    limits: Limits = np.maximum(first_hidden, last_known)
+    return limits
 
 
 def of_part(data: Dataset, rows: Bools, until: Limits | None) -> Dataset:

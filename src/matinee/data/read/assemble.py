@@ -105,10 +105,10 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
     result = data.rows(np.sort(rows))
     if how != "sum":
         return result
-    place = np.argsort(rows, kind="stable")
+    at = np.argsort(rows, kind="stable")
     total = np.bincount(pair, weights=None if data.value is None else data.value[order]).astype(np.float32)
-    weight = None if data.weight is None else np.bincount(pair, data.weight[order]).astype(np.float32)[place]
-    return replace(result, value=total[place], weight=weight)
+    weight = None if data.weight is None else np.bincount(pair, data.weight[order]).astype(np.float32)[at]
+    return replace(result, value=total[at], weight=weight)
 
 
 def _distinct(data: Dataset) -> Dataset:

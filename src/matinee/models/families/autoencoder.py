@@ -76,7 +76,7 @@ class Autoencoder(Network):
         rows, value = history.keep(last), value[last]
         if queries.history_weights is not None and not self.rated:
             mean = np.bincount(rows.rows, value, minlength=len(rows)) / np.maximum(rows.lengths, 1)
-            value = value / mean[rows.rows]
+            value = (value / mean[rows.rows]).astype(np.float32)
         return rows_of(rows, value, queries.user)
 
 

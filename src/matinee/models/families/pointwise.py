@@ -59,8 +59,8 @@ class Pointwise(Network):
     models/grades.py; another log against items that its users did not watch. A user whose history has changed, or was
     never seen, gets an id vector by a few gradient steps on it alone, down the same loss on the latest events of the
     history, from the mean vector of all users. In a log with weights the loss of an event, its negatives included, is
-    multiplied by its weight over the mean of all; folding in, over the history's. Users without a history are answered from what is known of them, and
-    items without an event score where they have fields.
+    multiplied by its weight over the mean of all; folding in, over the history's. Users without a history are answered
+    from what is known of them, and items without an event score where they have fields.
     """
 
     learned_type: ClassVar[type[NetWeights]] = PointwiseWeights

@@ -40,7 +40,8 @@ LossName = Literal["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "to
 class Histories:
     """Histories, or pieces of them, and when their events happened, in parallel with item.values.
 
-    weights: what each event counts as a target; None: all the same. waits: how many seconds after an event the next one came, or is asked for; None where nothing is known of it.
+    weights: what each event counts as a target; None: all the same. waits: how many seconds after an event the next one
+    came, or is asked for; None where nothing is known of it.
     """
 
     item: Ragged
@@ -288,9 +289,8 @@ class Sequence(Network):
         """What the net sees of whole histories, and the slots (B, M) whose mean state answers."""
 
         item, at = nn.sequences.latest(histories.item, self.max_len)
-        packed = self.packed(
-            net, Histories(item, *(None if x is None else x[at] for x in (histories.times, histories.gaps)))
-        )
+        times, gaps = (None if x is None else x[at] for x in (histories.times, histories.gaps))
+        packed = self.packed(net, Histories(item, times, gaps))
         return packed, packed.last[:, None]
 
 

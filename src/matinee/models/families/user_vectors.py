@@ -37,7 +37,8 @@ def still_learned(
 
 
 def hash_rows(history: Ragged, ratings: Floats | None = None, weights: Floats | None = None) -> Hashes:
-    """uint64 (B,): equal for equal histories, whatever their order; ratings and weights, where given, are part of it."""
+    """uint64 (B,): equal for equal histories, whatever their order; ratings and weights, where given, are part of
+    it."""
     bits = history.values.astype(np.uint64)
     if ratings is not None:
         bits |= ratings.view(np.uint32).astype(np.uint64) << np.uint64(32)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 from contract.logs import last_hidden, log, one_query, renamed
 from contract.shared import Case, keeps, n_threads, refuses, same_answers
 from matinee import store
+from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 from matinee.rank import recommend
@@ -23,10 +26,7 @@ def check_fit_returns_self(case: Case) -> None:
 
 
 def check_refit_ignores_earlier_fit(case: Case) -> None:
-    model = case.make()
-    model.fit(case.few, seed=11)
-    model.fit(case.data, seed=3)
-    assert model.score(case.queries).tobytes() == case.scores.tobytes()
+    assert case.fitted_twice[1].tobytes() == case.scores.tobytes()
 
 
 def check_same_seed_same_bytes(case: Case) -> None:
@@ -39,9 +39,33 @@ def check_shuffled_rows_give_the_same_bytes(case: Case) -> None:
     assert shuffled.score(case.queries).tobytes() == case.scores.tobytes()
 
 
-def check_ids_renamed_in_order_give_the_same_bytes(case: Case) -> None:
+def check_ids_renamed_in_order_and_weights_of_one_give_the_same_bytes(case: Case) -> None:
     same, _, _ = renamed(case.data, None)
-    assert case.fresh(same).score(same.queries()).tobytes() == case.scores.tobytes()
+    same = replace(same, weight=np.ones(len(same), np.float32))
+    assert weighed_scores(case, same).tobytes() == case.scores.tobytes()
+
+
+def check_weights_count_where_the_model_says_so(case: Case) -> None:
+    few, plain = case.few, case.fitted_twice[0]
+    weight = np.random.default_rng(8).choice([1.0, 2.0, 4.0], len(few)).astype(np.float32)
+    found = weighed_scores(case, replace(few, weight=weight))
+    if case.make().uses_weights():
+        known = np.isfinite(plain) & (few.user_counts() > 0)[:, None]
+        assert (np.isfinite(found) == np.isfinite(plain)).all()
+        assert np.abs(found - plain)[known].max() > 1e-3 * np.abs(plain[known]).max()
+    else:
+        assert found.tobytes() == plain.tobytes()
+
+
+def weighed_scores(case: Case, data: Dataset) -> Floats:
+    """The scores of a model fitted on a log with weights, for all users. It warns where it does not use them."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = case.fresh(data)
+    ignored = [str(warning.message) for warning in said if "does not use them" in str(warning.message)]
+    assert model.uses_weights() or ignored
+    assert model.member_fields or len(ignored) == (not model.uses_weights())
+    return model.score(data.queries())
 
 
 def check_ids_renamed_at_will_give_the_same_scores(case: Case) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 from unittest import mock
@@ -86,6 +86,14 @@ class Case:
         """The log without each user's last two events, and these."""
         return last_hidden(self.data)
 
+    @cached_property
+    def fitted_twice(self) -> tuple[Floats, Floats]:
+        """The scores of one model fitted on `few`, with the seed of `model`, for its users, and then on the whole log,
+        for all users."""
+        model = self.make().fit(self.few, seed=3)
+        on_few = model.score(self.few.queries()).copy()
+        return on_few, model.fit(self.data, seed=3).score(self.queries)
+
     def fresh(self, data: Dataset | None = None) -> Model:
         """A fit of its own, for checks of fitting: with the seed of `model`, and on its log where none is given."""
         return self.make().fit(self.data if data is None else data, seed=3)
@@ -149,13 +157,7 @@ def scores_unknown_items(model: Model) -> bool:
 
 def without_users(queries: Queries) -> Queries:
     """The same histories, of users nobody knows."""
-    return Queries(
-        np.full(len(queries), -1, np.int32),
-        queries.history,
-        queries.exclude,
-        queries.history_ratings,
-        queries.history_times,
-    )
+    return replace(queries, user=np.full(len(queries), -1, np.int32))
 
 
 def rounding(row: Floats) -> float:

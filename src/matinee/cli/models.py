@@ -16,7 +16,7 @@ from matinee.cli.screen import Column
 from matinee.cli.sources import open_model
 from matinee.models import names, registry
 from matinee.models.base import Model
-from matinee.models.hyper_parameters import describe, learned_arrays
+from matinee.models.hyper_parameters import describe, learned_arrays, weights_used
 from matinee.store import read_manifest
 from matinee.study.values import format_value
 
@@ -63,6 +63,7 @@ def show_model(
         "name": name if fitted is None else registry.name_of(fitted),
         "class": cls.__name__,
         "doc": _doc(cls),
+        "weights_of_events": weights_used(fitted or cls),
         "hyper_parameters": rows,
     }
     if fitted is not None:
@@ -72,6 +73,7 @@ def show_model(
         return
     screen.say(f"{found['name']} ({cls.__name__})", "bold")
     screen.say(found["doc"] + "\n")
+    screen.say(f"weights of events: {found['weights_of_events']}\n")
     screen.table(
         [Column(column, least=LEAST.get(column)) for column in columns],
         [[format_value(value) for value in row.values()] for row in rows],

@@ -49,7 +49,7 @@ class EventKinds:
                 raise MatineeError(f"the kind {kind!r} is no text", hint=f"write {str(kind)!r}")
         for kind, weight in self.weights.items():
             number = isinstance(weight, int | float) and not isinstance(weight, bool) and np.isfinite(weight)
-            if not number or abs(weight) > np.finfo(np.float32).max:
+            if not number or abs(weight) > float(np.finfo(np.float32).max):
                 what = f"the weight of {kind!r} is no finite number: {weight!r}"
                 raise MatineeError(what, hint="above 0 it is a like, below 0 a dislike, 0 leaves the event out")
 

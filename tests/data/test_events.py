@@ -28,7 +28,6 @@ ROWS = [
     ("u2", "a", "cart", 2.5),
     ("u2", "d", "view", 1.0),
 ]
-Row = tuple[str, str, float]
 
 
 def log(rows: list[tuple[Any, ...]] = ROWS, times: list[int] | None = None, **more: Any) -> Dataset:
@@ -39,7 +38,7 @@ def log(rows: list[tuple[Any, ...]] = ROWS, times: list[int] | None = None, **mo
     return Dataset(users, items, user, item, timestamp=stamp, context=context, name="shop", **more)
 
 
-def likes(data: Dataset) -> list[Row]:
+def likes(data: Dataset) -> list[tuple[Any, Any, float]]:
     """(user, item, weight) of each row."""
     weight = np.ones(len(data)) if data.weight is None else data.weight
     return list(zip(data.users.decode(data.user), data.items.decode(data.item), weight.tolist(), strict=True))
@@ -241,7 +240,7 @@ class TestDislikes:
         code = data.items.code
 
         def excluded(**options: bool) -> list[list[int]]:
-            queries = data.queries(**options)
+            queries = data.queries(None, **options)
             return [sorted(queries.exclude[b].tolist()) for b in range(2)]
 
         assert excluded() == [[code("a"), code("b"), code("c")], [code("a"), code("d")]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from matinee.evaluate.stopping import StoppingMetric, measure
 from matinee.models import registry
 from matinee.models.base import Model
 from matinee.models.bpr import BPR, drawn
+from matinee.models.cdae import CDAE
 from matinee.models.ensemble import Ensemble
 from matinee.models.gmf import GMF
 from matinee.models.hyper_parameters import weights_used
@@ -28,7 +30,7 @@ from matinee.rank import recommend
 
 IGNORES = {"auto_rec", "bayesian_mf", "biased_mf", "lightgbm", "prod2vec"}
 SHORT = {"epochs": 2, "batch_size": 30}
-QUICK = {
+QUICK: dict[str, dict[str, Any]] = {
     "bpr": {"n_factors": 8, "epochs": 3},
     "gmf": {"dim": 4, **SHORT},
     "multi_dae": {"hidden": 8, **SHORT},
@@ -52,7 +54,7 @@ def times(factor: float) -> Dataset:
 
 
 def test_who_uses_weights() -> None:
-    given = {"ensemble": {"members": ["ease"]}, "rerank": {"first": "popularity", "second": "ease"}}
+    given: dict[str, Any] = {"ensemble": {"members": ["ease"]}, "rerank": {"first": "popularity", "second": "ease"}}
     found = {name for name in registry.names() if not registry.create(name, given.get(name, {})).uses_weights()}
     assert found == IGNORES
     assert SVD().uses_weights()
@@ -82,7 +84,7 @@ def test_a_model_that_ignores_weights_says_so_once() -> None:
         "(`matinee models show NAME` says which models use weights)"
     ]
     with pytest.warns(MatineeWarning, match="Prod2vec does not use them") as said:
-        Rerank(first=model.model_copy(), second="ease").fit(weighed())
+        Rerank(first=registry.create("prod2vec", {"dim": 4, "epochs": 1}), second="ease").fit(weighed())
     assert len(said) == 1, "the member says it, the composite does not say it again"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -106,7 +108,7 @@ def test_where_the_theory_has_no_scale_a_constant_changes_no_list(name: str) -> 
     lists = [
         recommend(registry.create(name, hyper).fit(data), data.queries(), 10).item for data in (weighed(), times(8.0))
     ]
-    np.testing.assert_array_equal(*lists)
+    np.testing.assert_array_equal(lists[0], lists[1])
 
 
 def test_a_ridge_has_a_scale() -> None:
@@ -121,10 +123,13 @@ def one_sided() -> Dataset:
     return replace(data, weight=weight)
 
 
-@pytest.mark.parametrize("name", ["bpr", "multi_dae", "gmf", "sasrec", "pctm", "ials"])
+@pytest.mark.parametrize("name", ["bpr", "multi_dae", "pctm", "ials"])
 def test_heavier_items_are_recommended_more(name: str) -> None:
     """Events of even items weigh 32 times as much as those of odd ones."""
-    hyper = {**SMALL_LOG.get(name, {}), **({"epochs": 12} if name not in ("pctm", "bpr", "ials") else {})}
+    hyper: dict[str, Any] = {
+        **SMALL_LOG.get(name, {}),
+        **({"epochs": 12} if name not in ("pctm", "bpr", "ials") else {}),
+    }
 
     def share(data: Dataset) -> float:
         model = registry.create(name, hyper).fit(data, seed=1)
@@ -157,9 +162,9 @@ def test_newcomers_are_answered_by_their_weights() -> None:
 
     models: list[Model] = [
         BPR(n_factors=8, epochs=40),
-        GMF(dim=8, epochs=15, batch_size=100, learning_rate=0.02),
-        MultiDAE(hidden=16, epochs=40, batch_size=20, learning_rate=0.01),
-        registry.create("cdae", SMALL_LOG["cdae"]),
+        GMF(dim=8, epochs=5, batch_size=100, learning_rate=0.05),
+        MultiDAE(hidden=16, epochs=10, batch_size=20, learning_rate=0.02),
+        CDAE(hidden=16, epochs=10, batch_size=20, learning_rate=0.02),
         registry.create("ials"),
     ]
     for model in models:

@@ -41,14 +41,14 @@ def known(holdout: Holdout) -> list[int]:
 
 def measured(holdout: Holdout) -> list[int]:
     assert holdout.dislikes is not None
-    return holdout.dislikes[0].tolist()
+    return list(holdout.dislikes[0].tolist())
 
 
 def of_train(data: Dataset | None) -> list[int]:
     """The items that user 0 dislikes."""
     assert data is not None
     assert data.dislikes is not None
-    return data.dislikes.of(np.array([0], np.int32)).values.tolist()
+    return list(data.dislikes.of(np.array([0], np.int32)).values.tolist())
 
 
 def test_leave_one_out_knows_none_from_the_hidden_event_on() -> None:
@@ -160,7 +160,7 @@ def test_hidden_dislikes_are_counted_where_they_are_recommended() -> None:
         others,
         user=np.concatenate([others.user, np.array([1, 2], np.int32)]),
         item=np.concatenate([others.item, np.array([12, 12], np.int32)]),
-        timestamp=np.concatenate([others.timestamp, [1, 1]]),  # type: ignore[list-item]
+        timestamp=np.concatenate([others.timestamp, [1, 1]]),
     )
     rows = [
         np.concatenate([getattr(data.rows(data.user == 0), c), getattr(more, c)]) for c in ("user", "item", "timestamp")

@@ -95,7 +95,9 @@ class TestWhole:
         for ours, theirs in ((read, data), (read.dislikes, data.dislikes)):
             for name in ("user", "item", "timestamp", "weight"):
                 one, other = (getattr(of, name, None) for of in (ours, theirs))
-                assert one is other is None or (one.dtype == other.dtype and one.tolist() == other.tolist())
+                assert (one is None) == (other is None)
+                if one is not None and other is not None:
+                    assert (one.dtype, one.tolist()) == (other.dtype, other.tolist())
 
     def test_a_loaded_model_learns_the_same_from_weights_again(self, tmp_path: Path) -> None:
         model = EASE(l2=5.0).fit(weighed())

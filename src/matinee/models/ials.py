@@ -72,8 +72,7 @@ class IALS(Factors):
         """float64 (rows of X,): l2 (the row's sum + alpha0 columns)^nu."""
         row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
         n = np.bincount(row, X.data, minlength=X.shape[0]) + self.alpha0 * X.shape[1]
-        ridge: NDArray[np.float64] = self.l2 * n**self.nu
-        return ridge
+        return np.asarray(self.l2 * n**self.nu, np.float64)
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         from scipy.sparse import csr_array

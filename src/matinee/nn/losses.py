@@ -284,7 +284,7 @@ class _Pieces(torch.autograd.Function):
 
 def _each(formula: Formula, positive: Tensor, negative: Tensor) -> Tensor:
     """(N,): the formula's value for each state."""
-    return torch.vmap(lambda p, n: formula(p[None], n[None]))(positive, negative)  # type: ignore[no-any-return]
+    return torch.vmap(lambda p, n: formula(p[None], n[None]))(positive, negative)
 
 
 class _CrossEntropy(torch.autograd.Function):

@@ -52,7 +52,8 @@ def check_weights_count_where_the_model_says_so(case: Case) -> None:
     if case.make().uses_weights():
         known = np.isfinite(plain) & (few.user_counts() > 0)[:, None]
         assert (np.isfinite(found) == np.isfinite(plain)).all()
-        assert np.abs(found[known] - plain[known]).max() > 1e-3 * np.abs(plain[known]).max()
+        if not case.make().member_fields:  # a first stage that retrieves everything changes nothing
+            assert np.abs(found[known] - plain[known]).max() > 1e-3 * np.abs(plain[known]).max()
     else:
         assert found.tobytes() == plain.tobytes()
 

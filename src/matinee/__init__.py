@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from matinee import split as split
     from matinee.data.dataset import Dataset as Dataset
     from matinee.data.dataset import Queries as Queries
+    from matinee.data.dislikes import Dislikes as Dislikes
+    from matinee.data.events import EventKinds as EventKinds
+    from matinee.data.events import apply_events as apply_events
+    from matinee.data.events import with_dislikes as with_dislikes
+    from matinee.data.events import with_kinds as with_kinds
+    from matinee.data.events import with_weights as with_weights
     from matinee.data.filters import filter_events as filter_events
     from matinee.data.query import history as history
     from matinee.data.query import query as query
@@ -53,6 +59,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "matinee": ["models", "split"],
     "matinee.data.dataset": ["Dataset", "Queries"],
+    "matinee.data.dislikes": ["Dislikes"],
+    "matinee.data.events": ["EventKinds", "apply_events", "with_dislikes", "with_kinds", "with_weights"],
     "matinee.data.filters": ["filter_events"],
     "matinee.data.query": ["history", "query"],
     "matinee.data.read.catalog": ["load"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +35,21 @@ def check_shuffled_rows_give_the_same_bytes(case: Case) -> None:
     assert case.rearranged.tobytes() == case.scores.tobytes()
 
 
-def check_ids_renamed_in_order_give_the_same_bytes(case: Case) -> None:
+def check_ids_renamed_in_order_and_weights_of_one_give_the_same_bytes(case: Case) -> None:
     assert case.rearranged.tobytes() == case.scores.tobytes()
+
+
+def check_weights_count_where_the_model_says_so(case: Case) -> None:
+    few, plain = case.few, case.scores_on_few
+    weight = np.random.default_rng(8).choice([1.0, 2.0, 4.0], len(few)).astype(np.float32)
+    found = case.weighed(replace(few, weight=weight))
+    if case.make().uses_weights():
+        known = np.isfinite(plain) & (few.user_counts() > 0)[:, None]
+        assert (np.isfinite(found) == np.isfinite(plain)).all()
+        if not case.make().member_fields:  # a first stage that retrieves everything changes nothing
+            assert np.abs(found[known] - plain[known]).max() > 1e-3 * np.abs(plain[known]).max()
+    else:
+        assert found.tobytes() == plain.tobytes()
 
 
 def check_ids_renamed_at_will_give_the_same_scores(case: Case) -> None:

@@ -12,6 +12,7 @@ from contract.mutation import Patch, breaks
 from matinee import kernels, rank
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
+from matinee.data.dislikes import Dislikes
 from matinee.models import registry
 from matinee.models.base import Fitted, Model
 from matinee.models.ease import EASE
@@ -199,3 +200,13 @@ def anything_goes(patch: Patch) -> None:
 def _restored(model: Model, fitted: Fitted) -> Model:
     model._fitted = fitted
     return model
+
+
+@breaks("weights_count_where_the_model_says_so", "ease")
+def weights_used_in_silence(patch: Patch) -> None:
+    patch.setattr(EASE, "uses_weights", lambda self: False)
+
+
+@breaks("disliked_items_are_never_recommended", "ease")
+def dislikes_forgotten(patch: Patch) -> None:
+    patch.setattr(Dislikes, "of", lambda self, users, before=None: Ragged.empty(len(users)))

@@ -83,7 +83,7 @@ def unseeded_noise(patch: Patch) -> None:
     patch.setattr(EASE, "weights", weights)
 
 
-@breaks("ids_renamed_in_order_give_the_same_bytes", "ease")
+@breaks("ids_renamed_in_order_and_weights_of_one_give_the_same_bytes", "ease")
 def ids_as_features(patch: Patch) -> None:
     right = EASE.learn
 

@@ -13,6 +13,7 @@ from contract.shared import Case, keeps, refuses, rounding, scores_unknown_items
 from matinee import rank
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset
+from matinee.data.dislikes import Dislikes
 from matinee.models.base import Model
 from matinee.models.popularity import Popularity
 from matinee.rank import recommend, similar_items
@@ -161,6 +162,15 @@ def check_excluded_items_are_never_recommended(case: Case) -> None:
     free = recommend(model, one_query(history, exclude=[]), 5).item[0].tolist()
     assert free[0] in recommend(model, one_query(history, exclude=free[1:]), 5).item[0].tolist()
     assert not set(free[:3]) & set(recommend(model, one_query(history, exclude=free[:3]), 20).item[0].tolist())
+
+
+def check_disliked_items_are_never_recommended(case: Case) -> None:
+    model, users = case.model, np.arange(case.data.n_users, dtype=np.int32)
+    best = recommend(model, case.queries, 1).item[:, 0]
+    data = replace(case.data, dislikes=Dislikes(users, best))
+    assert not (recommend(model, data.queries(), 20).item == best[:, None]).any()
+    allowed = recommend(model, data.queries(exclude_dislikes=False), 1).item[:, 0]
+    np.testing.assert_array_equal(allowed, best)
 
 
 def check_k_may_exceed_the_catalogue(case: Case) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 from unittest import mock
@@ -69,16 +70,16 @@ class Case:
 
     @cached_property
     def refitted(self) -> Fit:
-        """The fit of `model` once more, on one thread, by a model that was fitted on `few` with another seed before."""
+        """The fit of `model` once more, on one thread, by a model that was fitted on `few` before."""
         return self._fit("log", self.data, threads=1, before=self.few)
 
     @cached_property
     def rearranged(self) -> Floats:
         """float32 (n_users, n_items): the scores after a fit on the log with its rows shuffled and its ids renamed in
-        order. Equal scores keep both promises."""
+        order, and a weight of 1 on each event. Equal scores keep all these promises."""
         order = np.random.default_rng(5).permutation(len(self.data))
         same, _, _ = renamed(self.data.rows(order), None)
-        return self.fresh(same).score(same.queries())
+        return self.weighed(replace(same, weight=np.ones(len(same), np.float32)))
 
     @property
     def learned(self) -> Model:
@@ -94,6 +95,24 @@ class Case:
     def split(self) -> tuple[Dataset, Holdout]:
         """The log without each user's last two events, and these."""
         return last_hidden(self.data)
+
+    @cached_property
+    def scores_on_few(self) -> Floats:
+        """float32 (n_users, n_items): the scores of the model of `refitted` for the users of `few`, after its first
+        fit."""
+        _ = self.refitted
+        return self._before
+
+    def weighed(self, data: Dataset) -> Floats:
+        """float32 (n_users, n_items): the scores of a model fitted on a log with weights, for all users. It must say
+        where it does not use them."""
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model = self.fresh(data)
+        ignored = [str(warning.message) for warning in said if "does not use them" in str(warning.message)]
+        assert model.uses_weights() or ignored
+        assert model.member_fields or len(ignored) == (not model.uses_weights())
+        return model.score(data.queries())
 
     def fresh(self, data: Dataset | None = None) -> Model:
         """A fit of its own, for checks of fitting: with the seed of `model`, and on its log where none is given."""
@@ -125,7 +144,7 @@ class Case:
         if key not in self._fits:
             model = self.make() if log == "train" else self.short()
             if before is not None:
-                model.fit(before, seed=11)
+                self._before = model.fit(before, seed=3).score(before.queries()).copy()
             with n_threads(threads):
                 returned = model.fit(data, seed=3)
             scores = model.score(self.queries).copy()
@@ -174,13 +193,7 @@ def scores_unknown_items(model: Model) -> bool:
 
 def without_users(queries: Queries) -> Queries:
     """The same histories, of users nobody knows."""
-    return Queries(
-        np.full(len(queries), -1, np.int32),
-        queries.history,
-        queries.exclude,
-        queries.history_ratings,
-        queries.history_times,
-    )
+    return replace(queries, user=np.full(len(queries), -1, np.int32))
 
 
 def rounding(row: Floats) -> float:

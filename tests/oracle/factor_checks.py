@@ -94,7 +94,7 @@ def check_bpr_gradient() -> None:
     # user 1 watched items 0 and 2: the only negative is 1
     indptr, indices, users = np.array([0, 0, 2]), np.array([0, 2], np.int32), np.array([1, 1], np.int32)
     pool = np.arange(3, dtype=np.int32)
-    told = bpr_epoch(np.array([1]), users, indptr, indices, pool, np.uint64(7), rate, l2, U, V)
+    told = bpr_epoch(np.array([1]), users, indptr, indices, pool, np.uint64(7), rate, l2, U, V, np.arange(len(users)))
 
     def loss(theta: Matrix) -> float:
         u, i, j = np.append(theta[:3], 1.0), theta[3:7], theta[7:]

@@ -40,7 +40,10 @@ SLOW: dict[str, Callable[[list[int], int, int], float]] = {
     "recall_ndcg": lambda gains, n, k: (3 * sum(gains) / n + _dcg(gains) / _dcg([1] * min(k, n))) / 4,
     "mrr": lambda gains, n, k: max((1 / r for r, gain in enumerate(gains, start=1) if gain), default=0.0),
     "map": lambda gains, n, k: _average_precision(gains) / min(k, n),
+    "disliked": lambda gains, n, k: sum(gains) / k,
 }
+OF_DISLIKES = ("disliked",)
+"""Metrics whose gains are disliked items."""
 
 
 @st.composite
@@ -65,11 +68,16 @@ def arrays(queries: Lists, width: int = 8) -> tuple[np.ndarray, Ragged]:
 @example([([3, 3, 1], {3, 1}), ([], {5}), ([1, 2], set())], 2, 8)
 def test_every_metric_follows_its_definition(queries: Lists, k: int, other: int) -> None:
     item, truth = arrays(queries)
-    values = ranking(item, truth, k=(k, other), metrics=list(METRICS))
+    bad = [{code for code in range(26) if code % 3 == row % 3} - rel for row, (_, rel) in enumerate(queries)]
+    dislikes = Ragged.from_lists([sorted(codes) for codes in bad])
+    values = ranking(item, truth, k=(k, other), metrics=list(METRICS), dislikes=dislikes)
     assert set(SLOW) == set(METRICS)
     for name, slow in SLOW.items():
         for cut in (k, other):
-            expected = [slow(_gains(items, rel, cut), len(rel), cut) if rel else math.nan for items, rel in queries]
+            expected = []
+            for (items, rel), codes in zip(queries, bad, strict=True):
+                gains = _gains(items, codes if name in OF_DISLIKES else rel, cut)
+                expected.append(slow(gains, len(rel), cut) if rel else math.nan)
             np.testing.assert_allclose(values[name, cut], expected, rtol=1e-12, err_msg=f"{name}@{cut}")
 
 

@@ -17,6 +17,7 @@ import pytest
 import matinee
 from contract.logs import groups
 from matinee.data.dataset import Dataset
+from matinee.data.dislikes import Dislikes
 from matinee.errors import MatineeError
 from matinee.models import registry
 from matinee.models.base import Model
@@ -24,8 +25,9 @@ from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
 from matinee.models.popularity import Popularity
 from matinee.store import export_model, load_model, read_manifest, save_model
+from matinee.store.folders import read_arrays, write_arrays
 from matinee.store.learned import flatten, unflatten
-from matinee.store.logs import read_log, write_log
+from matinee.store.logs import _read_events, read_log, write_log
 from store.sealing import LOG, OWN, contents, edit_manifest, set_
 
 RUN_MODELS = ("ease", "popularity", "pair")
@@ -59,6 +61,13 @@ def whole() -> Dataset:
     )
 
 
+def weighed() -> Dataset:
+    """A log with weights and dislikes too."""
+    data = whole()
+    weight = np.random.default_rng(1).choice([1.0, 4.0], len(data)).astype(np.float32)
+    return replace(data, weight=weight, dislikes=Dislikes(np.array([3, 1]), np.array([5, 9]), np.array([7, 8])))
+
+
 def same(one: Dataset, other: Dataset) -> bool:
     return (one.fingerprint, one.side_fingerprint, one.name) == (other.fingerprint, other.side_fingerprint, other.name)
 
@@ -72,8 +81,10 @@ class TestWhole:
             replace(whole(), raw_rating=None, value=None, timestamp=None),
             whole().rows(np.arange(0)),
             whole().rows(whole().user % 2 == 0),
+            weighed(),
+            replace(weighed(), timestamp=None, dislikes=Dislikes(np.array([3]), np.array([5]))),
         ],
-        ids=["everything", "plain", "no numbers", "no rows", "half"],
+        ids=["everything", "plain", "no numbers", "no rows", "half", "weights and dislikes", "dislikes without times"],
     )
     def test_a_log_comes_back_as_it_was(self, data: Dataset, tmp_path: Path) -> None:
         read = read_log(tmp_path / "log", write_log(data, tmp_path / "log"))
@@ -81,6 +92,38 @@ class TestWhole:
         for name in ("context", "user_features", "item_features"):
             one, other = getattr(read, name), getattr(data, name)
             assert one is other is None or (one.equals(other) and one.schema == other.schema)
+        for ours, theirs in ((read, data), (read.dislikes, data.dislikes)):
+            for name in ("user", "item", "timestamp", "weight"):
+                one, other = (getattr(of, name, None) for of in (ours, theirs))
+                assert (one is None) == (other is None)
+                if one is not None and other is not None:
+                    assert (one.dtype, one.tolist()) == (other.dtype, other.tolist())
+
+    def test_a_loaded_model_learns_the_same_from_weights_again(self, tmp_path: Path) -> None:
+        model = EASE(l2=5.0).fit(weighed())
+        loaded = load_model(save_model(model, tmp_path / "model"))
+        assert EASE(l2=5.0).fit(loaded.data).score(weighed().queries()).tobytes() == (
+            model.score(weighed().queries()).tobytes()
+        )
+        assert loaded.data.queries().exclude.values.tolist() == weighed().queries().exclude.values.tolist()
+        bare = load_model(save_model(model, tmp_path / "bare", histories=False))
+        assert bare.data.weight is None
+        assert bare.data.dislikes is None
+
+    @pytest.mark.parametrize("change", ["dislikes.item", "weight", "more"])
+    def test_damaged_weights_and_dislikes_are_refused(self, change: str, tmp_path: Path) -> None:
+        write_log(weighed(), tmp_path / "log")
+        file = tmp_path / "log" / "events.safetensors"
+        arrays = read_arrays(file)
+        if change == "dislikes.item":
+            del arrays[change]
+        elif change == "weight":
+            arrays[change] = arrays[change].astype(np.float64)
+        else:
+            arrays["dislikes.more"] = arrays["dislikes.item"]
+        write_arrays(file, arrays)
+        with pytest.raises(MatineeError, match="does not hold the events of a log"):
+            _read_events(file)
 
     @pytest.mark.parametrize(
         ("name", "hyper"),

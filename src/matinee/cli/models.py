@@ -20,7 +20,7 @@ from matinee.files import free_bytes
 from matinee.models import names, registry
 from matinee.models.base import Model
 from matinee.models.fits import fits_here
-from matinee.models.hyper_parameters import describe, learned_arrays
+from matinee.models.hyper_parameters import describe, learned_arrays, weights_used
 from matinee.models.needs import readable
 from matinee.profiling import available_memory
 from matinee.store import read_manifest
@@ -117,6 +117,7 @@ def show_model(
         "name": name if fitted is None else registry.name_of(fitted),
         "class": cls.__name__,
         "doc": _doc(cls),
+        "weights_of_events": weights_used(fitted or cls),
         "hyper_parameters": rows,
     }
     if fitted is not None:
@@ -126,6 +127,7 @@ def show_model(
         return
     screen.say(f"{found['name']} ({cls.__name__})", "bold")
     screen.say(found["doc"] + "\n")
+    screen.say(f"weights of events: {found['weights_of_events']}\n")
     screen.table(
         [Column(column, least=LEAST.get(column)) for column in columns],
         [[format_value(value) for value in row.values()] for row in rows],

@@ -113,6 +113,16 @@ def binary_csr(row: NDArray[Any], column: NDArray[Any], shape: tuple[int, int]) 
     return csr_array((np.ones(len(key), np.float32), key % shape[1], indptr), shape=shape)
 
 
+def summed_csr(row: NDArray[Any], column: NDArray[Any], value: NDArray[Any], shape: tuple[int, int]) -> csr_array:
+    """csr float32 `shape`, (rows, columns): the sum of the values, (n,), at each distinct pair. Indices are sorted."""
+    from scipy.sparse import csr_array
+
+    key, pair = np.unique(row.astype(np.int64) * shape[1] + column, return_inverse=True)
+    total = np.bincount(pair, value, minlength=len(key)).astype(np.float32)
+    indptr = _offsets(np.bincount(key // shape[1], minlength=shape[0]))
+    return csr_array((total, key % shape[1], indptr), shape=shape)
+
+
 def _offsets(lengths: ArrayLike) -> NDArray[np.int64]:
     """int64 (B + 1,): where each of B rows of these lengths starts, and where the last one ends."""
     return np.append(0, np.cumsum(lengths, dtype=np.int64))

@@ -14,10 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr
+from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr, summed_csr
+from matinee.data.dislikes import Dislikes
 from matinee.data.frames import LogFrames, log_size
 from matinee.data.ids import Id, IdMap
 from matinee.data.log_columns import LogColumns
+from matinee.data.queries import BESIDE_HISTORY as BESIDE_HISTORY
+from matinee.data.queries import Queries as Queries
+from matinee.data.queries import at_index
 from matinee.errors import MatineeError
 from matinee.notebook import counted, html_notes, html_panel, html_table
 
@@ -38,8 +42,9 @@ class Dataset(LogFrames):
     user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
     raw_rating: float32 (n,), the ratings from which the labels in value were made. context: n rows of further columns.
     user_features, item_features: row c describes code c (null where the table had none). unmatched: ids of side tables
-    that the log as read did not have. skipped_rows: rows of its
-    file that cannot be read and were left out. Parts of a split share IdMaps: one code, one item.
+    that the log as read did not have. skipped_rows: rows of its file that cannot be read and were left out.
+    weight: float32 (n,), above 0, what each event counts. dislikes: events that say no, no rows (see data/events.py).
+    Parts of a split share IdMaps: one code, one item.
     Raises MatineeError naming the row for codes out of range, values that are not finite and negative times.
 
     Example: `data.matrix(), data.n_users, data.to_frame()`
@@ -58,6 +63,8 @@ class Dataset(LogFrames):
     unmatched: tuple[Unmatched, ...] = ()
     raw_rating: Floats | None = None
     skipped_rows: int = 0
+    weight: Floats | None = None
+    dislikes: Dislikes | None = None
 
     def __post_init__(self) -> None:
         check = LogColumns(self.name)
@@ -69,6 +76,8 @@ class Dataset(LogFrames):
         columns |= {name: check.numbers(numbers, name) for name, numbers in ratings if numbers is not None}
         if self.timestamp is not None:
             columns["timestamp"] = check.times(self.timestamp)
+        if self.weight is not None:
+            columns["weight"] = check.weights(self.weight)
         n = len(columns["user"])
         for name, column in columns.items():
             check.height(column, name, n)
@@ -76,6 +85,9 @@ class Dataset(LogFrames):
         check.height(self.context, "context", n)
         check.height(self.user_features, "user_features", self.n_users)
         check.height(self.item_features, "item_features", self.n_items)
+        if self.dislikes is not None:
+            checked = self.dislikes.checked(f"{self.name}, dislikes", self.n_users, self.n_items)
+            object.__setattr__(self, "dislikes", checked)
 
     def __len__(self) -> int:
         return len(self.user)
@@ -92,11 +104,11 @@ class Dataset(LogFrames):
         return len(self.items)
 
     def rows(self, index: NDArray[Any]) -> Self:
-        """The same data with only these rows (a boolean mask or row numbers); IdMaps and tables are shared."""
+        """The same data with only these rows (a mask or row numbers); IdMaps, tables and dislikes are shared."""
         if index.dtype == bool:
             index = np.flatnonzero(index)
-        columns = ("user", "item", "value", "timestamp", "context", "raw_rating")
-        return replace(self, **{name: _at(getattr(self, name), index) for name in columns})
+        columns = ("user", "item", "value", "timestamp", "context", "raw_rating", "weight")
+        return replace(self, **{name: at_index(getattr(self, name), index) for name in columns})
 
     @cached_property
     def order(self) -> NDArray[np.int64]:
@@ -127,6 +139,24 @@ class Dataset(LogFrames):
         key, value = key[last], self.value[order[last]]
         return csr_array((value, (key // self.n_items, key % self.n_items)), shape=(self.n_users, self.n_items))
 
+    def strengths(self) -> csr_array:
+        """csr float32 (n_users, n_items): summed weights of each pair's events; without weights, `matrix()`."""
+        if self.weight is None:
+            return self.matrix()
+        at = self.order  # a sum's last bit depends on the order of its terms
+        return summed_csr(self.user[at], self.item[at], self.weight[at], (self.n_users, self.n_items))
+
+    def item_strengths(self) -> NDArray[np.float64]:
+        """float64 (n_items,): the summed weights of each item's events; without weights their number."""
+        at = self.order
+        return np.bincount(self.item[at], at_index(self.weight, at), minlength=self.n_items).astype(np.float64)
+
+    def relative_weights(self) -> Floats | None:
+        """float32 (n,): the weights over their mean, so that a rate of learning keeps its meaning; None without."""
+        if self.weight is None:
+            return None
+        return (self.weight / np.mean(self.weight[self.order], dtype=np.float64)).astype(np.float32)
+
     def refuse_no_ratings(self) -> None:
         """Raise MatineeError where the log has no ratings."""
         if self.value is None:
@@ -146,25 +176,32 @@ class Dataset(LogFrames):
         """True where values are labels: 0 and 1, both of them present."""
         return self.value is not None and np.array_equal(np.unique(self.value), [0.0, 1.0])
 
-    def queries(self, users: Iterable[Id] | None = None, *, exclude_seen: bool = True) -> Queries:
-        """One query a user (external ids; None: everyone in code order), with their whole history."""
+    def queries(
+        self, users: Iterable[Id] | None = None, *, exclude_seen: bool = True, exclude_dislikes: bool = True
+    ) -> Queries:
+        """One query a user (external ids; None: everyone in code order), with their whole history. Excluded are the
+        items of the history, and those that the user dislikes."""
         codes = np.arange(self.n_users, dtype=np.int32) if users is None else self.users.codes(users)
-        return self.queries_of(codes, exclude_seen=exclude_seen)
+        return self.queries_of(codes, exclude_seen=exclude_seen, exclude_dislikes=exclude_dislikes)
 
-    def queries_of(self, codes: Ints, *, exclude_seen: bool = True) -> Queries:
+    def queries_of(self, codes: Ints, *, exclude_seen: bool = True, exclude_dislikes: bool = True) -> Queries:
         """One query for each user code, in the order given."""
         every = self.histories()
         at = every.positions(codes)
         history = Ragged.of_lengths(every.lengths[codes], every.values[at])
-        return self.queries_at(self.order[at], codes, history, history if exclude_seen else Ragged.empty(len(codes)))
+        exclude = history if exclude_seen else Ragged.empty(len(codes))
+        if exclude_dislikes and self.dislikes is not None:
+            exclude = exclude.join(self.dislikes.of(codes))
+        return self.queriesat_index(self.order[at], codes, history, exclude)
 
-    def queries_at(self, rows: NDArray[np.int64], user: Ints, history: Ragged, exclude: Ragged) -> Queries:
+    def queriesat_index(self, rows: NDArray[np.int64], user: Ints, history: Ragged, exclude: Ragged) -> Queries:
         """Queries whose histories are these rows of the log, in parallel with history.values."""
-        return Queries(user, history, exclude, _at(self.value, rows), _at(self.timestamp, rows))
+        ratings, times, weights = (at_index(column, rows) for column in (self.value, self.timestamp, self.weight))
+        return Queries(user, history, exclude, ratings, times, history_weights=weights)
 
-    def pairs_at(self, rows: NDArray[np.int64], query: NDArray[np.integer[Any]]) -> Pairs:
+    def pairsat_index(self, rows: NDArray[np.int64], query: NDArray[np.integer[Any]]) -> Pairs:
         """These rows of the log as pairs to predict. query: (len(rows),), as in Pairs."""
-        columns = (_at(column, rows) for column in (self.timestamp, self.context, self.value))
+        columns = (at_index(column, rows) for column in (self.timestamp, self.context, self.value))
         return Pairs(self.user[rows], self.item[rows], query.astype(np.int32), *columns)
 
     @cached_property
@@ -178,6 +215,10 @@ class Dataset(LogFrames):
             digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
         if self.skipped_rows:
             digest.update(f"skipped {self.skipped_rows}".encode())
+        if self.weight is not None:  # a log without has the fingerprint it had before there were weights
+            digest.update(b"weight" + self.weight.tobytes())
+        for part in () if self.dislikes is None else self.dislikes.content():
+            digest.update(part)
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -192,63 +233,6 @@ class Dataset(LogFrames):
         if self.raw_rating is not None:
             digest.update(np.ascontiguousarray(self.raw_rating).tobytes())
         return digest.hexdigest()[:16]
-
-
-@dataclass(frozen=True)
-class Queries:
-    """What a model is asked, B rows.
-
-    user: int32 (B,) codes; -1 = never seen. history: what the model may see, oldest first; history_ratings float32 and
-    history_times int64 are in parallel with history.values. exclude: items never to be recommended (usually those
-    seen). request_time: int64 (B,) Unix seconds. context, user_features: B rows. title: B texts (a playlist's name).
-    candidates: int32 (B, C), -1 = padding; None = the whole catalogue.
-
-    Example: `queries = data.queries([196, 7])`
-    """
-
-    user: Ints
-    history: Ragged
-    exclude: Ragged
-    history_ratings: Floats | None = None
-    history_times: NDArray[np.int64] | None = None
-    request_time: NDArray[np.int64] | None = None
-    context: pl.DataFrame | None = None
-    user_features: pl.DataFrame | None = None
-    title: tuple[str | None, ...] | None = None
-    candidates: Ints | None = None
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-    def __repr__(self) -> str:
-        return f"Queries({len(self):,}, with histories of {len(self.history.values):,} events)"
-
-    def slice(self, start: int, stop: int) -> Queries:
-        """Rows start..stop."""
-        stop = min(stop, len(self))
-        if start == 0 and stop == len(self):
-            return self
-        events = slice(self.history.offsets[start], self.history.offsets[stop])
-        return self._part(self.history.slice(start, stop), self.exclude.slice(start, stop), events, slice(start, stop))
-
-    def take(self, rows: NDArray[np.integer[Any]]) -> Queries:
-        """These rows, in this order."""
-        return self._part(self.history.take(rows), self.exclude.take(rows), self.history.positions(rows), rows)
-
-    def keep_events(self, mask: Bools) -> Queries:
-        """The same queries with only the history events where mask, bool (len(history.values),), is true."""
-        ratings, times = _at(self.history_ratings, mask), _at(self.history_times, mask)
-        return replace(self, history=self.history.keep(mask), history_ratings=ratings, history_times=times)
-
-    def _part(self, history: Ragged, exclude: Ragged, events: Any, rows: Any) -> Queries:
-        """events, rows: what indexes arrays in parallel with the history's values, and with the queries."""
-        title = self.title
-        if title is not None:
-            title = title[rows] if isinstance(rows, slice) else tuple(title[row] for row in rows)
-        columns = dict.fromkeys(("history_ratings", "history_times"), events)
-        columns |= dict.fromkeys(("user", "request_time", "context", "user_features", "candidates"), rows)
-        taken = {name: _at(getattr(self, name), index) for name, index in columns.items()}
-        return Queries(history=history, exclude=exclude, title=title, **taken)
 
 
 @dataclass(frozen=True)
@@ -296,12 +280,14 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Holdout:
-    """Queries and their hidden answers. truth: row b holds the relevant item codes of query b, each once."""
+    """Queries and their hidden answers. truth: row b holds the relevant item codes of query b, each once. dislikes: row
+    b holds what query b's user dislikes, also later than the query; None where the log knows no dislikes."""
 
     queries: Queries
     truth: Ragged
     protocol: Protocol
     pairs: Pairs | None = None
+    dislikes: Ragged | None = None
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -318,10 +304,13 @@ class Holdout:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of the users, their histories and exclusions, and the answers."""
+        """16 hex digits of the users, their histories and exclusions, the answers, weights and dislikes."""
         digest = hashlib.sha256(self.queries.user.tobytes())
-        for rows in (self.queries.history, self.queries.exclude, self.truth):
-            digest.update(rows.offsets.tobytes() + rows.values.tobytes())
+        for rows in (self.queries.history, self.queries.exclude, self.truth, self.dislikes):
+            if rows is not None:
+                digest.update(rows.offsets.tobytes() + rows.values.tobytes())
+        if self.queries.history_weights is not None:
+            digest.update(b"weight" + self.queries.history_weights.tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -367,8 +356,3 @@ class Scorer(typing.Protocol):
     def fallback(self, queries: Queries) -> Bools:
         """bool (B,): true where popularity answers, because the model knows nothing in the history."""
         ...
-
-
-def _at(array: Any, index: Any) -> Any:
-    """array[index], or None where there is no array."""
-    return None if array is None else array[index]

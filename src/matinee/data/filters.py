@@ -35,9 +35,10 @@ def filter_events(
     """Keep the events that pass all filters; rows keep their order.
 
     Ratings and dates first: rating >= min_rating and not in drop_ratings; since <= time < until (Unix seconds, ISO
-    text, date or datetime; without a zone: UTC). Then users with fewer than min_user_events and items with fewer than
-    min_item_events events are removed, again and again until both hold. They (and ids without an event) leave the ids
-    and the side tables; a minimum of 0 removes nobody. Repeated events of one pair count each.
+    text, date or datetime; without a zone: UTC); dates hold for dislikes too. Then users with fewer than
+    min_user_events and items with fewer than min_item_events events are removed, again and again until both hold. They
+    (and ids without an event) leave the ids and the side tables; a minimum of 0 removes nobody. Repeated events of one
+    pair count each.
     label_min: ratings become 1 (at least this) or 0, after the filters on ratings.
     Raises MatineeError when nothing is left, naming the filter, or when a filter needs ratings or times that the log
     does not have.
@@ -61,6 +62,7 @@ def filter_events(
         keep = _k_core(data, keep, min_user_events, min_item_events)
         _check_left(keep, data, f"min_user_events = {min_user_events} with min_item_events = {min_item_events}")
     result = data if keep.all() else data.rows(keep)
+    result = _dislikes_between(result, since, until)
     if label_min is not None:
         raw_rating = _needed(result.value, "label_min", "rating")
         result = replace(result, value=(raw_rating >= np.float32(label_min)).astype(np.float32), raw_rating=raw_rating)
@@ -108,20 +110,35 @@ def _k_core(data: Dataset, keep: Bools, min_user: int, min_item: int) -> Bools:
         rows = rows[good]
 
 
+def _dislikes_between(data: Dataset, since: Moment | None, until: Moment | None) -> Dataset:
+    """The log without dislikes before `since` or from `until` on; those without times stay."""
+    dislikes = data.dislikes
+    if dislikes is None or dislikes.timestamp is None or (since is None and until is None):
+        return data
+    kept = np.ones(len(dislikes), bool)
+    if since is not None:
+        kept &= dislikes.timestamp >= seconds(since)
+    if until is not None:
+        kept &= dislikes.timestamp < seconds(until)
+    return replace(data, dislikes=dislikes.rows(kept) if kept.any() else None)
+
+
 def _without_absent(data: Dataset, *, users: bool, items: bool) -> Dataset:
     """Remove ids without events; the codes of the others keep their order."""
     if users and not (there := data.user_counts() > 0).all():
         ids, code, features = _shrunk(data.users, data.user_features, there)
-        data = replace(data, users=ids, user=code[data.user], user_features=features)
+        dislikes = data.dislikes and data.dislikes.recoded(code, np.arange(data.n_items, dtype=np.int32))
+        data = replace(data, users=ids, user=code[data.user], user_features=features, dislikes=dislikes)
     if items and not (there := data.item_counts() > 0).all():
         ids, code, features = _shrunk(data.items, data.item_features, there)
-        data = replace(data, items=ids, item=code[data.item], item_features=features)
+        dislikes = data.dislikes and data.dislikes.recoded(np.arange(data.n_users, dtype=np.int32), code)
+        data = replace(data, items=ids, item=code[data.item], item_features=features, dislikes=dislikes)
     return data
 
 
 def _shrunk(ids: IdMap, features: pl.DataFrame | None, there: Bools) -> tuple[IdMap, Ints, pl.DataFrame | None]:
-    """The ids and features where `there`, bool (n,), is true, and the new code of each old one, int32 (n,)."""
-    code = (np.cumsum(there) - 1).astype(np.int32)
+    """The ids and features where `there`, bool (n,), is true, and the new code of each old one, int32 (n,), or -1."""
+    code = np.where(there, np.cumsum(there) - 1, -1).astype(np.int32)
     return IdMap(ids.ids[there], what=ids.what), code, None if features is None else features.filter(there)
 
 

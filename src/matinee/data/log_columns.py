@@ -45,6 +45,12 @@ class LogColumns:
         self._refuse(~np.isfinite(narrow), array, f"{what} is not a finite number")
         return narrow
 
+    def weights(self, values: ArrayLike) -> NDArray[np.float32]:
+        """float32 (n,), all finite and above 0."""
+        weights = self.numbers(values, "weight")
+        self._refuse(weights <= 0, weights, "weight is not positive")
+        return weights
+
     def height(self, column: NDArray[Any] | pl.DataFrame | None, what: str, rows: int) -> None:
         """Raise MatineeError where a column or table has not this number of rows."""
         if column is not None and len(column) != rows:

@@ -30,12 +30,14 @@ def query(
     history: Sequence[Id] | Id | None = None,
     at: Moment | None = None,
     exclude_seen: bool = True,
+    exclude_dislikes: bool = True,
 ) -> Queries:
     """One query, from a user of the log or from someone new.
 
     source: a log, or a fitted model (its log is used). user: an id of the log. history: what someone new watched, as
     titles or ids, oldest first. at: the time of the request, for models that use it: Unix seconds, an ISO text, a date
     or a datetime (UTC without a zone); None: the end of the history. exclude_seen: do not recommend watched items.
+    exclude_dislikes: nor those that a user of the log dislikes.
     Raises MatineeError unless exactly one of user and history is given, for an unknown user, for an item that is not
     found (see items.find_items), and for a model that was saved without histories.
 
@@ -48,13 +50,13 @@ def query(
     if user is not None:
         refuse_no_histories(data)
         try:
-            queries = data.queries([user])
+            queries = data.queries([user], exclude_seen=exclude_seen, exclude_dislikes=exclude_dislikes)
         except MatineeError as error:
             raise MatineeError(error.what, hint=f"for someone new give a history; {error.hint}") from None
     else:
         watched = Ragged.from_lists([find_items(() if history is None else history, data)])
-        queries = Queries(user=np.array([-1], np.int32), history=watched, exclude=watched)
-    queries = queries if exclude_seen else replace(queries, exclude=Ragged.empty(1))
+        exclude = watched if exclude_seen else Ragged.empty(1)
+        queries = Queries(user=np.array([-1], np.int32), history=watched, exclude=exclude)
     return queries if at is None else with_request_time(queries, at)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged
-from matinee.data.dataset import Pairs, Queries
+from matinee.data.dataset import BESIDE_HISTORY, Pairs, Queries
 from matinee.errors import MatineeError
 
 
@@ -26,11 +26,15 @@ def check_queries(queries: Queries, n_users: int, n_items: int) -> None:
             hint = "pass one row each"
             raise MatineeError(f"candidates have shape {queries.candidates.shape}, not ({n}, C)", hint=hint)
         _check_codes(queries.candidates, -1, n_items, "candidate")
-    for name in ("history_ratings", "history_times"):
+    for name in BESIDE_HISTORY:
         beside = getattr(queries, name)
         if beside is not None and len(beside) != len(queries.history.values):
             hint = "pass one for each"
             raise MatineeError(f"{name} of the queries are not in parallel with their history", hint=hint)
+    weights = queries.history_weights
+    if weights is not None and not (np.isfinite(weights) & (weights > 0)).all():
+        hint = "leave out events of weight 0, and exclude what is disliked"
+        raise MatineeError("history_weights of the queries are not all finite and above 0", hint=hint)
 
 
 def check_pairs(pairs: Pairs, n_users: int, n_items: int, n_queries: int | None) -> None:

@@ -211,7 +211,7 @@ def evaluate(
     warned: list[str] = []
     for name, rec in models.items():
         _check(rec, holdout, cuts, name)
-        hits = formulas.find_hits(rec.item, holdout.truth, k=max(cuts))
+        hits = formulas.find_hits(rec.item, holdout.truth, k=max(cuts), dislikes=holdout.dislikes)
         for metric, cut in product(computed, cuts):
             values[name, metric, cut] = computed[metric](hits, cut)
             if metric in weights:

@@ -8,7 +8,7 @@ value is NaN where |rel| = 0: such queries have no answer and are left out of av
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,12 +28,14 @@ class Hits:
     """Which of the recommended items are relevant, for B queries and K ranks.
 
     hit: bool (B, K); padding never hits, and an item that is in a list twice hits once, at its first rank.
-    relevant: int64 (B,), distinct relevant items. listed: int64 (B,), recommended items before the padding.
+    relevant: int64 (B,), distinct relevant items. listed: int64 (B,), recommended items before the padding. disliked:
+    bool (B, K), as hit, true for items that the user dislikes; None where no dislikes are known.
     """
 
     hit: NDArray[np.bool_]
     relevant: NDArray[np.int64]
     listed: NDArray[np.int64]
+    disliked: NDArray[np.bool_] | None = None
 
     def count(self, k: int) -> NDArray[np.int64]:
         """int64 (B,): relevant items among the first k."""
@@ -43,10 +45,15 @@ class Hits:
 Compute = Callable[[Hits, int], Values]
 
 
-def find_hits(item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = None) -> Hits:
-    """item: (B, K) codes, best first, -1 = padding; truth: B rows of relevant codes; k: ranks looked at, default K."""
+def find_hits(
+    item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = None, dislikes: Ragged | None = None
+) -> Hits:
+    """item: (B, K) codes, best first, -1 = padding; truth, dislikes: B rows of relevant and of disliked codes; k: ranks
+    looked at, default K."""
     from matinee.kernels.ranking import mark_hits
 
+    if dislikes is not None:
+        return replace(find_hits(item, truth, k=k), disliked=find_hits(item, dislikes, k=k).hit)
     if item.ndim != 2 or len(item) != len(truth):
         hint = "pass one row a query"
         raise MatineeError(f"{item.shape} recommendations do not answer {len(truth)} queries", hint=hint)
@@ -109,6 +116,15 @@ def average_precision(hits: Hits, k: int) -> Values:
     return _divide(_precision_sum(hits, k), np.minimum(k, hits.relevant))
 
 
+def disliked(hits: Hits, k: int) -> Values:
+    """float64 (B,): items that the user dislikes among the first k, over k, also where the list is shorter. Less is
+    better. Raises MatineeError where no dislikes are known."""
+    if hits.disliked is None:
+        hint = "say which events are dislikes when the log is read, or measure something else"
+        raise MatineeError("no dislikes are known, so none can be counted", hint=hint)
+    return _where_relevant(hits, np.count_nonzero(hits.disliked[:, :k], axis=1) / k)
+
+
 METRICS: Mapping[str, Compute] = {
     "recall": recall,
     "recall_capped": recall_capped,
@@ -118,6 +134,7 @@ METRICS: Mapping[str, Compute] = {
     "recall_ndcg": recall_ndcg,
     "mrr": mrr,
     "map": average_precision,
+    "disliked": disliked,
 }
 
 
@@ -264,11 +281,12 @@ def ranking(
     k: int | Sequence[int] = (10, 20),
     metrics: Sequence[str] = ("recall", "ndcg", "hit_rate", "mrr"),
     convention: str = "matinee",
+    dislikes: Ragged | None = None,
 ) -> dict[tuple[str, int], Values]:
     """(metric, k) -> float64 (B,), NaN where a query has no relevant item. item: (B, K) codes, -1 = padding."""
     formulas = formulas_of(metrics, convention)
     cuts = cut_offs(k)
-    hits = find_hits(item, truth, k=max(cuts))
+    hits = find_hits(item, truth, k=max(cuts), dislikes=dislikes)
     return {(name, cut): compute(hits, cut) for name, compute in formulas.items() for cut in cuts}
 
 

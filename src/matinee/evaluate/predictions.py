@@ -19,7 +19,7 @@ RATING = ("rmse", "mae", "bce")
 CLICK = ("auc", "gauc", "logloss")
 """Metrics of labels 0 and 1."""
 names = (*RATING, *CLICK)
-LOWER_IS_BETTER = frozenset({"rmse", "mae", "bce", "logloss"})
+LOWER_IS_BETTER = frozenset({"rmse", "mae", "bce", "logloss", "disliked"})
 """Of all metrics, those of rankings included."""
 ROOTED = ("rmse",)
 """Metrics that are the square root of the mean of their `row_values`."""

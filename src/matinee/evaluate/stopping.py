@@ -61,7 +61,7 @@ class StoppingMetric:
 
 
 def measure(model: Predictor, valid: Holdout, metric: StoppingMetric) -> float:
-    """The metric of a fitted model on a holdout. More is better: errors have a minus.
+    """The metric of a fitted model on a holdout. More is better: errors, and dislikes, have a minus.
 
     A ranking metric is the mean over the queries that have an answer. NaN where nothing can be measured: no query has
     an answer, or an error is wanted and the holdout has no labelled pairs.
@@ -73,8 +73,9 @@ def measure(model: Predictor, valid: Holdout, metric: StoppingMetric) -> float:
         predicted = model.predict(pairs, valid.queries)
         return -ERRORS[metric.name](pairs.label, predicted, rating_scale(model.data, valid))
     item = recommend(model, valid.queries, metric.k).item
-    values = metrics.ranking(item, valid.truth, k=[metric.k], metrics=[metric.name])[metric.name, metric.k]
-    answered = values[~np.isnan(values)]
+    found = metrics.ranking(item, valid.truth, k=[metric.k], metrics=[metric.name], dislikes=valid.dislikes)
+    values = found[metric.name, metric.k]
+    answered = values[~np.isnan(values)] * (-1.0 if metric.name in predictions.LOWER_IS_BETTER else 1.0)
     return float(answered.mean()) if len(answered) else float("nan")
 
 

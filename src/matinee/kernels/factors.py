@@ -15,14 +15,17 @@ from matinee.kernels.arithmetic import SUMS, random_bits
 
 @njit(nogil=True, cache=True, fastmath=SUMS)
 def regress_rows(
-    start: int, stop: int, indptr: Any, indices: Any, target: Any, F: Any, offset: Any, A0: Any, b0: Any,
+    start: int, stop: int, indptr: Any, indices: Any, target: Any, own: Any, F: Any, offset: Any, A0: Any, b0: Any,
     penalty: Any, weight: float, logistic: bool, steps: int, noise: Any, out: Any,
 ) -> None:  # fmt: skip
     """Newton steps on x = out[r] from its present value, float64, for the rows start..stop of a csr matrix of targets:
 
-        minimise  weight/2 sum_j (target_j - z_j)^2 + x'A0 x/2 - b0'x + sum_a penalty[r, a] x_a^2/2,  z = offset + F x
+        minimise  weight/2 sum_j own_j (target_j - z_j)^2 + x'A0 x/2 - b0'x + sum_a penalty[r, a] x_a^2/2,
 
-    over the row's observed columns j, or with the cross-entropy of target_j (0..1) and sigmoid(z_j) where `logistic`.
+    z = offset + F x,
+
+    over the row's observed columns j, or with the cross-entropy of target_j (0..1) and sigmoid(z_j) where `logistic`
+    (then without weights). own: float32, as target, or of length 1 for all.
     One step solves the squares exactly. noise (rows, f), or no rows: the solution is moved by L^-T noise[r] with LL'
     the Hessian, so that standard normal noise draws from N(solution, Hessian^-1). out: float64 (rows, f).
     """
@@ -41,7 +44,7 @@ def regress_rows(
                 A[a, a] += penalty[r, a]
                 g[a] = s
             for q in range(indptr[r], indptr[r + 1], 4):
-                add_observations(q, indptr[r + 1], indices, target, F, offset, x, weight, logistic, v, w, A, g)
+                add_observations(q, indptr[r + 1], indices, target, own, F, offset, x, weight, logistic, v, w, A, g)
             # the Newton step is A^-1 g
             factor_and_solve(A, g, noise, r)
             for a in range(f):
@@ -51,8 +54,8 @@ def regress_rows(
 
 @njit(nogil=True, cache=True, fastmath=SUMS, inline="always")  # as a call it would cost 8 % of a regression
 def add_observations(
-    first: int, end: int, indices: Any, target: Any, F: Any, offset: Any, x: Any, weight: float, logistic: bool,
-    v: Any, w: Any, A: Any, g: Any,
+    first: int, end: int, indices: Any, target: Any, own: Any, F: Any, offset: Any, x: Any, weight: float,
+    logistic: bool, v: Any, w: Any, A: Any, g: Any,
 ) -> None:  # fmt: skip
     """Add up to four observations of a row, from `first` on, to g and to A's lower triangle. v, w (4, f): work space.
 
@@ -74,7 +77,8 @@ def add_observations(
             p = 1.0 / (1.0 + np.exp(-z))
             error, curve = target[q] - p, p * (1.0 - p)
         else:
-            error, curve = weight * (target[q] - z), weight
+            scale = weight * own[q if len(own) > 1 else 0]
+            error, curve = scale * (target[q] - z), scale
         for a in range(f):
             g[a] += error * v[i, a]
             w[i, a] = curve * v[i, a]
@@ -113,29 +117,31 @@ def factor_and_solve(A: Any, g: Any, noise: Any, row: int) -> None:
 
 
 @njit(nogil=True, cache=True, fastmath=SUMS, inline="always")
-def multiply(G: Any, ridge: Any, F: Any, columns: Any, p: Any, out: Any) -> None:
-    """out = (G + ridge I + sum_j F_j F_j') p over these columns j, without building the matrix."""
+def multiply(G: Any, ridge: Any, F: Any, columns: Any, weights: Any, p: Any, out: Any) -> None:
+    """out = (G + ridge I + sum_j w_j F_j F_j') p over these columns j, without building the matrix."""
     f = len(p)
     for a in range(f):
         s = np.float32(0.0)
         for b in range(f):
             s += G[a, b] * p[b]
         out[a] = s + ridge * p[a]
-    for j in columns:
-        v = F[j]
+    for q in range(len(columns)):
+        v = F[columns[q]]
         d = np.float32(0.0)
         for a in range(f):
             d += v[a] * p[a]
+        d *= weights[q]
         for a in range(f):
             out[a] += d * v[a]
 
 
 @njit(nogil=True, cache=True, fastmath=SUMS)
 def conjugate_gradient_rows(
-    start: int, stop: int, indptr: Any, indices: Any, F: Any, G: Any, ridge: Any, steps: int, out: Any
+    start: int, stop: int, indptr: Any, indices: Any, weights: Any, F: Any, G: Any, ridge: Any, steps: int, out: Any
 ) -> None:
-    """Steps of conjugate gradients, float32, from out[r] towards (G + ridge[r] I + sum_j F_j F_j') x = sum_j F_j,
-    j the columns of row r. The matrix is never built: a step costs (columns of the row + f) * f. out: (rows, f)."""
+    """Steps of conjugate gradients, float32, from out[r] towards (G + ridge[r] I + sum_j w_j F_j F_j') x =
+    sum_j w_j F_j, j the columns of row r, w_j float32. The matrix is never built: a step costs (columns of the row + f)
+    * f. out: (rows, f)."""
     f = F.shape[1]
     x, r, p, Ap = np.empty(f, np.float32), np.empty(f, np.float32), np.empty(f, np.float32), np.empty(f, np.float32)
     one, zero = np.float32(1.0), np.float32(0.0)
@@ -145,7 +151,7 @@ def conjugate_gradient_rows(
             out[u] = zero
             continue
         x[:] = out[u]
-        # residual r = right side - A x; F_j's share of it is (1 - F_j'x) F_j
+        # residual r = right side - A x; F_j's share of it is w_j (1 - F_j'x) F_j
         for a in range(f):
             s = zero
             for b in range(f):
@@ -156,7 +162,7 @@ def conjugate_gradient_rows(
             d = zero
             for a in range(f):
                 d += v[a] * x[a]
-            d = one - d
+            d = weights[q] * (one - d)
             for a in range(f):
                 r[a] += d * v[a]
         # the first direction p is the residual
@@ -167,7 +173,7 @@ def conjugate_gradient_rows(
         for _ in range(steps):
             if square < 1e-20:  # solved; the next step would divide 0 by 0
                 break
-            multiply(G, ridge[u], F, indices[low:high], p, Ap)
+            multiply(G, ridge[u], F, indices[low:high], weights[low:high], p, Ap)
             # step length |r|^2 / p'Ap: the minimum along p
             curve = zero
             for a in range(f):
@@ -199,18 +205,19 @@ def negative(key: Any, counter: Any, pool: Any, indices: Any, low: int, high: in
 
 @njit(nogil=True, cache=True, fastmath=SUMS)
 def bpr_epoch(
-    order: Any, users: Any, indptr: Any, indices: Any, pool: Any, key: Any, rate: float, l2: float, U: Any, V: Any
-) -> float:
-    """One pass of stochastic gradient over the positives in `order`, each against one negative; the mean loss. Descends
-    -ln sigmoid(u (v_i - v_j)) + l2/2 (|u|^2 + |v_i|^2 + |v_j|^2). The last column of U stays as it is: where it is 1,
-    the last column of V is the items' bias. U, V: float32 (n_users, f) and (n_items, f), changed in place."""
+    order: Any, users: Any, indptr: Any, indices: Any, pool: Any, key: Any, rate: float, l2: float, U: Any, V: Any,
+    pairs: Any,
+) -> float:  # fmt: skip
+    """One pass of stochastic gradient over the positives pairs[order], each against one negative; the mean loss.
+    Descends -ln sigmoid(u (v_i - v_j)) + l2/2 (|u|^2 + |v_i|^2 + |v_j|^2). The last column of U stays as it is: where
+    it is 1, the last column of V is the items' bias. U, V: float32 (n_users, f) and (n_items, f), changed in place."""
     f = U.shape[1]
     step, shrink = np.float32(rate), np.float32(rate * l2)
     loss = 0.0
     for n in range(len(order)):
-        q = order[n]
+        q = pairs[order[n]]
         user, i = users[q], indices[q]
-        j = negative(key, np.uint64(q), pool, indices, indptr[user], indptr[user + 1])
+        j = negative(key, np.uint64(order[n]), pool, indices, indptr[user], indptr[user + 1])
         if j < 0:
             continue
         u, x, y = U[user], V[i], V[j]
@@ -233,10 +240,11 @@ def bpr_epoch(
 
 @njit(nogil=True, cache=True, fastmath=SUMS)
 def bpr_fold_rows(
-    start: int, stop: int, indptr: Any, indices: Any, pool: Any, epochs: int, rate: float, l2: float, V: Any, out: Any
-) -> None:
+    start: int, stop: int, indptr: Any, indices: Any, weights: Any, pool: Any, epochs: int, rate: float, l2: float,
+    V: Any, out: Any,
+) -> None:  # fmt: skip
     """bpr_epoch on the vectors out[r] alone, `epochs` times with a rate that falls to 0; draws depend on the row's
-    items only, not on where the row stands."""
+    items only, not on where the row stands. weights: float32, what each positive's gradient is multiplied by."""
     f = V.shape[1]
     for r in range(start, stop):
         u = out[r]
@@ -252,6 +260,6 @@ def bpr_fold_rows(
                 d = np.float32(0.0)
                 for a in range(f):
                     d += u[a] * (x[a] - y[a])
-                e = step / (np.float32(1.0) + np.exp(d))
+                e = weights[q] * step / (np.float32(1.0) + np.exp(d))
                 for a in range(f - 1):
                     u[a] += e * (x[a] - y[a]) - shrink * u[a]

@@ -32,7 +32,8 @@ class AdmmSLIM(ItemItem):
     Equal to the paper's steps: P G = I - P (D + rho I) turns their constant term into a part of diag(t), so neither G
     nor P G is kept. Columns are independent and done in blocks. Stopping early regularises, so `iterations` is a
     hyper-parameter. Differences: user_damping is EASE's, and the paper's centred columns are left out: they cost 1 % of
-    ndcg@10 on MovieLens 1M. dropout = user_damping = 0 is the paper's model; the defaults rank better.
+    ndcg@10 on MovieLens 1M. Weights of events stand in X, as in EASE; n_i counts users. dropout = user_damping = 0 is
+    the paper's model; the defaults rank better.
     """
 
     l1: float = tunable(2.0, "weight of the L1 norm", low=0.1, high=100.0, log=True, ge=0.0)
@@ -48,7 +49,7 @@ class AdmmSLIM(ItemItem):
     def weights(self, X: csr_array) -> NDArray[np.float32] | csr_array:
         from scipy.sparse import csr_array
 
-        popularity = np.maximum(squares(X), 1.0) / X.shape[0]
+        popularity = np.maximum(np.bincount(X.indices, minlength=X.shape[1]), 1.0) / X.shape[0]
         X = damped(X, self.user_damping)
         ridge = self.l2 * popularity**self.alpha + self.dropout / (1.0 - self.dropout) * squares(X)
         P = ridge_inverse(X, ridge + self.rho).astype(np.float32, copy=False)

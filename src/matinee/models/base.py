@@ -6,7 +6,6 @@ what every model needs to answer and to print: the log it was fitted on, and pop
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -22,10 +21,11 @@ from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.frames import log_size
 from matinee.data.ids import IdMap
 from matinee.data.validate import check_pairs, check_queries
-from matinee.errors import MatineeError, MatineeWarning
+from matinee.errors import MatineeError
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
 from matinee.models.fields import validation_message
+from matinee.models.fit_warnings import warn_of_dislikes, warn_of_ignored_weights, warn_of_unread_times
 from matinee.models.fitting import FitContext
 from matinee.models.needs import FLOAT, SORTING, LogSize, Needs, refuse_too_large
 from matinee.models.parameters import Parameters
@@ -54,8 +54,8 @@ class Learned(Protocol):
 
 @dataclass(frozen=True)
 class Fitted:
-    """What fit leaves behind: the training log, item counts float32 (n_items,), what the model learned, and the metric
-    that early stopping measured ("": the model's own)."""
+    """What fit leaves behind: the training log, item counts float32 (n_items,) (summed weights, where the model uses
+    weights), what the model learned, and the metric that early stopping measured ("": the model's own)."""
 
     data: Dataset
     popularity: Floats
@@ -140,6 +140,10 @@ class Model(Parameters, ABC):
         """True where the model learns from, or is asked with, the order of a history."""
         return False
 
+    def uses_weights(self) -> bool:
+        """True where the weights of events (`Dataset.weight`) count; the docstring says how."""
+        return False
+
     def stopping_metric(self, valid: Holdout) -> StoppingMetric:
         """What early stopping measures on valid where `fit` is not told."""
         return StoppingMetric("ndcg", 10)
@@ -194,17 +198,22 @@ class Model(Parameters, ABC):
         """Learn in a context: what `fit` does, and what a composite does with its members."""
         self.check(data)
         refuse_too_large(self, data)
+        name = type(self).__name__
         if self.reads_order():
-            warn_of_unread_times(self, data)
+            warn_of_unread_times(data, name)
+        if data.weight is not None and not self.uses_weights() and not self.member_fields:  # members say it themselves
+            warn_of_ignored_weights(data, name)
         learned = self.learn(data, context)
         self._fitted = replace(self.standing(data, learned).fitted, metric=str(context.metric or ""))
-        warn_of_dislikes(self, data)
+        if not self.predicts():
+            warn_of_dislikes(data, name)
         return self
 
     def standing(self, data: Dataset, learned: Learned) -> Self:
         """A copy that answers with `learned`: the model as it stands in the middle of a fit."""
         copy = self.model_copy()
-        copy._fitted = Fitted(data, data.item_counts().astype(np.float32), learned)
+        counts = data.item_strengths() if self.uses_weights() else data.item_counts()
+        copy._fitted = Fitted(data, counts.astype(np.float32), learned)
         return copy
 
     def score(self, queries: Queries) -> Floats:
@@ -262,10 +271,7 @@ class Model(Parameters, ABC):
         user, row = np.unique(pairs.user, return_inverse=True)
         queries = self.data.queries_of(np.maximum(user, 0))
         if len(user) and user[0] < 0:  # nobody knows what an unseen user watched
-            keep = queries.history.rows > 0
-            ratings = None if queries.history_ratings is None else queries.history_ratings[keep]
-            times = None if queries.history_times is None else queries.history_times[keep]
-            queries = Queries(user, queries.history.keep(keep), queries.exclude, ratings, times)
+            queries = replace(queries.keep_events(queries.history.rows > 0), user=user)
         return queries, row
 
     @property
@@ -382,31 +388,7 @@ class Model(Parameters, ABC):
     __hash__ = None  # type: ignore[assignment]
 
 
-def warn_of_dislikes(model: Model, data: Dataset) -> None:
-    """Ratings of 0 or less are likes to a model that ignores values; labels 0 and 1 are not meant."""
-    if data.value is None or model.predicts() or data.labelled or not (n := int((data.value <= 0).sum())):
-        return
-    warnings.warn(
-        f"{n:,} of {len(data):,} events of {data.name} are rated 0 or less, and {type(model).__name__} takes every "
-        "event for a like: leave them out with min_rating",
-        MatineeWarning,
-        stacklevel=3,
-    )
-
-
 def _needed(cls: type[BaseModel]) -> str:
     """The hyper-parameters that a model cannot be made without, all of which name models, as an example gives them."""
     fields = ((name, str(field.annotation)) for name, field in cls.model_fields.items() if field.is_required())
     return ", ".join(f'{name}=["ease", "item_knn"]' if "tuple" in kind else f'{name}="ease"' for name, kind in fields)
-
-
-def warn_of_unread_times(model: Model, data: Dataset) -> None:
-    """A log without times is in the order of its lines, which is no order where times stand in a column nobody read."""
-    if data.timestamp is None and data.context is not None:
-        columns = ", ".join(map(repr, data.context.columns[:10]))
-        warnings.warn(
-            f"{data.name} has no timestamps, so {type(model).__name__} takes the order of its lines for that of time; "
-            f"if one of its further columns tells the time ({columns}), say so: --timestamp, or columns.timestamp",
-            MatineeWarning,
-            stacklevel=3,
-        )

@@ -67,7 +67,8 @@ class BERT4Rec(SelfAttentive):
         packed = self.packed(net, Histories(Ragged(item.offsets, shown), batch.times))
         target = torch.from_numpy(item.values[hidden].astype(np.int64)).to(device_of(net))
         of_each = torch.from_numpy(np.bincount(item.rows[hidden], minlength=len(item))).to(device_of(net))
-        return TrainingBatch(packed, packed.slot[torch.from_numpy(hidden).to(device_of(net))], target, of_each)
+        slot = packed.slot[torch.from_numpy(hidden).to(device_of(net))]
+        return TrainingBatch(packed, slot, target, of_each, self.target_weights(net, batch, hidden))
 
     def gaps(self, item: Ragged, rng: np.random.Generator) -> NDArray[np.bool_]:
         """bool (len(item.values),): which events are hidden, at least one of each history."""

@@ -14,7 +14,6 @@ from matinee.data.dataset import Dataset
 from matinee.models.base import Learned
 from matinee.models.families.factors import Factors, Vectors, stop_unless_finite
 from matinee.models.families.network import NO_CURVE
-from matinee.models.families.user_vectors import hashes_of
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import LogSize
@@ -41,8 +40,10 @@ class BPR(Factors):
 
     x_ui = u.v_i + b_i, i watched by u, j uniform among the items that u did not watch. Ours: the rate falls linearly to
     0, an epoch takes each watched pair once, in random order, and after the last one every user is learned again on the
-    final items, by the same descent over the user's history alone: that is also how a newcomer is answered.
-    Given `valid`, the items of the epoch with the best ndcg@10 are kept, and a fit that has stopped gaining ends.
+    final items, by the same descent over the user's history alone: that is also how a newcomer is answered. In a log
+    with weights an epoch takes each pair in proportion to its weight (systematic sampling), and folding in multiplies a
+    pair's gradient by its weight over the history's mean. Given `valid`, the items of the epoch with the best ndcg@10
+    are kept, and a fit that has stopped gaining ends.
     """
 
     learned_type: ClassVar[type[Learned]] = RankingVectors
@@ -61,7 +62,7 @@ class BPR(Factors):
         return True
 
     def learn(self, data: Dataset, context: FitContext) -> RankingVectors:
-        X = data.matrix()
+        X = self.training_rows(data)
         users = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
         pool = np.unique(X.indices)
         rng = np.random.default_rng(context.seed)
@@ -69,20 +70,21 @@ class BPR(Factors):
         U, V = (rng.normal(0.0, scale, (n, self.n_factors + 1)).astype(np.float32) for n in X.shape)
         U[:, -1], V[:, -1] = 1.0, 0.0  # the bias faces a 1
         V[np.diff(X.T.tocsr().indptr) == 0] = 0.0
-        standing = self.standing(data, RankingVectors(U, V, hashes_of(data), NO_CURVE))
+        standing = self.standing(data, RankingVectors(U, V, self.hashes(data), NO_CURVE))
         epochs = min(self.epochs, self.stop_epoch or self.epochs)
         rounds = context.rounds(epochs, patience=PATIENCE, every=-(-self.epochs // CHECKS))
         kept, measure = V, context.measuring(standing)
         for epoch in rounds:
             # LearnBPR: each watched pair once, in random order, against one unwatched item drawn by a counter hash.
-            order = np.random.default_rng([context.seed, epoch]).permutation(len(users))
+            pairs = drawn(X.data, np.random.default_rng([context.seed, epoch, 1]))
+            order = np.random.default_rng([context.seed, epoch]).permutation(len(pairs))
             key = np.random.SeedSequence([context.seed, epoch]).generate_state(1, np.uint64)[0]
             rate = self.learning_rate * (1 - epoch / self.epochs)
-            loss = kernels.factors.bpr_epoch(order, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V)
+            loss = kernels.factors.bpr_epoch(order, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V, pairs)
             stop_unless_finite(V, f"epoch {epoch + 1} at learning rate {rate:.3g}", "lower the learning rate")
             if rounds.add(loss, measure):
                 kept = V.copy()
-        return self.with_users(data, RankingVectors(U, kept, hashes_of(data), rounds.curve))
+        return self.with_users(data, RankingVectors(U, kept, self.hashes(data), rounds.curve))
 
     def width(self, size: LogSize) -> int:
         return self.n_factors + 1
@@ -93,10 +95,22 @@ class BPR(Factors):
         U = np.zeros((X.shape[0], V.shape[1]), np.float32)
         U[:, -1] = 1.0
 
+        row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+        mean = np.bincount(row, X.data, minlength=X.shape[0]) / np.maximum(np.diff(X.indptr), 1)
+        weights = (X.data / mean[row]).astype(np.float32)
+
         def run(start: int, stop: int) -> None:
             kernels.factors.bpr_fold_rows(
-                start, stop, X.indptr, X.indices, pool, self.fold_epochs, self.learning_rate, self.l2, V, U
+                start, stop, X.indptr, X.indices, weights, pool, self.fold_epochs, self.learning_rate, self.l2, V, U
             )
 
         kernels.parallel(run, len(U), chunk=64)
         return U
+
+
+def drawn(weight: Floats, rng: np.random.Generator) -> NDArray[np.int64]:
+    """int64, about (n,): places of weights (n,), each as often as its weight over their mean says, rounded up or down
+    at random (systematic sampling: one random offset for all). Equal weights: each place once, in order."""
+    up_to = np.cumsum(weight / weight.mean(dtype=np.float64))
+    times = np.diff(np.floor(up_to + rng.random()), prepend=0.0)
+    return np.repeat(np.arange(len(weight)), times.astype(np.int64))

@@ -62,7 +62,7 @@ class CDAE(DAE):
     def learned_from(
         self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]
     ) -> UserNetWeights:
-        return UserNetWeights(weights, curve, hashes_of(data), net=net)
+        return UserNetWeights(weights, curve, hashes_of(data, weighed=True), net=net)
 
     def score_histories(self, queries: Queries) -> Floats:
         torch = import_torch()
@@ -78,7 +78,8 @@ class CDAE(DAE):
 
         known = torch.from_numpy(np.maximum(queries.user, 0).astype(np.int64))
         vectors: Tensor = self.net.users.weight.detach()[known]
-        new = np.flatnonzero(~still_learned(queries, self.fitted.learned.history_hashes))
+        own = still_learned(queries, self.fitted.learned.history_hashes, weights=queries.history_weights)
+        new = np.flatnonzero(~own)
         if len(new):
             rows = self.history_rows(queries.take(new)).to(vectors.device)
             zero = torch.zeros(len(new), self.hidden, device=vectors.device)

@@ -32,7 +32,8 @@ class EASE(ItemItem):
     not the fit.
 
     P comes from a Cholesky factorisation in place, so one (n_items, n_items) buffer exists: float32 where a bound on
-    the condition, max_i sum_j G_ij over the least ridge, is at most 2e4, else float64.
+    the condition, max_i sum_j G_ij over the least ridge, is at most 2e4, else float64. An event's weight is its entry
+    of X: the regression predicts weights from weights.
     """
 
     l2: float = tunable(300.0, "ridge on the Gram diagonal", low=1.0, high=1e4, log=True, gt=0.0)
@@ -59,15 +60,17 @@ class EASE(ItemItem):
 
 
 def damped(X: csr_array, power: float) -> csr_array:
-    """X, csr (n_users, n_items) of 1s, with a user of n items weighing n^-power in X'X, whose trace stays."""
+    """X, csr (n_users, n_items), with a user of n items weighing n^-power in X'X, whose trace stays."""
     from scipy.sparse import csr_array
 
     if power == 0.0 or X.nnz == 0:
         return X
     length = np.diff(X.indptr)
     weight: NDArray[np.float64] = np.maximum(length, 1.0) ** -power
-    weight *= length.sum() / (weight * length).sum()
-    return csr_array((np.repeat(np.sqrt(weight), length).astype(np.float32), X.indices, X.indptr), shape=X.shape)
+    square = np.bincount(np.repeat(np.arange(len(length)), length), X.data.astype(np.float64) ** 2, len(length))
+    weight *= square.sum() / (weight * square).sum()
+    scale = np.repeat(np.sqrt(weight), length).astype(np.float32)
+    return csr_array((X.data * scale, X.indices, X.indptr), shape=X.shape)
 
 
 def squares(X: csr_array) -> NDArray[np.float64]:

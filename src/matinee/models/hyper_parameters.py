@@ -59,6 +59,13 @@ def describe(model: str | type[Model] | Model) -> list[HyperParameter]:
     return found
 
 
+def weights_used(model: type[Model] | Model) -> str:
+    """Whether the weights of a log's events count: "used", "ignored", or "as its members do" of an ensemble's class."""
+    if isinstance(model, type) and model.member_fields:
+        return "as its members do"
+    return "used" if (model() if isinstance(model, type) else model).uses_weights() else "ignored"
+
+
 def learned_arrays(model: Model) -> list[LearnedArray]:
     """The arrays that a fitted model learned. Those of a member are named as in its folder: members/0/W.
 

@@ -24,8 +24,10 @@ class IALS(Factors):
 
     As Rendle et al. have it (RecSys 2022, "Revisiting the performance of iALS", eq. 1-8):
 
-        sum over watched (u.v - 1)^2 + alpha0 sum over all (u.v)^2 + sum_u reg_u |u|^2 + sum_i reg_i |v|^2,
+        sum over watched w (u.v - 1)^2 + alpha0 sum over all (u.v)^2 + sum_u reg_u |u|^2 + sum_i reg_i |v|^2,
         reg_u = l2 (|I_u| + alpha0 n_items)^nu, reg_i = l2 (|U_i| + alpha0 n_users)^nu.
+
+    w is the pair's weight (Hu et al.'s confidence), 1 in a log without weights; |I_u| and |U_i| sum weights.
 
     While fitting, a half-step is a few steps of conjugate gradients from where the vector stands (Takacs,
     Pilaszy, Tikk, RecSys 2011) in place of an exact solve; the last one, over the users, is exact, and so is a
@@ -41,7 +43,7 @@ class IALS(Factors):
     steps: int = tunable(3, "conjugate gradient steps of a half-step", ge=1)
 
     def learn(self, data: Dataset, context: FitContext) -> Vectors:
-        X = data.matrix()
+        X = self.training_rows(data)
         X_t = X.T.tocsr()
         rng = np.random.default_rng(context.seed)
         scale = 0.1 / np.sqrt(self.n_factors)
@@ -64,22 +66,26 @@ class IALS(Factors):
         ridge = self.ridge(X).astype(np.float32)
         kernels.parallel(
             lambda start, stop: kernels.factors.conjugate_gradient_rows(
-                start, stop, X.indptr, X.indices, V, G, ridge, self.steps, U
+                start, stop, X.indptr, X.indices, X.data, V, G, ridge, self.steps, U
             ),
             len(U),
             chunk=128,
         )
 
     def ridge(self, X: csr_array) -> NDArray[np.float64]:
-        """float64 (rows of X,): l2 (what the row has + alpha0 columns)^nu."""
-        n: NDArray[np.float64] = np.diff(X.indptr) + self.alpha0 * X.shape[1]
-        return self.l2 * n**self.nu
+        """float64 (rows of X,): l2 (the row's sum + alpha0 columns)^nu."""
+        row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+        n = np.bincount(row, X.data, minlength=X.shape[0]) + self.alpha0 * X.shape[1]
+        return np.asarray(self.l2 * n**self.nu, np.float64)
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
+        from scipy.sparse import csr_array
+
         V = learned.V.astype(np.float64)
         U = np.zeros((X.shape[0], self.n_factors))
         penalty = np.repeat(self.ridge(X)[:, None], self.n_factors, axis=1)
         # The same normal equations as in the fit, solved exactly: a newcomer and a user of the log agree.
         prior = self.alpha0 * (V.T @ V), np.zeros(self.n_factors)
-        regress(X, V, np.zeros(len(V)), U, penalty=penalty, prior=prior)
+        wanted = csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
+        regress(wanted, V, np.zeros(len(V)), U, penalty=penalty, prior=prior, weights=X.data)
         return U.astype(np.float32)

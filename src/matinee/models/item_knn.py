@@ -23,7 +23,8 @@ class ItemKNN(ItemItem):
     s_ij = <x_i, x_j> / (|x_i| |x_j| + shrinkage) over users, each weighted by `weighting` (bm25 has its own lengths in
     place of the cosine's). Column j of the weights, the scored item, keeps its k most similar history items (as Sarwar
     et al.; Deshpande & Karypis keep the k scored items of each history item, which ranks worse on MovieLens); equal
-    similarities go to the lower item code.
+    similarities go to the lower item code. An event's weight multiplies its user's entry of x_i, and the vote of its
+    item in a history; in bm25 it is the term's frequency.
     """
 
     k: int = tunable(250, "number of neighbours of each item", low=10, high=1000, log=True, ge=1)

@@ -11,7 +11,14 @@ from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model, Shapes
 from matinee.models.families.item_item import ages, weighted_rows
-from matinee.models.families.transitions import followed, followed_bytes, followed_pairs, known_events, shares
+from matinee.models.families.transitions import (
+    event_weights,
+    followed,
+    followed_bytes,
+    followed_pairs,
+    known_events,
+    shares,
+)
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import FLOAT, LogSize
@@ -44,6 +51,9 @@ class Markov(Model):
     over the last events of the history, an event weighing 2^(-(events after it) / half_life). window = 1 with last = 1
     is the first-order Markov chain. The defaults serve well on the valid parts of ML-100K, ML-1M and Diginetica.
 
+    In a log with weights a transition also counts the weight of the event it leads to, p_j is a share of all weights,
+    and an event of a history votes by its own.
+
     Deviations: in the source rules start from the very last event alone, and have no prior. Events of items without a
     training event are passed over; repeats count each time, and an item may follow itself.
     """
@@ -65,12 +75,16 @@ class Markov(Model):
     def reads_order(self) -> bool:
         return True
 
+    def uses_weights(self) -> bool:
+        return True
+
     def learn(self, data: Dataset, context: FitContext) -> Transitions:
         counts = followed(data, self.window)
         total = np.asarray(counts.sum(axis=1), np.float64) + self.shrinkage
         # Counts become shares of each row; what is left of a row goes to popularity when a query is scored.
         counts.data /= np.repeat(total, np.diff(counts.indptr))
-        prior = data.item_counts() / len(data)
+        strength = data.item_strengths()
+        prior = strength / strength.sum()
         rest = self.shrinkage / total
         return Transitions(counts.astype(np.float32), rest.astype(np.float32), prior.astype(np.float32))
 
@@ -82,8 +96,9 @@ class Markov(Model):
 
     def score_histories(self, queries: Queries) -> Floats:
         learned = self.fitted.learned
-        history, n = known_events(queries.history, self.fitted.popularity, self.max_len), len(queries)
-        weight = shares(history, 0.5 ** (ages(history) / self.half_life))
+        known, n = known_events(queries, self.fitted.popularity, self.max_len), len(queries)
+        history = known.history
+        weight = shares(history, 0.5 ** (ages(history) / self.half_life) * event_weights(known))
         scores = weighted_rows(learned.P, history.offsets, history.values, weight.astype(np.float32))
         rest = np.bincount(history.rows, weight * learned.rest[history.values], minlength=n)
         scores += rest.astype(np.float32)[:, None] * learned.prior

@@ -12,13 +12,22 @@ from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model, Shapes
 from matinee.models.families.item_item import ages, weighted_rows
-from matinee.models.families.transitions import followed, followed_bytes, followed_pairs, known_events, shares
+from matinee.models.families.transitions import (
+    event_weights,
+    followed,
+    followed_bytes,
+    followed_pairs,
+    known_events,
+    shares,
+)
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+ONE = np.float32(1.0)
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,9 @@ class PCTM(Model):
 
         score(a) = sum_j w_j log P(a | h_j) + popularity log p(a),   sum_j w_j = 1, p(a) the share of all events.
 
+    In a log with weights C also counts the weight of the later event, p(a) is a share of all weights, and w_j is
+    multiplied by the event's own.
+
     The `recent` newest events share `recent_share` of the weight, falling by `decay` with each; the older ones share
     the rest evenly. recent = 0: all events fall by `decay`. Markov differs in two ways: it adds probabilities where
     this multiplies them, and its prior favours popular items where this one's negative exponent corrects for them.
@@ -62,6 +74,9 @@ class PCTM(Model):
     def reads_order(self) -> bool:
         return True
 
+    def uses_weights(self) -> bool:
+        return True
+
     def learn(self, data: Dataset, context: FitContext) -> LogTransitions:
         n = data.n_items
         C = followed(data, self.window, self.power)
@@ -70,9 +85,10 @@ class PCTM(Model):
         # Only log(1 + C n / tau) depends on the pair: it is 0 where a never followed b, so C's zeros stay zeros.
         C.data = np.log1p(C.data * (n / self.tau))
         L = C.astype(np.float32)
-        share = np.maximum(data.item_counts(), 1) / len(data)
+        strength = data.item_strengths()
+        share = np.where(strength > 0, strength, 1.0) / strength.sum()
         dense = L.nnz > 0.2 * n * n  # a dense row is read faster than a csr row of a fifth of its length
-        log_share = np.where(data.item_counts() > 0, np.log(share), 0.0)
+        log_share = np.where(strength > 0, np.log(share), 0.0)
         return LogTransitions(L.toarray() if dense else L, rest.astype(np.float32), log_share.astype(np.float32))
 
     def learned_bytes(self, size: LogSize) -> float:
@@ -82,11 +98,12 @@ class PCTM(Model):
     def fit_bytes(self, size: LogSize) -> float:
         return followed_bytes(size, self.window) + self.learned_bytes(size)
 
-    def weights(self, history: Ragged) -> NDArray[np.float64]:
-        """float64, in parallel with history.values: what each event's vote weighs, 1 in sum in each row."""
+    def weights(self, history: Ragged, own: Floats | np.float32 = ONE) -> NDArray[np.float64]:
+        """float64, in parallel with history.values: what each event's vote weighs, 1 in sum in each row. own: float32,
+        the events' own weights."""
         age = ages(history)
         if self.recent == 0:
-            return shares(history, self.decay**age)
+            return shares(history, self.decay**age * own)
         new = age < self.recent
         falling = np.where(new, self.decay**age, 0.0)
         total = np.bincount(history.rows, falling, minlength=len(history))
@@ -94,12 +111,13 @@ class PCTM(Model):
         weight = np.where(
             new, self.recent_share * falling / total[history.rows], (1.0 - self.recent_share) / np.maximum(older, 1)
         )
-        return shares(history, weight)  # a history without older events gives the newest all
+        return shares(history, weight * own)  # a history without older events gives the newest all
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: LogTransitions = self.fitted.learned
-        history = known_events(queries.history, self.fitted.popularity)
-        weight = self.weights(history)
+        known = known_events(queries, self.fitted.popularity)
+        history = known.history
+        weight = self.weights(history, event_weights(known))
         scores = weighted_rows(learned.L, history.offsets, history.values, weight.astype(np.float32))
         rest = np.bincount(history.rows, weight * learned.rest[history.values], minlength=len(history))
         scores += rest.astype(np.float32)[:, None] + np.float32(self.popularity) * learned.log_share

@@ -16,7 +16,7 @@ from matinee.models.fitting import FitContext
 
 @dataclass(frozen=True)
 class Counts:
-    """counts: float32 (n_items,), events of each item, decayed where asked."""
+    """counts: float32 (n_items,), events of each item, or their weights, decayed where asked."""
 
     counts: Floats
 
@@ -27,7 +27,8 @@ class Counts:
 class Popularity(Model):
     """Items by their number of events; with half_life_days an event counts half for every so many days of age.
 
-    Age is counted back from the newest event of the log. A (user, item) pair counts as often as it occurs.
+    Age is counted back from the newest event of the log. A (user, item) pair counts as often as it occurs, and in a log
+    with weights an event counts its weight.
     """
 
     learned_type = Counts
@@ -49,12 +50,17 @@ class Popularity(Model):
                 hint="map the log's timestamp column, or leave half_life_days unset",
             )
 
+    def uses_weights(self) -> bool:
+        return True
+
     def learn(self, data: Dataset, context: FitContext) -> Counts:
         if self.half_life_days is None or data.timestamp is None:
-            return Counts(data.item_counts().astype(np.float32))
+            return Counts(data.item_strengths().astype(np.float32))
         # Exponential decay, counted back from the newest event of the log.
         age = (data.timestamp.max() - data.timestamp) / 86_400.0
         weight = 0.5 ** (age / self.half_life_days)
+        if data.weight is not None:
+            weight = weight * data.weight
         order = np.argsort(data.timestamp, kind="stable")  # a sum's last bit depends on the order of its terms
         return Counts(np.bincount(data.item[order], weight[order], minlength=data.n_items).astype(np.float32))
 

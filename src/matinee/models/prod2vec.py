@@ -140,7 +140,7 @@ class Prod2vec(Model):
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: Prod2vecState = self.fitted.learned
-        history = known_events(queries.history, self.fitted.popularity, self.max_len)
+        history = known_events(queries, self.fitted.popularity, self.max_len).history
         fading = 0.0 if self.half_life is None else 1.0 / self.half_life
         weight = shares(history, 0.5 ** (ages(history) * fading))
         mean = weighted_rows(learned.left, history.offsets, history.values, weight.astype(np.float32))

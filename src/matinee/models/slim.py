@@ -29,7 +29,8 @@ class SLIM(ItemItem):
 
     by coordinate descent on the Gram matrix X'X to `tolerance`; w is column j of the weights, zeros exact. Sums run
     over users, as in the paper: scikit-learn's ElasticNet(alpha, l1_ratio) over n users is l1 = n alpha l1_ratio,
-    l2 = n alpha (1 - l1_ratio). user_damping (see EASE) is our addition, 0 in the paper.
+    l2 = n alpha (1 - l1_ratio). user_damping (see EASE) is our addition, 0 in the paper. Weights of events stand in X,
+    as in EASE.
     """
 
     l1: float = tunable(2.0, "weight of the L1 norm: sparser weights", low=0.1, high=100.0, log=True, ge=0.0)

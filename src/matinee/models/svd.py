@@ -25,12 +25,13 @@ Matrix = NDArray[np.float64]
 class SVD(RatingFactors):
     """PureSVD (Cremonesi, Koren & Turrin, RecSys 2010, eq. 5-6): scores = x_q V V', V the k right singular vectors.
 
-    x_q holds 1 for each item watched (the paper: the ratings, and 0 for the rest).
+    x_q holds 1 for each item watched (the paper: the ratings, and 0 for the rest), or its weight in a log with weights.
 
     centred: the matrix holds what ratings leave over after the biases, 0 for the rest, and scores are ratings:
     mu + b_i + b_u + (r_q - mu - b_i - b_u) V V', as Sarwar et al. 2000 with damped means in place of means:
     b_i = sum (r - mu) / (n_i + damping), then b_u likewise from r - mu - b_i. Zeros pull such ratings towards the
-    biases: for rating prediction prefer biased_mf. Without `centred` it ranks and predicts no ratings.
+    biases: for rating prediction prefer biased_mf. Without `centred` it ranks and predicts no ratings. Ratings are not
+    weighed.
     """
 
     learned_type = RatingVectors
@@ -42,11 +43,14 @@ class SVD(RatingFactors):
     def uses_ratings(self) -> bool:
         return self.centred
 
+    def uses_weights(self) -> bool:
+        return not self.centred
+
     def predicts(self) -> bool:
         return self.centred
 
     def learn(self, data: Dataset, context: FitContext) -> Vectors:
-        X = data.matrix(values=self.centred)
+        X = self.training_rows(data)
         n = X.shape[1]
         offset = np.zeros(n)
         if self.centred:

@@ -39,6 +39,7 @@ class SVDAE(ItemItem):
     R~ = D_u^(-1/2) R D_i^(-1/2), D the numbers of events, is what the regression sees, and R, not normalised, what it
     predicts. k = share of the smaller of R's sides (4 % in the paper, on every data set). x~_q = D_i^(-1/2) x_q here:
     the paper's division by sqrt(|x_q|) scales a query's scores without changing their order. half_life is our addition.
+    Weights of events stand in R, and D sums them.
     """
 
     learned_type = LowRankWeights
@@ -52,15 +53,16 @@ class SVDAE(ItemItem):
         return learned.left @ learned.right
 
     def learn(self, data: Dataset, context: FitContext) -> LowRankWeights:  # type: ignore[override]
-        return self.low_rank(data.matrix())
+        return self.low_rank(data.strengths())
 
     def low_rank(self, R: csr_array) -> LowRankWeights:
         """B, with the item side of a query's normalisation in its rows."""
         from scipy.sparse import diags_array
 
         # Eq. 6: R~ = D_u^(-1/2) R D_i^(-1/2) is what the regression sees.
-        n_u, n_i = np.diff(R.indptr), np.bincount(R.indices, minlength=R.shape[1])
-        d_u, d_i = (np.maximum(n, 1.0) ** -0.5 for n in (n_u, n_i))
+        row = np.repeat(np.arange(R.shape[0]), np.diff(R.indptr))
+        n_u, n_i = np.bincount(row, R.data, R.shape[0]), np.bincount(R.indices, R.data, R.shape[1])
+        d_u, d_i = (np.where(n > 0.0, n, 1.0) ** -0.5 for n in (n_u, n_i))
         # The rank is a share of the smaller side, counted over users and items that have events.
         k = max(1, round(self.share * min(np.count_nonzero(n_u), np.count_nonzero(n_i))))
         U, s, V = truncated_svd((diags_array(d_u) @ R @ diags_array(d_i)).tocsr(), k)

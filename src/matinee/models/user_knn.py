@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee import kernels
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model, Shapes
-from matinee.models.families.item_item import weighted_rows
+from matinee.models.families.item_item import strengths, weighted_rows
 from matinee.models.families.neighbours import nearest, term_weights, weighted
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class UserKNNState:
-    """X: csr (n_users, n_items), 1 per pair. V: csr (n_items, n_users), the users' weighted vectors, transposed.
+    """X: csr (n_users, n_items), 1 (or the weight) per pair. V: csr (n_items, n_users), the users' weighted vectors,
+    transposed.
 
     norm: float32 (n_users,), what to divide a user's similarities by. term: float32 (n_items,), an item's weight.
     """
@@ -43,7 +43,8 @@ class UserKNN(Model):
 
     s_uv = <x_u, x_v> / (|x_u| |x_v| + shrinkage) over items, each weighted by `weighting` (bm25 has its own lengths in
     place of the cosine's); an item's score is the sum of s over the k nearest users of the log who watched it.
-    A user of the log is not their own neighbour. Equal similarities go to the lower user code.
+    A user of the log is not their own neighbour. Equal similarities go to the lower user code. An event's weight
+    multiplies its item's entry of x_u (in bm25 it is the term's frequency), and what a neighbour adds to its item.
     """
 
     learned_type = UserKNNState
@@ -54,8 +55,11 @@ class UserKNN(Model):
     )
     shrinkage: float = tunable(0.0, "added to the cosine's denominator", low=0.0, high=100.0, ge=0.0)
 
+    def uses_weights(self) -> bool:
+        return True
+
     def learn(self, data: Dataset, context: FitContext) -> UserKNNState:
-        X = data.matrix()
+        X = data.strengths()
         V, norm = weighted(X, self.weighting)
         return UserKNNState(X=X, V=V.T.tocsr(), norm=norm, term=term_weights(X, self.weighting))
 
@@ -68,8 +72,7 @@ class UserKNN(Model):
     def score_histories(self, queries: Queries) -> Floats:
         learned: UserKNNState = self.fitted.learned
         history = queries.history
-        last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
-        weight = np.where(last, learned.term[history.values], np.float32(0.0))
+        weight = strengths(queries, len(self.items)) * learned.term[history.values]
         length = np.sqrt(np.bincount(history.rows, weight**2, minlength=len(queries)).astype(np.float32))
         length = np.ones_like(length) if self.weighting == "bm25" else np.maximum(length, np.float32(1e-12))
 

@@ -36,9 +36,12 @@ def multinomial(logits: Tensor, rows: SparseBatch) -> Tensor:
 
 
 def logistic(logits: Tensor, rows: SparseBatch) -> Tensor:
-    """Binary cross-entropy over all items, with target 0 for unwatched ones (Liang et al., WWW 2018, eq. 4)."""
+    """Binary cross-entropy over all items, with target 0 for unwatched ones (Liang et al., WWW 2018, eq. 4). A watched
+    one's weighs its value."""
     logits = _wide(logits)
-    return F.softplus(logits).sum() - (logits[rows.row, rows.item] * rows.value).sum()
+    watched = logits[rows.row, rows.item]
+    loss = F.softplus(logits).sum() - (watched * rows.value).sum()
+    return loss + ((rows.value - 1.0) * F.softplus(watched)).sum()  # 0 where all values are 1
 
 
 def squared_seen(scores: Tensor, rows: SparseBatch) -> Tensor:
@@ -121,21 +124,30 @@ Formula = Callable[[Tensor, Tensor], Tensor]
 negative is the target."""
 
 
-def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None = None) -> Tensor:
-    """-sum log softmax(states @ vectors.T)[target] over all items, without all (N, n_items) logits in memory.
+def cross_entropy(
+    states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None = None, weight: Tensor | None = None
+) -> Tensor:
+    """-sum log softmax(states @ vectors.T)[target] over all items, without all (N, n_items) logits in memory. weight:
+    (N,), what each state's loss is multiplied by.
 
     With negatives, over the target and these: `sampled_softmax` in half the time. The logits are computed in pieces,
     each of which adds its share to the loss and to both gradients. Under autocast products are bfloat16.
     """
-    loss: Tensor = _CrossEntropy.apply(states, vectors, target, negatives)  # type: ignore[no-untyped-call]
+    loss: Tensor = _CrossEntropy.apply(states, vectors, target, negatives, weight)  # type: ignore[no-untyped-call]
     return loss
 
 
 def against(
-    formula: Formula, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | OwnNegatives
+    formula: Formula,
+    states: Tensor,
+    vectors: Tensor,
+    target: Tensor,
+    negatives: Negatives | OwnNegatives,
+    weight: Tensor | None = None,
 ) -> Tensor:
-    """One of the formulas below, computed in pieces of the states, so that (N, K) scores are never all in memory."""
-    loss: Tensor = _Pieces.apply(states, vectors, target, formula, negatives)  # type: ignore[no-untyped-call]
+    """One of the formulas below, computed in pieces of the states, so that (N, K) scores are never all in memory.
+    weight: (N,), what each state's loss is multiplied by."""
+    loss: Tensor = _Pieces.apply(states, vectors, target, formula, negatives, weight)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -226,6 +238,7 @@ class _Pieces(torch.autograd.Function):
         target: Tensor,
         formula: Formula,
         negatives: Negatives | OwnNegatives,
+        weight: Tensor | None,
     ) -> Tensor:
         right = vectors[target]
         ahead = _wide((states * right).sum(dim=1))
@@ -245,6 +258,9 @@ class _Pieces(torch.autograd.Function):
             with torch.enable_grad():
                 loss = formula(positive, scores)
             by_target, by_others = torch.autograd.grad(loss, [positive, scores])
+            if weight is not None:  # a formula is a sum over states, so each state's gradient has its weight
+                by_target, by_others = by_target * weight[at], by_others * weight[at, None]
+                loss = _each(formula, positive.detach(), scores.detach()) @ weight[at].to(loss.dtype)
             # score = state . vector, so each one's gradient is the score's, times the other
             own = by_target[:, None]
             of_right[at] = own * h
@@ -263,7 +279,12 @@ class _Pieces(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> Any:
         of_states, of_vectors = ctx.saved_tensors
-        return outer * of_states, outer * of_vectors, None, None, None
+        return outer * of_states, outer * of_vectors, None, None, None, None
+
+
+def _each(formula: Formula, positive: Tensor, negative: Tensor) -> Tensor:
+    """(N,): the formula's value for each state."""
+    return torch.vmap(lambda p, n: formula(p[None], n[None]))(positive, negative)
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -275,7 +296,14 @@ class _CrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, states: Tensor, vectors: Tensor, target: Tensor, negatives: Negatives | None) -> Tensor:
+    def forward(
+        ctx: Any,
+        states: Tensor,
+        vectors: Tensor,
+        target: Tensor,
+        negatives: Negatives | None,
+        weight: Tensor | None,
+    ) -> Tensor:
         device = states.device.type
         kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else vectors.dtype
         wide = torch.promote_types(states.dtype, vectors.dtype)
@@ -290,7 +318,8 @@ class _CrossEntropy(torch.autograd.Function):
             largest = largest - negatives.log_q.amin()
         apart = None if negatives is None else _Apart.of(negatives.item, target)
         # the one-hot part, - log of the target's exp(logit), at once for all states; the rest piece by piece
-        total, shifted = -logit.sum(), bool(largest > SAFE_LOGIT)
+        each = None if weight is None else weight[:, None].to(wide)
+        total, shifted = -_times(logit, each).sum(), bool(largest > SAFE_LOGIT)
         of_states, of_right, of_columns = -right, -states.to(wide), torch.zeros_like(columns)
         with torch.autocast(device, enabled=False):
             for start, stop in _cuts(len(states), len(columns)):
@@ -301,7 +330,7 @@ class _CrossEntropy(torch.autograd.Function):
                 if shifted:
                     most = p.amax(dim=1, keepdim=True)
                     most = most if apart is None else torch.maximum(most, own)
-                    p, own, total = p.sub_(most), own - most, total + most.sum()
+                    p, own, total = p.sub_(most), own - most, total + _times(most, each, start, stop).sum()
                 p.exp_()
                 if apart is None:
                     sums = p.sum(dim=1, keepdim=True)
@@ -311,11 +340,12 @@ class _CrossEntropy(torch.autograd.Function):
                     sums = p.sum(dim=1, keepdim=True) + own
                     of_states[start:stop] += right[start:stop] * (own / sums)
                     of_right[start:stop] += states[start:stop] * (own / sums)
-                total += sums.log().sum()
+                total += _times(sums.log(), each, start, stop).sum()
                 # p stays undivided: its rows' sums divide the smaller factors of the two products
                 p = p.to(kind)
                 of_states[start:stop] += (p @ V) / sums
-                of_columns += p.T @ (h / sums).to(kind)
+                of_columns += p.T @ _times(h / sums, each, start, stop).to(kind)
+        of_states, of_right = _times(of_states, each), _times(of_right, each)
         of_vectors = of_columns
         if negatives is not None:
             of_vectors = torch.zeros_like(vectors).index_add_(0, negatives.item, of_columns)
@@ -326,7 +356,12 @@ class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> Any:
         of_states, of_vectors = ctx.saved_tensors
-        return outer * of_states, outer * of_vectors, None, None
+        return outer * of_states, outer * of_vectors, None, None, None
+
+
+def _times(x: Tensor, each: Tensor | None, start: int = 0, stop: int | None = None) -> Tensor:
+    """x, (N, d), with each row times its weight, (n, 1), of the states start..stop."""
+    return x if each is None else x * each[start:stop]
 
 
 @dataclass(frozen=True)

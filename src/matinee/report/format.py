@@ -22,6 +22,7 @@ METRICS = {
     "mrr": "1 / rank of the first hit among the first k, 0 without one",
     "map": "the sum, over the hits among the first k, of the precision at their ranks, divided by the smaller of k and "
     "the number of hidden items",
+    "disliked": "the share of the first k that the user is known to dislike; lower is better",
     "rmse": "the root of the mean squared error of predicted ratings; lower is better",
     "mae": "the mean absolute error of predicted ratings; lower is better",
     "bce": "binary cross-entropy of ratings scaled to 0 to 1; lower is better",

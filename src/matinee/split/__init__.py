@@ -17,6 +17,9 @@ What a query sees:
 excluded item, so a hidden event that repeats an excluded one is no answer: it is dropped from `truth` (it stays in
 `pairs`, which has all hidden rows), and `Split.notes` counts such drops. Each distinct item counts once in `truth`.
 
+Dislikes (`Dataset.dislikes`) are no events of a split: those known when a query is asked are excluded too, and those of
+later are known to no model (dislikes.py says which). `allowing_dislikes` lets them be recommended.
+
 Only `temporal` sets `Queries.request_time`: to the cut. In the other splits it could only be the hidden event's own
 timestamp, which tells a model when the user came back.
 
@@ -26,6 +29,7 @@ Every hidden row is an answer, and the whole catalogue is ranked. With `labelled
 """
 
 from matinee.split.candidates import labelled, observed, sampled, with_candidates
+from matinee.split.dislikes import allowing_dislikes
 from matinee.split.negatives import write_negatives
 from matinee.split.options import STRATEGIES, check, make
 from matinee.split.parts import refitted
@@ -34,6 +38,7 @@ from matinee.split.sessions import sessions
 from matinee.split.strategies import folds, latest, leave_one_out, mixed, random, strong, temporal
 
 __all__ = [
-    "STRATEGIES", "check", "folds", "labelled", "latest", "leave_one_out", "make", "mixed", "observed", "provided",
-    "random", "refitted", "sampled", "sessions", "strong", "temporal", "with_candidates", "write_negatives",
+    "STRATEGIES", "allowing_dislikes", "check", "folds", "labelled", "latest", "leave_one_out", "make", "mixed",
+    "observed", "provided", "random", "refitted", "sampled", "sessions", "strong", "temporal", "with_candidates",
+    "write_negatives",
 ]  # fmt: skip

@@ -85,7 +85,9 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
     queries = holdout.queries.take(query[asked])
     queries = replace(queries, candidates=padded(_items(named.rows, named.values, queries.exclude)))
     protocol = replace(holdout.protocol, candidates=f"as given in {lines.name} {lines.digest}")
-    return Holdout(queries, truth, protocol, Pairs(queries.user, truth.values, np.arange(len(asked), dtype=np.int32)))
+    pairs = Pairs(queries.user, truth.values, np.arange(len(asked), dtype=np.int32))
+    dislikes = None if holdout.dislikes is None else holdout.dislikes.take(query[asked])
+    return Holdout(queries, truth, protocol, pairs, dislikes)
 
 
 def _labelled(holdout: Holdout) -> Holdout:

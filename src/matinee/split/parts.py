@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Ints, Ragged, distinct
-from matinee.data.dataset import Dataset, Holdout, Protocol, Split
+from matinee.data.dataset import BESIDE_HISTORY, Dataset, Holdout, Protocol, Split
 from matinee.errors import MatineeError
+from matinee.split.dislikes import Limits, excluded_words, known_until, of_part
 from matinee.split.shares import at_least_one
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -37,14 +38,17 @@ def assemble(
     """The split in which row r of the log is in part[r] (TRAIN, VALID or TEST), int8 (n,).
 
     history = train (train + valid in the test where `test_sees_valid`); excluded = train in valid, train + valid in
-    the test. cuts: the request times of valid and test.
+    the test. cuts: the request times of valid and test. Dislikes: see split/dislikes.py.
     """
     train = VisibleRows("train", part == TRAIN)
     both = VisibleRows("train + valid", part != TEST)
     seen = both if test_sees_valid else train
-    valid = holdout(data, part == VALID, ("valid", words), train, exclude_seen and train, time=cuts and cuts[0])
-    test = holdout(data, part == TEST, ("test", words), seen, exclude_seen and both, time=cuts and cuts[1])
-    return Split(data.rows(train.rows), valid, test, data.rows(both.rows), seed)
+    first, second = cuts or (None, None)
+    early, late = known_until(data, train.rows, first), known_until(data, both.rows, second)
+    asked = exclude_seen and train, exclude_seen and both
+    valid = holdout(data, part == VALID, ("valid", words), train, asked[0], time=first, until=early, measured=late)
+    test = holdout(data, part == TEST, ("test", words), seen, asked[1], time=second, until=late)
+    return Split(of_part(data, train.rows, early), valid, test, of_part(data, both.rows, late), seed)
 
 
 def holdout(
@@ -55,10 +59,13 @@ def holdout(
     exclude: VisibleRows | Literal[False],
     *,
     time: int | None = None,
+    until: Limits | None = None,
+    measured: Limits | None = None,
 ) -> Holdout:
     """One query for each user with a hidden row, in code order; pairs are the hidden rows by (user, time).
 
-    hidden: bool (n,). name: (part, words of the split). exclude False: nothing. time: of all requests.
+    hidden: bool (n,). name: (part, words of the split). exclude False: nothing. time: of all requests. until, measured:
+    before when dislikes are known, and are counted (None: all), int64 (n_users,); what is known is excluded.
     """
     rows = data.order[hidden[data.order]]
     users, query = np.unique(data.user[rows], return_inverse=True)
@@ -67,12 +74,17 @@ def holdout(
         excluded = Ragged.empty(len(users))
     else:
         excluded = past if exclude.rows is history.rows else _of_users(data, users, exclude.rows)[1]
+    disliked = None
+    if data.dislikes is not None:
+        known, disliked = (data.dislikes.of(users, x if x is None else x[users]) for x in (until, measured))
+        excluded = excluded.join(known)
     queries = data.queries_at(seen, users, past, excluded)
     if time is not None:
         queries = replace(queries, request_time=np.full(len(users), time, np.int64))
-    protocol = Protocol(data.fingerprint, name[1], name[0], history.words, exclude.words if exclude else "nothing")
+    words = excluded_words(exclude.words if exclude else None, data)
+    protocol = Protocol(data.fingerprint, name[1], name[0], history.words, words)
     pairs = data.pairs_at(rows, query)
-    return Holdout(queries, answers(query, pairs.item, excluded, data.n_items), protocol, pairs)
+    return Holdout(queries, answers(query, pairs.item, excluded, data.n_items), protocol, pairs, disliked)
 
 
 def _of_users(data: Dataset, users: Ints, rows: Bools) -> tuple[NDArray[np.int64], Ragged]:
@@ -126,7 +138,8 @@ def checked(split: Split, *, valid: bool, hint: str) -> Split:
         if part.pairs is not None:
             hidden = distinct(part.pairs.query.astype(np.int64) * split.train.n_items + part.pairs.item)
             if lost := len(hidden) - len(part.truth.values):
-                notes.append(f"{lost:,} answers of {name} repeat an excluded event and are left out of its truth")
+                why = "repeat an excluded event" + (" or were disliked" if part.dislikes is not None else "")
+                notes.append(f"{lost:,} answers of {name} {why} and are left out of its truth")
     return replace(split, notes=tuple(dict.fromkeys(notes)))  # a provided test was checked before
 
 
@@ -141,7 +154,7 @@ def refitted(split: Split) -> tuple[Dataset, Holdout]:
     test, words = split.test, split.test.protocol.history
     if words.startswith("train"):
         queries, words = split.train_valid.queries_of(test.queries.user), "train + valid"
-        seen = {name: getattr(queries, name) for name in ("history", "history_ratings", "history_times")}
+        seen = {name: getattr(queries, name) for name in ("history", *BESIDE_HISTORY)}
         test = replace(test, queries=replace(test.queries, **seen))
     protocol = replace(test.protocol, history=f"{words} (fitted on train + valid)")
     return split.train_valid, replace(test, protocol=protocol)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from matinee.data.arrays import Ints, Ragged
+from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries, Split
 from matinee.data.ids import Id, IdMap
 from matinee.data.read.columns import by_position, find_column, id_column
@@ -20,6 +20,7 @@ from matinee.data.read.options import AUTO, ReadOptions, TableFile, parsed
 from matinee.data.read.tables import Dialect, Table, content, dialect_of, table_of
 from matinee.data.read.text import plain_suffix
 from matinee.errors import COLUMNS, MatineeError, audience, option, worded_for
+from matinee.split.dislikes import excluded_words
 from matinee.split.lines import Line, of_one_session, read_lines, read_prefixes
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, answers, checked, holdout, padded
 
@@ -69,7 +70,7 @@ def provided(data: Dataset, *, test: Given, valid: Given | None = None, exclude_
         content = sources[name].content if name in sources else None
         if isinstance(content, list):
             protocol = Protocol(data=data.fingerprint, split=words, part=name, history="as given", exclude="nothing")
-            held[name] = _of_lines(content, users, items, protocol, exclude_seen)
+            held[name] = _of_lines(content, train, protocol, exclude_seen)
             continue
         if exclude_seen and name in hidden:
             _check_unseen(train, hidden[name], sources[name].words)
@@ -195,8 +196,10 @@ def _recoded(data: Dataset, users: IdMap, items: IdMap) -> Dataset:
         return data
     user, item = users.encode(data.users.series), items.encode(data.items.series)
     of_users, of_items = _spread(data.user_features, user, len(users)), _spread(data.item_features, item, len(items))
+    dislikes = data.dislikes and data.dislikes.recoded(user, item)
     user, item = user[data.user], item[data.item]
-    return replace(data, users=users, items=items, user=user, item=item, user_features=of_users, item_features=of_items)
+    data = replace(data, users=users, items=items, user=user, item=item, dislikes=dislikes)
+    return replace(data, user_features=of_users, item_features=of_items)
 
 
 def _spread(table: pl.DataFrame | None, code: Ints, n: int) -> pl.DataFrame | None:
@@ -209,7 +212,7 @@ def _spread(table: pl.DataFrame | None, code: Ints, n: int) -> pl.DataFrame | No
 
 def _same_columns(train: Dataset, hidden: Dataset) -> bool:
     """Whether hidden rows can be appended to train without a gap."""
-    columns = (train.value, hidden.value), (train.timestamp, hidden.timestamp)
+    columns = (train.value, hidden.value), (train.timestamp, hidden.timestamp), (train.weight, hidden.weight)
     return train.context is None and all(own is None or more is not None for own, more in columns)
 
 
@@ -226,10 +229,16 @@ def _concatenated(train: Dataset, hidden: dict[str, Dataset]) -> tuple[Dataset, 
         item=np.concatenate([d.item for d in logs]),
         value=None if train.value is None else np.concatenate(value),
         timestamp=None if train.timestamp is None else np.concatenate(timestamp),
+        weight=None if train.weight is None else np.concatenate([_weights(d) for d in logs]),
         context=None,
         raw_rating=None if any(d.raw_rating is None for d in logs) else np.concatenate([d.raw_rating for d in logs]),
     )
     return whole, np.repeat(np.array(codes, np.int8), [len(d) for d in logs])
+
+
+def _weights(data: Dataset) -> Floats:
+    """float32 (n,), 1 in a log without weights."""
+    return np.ones(len(data), np.float32) if data.weight is None else data.weight
 
 
 def _of_rows(whole: Dataset, part: Part, name: tuple[str, str], hidden: Dataset | None, exclude_seen: bool) -> Holdout:
@@ -256,8 +265,9 @@ def _check_unseen(train: Dataset, hidden: Dataset, words: str) -> None:
         raise MatineeError(what, where=words, hint=hint)
 
 
-def _of_lines(lines: list[Line], users: IdMap, items: IdMap, protocol: Protocol, exclude_seen: bool) -> Holdout:
-    """A query a line. Users and items are in the IdMaps."""
+def _of_lines(lines: list[Line], train: Dataset, protocol: Protocol, exclude_seen: bool) -> Holdout:
+    """A query a line. Users and items are in train's IdMaps."""
+    users, items = train.users, train.items
 
     def ragged(rows: list[list[Id]]) -> Ragged:
         return Ragged.of_lengths([len(r) for r in rows], items.encode(_ids([i for r in rows for i in r], items)))
@@ -265,9 +275,13 @@ def _of_lines(lines: list[Line], users: IdMap, items: IdMap, protocol: Protocol,
     user = np.full(len(lines), -1, np.int32)
     named = [b for b, line in enumerate(lines) if line.user is not None]
     user[named] = users.encode(_ids([line.user for line in lines if line.user is not None], users))
-    seen, otherwise = [line.history if exclude_seen else [] for line in lines], "history" if exclude_seen else "nothing"
+    seen = [line.history if exclude_seen else [] for line in lines]
+    otherwise = excluded_words("history" if exclude_seen else None, train)
     exclude = ragged([s if line.exclude is None else line.exclude for line, s in zip(lines, seen, strict=True)])
     given = [line.exclude is not None for line in lines]
+    disliked = None if train.dislikes is None else train.dislikes.of(user)
+    if disliked is not None:
+        exclude = exclude.join(disliked.keep(~np.array(given)[disliked.rows]))
     truth = ragged([line.truth for line in lines])
     candidates = None if lines[0].candidates is None else ragged([line.candidates or [] for line in lines])
     queries = Queries(user, ragged([line.history for line in lines]), exclude)
@@ -276,4 +290,4 @@ def _of_lines(lines: list[Line], users: IdMap, items: IdMap, protocol: Protocol,
     if candidates is not None:
         queries, protocol = replace(queries, candidates=padded(candidates)), replace(protocol, candidates="as given")
     pairs = Pairs(user[truth.rows], truth.values, truth.rows.astype(np.int32))
-    return Holdout(queries, answers(truth.rows, truth.values, exclude, len(items)), protocol, pairs)
+    return Holdout(queries, answers(truth.rows, truth.values, exclude, len(items)), protocol, pairs, disliked)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Bools, Ragged
 from matinee.data.dataset import Dataset, Holdout, Protocol, Split
 from matinee.errors import MatineeError
+from matinee.split.dislikes import excluded_words, of_part
 from matinee.split.parts import TEST, TRAIN, VALID, answers, checked, dealt
 from matinee.split.provided import LINES, PREFIXES, provided
 from matinee.split.shares import check_ratio, check_ratios, generator, place, words_of
@@ -54,14 +55,15 @@ def sessions(
     group = dealt(_in_order(log, which, seed), log.n_users, valid, share)
     part = group[log.user]
     seen = "the session so far"
-    protocol = Protocol(data.fingerprint, words, "valid", seen, seen if exclude_seen else "nothing")
+    protocol = Protocol(data.fingerprint, words, "valid", seen, excluded_words(seen if exclude_seen else None, log))
     if given is None:
         hidden = _prefixes(log, group == TEST, replace(protocol, part="test"), exclude_seen)
     else:
         hidden = replace(given.test, protocol=replace(given.test.protocol, split=words))
     asked = _prefixes(log, group == VALID, protocol, exclude_seen)
     notes = () if given is None else given.notes
-    split = Split(log.rows(part == TRAIN), asked, hidden, log.rows(part != TEST), seed, notes)
+    train, both = (of_part(log, rows, None) for rows in (part == TRAIN, part != TEST))
+    split = Split(train, asked, hidden, both, seed, notes)
     return checked(split, valid=valid > 0, hint="choose smaller shares, or read more sessions (with at least 2 events)")
 
 
@@ -95,6 +97,10 @@ def _prefixes(data: Dataset, chosen: Bools, protocol: Protocol, exclude_seen: bo
     offsets = np.append(0, np.cumsum(length))
     at = np.repeat(start - offsets[:-1], length) + np.arange(offsets[-1])  # row r: start[r], start[r] + 1, ...
     history = Ragged(offsets, every.values[at])
-    queries = data.queries_at(data.order[at], user, history, history if exclude_seen else Ragged.empty(len(user)))
     pairs = data.pairs_at(data.order[start + length], np.arange(len(user)))
-    return Holdout(queries, answers(pairs.query, pairs.item, queries.exclude, data.n_items), protocol, pairs)
+    exclude, disliked = history if exclude_seen else Ragged.empty(len(user)), None
+    if data.dislikes is not None:  # known are those before the answer
+        exclude, disliked = exclude.join(data.dislikes.of(user, pairs.timestamp)), data.dislikes.of(user)
+    queries = data.queries_at(data.order[at], user, history, exclude)
+    truth = answers(pairs.query, pairs.item, exclude, data.n_items)
+    return Holdout(queries, truth, protocol, pairs, disliked)

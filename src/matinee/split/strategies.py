@@ -17,6 +17,7 @@ from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.data.filters import moment_of, utc
 from matinee.errors import MatineeError
 from matinee.split import shares
+from matinee.split.dislikes import known_until, of_part
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, assemble, checked, dealt, holdout
 from matinee.split.shares import Counts, at_least_one, generator, place, random_place, share, words_of
 
@@ -167,9 +168,11 @@ def strong(
 
     def held(name: str, code: int) -> Holdout:
         seen = VisibleRows("fold-in", (part == code) & ~hidden)
-        return holdout(data, (part == code) & hidden, (name, words), seen, exclude_seen and seen)
+        until = known_until(data, seen.rows)
+        return holdout(data, (part == code) & hidden, (name, words), seen, exclude_seen and seen, until=until)
 
-    split = Split(data.rows(part == TRAIN), held("valid", VALID), held("test", TEST), data.rows(part != TEST), seed)
+    train, both = (of_part(data, rows, None) for rows in (part == TRAIN, part != TEST))
+    split = Split(train, held("valid", VALID), held("test", TEST), both, seed)
     return checked(split, valid=valid > 0, hint="choose smaller shares, or read more users (with at least 2 events)")
 
 

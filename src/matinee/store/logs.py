@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from matinee.data.dataset import Dataset
+from matinee.data.dislikes import Dislikes
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.files import atomic_folder
@@ -18,7 +19,13 @@ from matinee.store import folders
 LOG, SHARED = "log", "logs"
 ITEMS, USERS, EVENTS, CONTEXT = "items.parquet", "users.parquet", "events.safetensors", "context.parquet"
 FILES = (ITEMS, USERS, EVENTS, CONTEXT)
-KINDS = {"user": np.int32, "item": np.int32, "value": np.float32, "timestamp": np.int64, "raw_rating": np.float32}
+KINDS = {
+    "user": np.int32, "item": np.int32, "value": np.float32, "timestamp": np.int64, "raw_rating": np.float32,
+    "weight": np.float32,
+}  # fmt: skip
+DISLIKES = {"user": np.int32, "item": np.int32, "timestamp": np.int64}
+APART = "dislikes."
+"""Before the names of the columns of dislikes."""
 LEVELS = 3
 """In so many folders above a model its log is looked for."""
 
@@ -57,6 +64,8 @@ def write_log(data: Dataset, folder: Path, shared: Path | None = None, *, histor
     _table(data.users, "user_id", data.user_features).write_parquet(folder / USERS)
     if histories:
         columns = {name: getattr(data, name) for name in KINDS}
+        if data.dislikes is not None:
+            columns |= {APART + name: getattr(data.dislikes, name) for name in DISLIKES}
         folders.write_arrays(folder / EVENTS, {name: array for name, array in columns.items() if array is not None})
         if data.context is not None:
             data.context.write_parquet(folder / CONTEXT)
@@ -92,7 +101,7 @@ def read_log(folder: Path, digest: str) -> Dataset:
     folders.check_files(folder, manifest.sha256)
     users, user_features = _read_table(folder / USERS, "user_id")
     items, item_features = _read_table(folder / ITEMS, "item_id")
-    events = {"user": np.empty(0, np.int32), "item": np.empty(0, np.int32)}
+    events: dict[str, Any] = {"user": np.empty(0, np.int32), "item": np.empty(0, np.int32)}
     return Dataset(
         users,
         items,
@@ -143,10 +152,13 @@ def _read_parquet(path: Path) -> pl.DataFrame:
     return folders.parsed(path, lambda: pl.read_parquet(path), pl.exceptions.PolarsError)
 
 
-def _read_events(path: Path) -> folders.Arrays:
-    """Columns of a Dataset by name, in their own types; the Dataset checks lengths, codes and values."""
-    events = folders.read_arrays(path)
-    named = {"user", "item"} <= set(events) <= set(KINDS)
-    if not named or any(array.dtype != KINDS[name] for name, array in events.items()):
-        raise folders.broken(path, "does not hold the events of a log")
-    return events
+def _read_events(path: Path) -> dict[str, Any]:
+    """Columns of a Dataset by name, in their own types, and its dislikes; the Dataset checks lengths, codes and
+    values."""
+    arrays = folders.read_arrays(path)
+    apart = {name.removeprefix(APART): arrays.pop(name) for name in list(arrays) if name.startswith(APART)}
+    for columns, kinds in ((arrays, KINDS), (apart, DISLIKES)):
+        named = (not columns and kinds is DISLIKES) or {"user", "item"} <= set(columns) <= set(kinds)
+        if not named or any(array.dtype != kinds[name] for name, array in columns.items()):
+            raise folders.broken(path, "does not hold the events of a log")
+    return {**arrays, "dislikes": Dislikes(**apart) if apart else None}

@@ -48,8 +48,8 @@ def save_model(model: Model, path: StrPath, *, log: StrPath | None = None, histo
     log: a folder named `logs` beside or above the model's folder, for models that share their log: the log is written
     there once. None: the model's folder holds its log and stands alone.
     histories=False leaves out who watched what; users of the log are then answered as new ones.
-    Raises MatineeError when the model is not fitted or not registered, the disk has no room for it, the loader would not find the
-    log, or `path` holds something else.
+    Raises MatineeError when the model is not fitted or not registered, the disk has no room for it, the loader would
+    not find the log, or `path` holds something else.
 
     Example: `mt.save_model(model, "models/ease")`
     """

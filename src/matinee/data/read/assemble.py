@@ -111,8 +111,10 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
     result = data.rows(np.sort(rows))
     if how != "sum":
         return result
+    at = np.argsort(rows, kind="stable")
     total = np.bincount(pair, weights=None if data.value is None else data.value[order]).astype(np.float32)
-    return replace(result, value=total[np.argsort(rows, kind="stable")])
+    weight = None if data.weight is None else np.bincount(pair, data.weight[order]).astype(np.float32)[at]
+    return replace(result, value=total[at], weight=weight)
 
 
 def _distinct(data: Dataset) -> Dataset:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee import kernels, nn
+from matinee import nn
 from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
+from matinee.models.families.item_item import strengths
 from matinee.models.families.network import Network, device_of, import_torch
 from matinee.models.needs import FLOAT, LogSize
 
@@ -22,10 +23,17 @@ if TYPE_CHECKING:
 
 
 class Autoencoder(Network):
-    """A net from an interaction row to scores float32 (B, n_items). A member says the net and its loss."""
+    """A net from an interaction row to scores float32 (B, n_items). A member says the net and its loss.
+
+    A row holds 1s, or the weights of a log that has some, over their mean: it is what the net sees (scaled to length
+    1), and what each watched item counts in the loss.
+    """
 
     rated: ClassVar[bool] = False
     """True where rows hold ratings instead of 1s."""
+
+    def uses_weights(self) -> bool:
+        return not self.rated
 
     @abstractmethod
     def loss(self, net: Any, rows: nn.blocks.SparseBatch, step: Step) -> Tensor:
@@ -46,7 +54,9 @@ class Autoencoder(Network):
 
     def training_rows(self, data: Dataset) -> Callable[[NDArray[np.int64]], nn.blocks.SparseBatch]:
         """rows(users): their interactions, each item once."""
-        X = data.matrix(values=self.rated)
+        X = data.matrix(values=True) if self.rated else data.strengths()
+        if data.weight is not None and not self.rated:
+            X.data /= X.data.mean(dtype=np.float64)
         ragged = Ragged(X.indptr.astype(np.int64), X.indices.astype(np.int32))
 
         def rows(users: NDArray[np.int64]) -> nn.blocks.SparseBatch:
@@ -62,12 +72,17 @@ class Autoencoder(Network):
         return scores
 
     def history_rows(self, queries: Queries) -> nn.blocks.SparseBatch:
-        """The queries' histories, a repeated item once (with its last rating)."""
-        history = queries.history
-        last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
-        value = queries.history_ratings if self.rated else None
-        value = np.ones(len(last), np.float32) if value is None else value
-        return rows_of(history.keep(last), value[last], queries.user)
+        """The queries' histories, a repeated item once (with its last rating, or the sum of its weights). Weights are
+        taken over each row's mean: a net sees directions alone."""
+        value = strengths(queries, len(self.items))
+        last, history = value > 0, queries.history
+        if self.rated and queries.history_ratings is not None:
+            value = queries.history_ratings
+        rows, value = history.keep(last), value[last]
+        if queries.history_weights is not None and not self.rated:
+            mean = np.bincount(rows.rows, value, minlength=len(rows)) / np.maximum(rows.lengths, 1)
+            value = (value / mean[rows.rows]).astype(np.float32)
+        return rows_of(rows, value, queries.user)
 
 
 def log_odds(data: Dataset) -> Tensor:

@@ -85,6 +85,10 @@ class Composite(Model):
         new = [member for member in self.submodels() if not member.is_fitted]
         return sum(member.learned_bytes(size) for member in new) + max((m.fit_bytes(size) for m in new), default=0.0)
 
+    def uses_weights(self) -> bool:
+        """True where a member does."""
+        return any(member.uses_weights() for member in self.submodels())
+
     def fitted_members(self, data: Dataset, context: FitContext) -> tuple[Model, ...]:
         """The members, fitted on this log."""
         for number, member in enumerate(self.submodels()):

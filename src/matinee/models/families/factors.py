@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee import kernels
-from matinee.data.arrays import Floats, Ints, Ragged
+from matinee.data.arrays import Floats, Ints
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.errors import MatineeError
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.models.base import Learned, Model, Shapes
+from matinee.models.families.item_item import strengths
 from matinee.models.families.user_vectors import Hashes, hashes_of, still_learned
 from matinee.models.needs import FLOAT, LogSize
 
@@ -53,8 +54,12 @@ class Factors(Model):
     learned_type: ClassVar[type[Learned]] = Vectors
 
     def uses_ratings(self) -> bool:
-        """True where a history's ratings matter. A history without ratings then counts as rated `liked` throughout."""
+        """True where a history's ratings matter. A history without ratings then counts as rated `liked` throughout. A
+        model of ratings uses no weights."""
         return False
+
+    def uses_weights(self) -> bool:
+        return not self.uses_ratings()
 
     def check(self, data: Dataset) -> None:
         super().check(data)
@@ -63,7 +68,7 @@ class Factors(Model):
 
     @abstractmethod
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
-        """float32 (B, f): user vectors for histories X, csr (B, n_items): 1, or the rating, per distinct item.
+        """float32 (B, f): user vectors for histories X, csr (B, n_items): 1, the weight or the rating of each item.
 
         A row's vector must depend on that row alone, and on the item vectors: learned.U is not there yet in a fit.
         """
@@ -88,9 +93,17 @@ class Factors(Model):
 
     def with_users(self, data: Dataset, learned: V) -> V:
         """The last step of a fit: U and `seen`, by folding in the users of the log."""
-        X = data.matrix(values=self.uses_ratings())
+        X = self.training_rows(data)
         U = np.concatenate([self.fold_in(learned, X[start : start + ROWS]) for start in range(0, X.shape[0], ROWS)])
-        return replace(learned, U=U, history_hashes=hashes_of(data, rated=self.uses_ratings()))
+        return replace(learned, U=U, history_hashes=self.hashes(data))
+
+    def training_rows(self, data: Dataset) -> csr_array:
+        """csr float32 (n_users, n_items): what `fold_in` sees of the log's users."""
+        return data.matrix(values=True) if self.uses_ratings() else data.strengths()
+
+    def hashes(self, data: Dataset) -> Hashes:
+        """uint64 (n_users,): see Vectors."""
+        return hashes_of(data, rated=self.uses_ratings(), weighed=self.uses_weights())
 
     def score_histories(self, queries: Queries) -> Floats:
         scores: Floats = self.vectors(queries) @ self.fitted.learned.V.T
@@ -100,13 +113,12 @@ class Factors(Model):
         """float32 (B, f), row = query: the user vector that answers it."""
         learned: Vectors = self.fitted.learned
         ratings = self.ratings_of(queries)
-        own = still_learned(queries, learned.history_hashes, ratings)
+        weights = queries.history_weights if self.uses_weights() else None
+        own = still_learned(queries, learned.history_hashes, ratings, weights)
         U = learned.U[np.maximum(queries.user, 0)]
         if not own.all():
             new = np.flatnonzero(~own)
-            at = queries.history.positions(new)
-            history = queries.history.take(new)
-            U[new] = self.fold_in(learned, self.interactions(history, None if ratings is None else ratings[at]))
+            U[new] = self.fold_in(learned, self.interactions(queries.take(new)))
         return U
 
     def ratings_of(self, queries: Queries) -> Floats | None:
@@ -117,13 +129,14 @@ class Factors(Model):
             return np.full(len(queries.history.values), self.liked(), np.float32)
         return np.ascontiguousarray(queries.history_ratings, np.float32)
 
-    def interactions(self, history: Ragged, ratings: Floats | None) -> csr_array:
-        """csr (B, n_items) as `Dataset.matrix` makes it: the last rating, or 1; items nobody watched are left out."""
+    def interactions(self, queries: Queries) -> csr_array:
+        """csr (B, n_items) of histories as `training_rows` makes it; items nobody watched are left out."""
         from scipy.sparse import csr_array
 
-        last = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
-        last &= self.fitted.popularity[history.values] > 0
-        value = np.ones(int(last.sum()), np.float32) if ratings is None else ratings[last]
+        history, ratings = queries.history, self.ratings_of(queries)
+        value = strengths(queries, len(self.items))
+        last = (value > 0) & (self.fitted.popularity[history.values] > 0)
+        value = value[last] if ratings is None else ratings[last]
         kept = history.keep(last)
         X = csr_array((value, kept.values, kept.offsets), shape=(len(kept), len(self.items)))
         X.sort_indices()
@@ -184,19 +197,37 @@ def regress(
     penalty: NDArray[Any],
     prior: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
     weight: float = 1.0,
+    weights: Floats | None = None,
     logistic: bool = False,
     steps: int = 1,
     noise: NDArray[np.float64] | None = None,
 ) -> None:
-    """kernels.factors.regress_rows on every row of X, in place in out (rows, f); penalty (rows, f); prior (A0, b0)."""
+    """kernels.factors.regress_rows on every row of X, in place in out (rows, f); penalty (rows, f); prior (A0, b0).
+    weights: float32, of each entry of X, beside `weight` of all."""
     f = F.shape[1]
     A0, b0 = prior or (np.zeros((f, f)), np.zeros(f))
     draws = np.empty((0, f)) if noise is None else noise
+    own = np.ones(1, np.float32) if weights is None else weights
     F, offset = np.ascontiguousarray(F, np.float64), np.ascontiguousarray(offset, np.float64)
 
     def run(start: int, stop: int) -> None:
         kernels.factors.regress_rows(
-            start, stop, X.indptr, X.indices, X.data, F, offset, A0, b0, penalty, weight, logistic, steps, draws, out
+            start,
+            stop,
+            X.indptr,
+            X.indices,
+            X.data,
+            own,
+            F,
+            offset,
+            A0,
+            b0,
+            penalty,
+            weight,
+            logistic,
+            steps,
+            draws,
+            out,
         )
 
     kernels.parallel(run, len(out), chunk=64)

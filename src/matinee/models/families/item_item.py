@@ -32,7 +32,10 @@ class ItemWeights:
 
 
 class ItemItem(Model):
-    """scores = X_q @ W: each item of the history votes for every item. A member only says what W is."""
+    """scores = X_q @ W: each item of the history votes for every item. A member only says what W is.
+
+    The weights of events, where the log has them, stand in the place of the 1s of X and X_q.
+    """
 
     learned_type: ClassVar[type[Learned]] = ItemWeights
 
@@ -42,10 +45,11 @@ class ItemItem(Model):
 
     @abstractmethod
     def weights(self, X: csr_array) -> NDArray[np.float32] | csr_array:
-        """W from the interaction matrix X, csr float32 (n_users, n_items), 1 per distinct pair, indices sorted."""
+        """W from the interaction matrix X, csr float32 (n_users, n_items), indices sorted: 1 per distinct pair, or the
+        summed weights of its events."""
 
     def learn(self, data: Dataset, context: FitContext) -> ItemWeights:
-        return ItemWeights(self.weights(data.matrix()))
+        return ItemWeights(self.weights(data.strengths()))
 
     def learned_bytes(self, size: LogSize) -> float:
         return FLOAT * size.items**2
@@ -62,13 +66,28 @@ class ItemItem(Model):
     def reads_order(self) -> bool:
         return self.half_life is not None
 
+    def uses_weights(self) -> bool:
+        return True
+
     def votes(self, queries: Queries) -> Floats:
-        """float32, in parallel with history.values: 1, decayed by age where half_life is set; a repeat votes once."""
-        history = queries.history
-        last: Bools = kernels.histories.last_occurrence(history.offsets, history.values, len(self.items))
+        """float32, in parallel with history.values: an item's strength, decayed by age where half_life is set; a repeat
+        votes once."""
+        votes = strengths(queries, len(self.items))
         if self.half_life is None:
-            return last.astype(np.float32)
-        return np.where(last, 0.5 ** (ages(history) / self.half_life), 0.0).astype(np.float32)
+            return votes
+        return (votes * 0.5 ** (ages(queries.history) / self.half_life)).astype(np.float32)
+
+
+def strengths(queries: Queries, n_items: int) -> Floats:
+    """float32, in parallel with history.values: at an item's last event in its row 1, or, in a history with weights,
+    the sum of those of its events; 0 at its earlier ones. `Dataset.strengths` for histories."""
+    history = queries.history
+    last: Bools = kernels.histories.last_occurrence(history.offsets, history.values, n_items)
+    if queries.history_weights is None:
+        return last.astype(np.float32)
+    pair = np.unique(history.rows * n_items + history.values, return_inverse=True)[1]
+    total = np.bincount(pair, queries.history_weights).astype(np.float32)
+    return np.where(last, total[pair], np.float32(0.0))
 
 
 def ages(history: Ragged) -> NDArray[np.int64]:

@@ -27,23 +27,27 @@ def term_weights(X: csr_array, weighting: Weighting) -> NDArray[np.float32]:
 
 
 def weighted(X: csr_array, weighting: Weighting) -> tuple[csr_array, NDArray[np.float32]]:
-    """X, csr (entities, terms) of 1s, with terms weighted; and what to divide each entity's similarities by.
+    """X, csr (entities, terms) of 1s or weights, with terms weighted; and what to divide each entity's similarities by.
 
     none, tfidf: the Euclidean length, so that similarities are cosines (1 for empty rows). bm25: each row is damped by
-    (k1 + 1) / (k1 (1 - b + b |row| / mean |row|) + 1), k1 1.2, b .75 (Robertson & Zaragoza 2009, eq. 3.15 at term
-    frequency 1), which takes the place of the cosine's lengths: divisors are 1.
+    tf (k1 + 1) / (k1 (1 - b + b |row| / mean |row|) + tf), k1 1.2, b .75 (Robertson & Zaragoza 2009, eq. 3.15 at term
+    frequency tf, the entry of X), which takes the place of the cosine's lengths: divisors are 1.
     """
     from scipy.sparse import csr_array
 
     length = np.diff(X.indptr)
+    row = np.repeat(np.arange(X.shape[0]), length)
     data = term_weights(X, weighting)[X.indices]
     if weighting == "bm25":
-        # Eq. 3.15 at term frequency 1: long rows are damped, which takes the place of the cosine's length.
-        damp = BM25_K1 * (1.0 - BM25_B + BM25_B * length / max(length.mean(), 1e-12)) + 1.0
-        data = data * np.repeat((BM25_K1 + 1.0) / damp, length).astype(np.float32)
+        # Eq. 3.15: long rows are damped, which takes the place of the cosine's length.
+        frequency = X.data.astype(np.float64)
+        total = np.bincount(row, frequency, minlength=X.shape[0])
+        damp = BM25_K1 * (1.0 - BM25_B + BM25_B * total / max(total.mean(), 1e-12))
+        data = data * ((BM25_K1 + 1.0) * frequency / (damp[row] + frequency)).astype(np.float32)
         divisor = np.ones(X.shape[0], np.float32)
     else:
-        squared = np.bincount(np.repeat(np.arange(X.shape[0]), length), data**2, minlength=X.shape[0])
+        data = data * X.data
+        squared = np.bincount(row, data**2, minlength=X.shape[0])
         divisor = np.sqrt(np.where(squared > 0, squared, 1.0)).astype(np.float32)
     return csr_array((data, X.indices, X.indptr), shape=X.shape), divisor
 

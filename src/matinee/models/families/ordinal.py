@@ -43,13 +43,17 @@ class OrdinalTargets:
         odds = np.log(reached) - np.log1p(-reached)
         return cls(raw_rating, levels, (odds[:-1] - odds[-1]).astype(np.float32))
 
-    def loss(self, logit: Tensor, rows: NDArray[np.int64], label: Tensor, weight: float) -> Tensor:
+    def loss(
+        self, logit: Tensor, rows: NDArray[np.int64], label: Tensor, weight: float, of_event: Tensor | None = None
+    ) -> Tensor:
         """The label's binary cross-entropy and `weight` times each level's, as their weighted mean, summed over rows.
-        logit, label: (B,), of the events `rows`."""
+        logit, label, and of_event, the rows' own weights: (B,), of the events `rows`."""
         torch = import_torch()
         reached = torch.from_numpy((self.raw_rating[rows][:, None] >= self.levels).astype(np.float32)).to(logit.device)
         ahead = logit[:, None] + torch.from_numpy(self.ahead).to(logit.device)
         entropy = torch.nn.functional.binary_cross_entropy_with_logits
-        own, others = (entropy(*pair, reduction="sum") for pair in ((logit, label), (ahead, reached)))
+        of_level = None if of_event is None else of_event[:, None]
+        parts = (logit, label, of_event), (ahead, reached, of_level)
+        own, others = (entropy(*pair, weight=own, reduction="sum") for *pair, own in parts)
         loss: Tensor = (own + weight * others) / (1.0 + weight * len(self.levels))
         return loss

@@ -46,6 +46,7 @@ class PairLoss:
         self.targets = None
         if self.label is not None and rows.raw_rating is not None and sampling.ordinal_weight:
             self.targets = OrdinalTargets.of(rows.raw_rating, self.label)
+        self.weight = rows.relative_weights()
         kind: Literal["uniform", "popularity"] = "popularity" if sampling.sampling == "popularity" else "uniform"
         self.sampler, self.positives = Sampler.of(rows, kind, sampling.alpha), Positives.of(rows)
 
@@ -65,16 +66,25 @@ class PairLoss:
         torch = import_torch()
         there = torch.from_numpy(others >= 0).to(logits.device)  # who watched everything has no negatives
         softplus = torch.nn.functional.softplus
-        total: Tensor = softplus(-logits[:, 0]).sum() + (softplus(logits[:, 1:]) * there).sum()
+        liked, other = softplus(-logits[:, 0]), softplus(logits[:, 1:]) * there
+        if (weight := self.weights(batch, logits)) is not None:  # an event's own term and those of its negatives
+            liked, other = liked * weight, other * weight[:, None]
+        total: Tensor = liked.sum() + other.sum()
         return total
+
+    def weights(self, batch: NDArray[np.int64], logit: Tensor) -> Tensor | None:
+        """float32 (B,): what the loss of each event weighs, beside a logit; None in a log without weights."""
+        return None if self.weight is None else import_torch().from_numpy(self.weight[batch]).to(logit.device)
 
     def of_labels(self, logit: Tensor, batch: NDArray[np.int64], label: Floats) -> Tensor:
         """The loss against labels float32 (B,), and against the other levels of their ratings: a tensor ()."""
         torch = import_torch()
         wanted = torch.from_numpy(label).to(logit.device)
+        weight = self.weights(batch, logit)
         if self.targets is not None:
-            return self.targets.loss(logit, batch, wanted, self.sampling.ordinal_weight)
-        own: Tensor = torch.nn.functional.binary_cross_entropy_with_logits(logit, wanted, reduction="sum")
+            return self.targets.loss(logit, batch, wanted, self.sampling.ordinal_weight, weight)
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits
+        own: Tensor = entropy(logit, wanted, weight=weight, reduction="sum")
         return own
 
     def draw(self, requests: RequestFeatures, user: NDArray[np.int32], said: Tensor, step: Step) -> NDArray[np.int64]:

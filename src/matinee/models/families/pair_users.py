@@ -43,7 +43,8 @@ class UserFolding:
         tables = self.net.tables
         if tables.user_column is None:
             return None
-        own = still_learned(queries, self.hashes, queries.history_ratings if self.labels else None)
+        ratings = queries.history_ratings if self.labels else None
+        own = still_learned(queries, self.hashes, ratings, queries.history_weights)
         table = self.net.vectors.table.weight.detach()
         codes = tables.users.single[np.where(own, queries.user, -1), tables.user_column]
         vectors: Tensor = table[torch.from_numpy(codes).long()]
@@ -73,12 +74,18 @@ class UserFolding:
             watched = item_sides(net, events, history.values[:, None])
             other = same_sides(net, asked, codes)
         sign = torch.from_numpy(np.where(label == 0, 1.0, -1.0).astype(np.float32)) if label is not None else -1.0
+        of_event = None
+        if queries.history_weights is not None:
+            own_weight = queries.history_weights[at]
+            mean = np.bincount(row, own_weight, minlength=len(history)) / np.maximum(history.lengths, 1)
+            of_event = torch.from_numpy((own_weight / mean[row]).astype(np.float32))
         place, rows, weight = tables.user_column, torch.from_numpy(row), torch.from_numpy(weight)
 
         def loss(own: Tensor) -> Tensor:
             theirs = [net.of_request(put(x, place, v)) for x, v in zip(request, (own[rows], own), strict=True)]
             softplus = torch.nn.functional.softplus
-            total: Tensor = softplus(sign * net.meet(theirs[0], watched)[:, 0]).sum()
+            liked = softplus(sign * net.meet(theirs[0], watched)[:, 0])
+            total: Tensor = (liked if of_event is None else liked * of_event).sum()
             return total if label is not None else total + (weight * softplus(net.meet(theirs[1], other))).sum()
 
         return nn.train.fold_in(start, loss, steps=self.steps, learning_rate=self.rate)

@@ -66,8 +66,9 @@ class Pointwise(Network):
     A log of labels 0 and 1 (`label_min` in a recipe) is learned as it is, and what the labels were made of with it, see
     models/grades.py; another log against items that its users did not watch. A user whose history has changed, or was
     never seen, gets an id vector by a few gradient steps on it alone, down the same loss on the latest events of the
-    history, from the mean vector of all users. Users without a history are answered from what is known of them, and
-    items without an event score where they have fields.
+    history, from the mean vector of all users. In a log with weights the loss of an event, its negatives included, is
+    multiplied by its weight over the mean of all; folding in, over the history's. Users without a history are answered
+    from what is known of them, and items without an event score where they have fields.
     """
 
     learned_type: ClassVar[type[NetWeights]] = PointwiseWeights
@@ -153,7 +154,8 @@ class Pointwise(Network):
         self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]
     ) -> PointwiseWeights:
         vocabulary, labels = net.tables.fields.model_dump_json(), self.learns_labels(data)
-        return PointwiseWeights(weights, curve, vocabulary, labels, hashes_of(data, rated=labels), net=net)
+        hashes = hashes_of(data, rated=labels, weighed=True)
+        return PointwiseWeights(weights, curve, vocabulary, labels, hashes, net=net)
 
     def finish(self, net: Any) -> None:
         net.vectors.begin_untrained(net.tables.occurring(), net.tables.fields.ranges)
@@ -190,6 +192,9 @@ class Pointwise(Network):
     # -- answering -------------------------------------------------------------------------------------------------
 
     def predicts(self) -> bool:
+        return True
+
+    def uses_weights(self) -> bool:
         return True
 
     def scores_candidates(self) -> bool:

@@ -42,23 +42,28 @@ LossName = Literal["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "to
 class Histories:
     """Histories, or pieces of them, and when their events happened, in parallel with item.values.
 
-    waits: how many seconds after an event the next one came, or is asked for; None where nothing is known of it.
+    weights: what each event counts as a target; None: all the same. waits: how many seconds after an event the next one
+    came, or is asked for; None where nothing is known of it.
     """
 
     item: Ragged
     times: NDArray[np.int64] | None
     gaps: NDArray[np.int64] | None = None
+    weights: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.item)
 
     def take(self, rows: NDArray[np.int64]) -> Histories:
         at = self.item.positions(rows)
-        return Histories(self.item.take(rows), *(None if x is None else x[at] for x in (self.times, self.gaps)))
+        return Histories(self.item.take(rows), *self._beside(at))
 
     def where(self, mask: NDArray[np.bool_]) -> Histories:
         """Only these events."""
-        return Histories(self.item.keep(mask), *(None if x is None else x[mask] for x in (self.times, self.gaps)))
+        return Histories(self.item.keep(mask), *self._beside(mask))
+
+    def _beside(self, index: NDArray[Any]) -> tuple[Any, ...]:
+        return tuple(None if x is None else x[index] for x in (self.times, self.gaps, self.weights))
 
     def time_gaps(self, asked: NDArray[np.int64] | None = None) -> Histories:
         """With waits, where there are times. asked: int64 (B,), when what follows the last event is asked for; without
@@ -77,27 +82,30 @@ class Histories:
             several = lengths > 1
             middle = self.item.offsets[:-1][several] + (lengths[several] - 1) // 2
             gaps[self.item.offsets[1:][several] - 1] = gaps[own[middle]]
-        return Histories(self.item, self.times, gaps)
+        return Histories(self.item, self.times, gaps, self.weights)
 
 
 @dataclass(frozen=True)
 class TrainingBatch:
     """What a batch teaches: after the net has seen `packed`, its states at `slot` (N,) should find `target` (N,).
 
-    They lie history after history; of_each: int64 (B,), how many each history has.
+    They lie history after history; of_each: int64 (B,), how many each history has. weight: float32 (N,), what each
+    target counts; None: all 1.
     """
 
     packed: Packed
     slot: Tensor
     target: Tensor
     of_each: Tensor
+    weight: Tensor | None = None
 
 
 class Sequence(Network):
     """scores = state at the end of the history . item vectors. Repeats stay in a history; so may they be recommended.
 
     build() gives a net with `forward(packed) -> (N, dim)`, a state at each slot, and `vectors`, (n_items, dim). Items
-    without a training event say nothing: they are left out of histories.
+    without a training event say nothing: they are left out of histories. In a log with weights the loss of a target is
+    multiplied by its event's weight over the mean of all; what a net sees of a history stays the same.
     """
 
     causal: ClassVar[bool] = True
@@ -138,6 +146,9 @@ class Sequence(Network):
     def reads_order(self) -> bool:
         return True
 
+    def uses_weights(self) -> bool:
+        return True
+
     # -- learning ----------------------------------------------------------------------------------------------------
 
     def n_weights(self, size: LogSize) -> float:
@@ -173,7 +184,9 @@ class Sequence(Network):
         """What an epoch walks over."""
 
         item, at = nn.sequences.windows(data.histories(), self.max_len + 1, every=self.windows == "all")
-        return Histories(item, None if data.timestamp is None else data.timestamp[data.order[at]])
+        rows, weights = data.order[at], data.relative_weights()
+        times = None if data.timestamp is None else data.timestamp[rows]
+        return Histories(item, times, weights=None if weights is None else weights[rows])
 
     def terms(self, lengths: NDArray[np.int64]) -> float:
         """How many events of such pieces are guessed."""
@@ -182,7 +195,8 @@ class Sequence(Network):
     def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
         """The loss summed over a batch of pieces, a tensor ()."""
         examples = self.make_batch(net, batch, step)
-        return self.loss_of(net(examples.packed)[examples.slot], net.vectors, examples.target, draw(examples, step))
+        states, negatives = net(examples.packed)[examples.slot], draw(examples, step)
+        return self.loss_of(states, net.vectors, examples.target, negatives, examples.weight)
 
     def make_batch(self, net: Any, batch: Histories, step: Step) -> TrainingBatch:
         """At each event but the last: what came next."""
@@ -194,7 +208,12 @@ class Sequence(Network):
         # Inputs are all events but the last, targets all but the first: every prefix is trained at once.
         packed = self.packed(net, self.timed(net, batch).where(~ends))
         target = torch.from_numpy(batch.item.values[~starts].astype(np.int64)).to(device_of(net))
-        return TrainingBatch(packed, packed.slot, target, packed.length)
+        return TrainingBatch(packed, packed.slot, target, packed.length, self.target_weights(net, batch, ~starts))
+
+    def target_weights(self, net: Any, batch: Histories, mask: NDArray[np.bool_]) -> Tensor | None:
+        """float32 (N,): the weights of the events where mask, which are the targets; None in a log without weights."""
+        weights = batch.weights
+        return None if weights is None else import_torch().from_numpy(weights[mask]).to(device_of(net))
 
     def timed(self, net: Any, histories: Histories, asked: NDArray[np.int64] | None = None) -> Histories:
         """With waits, where the net reads them."""
@@ -209,10 +228,11 @@ class Sequence(Network):
         vectors: Tensor,
         target: Tensor,
         negatives: nn.losses.Negatives | nn.losses.OwnNegatives | None,
+        weight: Tensor | None = None,
     ) -> Tensor:
-        """The loss by name, summed over the states (N, dim)."""
+        """The loss by name, summed over the states (N, dim), each times its weight (N,)."""
         if negatives is None or (isinstance(negatives, nn.losses.Negatives) and self.loss == "sampled_softmax"):
-            return nn.losses.cross_entropy(states, vectors, target, negatives)
+            return nn.losses.cross_entropy(states, vectors, target, negatives, weight)
         n, beta = negatives.k, nn.losses.calibration(negatives.k, len(vectors), self.calibration)
         formulas: dict[str, nn.losses.Formula] = {
             "sampled_softmax": nn.losses.sampled_softmax,
@@ -222,7 +242,7 @@ class Sequence(Network):
             "top1_max": nn.losses.top1_max,
             "bpr_max": nn.losses.bpr_max,
         }
-        return nn.losses.against(formulas[self.loss], states, vectors, target, negatives)
+        return nn.losses.against(formulas[self.loss], states, vectors, target, negatives, weight)
 
     def drawing(self, data: Dataset) -> Draw:
         """draw(examples, step) -> the batch's negatives; None where the loss is over all items."""
@@ -287,9 +307,8 @@ class Sequence(Network):
         """What the net sees of whole histories, and the slots (B, M) whose mean state answers."""
 
         item, at = nn.sequences.latest(histories.item, self.max_len)
-        packed = self.packed(
-            net, Histories(item, *(None if x is None else x[at] for x in (histories.times, histories.gaps)))
-        )
+        times, gaps = (None if x is None else x[at] for x in (histories.times, histories.gaps))
+        packed = self.packed(net, Histories(item, times, gaps))
         return packed, packed.last[:, None]
 
 

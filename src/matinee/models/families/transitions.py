@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats, Ragged
-from matinee.data.dataset import Dataset
+from matinee.data.dataset import Dataset, Queries
 from matinee.models.families.item_item import ages
 from matinee.models.needs import LogSize
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def followed(data: Dataset, window: int, power: float = 1.0) -> csr_array:
     """csr float64 (n_items, n_items), row = item, column = item after it: the sum of d^-power over pairs up to `window`
-    apart."""
+    apart, times the weight of the later event where the log has weights."""
     from scipy.sparse import coo_array, csr_array
 
     user, item = data.user[data.order], data.item[data.order]
@@ -28,6 +28,8 @@ def followed(data: Dataset, window: int, power: float = 1.0) -> csr_array:
         if not len(same):
             break  # nobody has so many events
         weight = np.full(len(same), 1.0 / d**power)
+        if data.weight is not None:
+            weight *= data.weight[data.order[same + d]]
         counts = counts + coo_array((weight, (item[same], item[same + d])), shape=counts.shape).tocsr()
     counts.sort_indices()
     return counts
@@ -43,10 +45,16 @@ def followed_bytes(size: LogSize, window: int) -> float:
     return 40 * size.events + 24 * followed_pairs(size, window)
 
 
-def known_events(history: Ragged, popularity: Floats, max_len: int | None = None) -> Ragged:
-    """int32 (B rows): the events of items that have a training event, at most the `max_len` latest of each row."""
-    history = history.keep(popularity[history.values] > 0)
-    return history if max_len is None else history.keep(ages(history) < max_len)
+def known_events(queries: Queries, popularity: Floats, max_len: int | None = None) -> Queries:
+    """The queries with the events of items that have a training event, at most the `max_len` latest of each."""
+    queries = queries.keep_events(popularity[queries.history.values] > 0)
+    return queries if max_len is None else queries.keep_events(ages(queries.history) < max_len)
+
+
+def event_weights(queries: Queries) -> Floats:
+    """float32, in parallel with history.values: the weight of each event, 1 in histories without weights."""
+    weights = queries.history_weights
+    return np.ones(len(queries.history.values), np.float32) if weights is None else weights
 
 
 def shares(history: Ragged, weight: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

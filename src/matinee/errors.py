@@ -30,6 +30,11 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "nothing"
 
 
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """1 user, 2 users, 1,000 queries."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
 class MatineeWarning(UserWarning):
     """The work goes on, but the result may mislead; the text says why."""
 

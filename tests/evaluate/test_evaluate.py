@@ -49,18 +49,20 @@ def test_means_leave_out_queries_without_an_answer() -> None:
     assert result.values["model", "mrr", 2][[0, 1, 3]].tolist() == [1, 1, 0.5]
     assert math.isnan(result.values["model", "mrr", 2][2])
     mean = result.mean("mrr", 2)
-    sample = np.array([1, 1, 0.5])
-    assert mean.value == pytest.approx(sample.mean())
-    assert mean.half == pytest.approx(1.959964 * sample.std(ddof=1) / math.sqrt(3))
+    assert mean.value == pytest.approx(2.5 / 3)
+    assert (mean.low, mean.high) == (0.5, 1), "three values: the extremes of the bootstrap"
+    assert (result.method("mrr", 2), result.method("recall", 2)) == ("bootstrap", "wilson")
 
 
 def test_queries_of_one_user_are_not_independent() -> None:
-    """ann asks three times: her residuals are summed before they are squared; two strangers stay apart."""
-    held = holdout([0, 0, 0, 1, -1, -1], [[1], [1], [1], [1], [1], [1]])
-    asked = recs([0, 0, 0, 1, -1, -1], [[1], [1], [2], [2], [2], [1]])
+    """ann and four more like her ask three times: the residuals of each are summed before they are squared; strangers
+    stay apart."""
+    user = [u for ann in range(0, 10, 2) for u in (ann, ann, ann, ann + 1, -1, -1)]
+    held = holdout(user, [[1]] * 30)
+    asked = recs(user, [[1], [1], [2], [2], [2], [1]] * 5)
     mean = evaluate(asked, held, k=1, metrics=["recall"]).mean("recall", 1)
-    residual = [0.5 + 0.5 - 0.5, -0.5, -0.5, 0.5]
-    error = math.sqrt(4 / 3 * sum(r * r for r in residual)) / 6
+    residual = [0.5 + 0.5 - 0.5, -0.5, -0.5, 0.5] * 5
+    error = math.sqrt(20 / 19 * sum(r * r for r in residual)) / 30
     assert mean.value == 0.5
     assert mean.half == pytest.approx(1.959964 * error)
     assert "clustered by user" in str(evaluate(asked, held, k=1))
@@ -123,7 +125,8 @@ def test_a_table_for_people_names_protocol_queries_and_intervals() -> None:
     assert head.split() == ["model", "recall@2"]
     assert len(rule) == len(row) == len(head)
     assert row.startswith("good")
-    assert "1.0000 ± 0.0000" in row
+    assert row.endswith("1.0000 (0.4385 to 1.0000)")
+    assert "fewer than 30 queries: the interval is Wilson's where every value is 0 or 1" in text
     assert "3 queries (1 without a relevant item left out)" in text
     assert str(PROTOCOL) in text
     assert PROTOCOL.fingerprint in rest[-1]

@@ -19,6 +19,7 @@ from matinee.cli.options import DataDir, Json, Text, Texts, settings, whole_numb
 from matinee.cli.screen import Column
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate.evaluate import named
+from matinee.evaluate.intervals import FEW, FEW_WORDS, with_interval
 from matinee.report.scores import CandidateRuleTable, Cell, Table, by_candidate_rule, score_tables
 from matinee.split import write_negatives
 from matinee.study.recipe import Recipe, load_recipe
@@ -149,7 +150,7 @@ def _show_rules(found: CandidateRuleTable) -> None:
 def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "–"
-    return f"{cell.value:.4f}" + ("" if cell.half is None else f" ± {cell.half:.4f}")
+    return f"{cell.value:.4f}" if cell.ends is None else with_interval(cell.value, *cell.ends)
 
 
 def _check_out(out: Path) -> None:

@@ -32,7 +32,12 @@ def listed(names: Iterable[str]) -> str:
 
 def counted(n: int, one: str, many: str | None = None) -> str:
     """1 user, 2 users, 1,000 queries."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
+    return f"{n:,} {either(n, one, many or one + 's')}"
+
+
+def either(n: int, one: str, many: str) -> str:
+    """The word for 1, or the one for any other number: is, are."""
+    return one if n == 1 else many
 
 
 class MatineeWarning(UserWarning):

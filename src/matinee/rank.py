@@ -6,11 +6,13 @@ lower code ranks first, whatever the number of threads.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matinee import kernels
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
@@ -29,12 +31,34 @@ BLOCK_BYTES = 8 << 20
 Allowed = Sequence[Id] | Mapping[Id, Sequence[Id]]
 
 
+class Asked(NamedTuple):
+    """Which queries were answered: 16 hex digits each of their users, histories, exclusions and candidates."""
+
+    users: str
+    histories: str
+    exclusions: str
+    candidates: str
+
+    @classmethod
+    def of(cls, queries: Queries) -> Asked:
+        history, exclude = queries.history, queries.exclude
+        seen = _digest(history.offsets, history.values)
+        excluded = seen if exclude is history else _digest(exclude.offsets, exclude.values)
+        listed = "" if queries.candidates is None else _digest(queries.candidates)
+        return cls(_digest(queries.user), seen, excluded, listed)
+
+    def differing(self, other: Asked) -> list[str]:
+        """The names of the parts that differ."""
+        return [name for name, a, b in zip(self._fields, self, other, strict=True) if a != b]
+
+
 @dataclass(frozen=True)
 class Recommendations:
     """The k best items of each of B queries, best first.
 
     user: int32 (B,) codes, -1 = never seen. item: int32 (B, k), -1 = nothing left to recommend. score: float32 (B, k).
     tied: bool (B,), an item left out has exactly the k-th score. fallback: bool (B,), answered by popularity.
+    asked: the queries, None where the lists come from elsewhere; `evaluate` refuses lists for other queries.
     """
 
     users: IdMap
@@ -44,6 +68,7 @@ class Recommendations:
     score: Floats
     tied: Bools
     fallback: Bools
+    asked: Asked | None = None
 
     @property
     def k(self) -> int:
@@ -111,7 +136,7 @@ def recommend(
             found = np.where(found >= 0, codes, -1).astype(np.int32)
         item[start:stop, :best], score[start:stop, :best] = found, found_score
         fallback[start:stop] = model.fallback(block)
-    return Recommendations(model.users, model.items, queries.user, item, score, tied, fallback)
+    return Recommendations(model.users, model.items, queries.user, item, score, tied, fallback, Asked.of(queries))
 
 
 def similar_items(model: Scorer, items: Sequence[Id], k: int = 10) -> Recommendations:
@@ -200,6 +225,13 @@ class _Rules:
         kernels.ranking.mask_candidates(
             0, len(block), candidates, exclude.offsets, exclude.values, self.n_items, scores
         )
+
+
+def _digest(*arrays: NDArray[np.generic]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()
 
 
 def _sort_candidates(scores: Floats, candidates: Ints) -> tuple[Floats, Ints]:

@@ -208,6 +208,39 @@ def test_refusals_say_what_to_do() -> None:
         evaluate({"a": GOOD, "b": GOOD}, HELD, k=2).mean("recall", 2)
 
 
+def test_lists_for_other_queries_are_refused() -> None:
+    """The same users in the same order, asked with another history, other exclusions or other candidates."""
+    rng = np.random.default_rng(1)
+    data = Dataset(
+        IdMap(np.arange(20), what="user"), IdMap(np.arange(30), what="item"),
+        np.repeat(np.arange(20, dtype=np.int32), 9), np.argsort(rng.random((20, 30)))[:, :9].ravel().astype(np.int32),
+        timestamp=np.arange(180),
+    )  # fmt: skip
+    split = mt.split.leave_one_out(data)
+    model = mt.models.EASE(l2=10).fit(split.train)
+    assert np.array_equal(split.valid.queries.user, split.test.queries.user)
+    own = mt.recommend(model, split.test.queries, k=5)
+    assert evaluate(own, split.test, k=5).n_queries == 20
+    with pytest.raises(MatineeError, match="other queries than the holdout's: other histories and exclusions"):
+        evaluate(mt.recommend(model, split.valid.queries, k=5), split.test, k=5)
+    free = replace(split.test.queries, exclude=Ragged.empty(20))
+    with pytest.raises(MatineeError, match="other exclusions\n"):
+        evaluate(mt.recommend(model, free, k=5), split.test, k=5)
+    short = replace(split.test.queries, candidates=np.tile(np.arange(9, dtype=np.int32), (20, 1)))
+    with pytest.raises(MatineeError, match="other candidates"):
+        evaluate(mt.recommend(model, short, k=5), split.test, k=5)
+    assert evaluate(own, replace(split.test, queries=replace(split.test.queries)), k=5).n_queries == 20
+
+
+def test_a_list_that_names_an_item_twice_is_refused() -> None:
+    twice = recs([0, 1, 2, 3], [[1, 2, 3], [3, 9, 3], [5, 6, -1], [8, -1, -1]])
+    with pytest.raises(
+        MatineeError, match=r"1 list names an item twice, first that of query 1 \(user 'bob'\) the item 103"
+    ):
+        evaluate(twice, HELD, k=3)
+    assert evaluate(twice, HELD, k=2, metrics=["recall"]).n_queries == 3, "what is measured has no repeat"
+
+
 def test_activity_groups_split_queries_by_history_length() -> None:
     rng = np.random.default_rng(3)
     n = 200

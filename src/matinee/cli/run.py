@@ -19,7 +19,7 @@ from matinee.cli.options import DataDir, Json, Text, Texts, settings, whole_numb
 from matinee.cli.screen import Column
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate.evaluate import named
-from matinee.evaluate.intervals import FEW, FEW_WORDS, with_interval
+from matinee.evaluate.intervals import with_interval
 from matinee.report.scores import CandidateRuleTable, Cell, Table, by_candidate_rule, score_tables
 from matinee.split import write_negatives
 from matinee.study.recipe import Recipe, load_recipe

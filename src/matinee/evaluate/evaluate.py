@@ -22,12 +22,12 @@ from matinee.evaluate import metrics as formulas
 from matinee.evaluate.intervals import FEW, FEW_WORDS, Mean, Method, clusters_of, mean_of, method_of
 from matinee.evaluate.metrics import Values
 from matinee.evaluate.predictions import LOWER_IS_BETTER, ROOTED
+from matinee.rank import Asked, Recommendations
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from matinee.rank import Recommendations
-
+OWN_QUERIES = "pass the recommendations made for this holdout's own `queries`, rows in the same order"
 TIED_SHARE = 0.05  # a warning where the cut-off is inside a tie at more queries than this
 
 Key = tuple[str, str, int]  # label, metric, k (0 where the metric has no cut-off)
@@ -198,7 +198,9 @@ def evaluate(
     """Measure recommendations (of one model, or label -> recommendations) against a holdout's hidden answers.
 
     metrics: names of evaluate.metrics.METRICS; convention: whose definitions (evaluate.metrics.CONVENTIONS); k: one or
-    several cut-offs, none above the length of the lists.
+    several cut-offs, none above the length of the lists. Intervals: see Evaluation.method.
+    Raises MatineeError for recommendations that answer other queries than the holdout's, and for a list that names an
+    item twice.
     """
     if not isinstance(holdout, Holdout):
         raise MatineeError(
@@ -297,8 +299,26 @@ def _check(recs: Recommendations, holdout: Holdout, cuts: tuple[int, ...], label
         raise MatineeError(f"k = {max(cuts)} is more than the {k} items of the lists", where=label, hint=hint)
     if len(recs.item) != len(holdout) or not np.array_equal(recs.user, holdout.queries.user):
         what = f"the recommendations ({len(recs.item):,} rows) do not answer the holdout's {len(holdout):,} queries"
-        hint = "pass the recommendations made for this holdout's own `queries`, rows in the same order"
-        raise MatineeError(what, where=label, hint=hint)
+        raise MatineeError(what, where=label, hint=OWN_QUERIES)
+    if recs.asked is not None and (differ := recs.asked.differing(Asked.of(holdout.queries))):
+        what = f"the recommendations answer other queries than the holdout's: other {' and '.join(differ)}"
+        raise MatineeError(what, where=label, hint=OWN_QUERIES)
+    _refuse_repeats(recs, max(cuts), label)
+
+
+def _refuse_repeats(recs: Recommendations, k: int, label: str) -> None:
+    """Raise MatineeError for a list that names an item twice among its first k."""
+    ranked = np.sort(recs.item[:, :k], axis=1)
+    repeated = (ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0)
+    if not repeated.any():
+        return
+    row = int(repeated.any(axis=1).argmax())
+    item = int(ranked[row, 1:][repeated[row]][0])
+    of = f"user {recs.users.decode([recs.user[row]])[0]!r}" if recs.user[row] >= 0 else "someone unknown"
+    name = repr(recs.items.decode([item])[0]) if item < len(recs.items) else f"of code {item}"
+    lists = counted(int(repeated.any(axis=1).sum()), "list names", "lists name")
+    what = f"{lists} an item twice, first that of query {row} ({of}) the item {name}"
+    raise MatineeError(what, where=label, hint="give each query a list of distinct items")
 
 
 def _tie_warnings(recs: Recommendations, cuts: tuple[int, ...], label: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The mean of a column and its 95 % interval: the normal approximation, and below 30 queries intervals that hold there."""
+"""The mean of a column and its 95 % interval: the normal approximation, below 30 queries Wilson's or a bootstrap."""
 
 from __future__ import annotations
 

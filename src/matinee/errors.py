@@ -50,6 +50,11 @@ def near_misses(word: str, known: Iterable[str], n: int = 3, cutoff: float = 0.7
     return [by_lower[near] for near in difflib.get_close_matches(word.lower(), by_lower, n=n, cutoff=cutoff)]
 
 
+def option(name: str, value: object) -> str:
+    """How the caller writes an option."""
+    return f"{name}={value!r}"
+
+
 def did_you_mean(word: str, known: Iterable[str], n: int = 3) -> str:
     """ "did you mean a or b?", from `near_misses`; "" where there are none."""
     near = near_misses(word, known, n, cutoff=0.6)

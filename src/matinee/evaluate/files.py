@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ import polars as pl
 from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Protocol, Queries
 from matinee.data.ids import IdMap
-from matinee.data.query import Fitted, refuse_no_histories
+from matinee.data.query import Fitted, queries_of_codes, refuse_no_histories
 from matinee.data.read.log import read
 from matinee.data.read.tables import table_of
 from matinee.errors import MatineeError, MatineeWarning, counted, either
@@ -43,7 +42,7 @@ def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True) ->
     if (data.items.encode(hidden.items.series) < 0).all():
         text = "no hidden item is in the model's log, so every value is 0: check the ids of both files"
         warnings.warn(text, MatineeWarning, stacklevel=2)
-    queries = _queries(data, user, exclude_seen=exclude_seen)
+    queries = queries_of_codes(data, user, exclude_seen=exclude_seen)
     excluded = "the model's log" if exclude_seen else "nothing"
     protocol = Protocol(data.fingerprint, words, "test", history="the model's log", exclude=excluded)
     return Holdout(queries, _truth(hidden, data.items), protocol)
@@ -117,16 +116,6 @@ def _recommendations(users: IdMap, items: IdMap, row: Ints, item: Ints, score: F
     best[row, place], scores[row, place] = item, score
     none = np.zeros(len(users), np.bool_)
     return Recommendations(users, items, np.arange(len(users), dtype=np.int32), best, scores, none, none)
-
-
-def _queries(data: Dataset, user: Ints, *, exclude_seen: bool) -> Queries:
-    """One query for each user code; -1, a user that is not in the log, has an empty history."""
-    known = user >= 0
-    queries = data.queries_of(user[known])
-    lengths = np.zeros(len(user), np.int64)
-    lengths[known] = queries.history.lengths
-    history = Ragged.of_lengths(lengths, queries.history.values)
-    return replace(queries, user=user, history=history, exclude=history if exclude_seen else Ragged.empty(len(user)))
 
 
 def _read_truth(path: StrPath) -> tuple[Dataset, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -43,9 +44,10 @@ def submission(
 ) -> pl.DataFrame:  # fmt: skip
     """A model's k best items for exactly these users, in their order: one row a user and item, best first.
 
-    users: ids; a dataframe; or a file: .csv, .tsv or .parquet with a column of users (`user_id` names it, otherwise it
-    has a usual name), or text with an id a line. A user who is named again is answered once, at the first place.
-    columns: the names of the table's two columns. wide: one row a user, the items in one text, separated by spaces.
+    users: ids; a dataframe; or a file: .csv, .tsv or .parquet with a column of users (`user_id` names it; otherwise it
+    is called like the first of `columns`, or by a usual name), or text with an id a line. A user who is named again is
+    answered once, at the first place. columns: the names of the table's two columns. wide: one row a user, the items in
+    one text, separated by spaces.
     exclude_seen, at, allow, deny: as in `query` and `recommend`.
 
     A MatineeWarning counts users named again, users who are not in the model's log (they get popular items), users of
@@ -56,7 +58,7 @@ def submission(
         what = f"{list(columns)} are not the names of two columns"
         raise MatineeError(what, hint='pass for example columns=("user", "item")')
     refuse_no_histories(model.data)
-    named = user_ids(users, user_id)
+    named = user_ids(users, user_id, usual=columns[0])
     ids = named.unique(maintain_order=True)
     if again := len(named) - len(ids):
         _warn(
@@ -71,18 +73,18 @@ def submission(
     return _wide(recs, ids, columns) if wide else _long(recs, ids, columns)
 
 
-def user_ids(users: StrPath | Iterable[Id] | Any, user_id: str = AUTO) -> pl.Series:
-    """The ids of `submission`'s users as they come, repeats included: Int64, or String. Raises MatineeError where there
-    are none, and where their column is not found."""
+def user_ids(users: StrPath | Iterable[Id] | Any, user_id: str = AUTO, *, usual: str = COLUMNS[0]) -> pl.Series:
+    """The ids of `submission`'s users as they come, repeats included: Int64, or String. usual: a name to try first.
+    Raises MatineeError where there are none, and where their column is not found."""
     import polars as pl
 
     if isinstance(users, str | os.PathLike):
         path = Path(users)
-        ids, where = _ids_of_file(path, user_id), str(path)
+        ids, where = _ids_of_file(path, user_id, usual), str(path)
     elif hasattr(users, "__arrow_c_stream__") and not isinstance(users, pl.Series):
         from matinee.data.read.tables import table_of
 
-        ids, where = _ids_of_table(table_of(users), user_id), "the dataframe"
+        ids, where = _ids_of_table(table_of(users), user_id, usual), "the dataframe"
     else:
         ids, where = _ids_of_values(list(users)), "the users"
     if not len(ids):
@@ -131,28 +133,28 @@ def check_submission(submission: StrPath | Any, sample: StrPath | Any, *, header
 # --- users ------------------------------------------------------------------------------------------------------------
 
 
-def _ids_of_file(path: Path, user_id: str) -> pl.Series:
+def _ids_of_file(path: Path, user_id: str, usual: str) -> pl.Series:
     """Int64 or String, from a table, or from text with an id a line."""
     from matinee.data.read.tables import decoded, table_of
 
     plain = path.suffix if path.suffix != ".gz" else Path(path.stem).suffix
     if user_id != AUTO or plain in TABLES or not path.is_file():
-        return _ids_of_table(table_of(path), user_id)
+        return _ids_of_table(table_of(path), user_id, usual)
     lines = [line.strip() for line in decoded(path).splitlines()]
     lines = [line for line in lines if line]
-    if lines and _usual(lines[:1]) is not None:
+    if lines and _usual(lines[:1], usual) is not None:
         lines = lines[1:]
     return _ids_of_values(lines, text=True)
 
 
-def _ids_of_table(table: Table, user_id: str) -> pl.Series:
+def _ids_of_table(table: Table, user_id: str, usual: str) -> pl.Series:
     """Int64 or String."""
     import polars as pl
 
     from matinee.data.read.columns import id_column, unify_ids
 
     there = table.frame.columns
-    column = user_id if user_id in there else _usual(there) if user_id == AUTO else None
+    column = user_id if user_id in there else _usual(there, usual) if user_id == AUTO else None
     if column is None and len(there) == 1 and user_id == AUTO and table.is_text:
         ids = table.frame[there[0]]
         if ids.str.contains(WHOLE).all() and pl.Series(there).str.contains(WHOLE).all():
@@ -164,10 +166,12 @@ def _ids_of_table(table: Table, user_id: str) -> pl.Series:
     return unify_ids([(id_column(table, column), table.is_text)])[0]
 
 
-def _usual(names: Sequence[str]) -> str | None:
-    """The first of the names that a column of users usually has."""
+def _usual(names: Sequence[str], first: str) -> str | None:
+    """Of these names the one to try first, or one that a column of users usually has."""
     from matinee.data.read.columns import NAMES
 
+    if first in names:
+        return first
     plain = {name.lower().replace("_", ""): name for name in reversed(names)}
     return next((plain[usual] for usual in NAMES["user_id"] if usual in plain), None)
 
@@ -236,6 +240,8 @@ def _table(source: StrPath | Any, *, header: bool) -> Table:
     from matinee.data.read.tables import Dialect, table_of
 
     table = table_of(source) if header else table_of(source, Dialect(header=COLUMNS))
+    if not isinstance(source, str | os.PathLike):
+        table = replace(table, name="the submission")
     if table.frame.width != 2:
         what = f"has {counted(table.frame.width, 'column')}, not one of users and one of items"
         raise MatineeError(what, where=table.name, hint="leave the other columns out")

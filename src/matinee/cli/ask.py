@@ -42,7 +42,7 @@ def recommend(
     k: K = 10,
     allow: Annotated[Texts, Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")] = None,
     deny: Annotated[Texts, Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")] = None,
-    out: Annotated[Path | None, Option(metavar="FILE", help="Table to write: .parquet, .csv or .jsonl.")] = None,
+    out: Annotated[Path | None, Option(metavar="FILE", help="Table to write: .csv, .tsv, .parquet or .jsonl.")] = None,
     user_id: UserId = None,
     columns: Header = None,
     wide: Wide = False,

@@ -51,6 +51,8 @@ class Submission:
             raise MatineeError("--for-users needs a file to write to", hint="add for example --out submission.csv")
         check_format(self.out, header=not self.no_header)
         for name, path in (("--for-users", self.for_users), ("--sample", self.sample)):
+            if path is not None and not path.is_file():
+                raise MatineeError("there is no such file", where=str(path), hint="check the path")
             if path is not None and path.resolve() == self.out.resolve():
                 raise MatineeError(f"this is the file of {name}", where=str(path), hint="choose another --out")
 

@@ -14,6 +14,7 @@ from matinee.cli import screen
 from matinee.cli.options import Json
 from matinee.cli.screen import Column
 from matinee.cli.sources import open_model
+from matinee.errors import counted
 from matinee.models import names, registry
 from matinee.models.base import Model
 from matinee.models.hyper_parameters import describe, learned_arrays
@@ -98,10 +99,9 @@ def _fitted(model: Model, folder: Path) -> dict[str, Any]:
 
 
 def _show_fitted(found: dict[str, Any]) -> None:
-    screen.say(
-        f"\nfitted on {found['data']} [{found['fingerprint']}]: {found['events']:,} events, {found['users']:,} users, "
-        f"{found['items']:,} items; saved by matinee {found['matinee']}\n"
-    )
+    sizes = [counted(found[name], name[:-1]) for name in ("events", "users", "items")]
+    log = f"{found['data']} [{found['fingerprint']}]: {', '.join(sizes)}"
+    screen.say(f"\nfitted on {log}; saved by matinee {found['matinee']}\n")
     if found["found"]:
         screen.say(f"found on valid: {found['found']}\n")
     columns = [Column("learned"), Column("shape"), Column("kind"), Column("parameters", right=True)]

@@ -25,7 +25,7 @@ def open_model(folder: Path, label: str | None = None) -> Model:
         return load_model(folder)
     if label is None:
         hint = f"add --model and one of {', '.join(labels)}"
-        raise MatineeError("this folder is no model, but a run with several", where=str(folder), hint=hint)
+        raise MatineeError("this is the folder of a run, not of a model", where=str(folder), hint=hint)
     if label not in labels:
         raise MatineeError(f"the run has no model {label!r}", where=str(folder), hint=suggestion(label, labels))
     return load_model(folder / "models" / label)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr
 from matinee.data.ids import Id, IdMap
 from matinee.data.log_columns import LogColumns
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -75,7 +75,8 @@ class Dataset:
         return len(self.user)
 
     def __repr__(self) -> str:
-        return f"Dataset({self.name}: {len(self):,} events, {self.n_users:,} users, {self.n_items:,} items)"
+        sizes = counted(len(self), "event"), counted(self.n_users, "user"), counted(self.n_items, "item")
+        return f"Dataset({self.name}: {', '.join(sizes)})"
 
     @property
     def n_users(self) -> int:
@@ -211,7 +212,7 @@ class Queries:
         return len(self.user)
 
     def __repr__(self) -> str:
-        return f"Queries({len(self):,}, with histories of {len(self.history.values):,} events)"
+        return f"Queries({len(self):,}, with histories of {counted(len(self.history.values), 'event')})"
 
     def slice(self, start: int, stop: int) -> Queries:
         """Rows start..stop."""
@@ -297,7 +298,8 @@ class Holdout:
         return len(self.queries)
 
     def __repr__(self) -> str:
-        return f"Holdout({len(self):,} queries, {len(self.truth.values):,} answers: {self.protocol})"
+        sizes = counted(len(self), "query", "queries"), counted(len(self.truth.values), "answer")
+        return f"Holdout({', '.join(sizes)}: {self.protocol})"
 
     @cached_property
     def fingerprint(self) -> str:

@@ -296,9 +296,11 @@ def _check(recs: Recommendations, holdout: Holdout, cuts: tuple[int, ...], label
     k = recs.item.shape[1]
     if max(cuts) > k:
         hint = f"recommend with k={max(cuts)}, or evaluate with k={k} at most"
-        raise MatineeError(f"k = {max(cuts)} is more than the {k} items of the lists", where=label, hint=hint)
+        what = f"k = {max(cuts)} is more than the {counted(k, 'item')} of the lists"
+        raise MatineeError(what, where=label, hint=hint)
     if len(recs.item) != len(holdout) or not np.array_equal(recs.user, holdout.queries.user):
-        what = f"the recommendations ({len(recs.item):,} rows) do not answer the holdout's {len(holdout):,} queries"
+        rows, asked = counted(len(recs.item), "row"), counted(len(holdout), "query", "queries")
+        what = f"the recommendations ({rows}) do not answer the holdout's {asked}"
         raise MatineeError(what, where=label, hint=OWN_QUERIES)
     if recs.asked is not None and (differ := recs.asked.differing(Asked.of(holdout.queries))):
         what = f"the recommendations answer other queries than the holdout's: other {' and '.join(differ)}"

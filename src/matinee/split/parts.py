@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Ints, Ragged, distinct
 from matinee.data.dataset import Dataset, Holdout, Protocol, Split
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted, either
 from matinee.split.shares import at_least_one
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -126,7 +126,8 @@ def checked(split: Split, *, valid: bool, hint: str) -> Split:
         if part.pairs is not None:
             hidden = distinct(part.pairs.query.astype(np.int64) * split.train.n_items + part.pairs.item)
             if lost := len(hidden) - len(part.truth.values):
-                notes.append(f"{lost:,} answers of {name} repeat an excluded event and are left out of its truth")
+                repeat = either(lost, "repeats an excluded event and is", "repeat an excluded event and are")
+                notes.append(f"{counted(lost, 'answer')} of {name} {repeat} left out of its truth")
     return replace(split, notes=tuple(dict.fromkeys(notes)))  # a provided test was checked before
 
 

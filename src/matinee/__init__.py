@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from matinee.data.read.log import read as read
     from matinee.data.read.options import table as table
     from matinee.errors import MatineeError as MatineeError
-    from matinee.evaluate import evaluate as evaluate
+    from matinee.evaluate.evaluate import evaluate as evaluate
     from matinee.evaluate.files import hidden_pairs as hidden_pairs
     from matinee.evaluate.files import read_recommendations as read_recommendations
     from matinee.models.fits import fits_here as fits_here
@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from matinee.study.reader import open_run as open_run
     from matinee.study.recipe import load_recipe as load_recipe
     from matinee.study.run import run_study as run_study
+    from matinee.submissions import check_submission as check_submission
+    from matinee.submissions import submission as submission
+    from matinee.submissions import write_submission as write_submission
 
 # module -> the public names that it defines; those of the first are modules of their own
 _HOMES = {
@@ -79,6 +82,7 @@ _HOMES = {
     "matinee.study.reader": ["open_run"],
     "matinee.study.recipe": ["load_recipe"],
     "matinee.study.run": ["run_study"],
+    "matinee.submissions": ["check_submission", "submission", "write_submission"],
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *_PUBLIC]

@@ -98,6 +98,17 @@ def listed(names: Iterable[str]) -> str:
     return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "nothing"
 
 
+def counted(n: int, one: str, many: str | None = None) -> str:
+    """1 user, 2 users, 1,000 queries. many: None for the usual plural."""
+    usual = f"{one[:-1]}ies" if one.endswith("y") else f"{one}s"
+    return f"{n:,} {either(n, one, many or usual)}"
+
+
+def either(n: int, one: str, many: str) -> str:
+    """The word for 1, or the one for any other number: is, are."""
+    return one if n == 1 else many
+
+
 class MatineeWarning(UserWarning):
     """The work goes on, but the result may mislead; the text says why."""
 

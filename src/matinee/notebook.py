@@ -49,12 +49,6 @@ def html_notes(*texts: str) -> str:
     return "".join(f'<p class="note">{html.escape(text)}</p>' for text in texts if text)
 
 
-def counted(n: int, noun: str) -> str:
-    """ "1 user", "2 users", "3 queries"."""
-    several = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
-    return f"{n:,} {noun if n == 1 else several}"
-
-
 def number_text(value: float, digits: int = 4) -> str:
     """A number for a cell: whole ones without a point, others with so many significant digits."""
     return f"{value:,.0f}" if value == value and value == round(value) else f"{value:,.{digits}g}"

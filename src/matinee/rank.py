@@ -6,12 +6,14 @@ lower code ranks first, whatever the number of threads.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matinee import kernels
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
@@ -20,8 +22,8 @@ from matinee.data.frames import in_pandas
 from matinee.data.ids import Id, IdMap
 from matinee.data.items import find_items
 from matinee.data.validate import check_queries
-from matinee.errors import MatineeError
-from matinee.notebook import counted, html_notes, html_panel, html_table, score_text
+from matinee.errors import MatineeError, counted
+from matinee.notebook import html_notes, html_panel, html_table, score_text
 from matinee.progress import track
 
 if TYPE_CHECKING:
@@ -36,12 +38,34 @@ Ranked = list[tuple[Id, float]]
 """Items and their scores, best first."""
 
 
+class Asked(NamedTuple):
+    """Which queries were answered: 16 hex digits each of their users, histories, exclusions and candidates."""
+
+    users: str
+    histories: str
+    exclusions: str
+    candidates: str
+
+    @classmethod
+    def of(cls, queries: Queries) -> Asked:
+        history, exclude = queries.history, queries.exclude
+        seen = _digest(history.offsets, history.values)
+        excluded = seen if exclude is history else _digest(exclude.offsets, exclude.values)
+        listed = "" if queries.candidates is None else _digest(queries.candidates)
+        return cls(_digest(queries.user), seen, excluded, listed)
+
+    def differing(self, other: Asked) -> list[str]:
+        """The names of the parts that differ."""
+        return [name for name, a, b in zip(self._fields, self, other, strict=True) if a != b]
+
+
 @dataclass(frozen=True)
 class Recommendations:
     """The k best items of each of B queries, best first.
 
     user: int32 (B,) codes, -1 = never seen. item: int32 (B, k), -1 = nothing left to recommend. score: float32 (B, k).
     tied: bool (B,), an item left out has exactly the k-th score. fallback: bool (B,), answered by popularity.
+    asked: the queries, None where the lists come from elsewhere; `evaluate` refuses lists for other queries.
     item_titles: of every item, in code order, where the model's log has titles: a notebook shows them.
 
     `recs["user id"]` is that user's list [(item id, score), ...]; `for user, items in recs` goes through all lists.
@@ -57,6 +81,7 @@ class Recommendations:
     tied: Bools
     fallback: Bools
     item_titles: pl.Series | None = field(default=None, repr=False)
+    asked: Asked | None = None
 
     @property
     def k(self) -> int:
@@ -183,7 +208,8 @@ def recommend(
         item[start:stop, :best], score[start:stop, :best] = found, found_score
         fallback[start:stop] = model.fallback(block)
     titles = None if (data := _log_of(model)) is None else data.item_titles
-    return Recommendations(model.users, model.items, queries.user, item, score, tied, fallback, titles)
+    asked = Asked.of(queries)
+    return Recommendations(model.users, model.items, queries.user, item, score, tied, fallback, titles, asked)
 
 
 def similar_items(model: Scorer, items: Iterable[Any] | Id, k: int = 10) -> Recommendations:
@@ -291,6 +317,13 @@ class _Rules:
         kernels.ranking.mask_candidates(
             0, len(block), candidates, exclude.offsets, exclude.values, self.n_items, scores
         )
+
+
+def _digest(*arrays: NDArray[Any]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
 
 
 def _sort_candidates(scores: Floats, candidates: Ints) -> tuple[Floats, Ints]:

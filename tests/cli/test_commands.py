@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
@@ -215,6 +216,30 @@ def test_fit_saves_the_model_of_the_whole_log(world: World, tmp_path: Path) -> N
     assert np.array_equal(load_model(tmp_path / "m").fitted.learned.W, plain.fitted.learned.W)
 
 
+def test_fit_does_not_replace_a_model_that_is_there(world: World, tmp_path: Path) -> None:
+    done("fit", "popularity", "--data", world.log, "--out", tmp_path / "m")
+    said = refused("fit", "ease", "--data", world.log, "--out", tmp_path / "m")
+    assert said.startswith(f"error: {tmp_path / 'm'}: a model is here already\n  hint: add --overwrite")
+    assert registry.name_of(load_model(tmp_path / "m")) == "popularity"
+    done("fit", "ease", "--data", world.log, "--out", tmp_path / "m", "--overwrite")
+    assert registry.name_of(load_model(tmp_path / "m")) == "ease"
+    (tmp_path / "m" / "notes.txt").write_text("mine")
+    assert "holds 'notes.txt'" in refused("fit", "ease", "--data", world.log, "--out", tmp_path / "m", "--overwrite")
+
+
+def test_what_comes_next_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("user_id,item_id\nann o'neil;$HOME,7\n")
+    out = tmp_path / "my models" / "of (two) words"
+    lines = done("fit", "popularity", "--data", tmp_path / "l.csv", "--out", out).splitlines()
+    assert lines[1] == "fitted on l: 1 event, 1 user, 1 item"
+    command = lines[-1].removeprefix("next: ")
+    said = subprocess.run(
+        ["sh", "-c", f"matinee() {{ printf '%s\\n' \"$@\"; }}; {command}"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    assert said == ["recommend", str(out), "--user", "ann o'neil;$HOME"]
+    assert done(*said).startswith("user ann o'neil;$HOME watched 1 item:")
+
+
 def test_fit_hands_on_the_device(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chosen: list[dict[str, Any]] = []
     fitted = EASE.fit
@@ -225,7 +250,7 @@ def test_fit_hands_on_the_device(world: World, tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(EASE, "fit", fit)
     for device in ("auto", "cpu"):
-        done("fit", "ease", "--data", world.log, "--device", device, "--out", tmp_path / "m")
+        done("fit", "ease", "--data", world.log, "--device", device, "--out", tmp_path / "m", "--overwrite")
     assert chosen == [{"device": "auto"}, {"device": "cpu"}]
     assert "'gpu'" in refused("fit", "ease", "--data", world.log, "--device", "gpu")
 
@@ -234,7 +259,10 @@ def test_export_writes_a_model_of_a_run_that_stands_alone(world: World, tmp_path
     found = answer("export", world.run, "ease", "--out", tmp_path / "m")
     assert found["bytes"] == sum(file.stat().st_size for file in (tmp_path / "m").rglob("*") if file.is_file())
     assert len(load_model(tmp_path / "m").data) > 0
-    assert "saved to" in done("export", world.run, "popularity", "--out", tmp_path / "m")
+    assert "--overwrite" in refused("export", world.run, "popularity", "--out", tmp_path / "m")
+    assert registry.name_of(load_model(tmp_path / "m")) == "ease", "it is as it was"
+    assert "saved to" in done("export", world.run, "popularity", "--out", tmp_path / "m", "--overwrite")
+    assert registry.name_of(load_model(tmp_path / "m")) == "popularity"
     assert "use one of: ease, popularity" in refused("export", world.run, "easy", "--out", tmp_path / "n")
     assert "not empty" in refused("export", world.run, "ease", "--out", tmp_path)
 
@@ -296,7 +324,7 @@ def test_what_a_fit_could_not_know_is_said(world: World, tmp_path: Path) -> None
         (["markov", "--timestamp", "watched_at"], []),
         (["gru4rec", *hyper, "--set", "epochs=1", "--timestamp", "watched_at"], []),
     ):
-        result = ask("fit", *extra, "--data", tmp_path / "log.csv", "--out", tmp_path / "m")
+        result = ask("fit", *extra, "--data", tmp_path / "log.csv", "--out", tmp_path / "m", "--overwrite")
         assert result.exit_code == 0, result.stderr
         said = " ".join(result.stderr.split())
         assert all(word in said for word in words)
@@ -422,7 +450,7 @@ def test_recommend_to_all_into_a_file(world: World, tmp_path: Path, suffix: str)
         (["--history", "Amelie (2000)"], "Amélie (2000)"),
         (["--history", "Film"], "did you mean: Film 101 (2001)"),
         (["--user", "1", "--deny", "@/nowhere"], "/nowhere: cannot be read"),
-        (["--user", "1", "--out", "x.xls"], ".parquet, .csv, .jsonl"),
+        (["--user", "1", "--out", "x.xls"], ".csv, .tsv, .parquet, .jsonl"),
         (["--all"], "--out"),
         (["--all", "--user", "1", "--out", "x.csv"], "leave out --user"),
         (["--user", "1", "-k", "0"], "-k"),
@@ -432,8 +460,33 @@ def test_recommend_refuses_what_it_cannot_answer(world: World, arguments: list[s
     assert words in refused("recommend", world.model, *arguments)
 
 
+def test_a_run_answers_by_the_label_of_a_model(world: World) -> None:
+    """In the place of the model's own folder, in each command that asks a model."""
+    model = world.run / "models" / "ease"
+    for command in (["recommend", "--user", "7"], ["similar", "103"], ["explain", "--user", "7", "--item", "119"]):
+        name, *rest = command
+        assert answer(name, world.run, *rest, "--model", "ease") == answer(name, model, *rest)
+        assert "add --model and one of ease, popularity" in refused(name, world.run, *rest)
+        assert "did you mean ease?" in refused(name, world.run, *rest, "--model", "eas")
+        assert "leave out --model" in refused(name, model, *rest, "--model", "ease")
+
+
+def test_several_users_are_all_answered(world: World, tmp_path: Path) -> None:
+    alone = [answer("recommend", world.model, "--user", user, "-k", "4") for user in (7, 12)]
+    both = answer("recommend", world.model, "--user", "7", "--user", "12", "-k", "4", "--out", tmp_path / "r.csv")
+    assert [one | {"warnings": []} for one in both["answers"]] == alone
+    table = pl.read_csv(tmp_path / "r.csv")
+    assert table["user_id"].to_list() == [7] * 4 + [12] * 4
+    assert table["item_id"].to_list() == [row["item_id"] for one in alone for row in one["recommendations"]]
+    text = done("recommend", world.model, "--user", "7", "--user", "12", "-k", "4")
+    assert text == "\n".join(done("recommend", world.model, "--user", user, "-k", "4") for user in (7, 12))
+    why = answer("explain", world.model, "--user", "7", "--user", "12", "--item", "110")
+    assert [one["user_id"] for one in why["answers"]] == [7, 12]
+    assert why["answers"][1]["score"] == answer("explain", world.model, "--user", "12", "--item", "110")["score"]
+    assert "unknown user '400'" in refused("recommend", world.model, "--user", "7", "--user", "400")
+
+
 def test_a_folder_that_is_no_model_names_the_models_near_it(world: World) -> None:
-    assert str(world.run / "models" / "ease") in refused("recommend", world.run, "--user", "1")
     assert "matinee fit --out" in refused("recommend", world.folder / "runs", "--user", "1")
 
 
@@ -532,7 +585,7 @@ def test_missing_users_of_a_file_are_misses_and_said(world: World, tmp_path: Pat
     (tmp_path / "t.csv").write_text("user_id,item_id\n1,100\n2,101\n")
     (tmp_path / "r.csv").write_text("user_id,item_id,rank\n1,100,1\n77,5,1\n")
     result = ask("evaluate", tmp_path / "r.csv", "--truth", tmp_path / "t.csv", "--metrics", "recall", "--json")
-    assert "1 of 2 users have no recommendations" in result.stderr
+    assert "1 of 2 users has no recommendations" in result.stderr
     assert [(m["k"], m["value"]) for m in json.loads(result.stdout)["metrics"]] == [(1, 0.5)]
 
 
@@ -877,7 +930,9 @@ def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixt
 
 def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
     screen.emit({"a": float("nan"), "b": [float("inf"), 1.5], "c": Path("x"), "d": True, "e": "é"})
-    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5], "c": "x", "d": True, "e": "é"}
+    assert json.loads(capsys.readouterr().out) == {
+        "a": None, "b": [None, 1.5], "c": "x", "d": True, "e": "é", "warnings": []
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

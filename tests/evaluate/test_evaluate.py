@@ -49,18 +49,20 @@ def test_means_leave_out_queries_without_an_answer() -> None:
     assert result.values["model", "mrr", 2][[0, 1, 3]].tolist() == [1, 1, 0.5]
     assert math.isnan(result.values["model", "mrr", 2][2])
     mean = result.mean("mrr", 2)
-    sample = np.array([1, 1, 0.5])
-    assert mean.value == pytest.approx(sample.mean())
-    assert mean.half == pytest.approx(1.959964 * sample.std(ddof=1) / math.sqrt(3))
+    assert mean.value == pytest.approx(2.5 / 3)
+    assert (mean.low, mean.high) == (0.5, 1), "three values: the extremes of the bootstrap"
+    assert (result.method("mrr", 2), result.method("recall", 2)) == ("bootstrap", "wilson")
 
 
 def test_queries_of_one_user_are_not_independent() -> None:
-    """ann asks three times: her residuals are summed before they are squared; two strangers stay apart."""
-    held = holdout([0, 0, 0, 1, -1, -1], [[1], [1], [1], [1], [1], [1]])
-    asked = recs([0, 0, 0, 1, -1, -1], [[1], [1], [2], [2], [2], [1]])
+    """ann and four more like her ask three times: the residuals of each are summed before they are squared; strangers
+    stay apart."""
+    user = [u for ann in range(0, 10, 2) for u in (ann, ann, ann, ann + 1, -1, -1)]
+    held = holdout(user, [[1]] * 30)
+    asked = recs(user, [[1], [1], [2], [2], [2], [1]] * 5)
     mean = evaluate(asked, held, k=1, metrics=["recall"]).mean("recall", 1)
-    residual = [0.5 + 0.5 - 0.5, -0.5, -0.5, 0.5]
-    error = math.sqrt(4 / 3 * sum(r * r for r in residual)) / 6
+    residual = [0.5 + 0.5 - 0.5, -0.5, -0.5, 0.5] * 5
+    error = math.sqrt(20 / 19 * sum(r * r for r in residual)) / 30
     assert mean.value == 0.5
     assert mean.half == pytest.approx(1.959964 * error)
     assert "clustered by user" in str(evaluate(asked, held, k=1))
@@ -123,7 +125,8 @@ def test_a_table_for_people_names_protocol_queries_and_intervals() -> None:
     assert head.split() == ["model", "recall@2"]
     assert len(rule) == len(row) == len(head)
     assert row.startswith("good")
-    assert "1.0000 ± 0.0000" in row
+    assert row.endswith("1.0000 (0.4385 to 1.0000)")
+    assert "fewer than 30 queries: the interval is Wilson's where every value is 0 or 1" in text
     assert "3 queries (1 without a relevant item left out)" in text
     assert str(PROTOCOL) in text
     assert PROTOCOL.fingerprint in rest[-1]
@@ -203,6 +206,39 @@ def test_refusals_say_what_to_do() -> None:
         result.mean("recall", 2, "x")
     with pytest.raises(MatineeError, match="name one model"):
         evaluate({"a": GOOD, "b": GOOD}, HELD, k=2).mean("recall", 2)
+
+
+def test_lists_for_other_queries_are_refused() -> None:
+    """The same users in the same order, asked with another history, other exclusions or other candidates."""
+    rng = np.random.default_rng(1)
+    data = Dataset(
+        IdMap(np.arange(20), what="user"), IdMap(np.arange(30), what="item"),
+        np.repeat(np.arange(20, dtype=np.int32), 9), np.argsort(rng.random((20, 30)))[:, :9].ravel().astype(np.int32),
+        timestamp=np.arange(180),
+    )  # fmt: skip
+    split = mt.split.leave_one_out(data)
+    model = mt.models.EASE(l2=10).fit(split.train)
+    assert np.array_equal(split.valid.queries.user, split.test.queries.user)
+    own = mt.recommend(model, split.test.queries, k=5)
+    assert evaluate(own, split.test, k=5).n_queries == 20
+    with pytest.raises(MatineeError, match="other queries than the holdout's: other histories and exclusions"):
+        evaluate(mt.recommend(model, split.valid.queries, k=5), split.test, k=5)
+    free = replace(split.test.queries, exclude=Ragged.empty(20))
+    with pytest.raises(MatineeError, match="other exclusions\n"):
+        evaluate(mt.recommend(model, free, k=5), split.test, k=5)
+    short = replace(split.test.queries, candidates=np.tile(np.arange(9, dtype=np.int32), (20, 1)))
+    with pytest.raises(MatineeError, match="other candidates"):
+        evaluate(mt.recommend(model, short, k=5), split.test, k=5)
+    assert evaluate(own, replace(split.test, queries=replace(split.test.queries)), k=5).n_queries == 20
+
+
+def test_a_list_that_names_an_item_twice_is_refused() -> None:
+    twice = recs([0, 1, 2, 3], [[1, 2, 3], [3, 9, 3], [5, 6, -1], [8, -1, -1]])
+    with pytest.raises(
+        MatineeError, match=r"1 list names an item twice, first that of query 1 \(user 'bob'\) the item 103"
+    ):
+        evaluate(twice, HELD, k=3)
+    assert evaluate(twice, HELD, k=2, metrics=["recall"]).n_queries == 3, "what is measured has no repeat"
 
 
 def test_activity_groups_split_queries_by_history_length() -> None:

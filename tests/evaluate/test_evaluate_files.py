@@ -69,7 +69,7 @@ def test_users_the_log_does_not_know_have_empty_histories(tmp_path: Path) -> Non
 
 def test_a_model_is_not_measured_on_what_it_was_fitted_on(tmp_path: Path) -> None:
     truth = written(tmp_path / "t.csv", "user_id,item_id\n1,20\n1,30\n")
-    with pytest.raises(MatineeError, match="1 of the 2 hidden pairs are in the log"):
+    with pytest.raises(MatineeError, match="1 of the 2 hidden pairs is in the log"):
         mt.hidden_pairs(Loaded(log()), truth)
     repeats = mt.hidden_pairs(Loaded(log()), truth, exclude_seen=False)
     assert rows(repeats) == [[1, 2]]
@@ -96,9 +96,35 @@ def test_recommendations_by_rank_or_by_score(tmp_path: Path) -> None:
 def test_users_without_recommendations_are_misses(tmp_path: Path) -> None:
     truth = written(tmp_path / "t.csv", "user_id,item_id\n1,30\n2,10\n")
     path = written(tmp_path / "r.csv", "user_id,item_id,rank\n1,30,1\n")
-    with pytest.warns(MatineeWarning, match="1 of 2 users have no recommendations"):
+    with pytest.warns(MatineeWarning, match="1 of 2 users has no recommendations in r.csv: counted as a miss"):
         recs, holdout = mt.read_recommendations(path, truth)
     assert mt.evaluate(recs, holdout, k=1, metrics=["recall"]).mean("recall", 1).value == 0.5
+
+
+def test_files_that_share_few_users_or_no_item_are_doubted(tmp_path: Path) -> None:
+    truth = written(tmp_path / "t.csv", "user_id,item_id\n" + "".join(f"{u},10\n" for u in range(9)))
+    few = written(tmp_path / "few.csv", "user_id,item_id,rank\n" + "".join(f"{u},10,1\n" for u in range(7, 17)))
+    with pytest.warns(MatineeWarning) as warned:
+        mt.read_recommendations(few, truth)
+    assert [str(w.message) for w in warned] == [
+        "only 2 of the 10 users of few.csv and 9 with hidden pairs are in both files: check the ids of both",
+        "7 of 9 users have no recommendations in few.csv: counted as misses",
+    ]
+    other = written(tmp_path / "o.csv", "user_id,item_id,rank\n" + "".join(f"{u},Heat,1\n" for u in range(9)))
+    with pytest.warns(MatineeWarning, match=r"no item of o\.csv is a hidden item"):
+        recs, holdout = mt.read_recommendations(other, truth)
+    assert mt.evaluate(recs, holdout, k=1, metrics=["recall"]).mean("recall", 1).value == 0
+    strange = written(tmp_path / "s.csv", "user_id,item_id\n1,77\n2,78\n")
+    with pytest.warns(MatineeWarning, match="no hidden item is in the model's log"):
+        mt.hidden_pairs(Loaded(log()), strange)
+
+
+def test_the_row_that_names_an_item_again_is_named(tmp_path: Path) -> None:
+    truth = written(tmp_path / "t.csv", "user_id,item_id\n1,30\n")
+    text = "user_id,item_id,score\n1,30,9\n2,30,5\n1,20,7\n2,30,4\n1,30,1\n"
+    with pytest.raises(MatineeError, match=r"the list of user 2 names item 30 a second time, and 1 more row") as error:
+        mt.read_recommendations(written(tmp_path / "r.csv", text), truth)
+    assert error.value.where == "r.csv, row 5"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss, mean_absolute_error, mean_squared_error, r
 
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions as m
-from matinee.evaluate.evaluate import standard_error
+from matinee.evaluate.intervals import standard_error
 
 # few distinct scores, so that ties are common
 rows = st.lists(st.tuples(st.integers(0, 1), st.sampled_from([0.0, 0.1, 0.3, 0.30001, 0.9, 1.0]), st.integers(3, 6)))

@@ -127,6 +127,7 @@ def _explained(*, debug: bool) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("always", MatineeWarning)
             warnings.showwarning = _show_warning(warnings.showwarning)
+            screen.forget_warnings()
             yield
         sys.stdout.flush()
     except (typer.Exit, typer.Abort):
@@ -180,13 +181,11 @@ def _fixable(error: Exception) -> tuple[str, str | None] | None:
 
 def _show_warning(other: Any) -> Any:
     """A replacement of warnings.showwarning that shows each MatineeWarning once, in one line."""
-    shown: set[str] = set()
 
     def show(message: Any, category: Any, *args: Any, **options: Any) -> None:
-        if not issubclass(category, MatineeWarning):
-            other(message, category, *args, **options)
-        elif str(message) not in shown:
-            shown.add(str(message))
+        if issubclass(category, MatineeWarning):
             screen.warn(str(message))
+        else:
+            other(message, category, *args, **options)
 
     return show

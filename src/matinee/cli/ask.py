@@ -13,21 +13,21 @@ from typer import Argument, Option
 
 from matinee import rank
 from matinee.cli import screen
-from matinee.cli.options import At, History, IncludeSeen, Json, K, ModelDir, Texts, User
+from matinee.cli.options import At, History, IncludeSeen, Json, K, ModelDir, OfRun, Texts, Users
 from matinee.cli.screen import Column
-from matinee.cli.sources import build_query, item_codes, open_model, requested_at
+from matinee.cli.sources import build_queries, item_codes, moment, open_model, requested_at
+from matinee.cli.submit import ForUsers, Header, NoHeader, Sample, Submission, UserId, Wide, submit
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.items import ItemCard, item_cards
 from matinee.data.query import refuse_no_histories
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted, either
 from matinee.explain import Explanation
 from matinee.explain import explain as explanation
-from matinee.files import atomic_path
 from matinee.models.base import Model
 from matinee.rank import Recommendations
 from matinee.similar import similar_users
+from matinee.submissions import check_format, write_submission
 
-FORMATS = {".parquet": "write_parquet", ".csv": "write_csv", ".jsonl": "write_ndjson"}
 SHOWN = 5  # items of a history
 TITLE = Column("title", least=20)
 GENRES = Column("genres", style="dim", least=14)
@@ -35,48 +35,61 @@ GENRES = Column("genres", style="dim", least=14)
 
 def recommend(
     model_dir: ModelDir,
-    user: User = None,
+    model: OfRun = None,
+    user: Users = None,
     history: History = None,
     everyone: Annotated[bool, Option("--all", help="All users of the model's log, into the file --out.")] = False,
+    for_users: ForUsers = None,
     k: K = 10,
     allow: Annotated[Texts, Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")] = None,
     deny: Annotated[Texts, Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")] = None,
-    out: Annotated[Path | None, Option(metavar="FILE", help="Table to write: .parquet, .csv or .jsonl.")] = None,
+    out: Annotated[Path | None, Option(metavar="FILE", help="Table to write: .csv, .tsv, .parquet or .jsonl.")] = None,
+    user_id: UserId = None,
+    columns: Header = None,
+    wide: Wide = False,
+    no_header: NoHeader = False,
+    sample: Sample = None,
     include_seen: IncludeSeen = False,
     at: At = None,
     as_json: Json = False,
 ) -> None:
     """Recommend items to a user, to someone new, or to all users."""
-    _check(everyone, out, named=user is not None or bool(history))
-    model = open_model(model_dir)
+    asked = Submission(for_users, out, user_id, columns, wide, no_header, sample)
+    asked.check(others=bool(user) or bool(history) or everyone)
+    if for_users is None:
+        _check(everyone, out, named=bool(user) or bool(history))
+    fitted = open_model(model_dir, model)
     allowed, denied = (
-        None if given is None else model.items.decode(item_codes(given, model.data)) for given in (allow, deny)
+        None if given is None else fitted.items.decode(item_codes(given, fitted.data)) for given in (allow, deny)
     )
-    if everyone:
-        refuse_no_histories(model.data)
-        queries = requested_at(model.data.queries(exclude_seen=not include_seen), at)
-    else:
-        queries = build_query(model, user, history, at, exclude_seen=not include_seen)
-    recs = rank.recommend(model, queries, k, allow=allowed, deny=denied, progress=everyone)
-    if out is not None:
-        with atomic_path(out) as temp:
-            getattr(recs.to_frame(), FORMATS[out.suffix])(temp)
-    rows = int((recs.item >= 0).sum())
-    if as_json:
-        written = {"out": str(out), "users": len(recs), "rows": rows}
-        screen.emit(written if everyone else _person(model, queries) | _ranked(model, recs))
+    if for_users is not None:
+        rules = {"allow": allowed, "deny": denied, "exclude_seen": not include_seen, "at": moment(at)}
+        submit(fitted, asked, k, as_json=as_json, **rules)
         return
-    if not everyone:
-        _show_person(model, queries)
-        _show_ranked(model, recs, "The model knows no item of this history, so these are popular items.")
+    if everyone:
+        refuse_no_histories(fitted.data)
+        queries = requested_at(fitted.data.queries(exclude_seen=not include_seen), at)
+    else:
+        queries = build_queries(fitted, user, history, at, exclude_seen=not include_seen)
+    recs = rank.recommend(fitted, queries, k, allow=allowed, deny=denied, progress=everyone)
     if out is not None:
-        screen.say(f"{rows:,} recommendations for {len(recs):,} users written to {out}")
+        write_submission(recs.to_frame(), out)
+    rows = int((recs.item >= 0).sum())
+    if as_json and everyone:
+        screen.emit({"out": str(out), "users": len(recs), "rows": rows})
+    elif as_json:
+        _emit([_person(fitted, queries, row) | _ranked(fitted, recs, row) for row in range(len(queries))])
+    elif not everyone:
+        _show_answers(fitted, queries, recs)
+    if out is not None and not as_json:
+        screen.say(f"{counted(rows, 'recommendation')} for {counted(len(recs), 'user')} written to {out}")
 
 
 def similar(
     model_dir: ModelDir,
     item: Annotated[str | None, Argument(metavar="ITEM", help="A title or an id.")] = None,
     user: Annotated[str | None, Option(metavar="ID", help="In place of an item: users like this one.")] = None,
+    of: OfRun = None,
     k: K = 10,
     as_json: Json = False,
 ) -> None:
@@ -87,18 +100,18 @@ def similar(
     if (item is None) == (user is None):
         given = "neither an item nor --user" if item is None else "both an item and --user"
         raise MatineeError(f"{given} is given", hint="name an item by its title or id, or pass --user ID")
-    model = open_model(model_dir)
+    fitted = open_model(model_dir, of)
     if user is not None:
-        _similar_users(model, user, k, as_json=as_json)
+        _similar_users(fitted, user, k, as_json=as_json)
         return
-    (code,) = item_codes([str(item)], model.data)
-    card = item_cards(model.data, [code])[0]
-    recs = rank.similar_to(model, [code], k)
+    (code,) = item_codes([str(item)], fitted.data)
+    card = item_cards(fitted.data, [code])[0]
+    recs = rank.similar_to(fitted, [code], k)
     if as_json:
-        screen.emit({"item": asdict(card)} | _ranked(model, recs))
+        screen.emit({"item": asdict(card)} | _ranked(fitted, recs, 0))
         return
     screen.say(f"like {_with_genres(card)}:\n")
-    _show_ranked(model, recs, "The model never saw this item, so these are popular items.")
+    _show_ranked(fitted, recs, 0, "The model never saw this item, so these are popular items.")
 
 
 def _similar_users(model: Model, user: str, k: int, *, as_json: bool) -> None:
@@ -123,7 +136,8 @@ def _similar_users(model: Model, user: str, k: int, *, as_json: bool) -> None:
 def explain(
     model_dir: ModelDir,
     item: Annotated[str, Option(metavar="TITLE_OR_ID", help="Item to explain.")],
-    user: User = None,
+    model: OfRun = None,
+    user: Users = None,
     history: History = None,
     k: K = 10,
     at: At = None,
@@ -133,17 +147,34 @@ def explain(
 
     The score for the whole history is compared with the score without each of its items.
     """
-    model = open_model(model_dir)
-    queries = build_query(model, user, history, at)
-    card = item_cards(model.data, item_codes([item], model.data))[0]
-    why = explanation(model, queries, model.items.code(card.item_id))
-    rows = _pushes(model.data, why, k)
+    fitted = open_model(model_dir, model)
+    queries = build_queries(fitted, user, history, at)
+    card = item_cards(fitted.data, item_codes([item], fitted.data))[0]
+    code = fitted.items.code(card.item_id)
+    whys = [explanation(fitted, queries.slice(row, row + 1), code) for row in range(len(queries))]
     if as_json:
-        person = _person(model, queries)
-        found = {"item": asdict(card), "user_id": person["user_id"], "score": why.score}
-        screen.emit(found | {"history_items": len(why.history), "pushed_by": rows})
+        _emit([_explained(fitted, queries, row, card, why, k) for row, why in enumerate(whys)])
         return
-    _show_person(model, queries)
+    for row, why in enumerate(whys):
+        if row:
+            screen.say()
+        _show_person(fitted, queries, row)
+        _show_explained(fitted, card, why, k)
+
+
+def _emit(answers: list[dict[str, Any]]) -> None:
+    """The answer to one person; of several, a list of them."""
+    screen.emit(answers[0] if len(answers) == 1 else {"answers": answers})
+
+
+def _explained(model: Model, queries: Queries, row: int, card: ItemCard, why: Explanation, k: int) -> dict[str, Any]:
+    """An explanation as JSON."""
+    found = {"item": asdict(card), "user_id": _person(model, queries, row)["user_id"], "score": why.score}
+    return found | {"history_items": len(why.history), "pushed_by": _pushes(model.data, why, k)}
+
+
+def _show_explained(model: Model, card: ItemCard, why: Explanation, k: int) -> None:
+    rows = _pushes(model.data, why, k)
     screen.say(f"{type(model).__name__} scores {_with_genres(card)} {why.score:.4g}; the items that raise it most:\n")
     screen.table(
         [TITLE, Column("push", right=True), Column("score without it", right=True)],
@@ -151,24 +182,24 @@ def explain(
     )
     if np.isnan(why.without).any():
         screen.say("\n– : without this item the model knows no item of the history.", "dim")
-    if len(why.history) > k:
-        screen.say(f"\n{len(why.history) - k} more history items; show them with -k {len(why.history)}.", "dim")
+    if more := max(0, len(why.history) - k):
+        items = counted(more, "more history item")
+        screen.say(f"\n{items}; show {either(more, 'it', 'them')} with -k {len(why.history)}.", "dim")
 
 
 def _check(everyone: bool, out: Path | None, *, named: bool) -> None:
     """Refuse options that do not fit together, before the model is loaded."""
-    if out is not None and out.suffix not in FORMATS:
-        hint = f"use one of {', '.join(FORMATS)}"
-        raise MatineeError(f"unknown kind of file {out.suffix!r}", where=str(out), hint=hint)
+    if out is not None:
+        check_format(out)
     if everyone and named:
         raise MatineeError("--all stands for all users", hint="leave out --user and --history")
     if everyone and out is None:
         raise MatineeError("--all needs a file to write to", hint="add for example --out recommendations.parquet")
 
 
-def _person(model: Model, queries: Queries) -> dict[str, Any]:
-    """The query as JSON: its user, and the last items of the history."""
-    code, watched = int(queries.user[0]), queries.history[0]
+def _person(model: Model, queries: Queries, row: int) -> dict[str, Any]:
+    """A query as JSON: its user, and the last items of the history."""
+    code, watched = int(queries.user[row]), queries.history[row]
     return {
         "user_id": model.users.decode([code])[0] if code >= 0 else None,
         "history": [asdict(card) for card in item_cards(model.data, watched[-SHOWN:])],
@@ -176,15 +207,15 @@ def _person(model: Model, queries: Queries) -> dict[str, Any]:
     }
 
 
-def _ranked(model: Model, recs: Recommendations) -> dict[str, Any]:
+def _ranked(model: Model, recs: Recommendations, row: int) -> dict[str, Any]:
     """The recommendations of one query as JSON."""
-    places = zip(count(1), _cards(model, recs), recs.score[0].tolist(), strict=False)
+    places = zip(count(1), _cards(model, recs, row), recs.score[row].tolist(), strict=False)
     rows = [{"rank": place, **asdict(card), "score": score} for place, card, score in places]
-    return {"fallback": bool(recs.fallback[0]), "recommendations": rows}
+    return {"fallback": bool(recs.fallback[row]), "recommendations": rows}
 
 
-def _cards(model: Model, recs: Recommendations) -> list[ItemCard]:
-    return item_cards(model.data, recs.item[0][recs.item[0] >= 0])
+def _cards(model: Model, recs: Recommendations, row: int) -> list[ItemCard]:
+    return item_cards(model.data, recs.item[row][recs.item[row] >= 0])
 
 
 def _pushes(data: Dataset, why: Explanation, k: int) -> list[dict[str, Any]]:
@@ -194,13 +225,23 @@ def _pushes(data: Dataset, why: Explanation, k: int) -> list[dict[str, Any]]:
     return [asdict(card) | {"push": push, "score_without": without} for card, push, without in rows]
 
 
-def _show_person(model: Model, queries: Queries) -> None:
-    user, watched = _person(model, queries)["user_id"], item_cards(model.data, queries.history[0])
+def _show_answers(model: Model, queries: Queries, recs: Recommendations) -> None:
+    """Each person and their list."""
+    for row in range(len(queries)):
+        if row:
+            screen.say()
+        _show_person(model, queries, row)
+        _show_ranked(model, recs, row, "The model knows no item of this history, so these are popular items.")
+
+
+def _show_person(model: Model, queries: Queries, row: int) -> None:
+    user, watched = _person(model, queries, row)["user_id"], item_cards(model.data, queries.history[row])
     if user is None:
         screen.say(f"for someone who watched {', '.join(card.name for card in watched)}\n")
         return
     last = watched[-SHOWN:]
-    screen.say(f"user {user} watched {len(watched)} items" + (f", the last {len(last)}:" if last != watched else ":"))
+    some = f", the last {len(last)}" if last != watched else ""
+    screen.say(f"user {user} watched {counted(len(watched), 'item')}{some}:")
     screen.table([TITLE, GENRES], [["  " + card.name, ", ".join(card.genres)] for card in last], header=False)
     screen.say()
 
@@ -209,11 +250,11 @@ def _with_genres(card: ItemCard) -> str:
     return f"{card.name} ({', '.join(card.genres)})" if card.genres else card.name
 
 
-def _show_ranked(model: Model, recs: Recommendations, fallback: str) -> None:
+def _show_ranked(model: Model, recs: Recommendations, row: int, fallback: str) -> None:
     """Rank, title, year (where titles do not end in it), genres, score and id: only columns that are not empty."""
-    if recs.fallback[0]:
+    if recs.fallback[row]:
         screen.say(fallback, "yellow")
-    cards, scores = _cards(model, recs), recs.score[0].tolist()
+    cards, scores = _cards(model, recs, row), recs.score[row].tolist()
     if not cards:
         screen.say("no item is left to recommend")
         return

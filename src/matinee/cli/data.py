@@ -20,6 +20,7 @@ from matinee.data.read.formats import FORMATS, formats, recognised
 from matinee.data.read.formats.base import Format
 from matinee.data.read.log import OF_LOGS
 from matinee.data.side_table_report import side_table_report
+from matinee.errors import counted, either
 from matinee.explore.log import KeyFigures, Spread, key_figures
 from matinee.study.data_table import located
 
@@ -123,6 +124,7 @@ def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
     """Key figures as rows of name and text."""
     unwatched = f" with events, of {found.n_catalogue:,} known" if found.n_catalogue > found.n_items else ""
     repeats = f", {found.repeated:,} of them repeats ({found.at_once:,} at once)" if found.repeated else ""
+    top = f"the {counted(found.top_items, 'most popular item')} {either(found.top_items, 'has', 'have')}"
     rows = [
         ["events", f"{found.n_events:,}{repeats}"],
         ["users", f"{found.n_users:,}"],
@@ -130,7 +132,7 @@ def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
         ["density", f"{found.density:.3%}"],
         ["events of a user", _spread(found.user_events)],
         ["events of an item", _spread(found.item_events)],
-        ["popularity", f"the {found.top_items:,} most popular items have {found.top_share:.0%} of the events"],
+        ["popularity", f"{top} {found.top_share:.0%} of the events"],
     ]
     if log.value is not None:
         levels = "" if found.ratings is None else f", mean {found.ratings.mean:.2f}"

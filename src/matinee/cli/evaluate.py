@@ -13,11 +13,12 @@ from matinee.cli import screen
 from matinee.cli.options import IncludeSeen, Json, ReadingOptions, Text, names, takes_reading_options, whole_numbers
 from matinee.cli.screen import Column
 from matinee.cli.sources import open_model
-from matinee.errors import worded_for
+from matinee.errors import counted, worded_for
 from matinee.evaluate import Evaluation, PairedTest
 from matinee.evaluate import evaluate as measured
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.files import hidden_pairs, read_recommendations
+from matinee.evaluate.intervals import FEW, FEW_WORDS
 from matinee.evaluate.metrics import formulas_of
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.rank import recommend
@@ -59,8 +60,8 @@ def evaluate(
     label = source.resolve().name if source.is_dir() else source.stem
     result = measured(recs, holdout, k=fitting, metrics=chosen, convention=convention, label=label)
     if as_json:
-        found = {"metrics": result.to_frame().to_dicts(), "protocol": asdict(result.protocol)}
-        screen.emit(found | {"warnings": list(result.warnings)})
+        rows = [row | {"interval": result.method(row["metric"], row["k"] or 0)} for row in result.to_frame().to_dicts()]
+        screen.emit({"metrics": rows, "protocol": asdict(result.protocol)})
         return
     _show(result)
 
@@ -82,7 +83,9 @@ def compare(
     joint, tests = found.evaluation, found.tests
     if as_json:
         found_tests = {"tests": [asdict(test) for test in tests], "protocol": asdict(joint.protocol)}
-        screen.emit({"metrics": joint.to_frame().to_dicts()} | found_tests)
+        rows = joint.to_frame().to_dicts()
+        ways = [joint.method(row["metric"], row["k"] or 0, row["label"]) for row in rows]
+        screen.emit({"metrics": [row | {"interval": way} for row, way in zip(rows, ways, strict=True)]} | found_tests)
         return
     _show(joint, by=(tests[0].metric, tests[0].k) if tests else None)
     if tests:
@@ -105,11 +108,13 @@ def _show(result: Evaluation, *, by: tuple[str, int] | None = None) -> None:
         best = [sign * max(sign * row[c].value for row in grid) for c, sign in enumerate(signs)]
         screen.table(
             [Column("model"), *(Column(named(m, k), right=True, keep=c == 0) for c, (m, k) in enumerate(order))],
-            [[label, *(f"{m.value:.4f} ± {m.half:.4f}" for m in row)] for label, row in zip(labels, grid, strict=True)],
+            [[label, *map(str, row)] for label, row in zip(labels, grid, strict=True)],
             bold=[(r, c + 1) for r, row in enumerate(grid) for c, m in enumerate(row) if m.value == best[c]],
         )
     once = "" if result.clusters is None else ", counting each user once"
-    screen.say(f"\nmean over {result.n_queries:,} queries with its 95 % interval{once}", "dim")
+    screen.say(f"\nmean over {counted(result.n_queries, 'query', 'queries')} with its 95 % interval{once}", "dim")
+    if result.n_queries < FEW:
+        screen.say(FEW_WORDS, "dim")
     screen.say(f"{result.protocol} [{result.protocol.fingerprint}]", "dim")
 
 
@@ -123,11 +128,9 @@ def _show_tests(tests: Sequence[PairedTest]) -> None:
     ]
     screen.say(f"Differences in {named(first.metric, first.k)}", "bold")
     screen.table(columns, rows)
-    screen.say(
-        f"\npaired randomisation test over {first.n_users:,} users ({first.n_queries:,} queries); "
-        f"p (Holm) is corrected for {len(tests)} {'comparison' if len(tests) == 1 else 'comparisons'}",
-        "dim",
-    )
+    over = f"{counted(first.n_users, 'user')} ({counted(first.n_queries, 'query', 'queries')})"
+    corrected = f"p (Holm) is corrected for {counted(len(tests), 'comparison')}"
+    screen.say(f"\npaired randomisation test over {over}; {corrected}", "dim")
 
 
 def _p(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,11 +12,13 @@ from typer import Argument, Option
 from matinee.cli import screen
 from matinee.cli.options import Json, LogOptions, Settings, settings, takes_log_options
 from matinee.cli.sources import check_out
+from matinee.errors import counted
 from matinee.models import registry
 from matinee.models.fits import announce
 from matinee.store import export_model, save_model
 from matinee.study.values import format_value
 
+OVERWRITE = Option("--overwrite", help="Replace the model in the folder.")
 NO_HISTORIES = Option("--without-histories", help="Do not save who watched what; --user will not work.")
 
 
@@ -29,6 +32,7 @@ def fit(
     seed: Annotated[int, Option(min=0, help="Random seed.")] = 0,
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Option(help="Where nets are trained.")] = "auto",
     without_histories: Annotated[bool, NO_HISTORIES] = False,
+    overwrite: Annotated[bool, OVERWRITE] = False,
     log_options: LogOptions,
     as_json: Json = False,
 ) -> None:
@@ -38,7 +42,7 @@ def fit(
     """
     made = registry.create(model, registry.from_text(model, settings(given)))
     target = Path("models", model) if out is None else out
-    check_out(target)
+    check_out(target, overwrite=overwrite)
     log = log_options.load(data)
     announce(made, log, target)
     start = time.perf_counter()
@@ -47,29 +51,32 @@ def fit(
     save_model(made, target, histories=not without_histories)
     hyper_parameters = made.model_dump(mode="json")
     if as_json:
-        sizes = {"events": len(log), "users": log.n_users, "items": log.n_items}
-        data_found = {"name": log.name, "fingerprint": log.fingerprint, **sizes}
+        counts = {"events": len(log), "users": log.n_users, "items": log.n_items}
+        data_found = {"name": log.name, "fingerprint": log.fingerprint, **counts}
         found = {"model": model, "hyper_parameters": hyper_parameters, "data": data_found, "seconds": seconds}
         screen.emit(found | {"out": str(target), "bytes": _size(target)})
         return
     screen.say(format_value({"name": model, **hyper_parameters}))
-    screen.say(f"fitted on {log.name}: {len(log):,} events, {log.n_users:,} users, {log.n_items:,} items")
+    sizes = counted(len(log), "event"), counted(log.n_users, "user"), counted(log.n_items, "item")
+    screen.say(f"fitted on {log.name}: {', '.join(sizes)}")
     screen.say(f"in {seconds:.2f} s, saved to {target} ({_size(target) / 1e6:,.1f} MB)")
     if not without_histories:
-        screen.say(f"next: matinee recommend {target} --user {log.users.ids[0]}", "dim")
+        command = ["matinee", "recommend", str(target), "--user", str(log.users.ids[0])]
+        screen.say(f"next: {shlex.join(command)}", "dim")
 
 
 def export(
     run: Annotated[Path, Argument(metavar="RUN", help="The folder of a run.")],
     label: Annotated[str, Argument(metavar="LABEL", help="A model of the run.")],
     out: Annotated[Path, Option(metavar="DIR", help="Where the model goes.")],
+    overwrite: Annotated[bool, OVERWRITE] = False,
     as_json: Json = False,
 ) -> None:
     """Copy a model of a run to a folder that stands alone.
 
     The models of a run share their log. The new folder has a copy of it and needs nothing from the run.
     """
-    check_out(out)
+    check_out(out, overwrite=overwrite)
     export_model(run, label, out)
     if as_json:
         screen.emit({"run": str(run), "label": label, "out": str(out), "bytes": _size(out)})

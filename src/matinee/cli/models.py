@@ -15,7 +15,7 @@ from matinee.cli.options import Json, LogOptions, takes_log_options
 from matinee.cli.screen import Column
 from matinee.cli.sources import open_model
 from matinee.data.dataset import Dataset
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted
 from matinee.files import free_bytes
 from matinee.models import names, registry
 from matinee.models.base import Model
@@ -154,10 +154,9 @@ def _fitted(model: Model, folder: Path) -> dict[str, Any]:
 
 
 def _show_fitted(found: dict[str, Any]) -> None:
-    screen.say(
-        f"\nfitted on {found['data']} [{found['fingerprint']}]: {found['events']:,} events, {found['users']:,} users, "
-        f"{found['items']:,} items; saved by matinee {found['matinee']}\n"
-    )
+    sizes = [counted(found[name], name[:-1]) for name in ("events", "users", "items")]
+    log = f"{found['data']} [{found['fingerprint']}]: {', '.join(sizes)}"
+    screen.say(f"\nfitted on {log}; saved by matinee {found['matinee']}\n")
     if found["found"]:
         screen.say(f"found on valid: {found['found']}\n")
     columns = [Column("learned"), Column("shape"), Column("kind"), Column("parameters", right=True)]

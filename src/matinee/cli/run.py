@@ -17,8 +17,9 @@ from typer import Argument, Option
 from matinee.cli import screen
 from matinee.cli.options import DataDir, Json, Text, Texts, settings, whole_numbers
 from matinee.cli.screen import Column
-from matinee.errors import MatineeError, MatineeWarning
+from matinee.errors import MatineeError, MatineeWarning, counted, either
 from matinee.evaluate.evaluate import named
+from matinee.evaluate.intervals import FEW, FEW_WORDS, with_interval
 from matinee.report.scores import CandidateRuleTable, Cell, Table, by_candidate_rule, score_tables
 from matinee.split import write_negatives
 from matinee.study.evaluate_table import FILE_MARKS
@@ -106,7 +107,8 @@ def negatives(
         screen.emit(found | {"seconds": seconds, "candidates": rules})
         return
     each = _between(fewest, most)
-    screen.say(f"{len(drawn):,} users, each with an answer and {each} negatives, in {seconds:.2f} s, written to {out}")
+    drawn_for = f"{counted(len(drawn), 'user')}, each with an answer and {each} {either(most, 'negative', 'negatives')}"
+    screen.say(f"{drawn_for}, in {seconds:.2f} s, written to {out}")
     screen.say(f"to rank them, in [evaluate]: candidates = {json.dumps(rules, ensure_ascii=False)}", "dim")
 
 
@@ -129,7 +131,10 @@ def _show_table(part: Table) -> None:
         bold += [(r, c + 1) for c, cell in enumerate(row.cells) if cell is not None and cell.best]
     screen.table(columns, rows, bold=bold)
     seeds = f"mean of seeds {', '.join(map(str, part.seeds))}; " if len(part.seeds) > 1 else ""
-    screen.say(f"\n{seeds}± half of the 95 % interval over {_between(*part.n_queries)} queries", "dim")
+    queries = f"{_between(*part.n_queries)} {either(part.n_queries[1], 'query', 'queries')}"
+    screen.say(f"\n{seeds}± half of the 95 % interval over {queries}", "dim")
+    if 0 < part.n_queries[0] < FEW:
+        screen.say(FEW_WORDS, "dim")
     screen.say(f"{part.words} [{part.fingerprint}]", "dim")
 
 
@@ -150,7 +155,7 @@ def _show_rules(found: CandidateRuleTable) -> None:
 def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "–"
-    return f"{cell.value:.4f}" + ("" if cell.half is None else f" ± {cell.half:.4f}")
+    return f"{cell.value:.4f}" if cell.ends is None else with_interval(cell.value, *cell.ends)
 
 
 def _check_out(out: Path) -> None:

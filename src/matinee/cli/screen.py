@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 WIDE = 10_000  # columns where the output is not a terminal: nothing is cut or folded
 PADDING = 3  # between columns
+_warned: list[str] = []  # by this command
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,15 @@ def say(text: str = "", style: str = "") -> None:
 
 
 def warn(text: str) -> None:
-    """A warning on stderr."""
-    _print(f"warning: {text}", "yellow", console(stderr=True))
+    """A warning on stderr, once in a command; `emit` repeats it."""
+    if text not in _warned:
+        _warned.append(text)
+        _print(f"warning: {text}", "yellow", console(stderr=True))
+
+
+def forget_warnings() -> None:
+    """A command begins: none of its warnings was shown yet."""
+    _warned.clear()
 
 
 def error(what: str, hint: str | None = None) -> None:
@@ -58,7 +66,10 @@ def error(what: str, hint: str | None = None) -> None:
 
 
 def emit(value: Any) -> None:
-    """JSON on stdout. NaN and infinities become null; letters that the stream lacks are escaped, not replaced."""
+    """JSON on stdout. NaN and infinities become null; letters that the stream lacks are escaped, not replaced.
+    An object ends with `warnings`, the texts that stderr has."""
+    if isinstance(value, dict):
+        value = {**value, "warnings": _warned}
     unicode = (sys.stdout.encoding or "utf-8").lower().startswith("utf")  # not so on Windows, into a file or a pipe
     sys.stdout.write(json.dumps(_plain(value), ensure_ascii=not unicode, indent=2, allow_nan=False) + "\n")
 

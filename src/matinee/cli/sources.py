@@ -8,54 +8,74 @@ from pathlib import Path
 
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.items import find_items
-from matinee.data.query import query, with_request_time
-from matinee.errors import MatineeError
+from matinee.data.query import query, request_second, with_request_time
+from matinee.errors import MatineeError, suggestion
 from matinee.models.base import Model
 from matinee.store import MANIFEST, load_model
+from matinee.store.models import refuse_others
 
 
-def open_model(folder: Path) -> Model:
-    """The fitted model of a folder. For a run's folder, the error names the run's models."""
-    inside = sorted(str(path.parent) for path in folder.glob(f"models/*/{MANIFEST}"))
-    if inside and not (folder / MANIFEST).exists():
-        hint = f"name one of {', '.join(inside)}"
-        raise MatineeError("this folder is not a model, but contains some", where=str(folder), hint=hint)
-    return load_model(folder)
+def open_model(folder: Path, label: str | None = None) -> Model:
+    """The fitted model of a folder; of a run's folder the one with this label. The errors name the run's models."""
+    labels = sorted(path.parent.name for path in folder.glob(f"models/*/{MANIFEST}"))
+    if not labels or (folder / MANIFEST).exists():
+        if label is not None and (folder / MANIFEST).exists():
+            what, hint = "--model is for a run's folder, but this is a model's", "leave out --model"
+            raise MatineeError(what, where=str(folder), hint=hint)
+        return load_model(folder)
+    if label is None:
+        hint = f"add --model and one of {', '.join(labels)}"
+        raise MatineeError("this is the folder of a run, not of a model", where=str(folder), hint=hint)
+    if label not in labels:
+        raise MatineeError(f"the run has no model {label!r}", where=str(folder), hint=suggestion(label, labels))
+    return load_model(folder / "models" / label)
 
 
-def check_out(folder: Path) -> None:
+def check_out(folder: Path, *, overwrite: bool) -> None:
     """Refuse a place for a model before any time is spent on fitting it."""
     hint = "choose another --out"
+    if (folder / MANIFEST).is_file() and not overwrite:
+        hint = "add --overwrite to replace it, or choose another --out"
+        raise MatineeError("a model is here already", where=str(folder), hint=hint)
     if folder.is_file():
         raise MatineeError("is a file, but a folder is needed", where=str(folder), hint=hint)
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise MatineeError("this folder is not empty and holds no model", where=str(folder), hint=hint)
+    refuse_others(folder)
     existing = next(parent for parent in folder.absolute().parents if parent.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK):
         raise MatineeError("nothing can be written here", where=str(existing), hint=hint)
 
 
-def build_query(
-    model: Model, user: str | None, history: Sequence[str] | None, at: str | None, *, exclude_seen: bool = True
-) -> Queries:
-    """The query of --user or --history."""
-    if (user is None) == (not history):
-        what = "neither --user nor --history is given" if user is None else "both --user and --history are given"
+def build_queries(
+    model: Model, users: Sequence[str] | None, history: Sequence[str] | None, at: str | None, *,
+    exclude_seen: bool = True,
+) -> Queries:  # fmt: skip
+    """A query for each --user, or the one of --history."""
+    if (not users) == (not history):
+        what = "both --user and --history are given" if users else "neither --user nor --history is given"
         hint = 'pass --user ID, or --history TITLE once for each item, e.g. --history "Toy Story (1995)"'
         raise MatineeError(what, hint=hint)
     watched = [text for text in history or () if text.strip()]
-    if user is None and not watched:
+    if users:
+        for user in users:
+            query(model, user=user)  # raises for one that is not known
+        return requested_at(model.data.queries(users, exclude_seen=exclude_seen), at)
+    if not watched:
         raise MatineeError("--history is empty", hint="pass a title or an id")
-    queries = query(model, user=user, history=None if user is not None else watched, exclude_seen=exclude_seen)
-    return requested_at(queries, at)
+    return requested_at(query(model, history=watched, exclude_seen=exclude_seen), at)
 
 
 def requested_at(queries: Queries, at: str | None) -> Queries:
     """The queries at the time of --at."""
-    if at is None:
-        return queries
+    when = moment(at)
+    return queries if when is None else with_request_time(queries, when)
+
+
+def moment(at: str | None) -> int | None:
+    """Unix seconds of --at."""
     try:
-        return with_request_time(queries, int(at) if at.isdecimal() else at)
+        return None if at is None else request_second(int(at) if at.isdecimal() else at)
     except MatineeError:
         hint = "write 2026-11-28, 2026-11-28T20:00 (UTC), or Unix seconds"
         raise MatineeError(f"--at {at} is not a time", hint=hint) from None

@@ -22,8 +22,8 @@ from matinee.data.log_columns import LogColumns
 from matinee.data.queries import BESIDE_HISTORY as BESIDE_HISTORY
 from matinee.data.queries import Queries as Queries
 from matinee.data.queries import at_index
-from matinee.errors import MatineeError
-from matinee.notebook import counted, html_notes, html_panel, html_table
+from matinee.errors import MatineeError, counted
+from matinee.notebook import html_notes, html_panel, html_table
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,7 +93,8 @@ class Dataset(LogFrames):
         return len(self.user)
 
     def __repr__(self) -> str:
-        return f"Dataset({self.name}: {len(self):,} events, {self.n_users:,} users, {self.n_items:,} items)"
+        sizes = counted(len(self), "event"), counted(self.n_users, "user"), counted(self.n_items, "item")
+        return f"Dataset({self.name}: {', '.join(sizes)})"
 
     @property
     def n_users(self) -> int:
@@ -293,7 +294,8 @@ class Holdout:
         return len(self.queries)
 
     def __repr__(self) -> str:
-        return f"Holdout({len(self):,} queries, {len(self.truth.values):,} answers: {self.protocol})"
+        sizes = counted(len(self), "query", "queries"), counted(len(self.truth.values), "answer")
+        return f"Holdout({', '.join(sizes)}: {self.protocol})"
 
     def _repr_html_(self) -> str:
         return html_panel(f"Holdout: {self._size()}", html_notes(f"{self.protocol}"))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -160,6 +160,6 @@ def _check_left(keep: Bools, data: Dataset, filter_: str) -> None:
         first, last = (moment_of(int(t)).date() for t in (data.timestamp.min(), data.timestamp.max()))
         facts.append(f"dates from {first} to {last}")
     most = data.user_counts().max(), data.item_counts().max()
-    facts.append(f"at most {most[0]} events of a user and {most[1]} of an item")
-    what = f"{filter_} leaves none of the {len(data):,} events (the log has {', '.join(facts)})"
+    facts.append(f"at most {counted(int(most[0]), 'event')} of a user and {most[1]:,} of an item")
+    what = f"{filter_} leaves none of the {counted(len(data), 'event')} (the log has {', '.join(facts)})"
     raise MatineeError(what, where=data.name, hint="loosen that filter")

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats, Ints
 from matinee.data.ids import IdMap
 from matinee.data.titles import Titles
-from matinee.errors import MatineeError
-from matinee.notebook import counted, html_notes, html_panel, html_table, number_text
+from matinee.errors import MatineeError, counted
+from matinee.notebook import html_notes, html_panel, html_table, number_text
 
 if TYPE_CHECKING:
     import polars as pl

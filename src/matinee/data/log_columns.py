@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,7 +54,7 @@ class LogColumns:
     def height(self, column: NDArray[Any] | pl.DataFrame | None, what: str, rows: int) -> None:
         """Raise MatineeError where a column or table has not this number of rows."""
         if column is not None and len(column) != rows:
-            what = f"{what} has {len(column)} rows, not {rows}"
+            what = f"{what} has {counted(len(column), 'row')}, not {rows}"
             raise MatineeError(what, where=self.name, hint="align it with the rest")
 
     def _column(self, values: ArrayLike, what: str) -> NDArray[Any]:

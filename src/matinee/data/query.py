@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from matinee.data.arrays import Ragged
+from matinee.data.arrays import Ints, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.filters import Moment, seconds
 from matinee.data.ids import Id
@@ -68,12 +68,31 @@ def history(items: Sequence[Id] | Id, data: Dataset, *, at: int | None = None) -
     return query(data, history=items, at=at)
 
 
+def queries_of_codes(data: Dataset, user: Ints, *, exclude_seen: bool = True) -> Queries:
+    """One query for each user code of a log; -1, a user that is not in it, has an empty history."""
+    known = user >= 0
+    queries = data.queries_of(user[known], exclude_seen=exclude_seen)
+
+    def spread(rows: Ragged) -> Ragged:
+        """int32 (len(user) rows): the rows of known users, and empty ones."""
+        lengths = np.zeros(len(user), np.int64)
+        lengths[known] = rows.lengths
+        return Ragged.of_lengths(lengths, rows.values)
+
+    return replace(queries, user=user, history=spread(queries.history), exclude=spread(queries.exclude))
+
+
 def with_request_time(queries: Queries, at: Moment) -> Queries:
     """The same queries, all made at this time (see `query`)."""
+    return replace(queries, request_time=np.full(len(queries), request_second(at), np.int64))
+
+
+def request_second(at: Moment) -> int:
+    """Unix seconds of a time as `query` takes it. Raises MatineeError."""
     second = seconds(at)
     if not 0 <= second < 1 << 62:
         raise MatineeError(f"{at} is not a time", hint="pass Unix seconds, or a date such as 2026-11-28")
-    return replace(queries, request_time=np.full(len(queries), second, np.int64))
+    return second
 
 
 def refuse_no_histories(data: Dataset) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Bools
 from matinee.data.dataset import Dataset
 from matinee.data.side import EntityKind, Unmatched
-from matinee.errors import MatineeWarning
+from matinee.errors import MatineeWarning, counted, either
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class SideTableReport:
     unmatched: tuple[Unmatched, ...] = ()
 
     def __str__(self) -> str:
-        text = f"{self.what}: {self.described:,} of {self.in_log:,} in the log are described"
+        are = either(self.described, "is", "are")
+        text = f"{self.what}: {self.described:,} of {self.in_log:,} in the log {are} described"
         if self.without_event:
             text += f", {self.without_event:,} more without an event"
         gaps = ", ".join(f"{name} {n:,}" for name, n in self.missing.items() if n)
@@ -59,7 +60,8 @@ def side_table_report(data: Dataset) -> tuple[SideTableReport, ...]:
     for each in found:
         if 2 * each.described < each.in_log:
             said = f"the table of {each.what} describes {each.described:,} of the {each.in_log:,} in the log"
-            unused = f"{each.without_event:,} {each.what} have no event: are its ids those of the log?"
+            have = f"{counted(each.without_event, each.what[:-1])} {either(each.without_event, 'has', 'have')}"
+            unused = f"{have} no event: are its ids those of the log?"
             warnings.warn(f"{data.name}: {said}; {unused}", MatineeWarning, stacklevel=2)
     return found
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Holdout, Split
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted, either
 
 if TYPE_CHECKING:
     import polars as pl
@@ -119,17 +119,18 @@ def _judge(where: str, hidden: pl.DataFrame, shown: pl.DataFrame, may_repeat: bo
     pairs = len(hidden.join(shown, on=["user", "item"], how="semi"))
     events = len(hidden.join(shown, on=["user", "item", "timestamp"], how="semi")) if _timed(shown, hidden) else None
     if events is None and pairs and may_repeat:
-        words = f"{where} share {pairs:,} user-item pairs; without timestamps a leak looks like a repeat"
+        words = f"{where} share {counted(pairs, 'user-item pair')}; without timestamps a leak looks like a repeat"
         return [Finding("warn", "repeated pairs", pairs, words)]
     if events is None and pairs:
-        words = f"{where} share {pairs:,} user-item pairs, in a log that repeats none and has no timestamps"
+        words = f"{where} share {counted(pairs, 'user-item pair')}, in a log that repeats none and has no timestamps"
         return [Finding("fail", "shared events", pairs, words)]
     if events:
-        words = f"{where} share {events:,} events (same user, item and timestamp)"
+        words = f"{where} share {counted(events, 'event')} (same user, item and timestamp)"
         return [Finding("fail", "shared events", events, words)]
     found = [Finding("info", "shared events", 0, f"{where} share no event")]
     if pairs:
-        words = f"{where} share {pairs:,} user-item pairs at different times: fine where repeats are answers (sessions)"
+        words = f"{where} share {counted(pairs, 'user-item pair')} at different times"
+        words += ": fine where repeats are answers (sessions)"
         found.append(Finding("warn", "repeated pairs", pairs, words))
     return found
 
@@ -138,7 +139,12 @@ def _unreachable(part: str, holdout: Holdout) -> list[Finding]:
     truth, exclude = holdout.truth, holdout.queries.exclude
     excluded, answers = (_table(rows.rows.astype(np.int32), rows.values, None) for rows in (exclude, truth))
     n = len(answers.join(excluded, on=["user", "item"], how="semi"))
-    words = f"{n:,} answers of {part} are excluded from its recommendations: they count as misses of every model"
+    are = either(
+        n,
+        "is excluded from its recommendations: it counts as a miss",
+        "are excluded from its recommendations: they count as misses",
+    )
+    words = f"{counted(n, 'answer')} of {part} {are} of every model"
     return [Finding("warn", "excluded answers", n, words)] if n else []
 
 
@@ -186,9 +192,10 @@ def _unseen(split: Split) -> list[Finding]:
     users = np.append(split.train.user_counts() == 0, True)  # code -1, never seen, reads the last entry
     asked = split.test.queries.user
     no_item, no_user = int(np.count_nonzero(items[answers])), int(np.count_nonzero(users[asked]))
-    words = f"{no_item:,} of {len(answers):,} test answers are items without a train event"
+    answer, query = counted(len(answers), "test answer"), counted(len(asked), "test query", "test queries")
+    words = f"{no_item:,} of {answer} {either(no_item, 'is an item', 'are items')} without a train event"
     words += ": no model of interactions can recommend them, and recall counts them" if no_item else ""
-    of_users = f"{no_user:,} of {len(asked):,} test queries are of users not in train"
+    of_users = f"{no_user:,} of {query} {either(no_user, 'is of a user', 'are of users')} not in train"
     return [
         Finding("warn" if no_item else "info", "unseen items", no_item, words),
         Finding("info", "unseen users", no_user, of_users),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,34 +16,21 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Ints
 from matinee.data.dataset import Holdout, Protocol
 from matinee.data.ids import IdMap
-from matinee.errors import MatineeError, MatineeWarning
+from matinee.errors import MatineeError, MatineeWarning, counted
 from matinee.evaluate import metrics as formulas
+from matinee.evaluate.intervals import FEW, FEW_WORDS, Mean, Method, clusters_of, mean_of, method_of
 from matinee.evaluate.metrics import Values
-from matinee.evaluate.predictions import ROOTED
+from matinee.evaluate.predictions import LOWER_IS_BETTER, ROOTED
 from matinee.notebook import html_notes, html_panel, html_table
+from matinee.rank import Asked, Recommendations
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from matinee.rank import Recommendations
-
-Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution
+OWN_QUERIES = "pass the recommendations made for this holdout's own `queries`, rows in the same order"
 TIED_SHARE = 0.05  # a warning where the cut-off is inside a tie at more queries than this
 
 Key = tuple[str, str, int]  # label, metric, k (0 where the metric has no cut-off)
-
-
-class Mean(NamedTuple):
-    """A mean over queries with its 95 % interval (NaN where all queries are of one user)."""
-
-    value: float
-    low: float
-    high: float
-    n_queries: int
-
-    @property
-    def half(self) -> float:
-        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,11 +80,15 @@ class Evaluation:
         if (label, metric, k) not in self.values:
             hint = f"measured: {', '.join(named(*c) for c in self.columns)}"
             raise MatineeError(f"{named(metric, k)} was not measured", hint=hint)
-        mean = mean_of(self.values[label, metric, k], self.weights.get((metric, k)), self.clusters)
+        mean = mean_of(*self._column(label, metric, k), bounded=metric not in LOWER_IS_BETTER)
         if metric not in ROOTED:
             return mean
         value, low, high = np.sqrt(np.maximum(mean[:3], 0.0)).tolist()
         return Mean(value, low, high, mean.n_queries)
+
+    def method(self, metric: str, k: int = 0, label: str | None = None) -> Method:
+        """How `mean` finds the interval: "normal" (30 queries or more), "wilson" or "bootstrap" (fewer)."""
+        return method_of(*self._column(self._label(label), metric, k), bounded=metric not in LOWER_IS_BETTER)
 
     def to_frame(self) -> pl.DataFrame:
         """label, metric, k (null: no cut-off), value, ci_low, ci_high, n_queries, protocol: one row a mean."""
@@ -145,30 +136,41 @@ class Evaluation:
         return "\n".join([*_text_table(*self._cells()), "", *self._notes()])
 
     def __repr__(self) -> str:
-        return f"<Evaluation of {', '.join(self.labels)} on {self.n_queries:,} queries>\n{self}"
+        return f"<Evaluation of {', '.join(self.labels)} on {counted(self.n_queries, 'query', 'queries')}>\n{self}"
 
     def _repr_html_(self) -> str:
         head, rows = self._cells()
         means = html_table(head, rows, numbers=range(1, len(head)), named=True)
         return html_panel("Evaluation", means, html_notes(*self._notes()))
 
+    @property
+    def interval_words(self) -> str:
+        """What stands beside a mean."""
+        by_user = "" if self.clusters is None else ", clustered by user"
+        if 0 < self.n_queries < FEW:
+            return f"mean and its 95 % interval over queries{by_user}; {FEW_WORDS}"
+        return f"mean ± half of the 95 % interval over queries{by_user}"
+
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         rows = []
         for label in self.labels:
             means = [self.mean(metric, k, label) for metric, k in self.columns]
-            rows.append([label, *(f"{m.value:.4f}" + ("" if np.isnan(m.half) else f" ± {m.half:.4f}") for m in means)])
+            rows.append([label, *map(str, means)])
         return ["model", *(named(*column) for column in self.columns)], rows
 
     def _notes(self) -> list[str]:
         left_out = len(self) - self.n_queries
         without = f" ({left_out:,} without a relevant item left out)" if left_out else ""
-        by_user = "" if self.clusters is None else ", clustered by user"
         return [
-            f"{self.n_queries:,} queries{without}; mean ± half of the 95 % interval over queries{by_user}",
+            f"{counted(self.n_queries, 'query', 'queries')}{without}; {self.interval_words}",
             f"{self.protocol} [{self.protocol.fingerprint}]",
             *self.notes,
             *(f"warning: {text}" for text in self.warnings),
         ]
+
+    def _column(self, label: str, metric: str, k: int) -> tuple[Values, Values | None, NDArray[np.int64] | None]:
+        """float64 (B,) values and weights, int64 (B,) clusters; None where there are none."""
+        return self.values[label, metric, k], self.weights.get((metric, k)), self.clusters
 
     def _label(self, label: str | None) -> str:
         if label is None and len(self.labels) == 1:
@@ -191,7 +193,9 @@ def evaluate(
     """Measure recommendations (of one model, or label -> recommendations) against a holdout's hidden answers.
 
     metrics: names of evaluate.metrics.METRICS; convention: whose definitions (evaluate.metrics.CONVENTIONS); k: one or
-    several cut-offs, none above the length of the lists.
+    several cut-offs, none above the length of the lists. Intervals: see Evaluation.method.
+    Raises MatineeError for recommendations that answer other queries than the holdout's, and for a list that names an
+    item twice.
 
     Example: `mt.evaluate(recs, split.test, k=10, metrics=["ndcg", "recall"])`
     """
@@ -246,7 +250,8 @@ def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_group
         weight = evaluation.weights.get((metric, k))
         for g in np.unique(group[asked]):
             of = asked & (group == g)
-            mean = mean_of(value[of], None if weight is None else weight[of], clusters_of(evaluation.user[of]))
+            parts = value[of], None if weight is None else weight[of], clusters_of(evaluation.user[of])
+            mean = mean_of(*parts, bounded=metric not in LOWER_IS_BETTER)
             rows.append((label, metric, k, int(g) + 1, int(lengths[of].min()), int(lengths[of].max()), *mean))
     schema = ["label", "metric", "k", "group", "shortest", "longest", "value", "ci_low", "ci_high", "n_queries"]
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -255,50 +260,6 @@ def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_group
 def named(metric: str, k: int) -> str:
     """A column as tables head it: ndcg@10, rmse."""
     return f"{metric}@{k}" if k else metric
-
-
-def mean_of(value: Values, weight: Values | None, cluster: NDArray[np.int64] | None) -> Mean:
-    """Mean of the values that are not NaN, and its 95 % interval in the normal approximation."""
-    mean, error, _, n = standard_error(value, weight, cluster)
-    return Mean(mean, mean - Z95 * error, mean + Z95 * error, n)
-
-
-def standard_error(
-    value: Values, weight: Values | None, cluster: NDArray[np.int64] | None
-) -> tuple[float, float, int, int]:
-    """Mean of the values that are not NaN, its standard error, the number of clusters G and of values n.
-
-    With weights w the mean is sum(w v) / sum(w); its residuals w (v - mean) are summed within each cluster, and
-    error = sqrt(G / (G - 1) * sum over clusters of residual**2) / sum(w): the usual s / sqrt(n) where every query is
-    its own cluster and weighs 1 (the clustered form: Liang and Zeger, Biometrika 1986).
-    """
-    there = ~np.isnan(value)
-    v = value[there]
-    if not len(v):
-        return np.nan, np.nan, 0, 0
-    w = np.ones(len(v)) if weight is None else weight[there]
-    mean = float((w * v).sum() / w.sum())
-    residual = w * (v - mean)
-    if cluster is not None:
-        residual = summed_by(cluster[there], residual)
-    groups = len(residual)
-    error = float(np.sqrt(groups / (groups - 1) * (residual**2).sum()) / w.sum()) if groups > 1 else np.nan
-    return mean, error, groups, len(v)
-
-
-def summed_by(cluster: NDArray[np.int64], values: Values) -> Values:
-    """float64 (G,): the sums of the values of each cluster."""
-    return np.asarray(np.bincount(np.unique(cluster, return_inverse=True)[1], weights=values), np.float64)
-
-
-def clusters_of(user: Ints) -> NDArray[np.int64] | None:
-    """int64 (B,): one number a user, a new one for each -1; None where no user has two queries."""
-    seen = user >= 0
-    if len(np.unique(user[seen])) == np.count_nonzero(seen):
-        return None
-    cluster = user.astype(np.int64)
-    cluster[~seen] = int(user.max()) + 1 + np.arange(np.count_nonzero(~seen))
-    return cluster
 
 
 def _short_lists(holdout: Holdout, k: int) -> tuple[str, ...]:
@@ -332,11 +293,31 @@ def _check(recs: Recommendations, holdout: Holdout, cuts: tuple[int, ...], label
     k = recs.item.shape[1]
     if max(cuts) > k:
         hint = f"recommend with k={max(cuts)}, or evaluate with k={k} at most"
-        raise MatineeError(f"k = {max(cuts)} is more than the {k} items of the lists", where=label, hint=hint)
-    if len(recs.item) != len(holdout) or not np.array_equal(recs.user, holdout.queries.user):
-        what = f"the recommendations ({len(recs.item):,} rows) do not answer the holdout's {len(holdout):,} queries"
-        hint = "pass the recommendations made for this holdout's own `queries`, rows in the same order"
+        what = f"k = {max(cuts)} is more than the {counted(k, 'item')} of the lists"
         raise MatineeError(what, where=label, hint=hint)
+    if len(recs.item) != len(holdout) or not np.array_equal(recs.user, holdout.queries.user):
+        rows, asked = counted(len(recs.item), "row"), counted(len(holdout), "query", "queries")
+        what = f"the recommendations ({rows}) do not answer the holdout's {asked}"
+        raise MatineeError(what, where=label, hint=OWN_QUERIES)
+    if recs.asked is not None and (differ := recs.asked.differing(Asked.of(holdout.queries))):
+        what = f"the recommendations answer other queries than the holdout's: other {' and '.join(differ)}"
+        raise MatineeError(what, where=label, hint=OWN_QUERIES)
+    _refuse_repeats(recs, max(cuts), label)
+
+
+def _refuse_repeats(recs: Recommendations, k: int, label: str) -> None:
+    """Raise MatineeError for a list that names an item twice among its first k."""
+    ranked = np.sort(recs.item[:, :k], axis=1)
+    repeated = (ranked[:, 1:] == ranked[:, :-1]) & (ranked[:, 1:] >= 0)
+    if not repeated.any():
+        return
+    row = int(repeated.any(axis=1).argmax())
+    item = int(ranked[row, 1:][repeated[row]][0])
+    of = f"user {recs.users.decode([recs.user[row]])[0]!r}" if recs.user[row] >= 0 else "someone unknown"
+    name = repr(recs.items.decode([item])[0]) if item < len(recs.items) else f"of code {item}"
+    lists = counted(int(repeated.any(axis=1).sum()), "list names", "lists name")
+    what = f"{lists} an item twice, first that of query {row} ({of}) the item {name}"
+    raise MatineeError(what, where=label, hint="give each query a list of distinct items")
 
 
 def _tie_warnings(recs: Recommendations, cuts: tuple[int, ...], label: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import polars as pl
 from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Protocol, Queries
 from matinee.data.ids import IdMap
-from matinee.data.query import Fitted, refuse_no_histories
+from matinee.data.query import Fitted, queries_of_codes, refuse_no_histories
 from matinee.data.read.log import read
 from matinee.data.read.tables import table_of
-from matinee.errors import MatineeError, MatineeWarning, option
+from matinee.errors import MatineeError, MatineeWarning, counted, either, option
 from matinee.files import StrPath
 from matinee.rank import Recommendations
 
@@ -40,9 +40,13 @@ def hidden_pairs(model: Fitted, truth: StrPath, *, exclude_seen: bool = True, **
     if exclude_seen:
         _refuse_seen(data, hidden, user)
     if unknown := int((user < 0).sum()):
-        text = f"{unknown:,} of {len(user):,} users are not in the model's log: they get popular items"
+        who = f"{unknown:,} of {counted(len(user), 'user')} {either(unknown, 'is', 'are')}"
+        text = f"{who} not in the model's log: {either(unknown, 'gets', 'they get')} popular items"
         warnings.warn(text, MatineeWarning, stacklevel=2)
-    queries = _queries(data, user, exclude_seen=exclude_seen)
+    if (data.items.encode(hidden.items.series) < 0).all():
+        text = "no hidden item is in the model's log, so every value is 0: check the ids of both files"
+        warnings.warn(text, MatineeWarning, stacklevel=2)
+    queries = queries_of_codes(data, user, exclude_seen=exclude_seen)
     excluded = "the model's log" if exclude_seen else "nothing"
     protocol = Protocol(data.fingerprint, words, "test", history="the model's log", exclude=excluded)
     return Holdout(queries, _truth(hidden, data.items), protocol)
@@ -53,8 +57,9 @@ def read_recommendations(path: StrPath, truth: StrPath, **reading: Any) -> tuple
 
     path: a .csv, .tsv or .parquet file with user_id, item_id and rank (from 1) or score (more is better). truth,
     reading: as in `hidden_pairs`. Users without hidden pairs are left out; users without recommendations count as
-    misses, with a MatineeWarning.
-    Raises MatineeError without a rank or score, for two items of a user at one rank, and where the files share no user.
+    misses, with a MatineeWarning. So have files that share few users (less than half of either), or no item.
+    Raises MatineeError without a rank or score, for two items of a user at one rank, for a list that names an item
+    twice, and where the files share no user.
 
     Example: `mt.evaluate(*mt.read_recommendations("recs.csv", "hidden.csv"), k=2)`
     """
@@ -73,14 +78,40 @@ def read_recommendations(path: StrPath, truth: StrPath, **reading: Any) -> tuple
     row = row[order]
     if not len(row):
         raise MatineeError("none of its users has a hidden pair", where=str(path), hint="check the ids of both files")
-    if missing := hidden.n_users - len(np.unique(row)):
-        text = f"{missing:,} of {hidden.n_users:,} users have no recommendations in {path.name}: they count as misses"
+    for text in _doubts(hidden, listed, len(np.unique(row)), path.name):
+        warnings.warn(text, MatineeWarning, stacklevel=2)
+    if len(items) == hidden.n_items + listed.n_items:
+        text = f"no item of {path.name} is a hidden item, so every value is 0: check the ids of both files"
         warnings.warn(text, MatineeWarning, stacklevel=2)
     recs = _recommendations(hidden.users, items, row, item[order], score[order])
     given = "as given"
     protocol = Protocol(f"recommendations {path.name}", words, "test", history=given, exclude=given, candidates=given)
     empty = Ragged.empty(hidden.n_users)
     return recs, Holdout(Queries(recs.user, empty, empty), _truth(hidden, items), protocol)
+
+
+def _doubts(hidden: Dataset, listed: Dataset, common: int, name: str) -> Iterator[str]:
+    """Warnings about users that are in one file only. common: how many are in both."""
+    if 2 * common < min(hidden.n_users, listed.n_users):
+        each = f"{counted(listed.n_users, 'user')} of {name} and {hidden.n_users:,} with hidden pairs"
+        yield f"only {common:,} of the {each} {either(common, 'is', 'are')} in both files: check the ids of both"
+    if missing := hidden.n_users - common:
+        who = f"{missing:,} of {counted(hidden.n_users, 'user')} {either(missing, 'has', 'have')}"
+        yield f"{who} no recommendations in {name}: counted as {either(missing, 'a miss', 'misses')}"
+
+
+def _refuse_repeats(path: Path, listed: Dataset) -> None:
+    """Raise MatineeError where a user's list names an item twice."""
+    pair = listed.user.astype(np.int64) * listed.n_items + listed.item
+    order = np.argsort(pair, kind="stable")
+    again = order[1:][pair[order[1:]] == pair[order[:-1]]]
+    if not len(again):
+        return
+    row = int(again.min())
+    user, item = listed.users.decode([listed.user[row]])[0], listed.items.decode([listed.item[row]])[0]
+    more = f", and {counted(len(again) - 1, 'more row')} like it" if len(again) > 1 else ""
+    what = f"the list of user {user!r} names item {item!r} a second time{more}"
+    raise MatineeError(what, where=table_of(path).place(row), hint="name each item of a list once")
 
 
 def _recommendations(users: IdMap, items: IdMap, row: Ints, item: Ints, score: Floats) -> Recommendations:
@@ -91,16 +122,6 @@ def _recommendations(users: IdMap, items: IdMap, row: Ints, item: Ints, score: F
     best[row, place], scores[row, place] = item, score
     none = np.zeros(len(users), np.bool_)
     return Recommendations(users, items, np.arange(len(users), dtype=np.int32), best, scores, none, none)
-
-
-def _queries(data: Dataset, user: Ints, *, exclude_seen: bool) -> Queries:
-    """One query for each user code; -1, a user that is not in the log, has an empty history."""
-    known = user >= 0
-    queries = data.queries_of(user[known])
-    lengths = np.zeros(len(user), np.int64)
-    lengths[known] = queries.history.lengths
-    history = Ragged.of_lengths(lengths, queries.history.values)
-    return replace(queries, user=user, history=history, exclude=history if exclude_seen else Ragged.empty(len(user)))
 
 
 def _read_truth(path: StrPath, reading: dict[str, Any]) -> tuple[Dataset, str]:
@@ -117,7 +138,8 @@ def _refuse_seen(data: Dataset, hidden: Dataset, user: Ints) -> None:
     n = data.n_items
     both = np.isin(codes[known].astype(np.int64) * n + item[known], data.user.astype(np.int64) * n + data.item)
     if both.any():
-        what = f"{both.sum():,} of the {len(hidden):,} hidden pairs are in the log the model was fitted on"
+        which = f"{both.sum():,} of the {counted(len(hidden), 'hidden pair')} {either(int(both.sum()), 'is', 'are')}"
+        what = f"{which} in the log the model was fitted on"
         raise MatineeError(what, hint=f"fit on a log without them, or say {option('exclude_seen', False)}")
 
 
@@ -148,4 +170,5 @@ def _read_listed(path: Path) -> tuple[Dataset, bool]:
             first = int(shared.argmax())
             what = f"user {listed.users.decode([user[first]])[0]} has two items at rank {rank[first]:g}"
             raise MatineeError(what, where=str(path), hint="give each user one list")
+    _refuse_repeats(path, listed)
     return listed, order == "rank"

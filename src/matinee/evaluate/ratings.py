@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Holdout
 from matinee.data.ids import IdMap
-from matinee.errors import MatineeError, suggestion
+from matinee.errors import MatineeError, counted, either, suggestion
 from matinee.evaluate import predictions as formulas
 from matinee.evaluate.evaluate import Evaluation, fingerprint
 from matinee.evaluate.metrics import Values
@@ -60,5 +60,7 @@ def _one_class(user: NDArray[np.int64], values: Values) -> tuple[str, ...]:
     """A note on the users that gauc leaves out. values: float64 (n,) its row values."""
     left_out = np.isnan(values)
     gone, all_users = len(np.unique(user[left_out])), len(np.unique(user))
-    text = f"{gone:,} of {all_users:,} users have hidden rows of one class only, so no auc, and are left out of gauc"
+    have, are = (either(gone, *words) for words in (("has", "have"), ("is", "are")))
+    who = f"{gone:,} of {counted(all_users, 'user')} {have}"
+    text = f"{who} hidden rows of one class only, so no auc, and {are} left out of gauc"
     return (f"{text} ({left_out.mean():.1%} of the rows)",) if gone else ()

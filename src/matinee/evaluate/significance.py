@@ -11,7 +11,8 @@ import numpy as np
 
 from matinee.data.dataset import Protocol
 from matinee.errors import MatineeError
-from matinee.evaluate.evaluate import Evaluation, named, standard_error, summed_by
+from matinee.evaluate.evaluate import Evaluation, named
+from matinee.evaluate.intervals import standard_error, summed_by
 from matinee.evaluate.metrics import Values
 from matinee.evaluate.predictions import ROOTED
 

@@ -21,7 +21,7 @@ from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.frames import log_size
 from matinee.data.ids import IdMap
 from matinee.data.validate import check_pairs, check_queries
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
 from matinee.models.fields import validation_message
@@ -30,7 +30,7 @@ from matinee.models.fitting import FitContext
 from matinee.models.needs import FLOAT, SORTING, LogSize, Needs, refuse_too_large
 from matinee.models.parameters import Parameters
 from matinee.nn.rounds import CURVE, OnRound
-from matinee.notebook import counted, html_notes, html_panel
+from matinee.notebook import html_notes, html_panel
 from matinee.progress import RoundsBar
 from matinee.rank import of_candidates
 

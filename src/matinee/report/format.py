@@ -91,11 +91,6 @@ def duration(span: float) -> str:
     return f"{span:,.0f} seconds"
 
 
-def number_of(n: int, one: str, many: str | None = None) -> str:
-    """1 model, 2 models, 1,000 queries."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
 def span(low: str, high: str) -> str:
     """20–737, on one line."""
     return f"{low}–\u2060{high}"

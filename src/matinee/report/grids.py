@@ -129,7 +129,7 @@ def laid_out(axes: Sequence[Axis]) -> list[Layout]:
 def _group(model: str, table: Table, rows: RankedCells, axes: Sequence[Axis]) -> dict[str, Any]:
     column, drawn = named(*table.columns[0]), leading(axes)
     layouts, middle = laid_out(drawn), centre(drawn)
-    ends = [cell.value + sign * (cell.half or 0) for _, cell in rows for sign in (-1, 1)]
+    ends = [end for _, cell in rows for end in cell.ends or (cell.value,)]
     colour = layouts[0].colour
     return {
         "model": model,

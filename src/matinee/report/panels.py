@@ -91,8 +91,8 @@ def _colour(mark: Mark) -> str:
 
 def _draw(axes: Axes, mark: Mark, at: float, *, upright: bool) -> None:
     cell, colour = mark.cell, _colour(mark)
-    if cell.half is not None:
-        bar = [cell.value - cell.half, cell.value + cell.half], [at, at]
+    if (ends := cell.ends) is not None:
+        bar = ends, [at, at]
         axes.plot(*bar[:: -1 if upright else 1], color=colour, linewidth=1.25)
     x, y = (at, cell.value) if upright else (cell.value, at)
     shape = list(SHAPES)[mark.series or 0]

@@ -121,8 +121,8 @@ def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
     def paint(axes: Axes) -> None:
         for y, dot in enumerate(rows):
             cell, colour = dot.cell, ACCENT if dot.cell.best else SOFT
-            if cell.half is not None:
-                axes.plot([cell.value - cell.half, cell.value + cell.half], [y, y], color=colour, linewidth=2.5)
+            if (ends := cell.ends) is not None:
+                axes.plot(ends, [y, y], color=colour, linewidth=2.5)
             if len(cell.runs) > 1:
                 axes.plot(cell.runs, [y + 0.26] * len(cell.runs), "|", color=colour, markersize=5)
             axes.plot([cell.value], [y], "o", color=colour, markersize=9, markeredgecolor=PAPER, markeredgewidth=1.5)

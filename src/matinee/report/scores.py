@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Protocol
+from matinee.evaluate.intervals import symmetric
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.evaluate.significance import holm, student
 from matinee.split.candidates import OBSERVED
@@ -28,13 +29,19 @@ Column = tuple[str, int]  # metric, k (0 where a metric has no cut-off)
 @dataclass(frozen=True)
 class Cell:
     """half: of the interval, None where unknown. runs: the mean of each run. close: not significantly worse than the
-    best."""
+    best. bounds: the ends of an interval that is not symmetric, as below 30 queries."""
 
     value: float
     half: float | None
     runs: tuple[float, ...]
     best: bool = False
     close: bool = False
+    bounds: tuple[float, float] | None = None
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        """Of the interval, None where it is unknown."""
+        return self.bounds or (None if self.half is None else (self.value - self.half, self.value + self.half))
 
 
 @dataclass(frozen=True)
@@ -142,8 +149,16 @@ def _cells(part: pl.DataFrame, labels: Iterable[str], column: Column) -> dict[st
         value = of["value"].cast(pl.Float64).to_numpy()
         if len(value) and np.isfinite(value).all():
             half = ((of["ci_high"] - of["ci_low"]) / 2).cast(pl.Float64).fill_null(float("nan")).to_numpy().mean()
-            found[label] = Cell(float(value.mean()), float(half) if np.isfinite(half) else None, tuple(value.tolist()))
+            mean, known = float(value.mean()), bool(np.isfinite(half))
+            bounds = _skewed(mean, of) if known else None
+            found[label] = Cell(mean, float(half) if known else None, tuple(value.tolist()), bounds=bounds)
     return found
+
+
+def _skewed(mean: float, of: pl.DataFrame) -> tuple[float, float] | None:
+    """The ends of the interval, averaged over the runs, where they are not as far below the mean as above it."""
+    low, high = (float(of[end].cast(pl.Float64).to_numpy().mean()) for end in ("ci_low", "ci_high"))
+    return None if symmetric(mean, low, high) else (low, high)
 
 
 def _marked(cells: dict[str, Cell], column: Column, per_query: pl.LazyFrame) -> tuple[dict[str, Cell], bool]:

@@ -12,13 +12,15 @@ from markupsafe import Markup
 from matinee import explore
 from matinee.data.dataset import Dataset
 from matinee.data.side_table_report import SideTableReport
+from matinee.errors import counted
 from matinee.evaluate.evaluate import named
+from matinee.evaluate.intervals import FEW, FEW_WORDS
 from matinee.evaluate.metrics import CONVENTIONS, METRICS
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.explore.log import KeyFigures, Spread
 from matinee.report import format as words
 from matinee.report import plots
-from matinee.report.format import THIN, number_of, percent
+from matinee.report.format import THIN, percent
 from matinee.report.scores import Cell, Column, Table, rows_behind
 from matinee.report.study import Study
 
@@ -47,8 +49,8 @@ def summary(study: Study, tables: list[Table]) -> list[str]:
     """What was done, in one sentence, and the result in another."""
     n_models = study.metrics["label"].n_unique() if len(study.metrics) else len(study.recommendations)
     recommend = "it recommends" if n_models == 1 else "they recommend"
-    learned = f"learned from {len(study.split.train):,} of the {number_of(len(study.data), 'event')}"
-    done = f"{number_of(n_models, 'model')} {learned} in {study.data.name}; "
+    learned = f"learned from {len(study.split.train):,} of the {counted(len(study.data), 'event')}"
+    done = f"{counted(n_models, 'model')} {learned} in {study.data.name}; "
     done += f"what {recommend} was compared with events kept hidden."
     if not tables or len(tables[0].rows) < 2 or (best := tables[0].rows[0].cells[0]) is None:
         return [done]
@@ -133,18 +135,21 @@ def scores(number: int, table: Table, remarks: Sequence[str] = ()) -> dict[str, 
         "heads": by_metric,
         "order": [table.columns.index((metric, k)) for metric, ks in by_metric.items() for k in ks],
         "remarks": [_sentence(text) for text in remarks],
-        "queries": number_of(most, "query", "queries") if fewest == most else f"{fewest:,} to {most:,} queries",
+        "queries": counted(most, "query", "queries") if fewest == most else f"{fewest:,} to {most:,} queries",
         "first": named(*table.columns[0]),
         "runs": _runs(table, cells),
         "run": "fold" if table.n_folds > 1 else "seed",
         "repeated": any(len(cell.runs) > 1 for cell in cells),
         "close": any(cell.close for cell in cells),
         "intervals": any(cell.half is not None for cell in cells),
+        "few": FEW_WORDS if 0 < fewest < FEW else "",
         "plots": _score_plots(number, table) if table.split == "test" else [],
     }
 
 
 def plus_minus(cell: Cell) -> str:
+    if cell.bounds is not None:
+        return f"{cell.value:.4f} ({cell.bounds[0]:.4f} to {cell.bounds[1]:.4f})"
     half = "" if cell.half is None else f"\u00a0±{THIN}{cell.half:.4f}"
     return f"{cell.value:.4f}{half}"
 
@@ -209,7 +214,7 @@ def trainings(study: Study) -> dict[str, Any] | None:
             continue
         best = None if np.isnan(metric).all() else int(np.nanargmax(metric))
         step = curve.rounds.removesuffix("s")
-        caption = f"{label}: {number_of(len(loss), step)}"
+        caption = f"{label}: {counted(len(loss), step)}"
         if best is not None:
             metric = [-x for x in metric] if curve.validation in LOWER_IS_BETTER else metric
             caption += f", best validation {curve.validation} {metric[best]:.4f} in {step} {best + 1}"

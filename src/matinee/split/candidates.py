@@ -21,7 +21,7 @@ from matinee.data.arrays import Bools, Ints, Ragged
 from matinee.data.dataset import Holdout, Pairs, Split
 from matinee.data.ids import IdMap
 from matinee.data.read.tables import content
-from matinee.errors import MatineeError, MatineeWarning
+from matinee.errors import MatineeError, MatineeWarning, counted, either
 from matinee.split.lines import texts
 from matinee.split.parts import answers, padded
 
@@ -40,7 +40,9 @@ def labelled(split: Split) -> Split:
         parts[name] = part if part.pairs is None or part.pairs.label is None else _labelled(part)
         if len(part) and parts[name] is not part:
             asked, answered = len(part), int(np.count_nonzero(parts[name].truth.lengths))
-            notes.append(f"{asked - answered:,} of {asked:,} queries of {name} have no row labelled 1, so no answer")
+            without = asked - answered
+            which = f"{without:,} of {counted(asked, 'query', 'queries')} of {name} {either(without, 'has', 'have')}"
+            notes.append(f"{which} no row labelled 1, so no answer")
     return replace(split, valid=parts["valid"], test=parts["test"], notes=tuple(notes))
 
 
@@ -172,7 +174,8 @@ def _check_hidden(holdout: Holdout, lines: _Lines, query: NDArray[np.int64], use
         line = int(wrong[0])
         user = users.decode([lines.user[line]])[0]
         item = f"item {items.decode([lines.item[line]])[0]!r}" if lines.item[line] >= 0 else "its item"
-        what = f"{item} of user {user!r} is no answer of this split, nor are those of {len(wrong) - 1:,} more lines"
+        more = f", nor are those of {counted(len(wrong) - 1, 'more line')}" if len(wrong) > 1 else ""
+        what = f"{item} of user {user!r} is no answer of this split{more}"
         hint = 'split the log as the file was made: strategy = "provided" with its positives as test'
         raise MatineeError(what, where=lines.where[line], hint=hint)
 
@@ -181,9 +184,20 @@ def _warn_of_gaps(lines: _Lines, query: NDArray[np.int64], holdout: Holdout) -> 
     strangers = int(np.count_nonzero(query < 0))
     silent = len(holdout) - len(np.unique(query[query >= 0]))
     for n, words in (
-        (strangers, f"{strangers:,} of {len(query):,} lines are of users without a query in the split: left out"),
-        (silent, f"{silent:,} of {len(holdout):,} queries of the split have no line: left out"),
-        (lines.unknown, f"{lines.unknown:,} negatives are items that are not in the log: left out"),
+        (
+            strangers,
+            f"{strangers:,} of {counted(len(query), 'line')} {either(strangers, 'is of a user', 'are of users')} "
+            "without a query in the split: left out",
+        ),
+        (
+            silent,
+            f"{silent:,} of {counted(len(holdout), 'query', 'queries')} of the split {either(silent, 'has', 'have')} "
+            "no line: left out",
+        ),
+        (
+            lines.unknown,
+            f"{counted(lines.unknown, 'negative is an item', 'negatives are items')} not in the log: left out",
+        ),
     ):
         if n:
             warnings.warn(f"{lines.name}: {words}", MatineeWarning, stacklevel=4)

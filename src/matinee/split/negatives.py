@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Bools, Ints, Ragged
 from matinee.data.dataset import Holdout, Split
 from matinee.data.ids import IdMap
-from matinee.errors import MatineeError, MatineeWarning
+from matinee.errors import MatineeError, MatineeWarning, counted, either
 from matinee.files import StrPath, atomic_write
 from matinee.split.candidates import query_of
 from matinee.split.shares import generator
@@ -42,10 +42,11 @@ def write_negatives(split: Split, path: StrPath, *, n: int = 99, seed: int = 0) 
     negatives = _drawn(_watched(split).take(user), split.train.item_counts() > 0, n, rng)
     some = np.flatnonzero(negatives.lengths)
     if full := len(user) - len(some):
-        who = f"{full:,} of {len(user):,} users watched every item with a training event"
+        who = f"{full:,} of {counted(len(user), 'user')} watched every item with a training event"
         if not len(some):
             raise MatineeError(f"{who}: there are no negatives", hint="read a log with more items")
-        warnings.warn(f"{who}: they have no negatives and no line", MatineeWarning, stacklevel=2)
+        text = f"{who}: {either(full, 'that user has', 'they have')} no negatives and no line"
+        warnings.warn(text, MatineeWarning, stacklevel=2)
     negatives = negatives.take(some)
     log = split.train
     users, items = _texts(log.users, user[some]), _texts(log.items, item[some])

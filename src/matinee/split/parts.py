@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Ints, Ragged, distinct
 from matinee.data.dataset import BESIDE_HISTORY, Dataset, Holdout, Protocol, Split
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted, either
 from matinee.split.dislikes import Limits, excluded_words, known_until, of_part
 from matinee.split.shares import at_least_one
 
@@ -138,8 +138,10 @@ def checked(split: Split, *, valid: bool, hint: str) -> Split:
         if part.pairs is not None:
             hidden = distinct(part.pairs.query.astype(np.int64) * split.train.n_items + part.pairs.item)
             if lost := len(hidden) - len(part.truth.values):
-                why = "repeat an excluded event" + (" or were disliked" if part.dislikes is not None else "")
-                notes.append(f"{lost:,} answers of {name} {why} and are left out of its truth")
+                why = "repeats an excluded event" + (" or was disliked" if part.dislikes is not None else "")
+                several = "repeat an excluded event" + (" or were disliked" if part.dislikes is not None else "")
+                fate = either(lost, f"{why} and is", f"{several} and are")
+                notes.append(f"{counted(lost, 'answer')} of {name} {fate} left out of its truth")
     return replace(split, notes=tuple(dict.fromkeys(notes)))  # a provided test was checked before
 
 

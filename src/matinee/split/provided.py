@@ -19,7 +19,7 @@ from matinee.data.read.columns import by_position, find_column, id_column
 from matinee.data.read.options import AUTO, ReadOptions, TableFile, parsed
 from matinee.data.read.tables import Dialect, Table, content, dialect_of, table_of
 from matinee.data.read.text import plain_suffix
-from matinee.errors import COLUMNS, MatineeError, audience, option, worded_for
+from matinee.errors import COLUMNS, MatineeError, audience, counted, either, option, worded_for
 from matinee.split.dislikes import excluded_words
 from matinee.split.lines import Line, of_one_session, read_lines, read_prefixes
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, answers, checked, holdout, padded
@@ -176,14 +176,16 @@ def _union(ids: IdMap, more: Sequence[pl.Series]) -> IdMap:
 
 def _news(old: IdMap, new: IdMap) -> tuple[str, ...]:
     more = len(new) - len(old)
-    return (f"{more:,} {old.what} ids of the provided files are not in the log",) if more else ()
+    ids = f"{counted(more, f'{old.what} id')} of the provided files {either(more, 'is', 'are')}"
+    return (f"{ids} not in the log",) if more else ()
 
 
 def _dependent(sources: dict[str, Source]) -> tuple[str, ...]:
     """A note for each part whose queries without users are not independent, though each counts as one."""
     steps = {name: of_one_session(s.content) for name, s in sources.items() if isinstance(s.content, list)}
     return tuple(
-        f"{n:,} queries of {name} continue the session of the query before them, yet count as independent: "
+        f"{counted(n, 'query', 'queries')} of {name} {either(n, 'continues', 'continue')} the session of the query "
+        f"before {either(n, 'it', 'them')}, yet {either(n, 'counts', 'count')} as independent: "
         "intervals are narrower than they should be, and p-values smaller"
         for name, n in steps.items()
         if n
@@ -260,7 +262,8 @@ def _check_unseen(train: Dataset, hidden: Dataset, words: str) -> None:
     if both.any():
         row = int(np.flatnonzero(both)[0])
         user, item = train.users.decode([hidden.user[row]])[0], train.items.decode([hidden.item[row]])[0]
-        what = f"{both.sum():,} of {len(both):,} hidden pairs are in the log too, first user {user!r}, item {item!r}"
+        pairs = f"{both.sum():,} of {counted(len(both), 'hidden pair')} {either(int(both.sum()), 'is', 'are')}"
+        what = f"{pairs} in the log too, first user {user!r}, item {item!r}"
         hint = f"remove them from the log, which is train; {option('exclude_seen', False)} where repeats are answers"
         raise MatineeError(what, where=words, hint=hint)
 

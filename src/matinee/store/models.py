@@ -54,7 +54,7 @@ def save_model(model: Model, path: StrPath, *, log: StrPath | None = None, histo
     Example: `mt.save_model(model, "models/ease")`
     """
     target = Path(path)
-    _refuse_others(target)
+    refuse_others(target)
     shared = None if log is None else Path(log).resolve()
     if shared is not None and shared not in [above / logs.SHARED for above in logs.ancestors(target)]:
         hint = f"name a folder {logs.SHARED!r} in one of the {logs.LEVELS} folders above the model"
@@ -82,7 +82,7 @@ def _array_bytes(model: Model) -> int:
     return own + sum(map(_array_bytes, members))
 
 
-def _refuse_others(target: Path) -> None:
+def refuse_others(target: Path) -> None:
     """Raise MatineeError where the folder, which is replaced as a whole, holds a file that is not a model's."""
     for path in target.rglob("*") if target.is_dir() else ():
         name = path.relative_to(target).as_posix()

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
 from matinee.data.dataset import Holdout
 from matinee.errors import MatineeWarning
 from matinee.evaluate import Bin, Evaluation, calibration, evaluate, evaluate_ratings
@@ -44,8 +42,7 @@ class Measured:
         self.evaluations.append(evaluation)
         for column in evaluation.columns[:1]:
             mean = evaluation.mean(*column)
-            half = "" if np.isnan(mean.half) else f" ± {mean.half:.4f}"
-            self.summary.append(f"{named(*column)} {mean.value:.4f}{half}{rule}")
+            self.summary.append(f"{named(*column)} {mean}{rule}")
 
 
 def measure(

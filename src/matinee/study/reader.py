@@ -12,11 +12,11 @@ import polars as pl
 
 from matinee.data.dataset import Protocol, Split
 from matinee.data.frames import log_size
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted
 from matinee.evaluate.evaluate import named
 from matinee.files import StrPath
 from matinee.models.base import Model
-from matinee.notebook import counted, html_notes, html_panel, html_table
+from matinee.notebook import html_notes, html_panel, html_table
 from matinee.rank import Recommendations
 from matinee.store import load_model
 from matinee.study.folder import METRICS, PER_QUERY, RECIPE, REPORT, RUN, UNIT_LISTS, Unit, units_of

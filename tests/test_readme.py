@@ -61,9 +61,11 @@ def refuse_unknown(command: str) -> None:
     words = shlex.split(command.replace("[", "").replace("]", ""))
     current: Any = typer.main.get_command(app)
     while hasattr(current, "commands"):
-        known = {option for parameter in current.params for option in parameter.opts} | {"--help", "-h"}
-        while words and words[0] in known:
-            words.pop(0)
+        known = {option: parameter for parameter in current.params for option in parameter.opts}
+        while words and words[0] in {*known, "--help", "-h"}:
+            option = known.get(words.pop(0))
+            if option is not None and not option.is_flag:
+                words = words[1:]  # its value
         if not words:
             return
         if words[0] == "COMMAND":

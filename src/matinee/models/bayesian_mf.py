@@ -93,8 +93,7 @@ class BayesianMF(RatingFactors):
         return self.samples * (self.n_factors + 2)
 
     def fit_bytes(self, size: LogSize) -> float:
-        """Beside the vectors, both of each rating's in float64."""
-        return super().fit_bytes(size) + 16 * (self.n_factors + 2) * size.events
+        return super().fit_bytes(size) + 16 * (self.n_factors + 2) * size.events  # what `errors` multiplies
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         """float32 (B, S (f + 1)): for each sample the user's mean given the history, over S."""

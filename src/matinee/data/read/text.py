@@ -173,7 +173,9 @@ def _border(byte: NDArray[np.uint8], sign: int, mark: int) -> NDArray[np.bool_]:
 def _escaped(data: NDArray[np.uint8], where: NDArray[np.int64], escape: int) -> NDArray[np.bool_]:
     """bool (n,): whether the byte before is an escape that is not itself escaped."""
     one = (where > 0) & (data[np.maximum(where - 1, 0)] == escape)
-    return np.logical_and(one, ~((where > 1) & (data[np.maximum(where - 2, 0)] == escape)))
+    two = (where > 1) & (data[np.maximum(where - 2, 0)] == escape)
+    free: NDArray[np.bool_] = one & ~two
+    return free
 
 
 def doubled(data: bytes, quote: str, escape: str) -> bytes:

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from contract.logs import groups, log
-from matinee import notebook, split
+from matinee import errors, notebook, split
 from matinee.data.dataset import Dataset
 from matinee.evaluate import evaluate
 from matinee.models.ease import EASE
@@ -149,7 +149,7 @@ def test_an_evaluation_shows_means_and_the_protocol() -> None:
     ("n", "noun", "words"), [(1, "query", "1 query"), (0, "query", "0 queries"), (1234, "item", "1,234 items")]
 )
 def test_counts_in_words(n: int, noun: str, words: str) -> None:
-    assert notebook.counted(n, noun) == words
+    assert errors.counted(n, noun) == words
 
 
 def test_long_cells_are_cut() -> None:

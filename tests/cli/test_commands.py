@@ -472,14 +472,14 @@ def test_a_run_answers_by_the_label_of_a_model(world: World) -> None:
 
 
 def test_several_users_are_all_answered(world: World, tmp_path: Path) -> None:
-    alone = [answer("recommend", world.model, "--user", user, "-k", "4") for user in (7, 12)]
+    alone = [answer("recommend", world.model, "--user", user, "-k", "4") for user in ("7", "12")]
     both = answer("recommend", world.model, "--user", "7", "--user", "12", "-k", "4", "--out", tmp_path / "r.csv")
     assert [one | {"warnings": []} for one in both["answers"]] == alone
     table = pl.read_csv(tmp_path / "r.csv")
     assert table["user_id"].to_list() == [7] * 4 + [12] * 4
     assert table["item_id"].to_list() == [row["item_id"] for one in alone for row in one["recommendations"]]
     text = done("recommend", world.model, "--user", "7", "--user", "12", "-k", "4")
-    assert text == "\n".join(done("recommend", world.model, "--user", user, "-k", "4") for user in (7, 12))
+    assert text == "\n".join(done("recommend", world.model, "--user", user, "-k", "4") for user in ("7", "12"))
     why = answer("explain", world.model, "--user", "7", "--user", "12", "--item", "110")
     assert [one["user_id"] for one in why["answers"]] == [7, 12]
     assert why["answers"][1]["score"] == answer("explain", world.model, "--user", "12", "--item", "110")["score"]

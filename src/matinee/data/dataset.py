@@ -193,14 +193,14 @@ class Dataset(LogFrames):
         exclude = history if exclude_seen else Ragged.empty(len(codes))
         if exclude_dislikes and self.dislikes is not None:
             exclude = exclude.join(self.dislikes.of(codes))
-        return self.queriesat_index(self.order[at], codes, history, exclude)
+        return self.queries_at(self.order[at], codes, history, exclude)
 
-    def queriesat_index(self, rows: NDArray[np.int64], user: Ints, history: Ragged, exclude: Ragged) -> Queries:
+    def queries_at(self, rows: NDArray[np.int64], user: Ints, history: Ragged, exclude: Ragged) -> Queries:
         """Queries whose histories are these rows of the log, in parallel with history.values."""
         ratings, times, weights = (at_index(column, rows) for column in (self.value, self.timestamp, self.weight))
         return Queries(user, history, exclude, ratings, times, history_weights=weights)
 
-    def pairsat_index(self, rows: NDArray[np.int64], query: NDArray[np.integer[Any]]) -> Pairs:
+    def pairs_at(self, rows: NDArray[np.int64], query: NDArray[np.integer[Any]]) -> Pairs:
         """These rows of the log as pairs to predict. query: (len(rows),), as in Pairs."""
         columns = (at_index(column, rows) for column in (self.timestamp, self.context, self.value))
         return Pairs(self.user[rows], self.item[rows], query.astype(np.int32), *columns)

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -163,7 +164,7 @@ def _recoded(data: Dataset, users: IdMap, items: IdMap) -> Dataset:
     of_users, of_items = _spread(data.user_features, user, len(users)), _spread(data.item_features, item, len(items))
     dislikes = data.dislikes and data.dislikes.recoded(user, item)
     user, item = user[data.user], item[data.item]
-    codes = {"users": users, "items": items, "user": user, "item": item, "dislikes": dislikes}
+    codes: dict[str, Any] = {"users": users, "items": items, "user": user, "item": item, "dislikes": dislikes}
     return replace(data, user_features=of_users, item_features=of_items, **codes)
 
 

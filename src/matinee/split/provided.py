@@ -200,8 +200,8 @@ def _recoded(data: Dataset, users: IdMap, items: IdMap) -> Dataset:
     of_users, of_items = _spread(data.user_features, user, len(users)), _spread(data.item_features, item, len(items))
     dislikes = data.dislikes and data.dislikes.recoded(user, item)
     user, item = user[data.user], item[data.item]
-    data = replace(data, users=users, items=items, user=user, item=item, dislikes=dislikes)
-    return replace(data, user_features=of_users, item_features=of_items)
+    codes: dict[str, Any] = {"users": users, "items": items, "user": user, "item": item, "dislikes": dislikes}
+    return replace(data, user_features=of_users, item_features=of_items, **codes)
 
 
 def _spread(table: pl.DataFrame | None, code: Ints, n: int) -> pl.DataFrame | None:

@@ -36,7 +36,7 @@ def command(venv: str, script: str, *words: str) -> list[str]:
 def rows(venv: str, script: str, out: Path, *words: str) -> dict[str, Any]:
     """Work's title -> its row, from the JSON line a run leaves."""
     subprocess.run([*command(venv, script, *words), "--out", str(out)], check=True, capture_output=True, timeout=600)
-    return {row["work"]: row for row in json.loads(out.read_text())["rows"]}
+    return {row["work"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]}
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_a_killed_training_of_rectools_goes_on_to_the_same_numbers(tmp_path: Pat
 
 def numbers(path: Path) -> Iterator[dict[str, float]]:
     """The lines after the head, without times."""
-    for line in path.read_text().splitlines()[1:]:
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
         yield {name: value for name, value in json.loads(line).items() if "seconds" not in name}
 
 

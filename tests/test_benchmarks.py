@@ -36,7 +36,7 @@ def command(venv: str, script: str, *words: str) -> list[str]:
 def rows(venv: str, script: str, out: Path, *words: str) -> dict[str, Any]:
     """Work's title -> its row, from the JSON line a run leaves."""
     subprocess.run([*command(venv, script, *words), "--out", str(out)], check=True, capture_output=True, timeout=600)
-    return {row["work"]: row for row in json.loads(out.read_text())["rows"]}
+    return {row["work"]: row for row in json.loads(out.read_text(encoding="utf-8"))["rows"]}
 
 
 @pytest.mark.slow
@@ -97,7 +97,7 @@ def test_a_killed_training_of_rectools_goes_on_to_the_same_numbers(tmp_path: Pat
 
 def numbers(path: Path) -> Iterator[dict[str, float]]:
     """The lines after the head, without times."""
-    for line in path.read_text().splitlines()[1:]:
+    for line in path.read_text(encoding="utf-8").splitlines()[1:]:
         yield {name: value for name, value in json.loads(line).items() if "seconds" not in name}
 
 
@@ -130,13 +130,14 @@ def test_the_log_to_read_has_its_size_and_is_the_same_each_time(module: Any, tmp
 
 def test_versions_that_read_different_events_end_the_race(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     reading = module("reading")
-    found = {"events": 3, "users": 2, "items": 2, "seconds": 2.0, "peak_mb": 100.0}
+    found = {"events": 3, "users": 2, "items": 2, "seconds": 2.0, "processor_seconds": 1.0, "peak_mb": 100.0}
 
     def child(path: Path, src: Path, *, fingerprint: bool) -> dict[str, Any]:
         return found | {"fingerprint": src.name if fingerprint else "", "seconds": float(len(src.name))}
 
     monkeypatch.setattr(reading, "child", child)
     (row,) = reading.race("log", Path("log.csv"), {"this": Path("src")}, 2)
-    assert row == {"log": "log", "version": "this", **found, "seconds": [3.0, 3.0], "peak_mb": [100.0, 100.0]}
+    measured = {"seconds": [3.0, 3.0], "processor_seconds": [1.0, 1.0], "peak_mb": [100.0, 100.0]}
+    assert row == {"log": "log", "version": "this", **found, **measured}
     with pytest.raises(SystemExit, match="log: the versions read different events"):
         reading.race("log", Path("log.csv"), {"this": Path("src"), "against": Path("other")}, 2)

@@ -680,7 +680,7 @@ def test_negatives_are_drawn_and_a_run_ranks_them(world: World, sampling: Path) 
     assert text.endswith('to rank them, in [evaluate]: candidates = ["all", "s.negative"]\n')
     watched = pl.read_csv(world.log).group_by("user_id").agg("item_id")
     of = dict(zip(watched["user_id"], watched["item_id"].to_list(), strict=True))
-    lines = Path("s.negative").read_text().splitlines()
+    lines = Path("s.negative").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 40
     for line in lines:
         head, *others = line.split("\t")
@@ -691,14 +691,14 @@ def test_negatives_are_drawn_and_a_run_ranks_them(world: World, sampling: Path) 
     test = {row["protocol"] for row in rows if row["split"] == "test"}
     assert len(test) == 2
     assert {row["n_queries"] for row in rows} == {40}
-    words = json.loads(Path("run", "run.json").read_text())["protocols"]
+    words = json.loads(Path("run", "run.json").read_text(encoding="utf-8"))["protocols"]
     assert sorted(words[f]["candidates"].split(" ")[0] for f in test) == ["all", "as"]
 
 
 def test_what_negatives_tells(world: World, sampling: Path) -> None:
     found = answer("negatives", sampling, "--out", "new", "--n", "12", "--seed", "2")
     assert found["candidates"] == ["all", "s.negative", "./new"], "a recipe would not take `new` for a file"
-    lengths = [line.count("\t") for line in Path("new").read_text().splitlines()]
+    lengths = [line.count("\t") for line in Path("new").read_text(encoding="utf-8").splitlines()]
     assert (found["lines"], found["negatives"]) == (40, sum(lengths))
     assert (found["fewest"], found["most"]) == (min(lengths), max(lengths))
     done("negatives", sampling, "--out", "again", "--n", "12", "--seed", "2")
@@ -709,7 +709,7 @@ def test_what_negatives_tells(world: World, sampling: Path) -> None:
     assert several.exit_code == 0
     assert "this is the test of seed 0, but other seeds hide other rows: add split_seed = 0" in several.stderr
     assert several.stdout.endswith('candidates = ["all", "x.negative"]\n')
-    Path("held.toml").write_text("split_seed = 0\n" + world.recipe.read_text("utf-8"))
+    Path("held.toml").write_text("split_seed = 0\n" + world.recipe.read_text("utf-8"), encoding="utf-8")
     held = ask("negatives", "held.toml", "--out", "y.negative", "--n", "3")
     assert (held.exit_code, held.stderr) == (0, "")
     assert Path("x.negative").read_bytes() == Path("y.negative").read_bytes()
@@ -730,15 +730,15 @@ def test_what_negatives_tells(world: World, sampling: Path) -> None:
 )
 @pytest.mark.usefixtures("sampling")
 def test_negatives_refuses_what_it_cannot_draw(arguments: list[str], words: str) -> None:
-    text = Path("small.toml").read_text()
-    Path("folds.toml").write_text(text.replace("test = 0.2", "folds = 3"))
-    Path("test.txt").write_text("100 101\t102\n")
+    text = Path("small.toml").read_text(encoding="utf-8")
+    Path("folds.toml").write_text(text.replace("test = 0.2", "folds = 3"), encoding="utf-8")
+    Path("test.txt").write_text("100 101\t102\n", encoding="utf-8")
     Path("nobody.toml").write_text(
-        text.replace("valid = 0.2\ntest = 0.2", 'test = "test.txt"').replace("random", "provided")
+        text.replace("valid = 0.2\ntest = 0.2", 'test = "test.txt"').replace("random", "provided"), encoding="utf-8"
     )
     assert words in refused("negatives", *arguments)
     assert not Path("x.negative").exists()
-    assert Path("small.toml").read_text() == text
+    assert Path("small.toml").read_text(encoding="utf-8") == text
 
 
 # --- data, models -----------------------------------------------------------------------------------------------------

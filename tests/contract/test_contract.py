@@ -48,7 +48,7 @@ def test_a_check_that_changes_what_others_share_is_found() -> None:
 @pytest.mark.parametrize("name", registry.names())
 def test_a_model_file_is_the_papers_idea_and_nothing_else(name: str) -> None:
     path = Path(inspect.getfile(registry.model_class(name)))
-    assert len(path.read_text().splitlines()) <= 150
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
 
 
 def test_hyper_parameters_are_for_models_that_exist() -> None:

@@ -62,7 +62,7 @@ def logs(draw: st.DrawFn) -> Dataset:
 def lines_of(path: Path) -> list[Line]:
     """The file by the plainest of readers."""
     found = []
-    for text in path.read_text().splitlines():
+    for text in path.read_text(encoding="utf-8").splitlines():
         head, *others = text.split("\t")
         user, item = head[1:-1].split(",")
         found.append((int(user), int(item), [int(other) for other in others]))

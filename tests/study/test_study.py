@@ -415,7 +415,7 @@ def test_other_provided_files_are_another_study(candidates: Path, make: Make, tm
     recipe = make(f'[split]\nstrategy = "provided"\ntest = "{candidates}"\n' + EVALUATE)
     run_study(recipe, tmp_path / "run")
     before = contents(tmp_path / "run")
-    candidates.write_text(candidates.read_text().replace("103", "104"))
+    candidates.write_text(candidates.read_text(encoding="utf-8").replace("103", "104"), encoding="utf-8")
     with pytest.raises(MatineeError, match="other data"):
         run_study(recipe, tmp_path / "run")
     assert contents(tmp_path / "run") == before

@@ -170,7 +170,7 @@ def negatives(recipe: Recipe, path: Path, users: list[int]) -> None:
         seen = set(split.train.items.decode(split.test.queries.exclude[row]))
         others = [item for item in rng.permutation(30).tolist() if item not in seen | {answer_}][:10]
         lines.append(f"({user},{answer_})\t" + "\t".join(map(str, others)))
-    path.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def test_a_file_of_sampled_negatives_is_ranked_beside_all(log: Path, tmp_path: Path) -> None:

@@ -90,6 +90,6 @@ def test_what_does_not_fit_together_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("u.txt", "u.csv", "s.csv"):
-        Path(name).write_text("user_id\n1\n")
+        Path(name).write_text("user_id\n1\n", encoding="utf-8")
     assert words in refused("recommend", world.model, *arguments)
     assert {path.read_text() for path in tmp_path.iterdir()} == {"user_id\n1\n"}

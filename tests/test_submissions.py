@@ -79,9 +79,7 @@ def test_lists_that_end_early_are_counted(model: EASE) -> None:
 
 
 def test_who_is_named_again_is_answered_once_where_they_came_first(model: EASE) -> None:
-    with pytest.warns(
-        MatineeWarning, match="2 rows name a user again: users are answered once, where they come"
-    ):
+    with pytest.warns(MatineeWarning, match="2 rows name a user again: users are answered once, where they come"):
         table = mt.submission(model, [4, 2, 4, 4], k=1)
     assert table["user_id"].to_list() == [4, 2]
 

@@ -461,14 +461,14 @@ def test_a_run_answers_by_the_label_of_a_model(world: World) -> None:
 
 
 def test_several_users_are_all_answered(world: World, tmp_path: Path) -> None:
-    alone = [answer("recommend", world.model, "--user", user, "-k", "4") for user in (7, 12)]
+    alone = [answer("recommend", world.model, "--user", user, "-k", "4") for user in ("7", "12")]
     both = answer("recommend", world.model, "--user", "7", "--user", "12", "-k", "4", "--out", tmp_path / "r.csv")
     assert [one | {"warnings": []} for one in both["answers"]] == alone
     table = pl.read_csv(tmp_path / "r.csv")
     assert table["user_id"].to_list() == [7] * 4 + [12] * 4
     assert table["item_id"].to_list() == [row["item_id"] for one in alone for row in one["recommendations"]]
     text = done("recommend", world.model, "--user", "7", "--user", "12", "-k", "4")
-    assert text == "\n".join(done("recommend", world.model, "--user", user, "-k", "4") for user in (7, 12))
+    assert text == "\n".join(done("recommend", world.model, "--user", user, "-k", "4") for user in ("7", "12"))
     why = answer("explain", world.model, "--user", "7", "--user", "12", "--item", "110")
     assert [one["user_id"] for one in why["answers"]] == [7, 12]
     assert why["answers"][1]["score"] == answer("explain", world.model, "--user", "12", "--item", "110")["score"]
@@ -584,7 +584,7 @@ def test_evaluate_refuses(world: World, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("user_id,item_id,rank\n991,100,1\n")
     assert "none of its users" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden)
     (tmp_path / "r.csv").write_text("user_id,item_id,rank\n1,100,1\n")
-    assert "is more than the 1 items" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden, "-k", "5")
+    assert "is more than the 1 item of" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden, "-k", "5")
 
 
 # --- compare ----------------------------------------------------------------------------------------------------------

@@ -99,8 +99,8 @@ def _fitted(model: Model, folder: Path) -> dict[str, Any]:
 
 
 def _show_fitted(found: dict[str, Any]) -> None:
-    sizes = [counted(found[name], name[:-1]) for name in ("events", "users", "items")]
-    log = f"{found['data']} [{found['fingerprint']}]: {', '.join(sizes)}"
+    counts = ", ".join(counted(found[name], name[:-1]) for name in ("events", "users", "items"))
+    log = f"{found['data']} [{found['fingerprint']}]: {counts}"
     screen.say(f"\nfitted on {log}; saved by matinee {found['matinee']}\n")
     if found["found"]:
         screen.say(f"found on valid: {found['found']}\n")

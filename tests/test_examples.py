@@ -75,7 +75,8 @@ def names(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
     split = mt.split.random(data, seed=1)
     model = mt.models.EASE(l2=3.0).fit(data)
     recs = mt.recommend(mt.models.EASE().fit(split.train), split.test.queries, k=10)
-    return {"mt": mt, "data": data, "split": split, "model": model, "recs": recs}
+    clicks = mt.read([{"user_id": 1, "item_id": 2, "event": "view", "hours": 3.5}])
+    return {"mt": mt, "clicks": clicks, "data": data, "split": split, "model": model, "recs": recs}
 
 
 def test_every_name_has_an_example() -> None:

@@ -16,7 +16,7 @@ import typer
 
 from matinee import files, profiling
 from matinee.cli import app, screen
-from matinee.data.filters import moment_of
+from matinee.data.moments import moment_of
 from matinee.errors import MatineeError
 from matinee.kernels.threads import n_threads
 from matinee.study.evaluate_table import EvaluateTable
@@ -137,7 +137,7 @@ def test_json_keeps_letters_that_the_stream_lacks(
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding=encoding, errors="replace", newline="\r\n"))
     screen.emit({"title": "아가씨 ±"})
     sys.stdout.flush()
-    assert json.loads(raw.getvalue().decode(encoding)) == {"title": "아가씨 ±"}
+    assert json.loads(raw.getvalue().decode(encoding)) == {"title": "아가씨 ±", "warnings": []}
     assert (b"\\u" in raw.getvalue()) is escaped
 
 

@@ -115,7 +115,7 @@ def test_other_sources_of_users(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("u.csv", "who,n\n1,2\n", "there is no column of users; it has 'who', 'n'\n.*user_id='who'"),
+        ("u.csv", "who,n\n1,2\n", "there is no column of users; it has 'who', 'n'\n.*user_id=\"who\""),
         ("u.csv", "customer\na\nb\n", "there is no column of users; it has 'customer'"),
         ("u.csv", "user,n\n1,2\n,3\n", "u.csv, row 3, column 'user': the id is empty"),
         ("u.txt", "\n\n", "names no user"),

@@ -50,7 +50,7 @@ def available_memory(root: Path = Path("/")) -> int | None:
 
 def _of_machine(root: Path) -> int | None:
     with contextlib.suppress(OSError, ValueError, IndexError):
-        for line in (root / "proc/meminfo").read_text().splitlines():
+        for line in (root / "proc/meminfo").read_text("utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return int(line.split()[1]) * 1024
     if (sysconf := getattr(os, "sysconf", None)) is not None:  # Windows has none
@@ -64,7 +64,7 @@ def _of_groups(root: Path) -> Iterator[int]:
     """What the limit of each control group of this process, and of those above, leaves."""
     mount, lines = root / "sys/fs/cgroup", ""
     with contextlib.suppress(OSError):
-        lines = (root / "proc/self/cgroup").read_text()
+        lines = (root / "proc/self/cgroup").read_text("utf-8")
     for line in lines.splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if "memory" in controllers.split(","):
@@ -83,8 +83,8 @@ def _of_groups(root: Path) -> Iterator[int]:
 def _left(group: Path, limit: str, used: str, prefix: str) -> int | None:
     """What the limit of one control group leaves; None where it has no limit."""
     with contextlib.suppress(OSError, ValueError):  # "max" is no number: no limit
-        most, taken = (int((group / name).read_text()) for name in (limit, used))
-        stat = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        most, taken = (int((group / name).read_text("utf-8")) for name in (limit, used))
+        stat = dict(line.split() for line in (group / "memory.stat").read_text("utf-8").splitlines())
         dropped = sum(int(stat.get(f"{prefix}{kind}_file", 0)) for kind in ("active", "inactive"))
         return most - max(0, taken - dropped)
     return None
@@ -96,7 +96,7 @@ def _of_limit(root: Path) -> int | None:
 
         most = resource.getrlimit(resource.RLIMIT_AS)[0]
         if most != resource.RLIM_INFINITY:
-            pages = int((root / "proc/self/statm").read_text().split()[0])
+            pages = int((root / "proc/self/statm").read_text("utf-8").split()[0])
             return most - pages * resource.getpagesize()
     return None
 

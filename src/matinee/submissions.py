@@ -53,6 +53,8 @@ def submission(
     A MatineeWarning counts users named again, users who are not in the model's log (they get popular items), users of
     whose history the model knows nothing (the same), and users for whom fewer than k items are left.
     Raises MatineeError where no users are found, for a model without histories, and for wide item ids with spaces.
+
+    Example: `mt.submission(model, [196, 7], k=10, columns=("user", "item"))`
     """
     if len(columns) != 2 or len(set(columns)) != 2 or not all(columns):
         what = f"{list(columns)} are not the names of two columns"
@@ -93,7 +95,10 @@ def user_ids(users: StrPath | Iterable[Id] | Any, user_id: str = AUTO, *, usual:
 
 
 def write_submission(frame: pl.DataFrame, path: StrPath, *, header: bool = True) -> Path:
-    """Write a table to a .csv, .tsv, .parquet or .jsonl file, whole or not at all. header: of .csv and .tsv."""
+    """Write a table to a .csv, .tsv, .parquet or .jsonl file, whole or not at all. header: of .csv and .tsv.
+
+    Example: `mt.write_submission(mt.submission(model, [196, 7]), "submission.csv")`
+    """
     path = Path(path)
     check_format(path, header=header)
     with atomic_path(path) as temp:
@@ -123,6 +128,8 @@ def check_submission(submission: StrPath | Any, sample: StrPath | Any, *, header
     separated by spaces. Compared are the names of the columns, the number of rows, the user of each row, how many items
     a row has, and whether ids are whole numbers; no list may name an item twice. The error names for each kind of
     difference how many rows have it, and the first. header: False for files without a header line.
+
+    Example: `mt.check_submission(mt.submission(model, [196, 7]), mt.submission(model, [196, 7]))`
     """
     mine, theirs = (_table(source, header=header) for source in (submission, sample))
     if found := list(_differences(mine, theirs)):

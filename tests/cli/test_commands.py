@@ -608,7 +608,7 @@ def test_evaluate_refuses(world: World, tmp_path: Path) -> None:
     (tmp_path / "r.csv").write_text("user_id,item_id,rank\n991,100,1\n")
     assert "none of its users" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden)
     (tmp_path / "r.csv").write_text("user_id,item_id,rank\n1,100,1\n")
-    assert "is more than the 1 items" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden, "-k", "5")
+    assert "is more than the 1 item of" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden, "-k", "5")
 
 
 # --- compare ----------------------------------------------------------------------------------------------------------

@@ -213,9 +213,9 @@ class TestRefusals:
             ({"timestamp": np.array([0, 1, 2], "datetime64[s]")}, "Unix seconds"),
             ({"timestamp": np.array([0, 1, 2**63], np.uint64)}, "row 3: timestamp is out of range"),
             ({"timestamp": np.array([0, 1])}, "timestamp has 2 rows, not 3"),
-            ({"context": pl.DataFrame({"hour": [1]})}, "context has 1 rows, not 3"),
+            ({"context": pl.DataFrame({"hour": [1]})}, "context has 1 row, not 3"),
             ({"user_features": pl.DataFrame({"age": [1, 2, 3]})}, "user_features has 3 rows, not 2"),
-            ({"item_features": pl.DataFrame({"title": ["x"]})}, "item_features has 1 rows, not 3"),
+            ({"item_features": pl.DataFrame({"title": ["x"]})}, "item_features has 1 row, not 3"),
         ],
     )
     def test_what_is_no_log_is_refused(self, change: dict[str, Any], words: str) -> None:

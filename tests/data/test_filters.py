@@ -61,7 +61,7 @@ def test_ratings(data: Dataset) -> None:
     assert last.fingerprint == replace(last, raw_rating=None).fingerprint, (
         "a member of an ensemble is kept without grades"
     )
-    with pytest.raises(MatineeError, match="raw_rating has 1 rows, not 4"):
+    with pytest.raises(MatineeError, match="raw_rating has 1 row, not 4"):
         replace(kept, raw_rating=last.raw_rating)
     assert kept.context is not None
     assert kept.context["device"].to_list() == [0, 1, 3, 4], "context follows its rows"

@@ -66,9 +66,9 @@ def test_an_honest_split_passes() -> None:
 @pytest.mark.parametrize(
     ("split", "words"),
     [
-        (replace(HONEST, test=hidden([(0, 3, 30), (1, 7, 60)])), "train and test share 1 events"),
-        (replace(HONEST, valid=hidden([(0, 3, 30)])), "train and valid share 1 events"),
-        (replace(HONEST, test=hidden([(0, 5, 40), (1, 7, 60)])), "valid and test share 1 events"),
+        (replace(HONEST, test=hidden([(0, 3, 30), (1, 7, 60)])), "train and test share 1 event"),
+        (replace(HONEST, valid=hidden([(0, 3, 30)])), "train and valid share 1 event"),
+        (replace(HONEST, test=hidden([(0, 5, 40), (1, 7, 60)])), "valid and test share 1 event"),
         (replace(HONEST, test=hidden([(4, 6, 50)], history=[(4, 6, 50)])), "the histories of test and their answers"),
     ],
 )

@@ -10,7 +10,7 @@ from scipy import stats
 
 from matinee.evaluate.intervals import FEW, Mean, bootstrap, clusters_of, mean_of, method_of, wilson
 
-counts = st.integers(1, FEW - 1).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+counts = st.integers(2, FEW - 1).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
 
 
 @given(counts)
@@ -79,6 +79,7 @@ def test_clusters_are_drawn_whole() -> None:
     assert (found.low, found.high) == pytest.approx((0.2, 0.6))
     alone = mean_of(np.array([0.2, 0.6]), None, np.zeros(2, np.int64))
     assert np.isnan([alone.low, alone.high]).all()
+    assert np.isnan(mean_of(np.array([1.0]), None, None).low), "one query is one user"
 
 
 def test_equal_ends_count_users_and_not_queries() -> None:

@@ -251,7 +251,7 @@ def test_strangers_and_unknown_negatives_are_warnings(left_out: Split, tmp_path:
     texts = [str(one.message) for one in caught]
     assert [text.partition(": ")[2] for text in texts] == [
         "2 of 7 lines are of users without a query in the split: left out",
-        "2 negatives are items that are not in the log: left out",
+        "2 negatives are items not in the log: left out",
     ]
     assert len(held) == 5
 
@@ -275,7 +275,7 @@ def test_text_ids(tmp_path: Path) -> None:
         ("(0,1)\n", r"line 1: is no line of sampled negatives: '\(0,1\)' with 0 negatives"),
         ("\n0,1\t3\n", r"line 2: is no line of sampled negatives: '0,1'"),
         ("(0,1,2)\t3\n", "line 1: is no line"),
-        ("(0,0)\t3\n", r"test\.negative, line 1: item 0 of user 0 is no answer of this split, nor are those of 0 more"),
+        ("(0,0)\t3\n", r"test\.negative, line 1: item 0 of user 0 is no answer of this split\n"),
         ("(0,5)\t3\n", "line 1: its item of user 0 is no answer"),
         ("(999,7)\t3\n", "none of the users has a query"),
     ],

@@ -190,7 +190,7 @@ def test_who_watched_everything_has_no_line(tmp_path: Path) -> None:
     assert [(user, item, sorted(o)) for user, item, o in lines_of(tmp_path / "x")] == [(10, 21, [28, 35]), (20, 7, [0])]
     assert drawn.lengths.tolist() == [2, 1]
     alone = log([1] * 5, [3, 1, 4, 5, 9])
-    with pytest.raises(MatineeError, match="1 of 1 users watched every item"):
+    with pytest.raises(MatineeError, match="1 of 1 user watched every item"):
         splits.write_negatives(splits.leave_one_out(alone), tmp_path / "y")
     assert not (tmp_path / "y").exists()
 

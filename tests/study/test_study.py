@@ -405,7 +405,7 @@ def test_candidates_of_provided_lines_are_all_that_is_ranked(candidates: Path, m
     assert rows["mine", "recall", 5]["value"] == pytest.approx(2 / 3), "the film that nobody knows cannot be found"
     run = open_run(out)
     assert "asked.jsonl" in run.protocols[rows["mine", "recall", 5]["protocol"]].split
-    assert list(run.notes) == ["1 item ids of the provided files are not in the log"]
+    assert list(run.notes) == ["1 item id of the provided files is not in the log"]
     report = (out / "report.html").read_text()
     picked = {f"Film {item - 100}" for picks in lists.values() for item in picks}
     assert {film for film in picked if film not in report} == set(), "codes of the split's ids, not of the log's"

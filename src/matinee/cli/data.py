@@ -13,8 +13,8 @@ from matinee.cli import screen
 from matinee.cli.options import DataDir, Json, LogOptions, takes_log_options
 from matinee.cli.screen import Column
 from matinee.data.dataset import Dataset
-from matinee.data.filters import moment_of
 from matinee.data.items import item_cards
+from matinee.data.moments import moment_of
 from matinee.data.read import catalog
 from matinee.data.read.formats import FORMATS, formats, recognised
 from matinee.data.read.formats.base import Format

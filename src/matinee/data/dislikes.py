@@ -15,7 +15,10 @@ from matinee.data.log_columns import LogColumns
 
 @dataclass(frozen=True)
 class Dislikes:
-    """m events. user, item: int32 (m,) codes of the log. timestamp: int64 (m,) Unix seconds, None in a log without."""
+    """m events. user, item: int32 (m,) codes of the log. timestamp: int64 (m,) Unix seconds, None in a log without.
+
+    Example: `data.dislikes is None or len(data.dislikes.user)`
+    """
 
     user: Ints
     item: Ints

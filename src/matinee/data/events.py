@@ -29,6 +29,8 @@ class EventKinds:
     the event is left out. keep: the kinds that stay, with weight 1 where `weights` does not name them; the events of
     all others are left out. Empty: the kinds in `weights`, and another kind in the log is an error.
     Raises MatineeError where neither is given, a weight is no finite number, or a name is no text.
+
+    Example: `mt.EventKinds(column="event_type", weights={"view": 1.0, "cart": 2.0, "dislike": -1.0})`
     """
 
     column: str
@@ -75,6 +77,8 @@ def apply_events(
     Events left out are counted in a MatineeWarning. Raises MatineeError for a column that the log lacks, a kind that
     is not known, a weight that is no finite number, a log without ratings where dislike_below is given, and where no
     event is left.
+
+    Example: `mt.apply_events(data, dislike_below=2.0)`
     """
     strength, kept = np.ones(len(data)), np.ones(len(data), np.bool_)
     negative = np.zeros(len(data), np.bool_)
@@ -98,18 +102,27 @@ def apply_events(
 
 
 def with_kinds(data: Dataset, kinds: EventKinds) -> Dataset:
-    """The log with the weights and dislikes that a column of kinds says, see EventKinds and apply_events."""
+    """The log with the weights and dislikes that a column of kinds says, see EventKinds and apply_events.
+
+    Example: `mt.with_kinds(clicks, mt.EventKinds(column="event", weights={"view": 1.0}))`
+    """
     return apply_events(data, kinds=kinds)
 
 
 def with_weights(data: Dataset, column: str) -> Dataset:
     """The log with a further column as its weights: above 0 a like of this weight, below 0 a dislike, 0 left out. See
-    apply_events."""
+    apply_events.
+
+    Example: `mt.with_weights(clicks, "hours")`
+    """
     return apply_events(data, weight=column)
 
 
 def with_dislikes(data: Dataset, below: float = 3.0) -> Dataset:
-    """The log with events rated lower than `below` as dislikes. See apply_events."""
+    """The log with events rated lower than `below` as dislikes. See apply_events.
+
+    Example: `mt.with_dislikes(data, below=2.0)`
+    """
     return apply_events(data, dislike_below=below)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
+from matinee.data.moments import moment_of
 from matinee.errors import MatineeError, counted
 
 if TYPE_CHECKING:
@@ -67,12 +68,6 @@ def filter_events(
         raw_rating = _needed(result.value, "label_min", "rating")
         result = replace(result, value=(raw_rating >= np.float32(label_min)).astype(np.float32), raw_rating=raw_rating)
     return _without_absent(result, users=min_user_events > 0, items=min_item_events > 0)
-
-
-def moment_of(second: float) -> datetime:
-    """The moment of a Unix second. Before 1970 too, where the C library of Windows knows none. Raises OverflowError or
-    ValueError beyond the calendar (years 1 to 9999)."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
 
 
 def seconds(moment: Moment) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats, Ints
 from matinee.data.ids import IdMap
+from matinee.data.moments import moment_of
 from matinee.data.titles import Titles
 from matinee.errors import MatineeError, counted
 from matinee.notebook import html_notes, html_panel, html_table, number_text
@@ -152,7 +152,7 @@ def _facts(log: LogFrames) -> list[str]:
     if log.value is not None and len(log):
         facts.append(f"ratings {number_text(float(log.value.min()))} to {number_text(float(log.value.max()))}")
     if log.timestamp is not None and len(log) and _dates_fit(log):
-        first, last = (datetime.fromtimestamp(int(t), UTC).date() for t in (log.timestamp.min(), log.timestamp.max()))
+        first, last = (moment_of(int(t)).date() for t in (log.timestamp.min(), log.timestamp.max()))
         facts.append(f"{first} to {last}")
     lines = [" · ".join(facts)] if facts else []
     if log.context is not None:

@@ -59,7 +59,7 @@ def mean_of(value: Values, weight: Values | None, cluster: NDArray[np.int64] | N
     """
     method = method_of(value, weight, cluster, bounded=bounded)
     mean, error, groups, n = standard_error(value, weight, cluster)
-    if method == "normal":
+    if method == "normal" or groups < 2:  # of one user alone the error is NaN
         return Mean(mean, mean - Z95 * error, mean + Z95 * error, n)
     low, high = wilson(mean, groups) if method == "wilson" else bootstrap(value, weight, cluster)
     if bounded:
@@ -74,7 +74,7 @@ def method_of(
     0 or 1 and independent, or all of them 0 or all 1; otherwise by the bootstrap."""
     there = ~np.isnan(value)
     v = value[there]
-    if not 0 < len(v) < FEW:
+    if not 1 < len(v) < FEW:
         return "normal"
     alike = bool((v == v[0]).all())
     independent = weight is None and (cluster is None or len(np.unique(cluster[there])) == len(v))

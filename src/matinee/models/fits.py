@@ -32,6 +32,8 @@ def fits_here(
     A row a model: model, memory_bytes (the peak of a fit, beyond the log), disk_bytes (the saved folder with its log),
     fits (null: it is not known what is free), note (what else is in the way: too little of which, or what the log or
     the machine lacks; "" for nothing). Raises MatineeError for sizes that are not three positive whole numbers.
+
+    Example: `mt.fits_here((100_000, 20_000, 5_000_000), ["ease", "item_knn"])`
     """
     import polars as pl
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from markupsafe import Markup, escape
 
-from matinee.data.filters import moment_of
+from matinee.data.moments import moment_of
 
 THIN = "\u202f"
 DAY = 86_400

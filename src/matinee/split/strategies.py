@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Holdout, Split
-from matinee.data.filters import moment_of, utc
+from matinee.data.filters import utc
+from matinee.data.moments import moment_of
 from matinee.errors import MatineeError
 from matinee.split import shares
 from matinee.split.dislikes import known_until, of_part

@@ -245,7 +245,8 @@ def _side(source: Any, role: str, like: str, options: ReadOptions) -> SideTable 
     """A side table: its ids, in a column named like the log's or by a usual name, and its other columns."""
     if source is None:
         return None
-    source = parsed(TableFile, source) if isinstance(source, dict) else source
+    if isinstance(source, dict) and "path" in source:  # else the table itself, by its columns
+        source = parsed(TableFile, source)
     named: Name = AUTO
     title: Name | None = None
     if isinstance(source, TableFile):

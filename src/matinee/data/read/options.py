@@ -153,6 +153,8 @@ def table(path: str | Path, **options: Any) -> TableFile:
 
     options: header, separator, quote, escape, encoding, decimal and comment as in `read`; user_id, item_id and title:
     its columns. Raises MatineeError for an unknown option or value.
+
+    Example: `mt.table("books.csv", separator=";", encoding="latin-1", item_id="ISBN")`
     """
     return parsed(TableFile, {"path": path, **options})
 

@@ -44,7 +44,10 @@ FORMATS = {entry.name: entry for entry in _ENTRIES}
 
 
 def formats() -> tuple[Format, ...]:
-    """The formats that `read` knows by name: what their files are called, and what becomes an event and a rating."""
+    """The formats that `read` knows by name: what their files are called, and what becomes an event and a rating.
+
+    Example: `[known.name for known in mt.formats()]`
+    """
     return _ENTRIES
 
 

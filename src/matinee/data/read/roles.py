@@ -13,6 +13,7 @@ import polars as pl
 
 from matinee.data.read.columns import NAMES, by_position, checked_ratings, find_column, plain
 from matinee.data.read.log import WEIGHTS
+from matinee.data.read.numbers import numbers_of
 from matinee.data.read.options import AUTO
 from matinee.data.read.tables import Table
 from matinee.data.read.times import checked_times
@@ -20,14 +21,17 @@ from matinee.data.side import TITLES
 from matinee.errors import MatineeError, counted, option
 
 _WORDS = {
-    "user_id": "user|customer|visitor|member|reviewer|account|person|client|profile|subscriber|buyer|player|session",
+    "user_id": "user|customer|visitor|member|reviewer|account|person|client|profile|subscriber|buyer|player|viewer"
+    "|listener|reader|session|playlist|basket|invoice|orderid|cartid",
     "item_id": "item|product|movie|film|book|isbn|asin|article|song|track|video|game|business|sku|news|recipe|anime"
     "|artist|beer|content",
     "rating": "rating|rate|stars|score|overall|grade",
     "timestamp": "timestamp|time|datetime|date|created|watched|when|ts|day",
 }
+_GROUPS = "session|playlist|basket|invoice|orderid|cartid"
+"""Names of what holds several items, where no user is named."""
 _FIRM = {
-    "user_id": ("user", "userid", "uid"),
+    "user_id": ("user", "userid", "uid", "customer", "viewer"),
     "item_id": ("item", "itemid", "isbn", "asin", "sku"),
     "rating": (),
     "timestamp": ("ts", "date"),
@@ -46,11 +50,12 @@ FORMATS = [date + clock for date, clock in itertools.product(_DATES, _CLOCKS)] +
 @dataclass
 class Roles:
     """columns: role -> column, or its position from 1. options: those of `read` that the columns need. found: role ->
-    column, those that `read` finds by itself too. doubts: what may be otherwise."""
+    column, those that `read` finds by itself too. guessed: roles that no name told. doubts: what may be otherwise."""
 
     columns: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     found: dict[str, str] = field(default_factory=dict)
+    guessed: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     time: str | None = None
 
@@ -68,10 +73,13 @@ def roles_of(table: Table) -> Roles:
 
 def positions_of(table: Table) -> Roles:
     """The likely roles of a table without a header, whose columns have positions."""
-    roles, names = Roles(), table.frame.columns
+    roles, names = Roles(guessed=["user_id", "item_id"]), table.frame.columns
     try:
         roles.found = by_position(table)
         _check_time(table, roles)
+        if "rating" in roles.found:
+            ways = option("weight", 3), option("rating", None)
+            roles.doubts.append(f"the third column is taken for ratings; if it is none, say {ways[0]} or {ways[1]}")
         return roles
     except MatineeError as error:
         if len(names) < 2:
@@ -98,6 +106,7 @@ def fill_ids(table: Table, roles: Roles) -> None:
         free = [name for name in table.frame.columns if name not in roles.found.values()]
         if role not in roles.found and free:
             roles.found[role] = roles.columns[role] = free[0]
+            roles.guessed.append(role)
             roles.doubts.append(f"no column is named like the {role}: '{free[0]}' is taken, the first that is left")
 
 
@@ -118,6 +127,8 @@ def _by_name(table: Table, role: str, roles: Roles) -> None:
         roles.found[role] = roles.columns[role] = name
         if others:
             roles.doubts.append(f"'{name}' and '{others[0]}' may both be the {role}: '{name}' is taken")
+        elif rank >= 4:
+            roles.doubts.append(f"'{name}' is taken for the {role}, since its name is the most like it")
 
 
 def _rank(role: str, name: str) -> int | None:
@@ -127,6 +138,8 @@ def _rank(role: str, name: str) -> int | None:
         return 0
     if re.search(_WORDS[role], word) is None or (role in ("user_id", "item_id") and any(t in word for t in _TEXTS)):
         return None
+    if role == "user_id" and re.search(_GROUPS, word):
+        return 5
     if word in _FIRM[role] or (role.endswith("_id") and re.fullmatch(rf"({_WORDS[role]})(id|code)", word)):
         return 1
     if re.fullmatch(_WORDS[role], word):
@@ -144,7 +157,8 @@ def title_of(names: Iterable[str]) -> str | None:
 
 
 def _times(table: Table, roles: Roles) -> None:
-    _by_name_or_none(table, "timestamp", roles)
+    _by_name(table, "timestamp", roles)
+    _better_times(table, roles)
     if "timestamp" not in roles.found:
         free = [name for name in table.frame.columns if name not in roles.found.values()]
         if (name := next((name for name in free if _holds_times(table, name)), None)) is not None:
@@ -152,12 +166,13 @@ def _times(table: Table, roles: Roles) -> None:
     _check_time(table, roles)
 
 
-def _by_name_or_none(table: Table, role: str, roles: Roles) -> None:
-    _by_name(table, role, roles)
+def _better_times(table: Table, roles: Roles) -> None:
+    """Another column than one that only its name made times, where it holds none."""
+    role = "timestamp"
     taken = roles.columns.get(role)
-    if taken is not None and role == "timestamp" and not _readable(table, taken):
+    if taken is not None and not _moments(table, taken):
         free = [name for name in table.frame.columns if name not in roles.found.values() and _rank(role, name)]
-        better = next((name for name in free if _readable(table, name)), None)
+        better = next((name for name in free if _moments(table, name)), None)
         if better is None:
             del roles.found[role], roles.columns[role]
         else:
@@ -166,6 +181,14 @@ def _by_name_or_none(table: Table, role: str, roles: Roles) -> None:
 
 def _readable(table: Table, column: str) -> bool:
     return _wrong(table, column) <= 0.5 or bool(formats_of(table.frame[column]))
+
+
+def _moments(table: Table, column: str) -> bool:
+    """Whether a column holds dates, or numbers that are no small ones."""
+    numbers = numbers_of(table.frame[column].head(_ROWS), table.dialect.decimal)
+    high = numbers.max()
+    small = numbers.null_count() == 0 and isinstance(high, int | float) and high < 10_000_000
+    return not small and _readable(table, column)
 
 
 def _wrong(table: Table, column: str, time_format: str | None = None) -> float:

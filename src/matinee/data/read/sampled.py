@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from matinee.data.read.text import compression, is_utf8, plain_suffix, start
 from matinee.errors import MatineeError
 
 HEAD, TAIL = 4_000_000, 1_000_000
-PARQUET_ROWS = 100_000
+PARQUET_ROWS, PARQUET_CELLS = 100_000, 2_000_000
+ENDING = 10_000
 Kind = Literal["text", "json", "parquet"]
 _BOMS = (b"\xff\xfe", b"\xfe\xff")
 _OTHERS = {
@@ -65,11 +67,12 @@ def take(path: Path, folder: Path, size: int = HEAD) -> Sample:
         return _parquet(path, folder)
     _refuse_binary(path, data)
     whole = len(data) < size
-    share = 1.0 if whole else _share(path, packed, len(data))
     tail = b"" if whole or packed is not None else _end(path, len(data))
     encoding = _encoding(data, tail)
     name = path.name if packed is None or plain_suffix(path) == path.suffix.lower() else path.stem
     is_json = suffix in JSON or data.lstrip()[:1] in (b"{", b"[") and b'"' in data[:200]
+    if is_json:
+        _refuse_other_json(path, data)
     copy = folder / (name if not is_json or suffix in JSON else f"{name}.jsonl")
     copy.write_bytes(data if whole else _whole_lines(data, encoding))
     end = None
@@ -77,6 +80,13 @@ def take(path: Path, folder: Path, size: int = HEAD) -> Sample:
         end = folder / "tail" / copy.name
         end.parent.mkdir()
         end.write_bytes(data.partition(b"\n")[0] + b"\n" + tail.partition(b"\n")[2])
+        tail = tail.partition(b"\n")[2]
+    share = 1.0 if whole else _share(path, packed, len(data))
+    if share is not None and not whole:
+        share *= copy.stat().st_size / len(data)
+    if end is not None and share is not None:  # lines at the end may be longer, as ids grow
+        width = copy.stat().st_size / max(copy.read_bytes().count(b"\n"), 1)
+        share *= (width + len(tail) / max(tail.count(b"\n"), 1)) / (2 * width)
     words = "all of it" if whole else _words(size, end is not None)
     return Sample(path, copy, "json" if is_json else "text", encoding, packed, whole, share, words, end)
 
@@ -89,6 +99,18 @@ def _words(size: int, end: bool) -> str:
 def _refuse_workbook(path: Path) -> None:
     if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
         raise MatineeError("is a workbook, not a text file", where=str(path), hint="save its sheet as CSV")
+
+
+def _refuse_other_json(path: Path, data: bytes) -> None:
+    """Of objects, each has a line; only a list of them may go over lines."""
+    first = data.lstrip().partition(b"\n")[0]
+    if first.startswith(b"["):
+        return
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        hint = 'write one object a line, {"user_id": 1, "item_id": 2}'
+        raise MatineeError("is one JSON object, not an object a line", where=str(path), hint=hint) from None
 
 
 def _refuse_binary(path: Path, data: bytes) -> None:
@@ -157,15 +179,16 @@ def _parquet(path: Path, folder: Path) -> Sample:
     try:
         frame = pl.scan_parquet(path, glob=False)
         rows = int(frame.select(pl.len()).collect().item())
-        frame.head(PARQUET_ROWS).collect().write_parquet(copy, compression="uncompressed")
-        if rows > PARQUET_ROWS:
+        most = min(PARQUET_ROWS, max(PARQUET_CELLS // max(len(frame.collect_schema()), 1), ENDING))
+        frame.head(most).collect().write_parquet(copy, compression="uncompressed")
+        if rows > most:
             tail.parent.mkdir()
-            last = frame.slice(max(rows - 10_000, PARQUET_ROWS)).collect()
+            last = frame.slice(max(rows - ENDING, most)).collect()
             last.write_parquet(tail, compression="uncompressed")
     except (pl.exceptions.PolarsError, OSError) as error:
         what = f"is not a readable Parquet file: {str(error).strip().splitlines()[0]}"
         raise MatineeError(what, where=str(path), hint="write or fetch it again") from error
-    whole = rows <= PARQUET_ROWS
-    words = "all of it" if whole else f"the first {PARQUET_ROWS:,} rows and the last 10,000"
-    share = 1.0 if whole else PARQUET_ROWS / rows
+    whole = rows <= most
+    words = "all of it" if whole else f"the first {most:,} rows and the last {min(ENDING, rows - most):,}"
+    share = 1.0 if whole else most / rows
     return Sample(path, copy, "parquet", "utf-8", None, whole, share, words, tail if tail.exists() else None, rows)

@@ -39,6 +39,9 @@ def shape_of(copy: Path, text: str, encoding: str) -> Shape:
     shape.separator = _separator(lines, own)
     if shape.separator != own:
         shape.options["separator"] = shape.separator
+    first = [cell.strip('" ') for cell in lines[0].split(shape.separator)] if lines else []
+    if any(first.count(cell) > 1 and not re.search("[A-Za-z]{2}", cell) for cell in first):
+        shape.options["header"] = False  # names come once
     if shape.separator != "," and _comma_decimals(lines, shape.separator):
         shape.options["decimal"] = ","
     return shape

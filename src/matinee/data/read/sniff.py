@@ -21,15 +21,17 @@ from matinee.data.read.formats import candidates
 from matinee.data.read.log import read_as
 from matinee.data.read.options import ReadOptions, TextOptions, parsed
 from matinee.data.read.roles import Roles, fill_ids, positions_of, roles_of, title_of
-from matinee.data.read.sampled import Sample, take
+from matinee.data.read.sampled import HEAD, Sample, take
 from matinee.data.read.shapes import Shape, shape_of
 from matinee.data.read.tables import Table, dialect_of, table_of
+from matinee.data.read.text import plain_suffix
 from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option
 from matinee.files import StrPath
 
 ROWS = 5
 SECONDS = 0.7  # for the files of a folder
-SMALL = 200_000  # bytes of each
+SMALL = 100_000  # bytes of each
+LESS = 1_000_000  # bytes that are read where some rows do not fit
 WHOLE_LINES = ("sequences", "sessions")
 
 
@@ -40,7 +42,7 @@ class Sniffed:
     kind: "log", "items" or "users" (a table that describes them), "folder", or "other", where nothing here can be read
     as a log, and `problem` says why. file: "text", "json", "parquet" or "folder". read: what of it was read.
     separator, quote, header: of text; quote None: nothing is quoted. columns: each column -> its likely role, "" for
-    none. options: those of `read` that it needs, the names of columns among them. time: "dates", a format, or the unit
+    none. guessed: roles that no name told. options: those of `read` that it needs, columns among them. time: "dates", a format, or the unit
     s, ms, us or ns. first, last: the times of the first and the last event of what was read. rows: all of the file;
     rows_exact False: estimated by bytes. rows None: not known. first_rows: as they would be read. doubts: what may be
     otherwise, a sentence each. files: those of a folder.
@@ -66,6 +68,7 @@ class Sniffed:
     rows_exact: bool = False
     first_rows: tuple[Mapping[str, Any], ...] = ()
     doubts: tuple[str, ...] = ()
+    guessed: tuple[str, ...] = ()
     problem: str | None = None
     files: tuple[Sniffed, ...] = ()
 
@@ -124,18 +127,32 @@ def sniff(path: StrPath) -> Sniffed:
     return _file(where)
 
 
-def _file(path: Path, size: int | None = None) -> Sniffed:
+def _file(path: Path, size: int = HEAD) -> Sniffed:
     try:
         n_bytes = path.stat().st_size
-        with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
-            if not path.is_file():
-                raise MatineeError("is neither a file nor a folder", where=str(path), hint="name a file")
-            sample = take(path, Path(folder), size) if size else take(path, Path(folder))
-            found = _Look(sample).sniffed()
+        if not path.is_file():
+            raise MatineeError("is neither a file nor a folder", where=str(path), hint="name a file")
+        try:
+            found = _looked(path, size)
+        except _NotAllFitsError as first:
+            found = _looked(path, LESS, first.error)
     except (MatineeError, OSError) as error:
         what = _sentence(error) if isinstance(error, MatineeError) else f"cannot be read: {error.strerror}"
         return Sniffed(path.as_posix(), "other", "other", n_bytes, problem=what)
     return replace(found, n_bytes=n_bytes)
+
+
+def _looked(path: Path, size: int, failed: MatineeError | None = None) -> Sniffed:
+    with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
+        return _Look(take(path, Path(folder), size), failed).sniffed()
+
+
+class _NotAllFitsError(Exception):
+    """A row of a large sample does not fit; to find out how it does takes long, so that is done with a smaller one."""
+
+    def __init__(self, error: MatineeError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def _sentence(error: MatineeError) -> str:
@@ -154,7 +171,8 @@ def _recorded(doubts: list[str]) -> Iterator[None]:
 class _Look:
     """One look at a sample: each step adds options, and the last one reads the sample with them."""
 
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: Sample, failed: MatineeError | None = None) -> None:
+        self.failed, self.large = failed, sample.kind != "parquet" and sample.copy.stat().st_size > 2 * LESS
         self.sample, self.options, self.doubts = sample, dict[str, Any](), list[str]()
         self.shape, self.roles, self.format = Shape(), Roles(), ""
         self.table: Table | None = None
@@ -172,7 +190,9 @@ class _Look:
         rows, exact = self._rows()
         named = sample.kind == "text" and not self.format and self.options.get("format") not in WHOLE_LINES
         roles = {column: role for role, column in self.roles.found.items()}
-        columns = None if table is None else {name: roles.get(name, "") for name in table.frame.columns}
+        names = [] if table is None else table.frame.columns
+        shown = names if self.options.get("header") is not False else [str(n) for n, _ in enumerate(names, start=1)]
+        columns = {label: roles.get(name, "") for label, name in zip(shown, names, strict=True)} or None
         failed = self.kind == "log" and self.data is None
         return Sniffed(
             sample.path.as_posix(),
@@ -195,6 +215,7 @@ class _Look:
             exact,
             self._first_rows(),
             tuple(dict.fromkeys(self._local(doubt) for doubt in self.doubts)),
+            tuple(self.roles.guessed),
             None if self.problem is None else self._local(self.problem),
         )
 
@@ -251,10 +272,12 @@ class _Look:
                     self.table = table_of(self.sample.copy, dialect)
             except MatineeError as error:
                 failures.append(error)
+                if self.large:
+                    raise _NotAllFitsError(error) from None
                 continue
             self.options |= way
             if way:
-                self.doubts.append(f"{failures[0]}".replace("\n  hint: ", "; "))
+                self._doubt(failures[0])
             return self.table
         raise failures[0]
 
@@ -262,8 +285,9 @@ class _Look:
         if table.frame.height == 0:
             raise MatineeError("there is only one row" if table.is_text else "there are no rows")
         if self.sample.kind == "text":
-            event = looks_like_an_event(table)
-            roles = roles_of(table)
+            bare = self.options.get("header") is False
+            event = bare or looks_like_an_event(table)
+            roles = Roles() if bare else roles_of(table)
             named = {"user_id", "item_id"} & roles.found.keys()
             if event and not named:
                 self._without_header()
@@ -317,6 +341,9 @@ class _Look:
             ids = checked_ids(table, column).values
             if ids.dtype != pl.String:
                 continue
+            if float(ids.str.contains(r"^\d+( \d+)+$").mean() or 0.0) > 0.3:
+                text = f"'{column}' holds several ids in a field, as queries of a test do: `[split] provided` reads such"
+                self.doubts.append(f"{text} files")
             if ids.str.contains(r"^0\d+$").any():
                 self.doubts.append(f"ids in '{column}' begin with zeros, so they stay text")
             if missing_words(ids).any():
@@ -337,16 +364,28 @@ class _Look:
             except MatineeError as error:
                 if way or self.options.get("format") in WHOLE_LINES or self.options.get("bad_rows") == "skip":
                     raise
+                if self.large:
+                    raise _NotAllFitsError(error) from None
                 first = error
                 continue
             if way:
-                self.doubts.append(f"{first}".replace("\n  hint: ", "; "))
+                self._doubt(first)
             self.doubts += notes
             self.options |= way
-            return
+            break
+        if self.failed is not None and not {"bad_rows", "quote"} & self.options.keys():
+            self._doubt(self.failed)  # it lies behind what was read the second time
+            self.options["bad_rows"] = "skip"
+
+    def _doubt(self, error: MatineeError) -> None:
+        """What had to be mended."""
+        self.doubts.append(str(error).replace("\n  hint: ", "; "))
 
     def _quoted(self, table: Table) -> bool:
-        return self.options.get("quote") is None and table.dialect.mark.encode() in self.sample.copy.read_bytes()
+        if table.dialect.quote is None:
+            return False
+        data = self.sample.copy.read_bytes().decode(self.sample.encoding, "replace")
+        return table.dialect.mark in data
 
     def _rows(self) -> tuple[int | None, bool]:
         sample, n = self.sample, 0
@@ -369,8 +408,6 @@ class _Look:
         times = [log.timestamp for log in logs if log is not None and log.timestamp is not None and len(log)]
         if not times:
             return None, None
-        if self.format and self.roles.time is None:
-            self.roles.time = None
         return _moment(min(int(each.min()) for each in times)), _moment(max(int(each.max()) for each in times))
 
     def _tail(self) -> Dataset | None:
@@ -394,6 +431,7 @@ def _moment(second: int) -> datetime:
 def _folder(folder: Path) -> Sniffed:
     """A folder: its format, and what each of its files looks like, as far as there is time."""
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    paths.sort(key=lambda path: plain_suffix(path) in ("", ".md", ".py", ".html", ".pdf", ".png"))  # tables first
     end, files = time.monotonic() + SECONDS, list[Sniffed]()
     for path in paths:
         late = time.monotonic() > end

@@ -317,3 +317,19 @@ def test_all_of_it_is_plain_values(tmp_path: Path) -> None:
     assert found["columns"] == {name: name for name in ("user_id", "item_id", "rating", "timestamp")}
     assert found["rows"] == 3
     assert found["rows_exact"] is True
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("user,item\nz,w\n\nx,,\n", "row 4: has 3 fields where 2 are expected"),
+        ('"user","item"\n"1","2"\n\n"2","4#', 'row 4: a field begins with "'),
+    ],
+)
+def test_blank_lines_do_not_move_the_row_of_an_error(tmp_path: Path, text: str, where: str) -> None:
+    """Found by mutating files: the first was read with an empty event, the other ended in a StopIteration."""
+    (tmp_path / "log.csv").write_text(text)
+    with pytest.raises(MatineeError, match=where):
+        mt.read(tmp_path / "log.csv")
+    found = sniff(tmp_path / "log.csv")
+    assert any(where in text for text in (*found.doubts, found.problem or ""))

@@ -196,7 +196,7 @@ def _wrong(table: Table, column: str, time_format: str | None = None) -> float:
     try:
         part = Table(table.frame.head(_ROWS), table.name, table.source, table.dialect)
         wrong = checked_times(part, column, "auto", time_format)[0].wrong
-        return float(wrong.mean() or 0.0) if len(wrong) else 1.0
+        return int(wrong.sum()) / len(wrong) if len(wrong) else 1.0
     except MatineeError:
         return 1.0
 
@@ -293,7 +293,7 @@ def _ratings(table: Table, roles: Roles) -> None:
     if column is None:
         return
     wrong = checked_ratings(table, column).wrong
-    if float(wrong.mean() or 0.0) > 0.5:
+    if int(wrong.sum()) * 2 > len(wrong):
         roles.doubts.append(f"'{column}' is named like ratings, and most of its values are no numbers")
         del roles.found["rating"]
         roles.columns["rating"] = "none"

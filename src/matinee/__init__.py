@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from matinee.data.read.formats import formats as formats
     from matinee.data.read.log import read as read
     from matinee.data.read.options import table as table
+    from matinee.data.read.sniff import sniff as sniff
+    from matinee.data.read.sniffed import Sniffed as Sniffed
     from matinee.errors import MatineeError as MatineeError
     from matinee.evaluate.evaluate import evaluate as evaluate
     from matinee.evaluate.files import hidden_pairs as hidden_pairs
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from matinee.store import load_model as load_model
     from matinee.store import save_model as save_model
     from matinee.study.compare import compare as compare
+    from matinee.study.init import init_recipe as init_recipe
     from matinee.study.reader import open_run as open_run
     from matinee.study.recipe import load_recipe as load_recipe
     from matinee.study.run import run_study as run_study
@@ -70,6 +73,8 @@ _HOMES = {
     "matinee.data.read.formats": ["formats"],
     "matinee.data.read.log": ["read"],
     "matinee.data.read.options": ["table"],
+    "matinee.data.read.sniff": ["sniff"],
+    "matinee.data.read.sniffed": ["Sniffed"],
     "matinee.errors": ["MatineeError"],
     "matinee.evaluate": ["evaluate"],
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],
@@ -79,6 +84,7 @@ _HOMES = {
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare"],
+    "matinee.study.init": ["init_recipe"],
     "matinee.study.reader": ["open_run"],
     "matinee.study.recipe": ["load_recipe"],
     "matinee.study.run": ["run_study"],

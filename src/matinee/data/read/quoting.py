@@ -82,6 +82,7 @@ def stripped(frame: pl.DataFrame, path: Path, dialect: Dialect) -> pl.DataFrame:
     broken = int(open_.sum().sum_horizontal()[0])
     if broken and (quoted >= broken or dialect.quote != AUTO):
         row = int(open_.select(pl.any_horizontal(pl.all())).to_series().arg_max() or 0)
+        row -= int(frame.head(row).select(pl.all_horizontal(pl.all().is_null())).to_series().sum())  # blank lines
         line = line_of(path, replace(dialect, quote=None), row)
         raise RaggedError(_unclosed(path, line, mark))
     if broken:

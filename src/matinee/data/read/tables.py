@@ -224,7 +224,8 @@ def _without_blank_lines(frame: pl.DataFrame, path: Path, dialect: Dialect) -> p
     data, separator = content(path), (dialect.separator or ",").encode(dialect.encoding)
     lines = frame.height + (dialect.header is None)
     unquoted = dialect.quote is None or dialect.mark.encode(dialect.encoding) not in data
-    plain = unquoted and dialect.comment is None
+    blank_lines = any(ends in data for ends in (b"\n\n", b"\n\r\n")) or data[:1] in (b"\n", b"\r")
+    plain = unquoted and dialect.comment is None and not blank_lines
     if frame.width > 1 and plain and data.count(separator) == lines * (frame.width - 1):
         return frame
     blank = []

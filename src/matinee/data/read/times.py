@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.filters import utc
-from matinee.data.read.numbers import Checked, first, numbers_of
+from matinee.data.read.numbers import Checked, first, numbers_of, shown
 from matinee.data.read.options import Unit
 from matinee.data.read.tables import Table
 from matinee.errors import MatineeError, MatineeWarning, offered, option
@@ -70,12 +70,12 @@ def checked_times(table: Table, column: str, unit: Unit, time_format: str | None
         if raw[row] is None:
             return "the time is empty"
         if ticks[row] is None:
-            return f"the time {raw[row]!r} cannot be understood"
+            return f"the time {shown(raw[row])} cannot be understood"
         number = raw.dtype.is_numeric() or re.fullmatch(r"\s*-?[\d.]+\s*", str(raw[row])) is not None
         if ticks[row] < 0 and number:
-            return f"the time {raw[row]!r} is negative"
+            return f"the time {shown(raw[row])} is negative"
         how = f" (read in {_words(per_second)})" if number and time_format is None else ""
-        return f"the time {raw[row]!r} lies in the year {_year(ticks[row] // per_second)}{how}"
+        return f"the time {shown(raw[row])} lies in the year {_year(ticks[row] // per_second)}{how}"
 
     hint = _hint(raw, ticks, wrong, per_second) if wrong.any() else ""
     return Checked(column, ticks, wrong, reason, hint), per_second

@@ -76,7 +76,9 @@ def readings(data: bytes, way: Way) -> list[Reading | None]:
         stray = any(MARK in field and not field.startswith(MARK) for record in split for field in record)
         if strict is None or strict[1] or stray:
             tables.append(quoted(text, sign, "\\"))
-            tables.append(([[bare(name.strip()) for name in split[0]], *(list(map(bare, record)) for record in split[1:])], 0))
+            tables.append(
+                ([[bare(name.strip()) for name in split[0]], *(list(map(bare, record)) for record in split[1:])], 0)
+            )
             tables += [(split, 0)] if way.quote == "auto" else []
             tables.append(quoted(text, sign, "", forgiving=True) if way.bad_rows == "skip" else None)
     return [None if table is None else reading(*table, way) for table in tables]
@@ -174,9 +176,7 @@ def events_of(records: Sequence[Record | None], way: Way) -> tuple[list[Event], 
     places = {role: place_of(role, names) for role in ROLES}
     if None in (places["user_id"], places["item_id"]) or max(place or 0 for place in places.values()) >= width:
         raise RefusedError
-    columns = {
-        role: [row[place] or None for row in fit] for role, place in places.items() if place is not None
-    }
+    columns = {role: [row[place] or None for row in fit] for role, place in places.items() if place is not None}
     good = [True] * len(fit)
     if way.bad_rows == "skip":
         for role, column in columns.items():
@@ -259,9 +259,9 @@ def ticks_of(column: list[str | None], way: Way) -> tuple[list[Fraction | None],
     if len(there) * 2 < sum(value is not None for value in column):
         return [moment(value) for value in column], 1
     if all(number.denominator == 1 for number in there) and there and way.unit == "auto":
-        if min(there) >= 1900 and max(there) <= 2100:
+        if sum(1900 <= each <= 2100 for each in there) * 2 > len(there):
             raise RefusedError
-        if min(there) >= 19_000_101 and max(there) <= 21_001_231:
+        if sum(19_000_101 <= each <= 21_001_231 for each in there) * 2 > len(there):
             return compact(numbers, there)
     sizes = {unit_of(number) for number in (min(there, default=Fraction(1)), max(there, default=Fraction(1)))}
     if way.unit == "auto" and len({unit_of(number) for number in there if number > 0}) > 1:
@@ -272,7 +272,10 @@ def ticks_of(column: list[str | None], way: Way) -> tuple[list[Fraction | None],
 
 def compact(numbers: list[Fraction | None], there: list[Fraction]) -> tuple[list[Fraction | None], int]:
     """Whole numbers that are dates, unless most are none."""
-    days = [None if number is None else moment(f"{str(int(number))[:4]}-{str(int(number))[4:6]}-{int(number) % 100:02}") for number in numbers]
+    days = [
+        None if number is None else moment(f"{str(int(number))[:4]}-{str(int(number))[4:6]}-{int(number) % 100:02}")
+        for number in numbers
+    ]
     missing = sum(day is None and number is not None for day, number in zip(days, numbers, strict=True))
     if missing * 2 > len(days):
         return [number if number is None or 0 <= number < LAST else None for number in numbers], 1

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import matinee as mt
 from matinee.data.dataset import Dataset
+from matinee.data.read.formats import FORMATS
 from matinee.errors import MatineeError, MatineeWarning
 
+from .formats.made import CASES, Made
 from .plain_reader import MARK, Event, Reading, Way, readings
 
 HEADER = ["user_id", "item_id", "rating", "timestamp", "tag"]
@@ -173,3 +174,83 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(log=logs())
 def test_mutated_logs(path: Path, log: tuple[bytes, Way]) -> None:
     check(path, *log)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, database=None, suppress_health_check=QUIET)
+@given(log=logs())
+def test_many_mutated_logs(path: Path, log: tuple[bytes, Way]) -> None:
+    """Other logs each time; a log that fails is printed."""
+    check(path, *log)
+
+
+def test_the_plain_reader_reads() -> None:
+    """Both readers would agree where the plain one refused everything."""
+    text = b'user_id,item_id,rating,timestamp,tag\n7,a,5,881250949,"x, y"\n\n8,,4,881250950,\n9,b,3,881250951,"z\n10,c,1,1,q\n'
+    (refused,) = {each is None for each in readings(text, Way())}
+    assert refused
+    found = readings(text, Way(bad_rows="skip"))
+    assert Reading([(7, "a", 5.0, 881250949), (10, "c", 1.0, 1)], 2) in found
+    assert readings(b"1\t2\t3\t1e9", Way(header=False)) == [Reading([(1, 2, 3.0, 10**9)], 0)]
+
+
+# --- files of published formats ---------------------------------------------------------------------------------------
+
+
+def spoiled(data: bytes, choose: random.Random) -> tuple[bytes, int]:
+    """A file cut off, with a byte changed, or without a column, and how many of its lines were touched."""
+    lines = data.count(b"\n") + 1
+    at = choose.randrange(len(data))
+    how = choose.choice(("cut", "flip", "flip", "column"))
+    if how == "cut":
+        return data[:at], lines - data.count(b"\n", 0, at)
+    if how == "flip":
+        byte = choose.choice((choose.randrange(256), *b'",;\t\n\r{}:0 '))
+        return data[:at] + bytes([byte]) + data[at + 1 :], 2
+    sign = max((b",", b"\t", b";", b"::"), key=data.count)
+    rows = [row.split(sign) for row in data.split(b"\n")]
+    column = choose.randrange(max(map(len, rows)))
+    return b"\n".join(sign.join(row[:column] + row[column + 1 :]) for row in rows), 0
+
+
+def check_format(folder: Path, made: Made, name: str, choose: random.Random) -> str:
+    """One error, or as many events as lines that were not touched have, or a warning that counts the others."""
+    path = folder / made.log
+    whole = path.read_bytes()
+    text, touched = spoiled(whole, choose)
+    path.write_bytes(text)
+    source = choose.choice((folder, path)) if FORMATS[name].logs(folder) else path
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            found = len(mt.read(source, format=name))
+        except MatineeError as error:
+            assert len(str(error)) < 1000, error
+            return "refused"
+        finally:
+            path.write_bytes(whole)
+    assert all(each.category is MatineeWarning for each in caught), [str(each.message) for each in caught]
+    a_line = 1 if whole.count(b"\n") >= len(made.rows) else len(made.rows)
+    counted = len(caught) > len((made.warns or "").split("|")) - (not made.warns) or bool(made.warns)
+    assert found <= len(made.rows) + 3, text
+    assert counted or found >= len(made.rows) - touched * a_line, (found, touched, text)
+    return "read"
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_spoiled_formats(tmp_path: Path, name: str) -> None:
+    choose = random.Random(name)
+    for made in CASES[name]:
+        folder = made.folder(tmp_path / str(CASES[name].index(made)))
+        for _ in range(12):
+            check_format(folder, made, name, choose)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(CASES))
+def test_formats_spoiled_often(tmp_path: Path, name: str) -> None:
+    choose = random.Random()
+    for made in CASES[name]:
+        folder = made.folder(tmp_path / str(CASES[name].index(made)))
+        for _ in range(100):
+            check_format(folder, made, name, choose)

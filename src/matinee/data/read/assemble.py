@@ -20,7 +20,7 @@ from matinee.data.read.options import Ids, Unit
 from matinee.data.read.tables import Table
 from matinee.data.read.times import Times, checked_times, time_column
 from matinee.data.side import EntityKind, Unmatched
-from matinee.errors import MatineeError, MatineeWarning, offered, option, suggestion
+from matinee.errors import MatineeError, MatineeWarning, offered, option, suggestion, worded_for
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,9 @@ def _or_missing(checked: Checked, ids: Ids) -> Checked:
     missing = missing_words(checked.values)
 
     def reason(row: int) -> str:
-        return f"the id {shown(checked.values[row])} stands for a missing value" if missing[row] else checked.reason(row)
+        return (
+            f"the id {shown(checked.values[row])} stands for a missing value" if missing[row] else checked.reason(row)
+        )
 
     return checked._replace(wrong=checked.wrong | missing, reason=reason)
 
@@ -205,7 +207,8 @@ def _without_wrong(table: Table, checks: Sequence[Checked]) -> Table:
 def side_of(table: Table, column: str, features: pl.DataFrame) -> SideTable:
     """A side table, its ids checked. Raises MatineeError where two rows describe one id."""
     table.require(column)
-    ids = id_column(table, column)
+    with worded_for("python", fallback=True, without=("bad_rows",)):  # an option of logs alone
+        ids = id_column(table, column)
     if ids.n_unique() < len(ids):
         row = int(np.flatnonzero(ids.is_first_distinct().not_().to_numpy())[0])
         raise table.error(f"a second row describes {shown(ids[row])}", row, column, hint="keep one row for each id")

@@ -162,13 +162,16 @@ def checked_ids(table: Table, column: str) -> Checked:
         raise MatineeError(what, where=f"{table.name}, column '{column}'", hint="convert them to integers or text")
     whole = ids.cast(pl.Int64, strict=False)  # pandas turns integers into floats where a column once had a gap
     wrong = (whole.is_null() | (whole.cast(ids.dtype) != ids)).fill_null(True)
+    largest = 2**24 if ids.dtype == pl.Float32 else 2**53  # beyond it a float stands for several integers
+    inexact = (whole.abs() > (largest if ids.dtype.is_float() else 2**63 - 1)).fill_null(False)
+    wrong, odd, plain = wrong | inexact, "too large: floats are not exact there", "not a 64-bit integer"
     empty = ids.is_null() | (ids.is_nan() if ids.dtype.is_float() else False)
     hint = _correct("fill it in or remove the row" if empty[first(wrong)] else "convert the ids to text")
     return Checked(
         column,
         whole,
         wrong,
-        lambda row: "the id is empty" if empty[row] else f"{shown(ids[row])} is not a 64-bit integer",
+        lambda row: "the id is empty" if empty[row] else f"{shown(ids[row])} is {odd if inexact[row] else plain}",
         hint,
     )
 

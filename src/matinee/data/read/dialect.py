@@ -143,7 +143,9 @@ class _Lines:
     def __init__(self, path: Path, dialect: Dialect) -> None:
         whole, separator = decoded(path, dialect.encoding), dialect.separator or ","
         whole = whole.replace(separator, UNIT) if len(separator) > 1 else whole
-        self.lone = re.search(r"\r(?!\n)", whole) is not None  # an ordinary character, which csv.reader takes for a line end
+        self.lone = (
+            re.search(r"\r(?!\n)", whole) is not None
+        )  # an ordinary character, which csv.reader takes for a line end
         whole = re.sub(r"\r(?!\n)", _CR, whole) if self.lone else whole
         self.lines, self.comment = enumerate(io.StringIO(whole, newline="\n"), start=1), dialect.comment
         self.number = 0

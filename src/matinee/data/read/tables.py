@@ -299,6 +299,6 @@ def _bad_json(path: Path, data: bytes, error: Exception) -> MatineeError:
 def _parquet(path: Path) -> Table:
     try:
         return Table(pl.read_parquet(path, glob=False), path.name)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except text.UNREADABLE as error:
         what = f"is not a readable Parquet file: {_first_line(error)}"
         raise MatineeError(what, where=str(path), hint="write or fetch it again") from error

@@ -24,6 +24,7 @@ MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\
 SUFFIXES = (".gz", ".bz2", ".zip", ".zst")
 _CHUNK = 1 << 24
 _NAMES = {"gz": "gzip", "bz2": "bzip2", "zip": "zip", "zst": "zstd"}
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)  # what polars raises of a broken file
 UTF8 = ("utf-8", "utf8", "utf-8-sig")
 
 
@@ -193,7 +194,9 @@ def _border(byte: NDArray[np.uint8], sign: int, mark: int) -> NDArray[np.bool_]:
 
 def _line_end(data: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.uint8]:
     """uint8 (n,): the bytes at these places, LF for CRLF and for the end."""
-    here, following = (np.where(place < len(data), data[np.minimum(place, len(data) - 1)], 10) for place in (at, at + 1))
+    here, following = (
+        np.where(place < len(data), data[np.minimum(place, len(data) - 1)], 10) for place in (at, at + 1)
+    )
     return np.where((here == 13) & (following == 10), 10, here).astype(np.uint8)
 
 

@@ -24,6 +24,7 @@ _DAY = r"^\d{4}-\d\d-\d\d"
 _ENGLISH = "%a %b %d %H:%M:%S %z %Y"  # Mon Apr 07 03:51:09 -0700 2014
 _LAST = 4_102_444_800  # 2100-01-01
 _COMPACT = (19_000_101, 21_001_231)
+_YEARS = (1900, 2100)
 
 
 class Times(NamedTuple):
@@ -161,20 +162,19 @@ def _compact(table: Table, column: str, numbers: pl.Series, unit: Unit) -> pl.Se
     numbers are dates and others none. None: they are neither. With a unit they are numbers, with a MatineeWarning."""
     if numbers.dtype.is_float() and (numbers != numbers.floor()).any():
         return None
-    low, high = numbers.min(), numbers.max()
-    if not isinstance(low, int | float) or not isinstance(high, int | float):
-        return None
     where = f"{table.name}, column '{column}'"
-    if unit == "auto" and low >= 1900 and high <= 2100 and len(numbers) > 0:
+    years = numbers.is_between(*_YEARS)
+    if unit == "auto" and _most(years):
+        low, high = numbers.filter(years).min(), numbers.filter(years).max()
         hint = f"say {option('time_format', '%Y')} if they are years, or {option('unit', 's')} if they count seconds"
-        raise MatineeError(f"the times from {low:g} to {high:g} look like years", where=where, hint=hint)
-    if low < _COMPACT[0] or high > _COMPACT[1]:
+        raise MatineeError(f"the times from {low:.0f} to {high:.0f} look like years", where=where, hint=hint)
+    if not _most(numbers.is_between(*_COMPACT)):
         return None
     text = numbers.cast(pl.Int64, strict=False).cast(pl.String)
     days = text.str.to_date("%Y%m%d", strict=False)
     if unit != "auto":
         if days.null_count() * 2 < len(days):
-            text_of = f"{where}: {int(low)} to {int(high)} look like dates, and are read as numbers by the unit"
+            text_of = f"{where}: numbers such as {text[0]} look like dates, and are read by the unit"
             warnings.warn(text_of, MatineeWarning, stacklevel=2)
         return None
     if days.null_count() > numbers.null_count():
@@ -184,6 +184,11 @@ def _compact(table: Table, column: str, numbers: pl.Series, unit: Unit) -> pl.Se
         hint = f"correct that row, or say {option('unit', 's')} if the times count seconds"
         raise table.error(f"{text[row]} is no date, as the other times are", row, column, hint=hint)
     return days.cast(pl.Datetime("us")).dt.epoch("us")
+
+
+def _most(which: pl.Series) -> bool:
+    """Whether most values that are there are of a kind."""
+    return int(which.sum()) * 2 > which.count()
 
 
 def _guess(value: float) -> str:

@@ -220,7 +220,7 @@ def joined(columns: dict[str, list[str | None]], way: Way) -> Iterator[Event]:
         raise RefusedError
     ratings = [single(value or "") for value in columns["rating"]] if "rating" in columns else [None] * len(users)
     seconds: list[int | None] = [None] * len(users)
-    order = range(len(users))
+    order = list(range(len(users)))
     if "timestamp" in columns:
         ticks, per_second = ticks_of(columns["timestamp"], way)
         whole = [tick for tick in ticks if tick is not None]

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from matinee.data import side
 from matinee.data.dataset import Dataset, Duplicates
+from matinee.data.events import EventKinds, kinds_option, looks_like_kinds, no_kinds_option
 from matinee.data.read.assemble import Log, RawTables, SideTable, build, log_of, side_of
 from matinee.data.read.columns import NAMES, by_position, find_column, guess_types, plain
 from matinee.data.read.dialect import SEPARATORS
 from matinee.data.read.format_names import KNOWN
-from matinee.data.read.formats import read_known
+from matinee.data.read.formats import read_known, reads_rating
 from matinee.data.read.gaps import by_gap
 from matinee.data.read.options import (
     AUTO,
@@ -34,15 +35,14 @@ from matinee.data.read.options import (
 from matinee.data.read.sequences import read_sequences
 from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
 from matinee.data.read.text import UTF8, compression, is_utf8, start
-from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option
+from matinee.errors import COLUMNS, MatineeError, MatineeWarning, audience, listed, option, worded_for
 
 LARGE = 64_000_000  # bytes of a file whose numbers are not read as text first
 WEIGHTS = frozenset(
     {"weight", "weights", "plays", "playcount", "count", "counts", "listens", "views", "clicks", "hours"}
 )
-KINDS = frozenset({"eventtype", "event", "action", "behavior", "behaviour", "interaction", "interactiontype"})
-"""Names, as `plain` writes them, of columns that say how much or of what kind an event is."""
-OF_LOGS = (*COLUMNS, *TextOptions.model_fields, "unit", "time_format", "ids", "bad_rows")
+"""Names, as `plain` writes them, of columns that say how much an event is."""
+OF_LOGS = (*COLUMNS[:-1], *TextOptions.model_fields, "unit", "time_format", "ids", "bad_rows")
 """Options about columns and signs, which a known format has of its own."""
 Reader = Callable[[Any, ReadOptions], RawTables]
 
@@ -55,6 +55,8 @@ def read(
     rating: Name | None = AUTO,
     timestamp: Name | None = AUTO,
     weight: Name | None = AUTO,
+    kinds: EventKinds | Mapping[str, Any] | Literal["auto"] | None = "auto",
+    dislike_below: float | None = None,
     unit: Unit = "auto",
     time_format: str | None = None,
     ids: Ids = "auto",
@@ -75,16 +77,18 @@ def read(
 ) -> Dataset:
     """Read a log.
 
-    source: a CSV, TSV (also .gz, .bz2, .zst or a .zip of one file), JSON lines or Parquet file; a folder in one
-    of the known `formats` (it ignores options about columns and text); or a frame of pandas, polars, DuckDB or PyArrow.
-
+    source: a CSV, TSV (also .gz, .bz2, .zst, .zip of one file), JSON lines or Parquet file; a folder in a format of
+    `formats` (it ignores options about columns and text); a frame of pandas, polars, DuckDB or PyArrow; a dict of
+    columns; a list of dicts, or of (user, item[, rating[, time]]); a NumPy array; a SciPy sparse matrix.
     user_id, item_id, rating, timestamp, weight: column names, or positions from 1 in a file without a header. Else the
     usual names are tried (columns.NAMES; none for weights). None: do not read it. Other columns become the context.
+    weight: what an event counts, such as plays; below 0 a dislike. kinds: an EventKinds, or a dict of its column,
+    weights and keep; "auto" is what a format means, else all kinds count alike, as with None. dislike_below: events
+    rated lower are dislikes. See `apply_events`.
     unit: of numeric times, "s", "ms", "us" or "ns"; "auto" goes by their size. time_format: of times that are text, as
     in strptime ("%m/%d/%Y"). ids: "text" keeps "7" a text; "integer" refuses ids that are none; "auto" makes integers
-    of a file's ids when all of them are canonical integers. bad_rows: "skip" leaves out rows that cannot be read, with
-    a MatineeWarning that counts them. session_gap: "30m" cuts each user's events into sessions, each a user of its own
-    ("7/1", "7/2"), where more time than this passes.
+    of a file's ids when all are canonical integers. bad_rows: "skip" leaves out and counts rows that cannot be read.
+    session_gap: "30m" cuts each user's events into sessions ("7/1", "7/2").
     format: one of `formats`, such as "netflix_prize": a file, or a folder with its tables, is read as it comes; "auto"
     recognises them, and reads any other file, or one that could be in several, as a log. "sequences" has a user a line,
     the user's id and then items in time order; "sessions" one anonymous session a line, numbered from 1. Neither has
@@ -92,8 +96,7 @@ def read(
     users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's or by a
     usual name. A plain file is read as the log is, where that fits.
     duplicates: what happens to a user's repeated events with one item. "keep" (default: ranking models count a pair
-    once, and sequences need repeats), "distinct" (of those in one second, such as a double click, the first stays),
-    "last", "first", "sum" or "error".
+    once, and sequences need repeats), "distinct" (of one second the first stays), "last", "first", "sum" or "error".
     header, separator, quote, escape, encoding, decimal, comment: how text files are written. header False: the first
     row is an event (columns by position: two are user and item, a third is a rating up to 1,000 or a time from 1e8 on,
     a fourth a time; others have to be named); a list names the columns. quote None: quotation marks are ordinary signs.
@@ -114,25 +117,40 @@ def read_as(source: Any, options: ReadOptions, *, name: str | None = None) -> Da
         parts = READERS[options.format](source, options)
     if path is not None:
         name = name or (path.resolve().name if path.is_dir() else path.name.split(".")[0])
-    return build(parts, name=name or "log", duplicates=options.duplicates)
+    if options.kinds != AUTO:
+        parts = replace(parts, log=replace(parts.log, kinds=_kinds_of(parts.log, options.kinds)))
+    _warn_of_unused(parts.log, options)
+    return build(parts, name=name or "log", duplicates=options.duplicates, dislike_below=options.dislike_below)
 
 
 def _known(path: Path, options: ReadOptions) -> RawTables | None:
     """The tables of a folder, or of a file in a format that was named or is recognised; None for any other file."""
     name = options.format if options.format in KNOWN else AUTO
     sides = TextOptions.model_fields if options.users is not None or options.items is not None else ()
-    own = [
-        key for key in OF_LOGS if key not in sides and not _usual(options, key)
-    ]  # signs may be those of a side table
+    own = [key for key in OF_LOGS if key not in sides and not _usual(options, key)]  # signs: may be of a side table
+    if "rating" in own and reads_rating(path, name, options.rating):
+        own.remove("rating")
     if name == AUTO and not path.is_dir() and (options.format != AUTO or own):
         return None
     if name != AUTO and own:
         what = f"files of the format {name} are written in one way, and {own[0]} is given"
         hint = f"leave {own[0]} out, or read the file with {option('format', 'log')}"
         raise MatineeError(what, where=path.name, hint=hint)
-    rating, time = options.rating is not None, options.timestamp is not None
-    parts = read_known(path, name, rating=rating, time=time)
-    return None if parts is None else _with_sides(parts, options)
+    parts = read_known(path, name, rating=options.rating, time=options.timestamp is not None)
+    if parts is None:
+        return None
+    if options.weight != AUTO:
+        parts = replace(parts, log=replace(parts.log, weight=_of_format(parts.log, options.weight)))
+    return _with_sides(parts, options)
+
+
+def _of_format(log: Log, weight: Name | None) -> str | None:
+    """The column of weights of a log in a known format."""
+    if not isinstance(weight, int):
+        return weight
+    have = [] if log.context is None else log.context.columns
+    hint = f"use one of {listed(have)}" if have else "its rows have no further columns"
+    raise MatineeError(f"weight is the position {weight}, and this format names its columns", hint=hint)
 
 
 def _usual(options: ReadOptions, key: str) -> bool:
@@ -174,7 +192,8 @@ def _read_sequences(source: Any, options: ReadOptions) -> RawTables:
     if not isinstance(source, (str, Path)):
         hint = f"pass its path, or a dataframe with {option('format', 'log')}"
         raise MatineeError(f"format '{options.format}' needs a text file", hint=hint)
-    log = read_sequences(Path(source), options.encoding, named=options.format == "sequences")
+    named, skip = options.format == "sequences", options.bad_rows == "skip"
+    log = read_sequences(Path(source), options.encoding, named=named, skip=skip)
     return _with_sides(RawTables(log), options)
 
 
@@ -217,22 +236,35 @@ def columns_log(table: Table, options: ReadOptions) -> Log:
         weight=weight,
         skip=options.bad_rows == "skip",
     )
-    if log.context is not None:
-        _warn_of_unused(log, options)
-        log = replace(log, context=guess_types(log.context, decimal=options.decimal)) if table.is_text else log
+    if log.context is not None and table.is_text:
+        log = replace(log, context=guess_types(log.context, decimal=options.decimal))
     return log
+
+
+def _kinds_of(log: Log, kinds: EventKinds | None) -> EventKinds | None:
+    """The kinds; their column may be a position in a file without a header."""
+    if kinds is None or log.table.dialect.header is not False:
+        return kinds
+    return replace(kinds, column=str(find_column(log.table, "kind", kinds.column, required=True)))
 
 
 def _warn_of_unused(log: Log, options: ReadOptions) -> None:
     """A MatineeWarning for columns that are not used, though their names say weights or kinds of events."""
-    assert log.context is not None
-    for column in log.context.columns:
-        if plain(column) in WEIGHTS and options.weight == AUTO:
+    for column in [] if log.context is None else log.context.columns:
+        values = log.context[column]  # type: ignore[index]
+        if plain(column) in WEIGHTS and options.weight == AUTO and log.weight is None and _numbers(values):
             text = f"{log.table.name}: the column '{column}' looks like weights, and every event counts alike: "
             _warn(text + f"{option('weight', column)} reads it, {option('weight', None)} says that it is none")
-        elif plain(column) in KINDS and 2 <= log.context[column].n_unique() <= 20:
-            kinds = listed(map(str, log.context[column].unique(maintain_order=True)))
-            _warn(f"{log.table.name}: the column '{column}' looks like kinds of events, and all count alike: {kinds}")
+        elif looks_like_kinds(column, values) and options.kinds == AUTO and log.kinds is None and column != log.weight:
+            kinds = values.unique(maintain_order=True).cast(pl.String).to_list()
+            text = f"{log.table.name}: the column '{column}' looks like kinds of events, and all count alike: "
+            weighed = f"{kinds_option(column, kinds)} gives each a weight, {no_kinds_option()} says that they do"
+            _warn(f"{text}{listed(kinds)}; {weighed}")
+
+
+def _numbers(values: pl.Series) -> bool:
+    """Whether a column could be read as weights."""
+    return not values.has_nulls() and values.dtype.is_numeric()
 
 
 def _needed(table: Table, role: str, name: Name) -> str:
@@ -245,8 +277,16 @@ def _side(source: Any, role: str, like: str, options: ReadOptions) -> SideTable 
     """A side table: its ids, in a column named like the log's or by a usual name, and its other columns."""
     if source is None:
         return None
-    if isinstance(source, dict) and "path" in source:  # else the table itself, by its columns
-        source = parsed(TableFile, source)
+    written = isinstance(source, dict) and "path" in source  # else a dict is the table itself, by its columns
+    if written or isinstance(source, TableFile):
+        which: Literal["users", "items"] = "users" if role == "user_id" else "items"
+        with worded_for(audience(), without=set(ReadOptions.model_fields) - set(TableFile.model_fields), table=which):
+            return _side_table(parsed(TableFile, source) if written else source, role, like, options)
+    return _side_table(source, role, like, options)
+
+
+def _side_table(source: Any, role: str, like: str, options: ReadOptions) -> SideTable:
+    """The same of a table that is written as its own options say, or as the log."""
     named: Name = AUTO
     title: Name | None = None
     if isinstance(source, TableFile):

@@ -178,7 +178,7 @@ def test_a_file_alone_brings_no_tables_of_other_files(tmp_path: Path, name: str,
     folder = made.folder(tmp_path / "set")
     with silent():
         data = read(folder / made.log, format=name)
-    assert data.user_features is None
+    assert data.user_features is None or name == "million_playlist"  # whose file holds the names of its users
     assert data.unmatched == ()
     assert set(rows(data)) <= {(u, i, r if r is None else float(np.float32(r)), t) for u, i, r, t in made.rows}
 
@@ -270,6 +270,23 @@ def test_what_could_be_anything_is_recognised_as_nothing(tmp_path: Path, name: s
     folder = write(tmp_path / "set", dict[str, str | bytes]({name: content}))
     assert recognised(folder / name) is None
     assert recognised(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"playlists": [{"pid": 1, "tracks": [{"track_uri": "a"}, {"pos": 1}]}]}', "p.json, playlist 1, .*empty"),
+        ('{"playlists": [{"pid": "x", "tracks": []}]}', "p.json: playlist 1 has no pid or no tracks"),
+        ('{"playlists": [{"pid": 1, "tracks": 5}]}', "p.json: playlist 1 has no pid or no tracks"),
+        ('{"playlists": [{"pid": 1, "tracks": [5]}]}', "p.json: playlist 1 has no pid or no tracks"),
+        ('{"playlists": [{"pid": 1, "name": "a", "tracks": []}]}', "p.json: none of the 1 playlist has a track"),
+        ('{"lists": []}', "p.json: holds no list of playlists"),
+        ('{"playlists": [', "p.json: is no JSON: "),
+    ],
+)
+def test_playlists_that_are_none(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(MatineeError, match=message):
+        read(write(tmp_path, {"p.json": text}) / "p.json", format="million_playlist")
 
 
 def test_a_plain_log_is_read_as_one_under_auto(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from matinee.data.read.options import (
 from matinee.data.read.sequences import read_sequences
 from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
 from matinee.data.read.text import UTF8, compression, is_utf8, start
-from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option
+from matinee.errors import COLUMNS, MatineeError, MatineeWarning, audience, listed, option, worded_for
 
 LARGE = 64_000_000  # bytes of a file whose numbers are not read as text first
 WEIGHTS = frozenset(
@@ -89,8 +89,8 @@ def read(
     recognises them, and reads any other file, or one that could be in several, as a log. "sequences" has a user a line,
     the user's id and then items in time order; "sessions" one anonymous session a line, numbered from 1. Neither has
     times: the log's order is the order of time.
-    users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's or by a
-    usual name. A plain file is read as the log is, where that fits.
+    users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's, by a
+    usual name, or "id". A plain file is read as the log is, where that fits.
     duplicates: what happens to a user's repeated events with one item. "keep" (default: ranking models count a pair
     once, and sequences need repeats), "distinct" (of those in one second, such as a double click, the first stays),
     "last", "first", "sum" or "error".
@@ -242,7 +242,7 @@ def _needed(table: Table, role: str, name: Name) -> str:
 
 
 def _side(source: Any, role: str, like: str, options: ReadOptions) -> SideTable | None:
-    """A side table: its ids, in a column named like the log's or by a usual name, and its other columns."""
+    """A side table: its ids, in a column named like the log's, by a usual name or "id", and its other columns."""
     if source is None:
         return None
     source = parsed(TableFile, source) if isinstance(source, dict) else source
@@ -254,13 +254,23 @@ def _side(source: Any, role: str, like: str, options: ReadOptions) -> SideTable 
     else:
         table = table_of(source, like_the_log(source, options))
     usual = named == AUTO and like in table.frame.columns
-    column = like if usual else _needed(table, role, named)
+    column = like if usual else _ids_of(table, role, named, own=isinstance(source, TableFile))
     rest = table.frame.drop(column)
     if role == "item_id":
         rest = side.with_title(rest, None if title is None else _needed(table, "title", title))
     decimal = table.dialect.decimal
     rest = guess_types(rest, keep=side.TEXT, decimal=decimal) if table.is_text else rest
     return side_of(table, column, side.described(rest))
+
+
+def _ids_of(table: Table, role: str, named: Name, *, own: bool) -> str:
+    """The ids of a side table: the column that is named, one with a usual name, or "id". own: the options are its own,
+    not the log's."""
+    only = [column for column in table.frame.columns if plain(column) == "id"]
+    if named == AUTO and len(only) == 1 and find_column(table, role, AUTO, required=False) is None:
+        return only[0]
+    with worded_for(audience(), without=() if own else (role,)):
+        return _needed(table, role, named)
 
 
 def like_the_log(source: Any, options: ReadOptions) -> Dialect:

@@ -23,7 +23,7 @@ from matinee.data.read.memory import frame_of
 from matinee.data.read.quoting import quoting, stripped
 from matinee.data.read.text import content as content
 from matinee.data.read.text import decoded as decoded
-from matinee.errors import MatineeError, MatineeWarning
+from matinee.errors import MatineeError, MatineeWarning, offered, option
 
 PARQUET = (".parquet", ".pq")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -272,7 +272,8 @@ def _bad_json(path: Path, data: bytes, error: Exception) -> MatineeError:
         try:
             found = json.loads(line) if line.strip() else {}
         except (ValueError, RecursionError) as wrong:
-            return MatineeError(f"is no JSON: {wrong}", where=f"{path.name}, row {number}", hint=hint)
+            known = f"; {option('format', 'auto')} recognises files of published sets" if offered("format") else ""
+            return MatineeError(f"is no JSON: {wrong}", where=f"{path.name}, row {number}", hint=hint + known)
         if not isinstance(found, dict):
             return MatineeError("is no JSON object", where=f"{path.name}, row {number}", hint=hint)
     return MatineeError(f"cannot be read: {_first_line(error)}", where=str(path), hint=hint)

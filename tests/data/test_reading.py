@@ -484,7 +484,7 @@ def test_the_hint_names_a_column_that_could_be_meant(
 
 
 def test_one_json_document_is_refused_with_the_option_for_published_sets(tmp_path: Path) -> None:
-    (tmp_path / "mpd.json").write_text('{\n "playlists": []\n}\n')
+    (tmp_path / "mpd.json").write_text('{\n "lists": []\n}\n')
     with pytest.raises(MatineeError, match=r'row 1: is no JSON: [\s\S]*; format="auto" recognises'):
         mt.read(tmp_path / "mpd.json")
 

@@ -408,3 +408,17 @@ def test_real_sets_are_recognised(name: str) -> None:
     assert (recognised(folder) or formats()[-1]).name == "movielens"
     log = next(path for path in folder.iterdir() if re.fullmatch(r"u\.data|ratings\.(dat|csv)", path.name))
     assert (recognised(log) or formats()[-1]).name == "movielens"
+
+
+def test_a_log_that_cannot_be_read_and_looks_like_a_format_is_told_so(tmp_path: Path) -> None:
+    for name, file in (("netflix_prize", "combined_data_2.txt"), ("million_playlist", "mpd.slice.0-999.json")):
+        path = case(name, 0).folder(tmp_path / name) / file
+        with pytest.raises(MatineeError, match=rf'hint: the file looks like .*: format="{name}" reads it as it comes$'):
+            read(path)
+        with pytest.raises(MatineeError, match=f": --format {name} reads it as it comes$"):
+            LogOptions().load(str(path))
+    path = case("movielens", 2).folder(tmp_path / "films") / "ratings.csv"
+    path.write_text(path.read_text() + "9,5\n")  # its columns have the usual names: a row is broken, and that is all
+    assert recognised(path) is not None
+    with pytest.raises(MatineeError, match=r"row \d+: has 2 fields where 4 are expected\n  hint: correct that row"):
+        read(path)

@@ -17,7 +17,7 @@ from matinee.data.read.assemble import Log, RawTables, SideTable, build, log_of,
 from matinee.data.read.columns import NAMES, by_position, find_column, guess_types, plain
 from matinee.data.read.dialect import SEPARATORS
 from matinee.data.read.format_names import KNOWN
-from matinee.data.read.formats import read_known
+from matinee.data.read.formats import read_known, recognised
 from matinee.data.read.gaps import by_gap
 from matinee.data.read.options import (
     AUTO,
@@ -34,7 +34,7 @@ from matinee.data.read.options import (
 from matinee.data.read.sequences import read_sequences
 from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
 from matinee.data.read.text import UTF8, compression, is_utf8, start
-from matinee.errors import COLUMNS, MatineeError, MatineeWarning, audience, listed, option, worded_for
+from matinee.errors import COLUMNS, MatineeError, MatineeWarning, audience, listed, offered, option, worded_for
 
 LARGE = 64_000_000  # bytes of a file whose numbers are not read as text first
 WEIGHTS = frozenset(
@@ -111,7 +111,7 @@ def read_as(source: Any, options: ReadOptions, *, name: str | None = None) -> Da
     path = Path(source) if isinstance(source, (str, Path)) else None
     parts = None if path is None else _known(path, options)
     if parts is None:
-        parts = READERS[options.format](source, options)
+        parts = _parts(source, path, options)
     if path is not None:
         name = name or (path.resolve().name if path.is_dir() else path.name.split(".")[0])
     return build(parts, name=name or "log", duplicates=options.duplicates)
@@ -133,6 +133,27 @@ def _known(path: Path, options: ReadOptions) -> RawTables | None:
     rating, time = options.rating is not None, options.timestamp is not None
     parts = read_known(path, name, rating=rating, time=time)
     return None if parts is None else _with_sides(parts, options)
+
+
+def _parts(source: Any, path: Path | None, options: ReadOptions) -> RawTables:
+    """What the reader of the format gives. Where it fails, and the file looks like one of a published set whose columns
+    have not the usual names, the hint says so."""
+    try:
+        return READERS[options.format](source, options)
+    except MatineeError as error:
+        told = options.format != "log" or not all(_usual(options, key) for key in OF_LOGS) or not offered("format")
+        entry = None if told or path is None or not path.is_file() or _named_as_usual(path) else recognised(path)
+        if entry is None:
+            raise
+        known = f"the file looks like {entry.title}: {option('format', entry.name)} reads it as it comes"
+        raise MatineeError(error.what, where=error.where, hint=known) from error
+
+
+def _named_as_usual(path: Path) -> bool:
+    """Whether the first line names columns of users and items as usual."""
+    first = start(path, 1 << 16).decode("utf-8", "replace").partition("\n")[0]
+    names = {plain(name.strip('"\r\ufeff')) for name in re.split(r"[,;\t|]", first)}
+    return all(names.intersection(NAMES[role]) for role in ("user_id", "item_id"))
 
 
 def _usual(options: ReadOptions, key: str) -> bool:

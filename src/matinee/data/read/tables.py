@@ -23,7 +23,7 @@ from matinee.data.read.memory import frame_of
 from matinee.data.read.quoting import quoting, stripped
 from matinee.data.read.text import content as content
 from matinee.data.read.text import decoded as decoded
-from matinee.errors import MatineeError, MatineeWarning, offered, option
+from matinee.errors import MatineeError, MatineeWarning, counted, either, offered, option
 
 PARQUET = (".parquet", ".pq")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -168,7 +168,8 @@ def _without_comments(table: Table, source: Path | bytes) -> Table:
     if table.dialect.comment is not None:
         n = int(text.lines_of(source).str.starts_with(table.dialect.comment).sum())
         if n:
-            _warn(f"{table.name}: {n:,} line{'s'[: n > 1]} that start with {table.dialect.comment} are left out")
+            lines = f"{counted(n, 'line')} that {either(n, 'starts', 'start')} with {table.dialect.comment}"
+            _warn(f"{table.name}: {lines} {either(n, 'is', 'are')} left out")
     return table
 
 

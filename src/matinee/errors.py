@@ -15,6 +15,7 @@ COLUMNS = ("user_id", "item_id", "rating", "timestamp", "weight")
 """The roles of a log's columns: arguments of Python, options of a command, and keys of a recipe's `columns`."""
 _AUDIENCE: ContextVar[Audience | None] = ContextVar("audience", default=None)
 _WITHHELD: ContextVar[frozenset[str]] = ContextVar("withheld", default=frozenset())
+_TABLE: ContextVar[str | None] = ContextVar("table", default=None)
 _OTHERWISE = {"exclude_seen": "--include-seen", "overwrite": "--overwrite"}  # switches of the command line
 _SIGNS = {"\t": "tab", " ": "space", "::": "::"}
 
@@ -37,17 +38,22 @@ class MatineeError(Exception):
 
 
 @contextlib.contextmanager
-def worded_for(audience: Audience, *, fallback: bool = False, without: Iterable[str] = ()) -> Iterator[None]:
+def worded_for(
+    audience: Audience, *, fallback: bool = False, without: Iterable[str] = (), table: str | None = None
+) -> Iterator[None]:
     """Word hints of this block for users of Python (the default), of the command line, or of recipes.
 
-    fallback: only where no block around this one has chosen. without: options that this call does not have."""
+    fallback: only where no block around this one has chosen. without: options that this call does not have. table:
+    "users" or "items", where the options are those of that table."""
     chosen = _AUDIENCE.get() if fallback else None
     tokens = _AUDIENCE.set(chosen or audience), _WITHHELD.set(_WITHHELD.get() | frozenset(without))
+    of_table = _TABLE.set(table or _TABLE.get())
     try:
         yield
     finally:
         _AUDIENCE.reset(tokens[0])
         _WITHHELD.reset(tokens[1])
+        _TABLE.reset(of_table)
 
 
 def audience() -> Audience:
@@ -65,11 +71,19 @@ def option(name: str, value: object) -> str:
     in a recipe. None is spelled "none" where there is no None."""
     if audience() == "python":
         return f"{name}={_quoted(value)}"
+    table = _TABLE.get()
+    if audience() == "command" and table is not None:
+        return f"--{table}-option {shlex.quote(f'{name}={_typed(value)}')}"
     if audience() == "command":
         return _OTHERWISE.get(name) or f"--{name.replace('_', '-')} {shlex.quote(_typed(value))}"
     text = _quoted("none" if value is None else str(value).lower() if isinstance(value, bool) else value)
     text = text.strip('"') if isinstance(value, bool) else text
-    return f"columns = {{ {name} = {text} }}" if name in COLUMNS else f"{name} = {text}"
+    return f"columns = {{ {name} = {text} }}" if name in COLUMNS and table is None else f"{name} = {text}"
+
+
+def option_name(name: str) -> str:
+    """An option without a value, as the caller writes it: min_rating, or --min-rating."""
+    return f"--{name.replace('_', '-')}" if audience() == "command" else name
 
 
 def _quoted(value: object) -> str:

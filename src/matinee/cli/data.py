@@ -16,11 +16,11 @@ from matinee.data.dataset import Dataset
 from matinee.data.filters import moment_of
 from matinee.data.items import item_cards
 from matinee.data.read import catalog
-from matinee.data.read.formats import FORMATS, formats, recognised
+from matinee.data.read.formats import FORMATS, formats, reads_rating, recognised
 from matinee.data.read.formats.base import Format
 from matinee.data.read.log import OF_LOGS
 from matinee.data.side_table_report import side_table_report
-from matinee.errors import counted, either
+from matinee.errors import counted, either, listed
 from matinee.explore.log import KeyFigures, Spread, key_figures
 from matinee.study.data_table import located
 
@@ -109,15 +109,18 @@ def _format(source: str, options: LogOptions) -> Format | None:
     if source in catalog.ENTRIES or options.format in FORMATS:
         return None if source in catalog.ENTRIES else FORMATS[str(options.format)]
     path = located(source, options.data_dir)
-    told = any(getattr(options, name) not in (None, "none") for name in OF_LOGS)
+    told = any(getattr(options, name) not in (None, "none") for name in OF_LOGS if name != "rating")
+    told |= options.rating not in (None, "none") and not reads_rating(path, "auto", options.rating)
     return recognised(path) if path.is_dir() or (options.format == "auto" and not told) else None
 
 
 def _numbers(figures: KeyFigures) -> dict[str, Any]:
     """Key figures as JSON, without those that are for drawing."""
     found = {name: value for name, value in asdict(figures).items() if name not in ("activity", "tail", "over_time")}
-    levels = found.pop("ratings")
-    return found | {"ratings": levels and dict(zip(levels["value"].tolist(), levels["counts"].tolist(), strict=True))}
+    for name in ("ratings", "weights"):
+        levels = found[name]
+        found[name] = levels and dict(zip(levels["value"].tolist(), levels["counts"].tolist(), strict=True))
+    return found
 
 
 def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
@@ -137,11 +140,28 @@ def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
     if log.value is not None:
         levels = "" if found.ratings is None else f", mean {found.ratings.mean:.2f}"
         rows.append(["ratings", f"{log.value.min():g} to {log.value.max():g}{levels}"])
+    rows += _events(found, log)
     if found.first is not None and found.last is not None:
         rows.append(["time", f"{moment_of(found.first):%Y-%m-%d} to {moment_of(found.last):%Y-%m-%d}"])
     if found.tied:
         rows.append(["equal times", f"{found.tied:.0%} of a user's neighbouring events share their timestamp"])
     return rows + [[name, ", ".join(columns)] for name, columns in _columns(log).items()]
+
+
+def _events(found: KeyFigures, log: Dataset) -> list[list[str]]:
+    """Kinds, weights and dislikes as rows of name and text, where the log has any."""
+    rows: list[list[str]] = []
+    if found.kinds is not None:
+        named = [f"{kind} ({n:,})" for kind, n in found.kinds.items()]
+        rows.append(["kinds", f"{listed(named)}; all count alike"])
+    if (weights := found.weights) is not None and log.weight is not None:
+        pairs = zip(weights.value.tolist(), weights.counts.tolist(), strict=True)
+        levels = listed(f"{value:g} ({n:,})" for value, n in pairs)
+        ends = f"{log.weight.min():g} to {log.weight.max():g}" if weights.binned else levels
+        rows.append(["weights", f"{ends}, mean {weights.mean:.2f}"])
+    if found.dislikes:
+        rows.append(["dislikes", f"{found.dislikes:,}, no rows of the log"])
+    return rows
 
 
 def _spread(counts: Spread) -> str:

@@ -12,7 +12,7 @@ from typer import Argument, Option
 from matinee.cli import screen
 from matinee.cli.options import Json, LogOptions, Settings, settings, takes_log_options
 from matinee.cli.sources import check_out
-from matinee.errors import counted
+from matinee.errors import counted, worded_for
 from matinee.models import registry
 from matinee.models.fits import announce
 from matinee.store import export_model, save_model
@@ -46,7 +46,8 @@ def fit(
     log = log_options.load(data)
     announce(made, log, target)
     start = time.perf_counter()
-    made.fit(log, seed=seed, device=device)
+    with worded_for("command"):
+        made.fit(log, seed=seed, device=device)
     seconds = time.perf_counter() - start
     save_model(made, target, histories=not without_histories)
     hyper_parameters = made.model_dump(mode="json")

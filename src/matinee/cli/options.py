@@ -8,15 +8,17 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
+from pydantic import ValidationError
 from typer import Argument, Option
 
 from matinee.data.dataset import Dataset
-from matinee.data.read.options import ReadOptions, parsed
+from matinee.data.read.options import ReadOptions, TableFile, parsed
 from matinee.data.side_table_report import side_table_report
-from matinee.errors import COLUMNS, MatineeError, worded_for
+from matinee.errors import COLUMNS, MatineeError, option, worded_for
 from matinee.study.data_table import DataTable
+from matinee.study.events_table import NONE, EventsTable
 
 Text = str | None
 Texts = list[str] | None
@@ -32,6 +34,10 @@ HISTORY = Option(metavar="TITLE_OR_ID", help="An item that someone new watched; 
 History = Annotated[Texts, HISTORY]
 IncludeSeen = Annotated[bool, Option("--include-seen", help="Allow already-seen items in the results.")]
 AT = "Time of the request, for models that use it: an ISO date or Unix seconds."
+KIND_COLUMN = "Column that says what kind of event a row is; none: all kinds count alike."
+KIND = "What an event of a kind counts: above 0 a like, below 0 a dislike, 0 left out; repeat it for each kind."
+KEEP_KIND = "A kind of event that stays, all others are left out; may be repeated."
+OTHER_ID = {"users": "item_id", "items": "user_id"}
 At = Annotated[Text, Option(metavar="TIME", help=AT, show_default="the end of the history")]
 
 
@@ -40,6 +46,13 @@ def _reading(name: str, metavar: str | None = None, shown: str | None = None) ->
     text = re.sub(r"`([^`]*)`", r"\1", ReadOptions.model_fields[name].description or "")
     default = shown or ("found by its name" if name in COLUMNS and name != "weight" else False)
     return Option(metavar=metavar, help=f"{text[0].upper()}{text[1:]}.", show_default=default)
+
+
+def _of_table(name: str) -> Any:
+    """The option about how a table is written."""
+    keys = ", ".join(key for key in TableFile.model_fields if key not in ("path", OTHER_ID[name]))
+    text = f"How --{name} is written, where not as the log is: one of {keys}; may be repeated."
+    return Option(metavar="NAME=VALUE", help=text)
 
 
 @dataclass(frozen=True)
@@ -72,12 +85,19 @@ class ReadingOptions:
 
 @dataclass(frozen=True)
 class LogOptions(ReadingOptions):
-    """Each field but data_dir and the columns is a key of a recipe's [data]."""
+    """Each field but data_dir and the columns is a key of a recipe's [data]; the three of kinds are [data.events], and
+    those of tables are keys of `users = {...}` and `items = {...}`."""
 
     format: Annotated[Text, _reading("format", "NAME", "log")] = None
     session_gap: Annotated[Text, _reading("session_gap", "TIME")] = None
     users: Annotated[Text, _reading("users", "FILE")] = None
     items: Annotated[Text, _reading("items", "FILE")] = None
+    items_option: Annotated[Texts, _of_table("items")] = None
+    users_option: Annotated[Texts, _of_table("users")] = None
+    kind_column: Annotated[Text, Option(metavar="COLUMN", help=KIND_COLUMN)] = None
+    kind: Annotated[Texts, Option(metavar="NAME=WEIGHT", help=KIND)] = None
+    keep_kind: Annotated[Texts, Option(metavar="NAME", help=KEEP_KIND)] = None
+    dislike_below: Annotated[float | None, _reading("dislike_below", "R")] = None
     duplicates: Annotated[Text, _reading("duplicates", "keep|distinct|last|first|sum|error", "keep")] = None
     data_dir: DataDir = None
     min_rating: Annotated[float | None, Option(metavar="R", help="Keep events rated at least R.")] = None
@@ -94,10 +114,54 @@ class LogOptions(ReadingOptions):
                 hint = "check the path, or use a name of `matinee data`"
                 raise MatineeError("there is no such file or folder", where=source, hint=hint)
             columns = {role: given.pop(role) for role in COLUMNS if role in given}
+            given |= _table(given, "users") | _table(given, "items")
+            events = _events(given)
             parsed(ReadOptions, {name: value for name, value in given.items() if name in ReadOptions.model_fields})
-            log = DataTable(source=source, columns=columns, **given).load(data_dir)
+            log = DataTable(source=source, columns=columns, events=events, **given).load(data_dir)
         side_table_report(log)
         return log
+
+
+def _table(given: dict[str, Any], name: Literal["users", "items"]) -> dict[str, TableFile]:
+    """{name: the table}, where it is written in its own way; its options are taken out of `given`."""
+    options = pairs(given.pop(f"{name}_option", None), f"--{name}-option", "separator=';'")
+    if not options:
+        return {}
+    if name not in given:
+        raise MatineeError(f"--{name}-option is about a table that is not named", hint=f"add --{name} FILE")
+    if "path" in options:
+        raise MatineeError(f"--{name}-option path: the file is named by --{name}", hint="leave it out")
+    with worded_for("command", table=name):
+        return {name: parsed(TableFile, {"path": given[name], **options})}
+
+
+def _events(given: dict[str, Any]) -> EventsTable | None:
+    """--kind-column, --kind and --keep-kind, which are taken out of `given`."""
+    column, kinds, keep = (given.pop(name, None) for name in ("kind_column", "kind", "keep_kind"))
+    if column is None:
+        if kinds or keep:
+            what = f"{'--kind' if kinds else '--keep-kind'} is given, and no column of kinds"
+            raise MatineeError(what, hint="add --kind-column and the column that says the kind of an event")
+        return None
+    weights = {kind: _number(kind, text) for kind, text in pairs(kinds, "--kind", "purchase=4").items()}
+    if column.lower() != NONE and not weights and not keep:
+        hint = (
+            f"add {option('kind', 'purchase=4')} for each kind, or {option('keep_kind', 'purchase')} for those to keep"
+        )
+        raise MatineeError("--kind-column is given, and no kind of event", hint=hint)
+    try:
+        return EventsTable(column=column, weights=weights, keep=keep or [])
+    except ValidationError as error:
+        what, _, hint = error.errors()[0]["msg"].removeprefix("Value error, ").partition("; ")
+        raise MatineeError(what, hint=hint or None) from None
+
+
+def _number(kind: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        what = f"--kind {kind}={text}: the weight is no number"
+        raise MatineeError(what, hint=f"write for example --kind {kind}=1, or -1 for a dislike") from None
 
 
 def takes_log_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -127,14 +191,19 @@ def _takes(command: Callable[..., None], parameter: str, kind: type[ReadingOptio
 
 def settings(given: Sequence[str] | None) -> dict[str, str]:
     """--set NAME=VALUE ... -> {name: text}."""
+    return pairs(given, "--set", "l2=200")
+
+
+def pairs(given: Sequence[str] | None, option: str, example: str) -> dict[str, str]:
+    """NAME=VALUE ... of an option that may be repeated -> {name: text}."""
     found: dict[str, str] = {}
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
-            raise MatineeError(f"--set {text} is not NAME=VALUE", hint="write for example --set l2=200")
+            raise MatineeError(f"{option} {text} is not NAME=VALUE", hint=f"write for example {option} {example}")
         if name.strip() in found:
-            raise MatineeError(f"--set {name.strip()} is given twice", hint="keep one of them")
-        found[name.strip()] = value.strip()
+            raise MatineeError(f"{option} {name.strip()} is given twice", hint="keep one of them")
+        found[name.strip()] = value.strip() or value
     return found
 
 

@@ -22,7 +22,7 @@ from matinee.data.log_columns import LogColumns
 from matinee.data.queries import BESIDE_HISTORY as BESIDE_HISTORY
 from matinee.data.queries import Queries as Queries
 from matinee.data.queries import at_index
-from matinee.errors import MatineeError, counted
+from matinee.errors import MatineeError, counted, offered, option
 from matinee.notebook import html_notes, html_panel, html_table
 
 if TYPE_CHECKING:
@@ -161,7 +161,8 @@ class Dataset(LogFrames):
     def refuse_no_ratings(self) -> None:
         """Raise MatineeError where the log has no ratings."""
         if self.value is None:
-            hint = "map its rating column, or use a model that needs none"
+            hint = f"name its column of ratings where it is read: {option('rating', 'stars')}, or do what needs none"
+            hint = hint if offered("rating") else "read a log with ratings, or do what needs none"
             raise MatineeError(f"{self.name} has no ratings", hint=hint)
 
     def item_counts(self) -> NDArray[np.int64]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
+import shlex
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +16,13 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Bools
 from matinee.data.dataset import Dataset
 from matinee.data.dislikes import Dislikes
-from matinee.errors import MatineeError, MatineeWarning, listed, near_misses, suggestion
+from matinee.errors import MatineeError, MatineeWarning, audience, listed, near_misses, option, suggestion
 
 if TYPE_CHECKING:
     import polars as pl
 
+KINDS = frozenset({"eventtype", "event", "action", "behavior", "behaviour", "interaction", "interactiontype"})
+"""Names of columns of kinds: lower case, without signs between words."""
 Strengths = NDArray[np.float64]
 
 
@@ -58,6 +63,50 @@ class EventKinds:
         """Each kind that stays -> its weight."""
         return {kind: float(self.weights.get(kind, 1.0)) for kind in self.keep or self.weights}
 
+    @property
+    def weigh(self) -> bool:
+        """Whether likes of some kind count more than those of another; all of weight 1 are no weights."""
+        return any(weight > 0 and weight != 1 for weight in self.known.values())
+
+
+def looks_like_kinds(name: str, column: pl.Series) -> bool:
+    """Whether a further column of a log says what kind of event its rows are, by its name and the number of kinds."""
+    return re.sub(r"[\s_-]", "", name.lower()) in KINDS and not column.has_nulls() and 2 <= column.n_unique() <= 20
+
+
+def kinds_of(given: EventKinds | Mapping[str, Any]) -> EventKinds:
+    """Kinds, also of {"column": ..., "weights": {...}, "keep": [...]}. Raises MatineeError, see EventKinds."""
+    if isinstance(given, EventKinds):
+        return given
+    names = ("column", "weights", "keep")
+    hint = f"write for example {kinds_option('event_type', ('view', 'purchase', 'dislike'))}"
+    if not isinstance(given, Mapping):
+        raise MatineeError(f"kinds is {given!r}, and no table of kinds", hint=hint)
+    for name in given:
+        if name not in names:
+            raise MatineeError(f"kinds has no key {name!r}", hint=suggestion(str(name), names))
+    return EventKinds(given.get("column", ""), given.get("weights") or {}, given.get("keep") or ())
+
+
+def kinds_option(column: str, kinds: Sequence[str]) -> str:
+    """How the caller gives these kinds weights: 1, and -1 to a dislike."""
+    weights = {kind: -1 if kind.lower().startswith("dislike") else 1 for kind in kinds}
+    if audience() == "command":
+        each = (shlex.quote(f"{kind}={weight}") for kind, weight in weights.items())
+        return " ".join([option("kind_column", column), *(f"--kind {text}" for text in each)])
+    pairs = (json.dumps(kind, ensure_ascii=False) for kind in weights), weights.values()
+    if audience() == "recipe":
+        inner = ", ".join(f"{kind} = {weight}" for kind, weight in zip(*pairs, strict=True))
+        return f"[data.events] {option('column', column)}, weights = {{ {inner} }}"
+    inner = ", ".join(f"{kind}: {weight}" for kind, weight in zip(*pairs, strict=True))
+    return f'kinds={{"column": {json.dumps(column, ensure_ascii=False)}, "weights": {{{inner}}}}}'
+
+
+def no_kinds_option() -> str:
+    """How the caller says that all kinds count alike."""
+    said = {"python": "kinds=None", "command": option("kind_column", None), "recipe": 'column = "none"'}
+    return said[audience()]
+
 
 def apply_events(
     data: Dataset,
@@ -82,13 +131,13 @@ def apply_events(
         of_kind, kept = _of_kinds(data, kinds)
         strength, negative = strength * np.abs(of_kind), of_kind < 0
     if weight is not None:
-        own = _numbers(data, weight)
+        own = _numbers(data, weight, kept)
         strength, negative = strength * np.abs(own), negative | (own < 0)
     if dislike_below is not None:
         data.refuse_no_ratings()
         assert data.value is not None
         negative = negative | (data.value < np.float32(dislike_below))
-    weighs = weight is not None or (kinds is not None and bool(kinds.weights))
+    weighs = weight is not None or (kinds is not None and kinds.weigh)
     used = [] if kinds is None else [kinds.column]
     used += [] if weight is None or weight in used else [weight]
     if data.weight is not None:
@@ -178,8 +227,9 @@ def _of_kinds(data: Dataset, kinds: EventKinds) -> tuple[Strengths, Bools]:
     return weights.to_numpy().copy(), kept
 
 
-def _numbers(data: Dataset, name: str) -> Strengths:
-    """float64 (n,) of a further column. Raises MatineeError naming the first row that is no finite number."""
+def _numbers(data: Dataset, name: str, kept: Bools) -> Strengths:
+    """float64 (n,) of a further column, 1 in rows that are not kept. Raises MatineeError naming the first kept row that
+    is no finite number."""
     import polars as pl
 
     column = _column(data, name)
@@ -188,6 +238,7 @@ def _numbers(data: Dataset, name: str) -> Strengths:
         hint = "name a column of numbers"
         raise MatineeError(f"the weights in {name!r} are {column.dtype}, not numbers", where=data.name, hint=hint)
     numbers = (column.cast(pl.Float64) if cast is None else cast).fill_null(np.nan).to_numpy()
+    numbers = np.where(kept, numbers, 1.0)
     wrong = ~(np.abs(numbers) <= np.finfo(np.float32).max)
     if wrong.any():
         row = int(wrong.argmax())

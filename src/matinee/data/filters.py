@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Bools, Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
-from matinee.errors import MatineeError, counted
+from matinee.errors import MatineeError, counted, offered, option, option_name
 
 if TYPE_CHECKING:
     import polars as pl
@@ -145,7 +145,9 @@ def _shrunk(ids: IdMap, features: pl.DataFrame | None, there: Bools) -> tuple[Id
 def _needed(column: NDArray[Any] | None, filter_: str, what: str) -> NDArray[Any]:
     """The column, float32 or int64 (n,). Raises MatineeError where the log has none."""
     if column is None:
-        hint = f"map its {what} column or drop {filter_}"
+        leave = f"leave {option_name(filter_)} out"
+        role = {"rating": "rating", "time": "timestamp"}[what]
+        hint = f"name the column of {what}s: {option(role, what)}, or {leave}" if offered(role) else leave
         raise MatineeError(f"{filter_} needs {what}s, and the log has none", hint=hint)
     return column
 

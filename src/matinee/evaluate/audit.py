@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Holdout, Split
-from matinee.errors import MatineeError, counted, either
+from matinee.errors import MatineeError, counted, either, option
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,7 +47,9 @@ class AuditReport:
     def raise_if_failed(self) -> None:
         words = [finding.words for finding in self.findings if finding.level == "fail"]
         if words:
-            hint = 'read each event once (duplicates = "distinct", or "last": one a pair), or correct the files'
+            hint = (
+                f"read each event once ({option('duplicates', 'distinct')}, or last: one a pair), or correct the files"
+            )
             raise MatineeError("the split leaks: " + "; ".join(words), hint=hint)
 
     def to_frame(self) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Holdout
 from matinee.data.ids import IdMap
-from matinee.errors import MatineeError, counted, either, suggestion
+from matinee.errors import MatineeError, counted, either, option, suggestion
 from matinee.evaluate import predictions as formulas
 from matinee.evaluate.evaluate import Evaluation, fingerprint
 from matinee.evaluate.metrics import Values
@@ -40,7 +40,7 @@ def evaluate_ratings(
         raise MatineeError(f"unknown metric {unknown[0]!r}", hint=suggestion(unknown[0], formulas.names))
     pairs = holdout.pairs
     if pairs is None or pairs.label is None:
-        hint = "map its rating column"
+        hint = f"name its column of ratings where it is read: {option('rating', 'stars')}"
         raise MatineeError(f"the log has no ratings, so {', '.join(metrics)} cannot be measured", hint=hint)
     # users never seen are told apart by their queries
     user = np.where(pairs.user >= 0, pairs.user.astype(np.int64), -1 - pairs.query.astype(np.int64))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset
+from matinee.data.events import looks_like_kinds
 
 MAX_LEVELS = 21  # more distinct ratings than this are binned
 BINS = 40
@@ -51,7 +53,9 @@ class KeyFigures:
     density: distinct (user, item) pairs / (n_users x n_items). first, last: Unix seconds. top_share: share of events on
     the top_items most popular items (a tenth of the items, rounded up). repeated: events whose pair occurred before;
     at_once: events with the same item as the user's previous event. tied: share of a user's events with the same
-    timestamp as the user's previous event. ratings: None where there are none, or all are equal.
+    timestamp as the user's previous event. ratings: None where there are none, or all are equal. weights: None where
+    events have none. dislikes: events that say no, which are no rows. kinds: the events of each kind in a column of
+    kinds that was not used, most frequent first.
     """
 
     n_events: int
@@ -72,6 +76,9 @@ class KeyFigures:
     activity: Bars  # events per user, bars growing by a constant factor
     tail: NDArray[np.float64]  # (m, 2): the share x of items, most popular first, holds the share y of events
     over_time: Bars | None  # events, in equal stretches of time
+    weights: Levels | None = None
+    dislikes: int = 0
+    kinds: Mapping[str, int] | None = None
 
 
 def key_figures(data: Dataset) -> KeyFigures:
@@ -102,7 +109,20 @@ def key_figures(data: Dataset) -> KeyFigures:
         activity=_activity(per_user),
         tail=_tail(per_item),
         over_time=_over_time(timestamp),
+        weights=_levels(data.weight, equal=True),
+        dislikes=0 if data.dislikes is None else len(data.dislikes),
+        kinds=_kinds(data),
     )
+
+
+def _kinds(data: Dataset) -> dict[str, int] | None:
+    """The events of each kind, where a further column looks like kinds."""
+    for name in [] if data.context is None else data.context.columns:
+        column = data.context[name]  # type: ignore[index]
+        if looks_like_kinds(name, column):
+            counts = column.value_counts(sort=True)
+            return dict(zip(map(str, counts[name].to_list()), counts["count"].to_list(), strict=True))
+    return None
 
 
 def _order_figures(data: Dataset) -> tuple[int, float | None]:
@@ -123,11 +143,12 @@ def _spread(counts: NDArray[np.int64]) -> Spread:
     return Spread(int(counts.min()), lower, median, upper, int(counts.max()), float(counts.mean()))
 
 
-def _levels(value: NDArray[np.float32] | None) -> Levels | None:
+def _levels(value: NDArray[np.float32] | None, *, equal: bool = False) -> Levels | None:
+    """equal: also of values that are all the same."""
     if value is None or not len(value):
         return None
     low, high, mean = float(value.min()), float(value.max()), float(value.mean(dtype=np.float64))
-    if low == high:
+    if low == high and not equal:
         return None
     level, counts = np.unique(value, return_counts=True)
     if len(level) <= MAX_LEVELS:

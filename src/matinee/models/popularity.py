@@ -8,7 +8,7 @@ import numpy as np
 
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Queries
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, option
 from matinee.models.base import Model, Shapes
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
@@ -47,7 +47,7 @@ class Popularity(Model):
         if self.half_life_days is not None and data.timestamp is None:
             raise MatineeError(
                 f"{data.name} has no timestamps, so popularity cannot be decayed in time",
-                hint="map the log's timestamp column, or leave half_life_days unset",
+                hint=f"name the log's column of times: {option('timestamp', 'time')}, or leave half_life_days unset",
             )
 
     def uses_weights(self) -> bool:

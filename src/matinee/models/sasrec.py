@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from matinee.data.dataset import Dataset
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, option
 from matinee.models.base import Fitted
 from matinee.models.families.sequence import Histories, SelfAttentive
 from matinee.models.fields import tunable
@@ -40,7 +40,7 @@ class SASRec(SelfAttentive):
         if self.time_gaps and data.timestamp is None:
             raise MatineeError(
                 f"{data.name} has no timestamps, so it is not known how long anyone waited",
-                hint="map the log's timestamp column, or leave time_gaps unset",
+                hint=f"name the log's column of times: {option('timestamp', 'time')}, or leave time_gaps unset",
             )
 
     def n_weights(self, size: LogSize) -> float:

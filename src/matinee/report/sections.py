@@ -92,6 +92,10 @@ def _figures(f: KeyFigures) -> list[Figure]:
         low, high = f.ratings.value[0], f.ratings.value[-1]
         levels = "" if f.ratings.binned else f"; {len(f.ratings.value)} levels from {low:g} to {high:g}"
         figures.append(Figure("Mean rating", f"{f.ratings.mean:.2f}", f"of all events{levels}"))
+    if f.weights is not None:
+        figures.append(Figure("Mean weight", f"{f.weights.mean:.2f}", "of all events"))
+    if f.dislikes:
+        figures.append(Figure("Dislikes", words.count(f.dislikes), "that say no, and are no events to learn from"))
     if f.first is not None and f.last is not None:
         span = f"{words.date(f.first)} to {words.date(f.last)}"
         figures.append(Figure("Time span", words.duration(f.last - f.first), span))

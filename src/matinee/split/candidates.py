@@ -21,7 +21,7 @@ from matinee.data.arrays import Bools, Ints, Ragged
 from matinee.data.dataset import Holdout, Pairs, Split
 from matinee.data.ids import IdMap
 from matinee.data.read.tables import content
-from matinee.errors import MatineeError, MatineeWarning, counted, either
+from matinee.errors import MatineeError, MatineeWarning, audience, counted, either, option
 from matinee.split.lines import texts
 from matinee.split.parts import answers, padded
 
@@ -97,11 +97,12 @@ def _labelled(holdout: Holdout) -> Holdout:
     if protocol.split.endswith(LABELLED):
         return holdout
     if pairs is None or pairs.label is None:
-        hint = "split a log that has ratings, with label_min"
+        hint = f"read a log that has ratings, with {option('label_min', 4.0)}, and split it"
         raise MatineeError(f"the hidden rows of {protocol.part} have no labels that say which are answers", hint=hint)
     if not np.isin(pairs.label, (0, 1)).all():
         what = f"the labels of {protocol.part} run from {pairs.label.min():g} to {pairs.label.max():g}, not 0 and 1"
-        hint = "turn ratings into labels first: label_min = 4.0, say, in [data] or filter_events"
+        where = "with filter_events" if audience() == "python" else "in [data]"
+        hint = f"turn ratings into labels first, {where}: {option('label_min', 4.0)}, say"
         raise MatineeError(what, hint=hint)
     positive = pairs.label == 1
     truth = _items(pairs.query[positive], pairs.item[positive], holdout.queries.exclude)
@@ -176,7 +177,8 @@ def _check_hidden(holdout: Holdout, lines: _Lines, query: NDArray[np.int64], use
         item = f"item {items.decode([lines.item[line]])[0]!r}" if lines.item[line] >= 0 else "its item"
         more = f", nor are those of {counted(len(wrong) - 1, 'more line')}" if len(wrong) > 1 else ""
         what = f"{item} of user {user!r} is no answer of this split{more}"
-        hint = 'split the log as the file was made: strategy = "provided" with its positives as test'
+        how = "mt.split.provided(log, test=FILE)" if audience() == "python" else option("strategy", "provided")
+        hint = f"split the log as the file was made: {how} with its positives as test"
         raise MatineeError(what, where=lines.where[line], hint=hint)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Ints, Ragged, distinct
 from matinee.data.dataset import BESIDE_HISTORY, Dataset, Holdout, Protocol, Split
-from matinee.errors import MatineeError, counted, either
+from matinee.errors import MatineeError, counted, either, option
 from matinee.split.dislikes import Limits, excluded_words, known_until, of_part
 from matinee.split.shares import at_least_one
 
@@ -133,7 +133,7 @@ def checked(split: Split, *, valid: bool, hint: str) -> Split:
         if wanted and not len(part):
             raise MatineeError(f"the split leaves no event for {name}", hint=hint)
         if wanted and not len(part.truth.values):
-            hint = "where repeats are answers pass exclude_seen=False"
+            hint = f"where repeats are answers: {option('exclude_seen', False)}"
             raise MatineeError(f"every event of {name} repeats one that is excluded from the answers", hint=hint)
         if part.pairs is not None:
             hidden = distinct(part.pairs.query.astype(np.int64) * split.train.n_items + part.pairs.item)

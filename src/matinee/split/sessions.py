@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Ragged
 from matinee.data.dataset import Dataset, Holdout, Protocol, Split
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, option
 from matinee.split.dislikes import excluded_words, of_part
 from matinee.split.parts import TEST, TRAIN, VALID, answers, checked, dealt
 from matinee.split.provided import LINES, PREFIXES, provided
@@ -43,7 +43,8 @@ def sessions(
     Raises MatineeError for shares that leave nothing, and for a file that cannot be read.
     """
     if which not in DRAWN:
-        raise MatineeError(f"which={which!r} is unknown", hint='choose which="random" or which="last"')
+        hint = f"choose {option('which', 'random')} or {option('which', 'last')}"
+        raise MatineeError(f"which={which!r} is unknown", hint=hint)
     if isinstance(test, str | Path):
         check_ratio("valid", valid, zero=True)
         given = _given(data, test, exclude_seen)
@@ -71,7 +72,7 @@ def _given(data: Dataset, file: str | Path, exclude_seen: bool) -> Split:
     """The queries of a file. Raises MatineeError for a file of pairs, which has no sessions."""
     if Path(file).suffix.lower() not in (*LINES, PREFIXES):
         what = f"queries of sessions are read from {', '.join((PREFIXES, *LINES))} files"
-        raise MatineeError(what, where=str(file), hint='name such a file as test, or use strategy = "provided"')
+        raise MatineeError(what, where=str(file), hint="name such a file as test, or use the strategy provided")
     return provided(data, test=file, exclude_seen=exclude_seen)
 
 

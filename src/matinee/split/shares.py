@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, option
 
 Counts = NDArray[np.int64]
 
@@ -26,7 +26,7 @@ def at_least_one(ratio: float, n: Counts) -> Counts:
 def check_ratio(name: str, ratio: float, *, zero: bool = False) -> None:
     """Raises MatineeError unless 0 < ratio < 1 (or ratio = 0 where `zero` allows it)."""
     if not isinstance(ratio, int | float | np.number) or not (0 < ratio < 1 or (zero and ratio == 0)):
-        hint = "pass a share such as 0.1" + (", or 0 for no such part" if zero else "")
+        hint = f"give a share: {option(name, 0.1)}" + (f", or {option(name, 0)} for no such part" if zero else "")
         raise MatineeError(f"{name} must be between 0 and 1, got {ratio!r}", hint=hint)
 
 
@@ -35,7 +35,8 @@ def check_ratios(valid: float, test: float) -> None:
     check_ratio("valid", valid, zero=True)
     check_ratio("test", test)
     if not valid + test < 1:
-        raise MatineeError(f"valid {valid:g} and test {test:g} leave nothing for train", hint="choose smaller shares")
+        hint = f"choose smaller shares: {option('valid', 0.1)}, {option('test', 0.1)}"
+        raise MatineeError(f"valid {valid:g} and test {test:g} leave nothing for train", hint=hint)
 
 
 def words_of(ratio: float) -> str:

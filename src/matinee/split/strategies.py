@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.data.filters import moment_of, utc
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, option
 from matinee.split import shares
 from matinee.split.dislikes import known_until, of_part
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, assemble, checked, dealt, holdout
@@ -103,7 +103,9 @@ def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_
     first seen after the cut are ordinary queries with an empty history.
     Raises MatineeError when there are no timestamps, a moment cannot be read, or the cuts are not in order."""
     if data.timestamp is None:
-        hint = "map the log's time column, or choose another strategy"
+        hint = (
+            f"name the log's column of times where it is read: {option('timestamp', 'time')}, or split in another way"
+        )
         raise MatineeError("a temporal split needs timestamps", hint=hint)
     if not len(data):
         raise MatineeError("the log is empty", hint="loosen its filters")
@@ -195,7 +197,7 @@ def _by_rank(ranks: Counts, n_valid: Counts, n_test: Counts) -> NDArray[np.int64
 def _groups(data: Dataset, by: By) -> tuple[NDArray[np.int64], int]:
     """(int64 (n,) along data.order, ascending: the group each row is drawn from; the events that a group needs)."""
     if by not in ("user", "row"):
-        raise MatineeError(f"by={by!r} is unknown", hint='choose by="user" or by="row"')
+        raise MatineeError(f"by={by!r} is unknown", hint=f"choose {option('by', 'user')} or {option('by', 'row')}")
     if by == "user":
         return data.user[data.order].astype(np.int64), FEWEST
     return np.zeros(len(data), np.int64), 0

@@ -10,17 +10,20 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from matinee.data.dataset import Dataset
+from matinee.data.events import apply_events
 from matinee.data.filters import filter_events, seconds
 from matinee.data.read import catalog
 from matinee.data.read.assemble import deduplicated
 from matinee.data.read.format_names import KNOWN
-from matinee.data.read.log import read, read_as
+from matinee.data.read.log import read_as
 from matinee.data.read.options import AUTO, FileOptions, Name, ReadOptions, TableFile, parsed
 from matinee.errors import COLUMNS, MatineeError, worded_for
 from matinee.files import StrPath
+from matinee.study.events_table import EventsTable
 
 FILTERS = ("min_rating", "drop_ratings", "label_min", "min_user_events", "min_item_events", "since", "until")
-OF_FILES = (*COLUMNS, *(name for name in FileOptions.model_fields if name != "duplicates"))
+OF_ALL = ("duplicates", "dislike_below")
+OF_FILES = (*COLUMNS, *(name for name in FileOptions.model_fields if name not in OF_ALL))
 """Options that a named set or a folder does not have."""
 
 
@@ -34,6 +37,9 @@ class _Source(Table):
     source: str = Field("ml-100k", description="a name of `matinee data`, a folder in a known layout, or a file")
     columns: dict[Literal["user_id", "item_id", "rating", "timestamp", "weight"], Name] = Field(
         {}, description="column names of a file, where they are not the usual ones, or positions from 1"
+    )
+    events: EventsTable | None = Field(
+        None, description="`column`, `weights` and `keep`: what the kinds of events in a column count, see below"
     )
 
 
@@ -67,15 +73,24 @@ class DataTable(FileOptions, _Source):
             self._refuse_of_files()
             with worded_for("recipe", fallback=True, without=OF_FILES):
                 if self.source in catalog.ENTRIES:
-                    return deduplicated(catalog.load(self.source, data_dir=data_dir), self.duplicates)
-                return read(path, duplicates=self.duplicates)
+                    named = self._with_events(catalog.load(self.source, data_dir=data_dir))
+                    return deduplicated(named, self.duplicates)
+                return read_as(path, self.reading(data_dir))
         if not path.exists() and not path.suffix:
             catalog.entry(self.source)  # a mistyped name: raises with the near misses
         return read_as(path, self.reading(data_dir))
 
+    def _with_events(self, data: Dataset) -> Dataset:
+        """A named set with the kinds and dislikes of its events."""
+        kinds = None if self.events is None else self.events.kinds()
+        if kinds is None and self.dislike_below is None:
+            return data
+        return apply_events(data, kinds=kinds, dislike_below=self.dislike_below)
+
     def _refuse_of_files(self) -> None:
         """Raise MatineeError for a key about files, where the source has a layout of its own."""
-        for key in ("columns", *OF_FILES):
+        own = set(self.columns) != {"weight"} or self.source in catalog.ENTRIES  # further columns of a folder's log
+        for key in (*(["columns"] if own else []), *OF_FILES):
             if key in DataTable.model_fields and getattr(self, key) != DataTable.model_fields[key].default:
                 what = f"[data] {key} is for files, and {self.source} has a layout of its own"
                 raise MatineeError(what, hint=f"leave {key} out, or name the file to read as source")
@@ -83,6 +98,7 @@ class DataTable(FileOptions, _Source):
     def reading(self, data_dir: StrPath | None = None) -> ReadOptions:
         """The same options as `read` has them. Side tables may lie below data_dir."""
         given = {name: getattr(self, name) for name in FileOptions.model_fields} | dict(self.columns.items())
+        given |= {} if self.events is None else {"kinds": self.events.kinds()}
         given |= {side: below(given[side], data_dir) for side in ("users", "items")}
         return parsed(ReadOptions, given)
 

@@ -137,7 +137,8 @@ class Recipe(Table):
         options |= self._split_files(data_dir)
         options["exclude_seen"] = self.evaluate.exclude_seen
         seed = seed if self.split_seed is None else self.split_seed
-        made = splits.make(data, self.split["strategy"], options, seed=seed)
+        with worded_for("recipe", fallback=True):
+            made = splits.make(data, self.split["strategy"], options, seed=seed)
         return made if self.data.label_min is None else [splits.labelled(split) for split in made]
 
     def files(self, data_dir: StrPath | None = None) -> list[Path]:
@@ -200,7 +201,8 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
         options = {name: value for name, value in recipe.split.items() if name != "strategy"}
         if "exclude_seen" in options:
             raise MatineeError("exclude_seen stands in [evaluate]", hint="move it there")
-        splits.check(recipe.split["strategy"], options)
+        with worded_for("recipe"):
+            splits.check(recipe.split["strategy"], options)
     return recipe
 
 

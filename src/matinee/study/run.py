@@ -22,7 +22,7 @@ import numpy as np
 from matinee import split as splits
 from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.data.side_table_report import side_table_report
-from matinee.errors import MatineeError, MatineeWarning
+from matinee.errors import MatineeError, MatineeWarning, option, worded_for
 from matinee.evaluate import audit
 from matinee.evaluate.predictions import CLICK
 from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
@@ -112,7 +112,8 @@ class Runner:
         self.tell(f"{data} read in {self._reading.seconds:.1f} s")
         predicted = self.recipe.evaluate.predicted
         if predicted and data.value is None:
-            hint = "map its rating column ([data] columns), or leave these metrics out"
+            with worded_for("recipe"):
+                hint = f"name its column of ratings in [data]: {option('rating', 'stars')}, or leave these metrics out"
             raise MatineeError(f"{data.name} has no ratings, so {', '.join(predicted)} cannot be measured", hint=hint)
         values = [] if data.value is None else np.unique(data.value).tolist()
         if (clicks := [metric for metric in predicted if metric in CLICK]) and values != [0, 1]:
@@ -236,7 +237,7 @@ class Runner:
         """Fit the model, going on from its checkpoint; the cost is of all epochs, those before a kill included."""
         checkpoint = self.folder / unit.checkpoint(phase)
         earlier = _seconds_of(checkpoint)
-        with measured() as cost:
+        with measured() as cost, worded_for("recipe"):
             model.fit(data, valid=valid, seed=unit.seed, checkpoint=checkpoint, **self.recipe.fit.options)
         cost.seconds += earlier
         if unit.model.label in self.members:  # with a log of its own: both are removed when the split is done

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Duplicates
+from matinee.data.events import EventKinds, apply_events
 from matinee.data.ids import IdMap
 from matinee.data.read.columns import checked_ids, checked_ratings, id_column, missing_words, rating_column, unify_ids
 from matinee.data.read.numbers import Checked, first, integers_of
@@ -25,7 +26,8 @@ from matinee.errors import MatineeError, MatineeWarning, offered, option, sugges
 
 @dataclass(frozen=True)
 class Log:
-    """The events of one source, n rows. user, item: ids as `id_column` gives them. ids: what they become."""
+    """The events of one source, n rows. user, item: ids as `id_column` gives them. ids: what they become. weight,
+    kinds: the column of the context that says how much an event counts, and what the kinds in another mean."""
 
     table: Table
     user: pl.Series
@@ -34,6 +36,8 @@ class Log:
     times: Times | None = None
     context: pl.DataFrame | None = None
     ids: Ids = "auto"
+    weight: str | None = None
+    kinds: EventKinds | None = None
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,12 @@ class RawTables:
     items: SideTable | None = None
 
 
-def build(parts: RawTables, *, name: str, duplicates: Duplicates = "keep") -> Dataset:
-    """Code the ids and align the tables. Ids that are only in a side table get codes too, and are counted. Raises
-    MatineeError when the log is empty, a side table has two rows for one id, or ids mix types."""
+def build(
+    parts: RawTables, *, name: str, duplicates: Duplicates = "keep", dislike_below: float | None = None
+) -> Dataset:
+    """Code the ids and align the tables; then weights and dislikes, then duplicates. Ids that are only in a side table
+    get codes too, and are counted. Raises MatineeError when the log is empty, a side table has two rows for one id, or
+    ids mix types."""
     log = parts.log
     if len(log.user) == 0:
         raise MatineeError("the log holds no events", where=log.table.name, hint="check the file")
@@ -76,7 +83,15 @@ def build(parts: RawTables, *, name: str, duplicates: Duplicates = "keep") -> Da
         data = deduplicated(data, duplicates, log.table.place)  # by row, whatever the times say
     if log.times is not None and log.times.order is not None:
         data = data.rows(log.times.order)
-    return deduplicated(data, duplicates)
+    data = _with_events(data, log, dislike_below)
+    return data if duplicates == "error" else deduplicated(data, duplicates)
+
+
+def _with_events(data: Dataset, log: Log, dislike_below: float | None) -> Dataset:
+    """Weights and dislikes, where the log has any."""
+    if log.kinds is None and log.weight is None and dislike_below is None:
+        return data
+    return apply_events(data, kinds=log.kinds, weight=log.weight, dislike_below=dislike_below)
 
 
 def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | None = None) -> Dataset:
@@ -166,7 +181,7 @@ def log_of(
             raise weights.error(table)
         context = context.with_columns(weights.values.alias(weight))
     slim = replace(table, frame=table.frame.head(0))  # its columns are read: a large log would be there twice
-    return Log(slim, user, item, ratings, times, context.drop([c for c in named if c != weight]), ids)
+    return Log(slim, user, item, ratings, times, context.drop([c for c in named if c != weight]), ids, weight)
 
 
 def _smaller(ids: pl.Series, table: Table) -> pl.Series:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 
 from matinee.data import side
 from matinee.data.dataset import Dataset, Duplicates
+from matinee.data.events import EventKinds, kinds_option, looks_like_kinds, no_kinds_option
 from matinee.data.read.assemble import Log, RawTables, SideTable, build, log_of, side_of
 from matinee.data.read.columns import NAMES, by_position, find_column, guess_types, plain
 from matinee.data.read.dialect import SEPARATORS
 from matinee.data.read.format_names import KNOWN
-from matinee.data.read.formats import read_known, recognised
+from matinee.data.read.formats import read_known, reads_rating, recognised
 from matinee.data.read.gaps import by_gap
 from matinee.data.read.options import (
     AUTO,
@@ -40,9 +42,8 @@ LARGE = 64_000_000  # bytes of a file whose numbers are not read as text first
 WEIGHTS = frozenset(
     {"weight", "weights", "plays", "playcount", "count", "counts", "listens", "views", "clicks", "hours"}
 )
-KINDS = frozenset({"eventtype", "event", "action", "behavior", "behaviour", "interaction", "interactiontype"})
-"""Names, as `plain` writes them, of columns that say how much or of what kind an event is."""
-OF_LOGS = (*COLUMNS, *TextOptions.model_fields, "unit", "time_format", "ids", "bad_rows")
+"""Names, as `plain` writes them, of columns that say how much an event is."""
+OF_LOGS = (*COLUMNS[:-1], *TextOptions.model_fields, "unit", "time_format", "ids", "bad_rows")
 """Options about columns and signs, which a known format has of its own."""
 Reader = Callable[[Any, ReadOptions], RawTables]
 
@@ -55,6 +56,8 @@ def read(
     rating: Name | None = AUTO,
     timestamp: Name | None = AUTO,
     weight: Name | None = AUTO,
+    kinds: EventKinds | Mapping[str, Any] | Literal["auto"] | None = AUTO,
+    dislike_below: float | None = None,
     unit: Unit = "auto",
     time_format: str | None = None,
     ids: Ids = "auto",
@@ -114,25 +117,40 @@ def read_as(source: Any, options: ReadOptions, *, name: str | None = None) -> Da
         parts = _parts(source, path, options)
     if path is not None:
         name = name or (path.resolve().name if path.is_dir() else path.name.split(".")[0])
-    return build(parts, name=name or "log", duplicates=options.duplicates)
+    if options.kinds != AUTO:
+        parts = replace(parts, log=replace(parts.log, kinds=_kinds_of(parts.log, options.kinds)))
+    _warn_of_unused(parts.log, options)
+    return build(parts, name=name or "log", duplicates=options.duplicates, dislike_below=options.dislike_below)
 
 
 def _known(path: Path, options: ReadOptions) -> RawTables | None:
     """The tables of a folder, or of a file in a format that was named or is recognised; None for any other file."""
     name = options.format if options.format in KNOWN else AUTO
     sides = TextOptions.model_fields if options.users is not None or options.items is not None else ()
-    own = [
-        key for key in OF_LOGS if key not in sides and not _usual(options, key)
-    ]  # signs may be those of a side table
+    own = [key for key in OF_LOGS if key not in sides and not _usual(options, key)]  # signs: may be of a side table
+    if "rating" in own and reads_rating(path, name, options.rating):
+        own.remove("rating")
     if name == AUTO and not path.is_dir() and (options.format != AUTO or own):
         return None
     if name != AUTO and own:
         what = f"files of the format {name} are written in one way, and {own[0]} is given"
         hint = f"leave {own[0]} out, or read the file with {option('format', 'log')}"
         raise MatineeError(what, where=path.name, hint=hint)
-    rating, time = options.rating is not None, options.timestamp is not None
-    parts = read_known(path, name, rating=rating, time=time)
-    return None if parts is None else _with_sides(parts, options)
+    parts = read_known(path, name, rating=options.rating, time=options.timestamp is not None)
+    if parts is None:
+        return None
+    if options.weight != AUTO:
+        parts = replace(parts, log=replace(parts.log, weight=_of_format(parts.log, options.weight)))
+    return _with_sides(parts, options)
+
+
+def _of_format(log: Log, weight: Name | None) -> str | None:
+    """The column of weights of a log in a known format."""
+    if not isinstance(weight, int):
+        return weight
+    have = [] if log.context is None else log.context.columns
+    hint = f"use one of {listed(have)}" if have else "its rows have no further columns"
+    raise MatineeError(f"weight is the position {weight}, and this format names its columns", hint=hint)
 
 
 def _parts(source: Any, path: Path | None, options: ReadOptions) -> RawTables:
@@ -238,22 +256,34 @@ def columns_log(table: Table, options: ReadOptions) -> Log:
         weight=weight,
         skip=options.bad_rows == "skip",
     )
-    if log.context is not None:
-        _warn_of_unused(log, options)
-        log = replace(log, context=guess_types(log.context, decimal=options.decimal)) if table.is_text else log
+    if log.context is not None and table.is_text:
+        log = replace(log, context=guess_types(log.context, decimal=options.decimal))
     return log
+
+
+def _kinds_of(log: Log, kinds: EventKinds | None) -> EventKinds | None:
+    """The kinds; their column may be a position in a file without a header."""
+    if kinds is None or log.table.dialect.header is not False:
+        return kinds
+    return replace(kinds, column=str(find_column(log.table, "kind", kinds.column, required=True)))
 
 
 def _warn_of_unused(log: Log, options: ReadOptions) -> None:
     """A MatineeWarning for columns that are not used, though their names say weights or kinds of events."""
-    assert log.context is not None
-    for column in log.context.columns:
-        if plain(column) in WEIGHTS and options.weight == AUTO:
+    for column in [] if log.context is None else log.context.columns:
+        values = log.context[column]  # type: ignore[index]
+        if plain(column) in WEIGHTS and options.weight == AUTO and log.weight is None and _numbers(values):
             text = f"{log.table.name}: the column '{column}' looks like weights, and every event counts alike: "
             _warn(text + f"{option('weight', column)} reads it, {option('weight', None)} says that it is none")
-        elif plain(column) in KINDS and 2 <= log.context[column].n_unique() <= 20:
-            kinds = listed(map(str, log.context[column].unique(maintain_order=True)))
-            _warn(f"{log.table.name}: the column '{column}' looks like kinds of events, and all count alike: {kinds}")
+        elif looks_like_kinds(column, values) and options.kinds == AUTO and log.kinds is None and column != log.weight:
+            kinds = values.unique(maintain_order=True).cast(pl.String).to_list()
+            text = f"{log.table.name}: the column '{column}' looks like kinds of events, and all count alike: "
+            _warn(f"{text}{listed(kinds)}; {kinds_option(column, kinds)} weighs them, {no_kinds_option()} says so")
+
+
+def _numbers(values: pl.Series) -> bool:
+    """Whether a column could be read as weights."""
+    return not values.has_nulls() and values.dtype.is_numeric()
 
 
 def _needed(table: Table, role: str, name: Name) -> str:
@@ -266,7 +296,15 @@ def _side(source: Any, role: str, like: str, options: ReadOptions) -> SideTable 
     """A side table: its ids, in a column named like the log's, by a usual name or "id", and its other columns."""
     if source is None:
         return None
-    source = parsed(TableFile, source) if isinstance(source, dict) else source
+    if isinstance(source, (dict, TableFile)):
+        which: Literal["users", "items"] = "users" if role == "user_id" else "items"
+        with worded_for(audience(), without=set(ReadOptions.model_fields) - set(TableFile.model_fields), table=which):
+            return _side_table(parsed(TableFile, source) if isinstance(source, dict) else source, role, like, options)
+    return _side_table(source, role, like, options)
+
+
+def _side_table(source: Any, role: str, like: str, options: ReadOptions) -> SideTable:
+    """The same of a table that is written as its own options say, or as the log."""
     named: Name = AUTO
     title: Name | None = None
     if isinstance(source, TableFile):
@@ -290,7 +328,7 @@ def _ids_of(table: Table, role: str, named: Name, *, own: bool) -> str:
     only = [column for column in table.frame.columns if plain(column) == "id"]
     if named == AUTO and len(only) == 1 and find_column(table, role, AUTO, required=False) is None:
         return only[0]
-    with worded_for(audience(), without=() if own else (role,)):
+    with contextlib.nullcontext() if own else worded_for(audience(), without=(role,)):
         return _needed(table, role, named)
 
 

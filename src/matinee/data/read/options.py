@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from matinee.data.dataset import Duplicates
+from matinee.data.events import EventKinds, kinds_of
 from matinee.data.read.format_names import KNOWN
 from matinee.errors import MatineeError, listed, option, suggestion
 
@@ -65,6 +66,12 @@ def gap_seconds(value: object) -> object:
     """ "30m" -> 1800; numbers are seconds."""
     match = re.fullmatch(r"(\d+)\s*([smhd]?)", value.strip()) if isinstance(value, str) else None
     return int(match[1]) * _SECONDS[match[2] or "s"] if match else value
+
+
+def _kinds(value: object) -> EventKinds | str | None:
+    """ "auto", None, or kinds given in any way."""
+    value = _none(value)
+    return value if value is None or value == AUTO else kinds_of(value)  # type: ignore[return-value, arg-type]
 
 
 Format = Annotated[str, AfterValidator(_format)]
@@ -131,6 +138,9 @@ class FileOptions(TextOptions):
     items: str | TableFile | None = Field(
         None, description="a file that describes items: title, year, genres, anything"
     )
+    dislike_below: float | None = Field(
+        None, description="events rated lower than this are dislikes: no likes, and not recommended to that user"
+    )
     duplicates: Duplicates = Field(
         "keep", description="what happens to a user's repeated events with one item; distinct: one a second stays"
     )
@@ -144,6 +154,9 @@ class ReadOptions(FileOptions):
     rating: Optional = Field(AUTO, description="column of ratings")
     timestamp: Optional = Field(AUTO, description="column of times")
     weight: Optional = Field(AUTO, description="column of weights, such as plays")
+    kinds: Annotated[Any, BeforeValidator(_kinds)] = Field(
+        AUTO, description="what the kinds of events in a column count"
+    )
     users: Any = Field(None, description=FileOptions.model_fields["users"].description)
     items: Any = Field(None, description=FileOptions.model_fields["items"].description)
 
@@ -177,3 +190,4 @@ def parsed(kind: type[Options], given: Mapping[str, Any]) -> Options:
 
 
 _EXAMPLES = {"separator": ";", "quote": None, "escape": "\\", "header": False, "session_gap": "30m", "rating": "stars"}
+_EXAMPLES["dislike_below"] = 3.0

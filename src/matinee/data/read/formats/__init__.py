@@ -61,9 +61,16 @@ def candidates(path: Path) -> list[Format]:
     return [entry for entry in _ENTRIES if path.exists() and entry.recognises(path)]
 
 
-def read_known(path: Path, name: str = AUTO, *, rating: bool = True, time: bool = True) -> RawTables | None:
+def reads_rating(path: Path, name: str, rating: object) -> bool:
+    """Whether this column of ratings may be named in this format, or in the one that a file is recognised as."""
+    entry = FORMATS[name] if name != AUTO else recognised(path)
+    return entry is not None and entry.rating is not None and entry.rating == rating
+
+
+def read_known(path: Path, name: str = AUTO, *, rating: object = AUTO, time: bool = True) -> RawTables | None:
     """All tables of a file or folder in this format. "auto": in the one it is recognised as; None for a file that is in
-    none, or could be in several. rating, time False: they are not read, and rows without a rating are events.
+    none, or could be in several. rating None, time False: they are not read. rating: the format's own column of them,
+    where 0 means "not rated": the rated rows alone are read.
 
     Raises MatineeError for an unknown format, for a folder in none or several, and for what is wrong in a file.
     """
@@ -74,8 +81,9 @@ def read_known(path: Path, name: str = AUTO, *, rating: bool = True, time: bool 
     entry = _of_folder(path) if name == AUTO and path.is_dir() else recognised(path) if name == AUTO else FORMATS[name]
     if entry is None:
         return None
-    parts = entry.read(replace(entry.source(path), rated=rating))
-    log = parts.log if rating else replace(parts.log, rating=None)
+    rated = False if rating is None else True if rating == entry.rating else None
+    parts = entry.read(replace(entry.source(path), rated=rated))
+    log = parts.log if rating is not None else replace(parts.log, rating=None)
     return replace(parts, log=log if time else replace(log, times=None))
 
 

@@ -80,11 +80,12 @@ def head_of(path: Path) -> Head:
 @dataclass(frozen=True)
 class Source:
     """What is to be read: the logs, and the folder they were found in, whose tables are read with them. folder None: a
-    file was named, and no other is read. rated False: nobody wants the ratings."""
+    file was named, and no other is read. rated: only the rows with a rating (True), every row without ratings (False),
+    or as `rated` does (None)."""
 
     logs: tuple[Path, ...]
     folder: Path | None = None
-    rated: bool = True
+    rated: bool | None = None
 
     @property
     def log(self) -> Path:
@@ -104,7 +105,8 @@ class Format:
     what its rating, time and kind are.
 
     looks: whether a log begins like one. logs: the logs in a folder that is in this format, else none. read: all its
-    tables. together: several logs of a folder are one log.
+    tables. together: several logs of a folder are one log. rating: its column of ratings where 0 means "not rated",
+    which the option `rating` may name.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Format:
     logs: Callable[[Path], list[Path]]
     read: Callable[[Source], RawTables]
     together: bool = False
+    rating: str | None = None
 
     def recognises(self, path: Path) -> bool:
         """Whether a file or folder is in this format, by names and content."""
@@ -245,17 +248,24 @@ def described(table: Table, column: str, features: pl.DataFrame) -> SideTable | 
     return side_of(table, column, side.described(features))
 
 
-def rated(table: Table, column: str, source: Source) -> Table:
-    """The rows whose rating is not 0, which means "not rated" here; the others are counted. Where nobody wants the
-    ratings, all rows: a book on somebody's shelf is an event."""
-    if not source.rated:
-        return table
+def rated(table: Table, column: str, source: Source) -> tuple[Table, str | None]:
+    """The rows to read, and the column of their ratings. A rating of 0 means "not rated" here, and such a row is an
+    event too: a book on somebody's shelf. A log has ratings in all rows or in none, so where some are missing they are
+    read if somebody asks for them, of the rated rows alone. A MatineeWarning counts the others."""
+    if source.rated is False:
+        return table, None
     table.require(column)
     unrated = table.frame[column].cast(pl.Float64, strict=False).eq(0).fill_null(False)
-    if unrated.any():
-        left = f"{int(unrated.sum()):,} of {len(unrated):,} rows have the rating 0, which means not rated"
-        warn(f"{table.name}: {left}, and are left out; {option('rating', None)} reads every row, without ratings")
-    return table.without(unrated) if unrated.any() else table
+    if not unrated.any():
+        return table, column
+    text = f"{table.name}: {int(unrated.sum()):,} of {len(unrated):,} rows have the rating 0, which means not rated"
+    if source.rated:
+        warn(f"{text}, and are left out; {option('rating', None)} reads every row, without ratings")
+        return table.without(unrated), column
+    rest = int(len(unrated) - unrated.sum())
+    asked = f"; {option('rating', column)} reads the {rest:,} rated rows alone" if rest else ""
+    warn(f"{text}, so every row is an event and ratings are not read{asked}")
+    return table, None
 
 
 def moments(table: Table, column: str, pattern: str) -> Table:

@@ -40,10 +40,10 @@ NAMES = {
 
 
 def read(source: Source) -> RawTables:
-    """Ratings of 1 to 10. The tables of books and users are found by their headers."""
+    """Ratings of 1 to 10, see `rated`. The tables of books and users are found by their headers."""
     table = text_table(source.log, old_text(source.log, Dialect(_separator(source.log))))
-    table = rated(table, "Book-Rating", source)
-    log = events(table, "User-ID", "ISBN", "Book-Rating" if source.rated else None)
+    table, rating = rated(table, "Book-Rating", source)
+    log = events(table, "User-ID", "ISBN", rating)
     return RawTables(log, _users(source), _books(source))
 
 
@@ -122,8 +122,9 @@ FORMAT = Format(
     "book_crossing",
     "Book-Crossing",
     "BX-Book-Ratings.csv, with BX-Books.csv and BX-Users.csv",
-    "a rating from 1 to 10; rows with rating 0, not rated, are left out unless ratings are",
+    "a row; 0 means not rated, so ratings (1 to 10) are read of rated rows, where Book-Rating is named as rating",
     _looks,
     alike(_looks, "*atings*.csv"),
     read,
+    rating="Book-Rating",
 )

@@ -142,8 +142,8 @@ def _yelp_users(source: Source) -> SideTable | None:
 
 def goodreads(source: Source) -> RawTables:
     table = json_table(source.log, _texts("user_id", "book_id", "rating", "date_added"))
-    table = moments(rated(table, "rating", source), "date_added", GOODREADS_TIME)
-    log = events(table, "user_id", "book_id", "rating" if source.rated else None, "date_added")
+    table, rating = rated(table, "rating", source)
+    log = events(moments(table, "date_added", GOODREADS_TIME), "user_id", "book_id", rating, "date_added")
     return RawTables(log, items=_goodreads_items(source))
 
 
@@ -224,8 +224,10 @@ def _steam_users(head: Head) -> bool:
     return bool(head.lines) and head.lines[0].startswith("{'user_id':") and "'items_count':" in head.lines[0]
 
 
-def _format(name: str, title: str, files: str, rows: str, looks: Callable[[Head], bool], read: Any) -> Format:
-    return Format(name, title, files, rows, looks, alike(looks, *JSON_NAMES), read)
+def _format(
+    name: str, title: str, files: str, rows: str, looks: Callable[[Head], bool], read: Any, rating: str | None = None
+) -> Format:
+    return Format(name, title, files, rows, looks, alike(looks, *JSON_NAMES), read, rating=rating)
 
 
 FORMATS = (
@@ -249,9 +251,10 @@ FORMATS = (
         "goodreads",
         "Goodreads, reviews and interactions",
         "goodreads_reviews_NAME.json, goodreads_interactions_NAME.json, with goodreads_books_NAME.json",
-        "a book somebody rated from 1 to 5; rows with rating 0, not rated, are left out unless ratings are",
+        "a book on a shelf; 0 means not rated, so ratings (1 to 5) are read of rated rows, where rating is named",
         _goodreads_rows,
         goodreads,
+        "rating",
     ),
     _format(
         "steam_users",

@@ -174,7 +174,7 @@ FORMATS = (
         "steam",
         "Steam, purchases and plays",
         "steam-200k.csv",
-        "a purchase or a game that was played, as two kinds of events; hours played are further information",
+        "a purchase or a game that was played, as two kinds of events; of those played, hours may be the weight",
         _steam,
         alike(_steam, "*.csv"),
         steam,

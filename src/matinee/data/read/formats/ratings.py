@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from matinee.data.read.assemble import Log, RawTables
 from matinee.data.read.formats.base import (
     Format,
@@ -54,8 +56,8 @@ def _amazon(head: Head) -> bool:
 
 
 def goodreads_csv(source: Source) -> RawTables:
-    table = rated(text_table(source.log, Dialect(",")), "rating", source)
-    return RawTables(events(table, "user_id", "book_id", "rating" if source.rated else None, context=("is_read",)))
+    table, rating = rated(text_table(source.log, Dialect(",")), "rating", source)
+    return RawTables(events(table, "user_id", "book_id", rating, context=("is_read",)))
 
 
 def kuairec(source: Source) -> RawTables:
@@ -71,7 +73,8 @@ def kuairec(source: Source) -> RawTables:
 
 def rectools(source: Source) -> RawTables:
     table = text_table(source.log, Dialect(","))
-    return RawTables(events(table, "user_id", "item_id", time="datetime", context=("weight",)))
+    log = events(table, "user_id", "item_id", time="datetime", context=("weight",))
+    return RawTables(replace(log, weight="weight"))
 
 
 def lenskit(source: Source) -> RawTables:
@@ -96,10 +99,11 @@ FORMATS = (
         "goodreads_csv",
         "Goodreads, interactions as CSV",
         "goodreads_interactions.csv",
-        "a book somebody rated from 1 to 5; rows with rating 0, not rated, are left out unless ratings are",
+        "a book on a shelf; 0 means not rated, so ratings (1 to 5) are read of rated rows, where rating is named",
         lambda head: head.header("user_id", "book_id", "is_read", "rating", "is_reviewed"),
         named("goodreads_interactions.csv"),
         goodreads_csv,
+        rating="rating",
     ),
     Format(
         "kuairec",
@@ -123,7 +127,7 @@ FORMATS = (
         "rectools",
         "RecTools columns",
         "a table with user_id, item_id, weight and datetime",
-        "a row, with its time; the weight is kept as it is",
+        "a row, with its time; its weight is what it counts, below 0 a dislike",
         never,
         nowhere,
         rectools,

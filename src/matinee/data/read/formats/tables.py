@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from matinee.data.read.assemble import RawTables
+from matinee.data.events import EventKinds
+from matinee.data.read.assemble import Log, RawTables
 from matinee.data.read.formats.base import (
     ENOUGH,
     Format,
@@ -28,6 +29,8 @@ from matinee.data.read.tables import Dialect, Table, table_of, text_table
 UNRATED = 99
 NUMBERS, CATEGORIES = 13, 26
 KINDS = ("listen", "like", "dislike", "unlike", "undislike")
+NO_LIKES = {"dislike": -1.0, "unlike": 0.0, "undislike": 0.0}
+"""What kinds count that are no likes; all others count 1."""
 
 
 # --- Jester: a user a row, a joke a column --------------------------------------------------------------------------
@@ -104,7 +107,20 @@ def yambda(source: Source) -> RawTables:
         tables = [of_kind(table, kind) for table, kind in zip(tables, kinds, strict=True)]
     table = Joined.of(*tables)
     context = [name for name in table.frame.columns if name not in ("uid", "item_id", "timestamp", "row")]
-    return RawTables(events(table, "uid", "item_id", time="timestamp", unit="s", context=context))
+    log = events(table, "uid", "item_id", time="timestamp", unit="s", context=context)
+    return RawTables(replace(log, kinds=_kinds(log)))
+
+
+def _kinds(log: Log) -> EventKinds | None:
+    """What the kinds count where there are any that are no likes."""
+    if log.context is None or "event_type" not in log.context.columns:
+        return None
+    there = log.context["event_type"].drop_nulls().unique(maintain_order=True).cast(pl.String).to_list()
+    return (
+        EventKinds("event_type", {kind: NO_LIKES.get(kind, 1.0) for kind in there})
+        if set(there) & set(NO_LIKES)
+        else None
+    )
 
 
 def _exploded(table: Table) -> Table:
@@ -157,7 +173,8 @@ FORMATS = (
         "yambda",
         "Yambda",
         "multi_event.parquet, listens.parquet, likes.parquet ...; flat or a user a row",
-        "a listen, like or dislike, as kinds of events where there are several; time in seconds",
+        "a listen or like, with its time in seconds; of files or rows of several kinds a dislike is no like, and what "
+        "takes one back (unlike, undislike) is left out",
         _yambda,
         _yambda_logs,
         yambda,

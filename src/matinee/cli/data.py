@@ -12,6 +12,7 @@ from typer import Argument
 from matinee.cli import screen
 from matinee.cli.options import DataDir, Json, LogOptions, takes_log_options
 from matinee.cli.screen import Column
+from matinee.cli.sniff import sniff_files
 from matinee.data.dataset import Dataset
 from matinee.data.filters import moment_of
 from matinee.data.items import item_cards
@@ -26,8 +27,9 @@ from matinee.study.data_table import located
 
 ROWS = 5
 COUNTS = ("events", "users", "items")
-HELP = "List the named data sets, or show what a log holds."
+HELP = "List the named data sets, show what a log holds, or say what files look like."
 group = typer.Typer(help=HELP, epilog="Example: matinee data show ml-100k")
+group.command("sniff", epilog="Example: matinee data sniff log.csv items.csv")(sniff_files)
 
 
 @group.callback(invoke_without_command=True)

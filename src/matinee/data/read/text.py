@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.errors import MatineeError, offered, option
+from matinee.errors import MatineeError, listed, offered, option
 
 MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\xfd": "zst"}
 SUFFIXES = (".gz", ".bz2", ".zip", ".zst")
@@ -56,13 +56,14 @@ def content(path: Path) -> bytes:
 def start(path: Path, size: int = 1 << 20) -> bytes:
     """The first bytes of a file, uncompressed."""
     kind = compression(path)
-    if kind in ("zip", "zst"):
-        return content(path)[:size]
-    with (
-        _readable(path, kind),
-        (gzip.open if kind == "gz" else bz2.open if kind == "bz2" else open)(path, "rb") as file,
-    ):
-        return bytes(file.read(size))
+    with _readable(path, kind):
+        if kind == "zst":
+            return _zst_start(path, size)
+        if kind == "zip":
+            with zipfile.ZipFile(path) as archive, archive.open(_only_file(path, archive)) as member:
+                return member.read(size)
+        with (gzip.open if kind == "gz" else bz2.open if kind == "bz2" else open)(path, "rb") as file:
+            return bytes(file.read(size))
 
 
 @contextlib.contextmanager
@@ -81,19 +82,34 @@ def _readable(path: Path, kind: str | None = None) -> Iterator[None]:
 
 def _member(path: Path, data: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        files = [
-            entry.filename for entry in archive.infolist() if not entry.is_dir() and "__MACOSX" not in entry.filename
-        ]
-        if len(files) != 1:
-            hint = "unpack it, and pass one file or the folder"
-            raise MatineeError(f"the archive holds {len(files)} files, not one", where=str(path), hint=hint)
-        return archive.read(files[0])
+        return archive.read(_only_file(path, archive))
+
+
+def _only_file(path: Path, archive: zipfile.ZipFile) -> str:
+    """The name of the one file of an archive."""
+    files = [entry.filename for entry in archive.infolist() if not entry.is_dir() and "__MACOSX" not in entry.filename]
+    if len(files) != 1:
+        hint = "unpack it, and pass one file or the folder"
+        what = f"the archive holds {len(files)} files, not one: {listed(files)}"
+        raise MatineeError(what, where=str(path), hint=hint)
+    return files[0]
 
 
 def _zst(data: bytes) -> bytes:
     """polars reads zstd; Python before 3.14 does not."""
     lines = pl.read_lines(io.BytesIO(data))["line"]
     return "\n".join([*lines.to_list(), ""]).encode()
+
+
+def _zst_start(path: Path, size: int) -> bytes:
+    """The first bytes: lines are asked for until they are enough, or are all."""
+    n = max(size // 32, 64)
+    while True:
+        lines = pl.scan_lines(path, n_rows=n, glob=False).collect()["line"]
+        data = "\n".join([*lines.to_list(), ""]).encode()
+        if len(lines) < n or len(data) >= size:
+            return data[:size]
+        n *= 4
 
 
 def decoded(path: Path, encoding: str = "utf-8") -> str:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from matinee.store import load_model as load_model
     from matinee.store import save_model as save_model
     from matinee.study.compare import compare as compare
+    from matinee.study.init import init_recipe as init_recipe
     from matinee.study.reader import open_run as open_run
     from matinee.study.recipe import load_recipe as load_recipe
     from matinee.study.run import run_study as run_study
@@ -82,6 +83,7 @@ _HOMES = {
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare"],
+    "matinee.study.init": ["init_recipe"],
     "matinee.study.reader": ["open_run"],
     "matinee.study.recipe": ["load_recipe"],
     "matinee.study.run": ["run_study"],

@@ -257,7 +257,7 @@ def test_american_and_european_dates_are_told_apart_by_their_days(tmp_path: Path
         ("bad.parquet", b"PAR1abcd", "is not a readable Parquet file"),
         ("deep.json", b'{"a": {\n"b": 1}}', "is one JSON object"),
         ("header.csv", b"user_id,item_id\n", "there is only one row"),
-        ("prose.txt", b"Once upon a time.\nThere was a file, and more.\n", "there is only one column"),
+        ("prose.txt", b"Once upon a time.\nThere was a file, and more.\n", "has 2 fields where 1 are expected"),
     ],
 )
 def test_what_is_no_log_is_said_without_an_error(tmp_path: Path, name: str, data: bytes, words: str) -> None:

@@ -25,6 +25,7 @@ from matinee.version import __version__
 # command -> module of matinee.cli that defines it, and its line in the overview
 COMMANDS = {
     "run": ("run", "Run a study: split, fit, measure, and write a report."),
+    "init": ("init", "Write a recipe for your own files, with comments."),
     "fit": ("fit", "Fit a model on a whole log and save it."),
     "recommend": ("ask", "Recommend items to a user, to someone new, or to all users."),
     "similar": ("ask", "Recommend what goes with one item, or name users like a user."),
@@ -39,6 +40,7 @@ COMMANDS = {
 # command -> the example below its help; the modules of `data` and `models` have a `group` of commands, with examples
 EXAMPLES = {
     "run": "recipes/ml-1m-static.toml --seeds 0,1,2 --set ease.l2=500",
+    "init": "log.csv items.csv --out recipe.toml",
     "fit": "ease --data ml-100k --set l2=200 --out models/ease",
     "recommend": 'models/ease --history "Toy Story (1995)" --history "Heat (1995)"',
     "similar": 'models/ease "Toy Story (1995)" -k 5',

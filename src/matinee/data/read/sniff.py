@@ -275,6 +275,8 @@ class _Look:
                 if self.large:
                     raise _NotAllFitsError(error) from None
                 continue
+            if len(self.table.skipped) > self.table.frame.height:
+                continue  # it is something else
             self.options |= way
             if way:
                 self._doubt(failures[0])

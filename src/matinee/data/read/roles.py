@@ -136,6 +136,8 @@ def _rank(role: str, name: str) -> int | None:
     word = plain(name)
     if word in NAMES[role]:
         return 0
+    if role == "item_id" and name.lower() in ("id_x", "id_y"):  # of two tables that pandas merged
+        return 3
     if re.search(_WORDS[role], word) is None or (role in ("user_id", "item_id") and any(t in word for t in _TEXTS)):
         return None
     if role == "user_id" and re.search(_GROUPS, word):

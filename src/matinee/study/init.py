@@ -76,7 +76,7 @@ class _Plan:
     def _data(self) -> list[str]:
         """The [data] table, with what may be otherwise."""
         lines = self.log.toml.splitlines() + list(self.sides.values())
-        doubts = [f"In doubt: {doubt}." for doubt in (*self.log.doubts, *self.notes)]
+        doubts = [f"In doubt: {doubt}." for doubt in dict.fromkeys((*self.log.doubts, *self.notes))]
         lines[1:1] = [line for doubt in doubts for line in _comment(doubt)]
         ratings = self.figures.ratings
         if ratings is not None:

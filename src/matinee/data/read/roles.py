@@ -26,7 +26,7 @@ _WORDS = {
     "item_id": "item|product|movie|film|book|isbn|asin|article|song|track|video|game|business|sku|news|recipe|anime"
     "|artist|beer|content",
     "rating": "rating|rate|stars|score|overall|grade",
-    "timestamp": "timestamp|time|datetime|date|created|watched|when|ts|day",
+    "timestamp": "timestamp|time|datetime|date|created|watched|when|^ts$|day",
 }
 _GROUPS = "session|playlist|basket|invoice|orderid|cartid"
 """Names of what holds several items, where no user is named."""

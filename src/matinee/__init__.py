@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from matinee.data.read.formats import formats as formats
     from matinee.data.read.log import read as read
     from matinee.data.read.options import table as table
-    from matinee.data.read.sniff import Sniffed as Sniffed
     from matinee.data.read.sniff import sniff as sniff
+    from matinee.data.read.sniffed import Sniffed as Sniffed
     from matinee.errors import MatineeError as MatineeError
     from matinee.evaluate.evaluate import evaluate as evaluate
     from matinee.evaluate.files import hidden_pairs as hidden_pairs
@@ -73,7 +73,8 @@ _HOMES = {
     "matinee.data.read.formats": ["formats"],
     "matinee.data.read.log": ["read"],
     "matinee.data.read.options": ["table"],
-    "matinee.data.read.sniff": ["Sniffed", "sniff"],
+    "matinee.data.read.sniff": ["sniff"],
+    "matinee.data.read.sniffed": ["Sniffed"],
     "matinee.errors": ["MatineeError"],
     "matinee.evaluate": ["evaluate"],
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],

@@ -40,6 +40,7 @@ from matinee.study.recipe import DataTable, Recipe
 
 COMMANDS: list[tuple[str, ...]] = [
     ("run",),
+    ("init",),
     ("fit",),
     ("export",),
     ("recommend",),
@@ -54,6 +55,7 @@ GROUPS: list[tuple[str, ...]] = [
     ("data", "formats"),
     ("data", "list"),
     ("data", "show"),
+    ("data", "sniff"),
     ("models",),
     ("models", "list"),
     ("models", "show"),

@@ -18,6 +18,7 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
     """Each command with arguments that it answers."""
     return {
         ("run",): [world.recipe, "--out", out],
+        ("init",): [world.log, "--out", out],
         ("fit",): ["popularity", "--data", world.log, "--items", world.items, "--out", out],
         ("export",): [world.run, "ease", "--out", out],
         ("recommend",): [world.model, "--user", "1"],
@@ -27,6 +28,7 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
         ("compare",): [world.run],
         ("negatives",): [world.recipe, "--out", out, "--n", "3"],
         ("data", "show"): [world.log, "--items", world.items],
+        ("data", "sniff"): [world.log, world.items],
         ("models", "show"): [world.model],
     }
 

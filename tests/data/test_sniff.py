@@ -58,6 +58,7 @@ def second(moment: datetime) -> str:
     return str(int(moment.timestamp()))
 
 
+NETFLIX = {"format": "netflix_prize"}
 NAMED = {"user_id": "customer", "item_id": "product", "rating": "score", "timestamp": "created"}
 US, GERMAN = "%m/%d/%Y %H:%M", "%d.%m.%Y"
 FILES = [
@@ -78,7 +79,9 @@ FILES = [
     ),
     Written(
         "german.csv",
-        rows(";", "user;item;rating;time", lambda m: m.replace(day=m.day + 10).strftime(GERMAN)).replace("3.5;", "3,5;"),
+        rows(";", "user;item;rating;time", lambda m: m.replace(day=m.day + 10).strftime(GERMAN)).replace(
+            "3.5;", "3,5;"
+        ),
         {"decimal": ",", "time_format": GERMAN},
         {"decimal": ",", "time_format": GERMAN},
         GERMAN,
@@ -109,15 +112,13 @@ FILES = [
         {"format": "sequences"},
         {"format": "sequences"},
     ),
-    Written(
-        "sessions.txt", "10 11 12\n11 10\n12 14 15 16\n10 12\n", {"format": "sessions"}, {"format": "sessions"}
-    ),
+    Written("sessions.txt", "10 11 12\n11 10\n12 14 15 16\n10 12\n", {"format": "sessions"}, {"format": "sessions"}),
     Written("swallows.tsv", 'user_id\titem_id\ttag\n1\ta\t"big one\n2\tb\tx\n3\tc\ty"\n4\td\tz\n'),
     Written("plays.csv", "user,item,plays\nu1,a,3\nu1,b,1\nu2,a,9\n", {"weight": "plays"}, {"weight": "plays"}),
     Written("holes.csv", "user,item\nu1,a\n,b\nu2,a\n", {"bad_rows": "skip"}, {"bad_rows": "skip"}),
     Written("lines.jsonl", '{"user_id": "u1", "item_id": "007"}\n{"user_id": "u2", "item_id": "008"}\n'),
     Written("list.json", '[{"user_id": "u1", "item_id": "007"}, {"user_id": "u2", "item_id": "008"}]'),
-    Written("blocks.txt", "1:\n70011,3,2005-09-06\n70012,5,2005-05-13\n", *[{"format": "netflix_prize"}] * 2),
+    Written("blocks.txt", "1:\n70011,3,2005-09-06\n70012,5,2005-05-13\n", NETFLIX, NETFLIX),
 ]
 
 
@@ -257,6 +258,7 @@ def test_american_and_european_dates_are_told_apart_by_their_days(tmp_path: Path
         ("cut.csv.gz", gzip.compress(TIMED.encode())[:-12], "is not a whole gzip file"),
         ("bad.parquet", b"PAR1abcd", "is not a readable Parquet file"),
         ("deep.json", b'{"a": {\n"b": 1}}', "is one JSON object"),
+        ("lines.txt", b'{"user_id": 1, "item_id": 2}\n{"user_id": 2, "item_id": 2}\n', "the name ends in .jsonl"),
         ("header.csv", b"user_id,item_id\n", "there is only one row"),
         ("prose.txt", b"Once upon a time.\nThere was a file, and more.\n", "has 2 fields where 1 are expected"),
     ],

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
+import typer
 from typer import Argument
 
 from matinee.cli import screen
 from matinee.cli.options import Json
 from matinee.cli.screen import Column
-from matinee.data.read.sniff import Sniffed, sniff
+from matinee.data.read.sniff import sniff
+from matinee.data.read.sniffed import Sniffed
 from matinee.errors import counted, worded_for
 
 SIGNS = {"\t": "tab", " ": "spaces", ",": "comma", ";": "semicolon", "|": "pipe"}
@@ -49,7 +51,7 @@ def _show(found: Sniffed) -> None:
         for doubt in found.doubts:
             screen.say(f"  * {doubt}")
     if found.toml:
-        screen.say(f"\n{found.toml}")
+        typer.echo(f"\n{found.toml}")  # not folded: it is to be pasted
 
 
 def _facts(found: Sniffed) -> dict[str, str]:

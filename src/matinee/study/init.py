@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ import tomli_w
 from matinee import split as splits
 from matinee.data.dataset import Dataset
 from matinee.data.read.assemble import deduplicated
-from matinee.data.read.sniff import WHOLE_LINES, Sniffed, sniff
+from matinee.data.read.sniff import sniff
+from matinee.data.read.sniffed import WHOLE_LINES, Sniffed
 from matinee.errors import MatineeError, MatineeWarning, counted, either, listed, worded_for
 from matinee.explore.log import KeyFigures, key_figures
 from matinee.files import StrPath, atomic_write
@@ -26,6 +29,7 @@ TRIED = 2_000_000  # events up to which a split is tried at once
 EXACT = 0.2  # share of neighbouring events of equal time, up to which times tell the order
 MODELS = ("popularity", "item_knn", "ease", "ials")
 OF_ORDER = "markov"
+_Way = tuple[str, dict[str, Any], str]  # strategy, options, and why
 BESIDE = 30  # files of a folder that may describe items or users
 
 
@@ -43,7 +47,7 @@ def init_recipe(*files: StrPath, out: StrPath | None = None, overwrite: bool = F
         raise MatineeError("there is a file already", where=str(out), hint=hint)
     with worded_for("recipe"):
         plan = _planned([sniff(file) for file in files or (".",)])
-    text = plan.text()
+    text = plan.text(out or "recipe.toml")
     if out is not None:
         atomic_write(out, text)
     return text
@@ -59,20 +63,20 @@ class _Plan:
     sides: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def text(self) -> str:
+    def text(self, out: StrPath) -> str:
         strategy, options, why = _split_of(self.log, self.data, self.figures)
         size = f"{counted(len(self.data), 'event')}, {counted(self.figures.n_users, 'user')}, "
         size += counted(self.figures.n_items, "item")
         name = Path(self.log.path).resolve().name
-        lines = [f"# A study of {name}: {size}.", "# Run it: matinee run THIS_FILE", ""]
+        lines = [f"# A study of {name}: {size}.", f"# Run it: matinee run {shlex.quote(str(out))}", ""]
         lines += [tomli_w.dumps({"title": f"{name}: what comes next?"}).strip(), "seeds = [0]", "", *self._data()]
         lines += ["", "[split]", *_comment(why), f'strategy = "{strategy}"']
-        lines += [f"{key} = {value!r}" for key, value in options.items()]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in options.items()]
         lines += ["", "[evaluate]", *_evaluate(strategy, self.figures), "", *_models(self.data, self._ordered())]
         return "\n".join(lines) + "\n"
 
     def _ordered(self) -> bool:
-        return _exact(self.figures) or self.log.options is not None and self.log.options.get("format") in WHOLE_LINES
+        return _exact(self.figures) or (self.log.options is not None and self.log.options.get("format") in WHOLE_LINES)
 
     def _data(self) -> list[str]:
         """The [data] table, with what may be otherwise."""
@@ -81,13 +85,16 @@ class _Plan:
         lines[1:1] = [line for doubt in doubts for line in _comment(doubt)]
         ratings = self.figures.ratings
         if ratings is not None:
-            middle = float(ratings.value[len(ratings.value) // 2])
+            liked = float(ratings.value[int(0.7 * len(ratings.value))])  # 4 of 1 to 5
             lines += _comment(
                 "Ranked lists are measured, and each event is an event whatever its rating. The next line keeps only"
                 " what people liked; for predicted ratings use rmse as a metric, with a model such as biased_mf."
             )
-            lines.append(f"# min_rating = {middle:g}")
-        return [*lines, "# min_user_events = 5    # leave out users with fewer events; min_item_events does so for items"]
+            lines.append(f"# min_rating = {liked:g}")
+        return [
+            *lines,
+            "# min_user_events = 5    # leave out users with fewer events; min_item_events does so for items",
+        ]
 
 
 def _repeats(data: Dataset) -> list[str]:
@@ -119,16 +126,18 @@ def _planned(given: Sequence[Sniffed]) -> _Plan:
         data, notes = _loaded(whole.table)
         return _Plan(whole, data, key_figures(data), notes=notes)
     named = [each for each in given if each.kind != "folder"]
-    found = [*named, *(each for folder in given for each in folder.files)]
+    inside = [each for folder in given for each in folder.files if each.kind != "folder"]
+    found = [*named, *(sniff(each.path) for each in inside[:BESIDE])]  # of a folder's files little was read, or nothing
     log, notes = _log_of(named, found)
     data, _ = _loaded(log.table)
     sides = {}
     for what, ids in (("items", data.items), ("users", data.users)):
         tables = [each for each in found if each.kind == what] or _beside(log, what)
+        tables.sort(key=lambda each: ("title" in (each.columns or {}).values(), len(each.columns or {})), reverse=True)
         known = set(map(str, ids.decode(range(len(ids)))))
         chosen = next((table for table in tables if table in named or _describes(table, known)), None)
         if chosen is not None:
-            sides[what] = chosen
+            sides[what] = _like_the_log(chosen, log)
     data, warned = _loaded(_with(log, sides))
     return _Plan(log, data, key_figures(data), {what: each.toml for what, each in sides.items()}, [*notes, *warned])
 
@@ -167,6 +176,13 @@ def _describes(table: Sniffed, known: Iterable[str]) -> bool:
     column = next((name for name, role in (table.columns or {}).items() if role.endswith("_id")), None)
     ids = [str(row[column]) for row in table.first_rows if column is not None]
     return bool(ids) and sum(each in known for each in ids) * 2 >= len(ids)
+
+
+def _like_the_log(table: Sniffed, log: Sniffed) -> Sniffed:
+    """The table without the name of its ids, where the log has the same."""
+    roles = {role: name for name, role in (log.columns or {}).items() if role}
+    options = {name: value for name, value in (table.options or {}).items() if roles.get(name) != value}
+    return replace(table, options=options)
 
 
 def _with(log: Sniffed, sides: Mapping[str, Sniffed]) -> dict[str, Any]:
@@ -212,11 +228,12 @@ def _split_of(log: Sniffed, data: Dataset, figures: KeyFigures) -> tuple[str, di
     raise MatineeError(what, where=log.path, hint="`matinee fit` needs none")
 
 
-def _ways(log: Sniffed, figures: KeyFigures) -> list[tuple[str, dict[str, Any], str]]:
+def _ways(log: Sniffed, figures: KeyFigures) -> list[_Way]:
     kind = (log.options or {}).get("format")
     session = kind == "sessions" or (log.format or "").endswith("_sessions")
-    last = ("leave_one_out", {}, "Times tell the order: the last event of each user is the test, the one before valid.")
-    later = (
+    why = "Times tell the order: the last event of each user is the test, the one before valid."
+    last: _Way = ("leave_one_out", {}, why)
+    later: _Way = (
         "temporal",
         {"valid": 0.8, "test": 0.9},
         "Times tell the order: the last tenth of all events is the test, the tenth before it valid.",
@@ -245,7 +262,7 @@ def _evaluate(strategy: str, figures: KeyFigures) -> list[str]:
     lines = ["k = [10, 20]", f"metrics = {metrics}"]
     if figures.repeated * 5 > figures.n_events:
         share = f"{figures.repeated / figures.n_events:.0%} of the events repeat an earlier one of their user"
-        lines += _comment(f"{share}; where repeats are answers too, say:") + ["# exclude_seen = false"]
+        lines += [*_comment(f"{share}; where repeats are answers too, say:"), "# exclude_seen = false"]
     return lines
 
 

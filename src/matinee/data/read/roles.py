@@ -1,4 +1,4 @@
-"""Which columns of a table are likely users, items, ratings, times and weights, by their names and by what they hold."""
+"""Which columns of a table are likely users, items, ratings, times and weights, by their names and values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from matinee.data.read.options import AUTO
 from matinee.data.read.tables import Table
 from matinee.data.read.times import checked_times
 from matinee.data.side import TITLES
-from matinee.errors import MatineeError, counted, option
+from matinee.errors import MatineeError, counted, either, option
 
 _WORDS = {
     "user_id": "user|customer|visitor|member|reviewer|account|person|client|profile|subscriber|buyer|player|viewer"
@@ -215,7 +215,9 @@ def _holds_times(table: Table, column: str) -> bool:
         seconds = text.str.slice(0, 10).cast(pl.Int64, strict=False)
         late = seconds.is_between(631_152_000, 4_102_444_800).all()  # from 1990 on
         return bool(late and text.str.len_bytes().is_in([10, 13, 16, 19]).all()) and _wrong(table, column) == 0
-    return bool(text.str.contains(r"^\d{4}[-/]\d\d[-/]\d\d|^\d\d?[/.]\d\d?[/.]\d{4}").all()) and _readable(table, column)
+    return bool(text.str.contains(r"^\d{4}[-/]\d\d[-/]\d\d|^\d\d?[/.]\d\d?[/.]\d{4}").all()) and _readable(
+        table, column
+    )
 
 
 def _check_time(table: Table, roles: Roles) -> None:
@@ -257,7 +259,7 @@ def formats_of(raw: pl.Series) -> list[str]:
 
 def _fits(value: str, time_format: str) -> bool:
     try:
-        return 1970 <= datetime.strptime(value, time_format).year < 2100  # noqa: DTZ007 - only whether it fits
+        return 1970 <= datetime.strptime(value, time_format).year < 2100
     except ValueError:
         return False
 
@@ -301,8 +303,8 @@ def _ratings(table: Table, roles: Roles) -> None:
     values = checked_ratings(table, column).values.filter(~wrong)
     low = int((values <= 0).sum())
     if low:
-        text = f"{counted(low, 'rating')} of {len(values):,} in '{column}' are 0 or below: 0 often means not rated, and"
-        roles.doubts.append(f"{text} `min_rating` or `drop_ratings = [0.0]` of a recipe leaves such events out")
+        text = f"{counted(low, 'rating')} of {len(values):,} in '{column}' {either(low, 'is', 'are')} 0 or below"
+        roles.doubts.append(f"{text}: 0 often means not rated, and `drop_ratings = [0.0]` of a recipe leaves such out")
 
 
 def _weights(table: Table, roles: Roles) -> None:

@@ -70,7 +70,7 @@ def take(path: Path, folder: Path, size: int = HEAD) -> Sample:
     tail = b"" if whole or packed is not None else _end(path, len(data))
     encoding = _encoding(data, tail)
     name = path.name if packed is None or plain_suffix(path) == path.suffix.lower() else path.stem
-    is_json = suffix in JSON or data.lstrip()[:1] in (b"{", b"[") and b'"' in data[:200]
+    is_json = suffix in JSON or (data.lstrip()[:1] in (b"{", b"[") and b'"' in data[:200])
     if is_json:
         _refuse_other_json(path, data)
     copy = folder / (name if not is_json or suffix in JSON else f"{name}.jsonl")
@@ -161,7 +161,7 @@ def _share(path: Path, packed: str | None, size: int) -> float | None:
             return size / max(sum(entry.file_size for entry in archive.infolist() if not entry.is_dir()), size)
     if packed == "zst":
         return None
-    with path.open("rb") as raw, (gzip.GzipFile(fileobj=raw) if packed == "gz" else bz2.BZ2File(raw)) as file:
+    with path.open("rb") as raw, gzip.GzipFile(fileobj=raw) if packed == "gz" else bz2.BZ2File(raw) as file:
         file.read(size)
         return raw.tell() / path.stat().st_size
 

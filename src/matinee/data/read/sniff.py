@@ -5,15 +5,14 @@ from __future__ import annotations
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import tomli_w
 
 from matinee.data.dataset import Dataset
 from matinee.data.read.columns import checked_ids, looks_like_an_event, missing_words
@@ -24,7 +23,9 @@ from matinee.data.read.options import ReadOptions, TextOptions, parsed
 from matinee.data.read.roles import Roles, fill_ids, positions_of, roles_of, title_of
 from matinee.data.read.sampled import HEAD, Sample, take
 from matinee.data.read.shapes import Shape, shape_of
-from matinee.data.read.tables import Table, dialect_of, table_of
+from matinee.data.read.sniffed import WHOLE_LINES as WHOLE_LINES
+from matinee.data.read.sniffed import Sniffed as Sniffed
+from matinee.data.read.tables import JSON, PARQUET, Table, dialect_of, table_of
 from matinee.data.read.text import plain_suffix
 from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option
 from matinee.files import StrPath
@@ -32,84 +33,9 @@ from matinee.files import StrPath
 ROWS = 5
 SECONDS = 0.7  # for the files of a folder
 SMALL = 100_000  # bytes of each
+_ENDS = {"json": (".jsonl", *JSON), "parquet": PARQUET}
+_HOLDS = {"json": "JSON lines", "parquet": "Parquet"}
 LESS = 1_000_000  # bytes that are read where some rows do not fit
-WHOLE_LINES = ("sequences", "sessions")
-
-
-@dataclass(frozen=True)
-class Sniffed:
-    """What a file or folder looks like.
-
-    kind: "log", "items" or "users" (a table that describes them), "folder", or "other", where nothing here can be read
-    as a log, and `problem` says why. file: "text", "json", "parquet" or "folder". read: what of it was read.
-    separator, quote, header: of text; quote None: nothing is quoted. columns: each column -> its likely role, "" for
-    none. guessed: roles that no name told. options: those of `read` that it needs, columns among them. time: "dates", a format, or the unit
-    s, ms, us or ns. first, last: the times of the first and the last event of what was read. rows: all of the file;
-    rows_exact False: estimated by bytes. rows None: not known. first_rows: as they would be read. doubts: what may be
-    otherwise, a sentence each. files: those of a folder.
-    """
-
-    path: str
-    kind: str
-    file: str
-    n_bytes: int
-    read: str = "nothing"
-    compression: str | None = None
-    encoding: str | None = None
-    separator: str | None = None
-    quote: str | None = None
-    header: bool | None = None
-    format: str | None = None
-    columns: Mapping[str, str] | None = None
-    options: Mapping[str, Any] | None = None
-    time: str | None = None
-    first: datetime | None = None
-    last: datetime | None = None
-    rows: int | None = None
-    rows_exact: bool = False
-    first_rows: tuple[Mapping[str, Any], ...] = ()
-    doubts: tuple[str, ...] = ()
-    guessed: tuple[str, ...] = ()
-    problem: str | None = None
-    files: tuple[Sniffed, ...] = ()
-
-    @property
-    def table(self) -> dict[str, Any]:
-        """The keys of a recipe's [data] that read it; {} where it is no log."""
-        if self.kind not in ("log", "folder") or self.options is None:
-            return {}
-        given = dict(self.options)
-        columns = {role: given.pop(role) for role in COLUMNS if role in given}
-        return {"source": self.path} | ({"columns": columns} if columns else {}) | given
-
-    @property
-    def toml(self) -> str:
-        """`table` as a [data] table to paste; the line `items` or `users` of it for a table that describes these."""
-        if self.kind in ("items", "users"):
-            given = {name: value for name, value in (self.options or {}).items() if name in _OF_TABLES}
-            return _line(self.kind, {"path": self.path, **given} if given else self.path)
-        return "" if not self.table else "\n".join(["[data]", *(_line(*each) for each in self.table.items())])
-
-    def to_dict(self) -> dict[str, Any]:
-        """All of it as plain values, with the table and its text."""
-        plain = asdict(self) | {"files": [each.to_dict() for each in self.files]}
-        return plain | {"table": self.table, "toml": self.toml}
-
-
-_OF_TABLES = (*TextOptions.model_fields, "user_id", "item_id", "title")
-
-
-def _line(key: str, value: Any) -> str:
-    """One line of TOML."""
-    return f"{key} = {_value(value)}"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(_line(*each) for each in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_value, value)) + "]"
-    return tomli_w.dumps({"x": value}).strip().removeprefix("x = ")
 
 
 def sniff(path: StrPath) -> Sniffed:
@@ -254,10 +180,10 @@ class _Look:
                 self.doubts += self.shape.doubts
             if self.options.get("format") not in WHOLE_LINES:
                 self._find_roles(self._read_table())
-            if sample.kind == "json" and sample.copy.name.endswith(".jsonl") and ".json" not in sample.path.name:
-                if not sample.path.name.endswith((".ndjson", ".ndjson.gz")):
-                    self.problem = "holds JSON, and is read so only where its name ends in .jsonl: rename it"
-                    return
+            if plain_suffix(sample.path) not in _ENDS.get(sample.kind, (plain_suffix(sample.path),)):
+                end = _ENDS[sample.kind][0]
+                self.problem = f"holds {_HOLDS[sample.kind]}, which is read where the name ends in {end}: rename it"
+                return
             if self.kind == "log":
                 self._read_log()
         except MatineeError as error:
@@ -269,7 +195,9 @@ class _Look:
         failures = []
         for way in ways if self.sample.kind == "text" else ways[:1]:
             try:
-                given = {name: value for name, value in (self.options | way).items() if name in TextOptions.model_fields}
+                given = {
+                    name: value for name, value in (self.options | way).items() if name in TextOptions.model_fields
+                }
                 notes: list[str] = []
                 with _recorded(notes):
                     dialect = dialect_of(parsed(TextOptions, given), skip="bad_rows" in way)
@@ -328,7 +256,7 @@ class _Look:
             self.doubts += self.roles.doubts
 
     def _kind(self, table: Table) -> None:
-        """Whether the table rather describes items or users: one of both has no column, the other's values come once."""
+        """Whether the table rather describes items or users: one has no column, and the other's values come once."""
         once = {role: table.frame[name].n_unique() == table.frame.height for role, name in self.roles.found.items()}
         for role, other in (("item_id", "user_id"), ("user_id", "item_id")):
             if role in once and other not in once and once[role] and table.frame.width > 1:
@@ -347,8 +275,10 @@ class _Look:
             ids = checked_ids(table, column).values
             if ids.dtype != pl.String:
                 continue
-            if float(ids.str.contains(r"^\d+( \d+)+$").mean() or 0.0) > 0.3:
-                text = f"'{column}' holds several ids in a field, as queries of a test do: `[split] provided` reads such"
+            if int(ids.str.contains(r"^\d+( \d+)+$").sum()) > 0.3 * len(ids):
+                text = (
+                    f"'{column}' holds several ids in a field, as queries of a test do: `[split] provided` reads such"
+                )
                 self.doubts.append(f"{text} files")
             if ids.str.contains(r"^0\d+$").any():
                 self.doubts.append(f"ids in '{column}' begin with zeros, so they stay text")

@@ -16,6 +16,7 @@ import typer
 
 from matinee.cli.app import app
 from matinee.data.read import catalog
+from matinee.data.read.formats import formats
 from matinee.errors import MatineeError
 
 ROOT = Path(__file__).parents[1]
@@ -140,3 +141,9 @@ def test_the_readmes_code_prints_what_stands_under_it(tmp_path: Path, monkeypatc
     with contextlib.redirect_stdout(out):
         exec(compile(code, "README.md", "exec"), {})
     assert out.getvalue().rstrip() == printed.rstrip()
+
+
+def test_each_format_stands_in_the_page_about_data_as_it_is() -> None:
+    page = (ROOT / "docs" / "data.md").read_text("utf-8")
+    rows = [f"| `{entry.name}` | {entry.files} | {entry.rows} |" for entry in formats()]
+    assert [row for row in rows if row not in page] == []

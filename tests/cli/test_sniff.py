@@ -53,7 +53,7 @@ def test_the_json_has_the_same(visits: Path) -> None:
 
 
 def test_files_that_are_none_and_folders(visits: Path, tmp_path: Path) -> None:
-    Path("empty.csv").write_text("")
+    Path("empty.csv").write_text("", encoding="utf-8")
     text = done("data", "sniff", "empty.csv", ".")
     assert "looks like  no log: the file is empty" in text
     assert "visits.csv: a log of customer, product, stars, when, 5 rows" in text
@@ -64,5 +64,5 @@ def test_files_that_are_none_and_folders(visits: Path, tmp_path: Path) -> None:
 
 
 def test_doubts_are_worded_for_recipes(visits: Path) -> None:
-    Path("dates.csv").write_text("user,item,date\n1,2,03/04/2014\n2,3,05/06/2014\n")
+    Path("dates.csv").write_text("user,item,date\n1,2,03/04/2014\n2,3,05/06/2014\n", encoding="utf-8")
     assert 'time_format = "%m/%d/%Y" or time_format = "%d/%m/%Y"' in done("data", "sniff", "dates.csv")

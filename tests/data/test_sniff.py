@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import time
 import tomllib
 import zipfile
@@ -333,3 +334,17 @@ def test_blank_lines_do_not_move_the_row_of_an_error(tmp_path: Path, text: str, 
         mt.read(tmp_path / "log.csv")
     found = sniff(tmp_path / "log.csv")
     assert any(where in text for text in (*found.doubts, found.problem or ""))
+
+
+def test_ids_that_pandas_merged_come_before_words_that_only_describe(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("id_x,track.artists,playlist_id\na,X,p\nb,X,q\n")
+    found = sniff(tmp_path / "log.csv")
+    assert found.table["columns"] == {"user_id": "playlist_id", "item_id": "id_x"}
+
+
+def test_a_document_of_playlists_is_told_by_its_beginning(tmp_path: Path) -> None:
+    song = {"track_uri": "t:a", "track_name": "A"}
+    (tmp_path / "mpd.json").write_text(json.dumps({"playlists": [{"pid": 0, "tracks": [song] * 50_000}]}, indent=1))
+    found = sniff(tmp_path / "mpd.json")
+    assert (found.kind, found.format) == ("log", "million_playlist")
+    assert len(DataTable(**found.table).load()) == 50_000

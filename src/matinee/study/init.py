@@ -14,9 +14,10 @@ import tomli_w
 
 from matinee import split as splits
 from matinee.data.dataset import Dataset
+from matinee.data.read.assemble import deduplicated
 from matinee.data.read.sniff import sniff
 from matinee.data.read.sniffed import WHOLE_LINES, Sniffed
-from matinee.errors import MatineeError, MatineeWarning, counted, listed, worded_for
+from matinee.errors import MatineeError, MatineeWarning, counted, either, listed, worded_for
 from matinee.explore.log import KeyFigures, key_figures
 from matinee.files import StrPath, atomic_write
 from matinee.models.fits import fits_here
@@ -79,7 +80,7 @@ class _Plan:
 
     def _data(self) -> list[str]:
         """The [data] table, with what may be otherwise."""
-        lines = self.log.toml.splitlines() + list(self.sides.values())
+        lines = self.log.toml.splitlines() + list(self.sides.values()) + _repeats(self.data)
         doubts = [f"In doubt: {doubt}." for doubt in dict.fromkeys((*self.log.doubts, *self.notes))]
         lines[1:1] = [line for doubt in doubts for line in _comment(doubt)]
         ratings = self.figures.ratings
@@ -94,6 +95,15 @@ class _Plan:
             *lines,
             "# min_user_events = 5    # leave out users with fewer events; min_item_events does so for items",
         ]
+
+
+def _repeats(data: Dataset) -> list[str]:
+    """The option that keeps one event of a user, item and second: a split would have the same one on both sides."""
+    n = 0 if data.timestamp is None else len(data) - len(deduplicated(data, "distinct"))
+    if not n:
+        return []
+    again = f"{counted(n, 'event')} {either(n, 'comes', 'come')} again, of one user and item in one second"
+    return [*_comment(f"{again}: the first of them stays."), 'duplicates = "distinct"']
 
 
 def _comment(text: str) -> list[str]:

@@ -78,6 +78,16 @@ def yambda_lists(folder: Path) -> None:
     pl.DataFrame(lists, schema_overrides={"item_id": pl.List(pl.UInt32)}).write_parquet(folder / "listens.parquet")
 
 
+def song(name: str) -> dict[str, Any]:
+    return {
+        "pos": 0,
+        "artist_name": "Somebody",
+        "track_uri": f"t:{name}",
+        "track_name": f"Song {name}",
+        "duration_ms": 9,
+    }
+
+
 MOVIES = '5,"American President, The (1995)",Comedy|Drama\r\n'
 BOOKS = lines(
     '"ISBN";"Book-Title";"Book-Author";"Year-Of-Publication";"Publisher"\r',
@@ -512,6 +522,33 @@ CASES: dict[str, list[Made]] = {
             known=False,
             broken=(3, "3\tU5\tnoon\t\tN7-0", ", column 'time': the time 'noon' cannot be understood"),
         )
+    ],
+    "million_playlist": [
+        Made(
+            {
+                "mpd.slice.1000-1999.json": json.dumps(
+                    {"playlists": [{"pid": 1000, "name": "Späti", "tracks": [song("b")]}]}
+                ),
+                "mpd.slice.0-999.json": json.dumps(
+                    {
+                        "info": {"slice": "0-999", "version": "v1"},
+                        "playlists": [
+                            {"name": "Run (2015)", "pid": 7, "num_followers": 3, "tracks": [song("b"), song("a")]},
+                            {"name": "Sleep", "pid": 2, "num_followers": 1, "tracks": [song("a"), song("a")]},
+                        ],
+                    },
+                    indent=1,
+                ),
+            },
+            "mpd.slice.0-999.json",
+            [
+                (user, item, None, None)
+                for user, item in [(7, "t:b"), (7, "t:a"), (2, "t:a"), (2, "t:a"), (1000, "t:b")]
+            ],
+            {"t:a": "Song a", "t:b": "Song b"},
+            items={"artist": ["Somebody", "Somebody"]},
+            users={"name": ["Sleep", "Run (2015)", "Späti"], "num_followers": [1, 3, None]},
+        ),
     ],
     "jester": [
         Made(

@@ -251,7 +251,7 @@ def test_a_file_alone_brings_no_tables_of_other_files(tmp_path: Path, name: str,
     folder = made.folder(tmp_path / "set")
     with silent():
         data = read(folder / made.log, format=name)
-    assert data.user_features is None
+    assert data.user_features is None or name == "million_playlist"  # whose file holds the names of its users
     assert data.unmatched == ()
     pairs = {(u, i, r if r is None else float(np.float32(r)), t) for u, i, r, t in made.rows}
     assert {row for row in rows(data) if row[:2] not in made.dislikes} <= pairs
@@ -344,6 +344,23 @@ def test_what_could_be_anything_is_recognised_as_nothing(tmp_path: Path, name: s
     folder = write(tmp_path / "set", dict[str, str | bytes]({name: content}))
     assert recognised(folder / name) is None
     assert recognised(folder) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"playlists": [{"pid": 1, "tracks": [{"track_uri": "a"}, {"pos": 1}]}]}', "p.json, playlist 1, .*empty"),
+        ('{"playlists": [{"pid": "x", "tracks": []}]}', "p.json: playlist 1 has no pid or no tracks"),
+        ('{"playlists": [{"pid": 1, "tracks": 5}]}', "p.json: playlist 1 has no pid or no tracks"),
+        ('{"playlists": [{"pid": 1, "tracks": [5]}]}', "p.json: playlist 1 has no pid or no tracks"),
+        ('{"playlists": [{"pid": 1, "name": "a", "tracks": []}]}', "p.json: none of the 1 playlist has a track"),
+        ('{"lists": []}', "p.json: holds no list of playlists"),
+        ('{"playlists": [', "p.json: is no JSON: "),
+    ],
+)
+def test_playlists_that_are_none(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(MatineeError, match=message):
+        read(write(tmp_path, {"p.json": text}) / "p.json", format="million_playlist")
 
 
 def test_a_plain_log_is_read_as_one_under_auto(tmp_path: Path) -> None:
@@ -465,3 +482,17 @@ def test_real_sets_are_recognised(name: str) -> None:
     assert (recognised(folder) or formats()[-1]).name == "movielens"
     log = next(path for path in folder.iterdir() if re.fullmatch(r"u\.data|ratings\.(dat|csv)", path.name))
     assert (recognised(log) or formats()[-1]).name == "movielens"
+
+
+def test_a_log_that_cannot_be_read_and_looks_like_a_format_is_told_so(tmp_path: Path) -> None:
+    for name, file in (("netflix_prize", "combined_data_2.txt"), ("million_playlist", "mpd.slice.0-999.json")):
+        path = case(name, 0).folder(tmp_path / name) / file
+        with pytest.raises(MatineeError, match=rf'hint: the file looks like .*: format="{name}" reads it as it comes$'):
+            read(path)
+        with pytest.raises(MatineeError, match=f": --format {name} reads it as it comes$"):
+            LogOptions().load(str(path))
+    path = case("movielens", 2).folder(tmp_path / "films") / "ratings.csv"
+    path.write_text(path.read_text() + "9,5\n")  # its columns have the usual names: a row is broken, and that is all
+    assert recognised(path) is not None
+    with pytest.raises(MatineeError, match=r"row \d+: has 2 fields where 4 are expected\n  hint: correct that row"):
+        read(path)

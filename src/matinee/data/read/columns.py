@@ -25,6 +25,12 @@ NAMES = {
     "rating": ("rating", "rate", "stars"),
     "timestamp": ("timestamp", "time", "datetime"),
 }
+_WORDS = {
+    "user_id": ("user", "customer", "client", "visitor", "member", "reader", "session", "playlist"),
+    "item_id": ("item", "product", "movie", "film", "book", "track", "song", "article", "isbn", "asin", "id"),
+    "rating": ("rating", "score", "star"),
+    "timestamp": ("time", "date"),
+}
 MISSING = frozenset({"nan", "null", "none", "na", "n/a", "<na>", "#n/a"})
 _VALUE = r"-?\d+([.,]\d+)?([eE][-+]?\d+)?|\d{4}-\d\d-\d\d.*"  # a number or a date
 
@@ -82,11 +88,23 @@ def _absent(table: Table, role: str, name: Name) -> MatineeError:
             f"say {option('header', False)} and where the columns are: {option('user_id', 1)}, {option('item_id', 2)}"
         )
         return MatineeError(what, where=table.name, hint=hint if offered("header") else "add a header")
-    example = next((column for column in there if len(column) <= 40), "name")
-    hint = f"name it: {option(role, example)}" if offered(role) else f"rename the column to {role}"
+    hint = f"name it: {option(role, _likely(role, there))}" if offered(role) else f"rename the column to {role}"
     if table.dialect.header is False and offered(role):
         hint = f"say where it is: {option(role, 1)} for the first column"
     return MatineeError(f"there is no {_wanted(role, name)}; it has {_shown(there)}", where=table.name, hint=hint)
+
+
+def _likely(role: str, there: Sequence[str]) -> str:
+    """The first column whose name holds a word for such ids or values, as an example; "COLUMN" where none does."""
+    users = _WORDS["user_id"] if role == "item_id" else ()
+    rest = [column for column in there if not any(word in plain(column) for word in users)]
+    words = enumerate(_WORDS.get(role, ()))
+    found = [(not _of_ids(column), rank, column) for rank, word in words for column in rest if word in plain(column)]
+    return min(found)[2] if found else "COLUMN"
+
+
+def _of_ids(column: str) -> bool:
+    return plain(column).startswith("id") or plain(column).endswith("id")
 
 
 def looks_like_an_event(table: Table) -> bool:

@@ -7,6 +7,6 @@ KNOWN = (
     *("amazon", "yelp", "goodreads", "steam_users"),
     *("amazon_ratings", "goodreads_csv", "kuairec", "lenskit", "rectools"),
     *("steam", "lastfm_360k", "lastfm_1k", "gowalla", "yoochoose", "diginetica", "retailrocket"),
-    *("mind", "mind_impressions", "jester", "criteo", "yambda"),
+    *("mind", "mind_impressions", "million_playlist", "jester", "criteo", "yambda"),
     *("recbole", "film_contest", "diginetica_sessions", "amazon_sequences"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +19,7 @@ from matinee.data.read.assemble import Log, RawTables, SideTable, build, log_of,
 from matinee.data.read.columns import NAMES, by_position, find_column, guess_types, plain
 from matinee.data.read.dialect import SEPARATORS
 from matinee.data.read.format_names import KNOWN
-from matinee.data.read.formats import read_known, reads_rating
+from matinee.data.read.formats import read_known, reads_rating, recognised
 from matinee.data.read.gaps import by_gap
 from matinee.data.read.options import (
     AUTO,
@@ -35,7 +36,7 @@ from matinee.data.read.options import (
 from matinee.data.read.sequences import read_sequences
 from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
 from matinee.data.read.text import UTF8, compression, is_utf8, start
-from matinee.errors import COLUMNS, MatineeError, MatineeWarning, audience, listed, option, worded_for
+from matinee.errors import COLUMNS, MatineeError, MatineeWarning, audience, listed, offered, option, worded_for
 
 LARGE = 64_000_000  # bytes of a file whose numbers are not read as text first
 WEIGHTS = frozenset(
@@ -93,8 +94,8 @@ def read(
     recognises them, and reads any other file, or one that could be in several, as a log. "sequences" has a user a line,
     the user's id and then items in time order; "sessions" one anonymous session a line, numbered from 1. Neither has
     times: the log's order is the order of time.
-    users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's or by a
-    usual name. A plain file is read as the log is, where that fits.
+    users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's, by a
+    usual name, or "id". A plain file is read as the log is, where that fits.
     duplicates: what happens to a user's repeated events with one item. "keep" (default: ranking models count a pair
     once, and sequences need repeats), "distinct" (of one second the first stays), "last", "first", "sum" or "error".
     header, separator, quote, escape, encoding, decimal, comment: how text files are written. header False: the first
@@ -114,7 +115,7 @@ def read_as(source: Any, options: ReadOptions, *, name: str | None = None) -> Da
     path = Path(source) if isinstance(source, (str, Path)) else None
     parts = None if path is None else _known(path, options)
     if parts is None:
-        parts = READERS[options.format](source, options)
+        parts = _parts(source, path, options)
     if path is not None:
         name = name or (path.resolve().name if path.is_dir() else path.name.split(".")[0])
     if options.kinds != AUTO:
@@ -151,6 +152,27 @@ def _of_format(log: Log, weight: Name | None) -> str | None:
     have = [] if log.context is None else log.context.columns
     hint = f"use one of {listed(have)}" if have else "its rows have no further columns"
     raise MatineeError(f"weight is the position {weight}, and this format names its columns", hint=hint)
+
+
+def _parts(source: Any, path: Path | None, options: ReadOptions) -> RawTables:
+    """What the reader of the format gives. Where it fails, and the file looks like one of a published set whose columns
+    have not the usual names, the hint says so."""
+    try:
+        return READERS[options.format](source, options)
+    except MatineeError as error:
+        told = options.format != "log" or not all(_usual(options, key) for key in OF_LOGS) or not offered("format")
+        entry = None if told or path is None or not path.is_file() or _named_as_usual(path) else recognised(path)
+        if entry is None:
+            raise
+        known = f"the file looks like {entry.title}: {option('format', entry.name)} reads it as it comes"
+        raise MatineeError(error.what, where=error.where, hint=known) from error
+
+
+def _named_as_usual(path: Path) -> bool:
+    """Whether the first line names columns of users and items as usual."""
+    first = start(path, 1 << 16).decode("utf-8", "replace").partition("\n")[0]
+    names = {plain(name.strip('"\r\ufeff')) for name in re.split(r"[,;\t|]", first)}
+    return all(names.intersection(NAMES[role]) for role in ("user_id", "item_id"))
 
 
 def _usual(options: ReadOptions, key: str) -> bool:
@@ -274,7 +296,7 @@ def _needed(table: Table, role: str, name: Name) -> str:
 
 
 def _side(source: Any, role: str, like: str, options: ReadOptions) -> SideTable | None:
-    """A side table: its ids, in a column named like the log's or by a usual name, and its other columns."""
+    """A side table: its ids, in a column named like the log's, by a usual name or "id", and its other columns."""
     if source is None:
         return None
     written = isinstance(source, dict) and "path" in source  # else a dict is the table itself, by its columns
@@ -295,13 +317,23 @@ def _side_table(source: Any, role: str, like: str, options: ReadOptions) -> Side
     else:
         table = table_of(source, like_the_log(source, options))
     usual = named == AUTO and like in table.frame.columns
-    column = like if usual else _needed(table, role, named)
+    column = like if usual else _ids_of(table, role, named, own=isinstance(source, TableFile))
     rest = table.frame.drop(column)
     if role == "item_id":
         rest = side.with_title(rest, None if title is None else _needed(table, "title", title))
     decimal = table.dialect.decimal
     rest = guess_types(rest, keep=side.TEXT, decimal=decimal) if table.is_text else rest
     return side_of(table, column, side.described(rest))
+
+
+def _ids_of(table: Table, role: str, named: Name, *, own: bool) -> str:
+    """The ids of a side table: the column that is named, one with a usual name, or "id". own: the options are its own,
+    not the log's."""
+    only = [column for column in table.frame.columns if plain(column) == "id"]
+    if named == AUTO and len(only) == 1 and find_column(table, role, AUTO, required=False) is None:
+        return only[0]
+    with contextlib.nullcontext() if own else worded_for(audience(), without=(role,)):
+        return _needed(table, role, named)
 
 
 def like_the_log(source: Any, options: ReadOptions) -> Dialect:

@@ -26,7 +26,7 @@ _WORDS = {
     "item_id": "item|product|movie|film|book|isbn|asin|article|song|track|video|game|business|sku|news|recipe|anime"
     "|artist|beer|content",
     "rating": "rating|rate|stars|score|overall|grade",
-    "timestamp": "timestamp|time|datetime|date|created|watched|when|ts|day",
+    "timestamp": "timestamp|time|datetime|date|created|watched|when|^ts$|day",
 }
 _GROUPS = "session|playlist|basket|invoice|orderid|cartid"
 """Names of what holds several items, where no user is named."""
@@ -136,6 +136,8 @@ def _rank(role: str, name: str) -> int | None:
     word = plain(name)
     if word in NAMES[role]:
         return 0
+    if role == "item_id" and name.lower() in ("id_x", "id_y"):  # of two tables that pandas merged
+        return 3
     if re.search(_WORDS[role], word) is None or (role in ("user_id", "item_id") and any(t in word for t in _TEXTS)):
         return None
     if role == "user_id" and re.search(_GROUPS, word):

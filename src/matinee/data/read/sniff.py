@@ -16,7 +16,8 @@ import polars as pl
 
 from matinee.data.dataset import Dataset
 from matinee.data.read.columns import checked_ids, looks_like_an_event, missing_words
-from matinee.data.read.formats import candidates
+from matinee.data.read.formats import candidates, playlists
+from matinee.data.read.formats.base import head_of
 from matinee.data.read.log import read_as
 from matinee.data.read.options import ReadOptions, TextOptions, parsed
 from matinee.data.read.roles import Roles, fill_ids, positions_of, roles_of, title_of
@@ -69,6 +70,9 @@ def _file(path: Path, size: int = HEAD) -> Sniffed:
 
 
 def _looked(path: Path, size: int, failed: MatineeError | None = None) -> Sniffed:
+    if playlists.looks(head_of(path)):  # one document, which cannot be cut
+        name = playlists.FORMATS[0].name
+        return Sniffed(path.as_posix(), "log", "json", 0, "its beginning", format=name, options={"format": name})
     with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
         return _Look(take(path, Path(folder), size), failed).sniffed()
 
@@ -363,7 +367,8 @@ def _moment(second: int) -> datetime:
 def _folder(folder: Path) -> Sniffed:
     """A folder: its format, and what each of its files looks like, as far as there is time."""
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    paths.sort(key=lambda path: plain_suffix(path) in ("", ".md", ".py", ".html", ".pdf", ".png"))  # tables first
+    other = ("", ".md", ".py", ".html", ".pdf", ".png", ".toml")
+    paths.sort(key=lambda path: (plain_suffix(path) in other, -path.stat().st_size))  # large tables first: logs are
     end, files = time.monotonic() + SECONDS, list[Sniffed]()
     for path in paths:
         late = time.monotonic() > end

@@ -23,7 +23,7 @@ from matinee.data.read.memory import frame_of
 from matinee.data.read.quoting import quoting, stripped, unclosed
 from matinee.data.read.text import content as content
 from matinee.data.read.text import decoded as decoded
-from matinee.errors import MatineeError, MatineeWarning, counted
+from matinee.errors import MatineeError, MatineeWarning, counted, either, offered, option
 
 PARQUET = (".parquet", ".pq")
 JSON = (".json", ".jsonl", ".ndjson")
@@ -182,7 +182,8 @@ def _without_comments(table: Table, source: Path | bytes) -> Table:
     if table.dialect.comment is not None:
         n = int(text.lines_of(source).str.starts_with(table.dialect.comment).sum())
         if n:
-            _warn(f"{table.name}: {n:,} line{'s'[: n > 1]} that start with {table.dialect.comment} are left out")
+            lines = f"{counted(n, 'line')} that {either(n, 'starts', 'start')} with {table.dialect.comment}"
+            _warn(f"{table.name}: {lines} {either(n, 'is', 'are')} left out")
     return table
 
 
@@ -291,7 +292,8 @@ def _bad_json(path: Path, data: bytes, error: Exception) -> MatineeError:
         try:
             found = json.loads(line) if line.strip() else {}
         except (ValueError, RecursionError) as wrong:
-            return MatineeError(f"is no JSON: {wrong}", where=f"{path.name}, row {number}", hint=hint)
+            known = f"; {option('format', 'auto')} recognises files of published sets" if offered("format") else ""
+            return MatineeError(f"is no JSON: {wrong}", where=f"{path.name}, row {number}", hint=hint + known)
         if not isinstance(found, dict):
             return MatineeError("is no JSON object", where=f"{path.name}, row {number}", hint=hint)
     return MatineeError(f"cannot be read: {_first_line(error)}", where=str(path), hint=hint)

@@ -21,6 +21,7 @@ from matinee.data.read.formats import (
     mind,
     movielens,
     netflix,
+    playlists,
     ratings,
     tables,
 )
@@ -37,6 +38,7 @@ _ENTRIES = (
     *ratings.FORMATS,
     *logs.FORMATS,
     *mind.FORMATS,
+    *playlists.FORMATS,
     *tables.FORMATS,
     *folders.FORMATS,
 )

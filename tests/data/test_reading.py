@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 
@@ -502,3 +503,120 @@ def test_a_table_has_its_ids_in_a_column_called_id(tmp_path: Path) -> None:
     given = mt.table(tmp_path / "tracks.csv")
     with pytest.raises(MatineeError, match=r"hint: name it: .*item_id"):
         mt.read(tmp_path / "log.csv", items=given, **columns)
+
+
+# --- kinds of broken files that mutated logs found --------------------------------------------------------------------
+
+FOUR = b"user_id,item_id,rating,tag\r1,a,5,x\r2,b,4,\r3,c,3,z\r"
+
+
+def test_lines_that_end_with_cr_alone(tmp_path: Path) -> None:
+    assert events(mt.read(file(tmp_path, FOUR))) == [(1, "a"), (2, "b"), (3, "c")]
+    assert events(mt.read(file(tmp_path, FOUR.decode().encode("utf-16")), encoding="utf-16")) == events(
+        mt.read(file(tmp_path, FOUR))
+    )
+    quoted = b'"1","a","x"\r"2","b","y"\r"3","c","z"'
+    data = mt.read(file(tmp_path, quoted), header=False, user_id=1, item_id=2)
+    assert events(data) == [(1, "a"), (2, "b"), (3, "c")]
+    assert (
+        refusal(lambda: mt.read(file(tmp_path, FOUR.replace(b"4,", b"four,")))).where
+        == "log.csv, row 3, column 'rating'"
+    )
+
+
+def test_a_cr_within_a_line_is_no_line_end(tmp_path: Path) -> None:
+    """The slow reader, which an empty last field calls, takes it as the fast one does."""
+    data = mt.read(file(tmp_path, b"user_id,item_id,tag,x\n1,a,p\rq,5\n2,b,r,\n"))
+    assert events(data) == [(1, "a"), (2, "b")]
+    assert data.context is not None
+    assert data.context["tag"].to_list() == ["p\rq", "r"]
+    error = refusal(lambda: mt.read(file(tmp_path, b"user_id,item_id,tag\n1,a,\n2,b\rc,\n")))
+    assert "goes over a line end" in error.what
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs", "skipped"),
+    [
+        ('1,a,5,"x\n2,b,4,y\n3,c,3,z\n4,d\n', [(2, "b"), (3, "c")], 2),
+        ('1,a,5,x\n2,b,4,"y\n3,c,3,z,\n4,d,1,w', [(1, "a"), (4, "d")], 2),
+        ('1,a,5,"x"y\n2,b,4,y\n3,c,\n', [(2, "b")], 2),
+    ],
+)
+def test_a_broken_quotation_mark_costs_its_own_row(
+    tmp_path: Path, text: str, pairs: list[tuple[int, str]], skipped: int
+) -> None:
+    path = file(tmp_path, "user_id,item_id,rating,tag\n" + text)
+    with pytest.warns(MatineeWarning, match=f"{skipped} of {skipped + len(pairs)} rows cannot be read"):
+        data = mt.read(path, bad_rows="skip")
+    assert events(data) == pairs
+    assert data.skipped_rows == skipped
+
+
+def test_line_ends_in_a_file_with_bad_rows_are_counted_once(tmp_path: Path) -> None:
+    path = file(tmp_path, 'user_id,item_id,tag\n1,a,"x\ny"\n2,b\n3,c,z\n')
+    with pytest.warns(MatineeWarning) as caught:
+        data = mt.read(path, bad_rows="skip")
+    assert events(data) == [(1, "a"), (3, "c")]
+    assert [str(each.message)[:46] for each in caught] == [
+        "log.csv: 1 line end within quotation marks, so",
+        "log.csv: 1 of 3 rows cannot be read and are le",
+    ]
+    assert "row 4: 2 fields where 3 are expected" in str(caught[1].message)
+
+
+def test_names_that_come_twice_in_a_file_with_bad_rows(tmp_path: Path) -> None:
+    path = file(tmp_path, "user_id,item_id,x,x\n1,a,1,2\n2,b\n")
+    assert refusal(lambda: mt.read(path, bad_rows="skip")).what == "two columns are named 'x'"
+
+
+def test_a_long_field(tmp_path: Path) -> None:
+    """The slow reader, which an empty last field calls, takes any length; messages do not."""
+    path = file(tmp_path, "user_id,item_id,review,x\n1,a," + "w" * 200_000 + ",\n2,b,short,1\n")
+    data = mt.read(path)
+    assert events(data) == [(1, "a"), (2, "b")]
+    error = refusal(lambda: mt.read(path, rating="review"))
+    assert error.what == f"the rating is not a finite number: '{'w' * 59}... (200,000 characters)"
+    assert len(str(refusal(lambda: mt.read(file(tmp_path, "w" * 200_000 + ",b\n1,2\n"))))) < 400
+
+
+def test_blank_lines_before_the_first_row(tmp_path: Path) -> None:
+    path = file(tmp_path, b"\xef\xbb\xbf\n\r\n1,a,5\n2,b,4\n")
+    assert events(mt.read(path, header=False)) == [(1, "a"), (2, "b")]
+
+
+def test_strange_spaces_in_the_header_end_no_line(tmp_path: Path) -> None:
+    assert events(mt.read(file(tmp_path, "a\x0bb;user_id;item_id\nq;1;x\n"))) == [(1, "x")]
+
+
+@pytest.mark.parametrize(("odd", "what"), [("0", "look like years"), ("881250949", "look like years")])
+def test_years_are_no_seconds_whatever_stands_among_them(tmp_path: Path, odd: str, what: str) -> None:
+    path = file(tmp_path, f"user_id,item_id,timestamp\n1,a,2014\n2,b,2013\n3,c,{odd}\n")
+    assert what in refusal(lambda: mt.read(path)).what
+
+
+def test_one_number_among_dates_is_named(tmp_path: Path) -> None:
+    path = file(tmp_path, "user_id,item_id,timestamp\n1,a,20140407\n2,b,20140408\n3,c,0\n")
+    error = refusal(lambda: mt.read(path))
+    assert (error.where, error.what) == ("log.csv, row 4, column 'timestamp'", "0 is no date, as the other times are")
+
+
+def test_ids_that_a_float_cannot_hold(tmp_path: Path) -> None:
+    """pandas makes floats of integers beside a gap: 2**53 + 1 has become 2**53 there."""
+    frame = pl.DataFrame({"user_id": [1.0, 2.0**53 + 2], "item_id": ["a", "b"]})
+    error = refusal(lambda: mt.read(frame))
+    assert error.where == "the dataframe, row 2, column 'user_id'"
+    assert "floats are not exact" in error.what
+    assert events(mt.read(frame.with_columns(user_id=pl.Series([1.0, 2.0**53])))) == [(1, "a"), (2**53, "b")]
+
+
+def test_a_column_of_several_types_is_named() -> None:
+    frame = pd.DataFrame({"item_id": [1, 2], "user_id": ["a", 1]})
+    assert refusal(lambda: mt.read(frame)).where == "column 'user_id'"
+
+
+def test_a_broken_file_among_those_of_one_log(tmp_path: Path) -> None:
+    """It is not left out as some other file."""
+    kinds = {"uid": [1, 2], "timestamp": [5, 6], "item_id": [9, 8]}
+    pl.DataFrame(kinds).write_parquet(tmp_path / "likes.parquet")
+    (tmp_path / "listens.parquet").write_bytes((tmp_path / "likes.parquet").read_bytes()[:-30])
+    assert "is not a readable Parquet file" in refusal(lambda: mt.read(tmp_path, format="yambda")).what

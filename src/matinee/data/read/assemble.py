@@ -16,12 +16,12 @@ from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.events import EventKinds, apply_events
 from matinee.data.ids import IdMap
 from matinee.data.read.columns import checked_ids, checked_ratings, id_column, missing_words, rating_column, unify_ids
-from matinee.data.read.numbers import Checked, first, integers_of
+from matinee.data.read.numbers import Checked, first, integers_of, shown
 from matinee.data.read.options import Ids, Unit
 from matinee.data.read.tables import Table
 from matinee.data.read.times import Times, checked_times, time_column
 from matinee.data.side import EntityKind, Unmatched
-from matinee.errors import MatineeError, MatineeWarning, offered, option, suggestion
+from matinee.errors import MatineeError, MatineeWarning, offered, option, suggestion, worded_for
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,9 @@ def _or_missing(checked: Checked, ids: Ids) -> Checked:
     missing = missing_words(checked.values)
 
     def reason(row: int) -> str:
-        return f"the id {checked.values[row]!r} stands for a missing value" if missing[row] else checked.reason(row)
+        return (
+            f"the id {shown(checked.values[row])} stands for a missing value" if missing[row] else checked.reason(row)
+        )
 
     return checked._replace(wrong=checked.wrong | missing, reason=reason)
 
@@ -220,10 +222,11 @@ def _without_wrong(table: Table, checks: Sequence[Checked]) -> Table:
 def side_of(table: Table, column: str, features: pl.DataFrame) -> SideTable:
     """A side table, its ids checked. Raises MatineeError where two rows describe one id."""
     table.require(column)
-    ids = id_column(table, column)
+    with worded_for("python", fallback=True, without=("bad_rows",)):  # an option of logs alone
+        ids = id_column(table, column)
     if ids.n_unique() < len(ids):
         row = int(np.flatnonzero(ids.is_first_distinct().not_().to_numpy())[0])
-        raise table.error(f"a second row describes {ids[row]!r}", row, column, hint="keep one row for each id")
+        raise table.error(f"a second row describes {shown(ids[row])}", row, column, hint="keep one row for each id")
     return SideTable(table, column, ids, features)
 
 
@@ -266,7 +269,7 @@ def _refuse_odd_ids(known: IdMap, log: Log, ids: pl.Series) -> None:
         hint = f"fill it in or remove the row; {option('bad_rows', 'skip')} leaves such rows out, and "
         hint += f"{option('ids', 'text')} takes the word for an id"
         hint = hint if offered("bad_rows", "ids") else "fill it in or remove the row"
-        raise log.table.error(f"the id {ids[row]!r} stands for a missing value", row, _name(log, ids), hint=hint)
+        raise log.table.error(f"the id {shown(ids[row])} stands for a missing value", row, _name(log, ids), hint=hint)
     if log.table.is_text and known.series.str.contains(r"[\r\n]").any():
         broken = ids.str.contains(r"[\r\n]").fill_null(False)
         if broken.any():

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from matinee.data.read.numbers import Checked, first, integers_of, numbers_of
+from matinee.data.read.numbers import Checked, first, integers_of, numbers_of, shown
 from matinee.data.read.options import AUTO, Ids, Name
 from matinee.data.read.options import Unit as Unit
 from matinee.data.read.tables import Table
@@ -97,7 +97,7 @@ def _absent(table: Table, role: str, name: Name) -> MatineeError:
 def _likely(role: str, there: Sequence[str]) -> str:
     """The first column whose name holds a word for such ids or values, as an example; "COLUMN" where none does."""
     users = _WORDS["user_id"] if role == "item_id" else ()
-    rest = [column for column in there if not any(word in plain(column) for word in users)]
+    rest = [name for name in there if len(name) <= 40 and not any(word in plain(name) for word in users)]
     words = enumerate(_WORDS.get(role, ()))
     found = [(not _of_ids(column), rank, column) for rank, word in words for column in rest if word in plain(column)]
     return min(found)[2] if found else "COLUMN"
@@ -120,7 +120,7 @@ def _wanted(role: str, name: Name) -> str:
 
 
 def _shown(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:20]))
+    return ", ".join(map(shown, names[:20]))
 
 
 def _and(names: Sequence[str]) -> str:
@@ -180,13 +180,16 @@ def checked_ids(table: Table, column: str) -> Checked:
         raise MatineeError(what, where=f"{table.name}, column '{column}'", hint="convert them to integers or text")
     whole = ids.cast(pl.Int64, strict=False)  # pandas turns integers into floats where a column once had a gap
     wrong = (whole.is_null() | (whole.cast(ids.dtype) != ids)).fill_null(True)
+    largest = 2**24 if ids.dtype == pl.Float32 else 2**53  # beyond it a float stands for several integers
+    inexact = (whole.abs() > (largest if ids.dtype.is_float() else 2**63 - 1)).fill_null(False)
+    wrong, odd, plain = wrong | inexact, "too large: floats are not exact there", "not a 64-bit integer"
     empty = ids.is_null() | (ids.is_nan() if ids.dtype.is_float() else False)
     hint = _correct("fill it in or remove the row" if empty[first(wrong)] else "convert the ids to text")
     return Checked(
         column,
         whole,
         wrong,
-        lambda row: "the id is empty" if empty[row] else f"{ids[row]!r} is not a 64-bit integer",
+        lambda row: "the id is empty" if empty[row] else f"{shown(ids[row])} is {odd if inexact[row] else plain}",
         hint,
     )
 
@@ -214,7 +217,7 @@ def unify_ids(columns: Sequence[tuple[pl.Series, bool]], kind: Ids = "auto") -> 
             if ids.dtype == pl.String and integers_of(ids) is None:
                 wrong = ids.filter((ids.cast(pl.Int64, strict=False).cast(pl.String) != ids).fill_null(True))
                 raise MatineeError(
-                    f"the id {wrong[0]!r} is no integer", hint=f"read them as text: {option('ids', 'text')}"
+                    f"the id {shown(wrong[0])} is no integer", hint=f"read them as text: {option('ids', 'text')}"
                 )
         return [ids if ids.dtype != pl.String else ids.cast(pl.Int64) for ids, _ in columns]
     strings_by_choice = any(ids.dtype == pl.String and not is_text for ids, is_text in columns)
@@ -241,7 +244,7 @@ def checked_ratings(table: Table, column: str, what: str = "rating") -> Checked:
     wrong = ~values.is_finite().fill_null(False)
 
     def reason(row: int) -> str:
-        return f"the {what} is empty" if raw[row] is None else f"the {what} is not a finite number: {raw[row]!r}"
+        return f"the {what} is empty" if raw[row] is None else f"the {what} is not a finite number: {shown(raw[row])}"
 
     hint = f"correct or remove the row, or read the log without {what}s ({option(what, None)})"
     if wrong.any() and isinstance(raw[first(wrong)], str) and re.fullmatch(r"-?\d+,\d+", raw[first(wrong)].strip()):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -17,6 +18,9 @@ from matinee.errors import MatineeError, offered, option
 
 SEPARATORS = (",", "\t", ";", "|")
 DOUBLE_COLON, UNIT = "::", "\x1f"  # a sign of several characters, and the one byte it is read as
+_CR = "\ue00d"  # stands for a CR within a line
+_LONGEST = 1 << 30  # characters of a field
+_REACH = 20  # lines of a quoted field, where other rows of the file are broken
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def sniffed(path: Path, dialect: Dialect) -> Dialect:
     if dialect.separator is not None:
         return dialect
     beginning = text.start(path).decode(dialect.encoding if _known(dialect.encoding) else "utf-8", "replace")
-    lines = (line for line in beginning.splitlines() if line.strip())
+    lines = (line for line in re.split(r"[\r\n]", beginning) if line.strip())
     first = next((line for line in lines if dialect.comment is None or not line.startswith(dialect.comment)), "")
     signs = [sign for sign in SEPARATORS if sign != dialect.decimal]
     best = max(signs, key=first.count)
@@ -77,29 +81,74 @@ def _known(encoding: str) -> bool:
 
 def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     """The slow reader: (line number from 1, fields) of every record, the header included, blank lines as []."""
-    whole, separator = decoded(path, dialect.encoding), dialect.separator or ","
-    if len(separator) > 1:
-        whole, separator = whole.replace(separator, UNIT), UNIT
-    lines = _Lines(whole, dialect.comment)
-    if dialect.quote is None:
-        reader = csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE)
-    else:
-        escape = None if dialect.escape == AUTO else dialect.escape
-        reader = csv.reader(lines, delimiter=separator, quotechar=dialect.mark, escapechar=escape)
+    lines = _Lines(path, dialect)
+    limit = csv.field_size_limit(_LONGEST)
     try:
-        for fields in reader:
-            yield lines.first or 1, fields
+        for fields in _reader(lines, dialect):
+            yield lines.first or 1, lines.restored(fields)
             lines.first = None
     except csv.Error as error:
         where = f"{path.name}, row {lines.first or 1}"
         raise MatineeError(str(error), where=where, hint=f"correct that row's quotes, or {quote_off()}") from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def rows_apart(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str] | None, int]]:
+    """(line number, fields, line ends within them) of every record but blank lines. A broken quotation mark spoils its
+    own line only, whose fields are None."""
+    lines = _Lines(path, dialect)
+    numbered = [(lines.number, line) for line in lines]
+    limit = csv.field_size_limit(_LONGEST)
+    try:
+        at = width = 0
+        while at < len(numbered):
+            following = [line for _, line in numbered[at : at + _REACH]]
+            fields, reach = _strict(following, dialect, width)
+            if fields != []:
+                width = width or len(fields or ())
+                yield numbered[at][0], None if fields is None else lines.restored(fields), reach - 1
+            at += reach
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _strict(lines: Sequence[str], dialect: Dialect, width: int) -> tuple[list[str] | None, int]:
+    """The fields of the record that begins with the first line, and the number of its lines. None, 1: it is broken, or
+    goes over lines and has not the width that others have."""
+    for reach in range(1, len(lines) + 1):
+        try:
+            fields = next(_reader(lines[:reach], dialect, strict=True))
+        except csv.Error as error:
+            if "end of data" in str(error):  # a mark is open
+                continue
+            return None, 1
+        return (fields, reach) if reach == 1 or len(fields) == width else (None, 1)
+    return None, 1
+
+
+def _reader(lines: Iterable[str], dialect: Dialect, *, strict: bool = False) -> Iterator[list[str]]:
+    separator = dialect.separator or ","
+    separator = UNIT if len(separator) > 1 else separator
+    if dialect.quote is None:
+        return csv.reader(lines, delimiter=separator, quoting=csv.QUOTE_NONE)
+    escape = None if dialect.escape == AUTO else dialect.escape
+    return csv.reader(lines, delimiter=separator, quotechar=dialect.mark, escapechar=escape, strict=strict)
 
 
 class _Lines:
-    """The lines of a text but for comments; `first`: the number of the first since it was last set to None."""
+    """The lines of a file but for comments, as csv.reader takes them. number: of the last, from 1; first: the number of
+    the first since it was last set to None."""
 
-    def __init__(self, whole: str, comment: str | None) -> None:
-        self.lines, self.comment = enumerate(io.StringIO(whole, newline=""), start=1), comment
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        whole, separator = decoded(path, dialect.encoding), dialect.separator or ","
+        whole = whole.replace(separator, UNIT) if len(separator) > 1 else whole
+        self.lone = (
+            re.search(r"\r(?!\n)", whole) is not None
+        )  # an ordinary character, which csv.reader takes for a line end
+        whole = re.sub(r"\r(?!\n)", _CR, whole) if self.lone else whole
+        self.lines, self.comment = enumerate(io.StringIO(whole, newline="\n"), start=1), dialect.comment
+        self.number = 0
         self.first: int | None = None
 
     def __iter__(self) -> _Lines:
@@ -108,9 +157,13 @@ class _Lines:
     def __next__(self) -> str:
         for number, line in self.lines:
             if self.comment is None or not line.startswith(self.comment):
-                self.first = self.first or number
+                self.number, self.first = number, self.first or number
                 return line
         raise StopIteration
+
+    def restored(self, fields: list[str]) -> list[str]:
+        """The fields as polars reads them: without a CR at their end."""
+        return [field.removesuffix(_CR).replace(_CR, "\r") for field in fields] if self.lone else fields
 
 
 def quote_off() -> str:

@@ -57,7 +57,18 @@ def _of_arrow(source: Any) -> pl.DataFrame:
         raise MatineeError(f"this dataframe needs a package: {error}", hint="pip install pyarrow") from error
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         what = f"the dataframe cannot be read: {_first_line(error)}"
-        raise MatineeError(what, hint="pass a table of named columns of plain types") from error
+        where = _first_odd(source) if pandas is not None and isinstance(source, pandas.DataFrame) else None
+        raise MatineeError(what, where=where, hint="give each column values of one plain type") from error
+
+
+def _first_odd(frame: Any) -> str | None:
+    """The first column of a pandas frame that cannot be read by itself."""
+    for name in frame.columns:
+        try:
+            pl.DataFrame(frame[[name]])
+        except (TypeError, ValueError, pl.exceptions.PolarsError):
+            return f"column '{name}'"
+    return None
 
 
 def _plain_pandas(frame: Any) -> Any:

@@ -26,6 +26,12 @@ class Checked(NamedTuple):
         return table.error(self.reason(row), row, self.column, hint=self.hint)
 
 
+def shown(value: object) -> str:
+    """A value for a message, which may be long where a file is broken."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text) - 2:,} characters)"
+
+
 def first(mask: pl.Series) -> int:
     return mask.arg_max() or 0
 

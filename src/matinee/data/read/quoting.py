@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from matinee.data.read import text
-from matinee.data.read.dialect import UNIT, Dialect, RaggedError, line_of, quote_off
+from matinee.data.read.dialect import UNIT, Dialect, RaggedError, quote_off, records
 from matinee.data.read.options import AUTO
 from matinee.data.read.text import content, decoded
 from matinee.errors import MatineeError, offered, option
@@ -41,7 +41,7 @@ def quoting(source: Path | bytes, path: Path, dialect: Dialect) -> Written:
     rewritten = _rewritten(path, dialect)
     if rewritten is None:
         data = source if isinstance(source, bytes) else content(path)
-        raise _unclosed(path, data.count(b"\n", 0, found.broken) + 1, dialect.mark)
+        raise RaggedError(unclosed(path, data.count(b"\n", 0, found.broken) + 1, dialect.mark))
     return rewritten, dialect, False, ()
 
 
@@ -81,14 +81,21 @@ def stripped(frame: pl.DataFrame, path: Path, dialect: Dialect) -> pl.DataFrame:
     open_ = frame.select(begins & ~whole)
     broken = int(open_.sum().sum_horizontal()[0])
     if broken and (quoted >= broken or dialect.quote != AUTO):
-        row = int(open_.select(pl.any_horizontal(pl.all())).to_series().arg_max() or 0)
-        line = line_of(path, replace(dialect, quote=None), row)
-        raise RaggedError(_unclosed(path, line, mark))
+        raise RaggedError(unclosed(path, _first_open(path, dialect), mark))
     if broken:
         return frame
     inner = pl.col(texts).str.slice(1, pl.col(texts).str.len_chars() - 2).str.replace_all(mark * 2, mark, literal=True)
     frame = frame.with_columns(pl.when(whole).then(inner).otherwise(pl.col(texts)).replace("", None).name.keep())
     return frame.rename({name: name[1:-1] for name in frame.columns if name[:1] == mark == name[-1:] and len(name) > 1})
+
+
+def _first_open(path: Path, dialect: Dialect) -> int:
+    """The line of the first field that begins with a mark and does not end with one."""
+    mark = dialect.mark
+    for line, fields in records(path, replace(dialect, quote=None)):
+        if any(field[:1] == mark and (len(field) == 1 or field[-1] != mark) for field in fields):
+            return line
+    return 1
 
 
 def _rewritten(path: Path, dialect: Dialect) -> bytes | None:
@@ -110,7 +117,7 @@ def _rewritten(path: Path, dialect: Dialect) -> bytes | None:
     return out.getvalue().encode()
 
 
-def _unclosed(path: Path, line: int, mark: str) -> MatineeError:
+def unclosed(path: Path, line: int, mark: str) -> MatineeError:
     what = f"a field begins with {mark} and does not end with it, or holds one that is not doubled"
     hint = quote_off() if offered("quote") else "double it, or close the field"
     return MatineeError(what, where=f"{path.name}, row {line}", hint=hint)

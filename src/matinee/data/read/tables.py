@@ -16,11 +16,11 @@ import polars as pl
 
 from matinee.data.read import text
 from matinee.data.read.dialect import DOUBLE_COLON as DOUBLE_COLON
-from matinee.data.read.dialect import UNIT, RaggedError, line_of, ragged, records, sniffed
+from matinee.data.read.dialect import UNIT, RaggedError, line_of, ragged, records, rows_apart, sniffed
 from matinee.data.read.dialect import Dialect as Dialect
 from matinee.data.read.dialect import dialect_of as dialect_of
 from matinee.data.read.memory import frame_of
-from matinee.data.read.quoting import quoting, stripped
+from matinee.data.read.quoting import quoting, stripped, unclosed
 from matinee.data.read.text import content as content
 from matinee.data.read.text import decoded as decoded
 from matinee.errors import MatineeError, MatineeWarning, counted, either, offered, option
@@ -38,7 +38,8 @@ class Table:
 
     source: the text file it was read from; None for Parquet files and dataframes, whose rows are counted from 1.
     kept: where rows were left out, the place in the source of each row that is here; skipped: line and reason of
-    those with too few or too many fields; n_skipped: all of them.
+    those with too few or too many fields, or broken quotation marks; n_skipped: all of them. lines: of each row that
+    was read, where some were left out.
     """
 
     frame: pl.DataFrame
@@ -48,6 +49,7 @@ class Table:
     kept: pl.Series | None = None
     skipped: tuple[tuple[int, str], ...] = ()
     n_skipped: int = 0
+    lines: tuple[int, ...] = ()
 
     @property
     def is_text(self) -> bool:
@@ -56,6 +58,8 @@ class Table:
     def number(self, row: int) -> int:
         """The line of row `row` (from 0) in a text file, otherwise the row counted from 1."""
         row = row if self.kept is None else int(self.kept[row])
+        if self.lines:
+            return self.lines[row]
         return row + 1 if self.source is None else line_of(self.source, self.dialect, row)
 
     def place(self, row: int, column: str | None = None) -> str:
@@ -105,12 +109,16 @@ def text_table(path: Path, dialect: Dialect = PLAIN, schema: Mapping[str, Any] |
     source: Path | bytes = path
     if with_encoding or text.compression(path) is not None:
         source = decoded(path, dialect.encoding).encode() if with_encoding else content(path)
+    elif text.only_cr(text.start(path)):
+        source = content(path)
     dialect = sniffed(path, dialect)
     if dialect.separator is not None and len(dialect.separator) > 1:
         source = content(path) if isinstance(source, Path) else source
         source = source.replace(dialect.separator.encode(), UNIT.encode())
-    source, dialect, bare, notes = quoting(source, path, dialect)
+    notes: tuple[str, ...] = ()
     try:
+        source, dialect, bare, notes = quoting(source, path, dialect)
+        source = text.from_first_line(source) if dialect.header is False else source
         frame = _polars(source, replace(dialect, quote=None) if bare else dialect, schema)
         if bare:
             frame, dialect = stripped(frame, path, dialect), replace(dialect, quote=None)
@@ -127,6 +135,8 @@ def text_table(path: Path, dialect: Dialect = PLAIN, schema: Mapping[str, Any] |
         if not dialect.skip:
             raise error.error from None
         table = _lenient(path, dialect)
+    if table.lines and dialect.quote is not None:
+        notes = ()  # `_lenient` counts line ends itself
     for note in notes:
         _warn(note)
     return _named(_without_comments(table, source))
@@ -140,27 +150,31 @@ def _lenient(path: Path, dialect: Dialect) -> Table:
     """Rows with the right number of fields; the others are left out."""
     names = list(dialect.header) if dialect.header else None
     rows: list[list[str]] = []
-    kept: list[int] = []
+    places: list[int] = []
     skipped: list[tuple[int, str]] = []
-    width, n = len(names) if names else None, 0
-    for line, fields in records(path, dialect):
-        if not fields:
+    width, inside = len(names) if names else None, 0
+    for line, fields, ends in rows_apart(path, dialect):
+        if fields is None:
+            if dialect.header is None and names is None:
+                raise unclosed(path, line, dialect.mark)
+            skipped.append((line, f"a quotation mark {dialect.mark} is not closed, or not doubled"))
             continue
-        width = width or len(fields)
+        width, inside = width or len(fields), inside + ends
         if dialect.header is None and names is None:
             names = [name.strip() for name in fields]
-            continue
-        if len(fields) == width:
+        elif len(fields) == width:
             rows.append(fields)
-            kept.append(n)
+            places.append(line)
         else:
             skipped.append((line, f"{len(fields)} fields where {width} are expected"))
-        n += 1
     names = names or [f"column_{i + 1}" for i in range(width or 0)]
-    frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row").with_columns(
-        pl.all().replace("", None)
-    )
-    return Table(frame, path.name, path, dialect, pl.Series(kept, dtype=pl.Int64), tuple(skipped))
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise _twice(path.name, repeated[0])
+    if inside:
+        _warn(f"{path.name}: {counted(inside, 'line end')} within quotation marks, so rows are fewer than lines")
+    frame = pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+    frame = frame.with_columns(pl.all().replace("", None))
+    return Table(frame, path.name, path, dialect, skipped=tuple(skipped), lines=tuple(places))
 
 
 def _without_comments(table: Table, source: Path | bytes) -> Table:
@@ -173,6 +187,11 @@ def _without_comments(table: Table, source: Path | bytes) -> Table:
     return table
 
 
+def _twice(name: str, column: str) -> MatineeError:
+    what, hint = f"two columns are named '{column}'", "rename one of them in the first row"
+    return MatineeError(what, where=f"{name}, row 1", hint=hint)
+
+
 def _named(table: Table) -> Table:
     """Refuse two columns of one name, and leave out an unnamed one that only counts the rows, as pandas writes it."""
     frame, first = table.frame, table.frame.columns[0] if table.frame.width else "x"
@@ -183,8 +202,7 @@ def _named(table: Table) -> Table:
     ]
     repeated = [name for name in repeated if name != "_duplicated_0"]
     if repeated and table.dialect.header is None:
-        what = f"two columns are named '{repeated[0].removesuffix('_duplicated_0')}'"
-        raise MatineeError(what, where=f"{table.name}, row 1", hint="rename one of them in the first row")
+        raise _twice(table.name, repeated[0].removesuffix("_duplicated_0"))
     empty = [
         name for name in frame.columns if name in ("", "_duplicated_0") and frame[name].null_count() == frame.height
     ]
@@ -283,6 +301,6 @@ def _bad_json(path: Path, data: bytes, error: Exception) -> MatineeError:
 def _parquet(path: Path) -> Table:
     try:
         return Table(pl.read_parquet(path, glob=False), path.name)
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except text.UNREADABLE as error:
         what = f"is not a readable Parquet file: {_first_line(error)}"
         raise MatineeError(what, where=str(path), hint="write or fetch it again") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import contextlib
 import gzip
 import io
@@ -23,6 +24,7 @@ MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"PK\x03\x04": "zip", b"\x28\xb5\x2f\
 SUFFIXES = (".gz", ".bz2", ".zip", ".zst")
 _CHUNK = 1 << 24
 _NAMES = {"gz": "gzip", "bz2": "bzip2", "zip": "zip", "zst": "zstd"}
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)  # what polars raises of a broken file
 UTF8 = ("utf-8", "utf8", "utf-8-sig")
 
 
@@ -40,7 +42,26 @@ def plain_suffix(path: Path) -> str:
 
 
 def content(path: Path) -> bytes:
-    """All bytes of a file, uncompressed."""
+    """All bytes of a file, uncompressed; lines that end with CR alone end with LF here."""
+    data = _bytes(path)
+    return data.replace(b"\r", b"\n") if only_cr(data) else data
+
+
+def from_first_line(source: Path | bytes) -> Path | bytes:
+    """The same without blank lines at its beginning, of which polars takes the number of fields."""
+    first = source[:8] if isinstance(source, bytes) else start(source, 8)
+    if first.removeprefix(codecs.BOM_UTF8)[:1] not in (b"\r", b"\n"):
+        return source
+    data = source if isinstance(source, bytes) else content(source)
+    return data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+
+
+def only_cr(data: bytes) -> bool:
+    """Whether lines end with CR alone, as old Mac programs wrote them."""
+    return b"\n" not in data and b"\r" in data
+
+
+def _bytes(path: Path) -> bytes:
     kind = compression(path)
     with _readable(path, kind):
         data = path.read_bytes()
@@ -114,14 +135,15 @@ def _zst_start(path: Path, size: int) -> bytes:
 
 def decoded(path: Path, encoding: str = "utf-8") -> str:
     """A file's text. Raises MatineeError naming the line of the first byte that is not in this encoding."""
-    data = content(path)
+    data = _bytes(path)
     try:
-        return data.decode(encoding).removeprefix("\ufeff")
+        text = data.decode(encoding).removeprefix("\ufeff")
+        return text.replace("\r", "\n") if "\r" in text and "\n" not in text else text
     except LookupError as error:
         hint = f"try {option('encoding', 'utf-8')} or {option('encoding', 'latin-1')}"
         raise MatineeError(f"unknown encoding '{encoding}'", where=str(path), hint=hint) from error
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = data.count(b"\r" if only_cr(data) else b"\n", 0, error.start) + 1
         other = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "latin-1"
         what = f"byte 0x{data[error.start]:02x} is not {encoding} text"
         hint = f"name the file's encoding, perhaps {option('encoding', other)}"
@@ -168,7 +190,7 @@ def quotes(source: Path | bytes, quote: str, separator: str, escape: str | None 
         odd = seen % 2
         opens, closes = where[odd::2], where[1 - odd :: 2]
         before = np.where(opens > 0, data[np.maximum(opens - 1, 0)], ord("\n"))
-        after = np.where(closes + 1 < len(data), data[np.minimum(closes + 1, len(data) - 1)], ord("\n"))
+        after = _line_end(data, closes + 1)
         wrong = np.concatenate([opens[~_border(before, sign, mark)], closes[~_border(after, sign, mark)]])
         if len(wrong):
             return Quotes(int(wrong.min()), inside, first)
@@ -183,7 +205,15 @@ def quotes(source: Path | bytes, quote: str, separator: str, escape: str | None 
 
 def _border(byte: NDArray[np.uint8], sign: int, mark: int) -> NDArray[np.bool_]:
     """bool (n,): whether a quotation mark may stand beside this byte."""
-    return np.isin(byte, [sign, ord("\n"), ord("\r"), mark])
+    return np.isin(byte, [sign, ord("\n"), mark])
+
+
+def _line_end(data: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """uint8 (n,): the bytes at these places, LF for CRLF and for the end."""
+    here, following = (
+        np.where(place < len(data), data[np.minimum(place, len(data) - 1)], 10) for place in (at, at + 1)
+    )
+    return np.where((here == 13) & (following == 10), 10, here).astype(np.uint8)
 
 
 def _escaped(data: NDArray[np.uint8], where: NDArray[np.int64], escape: int) -> NDArray[np.bool_]:

@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.filters import utc
-from matinee.data.read.numbers import Checked, first, numbers_of
+from matinee.data.read.numbers import Checked, first, numbers_of, shown
 from matinee.data.read.options import Unit
 from matinee.data.read.tables import Table
 from matinee.errors import MatineeError, MatineeWarning, offered, option
@@ -24,6 +24,7 @@ _DAY = r"^\d{4}-\d\d-\d\d"
 _ENGLISH = "%a %b %d %H:%M:%S %z %Y"  # Mon Apr 07 03:51:09 -0700 2014
 _LAST = 4_102_444_800  # 2100-01-01
 _COMPACT = (19_000_101, 21_001_231)
+_YEARS = (1900, 2100)
 
 
 class Times(NamedTuple):
@@ -70,12 +71,12 @@ def checked_times(table: Table, column: str, unit: Unit, time_format: str | None
         if raw[row] is None:
             return "the time is empty"
         if ticks[row] is None:
-            return f"the time {raw[row]!r} cannot be understood"
+            return f"the time {shown(raw[row])} cannot be understood"
         number = raw.dtype.is_numeric() or re.fullmatch(r"\s*-?[\d.]+\s*", str(raw[row])) is not None
         if ticks[row] < 0 and number:
-            return f"the time {raw[row]!r} is negative"
+            return f"the time {shown(raw[row])} is negative"
         how = f" (read in {_words(per_second)})" if number and time_format is None else ""
-        return f"the time {raw[row]!r} lies in the year {_year(ticks[row] // per_second)}{how}"
+        return f"the time {shown(raw[row])} lies in the year {_year(ticks[row] // per_second)}{how}"
 
     hint = _hint(raw, ticks, wrong, per_second) if wrong.any() else ""
     return Checked(column, ticks, wrong, reason, hint), per_second
@@ -161,20 +162,19 @@ def _compact(table: Table, column: str, numbers: pl.Series, unit: Unit) -> pl.Se
     numbers are dates and others none. None: they are neither. With a unit they are numbers, with a MatineeWarning."""
     if numbers.dtype.is_float() and (numbers != numbers.floor()).any():
         return None
-    low, high = numbers.min(), numbers.max()
-    if not isinstance(low, int | float) or not isinstance(high, int | float):
-        return None
     where = f"{table.name}, column '{column}'"
-    if unit == "auto" and low >= 1900 and high <= 2100 and len(numbers) > 0:
+    years = numbers.is_between(*_YEARS)
+    if unit == "auto" and _most(years):
+        low, high = numbers.filter(years).min(), numbers.filter(years).max()
         hint = f"say {option('time_format', '%Y')} if they are years, or {option('unit', 's')} if they count seconds"
-        raise MatineeError(f"the times from {low:g} to {high:g} look like years", where=where, hint=hint)
-    if low < _COMPACT[0] or high > _COMPACT[1]:
+        raise MatineeError(f"the times from {low:.0f} to {high:.0f} look like years", where=where, hint=hint)
+    if not _most(numbers.is_between(*_COMPACT)):
         return None
     text = numbers.cast(pl.Int64, strict=False).cast(pl.String)
     days = text.str.to_date("%Y%m%d", strict=False)
     if unit != "auto":
         if days.null_count() * 2 < len(days):
-            text_of = f"{where}: {int(low)} to {int(high)} look like dates, and are read as numbers by the unit"
+            text_of = f"{where}: numbers such as {text[0]} look like dates, and are read by the unit"
             warnings.warn(text_of, MatineeWarning, stacklevel=2)
         return None
     if days.null_count() > numbers.null_count():
@@ -184,6 +184,11 @@ def _compact(table: Table, column: str, numbers: pl.Series, unit: Unit) -> pl.Se
         hint = f"correct that row, or say {option('unit', 's')} if the times count seconds"
         raise table.error(f"{text[row]} is no date, as the other times are", row, column, hint=hint)
     return days.cast(pl.Datetime("us")).dt.epoch("us")
+
+
+def _most(which: pl.Series) -> bool:
+    """Whether most values that are there are of a kind."""
+    return int(which.sum()) * 2 > which.count()
 
 
 def _guess(value: float) -> str:

@@ -16,7 +16,7 @@ from matinee.data.read.assemble import Log, RawTables, SideTable, log_of, side_o
 from matinee.data.read.columns import guess_types
 from matinee.data.read.options import Unit
 from matinee.data.read.tables import PARQUET, Dialect, Table, content
-from matinee.data.read.text import SUFFIXES, start
+from matinee.data.read.text import SUFFIXES, UNREADABLE, start
 from matinee.errors import MatineeError, MatineeWarning, option
 
 HEAD_BYTES = 1 << 16
@@ -65,7 +65,7 @@ class Head:
             return {}
         try:
             return pl.read_parquet_schema(self.path)
-        except (pl.exceptions.PolarsError, OSError):
+        except UNREADABLE:
             return {}
 
 

@@ -144,9 +144,9 @@ def _yambda(head: Head) -> bool:
 
 def _yambda_logs(folder: Path) -> list[Path]:
     files = [path for path in matching(folder, ["multi_event.parquet"]) if _yambda(head_of(path))]
-    return files or [
-        path for kind in KINDS for path in matching(folder, [f"{kind}s.parquet"]) if _yambda(head_of(path))
-    ]
+    heads = [head_of(path) for kind in KINDS for path in matching(folder, [f"{kind}s.parquet"])]
+    good = any(map(_yambda, heads))  # beside a good one, a file that is not readable is no other's: reading it says so
+    return files or [head.path for head in heads if _yambda(head) or (good and not head.columns)]
 
 
 FORMATS = (

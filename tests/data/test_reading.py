@@ -663,6 +663,48 @@ def test_a_large_file_reads_as_a_small_one(tmp_path: Path, monkeypatch: pytest.M
     assert found() == small
 
 
+<<<<<<< HEAD
+=======
+@pytest.mark.parametrize(
+    ("header", "options", "likely"),
+    [
+        ("id_x,track.artists,playlist_id", {}, "playlist_id"),
+        ("id_x,track.artists,playlist_id,artist", {"user_id": "playlist_id"}, "id_x"),
+        ("customer_id,sku,price", {"user_id": "customer_id"}, "COLUMN"),
+        ("user_id,video,film_name", {}, "film_name"),
+        ("a,b", {}, "COLUMN"),
+    ],
+)
+def test_the_hint_names_a_column_that_could_be_meant(
+    tmp_path: Path, header: str, options: dict[str, Any], likely: str
+) -> None:
+    (tmp_path / "log.csv").write_text(f"{header}\n{header.upper()}\n{header.title()}\n")
+    with pytest.raises(MatineeError, match=f'hint: name it: (user|item)_id="{likely}"$'):
+        mt.read(tmp_path / "log.csv", **options)
+
+
+def test_one_json_document_is_refused_with_the_option_for_published_sets(tmp_path: Path) -> None:
+    (tmp_path / "mpd.json").write_text('{\n "lists": []\n}\n')
+    with pytest.raises(MatineeError, match=r'row 1: is no JSON: [\s\S]*; format="auto" recognises'):
+        mt.read(tmp_path / "mpd.json")
+
+
+def test_a_table_has_its_ids_in_a_column_called_id(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("playlist,track\n1,a\n2,b\n")
+    (tmp_path / "lists.csv").write_text("ID,name\n2,Sleep\n1,Run\n")
+    (tmp_path / "tracks.csv").write_text("uri,title\na,Song\n")
+    columns = {"user_id": "playlist", "item_id": "track"}
+    data = mt.read(tmp_path / "log.csv", users=tmp_path / "lists.csv", **columns)
+    assert data.user_features is not None
+    assert data.user_features["name"].to_list() == ["Run", "Sleep"]
+    with pytest.raises(MatineeError, match=r"no column for item_id[^\n]*\n  hint: rename the column to item_id$"):
+        mt.read(tmp_path / "log.csv", items=tmp_path / "tracks.csv", **columns)
+    given = mt.table(tmp_path / "tracks.csv")
+    with pytest.raises(MatineeError, match=r"hint: name it: .*item_id"):
+        mt.read(tmp_path / "log.csv", items=given, **columns)
+
+
+>>>>>>> refs/heads/docs
 # --- kinds of broken files that mutated logs found --------------------------------------------------------------------
 
 FOUR = b"user_id,item_id,rating,tag\r1,a,5,x\r2,b,4,\r3,c,3,z\r"
@@ -778,6 +820,7 @@ def test_a_broken_file_among_those_of_one_log(tmp_path: Path) -> None:
     pl.DataFrame(kinds).write_parquet(tmp_path / "likes.parquet")
     (tmp_path / "listens.parquet").write_bytes((tmp_path / "likes.parquet").read_bytes()[:-30])
     assert "is not a readable Parquet file" in refusal(lambda: mt.read(tmp_path, format="yambda")).what
+<<<<<<< HEAD
 
 
 @pytest.mark.parametrize(
@@ -817,3 +860,5 @@ def test_a_table_has_its_ids_in_a_column_called_id(tmp_path: Path) -> None:
     given = mt.table(tmp_path / "tracks.csv")
     with pytest.raises(MatineeError, match=r"hint: name it: .*item_id"):
         mt.read(tmp_path / "log.csv", items=given, **columns)
+=======
+>>>>>>> refs/heads/docs

@@ -163,3 +163,12 @@ def test_a_log_that_cannot_be_split_is_refused(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user_id,item_id\n1,2\n2,3\n")
     with pytest.raises(MatineeError, match="too small for a held-out split: 2 events"):
         mt.init_recipe(tmp_path / "log.csv")
+
+
+def test_events_that_come_again_in_one_second_are_one(tmp_path: Path) -> None:
+    rows = [f"u{u},i{(u + n) % 7},{1_500_000_000 + 90_000 * n + u}" for u in range(9) for n in range(6)]
+    for again, said in (([], False), (rows[:1], True)):
+        (tmp_path / "log.csv").write_text("\n".join(["user,item,time", *rows, *again]) + "\n")
+        text = mt.init_recipe(tmp_path / "log.csv")
+        assert (tomllib.loads(text)["data"].get("duplicates") == "distinct") is said
+        assert ("# 1 event comes again, of one user and item in one second" in text) is said

@@ -97,7 +97,7 @@ def _absent(table: Table, role: str, name: Name) -> MatineeError:
 def _likely(role: str, there: Sequence[str]) -> str:
     """The first column whose name holds a word for such ids or values, as an example; "COLUMN" where none does."""
     users = _WORDS["user_id"] if role == "item_id" else ()
-    rest = [column for column in there if not any(word in plain(column) for word in users)]
+    rest = [name for name in there if len(name) <= 40 and not any(word in plain(name) for word in users)]
     words = enumerate(_WORDS.get(role, ()))
     found = [(not _of_ids(column), rank, column) for rank, word in words for column in rest if word in plain(column)]
     return min(found)[2] if found else "COLUMN"

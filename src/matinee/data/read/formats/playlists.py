@@ -18,7 +18,7 @@ from matinee.errors import MatineeError, counted
 HINT = 'expected {"playlists": [{"pid": 0, "name": "...", "tracks": [{"track_uri": "..."}, ...]}, ...]}'
 OF_TRACKS = {"track_name": "title", "artist_name": "artist", "album_name": "album"}
 TRACK = pl.Struct(dict.fromkeys(("track_uri", *OF_TRACKS), pl.String))
-PLAYLIST = {
+PLAYLIST: dict[str, Any] = {
     **{"pid": pl.Int64, "name": pl.String, "description": pl.String},
     **dict.fromkeys(("num_followers", "num_edits", "modified_at"), pl.Int64),
     "tracks": pl.List(TRACK),

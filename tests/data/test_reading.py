@@ -663,8 +663,6 @@ def test_a_large_file_reads_as_a_small_one(tmp_path: Path, monkeypatch: pytest.M
     assert found() == small
 
 
-<<<<<<< HEAD
-=======
 @pytest.mark.parametrize(
     ("header", "options", "likely"),
     [
@@ -704,7 +702,6 @@ def test_a_table_has_its_ids_in_a_column_called_id(tmp_path: Path) -> None:
         mt.read(tmp_path / "log.csv", items=given, **columns)
 
 
->>>>>>> refs/heads/docs
 # --- kinds of broken files that mutated logs found --------------------------------------------------------------------
 
 FOUR = b"user_id,item_id,rating,tag\r1,a,5,x\r2,b,4,\r3,c,3,z\r"
@@ -820,7 +817,6 @@ def test_a_broken_file_among_those_of_one_log(tmp_path: Path) -> None:
     pl.DataFrame(kinds).write_parquet(tmp_path / "likes.parquet")
     (tmp_path / "listens.parquet").write_bytes((tmp_path / "likes.parquet").read_bytes()[:-30])
     assert "is not a readable Parquet file" in refusal(lambda: mt.read(tmp_path, format="yambda")).what
-<<<<<<< HEAD
 
 
 @pytest.mark.parametrize(
@@ -860,5 +856,3 @@ def test_a_table_has_its_ids_in_a_column_called_id(tmp_path: Path) -> None:
     given = mt.table(tmp_path / "tracks.csv")
     with pytest.raises(MatineeError, match=r"hint: name it: .*item_id"):
         mt.read(tmp_path / "log.csv", items=given, **columns)
-=======
->>>>>>> refs/heads/docs

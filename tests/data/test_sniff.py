@@ -98,7 +98,7 @@ FILES = [
     Written("bom.csv", b"\xef\xbb\xbf" + TIMED.encode(), time="s"),
     Written("crlf.csv", TIMED.replace("\n", "\r\n"), time="s"),
     Written("comments.csv", "# made on Monday\n" + TIMED, {"comment": "#"}, {"comment": "#"}, "s"),
-    Written("log.csv.gz", gzip.compress(TIMED.encode(, mtime=0)), time="s"),
+    Written("log.csv.gz", gzip.compress(TIMED.encode(), mtime=0), time="s"),
     Written("log.csv.bz2", bz2.compress(TIMED.encode()), time="s"),
     Written(
         "pairs.txt",
@@ -186,7 +186,7 @@ def test_of_a_large_file_the_beginning_and_the_end_are_read(tmp_path: Path) -> N
 def test_of_a_compressed_file_only_the_beginning_is_read(tmp_path: Path, end: str) -> None:
     path, n = tmp_path / f"log.csv.{end}", 300_000
     if end == "gz":
-        path.write_bytes(gzip.compress(large(n, mtime=0).encode(), 1))
+        path.write_bytes(gzip.compress(large(n).encode(), 1))
     elif end == "zip":
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("log.csv", large(n))
@@ -255,7 +255,7 @@ def test_american_and_european_dates_are_told_apart_by_their_days(tmp_path: Path
         ("model.pkl", b"\x80\x04\x95abc", "is a pickle"),
         ("base.db", b"SQLite format 3\0abc", "is a database of SQLite"),
         ("sheet.xlsx", b"PK\x03\x04abc", "is a workbook"),
-        ("cut.csv.gz", gzip.compress(TIMED.encode(, mtime=0))[:-12], "is not a whole gzip file"),
+        ("cut.csv.gz", gzip.compress(TIMED.encode(), mtime=0)[:-12], "is not a whole gzip file"),
         ("bad.parquet", b"PAR1abcd", "is not a readable Parquet file"),
         ("deep.json", b'{"a": {\n"b": 1}}', "is one JSON object"),
         ("lines.txt", b'{"user_id": 1, "item_id": 2}\n{"user_id": 2, "item_id": 2}\n', "the name ends in .jsonl"),

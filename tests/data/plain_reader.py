@@ -22,6 +22,7 @@ WORDS = {"nan", "null", "none", "na", "n/a", "<na>", "#n/a"}
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+SPACES = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 LAST = 4_102_444_800  # 2100-01-01
 Record = list[str]
 Event = tuple[Any, Any, float | None, int | None]
@@ -238,10 +239,10 @@ def kind(ids: Sequence[str | None], way: Way) -> list[Any]:
 
 def single(value: str) -> float | None:
     """A number as float32 holds it."""
-    if not NUMBER.fullmatch(value.strip()):
+    if not NUMBER.fullmatch(value.strip(SPACES)):
         return None
     try:
-        number: float = struct.unpack("f", struct.pack("f", float(value)))[0]
+        number: float = struct.unpack("f", struct.pack("f", float(value.strip(SPACES))))[0]
     except OverflowError:
         return None
     return number if math.isfinite(number) else None
@@ -250,8 +251,8 @@ def single(value: str) -> float | None:
 def ticks_of(column: list[str | None], way: Way) -> tuple[list[Fraction | None], int]:
     """Times in their unit, None where there is none, and the units in a second."""
     numbers = [
-        Fraction(float(value) if not INTEGER.fullmatch(value.strip()) else int(value))
-        if value is not None and NUMBER.fullmatch(value.strip()) and math.isfinite(float(value))
+        Fraction(float(value.strip(SPACES)) if not INTEGER.fullmatch(value.strip(SPACES)) else int(value))
+        if value is not None and NUMBER.fullmatch(value.strip(SPACES)) and math.isfinite(float(value.strip(SPACES)))
         else None
         for value in column
     ]
@@ -290,7 +291,7 @@ def unit_of(number: Fraction) -> str:
 
 def moment(value: str | None) -> Fraction | None:
     """Seconds of an ISO date, or of one with slashes or UTC at its end."""
-    text = re.sub(r"\s*(UTC|GMT)$", "Z", re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", (value or "").strip()))
+    text = re.sub(r"\s*(UTC|GMT)$", "Z", re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", (value or "").strip(SPACES)))
     if not re.match(r"\d{4}-\d\d-\d\d", text):
         return None
     try:

@@ -238,6 +238,8 @@ def check_format(folder: Path, made: Made, name: str, choose: random.Random) -> 
         return "refused"
     a_line = 1 if whole.count(b"\n") >= len(made.rows) else len(made.rows)
     assert len(found) <= len(made.rows) + 3, text
+    if made.log.endswith(".parquet") and len(text) == len(whole):
+        return "read"  # nothing in a Parquet file tells that its number of rows was changed
     assert caught or len(found) >= len(made.rows) - touched * a_line, (len(found), touched, text)
     return "read"
 

@@ -170,7 +170,7 @@ def checked_ids(table: Table, column: str) -> Checked:
     ids = table.frame[column]
     if isinstance(ids.dtype, (pl.Categorical, pl.Enum)):
         ids = ids.cast(pl.String)
-    if len(ids) == 0:
+    if len(ids) == 0 or ids.dtype == pl.Null:
         ids = ids.cast(pl.String)  # an empty log is refused as a whole
     if ids.dtype == pl.String:
         wrong = (ids.is_null() | (ids == "")).fill_null(True)

@@ -165,9 +165,9 @@ def _compact(table: Table, column: str, numbers: pl.Series, unit: Unit) -> pl.Se
     where = f"{table.name}, column '{column}'"
     years = numbers.is_between(*_YEARS)
     if unit == "auto" and _most(years):
-        low, high = numbers.filter(years).min(), numbers.filter(years).max()
+        found = numbers.filter(years).cast(pl.Int64).sort()
         hint = f"say {option('time_format', '%Y')} if they are years, or {option('unit', 's')} if they count seconds"
-        raise MatineeError(f"the times from {low:.0f} to {high:.0f} look like years", where=where, hint=hint)
+        raise MatineeError(f"the times from {found[0]} to {found[-1]} look like years", where=where, hint=hint)
     if not _most(numbers.is_between(*_COMPACT)):
         return None
     text = numbers.cast(pl.Int64, strict=False).cast(pl.String)

@@ -14,10 +14,12 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 import matinee
 from matinee.models import names, registry
 from matinee.split.options import STRATEGIES
+from matinee.study.events_table import EventsTable
 from matinee.study.recipe import DataTable, EvaluateTable, FitTable, ModelTable, Recipe
 
 ROOT = Path(__file__).parents[1]
@@ -115,6 +117,8 @@ def _type(annotation: object) -> str:
     words: dict[object, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     if annotation in words:
         return words[annotation]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is types.UnionType and types.NoneType not in inner:
         return " or ".join(map(_type, inner))
@@ -125,7 +129,7 @@ def _type(annotation: object) -> str:
     return _type(next(kind for kind in inner if kind is not type(None)))
 
 
-def table_of(model: type[Recipe | DataTable | EvaluateTable | FitTable | ModelTable]) -> list[str]:
+def table_of(model: type[Recipe | DataTable | EventsTable | EvaluateTable | FitTable | ModelTable]) -> list[str]:
     """The lines of a table of the page: key, type, default, meaning."""
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
@@ -144,9 +148,9 @@ def _toml(value: object) -> str:
     return "`" + text.replace("'", '"') + "`"
 
 
-@pytest.mark.parametrize("model", [Recipe, DataTable, EvaluateTable, FitTable, ModelTable])
+@pytest.mark.parametrize("model", [Recipe, DataTable, EventsTable, EvaluateTable, FitTable, ModelTable])
 def test_the_page_of_recipes_lists_every_key_as_it_is(
-    model: type[Recipe | DataTable | EvaluateTable | FitTable | ModelTable],
+    model: type[Recipe | DataTable | EventsTable | EvaluateTable | FitTable | ModelTable],
 ) -> None:
     assert "\n".join(table_of(model)) in RECIPES
 

@@ -87,13 +87,16 @@ def test_the_options_of_a_log_are_the_same_everywhere() -> None:
         for field in fields(LogOptions):
             assert f"--{field.name.replace('_', '-')} " in shown
     of_recipes = {*DataTable.model_fields, *COLUMNS} - {"source", "columns"}
-    of_commands = {field.name for field in fields(LogOptions)} - {"data_dir"}
+    of_commands = {field.name for field in fields(LogOptions)} - {"data_dir", "users_option", "items_option"}
+    assert {"kind_column", "kind", "keep_kind"} <= of_commands  # the keys of `events`, and of Python's `kinds`
+    of_commands -= {"kind_column", "kind", "keep_kind"}
+    of_recipes -= {"events"}
     only_in_recipes = {"drop_ratings", "label_min", "since", "until"}
     assert of_recipes - only_in_recipes == of_commands
     filters = ("min_rating", "min_user_events", "min_item_events")
     assert {name: getattr(DataTable(), name) for name in filters} == {n: getattr(LogOptions(), n) for n in filters}
     of_python = set(inspect.signature(read).parameters) - {"source", "name"}
-    assert of_python == set(ReadOptions.model_fields) == of_commands - set(filters)
+    assert of_python == set(ReadOptions.model_fields) == (of_commands | {"kinds"}) - set(filters)
 
 
 # --- run --------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import bz2
 import gzip
 import inspect
@@ -10,6 +11,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from matinee.data.read.options import ReadOptions
 from matinee.errors import COLUMNS, MatineeError, MatineeWarning, option, worded_for
 from matinee.evaluate.files import hidden_pairs
 from matinee.models.popularity import Popularity
+from matinee.split.options import STRATEGIES
 from matinee.study.data_table import DataTable
 
 
@@ -253,18 +256,139 @@ def test_columns_that_look_useful_are_named(tmp_path: Path) -> None:
     path = file(tmp_path, "user,item,plays\n1,a,3\n1,b,4.5\n")
     with pytest.warns(MatineeWarning, match='weight="plays"'):
         mt.read(path)
-    assert len(mt.read(path, weight=None)) == 2
+    assert mt.read(path, weight=None).weight is None
     data = mt.read(path, weight="plays")
-    assert data.context is not None
-    assert data.context["plays"].to_list() == [3, 4.5]
-    with pytest.warns(MatineeWarning, match="kinds of events.*view, buy"):
-        mt.read(file(tmp_path, "user,item,event_type\n1,a,view\n1,b,buy\n"))
+    assert data.weight is not None
+    assert data.weight.tolist() == [3, 4.5]
+    assert data.context is None, "the column has done its work"
+
+
+EVENTS = (
+    "user_id,item_id,event_type,timestamp\nu1,a,view,1\nu1,b,purchase,2\nu1,c,dislike,3\n"
+    "u2,a,purchase,4\nu2,c,view,5\nu2,d,view,6\n"
+)
+MEANT: dict[str, Any] = {"column": "event_type", "weights": {"view": 1.0, "purchase": 4.0, "dislike": -1.0}}
+
+
+def test_kinds_of_events_are_read_in_three_ways(tmp_path: Path) -> None:
+    path = file(tmp_path, EVENTS, "events.csv")
+    data = mt.read(path, kinds=MEANT)
+    assert data.weight is not None
+    assert data.weight.tolist() == [1, 4, 4, 1, 1]
+    assert data.dislikes is not None
+    assert events(data) == [("u1", "a"), ("u1", "b"), ("u2", "a"), ("u2", "c"), ("u2", "d")]
+    assert (data.dislikes.user.tolist(), data.dislikes.item.tolist()) == ([0], [2])
+    assert mt.read(path, kinds=mt.EventKinds("event_type", MEANT["weights"])).fingerprint == data.fingerprint
+    recipe = DataTable.model_validate({"source": str(path), "events": MEANT})
+    assert recipe.load().fingerprint == data.fingerprint
+    assert DataTable.model_validate(recipe.model_dump(mode="json", exclude_none=True)) == recipe
+    typed = LogOptions(kind_column="event_type", kind=["view=1", "purchase=4", "dislike=-1"])
+    assert typed.load(str(path)).fingerprint == data.fingerprint
+    recs = mt.recommend(Popularity().fit(data), data.queries(["u1"], exclude_seen=False), k=4)
+    assert "c" not in data.items.decode(recs.item[recs.item >= 0]), "what u1 dislikes is not recommended"
+    kept = mt.read(path, kinds={"column": "event_type", "keep": ["purchase"]})
+    assert (events(kept), kept.weight) == ([("u1", "b"), ("u2", "a")], None)
+    assert LogOptions(kind_column="event_type", keep_kind=["purchase"]).load(str(path)).fingerprint == kept.fingerprint
+
+
+def test_kinds_that_are_not_used_are_told_with_the_option_that_uses_them(tmp_path: Path) -> None:
+    path = file(tmp_path, EVENTS, "events.csv")
+    with pytest.warns(MatineeWarning) as python:
+        plain = mt.read(path)
+    text = str(python[0].message)
+    assert "all count alike: view, purchase, dislike; " in text
+    named = re.search(r"kinds=(\{.*\}) gives", text)
+    assert named is not None
+    advised = ast.literal_eval(named[1])
+    assert advised == {"column": "event_type", "weights": {"view": 1, "purchase": 1, "dislike": -1}}
+    assert len(mt.read(path, kinds=advised)) == 5
+    with pytest.warns(MatineeWarning) as command:
+        LogOptions().load(str(path))
+    assert "; --kind-column event_type --kind view=1 --kind purchase=1 --kind dislike=-1 gives" in str(
+        command[0].message
+    )
+    with pytest.warns(MatineeWarning) as recipe:
+        DataTable(source=str(path)).load()
+    told = '; [data.events] column = "event_type", weights = { "view" = 1, "purchase" = 1, "dislike" = -1 } gives'
+    assert told in str(recipe[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        alike = [mt.read(path, kinds=None), LogOptions(kind_column="none").load(str(path))]
+        alike.append(DataTable.model_validate({"source": str(path), "events": {"column": "none"}}).load())
+    assert {data.fingerprint for data in alike} == {plain.fingerprint}
+
+
+def test_kinds_by_position_weights_and_dislikes_together(tmp_path: Path) -> None:
+    path = file(tmp_path, "1,a,view,2\n1,b,no,5\n2,a,buy,3\n", "log.data")
+    where: dict[str, Any] = {"header": False, "user_id": 1, "item_id": 2, "weight": 4}
+    data = mt.read(path, **where, kinds={"column": "3", "weights": {"view": 1, "buy": 2, "no": -1}})
+    assert data.weight is not None
+    assert (data.weight.tolist(), data.dislikes and data.dislikes.item.tolist()) == ([2, 6], [1])
+    given: dict[str, Any] = {name: str(value).lower() for name, value in where.items()}
+    typed = replace(LogOptions(**given), kind_column="3", kind=["view=1", "buy=2", "no=-1"])
+    assert typed.load(str(path)).fingerprint == data.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kind": ["a=1"]}, "--kind is given, and no column"),
+        ({"keep_kind": ["a"]}, "--keep-kind is given, and no column"),
+        ({"kind_column": "event_type"}, "no kind of event"),
+        ({"kind_column": "event_type", "kind": ["view"]}, "--kind view is not NAME=VALUE"),
+        ({"kind_column": "event_type", "kind": ["view=much"]}, "--kind view=much: the weight is no finite number"),
+        ({"kind_column": "event_type", "kind": ["view=nan"]}, "no finite number"),
+        ({"kind_column": "event_type", "kind": ["view=1", "view=2"]}, "--kind view is given twice"),
+        ({"kind_column": "type", "kind": ["view=1"]}, "no further column 'type'"),
+        ({"kind_column": "event_type", "kind": ["view=1"]}, "kinds of events without a weight: 'purchase' (2)"),
+        ({"items_option": ["separator=;"]}, "--items-option is about a table that is not named"),
+    ],
+)
+def test_kinds_that_are_wrong_on_the_command_line(tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    error = refusal(lambda: LogOptions(**options).load(str(file(tmp_path, EVENTS))))
+    assert words in error.what
+    assert error.hint
+
+
+def test_dislikes_are_taken_before_the_filters_see_the_ratings(tmp_path: Path) -> None:
+    path = file(tmp_path, "user,item,rating\n1,a,5\n1,b,2\n2,a,4\n2,c,3\n")
+    data = LogOptions(dislike_below=3.0, min_rating=4).load(str(path))
+    assert events(data) == [(1, "a"), (2, "a")]
+    assert data.dislikes is not None
+    assert (data.dislikes.user.tolist(), data.dislikes.item.tolist()) == ([0], [1])
+    recipe = DataTable(source=str(path), dislike_below=3.0, min_rating=4).load()
+    python = mt.filter_events(mt.read(path, dislike_below=3.0), min_rating=4)
+    assert data.fingerprint == recipe.fingerprint == python.fingerprint
+    assert mt.read(path, dislike_below=1.0).fingerprint == mt.read(path).fingerprint, "nobody disliked anything"
+    error = refusal(lambda: mt.read(path, rating=None, dislike_below=3.0))
+    assert 'rating="stars"' in str(error.hint)
+
+
+def test_repeats_are_counted_after_the_kinds_are_known(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user": [1, 1, 1], "item": ["a", "a", "b"], "event": ["view", "buy", "view"]})
+    data = mt.read(frame, kinds={"column": "event", "weights": {"view": 1, "buy": 4}}, duplicates="sum")
+    assert data.weight is not None
+    assert data.weight.tolist() == [5, 1]
 
 
 def test_ratings_that_are_no_likes_are_told_at_the_fit() -> None:
     frame = pl.DataFrame({"user": [1, 1, 2], "item": ["a", "b", "a"], "rating": [1.0, -3.0, 0.0]})
-    with pytest.warns(MatineeWarning, match="2 of 3 events of log are rated 0 or less"):
+    with pytest.warns(MatineeWarning, match="2 of 3 events of log are rated 0 or less") as told:
         Popularity().fit(mt.read(frame))
+    assert "dislike_below=1.0 makes them dislikes" in str(told[0].message)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        disliked = mt.read(frame, dislike_below=1.0)
+        Popularity().fit(disliked)
+    assert (len(disliked), disliked.dislikes and len(disliked.dislikes)) == (1, 2)
+    with (
+        worded_for("command"),
+        pytest.warns(MatineeWarning, match="--dislike-below 1.0 makes.*--min-rating 1.0 leaves"),
+    ):
+        Popularity().fit(mt.read(frame))
+    none = frame.with_columns(rating=pl.Series([0.0, 0.0, 0.0]))
+    with pytest.warns(MatineeWarning, match="rating=None reads no ratings"):
+        Popularity().fit(mt.read(none))
     Popularity().fit(mt.read(frame.with_columns(rating=pl.Series([1.0, 2.0, 3.0]))))
 
 
@@ -275,6 +399,15 @@ def test_sessions_cut_by_a_gap() -> None:
     frame = pl.DataFrame({"user": [7, 7, 8, 7], "item": list("abcd"), "time": [0, 1800, 50, 3601]})
     assert events(mt.read(frame, session_gap="30m")) == [("7/1", "a"), ("7/1", "b"), ("8/1", "c"), ("7/2", "d")]
     assert "no" in refusal(lambda: mt.read(frame, session_gap="30m", timestamp=None)).what
+
+
+def test_lines_of_sequences_that_are_wrong_can_be_left_out(tmp_path: Path) -> None:
+    path = file(tmp_path, "7 a b\n8\n7 c\n9 b\n", "s.txt")
+    with pytest.warns(
+        MatineeWarning, match=r"s.txt: 2 of 4 rows cannot .* \(row 2: user '8' has no items; row 3: user '7'"
+    ):
+        data = mt.read(path, format="sequences", bad_rows="skip")
+    assert (events(data), data.skipped_rows) == ([(7, "a"), (7, "b"), (9, "b")], 2)
 
 
 def test_pairs_are_not_sessions(tmp_path: Path) -> None:
@@ -448,6 +581,70 @@ def test_a_named_set_is_advised_no_option_it_does_not_have(tmp_path: Path) -> No
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             assert f"{name} = " not in str(error.hint)
+
+
+def test_a_table_on_the_command_line_is_written_in_its_own_way(tmp_path: Path) -> None:
+    log = file(tmp_path, "user,item\n1,07\n2,08\n")
+    books = file(tmp_path, "ISBN;Name;x\n07;Café;1\n08;B;2\n".encode("latin-1"), "books.csv")
+    own = {"separator": ";", "encoding": "latin-1", "item_id": "ISBN", "title": "Name"}
+    data = mt.read(log, items=mt.table(books, **own))
+    assert data.item_features is not None
+    assert data.item_features["title"].to_list() == ["Café", "B"]
+    typed = LogOptions(items=str(books), items_option=[f"{name}={value}" for name, value in own.items()])
+    recipe = DataTable.model_validate({"source": str(log), "items": {"path": str(books), **own}})
+    assert typed.load(str(log)).side_fingerprint == recipe.load().side_fingerprint == data.side_fingerprint
+
+
+@pytest.mark.parametrize(
+    ("given", "named", "advised"),
+    [
+        (["separator=;", "item_id=ISBN"], "encoding", "--items-option encoding=latin-1"),
+        (["encoding=latin-1", "separator=;"], "item_id", "--items-option item_id="),
+        (["separater=;"], "separator", "did you mean separator"),
+    ],
+)
+def test_hints_about_a_table_name_its_own_options(tmp_path: Path, given: list[str], named: str, advised: str) -> None:
+    log = file(tmp_path, "user,item\n1,07\n2,08\n")
+    books = file(tmp_path, "ISBN;Name;x\n07;Café;1\n08;B;2\n".encode("latin-1"), "books.csv")
+    command = refusal(lambda: LogOptions(items=str(books), items_option=given).load(str(log)))
+    assert advised in str(command.hint)
+    keys = {"path": str(books), **dict(each.split("=") for each in given)}
+    recipe = refusal(lambda: DataTable(source=str(log), items=mt.table(**keys)).load())
+    python = refusal(lambda: mt.read(log, items=keys))
+    if named != "separator":
+        assert f"{named} = " in str(recipe.hint)
+        assert "columns = " not in str(recipe.hint)
+        assert f"{named}=" in str(python.hint)
+
+
+SPLIT_LOG = pl.DataFrame({"user": [1, 1, 1, 2, 2, 2], "item": list("abcabc")})
+ABOUT_SPLITS: list[tuple[Callable[[Dataset], object], str]] = [
+    (lambda data: mt.split.temporal(data), "timestamp"),
+    (lambda data: mt.split.random(data, by="day"), "by"),  # type: ignore[arg-type]
+    (lambda data: mt.split.random(data, test=2.0), "test"),
+    (lambda data: mt.split.random(data, valid=0.6, test=0.6), "valid"),
+    (lambda data: mt.filter_events(data, min_rating=3), "rating"),
+    (lambda data: mt.filter_events(data, since="2020-01-01"), "timestamp"),
+    (lambda data: mt.filter_events(data, label_min=3), "rating"),
+    (lambda data: mt.apply_events(data, dislike_below=3), "rating"),
+]
+
+
+@pytest.mark.parametrize(("call", "named"), ABOUT_SPLITS)
+def test_hints_of_splits_and_filters_name_options_that_are_there(call: Callable[[Dataset], object], named: str) -> None:
+    data = mt.read(SPLIT_LOG)
+    splits = {name for split in STRATEGIES.values() for name in inspect.signature(split).parameters}
+    filters = set(inspect.signature(mt.filter_events).parameters)
+    python = set(re.findall(r"\b([a-z_]+)=", str(refusal(lambda: call(data)).hint)))
+    assert named in python <= {*inspect.signature(mt.read).parameters, *splits, *filters}
+    with worded_for("recipe"):
+        recipe = set(re.findall(r"\b([a-z_]+) = ", str(refusal(lambda: call(data)).hint))) - {"columns"}
+    assert named in recipe <= {*DataTable.model_fields, *COLUMNS, *splits}
+    with worded_for("command"):
+        hint = str(refusal(lambda: call(data)).hint)
+    assert "=" not in hint
+    command = {each.replace("-", "_") for each in re.findall(r"--([a-z-]+)", hint)}
+    assert command <= {*LogOptions.__dataclass_fields__, *splits, "since", "until", "label_min"}
 
 
 @pytest.mark.parametrize("last", ["30,b,3,100", "30,b,3,2020-01-01", "30,b,x,100", "30,b,3"])

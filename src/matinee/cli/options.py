@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -158,9 +159,11 @@ def _events(given: dict[str, Any]) -> EventsTable | None:
 
 def _number(kind: str, text: str) -> float:
     try:
-        return float(text)
+        if math.isfinite(number := float(text)):
+            return number
+        raise ValueError
     except ValueError:
-        what = f"--kind {kind}={text}: the weight is no number"
+        what = f"--kind {kind}={text}: the weight is no finite number"
         raise MatineeError(what, hint=f"write for example --kind {kind}=1, or -1 for a dislike") from None
 
 

@@ -24,8 +24,8 @@ TRACK = "f2a0ae5c-1a1e-4f2a-a0a5-2b0b0b0b0b0b"
 class Made:
     """files: name -> content. log: the file to be named instead of the folder. rows: (user, item, rating, time) in the
     order of the log, None where there is none. titles: item -> title, of the folder. context, items: columns -> values,
-    in the order of rows and of codes. warns: what is said, once, when it is read. broken: (a line of `log`, what it is
-    replaced by, what the error says after "log, row N").
+    in the order of rows and of codes. weights: of rows. dislikes: (user, item). warns: what is said, once, when it is
+    read. broken: (a line of `log`, what it is replaced by, what the error says after "log, row N").
     """
 
     files: Files | Callable[[Path], object]
@@ -36,6 +36,8 @@ class Made:
     items: dict[str, list[Any]] | None = None
     users: dict[str, list[Any]] | None = None
     warns: str | None = None
+    weights: list[float] | None = None
+    dislikes: Sequence[tuple[Any, Any]] = ()
     broken: tuple[int, str, str] | None = None
     known: bool = True  # by its content: `auto` finds it
 
@@ -188,13 +190,17 @@ CASES: dict[str, list[Made]] = {
                 "BX-Users.csv": '"User-ID";"Location";"Age"\r\n"276726";"a, b";NULL\r\n"276725";"c";"18"\r\n',
             },
             "BX-Book-Ratings.csv",
-            [(276726, "0002005018", 5, None), (276725, "080410753X", 10, None)],
+            [
+                (276725, "080410753X", None, None),
+                (276726, "0002005018", None, None),
+                (276725, "080410753X", None, None),
+            ],
             {"0002005018": 'Dune; "Messiah" & Café', "080410753X": "Plain"},
             items={"year": [1969, None]},
             users={"location": ["c", "a, b"], "age": [18, None]},
-            warns="1 of 3 rows have the rating 0, which means not rated, and are left out; rating=None"
-            "|1 rows have not 5 fields",
-            broken=(3, '"276726";"0002005018";"x"\r', ", column 'Book-Rating': the rating is not a finite number: 'x'"),
+            warns="1 of 3 rows have the rating 0, which means not rated, so every row is an event and ratings are not "
+            'read; rating="Book-Rating" reads the 2 rated rows alone|1 rows have not 5 fields',
+            broken=(3, '"276726";"0002005018"\r', ": has 2 fields where 3 are expected"),
         ),
     ],
     "amazon": [
@@ -264,7 +270,11 @@ CASES: dict[str, list[Made]] = {
                 "goodreads_books_poetry.json": lines({"book_id": "07", "title": "Odes", "publication_year": "1998"}),
             },
             "goodreads_interactions_poetry.json",
-            [("8842281e", "07", 4, 1394237351), ("72fb0d00", "12", 5, 1394237350)],
+            [
+                ("8842281e", "07", None, 1394237351),
+                ("8842281e", "12", None, 1394237351),
+                ("72fb0d00", "12", None, 1394237350),
+            ],
             {"07": "Odes", "12": None},
             items={"year": [1998, None]},
             warns="1 of 3 rows have the rating 0, which means not rated",
@@ -279,8 +289,8 @@ CASES: dict[str, list[Made]] = {
         Made(
             {"goodreads_interactions.csv": "user_id,book_id,is_read,rating,is_reviewed\n0,948,1,5,0\n1,947,0,0,0\n"},
             "goodreads_interactions.csv",
-            [(0, 948, 5, None)],
-            context={"is_read": [1]},
+            [(0, 948, None, None), (1, 947, None, None)],
+            context={"is_read": [1, 0]},
             warns="1 of 2 rows have the rating 0",
             broken=(2, "0,948,1,5", ": has 4 fields where 5 are expected"),
         ),
@@ -356,7 +366,7 @@ CASES: dict[str, list[Made]] = {
             {"x.csv": "user_id,item_id,weight,datetime\n1,7,3.5,2021-09-01\n"},
             "x.csv",
             [(1, 7, None, 1630454400)],
-            context={"weight": [3.5]},
+            weights=[3.5],
             known=False,
         )
     ],
@@ -369,6 +379,7 @@ CASES: dict[str, list[Made]] = {
             "steam-200k.csv",
             [(151603712, "Skyrim, V", None, None), (151603712, "Skyrim, V", None, None), (9, "Dota 2", None, None)],
             context={"event_type": ["purchase", "play", "play"], "hours": [None, 273.0, 0.5]},
+            warns="kinds of events, and all count alike: purchase, play; kinds=",
             broken=(3, "9,Dota 2,play", ": has 3 fields where 5 are expected"),
         )
     ],
@@ -432,6 +443,7 @@ CASES: dict[str, list[Made]] = {
             },
             "yoochoose-clicks.dat",
             [(1, 214536502, None, 1396867869), (1, 214536502, None, 1396868349)],
+            warns="kinds of events, and all count alike: buy, click",
             context={
                 "event_type": ["click", "buy"],
                 "category": [0, None],
@@ -470,6 +482,7 @@ CASES: dict[str, list[Made]] = {
             "events.csv",
             [(257597, 355908, None, 1433221332), (599528, 356475, None, 1433222276)],
             context={"event_type": ["view", "transaction"], "transaction_id": [None, 4000]},
+            warns="kinds of events, and all count alike: view, transaction",
             broken=(3, "x,599528,transaction,356475,4000", ", column 'timestamp': the time 'x' cannot"),
         )
     ],
@@ -580,8 +593,10 @@ CASES: dict[str, list[Made]] = {
         Made(
             yambda_kinds,
             "listens.parquet",
-            [(100, 9, None, 39420), (100, 8, None, 39425), (200, 9, None, 5), (100, 9, None, 39421)],
-            context={"event_type": ["listen", "listen", "listen", "dislike"], "is_organic": [0, 1, 1, None]},
+            [(100, 8, None, 39425), (200, 9, None, 5)],
+            context={"is_organic": [1, 1]},
+            dislikes=[(100, 9)],
+            warns="1 events are left out, because their user disliked the item later",
         ),
         Made(yambda_lists, "listens.parquet", [(100, 9, None, 10), (100, 8, None, 20), (200, 9, None, 5)]),
     ],

@@ -88,6 +88,10 @@ def test_a_folder_by_name(tmp_path: Path, name: str, number: int) -> None:
     columns(data.context, made.context)
     columns(data.item_features, made.items)
     columns(data.user_features, made.users)
+    assert (None if data.weight is None else data.weight.tolist()) == made.weights
+    no = data.dislikes
+    pairs = [] if no is None else list(zip(data.users.decode(no.user), data.items.decode(no.item), strict=True))
+    assert pairs == list(made.dislikes)
     if made.titles is not None:
         assert data.item_features is not None
         found = dict(zip(data.items.ids.tolist(), data.item_features["title"].to_list(), strict=True))
@@ -126,14 +130,83 @@ def test_three_ways_to_read_a_format_are_one(tmp_path: Path, name: str, number: 
         assert data.side_fingerprint == recipe.side_fingerprint == command.side_fingerprint
 
 
-def test_the_hint_about_rows_without_ratings_is_worded_for_its_reader(tmp_path: Path) -> None:
-    path = str(case("book_crossing", 0).folder(tmp_path) / "BX-Book-Ratings.csv")
-    with warned("; --rating none reads every row, without ratings"):
-        LogOptions(format="book_crossing").load(path)
-    with warned('; columns = { rating = "none" } reads every row'):
-        DataTable(source=path, format="book_crossing").load()
-    assert len(LogOptions(format="book_crossing", rating="none").load(path)) == 3
-    assert len(DataTable(source=path, format="book_crossing", columns={"rating": "none"}).load()) == 3
+@pytest.mark.parametrize("name", ["book_crossing", "goodreads", "goodreads_csv"])
+@pytest.mark.parametrize("format_", ["named", "auto"])
+def test_rated_rows_alone_where_the_ratings_are_named(tmp_path: Path, name: str, format_: str) -> None:
+    """The warning says how, to each reader in their words, and the advice works."""
+    made, column, format_ = case(name, 0), FORMATS[name].rating, name if format_ == "named" else "auto"
+    assert column is not None
+    path = str(made.folder(tmp_path) / made.log)
+    rated = {"book_crossing": [5, 10], "goodreads": [4, 5], "goodreads_csv": [5]}[name]
+    with warned(f"; --rating {column} reads the {len(rated)} rated rows alone"):
+        assert LogOptions(format=format_).load(path).value is None
+    with warned(f'; columns = {{ rating = "{column}" }} reads the'):
+        assert len(DataTable(source=path, format=format_).load()) == len(made.rows)
+    with warned("and are left out; --rating none reads every row, without ratings"):
+        command = LogOptions(format=format_, rating=column).load(path)
+    with silent():
+        recipe = DataTable(source=path, format=format_, columns={"rating": column}).load()
+        python = read(path, format=format_, rating=column)
+    assert python.value is not None
+    assert python.value.tolist() == rated
+    assert python.fingerprint == recipe.fingerprint == command.fingerprint
+    assert len(LogOptions(format=format_, rating="none").load(path)) == len(made.rows)
+
+
+def test_a_log_with_all_ratings_has_them(tmp_path: Path) -> None:
+    folder = write(tmp_path, {"ratings.csv": '"User-ID";"ISBN";"Book-Rating"\n"9";"1";"8"\n'})
+    with warned(None):
+        assert rows(read(folder, format="book_crossing")) == [(9, 1, 8, None)]
+
+
+KINDS: list[tuple[str, int, dict[str, Any], dict[str, Any], dict[str, Any], list[float] | None, int]] = [
+    (
+        *("steam", 0, {"kinds": {"column": "event_type", "keep": ["play"]}, "weight": "hours"}),
+        {"events": {"column": "event_type", "keep": ["play"]}, "columns": {"weight": "hours"}},
+        *({"kind_column": "event_type", "keep_kind": ["play"], "weight": "hours"}, [273.0, 0.5], 0),
+    ),
+    (
+        *("retailrocket", 0, {"kinds": {"column": "event_type", "weights": {"view": 1, "transaction": 4}}}),
+        {"events": {"column": "event_type", "weights": {"view": 1, "transaction": 4}}},
+        *({"kind_column": "event_type", "kind": ["view=1", "transaction=4"]}, [1.0, 4.0], 0),
+    ),
+    (
+        *("yoochoose", 1, {"kinds": {"column": "event_type", "weights": {"click": 2, "buy": 3}}}),
+        {"events": {"column": "event_type", "weights": {"click": 2, "buy": 3}}},
+        *({"kind_column": "event_type", "kind": ["click=2", "buy=3"]}, [2.0, 3.0], 0),
+    ),
+    (
+        *("yambda", 1, {"kinds": None}, {"events": {"column": "none"}}),
+        *({"kind_column": "none"}, None, 0),
+    ),
+    ("rectools", 0, {"weight": None}, {"columns": {"weight": "none"}}, {"weight": "none"}, None, 0),
+    ("movielens", 0, {"dislike_below": 3.5}, {"dislike_below": 3.5}, {"dislike_below": 3.5}, None, 2),
+]
+
+
+@pytest.mark.parametrize(("name", "number", "python", "recipe", "command", "weights", "dislikes"), KINDS)
+def test_kinds_and_weights_of_formats_are_read_in_three_ways(
+    tmp_path: Path,
+    name: str,
+    number: int,
+    python: dict[str, Any],
+    recipe: dict[str, Any],
+    command: dict[str, Any],
+    weights: list[float] | None,
+    dislikes: int,
+) -> None:
+    made = case(name, number)
+    folder = made.folder(tmp_path / "set")
+    path = str(folder / made.log if not FORMATS[name].logs(folder) else folder)
+    with silent():
+        data = read(path, format=name, **python)
+        assert (
+            DataTable.model_validate({"source": path, "format": name, **recipe}).load().fingerprint == data.fingerprint
+        )
+        assert LogOptions(format=name, **command).load(path).fingerprint == data.fingerprint
+        assert read(path, format=name).fingerprint != data.fingerprint
+    assert (None if data.weight is None else data.weight.tolist()) == weights
+    assert (0 if data.dislikes is None else len(data.dislikes)) == dislikes
 
 
 @pytest.mark.parametrize("given", [{"separator": ";"}, {"user_id": "x"}, {"encoding": "latin-1"}, {"unit": "ms"}])
@@ -162,7 +235,7 @@ def test_a_table_of_items_that_is_named_is_written_as_it_is_told(tmp_path: Path)
 def test_auto_reads_as_it_is_told_to(tmp_path: Path) -> None:
     """Named columns come before recognition."""
     path = case("retailrocket", 0).folder(tmp_path) / "events.csv"
-    assert rows(read(path, format="auto"))[0] == (257597, 355908, None, 1433221332)
+    assert rows(read(path, format="auto", kinds=None))[0] == (257597, 355908, None, 1433221332)
     data = read(path, format="auto", user_id="itemid", item_id="event", timestamp=None)
     assert rows(data)[0] == (355908, "view", None, None)
 
@@ -180,7 +253,8 @@ def test_a_file_alone_brings_no_tables_of_other_files(tmp_path: Path, name: str,
         data = read(folder / made.log, format=name)
     assert data.user_features is None or name == "million_playlist"  # whose file holds the names of its users
     assert data.unmatched == ()
-    assert set(rows(data)) <= {(u, i, r if r is None else float(np.float32(r)), t) for u, i, r, t in made.rows}
+    pairs = {(u, i, r if r is None else float(np.float32(r)), t) for u, i, r, t in made.rows}
+    assert {row for row in rows(data) if row[:2] not in made.dislikes} <= pairs
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def read(
     rating: Name | None = AUTO,
     timestamp: Name | None = AUTO,
     weight: Name | None = AUTO,
-    kinds: EventKinds | Mapping[str, Any] | Literal["auto"] | None = AUTO,
+    kinds: EventKinds | Mapping[str, Any] | Literal["auto"] | None = "auto",
     dislike_below: float | None = None,
     unit: Unit = "auto",
     time_format: str | None = None,
@@ -78,16 +78,18 @@ def read(
 ) -> Dataset:
     """Read a log.
 
-    source: a CSV, TSV (also .gz, .bz2, .zst or a .zip of one file), JSON lines or Parquet file; a folder in one
-    of the known `formats` (it ignores options about columns and text); or a frame of pandas, polars, DuckDB or PyArrow.
-
+    source: a CSV, TSV (also .gz, .bz2, .zst, .zip of one file), JSON lines or Parquet file; a folder in a format of
+    `formats` (it ignores options about columns and text); a frame of pandas, polars, DuckDB or PyArrow; a dict of
+    columns; a list of dicts, or of (user, item[, rating[, time]]); a NumPy array; a SciPy sparse matrix.
     user_id, item_id, rating, timestamp, weight: column names, or positions from 1 in a file without a header. Else the
     usual names are tried (columns.NAMES; none for weights). None: do not read it. Other columns become the context.
+    weight: what an event counts, such as plays; below 0 a dislike. kinds: an EventKinds, or a dict of its column,
+    weights and keep; "auto" is what a format means, else all kinds count alike, as with None. dislike_below: events
+    rated lower are dislikes. See `apply_events`.
     unit: of numeric times, "s", "ms", "us" or "ns"; "auto" goes by their size. time_format: of times that are text, as
     in strptime ("%m/%d/%Y"). ids: "text" keeps "7" a text; "integer" refuses ids that are none; "auto" makes integers
-    of a file's ids when all of them are canonical integers. bad_rows: "skip" leaves out rows that cannot be read, with
-    a MatineeWarning that counts them. session_gap: "30m" cuts each user's events into sessions, each a user of its own
-    ("7/1", "7/2"), where more time than this passes.
+    of a file's ids when all are canonical integers. bad_rows: "skip" leaves out and counts rows that cannot be read.
+    session_gap: "30m" cuts each user's events into sessions ("7/1", "7/2").
     format: one of `formats`, such as "netflix_prize": a file, or a folder with its tables, is read as it comes; "auto"
     recognises them, and reads any other file, or one that could be in several, as a log. "sequences" has a user a line,
     the user's id and then items in time order; "sessions" one anonymous session a line, numbered from 1. Neither has
@@ -95,8 +97,7 @@ def read(
     users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's, by a
     usual name, or "id". A plain file is read as the log is, where that fits.
     duplicates: what happens to a user's repeated events with one item. "keep" (default: ranking models count a pair
-    once, and sequences need repeats), "distinct" (of those in one second, such as a double click, the first stays),
-    "last", "first", "sum" or "error".
+    once, and sequences need repeats), "distinct" (of one second the first stays), "last", "first", "sum" or "error".
     header, separator, quote, escape, encoding, decimal, comment: how text files are written. header False: the first
     row is an event (columns by position: two are user and item, a third is a rating up to 1,000 or a time from 1e8 on,
     a fourth a time; others have to be named); a list names the columns. quote None: quotation marks are ordinary signs.
@@ -213,7 +214,8 @@ def _read_sequences(source: Any, options: ReadOptions) -> RawTables:
     if not isinstance(source, (str, Path)):
         hint = f"pass its path, or a dataframe with {option('format', 'log')}"
         raise MatineeError(f"format '{options.format}' needs a text file", hint=hint)
-    log = read_sequences(Path(source), options.encoding, named=options.format == "sequences")
+    named, skip = options.format == "sequences", options.bad_rows == "skip"
+    log = read_sequences(Path(source), options.encoding, named=named, skip=skip)
     return _with_sides(RawTables(log), options)
 
 
@@ -278,7 +280,8 @@ def _warn_of_unused(log: Log, options: ReadOptions) -> None:
         elif looks_like_kinds(column, values) and options.kinds == AUTO and log.kinds is None and column != log.weight:
             kinds = values.unique(maintain_order=True).cast(pl.String).to_list()
             text = f"{log.table.name}: the column '{column}' looks like kinds of events, and all count alike: "
-            _warn(f"{text}{listed(kinds)}; {kinds_option(column, kinds)} weighs them, {no_kinds_option()} says so")
+            weighed = f"{kinds_option(column, kinds)} gives each a weight, {no_kinds_option()} says that they do"
+            _warn(f"{text}{listed(kinds)}; {weighed}")
 
 
 def _numbers(values: pl.Series) -> bool:

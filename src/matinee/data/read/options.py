@@ -71,7 +71,7 @@ def gap_seconds(value: object) -> object:
 def _kinds(value: object) -> EventKinds | str | None:
     """ "auto", None, or kinds given in any way."""
     value = _none(value)
-    return value if value is None or value == AUTO else kinds_of(value)  # type: ignore[return-value, arg-type]
+    return value if value is None or value == AUTO else kinds_of(value)  # type: ignore[arg-type]
 
 
 Format = Annotated[str, AfterValidator(_format)]
@@ -189,5 +189,12 @@ def parsed(kind: type[Options], given: Mapping[str, Any]) -> Options:
         raise MatineeError(f"{name} is {value!r}: {what[0].lower()}{what[1:]}", hint=hint) from None
 
 
-_EXAMPLES = {"separator": ";", "quote": None, "escape": "\\", "header": False, "session_gap": "30m", "rating": "stars"}
-_EXAMPLES["dislike_below"] = 3.0
+_EXAMPLES: dict[str, object] = {
+    "separator": ";",
+    "quote": None,
+    "escape": "\\",
+    "header": False,
+    "session_gap": "30m",
+    "rating": "stars",
+    "dislike_below": 3.0,
+}

@@ -14,11 +14,11 @@ from matinee.data.read.tables import Table, decoded
 from matinee.errors import MatineeError, MatineeWarning, option
 
 
-def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
+def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool, skip: bool = False) -> Log:
     """One user (named: the user's id, then items) or one anonymous session (items alone) a line, in time order.
 
     Spaces or tabs separate ids; blank lines are left out, and sessions numbered from 1. Raises MatineeError for a user
-    with two lines, or with no item.
+    with two lines, or with no item; skip: such lines are left out, and a MatineeWarning counts them.
     """
     if not path.is_file():
         raise MatineeError("there is no such file", where=str(path), hint="check the path")
@@ -26,12 +26,18 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
     lengths: list[int] = []
     items: list[str] = []
     seen: dict[str, int] = {}
+    skipped: list[str] = []
     for number, line in enumerate(decoded(path, encoding).split("\n"), start=1):
         ids = line.split()
         if not ids:
             continue
         if named:
             user = ids.pop(0)
+            if skip and (user in seen or not ids):
+                skipped.append(
+                    f"row {number}: user {user!r} {f'has row {seen[user]}' if user in seen else 'has no items'}"
+                )
+                continue
             where = f"{path.name}, row {number}"
             if user in seen:
                 hint = f"put all items of a user on one line; {option('format', 'log')} reads an event a line"
@@ -46,7 +52,10 @@ def read_sequences(path: Path, encoding: str = "utf-8", *, named: bool) -> Log:
         _warn_of_pairs(lengths, items, path)
     user_ids = pl.Series("user_id", users, dtype=pl.String) if named else pl.Series(range(1, len(lengths) + 1))
     item = pl.Series("item_id", items, dtype=pl.String)
-    table = Table(pl.DataFrame({"item_id": item}), path.name, path)
+    table = Table(pl.DataFrame({"item_id": item}), path.name, path, n_skipped=len(skipped))
+    if skipped:
+        text = f"{path.name}: {len(skipped):,} of {len(skipped) + len(lengths):,} rows cannot be read and are left out"
+        warnings.warn(f"{text} ({'; '.join(skipped[:3])})", MatineeWarning, stacklevel=2)
     return Log(table, user_ids.gather(np.repeat(np.arange(len(lengths)), lengths)), item)
 
 

@@ -781,8 +781,9 @@ def test_blank_lines_before_the_first_row(tmp_path: Path) -> None:
     assert events(mt.read(path, header=False)) == [(1, "a"), (2, "b")]
 
 
-def test_strange_spaces_in_the_header_end_no_line(tmp_path: Path) -> None:
-    assert events(mt.read(file(tmp_path, "a\x0bb;user_id;item_id\nq;1;x\n"))) == [(1, "x")]
+@pytest.mark.parametrize("name", ["a\x0bb", "a\rb", '"a\rb"', "a\u2028b"])
+def test_strange_spaces_in_the_header_end_no_line(tmp_path: Path, name: str) -> None:
+    assert events(mt.read(file(tmp_path, f"{name};user_id;item_id\nq;1;x\n"))) == [(1, "x")]
 
 
 @pytest.mark.parametrize(("odd", "what"), [("0", "look like years"), ("881250949", "look like years")])

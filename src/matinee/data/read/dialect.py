@@ -62,7 +62,7 @@ def sniffed(path: Path, dialect: Dialect) -> Dialect:
     if dialect.separator is not None:
         return dialect
     beginning = text.start(path).decode(dialect.encoding if _known(dialect.encoding) else "utf-8", "replace")
-    lines = (line for line in re.split(r"[\r\n]", beginning) if line.strip())
+    lines = (line for line in beginning.split("\n" if "\n" in beginning else "\r") if line.strip())
     first = next((line for line in lines if dialect.comment is None or not line.startswith(dialect.comment)), "")
     signs = [sign for sign in SEPARATORS if sign != dialect.decimal]
     best = max(signs, key=first.count)

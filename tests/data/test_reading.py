@@ -509,7 +509,7 @@ def command(value: object) -> str:
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.filterwarnings("ignore:.*start with #")
+@pytest.mark.filterwarnings("ignore:.*starts? with #")
 def test_three_ways_read_the_same(tmp_path: Path, way: str) -> None:
     content, options = WAYS[way]
     expected = mt.read(file(tmp_path, LOG, "expected.csv")).fingerprint

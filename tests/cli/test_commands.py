@@ -951,3 +951,16 @@ def test_json_has_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_wrong_usage_reads_like_every_other_error(arguments: list[str], words: str, command: str) -> None:
     assert refused(*arguments) == f"error: {words}\n  hint: see `{command} --help`\n"
+
+
+def test_show_counts_kinds_weights_and_dislikes(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("user,item,event_type\n1,a,view\n1,b,buy\n2,a,view\n2,b,dislike\n")
+    assert re.search(r"kinds +view \(2\), .*; all count alike", done("data", "show", path, "--kind-column", "none"))
+    kinds = ("--kind-column", "event_type", "--kind", "view=1", "--kind", "buy=4", "--kind", "dislike=-1")
+    shown = done("data", "show", path, *kinds)
+    assert re.search(r"weights +1 \(2\), 4 \(1\), mean 2\.00", shown)
+    assert re.search(r"dislikes +1, no rows of the log", shown)
+    found = answer("data", "show", path, *kinds)
+    assert (found["n_events"], found["dislikes"]) == (3, 1)
+    assert found["weights"] == {"1.0": 2, "4.0": 1}

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import matinee as mt
 from matinee import split
 from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
@@ -200,3 +201,15 @@ def test_anonymous_sessions_without_times() -> None:
     assert (found.repeated, found.at_once) == (4, 3), "3 3 | 1 | 4 1 4 4 4"
     assert [found.first, found.last, found.tied, found.ratings, found.over_time] == [None] * 5
     assert int(found.activity.counts.sum()) == 3
+
+
+def test_key_figures_of_kinds_weights_and_dislikes() -> None:
+    frame = pl.DataFrame({"user": [1, 1, 2, 2], "item": list("abab"), "event": ["view", "buy", "view", "dislike"]})
+    found = key_figures(mt.read(frame, kinds=None))
+    assert (found.kinds, found.weights, found.dislikes) == ({"view": 2, "buy": 1, "dislike": 1}, None, 0)
+    kinds = {"column": "event", "weights": {"view": 1, "buy": 4, "dislike": -1}}
+    found = key_figures(mt.read(frame, kinds=kinds))
+    assert (found.kinds, found.dislikes, found.n_events) == (None, 1, 3)
+    assert found.weights is not None
+    assert (found.weights.value.tolist(), found.weights.counts.tolist()) == ([1, 4], [2, 1])
+    assert found.weights.mean == 2

@@ -691,7 +691,7 @@ def test_a_table_has_its_ids_in_a_column_called_id(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("playlist,track\n1,a\n2,b\n")
     (tmp_path / "lists.csv").write_text("ID,name\n2,Sleep\n1,Run\n")
     (tmp_path / "tracks.csv").write_text("uri,title\na,Song\n")
-    columns = {"user_id": "playlist", "item_id": "track"}
+    columns: dict[str, Any] = {"user_id": "playlist", "item_id": "track"}
     data = mt.read(tmp_path / "log.csv", users=tmp_path / "lists.csv", **columns)
     assert data.user_features is not None
     assert data.user_features["name"].to_list() == ["Run", "Sleep"]

@@ -82,6 +82,8 @@ def readings(data: bytes, way: Way) -> list[Reading | None]:
             )
             tables += [(split, 0)] if way.quote == "auto" else []
             tables.append(quoted(text, sign, "", forgiving=True) if way.bad_rows == "skip" else None)
+    if len(sign) > 1 and "\x1f" in text:  # which `mt.read` takes for the sign, so that rows do not fit
+        tables.append(None)
     return [None if table is None else reading(*table, way) for table in tables]
 
 

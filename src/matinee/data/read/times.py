@@ -178,7 +178,7 @@ def _compact(table: Table, column: str, numbers: pl.Series, unit: Unit) -> pl.Se
             warnings.warn(text_of, MatineeWarning, stacklevel=2)
         return None
     if days.null_count() > numbers.null_count():
-        if days.null_count() * 2 > len(days):
+        if (days.null_count() - numbers.null_count()) * 2 > len(days):
             return None
         row = first(days.is_null() & numbers.is_not_null())
         hint = f"correct that row, or say {option('unit', 's')} if the times count seconds"

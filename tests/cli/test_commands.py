@@ -516,7 +516,7 @@ def test_similar(world: World) -> None:
 def test_similar_users(world: World) -> None:
     found = answer("similar", world.model, "--user", "7", "-k", "3")
     wanted = similar_users(load_model(world.model), 7, 3)
-    assert found == {"user_id": 7, "similar": wanted.to_dicts()}
+    assert found == {"user_id": 7, "similar": wanted.to_dicts(), "warnings": []}
     text = done("similar", world.model, "--user", "7", "-k", "1")
     assert text.startswith("users who watched the same as user 7:")
     assert text.split()[-3:] == [str(wanted["user_id"][0]), f"{wanted['similarity'][0]:.4f}", str(wanted["shared"][0])]

@@ -42,7 +42,7 @@ def check_the_estimate_of_its_size_on_disk(case: Case) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = store.save_model(case.model, Path(folder) / "model")
         found = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
-    estimate = case.make().needs(data.n_users, data.n_items, len(data)).disk_bytes
+    estimate = case.model.needs(data.n_users, data.n_items, len(data)).disk_bytes
     assert 0.8 * found - 4_000 <= estimate <= 1.2 * found + 4_000
 
 

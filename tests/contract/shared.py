@@ -144,7 +144,8 @@ class Case:
         if key not in self._fits:
             model = self.make() if log == "train" else self.short()
             if before is not None:
-                self._before = model.fit(before, seed=3).score(before.queries()).copy()
+                model.fit(before, seed=3)
+                self._before = model.score(before.queries()).copy()
             with n_threads(threads):
                 returned = model.fit(data, seed=3)
             scores = model.score(self.queries).copy()

@@ -124,7 +124,7 @@ def test_provided_knows_all_that_the_log_says(tmp_path: Path) -> None:
     names = split.train.items.decode
     assert names(split.test.queries.exclude[0])[10:] == ["i20", "i21", "i22", "i23", "i24", "i25"]
     assert names(split.test.truth[0]) == ["i11", "i99"]
-    assert any("1 answers of test repeat an excluded event or were disliked" in note for note in split.notes)
+    assert any("1 answer of test repeats an excluded event or was disliked" in note for note in split.notes)
     lines.write_text(
         '{"user": "u", "history": ["i01"], "truth": ["i11"]}\n'
         '{"user": "u", "history": ["i01"], "exclude": ["i02"], "truth": ["i11"]}\n'
@@ -202,7 +202,7 @@ def test_a_note_counts_answers_that_were_disliked() -> None:
     both = replace(data, dislikes=Dislikes(np.zeros(1, np.int32), np.array([9], np.int32), np.array([0])))
     split = mt.split.leave_one_out(both)
     assert split.test.truth[0].tolist() == []
-    assert split.notes == ("1 answers of test repeat an excluded event or were disliked and are left out of its truth",)
+    assert split.notes == ("1 answer of test repeats an excluded event or was disliked and is left out of its truth",)
     alone = replace(both, user=both.user[:10], item=both.item[:10], timestamp=np.arange(1, 11))
     with pytest.raises(MatineeError, match="every event of test repeats one that is excluded"):
         mt.split.leave_one_out(alone)

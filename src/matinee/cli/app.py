@@ -34,7 +34,7 @@ COMMANDS = {
     "compare": ("evaluate", "Put models side by side, with paired tests."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
-    "data": ("data", "List the named data sets, show what a log holds, or say what files look like."),
+    "data": ("data", "List the named data sets, or say what files hold."),
     "models": ("models", "List the models, show a fitted one, or what fits this machine."),
 }
 # command -> the example below its help; the modules of `data` and `models` have a `group` of commands, with examples

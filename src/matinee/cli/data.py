@@ -27,7 +27,7 @@ from matinee.study.data_table import located
 
 ROWS = 5
 COUNTS = ("events", "users", "items")
-HELP = "List the named data sets, show what a log holds, or say what files look like."
+HELP = "List the named data sets, or say what files hold."
 group = typer.Typer(help=HELP, epilog="Example: matinee data show ml-100k")
 group.command("sniff", epilog="Example: matinee data sniff log.csv items.csv")(sniff_files)
 

@@ -20,7 +20,7 @@ Files = Annotated[list[Path], Argument(metavar="FILE...", help="Files or folders
 
 
 def sniff_files(files: Files, as_json: Json = False) -> None:
-    """Say what files look like, and print the [data] table of a recipe that reads them.
+    """Say what files look like, with the [data] table to paste.
 
     Read are the first 4 MB, and the last one where a file is not compressed.
     """

@@ -79,7 +79,9 @@ def queries_of_codes(data: Dataset, user: Ints, *, exclude_seen: bool = True) ->
         lengths[known] = rows.lengths
         return Ragged.of_lengths(lengths, rows.values)
 
-    return replace(queries, user=user, history=spread(queries.history), exclude=spread(queries.exclude))
+    history = spread(queries.history)
+    exclude = history if queries.exclude is queries.history else spread(queries.exclude)
+    return replace(queries, user=user, history=history, exclude=exclude)
 
 
 def with_request_time(queries: Queries, at: Moment) -> Queries:

@@ -8,13 +8,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from matinee.data.dataset import Dataset
+from matinee.data.moments import moment_of
 from matinee.data.read.columns import checked_ids, looks_like_an_event, missing_words
 from matinee.data.read.formats import candidates, playlists
 from matinee.data.read.formats.base import head_of
@@ -344,7 +345,7 @@ class _Look:
         times = [log.timestamp for log in logs if log is not None and log.timestamp is not None and len(log)]
         if not times:
             return None, None
-        return _moment(min(int(each.min()) for each in times)), _moment(max(int(each.max()) for each in times))
+        return moment_of(min(int(each.min()) for each in times)), moment_of(max(int(each.max()) for each in times))
 
     def _tail(self) -> Dataset | None:
         if self.sample.tail is None or self.data is None or self.data.timestamp is None:
@@ -355,10 +356,6 @@ class _Look:
         except MatineeError as error:
             self.doubts.append(f"its end cannot be read in the same way: {error.what}")
             return None
-
-
-def _moment(second: int) -> datetime:
-    return datetime.fromtimestamp(second, UTC)
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from matinee.data.read.formats import FORMATS, formats, reads_rating, recognised
 from matinee.data.read.formats.base import Format
 from matinee.data.read.log import OF_LOGS
 from matinee.data.side_table_report import side_table_report
-from matinee.errors import counted, either, listed
+from matinee.errors import either, listed
 from matinee.explore.log import KeyFigures, Spread, key_figures
 from matinee.study.data_table import located
 
@@ -129,7 +129,7 @@ def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
     """Key figures as rows of name and text."""
     unwatched = f" with events, of {found.n_catalogue:,} known" if found.n_catalogue > found.n_items else ""
     repeats = f", {found.repeated:,} of them repeats ({found.at_once:,} at once)" if found.repeated else ""
-    top = f"the {counted(found.top_items, 'most popular item')} {either(found.top_items, 'has', 'have')}"
+    top = either(found.top_items, "the most popular item has", f"the {found.top_items:,} most popular items have")
     rows = [
         ["events", f"{found.n_events:,}{repeats}"],
         ["users", f"{found.n_users:,}"],

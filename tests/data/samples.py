@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from matinee.data.dataset import Dataset
 
 SHARED = Path(os.environ.get("MATINEE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 
@@ -72,3 +75,13 @@ def ml_100k_recbole(folder: Path) -> Path:
             "ml-100k.user": "\n".join(users) + "\n",
         },
     )
+
+
+def file(folder: Path, content: str | bytes, name: str = "log.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def events(data: Dataset) -> list[tuple[Any, Any]]:
+    return list(zip(data.users.decode(data.user), data.items.decode(data.item), strict=True))

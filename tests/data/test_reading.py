@@ -29,15 +29,7 @@ from matinee.models.popularity import Popularity
 from matinee.split.options import STRATEGIES
 from matinee.study.data_table import DataTable
 
-
-def file(folder: Path, content: str | bytes, name: str = "log.csv") -> Path:
-    path = folder / name
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    return path
-
-
-def events(data: Dataset) -> list[tuple[Any, Any]]:
-    return list(zip(data.users.decode(data.user), data.items.decode(data.item), strict=True))
+from .samples import events, file
 
 
 def times(data: Dataset) -> list[int]:

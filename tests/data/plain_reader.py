@@ -65,10 +65,12 @@ def readings(data: bytes, way: Way) -> list[Reading | None]:
     except UnicodeDecodeError:
         return [None]
     text = text.replace("\r", "\n") if "\n" not in text else text
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    lines = text.split("\n")
     sign = way.separator or sniffed(next((line for line in lines if line.strip()), ""))
     tables: list[tuple[Sequence[Record | None], int] | None] = []
-    split: list[Record] = [[field.removesuffix("\r") for field in line.split(sign)] if line else [] for line in lines]
+    split: list[Record] = [
+        [field.removesuffix("\r") for field in line.split(sign)] if line.removesuffix("\r") else [] for line in lines
+    ]
     if MARK not in text or way.quote is None:
         tables.append((split, 0))
     else:

@@ -768,9 +768,17 @@ def test_a_long_field(tmp_path: Path) -> None:
     assert len(str(refusal(lambda: mt.read(file(tmp_path, "w" * 200_000 + ",b\n1,2\n"))))) < 400
 
 
-def test_blank_lines_before_the_first_row(tmp_path: Path) -> None:
-    path = file(tmp_path, b"\xef\xbb\xbf\n\r\n1,a,5\n2,b,4\n")
-    assert events(mt.read(path, header=False)) == [(1, "a"), (2, "b")]
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("last", ["", ',""', ",x"])
+def test_blank_lines_before_the_first_row(tmp_path: Path, bom: bytes, last: str) -> None:
+    """Also where an empty last field has the slow reader look for blank lines, which counts them."""
+    rows = f"1,a,5{last}\n\n2,b,4{last}\n".encode()
+    places = {"user_id": 1, "item_id": 2}
+    assert events(mt.read(file(tmp_path, bom + b"\n\r\n" + rows), header=False, **places)) == [(1, "a"), (2, "b")]
+    names = ["user_id", "item_id", "rating", "note"][: 4 if last else 3]
+    assert events(mt.read(file(tmp_path, bom + b"\n\n" + rows), header=names)) == [(1, "a"), (2, "b")]
+    first = ",".join(names).encode() + b"\n"
+    assert events(mt.read(file(tmp_path, bom + b"\n\n" + first + rows))) == [(1, "a"), (2, "b")]
 
 
 @pytest.mark.parametrize("name", ["a\x0bb", "a\rb", '"a\rb"', "a\u2028b"])

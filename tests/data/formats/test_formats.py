@@ -349,6 +349,10 @@ def test_what_could_be_anything_is_recognised_as_nothing(tmp_path: Path, name: s
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            '{"playlists": [{"pid": 1, "tracks": [{"track_uri": "a"}]}, {"pid": 2, "trucks": []}]}',
+            "p.json: playlist 2 has no pid or no",
+        ),
         ('{"playlists": [{"pid": 1, "tracks": [{"track_uri": "a"}, {"pos": 1}]}]}', "p.json, playlist 1, .*empty"),
         ('{"playlists": [{"pid": "x", "tracks": []}]}', "p.json: playlist 1 has no pid or no tracks"),
         ('{"playlists": [{"pid": 1, "tracks": 5}]}', "p.json: playlist 1 has no pid or no tracks"),

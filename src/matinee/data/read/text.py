@@ -50,10 +50,10 @@ def content(path: Path) -> bytes:
 def from_first_line(source: Path | bytes) -> Path | bytes:
     """The same without blank lines at its beginning, of which polars takes the number of fields."""
     first = source[:8] if isinstance(source, bytes) else start(source, 8)
-    if first.removeprefix(codecs.BOM_UTF8)[:1] not in (b"\r", b"\n"):
+    if not re.match(rb"\r?\n", first.removeprefix(codecs.BOM_UTF8)):
         return source
     data = source if isinstance(source, bytes) else content(source)
-    return data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    return re.sub(rb"\A(\r?\n)+", b"", data.removeprefix(codecs.BOM_UTF8))
 
 
 def only_cr(data: bytes) -> bool:

@@ -56,7 +56,7 @@ def _slice(path: Path) -> pl.DataFrame:
     if not isinstance(lists, list) or not lists or not all(isinstance(one, dict) for one in lists):
         raise MatineeError("holds no list of playlists", where=path.name, hint=HINT)
     for number, one in enumerate(lists, start=1):
-        tracks = one.get("tracks", [])
+        tracks = one.get("tracks")  # an empty playlist says [], so one without the word is broken
         listed = isinstance(tracks, list) and all(isinstance(track, dict) for track in tracks)
         if type(one.get("pid")) is not int or not listed:
             raise MatineeError(f"playlist {number} has no pid or no tracks", where=path.name, hint=HINT)

@@ -786,6 +786,19 @@ def test_strange_spaces_in_the_header_end_no_line(tmp_path: Path, name: str) -> 
     assert events(mt.read(file(tmp_path, f"{name};user_id;item_id\nq;1;x\n"))) == [(1, "x")]
 
 
+def test_two_carriage_returns_before_a_line_end(tmp_path: Path) -> None:
+    """The first belongs to the field, for the reader that leaves rows out as for the fast one."""
+    rows = b"b,11\r\nc\r,12,\r\nd\r,13\r\n"
+    path = file(tmp_path, b"user_id,item_id\r\n" + rows)
+    with pytest.warns(MatineeWarning, match="1 of 3 rows"):
+        assert events(mt.read(path, bad_rows="skip")) == [("b", 11), ("d", 13)]
+    path = file(tmp_path, b"user_id,item_id\r\n" + rows + b"a,10\r\r\n")
+    with pytest.warns(MatineeWarning, match="1 of 4 rows"):
+        assert "'10\\r' goes over a line end" in refusal(lambda: mt.read(path, bad_rows="skip")).what
+    path = file(tmp_path, b"user_id,item_id\r\na,10\r\r\n")
+    assert "'10\\r' goes over a line end" in refusal(lambda: mt.read(path)).what
+
+
 @pytest.mark.parametrize(("odd", "what"), [("0", "look like years"), ("881250949", "look like years")])
 def test_years_are_no_seconds_whatever_stands_among_them(tmp_path: Path, odd: str, what: str) -> None:
     path = file(tmp_path, f"user_id,item_id,timestamp\n1,a,2014\n2,b,2013\n3,c,{odd}\n")

@@ -41,8 +41,10 @@ def time_column(table: Table, column: str, unit: Unit = "auto", time_format: str
     if checked.wrong.any():
         raise checked.error(table)
     whole = checked.values.to_numpy()
+    if per_second == 1:
+        return Times(whole)
     # a log's order is that of time within a second, so what is finer than a second is kept as an order
-    finer = per_second > 1 and bool((whole % per_second).any()) and bool((np.diff(whole) < 0).any())
+    finer = bool((whole % per_second).any()) and bool((np.diff(whole) < 0).any())
     return Times(whole // per_second, np.argsort(whole, kind="stable") if finer else None)
 
 

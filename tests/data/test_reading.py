@@ -301,7 +301,7 @@ def test_kinds_that_are_not_used_are_told_with_the_option_that_uses_them(tmp_pat
     )
     with pytest.warns(MatineeWarning) as recipe:
         DataTable(source=str(path)).load()
-    told = '; [data.events] column = "event_type", weights = { "view" = 1, "purchase" = 1, "dislike" = -1 } gives'
+    told = '; events = { column = "event_type", weights = { "view" = 1, "purchase" = 1, "dislike" = -1 } } gives'
     assert told in str(recipe[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -831,3 +831,23 @@ def test_a_broken_file_among_those_of_one_log(tmp_path: Path) -> None:
     pl.DataFrame(kinds).write_parquet(tmp_path / "likes.parquet")
     (tmp_path / "listens.parquet").write_bytes((tmp_path / "likes.parquet").read_bytes()[:-30])
     assert "is not a readable Parquet file" in refusal(lambda: mt.read(tmp_path, format="yambda")).what
+
+
+def test_a_unit_that_puts_every_event_into_1970(tmp_path: Path) -> None:
+    path = file(tmp_path, "user_id,item_id,timestamp\n1,a,881250949\n2,b,893286638\n")
+    said = r"column 'timestamp': by the unit ms every event is of 1970; unit=\"s\" has them end in 1998$"
+    with pytest.warns(MatineeWarning, match=said):
+        assert mt.read(path, unit="ms").timestamp.tolist() == [881250, 893286]
+    with warnings.catch_warnings():  # as given: a clock that begins with the study, and what really is of 1970
+        warnings.simplefilter("error")
+        assert mt.read(path, unit="s").timestamp.tolist() == [881250949, 893286638]
+        clock = file(tmp_path, "user_id,item_id,timestamp\n1,a,0\n2,b,600000000\n")
+        assert mt.read(clock, unit="ms").timestamp.tolist() == [0, 600000]
+
+
+def test_an_escaped_mark_that_begins_a_field_escapes_nothing(tmp_path: Path) -> None:
+    path = file(tmp_path, b'\\""1","10","5","881250949",""\n')
+    found = mt.read(path, header=False, user_id=1, item_id=2, rating=3, timestamp=4)
+    assert events(found) == [('\\""1"', 10)]
+    path = file(tmp_path, b'user_id,item_id\n"a\\"b",10\n')
+    assert events(mt.read(path)) == [('a"b', 10)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def quoting(source: Path | bytes, path: Path, dialect: Dialect) -> Written:
     escape = "\\" if dialect.escape == AUTO else dialect.escape
     if escape is not None and text.holds(source, (escape + dialect.mark).encode()):
         escaped = text.quotes(source, dialect.mark, sign, escape)
-        if escaped.broken is None:
-            data = source if isinstance(source, bytes) else content(path)
+        data = source if isinstance(source, bytes) else content(path)
+        if escaped.broken is None and not _begins(data, sign, escape + dialect.mark):
             return text.doubled(data, dialect.mark, escape), replace(dialect, escape=escape), False, ()
     if _even(source, dialect, sign):
         return source, dialect, True, ()
@@ -43,6 +44,11 @@ def quoting(source: Path | bytes, path: Path, dialect: Dialect) -> Written:
         data = source if isinstance(source, bytes) else content(path)
         raise RaggedError(unclosed(path, data.count(b"\n", 0, found.broken) + 1, dialect.mark))
     return rewritten, dialect, False, ()
+
+
+def _begins(data: bytes, sign: str, word: str) -> bool:
+    """Whether a field begins with this word: then it is not quoted, and nothing in it is escaped."""
+    return re.search(rb"(\A|\n|%s)%s" % (re.escape(sign.encode()), re.escape(word.encode())), data) is not None
 
 
 def _over_lines(source: Path | bytes, path: Path, dialect: Dialect, found: text.Quotes, sign: str) -> Written:

@@ -845,9 +845,10 @@ def test_a_unit_that_puts_every_event_into_1970(tmp_path: Path) -> None:
         assert mt.read(clock, unit="ms").timestamp.tolist() == [0, 600000]
 
 
-def test_an_escaped_mark_that_begins_a_field_escapes_nothing(tmp_path: Path) -> None:
-    path = file(tmp_path, b'\\""1","10","5","881250949",""\n')
-    found = mt.read(path, header=False, user_id=1, item_id=2, rating=3, timestamp=4)
-    assert events(found) == [('\\""1"', 10)]
+@pytest.mark.parametrize("before", ["", "x", "x,y"])
+def test_an_escaped_mark_in_a_field_without_marks_escapes_nothing(tmp_path: Path, before: str) -> None:
+    path = file(tmp_path, f'{before}\\""1";"10";"5";"881250949";""\n')
+    found = mt.read(path, separator=";", header=False, user_id=1, item_id=2, rating=3, timestamp=4)
+    assert events(found) == [(before + '\\""1"', 10)]
     path = file(tmp_path, b'user_id,item_id\n"a\\"b",10\n')
     assert events(mt.read(path)) == [('a"b', 10)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,7 +34,7 @@ def quoting(source: Path | bytes, path: Path, dialect: Dialect) -> Written:
     if escape is not None and text.holds(source, (escape + dialect.mark).encode()):
         escaped = text.quotes(source, dialect.mark, sign, escape)
         data = source if isinstance(source, bytes) else content(path)
-        if escaped.broken is None and not _begins(data, sign, escape + dialect.mark):
+        if escaped.broken is None and not text.escaped_outside(data, dialect.mark, escape):
             return text.doubled(data, dialect.mark, escape), replace(dialect, escape=escape), False, ()
     if _even(source, dialect, sign):
         return source, dialect, True, ()
@@ -44,11 +43,6 @@ def quoting(source: Path | bytes, path: Path, dialect: Dialect) -> Written:
         data = source if isinstance(source, bytes) else content(path)
         raise RaggedError(unclosed(path, data.count(b"\n", 0, found.broken) + 1, dialect.mark))
     return rewritten, dialect, False, ()
-
-
-def _begins(data: bytes, sign: str, word: str) -> bool:
-    """Whether a field begins with this word: then it is not quoted, and nothing in it is escaped."""
-    return re.search(rb"(\A|\n|%s)%s" % (re.escape(sign.encode()), re.escape(word.encode())), data) is not None
 
 
 def _over_lines(source: Path | bytes, path: Path, dialect: Dialect, found: text.Quotes, sign: str) -> Written:

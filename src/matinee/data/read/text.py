@@ -224,6 +224,15 @@ def _escaped(data: NDArray[np.uint8], where: NDArray[np.int64], escape: int) -> 
     return free
 
 
+def escaped_outside(data: bytes, quote: str, escape: str) -> bool:
+    """Whether an escaped quotation mark is in a field that is not quoted: it stands there as written."""
+    signs = np.frombuffer(data, np.uint8)
+    where = np.flatnonzero(signs == ord(quote))
+    escaped = _escaped(signs, where, ord(escape))
+    open_ = np.cumsum(~escaped) % 2 == 1
+    return bool((escaped & ~open_).any())
+
+
 def doubled(data: bytes, quote: str, escape: str) -> bytes:
     """Escaped quotation marks written as doubled ones, which polars reads."""
     mark, sign = quote.encode(), escape.encode()

@@ -852,3 +852,9 @@ def test_an_escaped_mark_in_a_field_without_marks_escapes_nothing(tmp_path: Path
     assert events(found) == [(before + '\\""1"', 10)]
     path = file(tmp_path, b'user_id,item_id\n"a\\"b",10\n')
     assert events(mt.read(path)) == [('a"b', 10)]
+
+
+@pytest.mark.parametrize("bad_rows", ["skip", "error"])
+def test_a_control_character_beside_a_separator_of_two_signs(tmp_path: Path, bad_rows: Any) -> None:
+    path = file(tmp_path, "user_id::item_id\n\x1f1::10\n1::10\n")
+    assert "control character 0x1f" in refusal(lambda: mt.read(path, bad_rows=bad_rows)).what

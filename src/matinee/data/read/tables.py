@@ -115,6 +115,9 @@ def text_table(path: Path, dialect: Dialect = PLAIN, schema: Mapping[str, Any] |
     dialect = sniffed(path, dialect)
     if dialect.separator is not None and len(dialect.separator) > 1:
         source = content(path) if isinstance(source, Path) else source
+        if UNIT.encode() in source:
+            what = f"the separator {dialect.separator} is read as the control character 0x1f, and the file holds that"
+            raise MatineeError(what, where=path.name, hint="remove the character 0x1f, or separate fields by one sign")
         source = source.replace(dialect.separator.encode(), UNIT.encode())
     notes: tuple[str, ...] = ()
     try:

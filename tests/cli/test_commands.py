@@ -637,7 +637,7 @@ def test_compare_runs_and_baselines(world: World, tmp_path: Path) -> None:
     labels = {"small/popularity", "small/ease", "other/popularity", "other/ease"}
     assert {row["label"] for row in found["metrics"]} == labels
     assert [test["b"] for test in found["tests"]] == ["small/popularity"] * 3
-    assert all(test["p_holm"] >= test["p_random"] for test in found["tests"])
+    assert all(test["p_corrected"] >= test["p"] for test in found["tests"])
     text = done("compare", world.run, other)
     assert "Differences in ndcg@3" in text
     assert "40 users (80 queries)" in text

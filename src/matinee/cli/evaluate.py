@@ -123,7 +123,7 @@ def _show_tests(tests: Sequence[PairedTest]) -> None:
     numbers = ("difference", "95 % interval", "p", "p (Holm)")
     columns = [Column("model"), Column("minus"), *(Column(name, right=True, keep=name != "p") for name in numbers)]
     rows = [
-        [t.a, t.b, f"{t.difference:+.4f}", f"{t.ci_low:+.4f} to {t.ci_high:+.4f}", _p(t.p_random), _p(t.p_holm)]
+        [t.a, t.b, f"{t.difference:+.4f}", f"{t.ci_low:+.4f} to {t.ci_high:+.4f}", _p(t.p), _p(t.p_corrected)]
         for t in tests
     ]
     screen.say(f"Differences in {named(first.metric, first.k)}", "bold")

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Protocol
 from matinee.evaluate.intervals import symmetric
+from matinee.evaluate.paired import holm, student
 from matinee.evaluate.predictions import LOWER_IS_BETTER
-from matinee.evaluate.significance import holm, student
 from matinee.split.candidates import OBSERVED
 
 ALPHA = 0.05

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted, option
 from matinee.evaluate.evaluate import Evaluation, named
 from matinee.evaluate.significance import paired_differences
 
@@ -26,7 +26,8 @@ class PairPower:
     difference: to be seen, the measured one unless another was asked for; measured: of this test. sd: standard
     deviation of a user's difference; n_users: of this test. power: chance to see the difference with these users.
     users_needed: for the power asked for, None where there is no difference. smallest: the difference that these users
-    show with that power; None where it is unknown, as of one user alone.
+    show with that power. All three are unknown (NaN, None) where users do not differ, as one user alone, or two models
+    that answer alike.
     """
 
     a: str
@@ -42,12 +43,11 @@ class PairPower:
     smallest: float | None
 
     def __str__(self) -> str:
-        needed = "no number of users" if self.users_needed is None else f"{self.users_needed:,} users"
-        smallest = "nothing" if self.smallest is None else f"differences from {self.smallest:.4f}"
-        return (
-            f"{self.a} - {self.b}: {named(self.metric, self.k)} {self.difference:+.4f} takes {needed}; these "
-            f"{self.n_users:,} show {smallest}"
-        )
+        of = f"{self.a} - {self.b}: {named(self.metric, self.k)} {self.difference:+.4f}"
+        if self.smallest is None:
+            return f"{of}: nothing can be said, because the difference is the same for every user"
+        needed = "more users than can be had" if self.users_needed is None else counted(self.users_needed, "user")
+        return f"{of} takes {needed}; these {self.n_users:,} show differences from {self.smallest:.4f}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,10 +77,11 @@ class Power:
 
 
 def pair_powers(
-    joint: Evaluation, column: tuple[str, int], pairs: Iterable[tuple[str, str]], *, difference: float | None = None,
-    power: float = POWER, alpha: float = ALPHA,
+    joint: Evaluation, column: tuple[str, int], pairs: Iterable[tuple[str, str]], *,
+    difference: float | str | None = None, power: float = POWER, alpha: float = ALPHA,
 ) -> Power:  # fmt: skip
-    """What each pair's test on one column can see. difference: None for the measured one of each pair.
+    """What each pair's test on one column can see. difference: absolute, or a share of the second model's mean ("2%");
+    None for the measured one of each pair.
 
     Raises MatineeError for a power or a level outside 0 to 1, a power that is not above the level, and a difference
     that is 0 or not finite.
@@ -90,19 +91,31 @@ def pair_powers(
             raise MatineeError(f"{name} is a share between 0 and 1, got {share!r}", hint=f"pass {name}=0.8, say")
     if power <= alpha:
         raise MatineeError(f"a power of {power} is no more than the level {alpha}", hint="ask for 0.8, say")
-    if difference is not None and (difference == 0 or not np.isfinite(difference)):
-        raise MatineeError(f"no test can see a difference of {difference}", hint="pass the smallest that matters")
+    given, relative = (None, False) if difference is None else _amount(difference)
     found = []
     for a, b in pairs:
         mean, error, sums, _ = paired_differences(joint, a, b, *column)
         n, sd = len(sums), error * np.sqrt(len(sums))
-        wanted = mean if difference is None else difference
-        known = bool(np.isfinite(sd)) and n > 1
+        wanted = mean if given is None else given * joint.mean(*column, b).value if relative else given
+        known = bool(np.isfinite(sd)) and sd > 0  # else one user alone, or the same difference of all users
         seen = chance_to_see(wanted, sd, n, alpha=alpha) if known else np.nan
         needed = users_needed(wanted, sd, power=power, alpha=alpha) if known else None
         smallest = smallest_difference(n, sd, power=power, alpha=alpha) if known else None
         found.append(PairPower(a, b, *column, wanted, mean, float(sd), n, seen, needed, smallest))
     return Power(tuple(found), power, alpha)
+
+
+def _amount(difference: float | str) -> tuple[float, bool]:
+    """The number, and whether it is a share. Raises MatineeError for 0, and for what is no number."""
+    text = str(difference).strip()
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        number = np.nan
+    if number == 0 or not np.isfinite(number):
+        what = f"{option('difference', difference)}: no test can see this difference"
+        raise MatineeError(what, hint="give the smallest that matters, e.g. 0.002, or 2% of the other model's mean")
+    return number, text.endswith("%")
 
 
 def chance_to_see(difference: float, sd: float, n: int, *, alpha: float = ALPHA, sides: int = 2) -> float:

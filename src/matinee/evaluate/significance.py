@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from matinee.data.dataset import Protocol
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted
 from matinee.evaluate.evaluate import Evaluation, named
 from matinee.evaluate.intervals import standard_error, summed_by
 from matinee.evaluate.metrics import Values
@@ -117,7 +117,7 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
         _refuse_protocols(both, first.protocol, other.protocol)
         if first.queries != other.queries or first.users != other.users:
             hint = "evaluate all models on one split, made with one seed"
-            raise MatineeError(f"{both} did not answer the same queries", hint=hint)
+            raise MatineeError(f"{both} did not answer the same queries ({_other_queries(first, other)})", hint=hint)
         twice = {label for label, _, _ in values} & set(other.labels)
         if twice:
             raise MatineeError(f"two models have the label {', '.join(sorted(twice))}", hint="pass label= to evaluate")
@@ -135,6 +135,12 @@ def _refuse_protocols(both: str, one: Protocol, other: Protocol) -> None:
         differ = "; ".join(f"{w}: {getattr(one, w)!r} and {getattr(other, w)!r}" for w in words)
         hint = "evaluate all models under one protocol; numbers of different protocols do not compare"
         raise MatineeError(f"{both} were measured under different protocols ({differ})", hint=hint)
+
+
+def _other_queries(one: Evaluation, other: Evaluation) -> str:
+    if len(one) != len(other):
+        return f"{counted(len(one), 'query')} and {counted(len(other), 'query')}"
+    return "other users" if one.users != other.users or (one.user != other.user).any() else "other hidden answers"
 
 
 def paired_test(

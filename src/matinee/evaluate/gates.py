@@ -89,7 +89,9 @@ class GateResult:
         rule = f"may {allowed} by {asked} at most" if loses else f"must not {allowed}"
         if not loses and self.margin:
             rule = f"must {'fall' if gate.lower_is_better else 'rise'} by {asked} or more"
-        measured = f"{gate.column} {rule}: {self.old:.4f} to {self.new:.4f}, a difference of {self.difference:+.4f}"
+        relative = f" ({100 * self.difference / self.old:+.1f} %)" if self.old else ""
+        means = f"{self.old:.4f} to {self.new:.4f}, a difference of {self.difference:+.4f}{relative}"
+        measured = f"{gate.column} {rule}: {means}"
         if np.isnan(self.bound):
             return f"{measured} of {counted(self.n_users, 'user')}, from whom no interval can be had: not shown"
         limit = f"its {end} {100 * self.confidence:.4g} % bound {self.bound:+.5f}"

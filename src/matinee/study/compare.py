@@ -88,7 +88,7 @@ def joint_evaluation(
     """
     wanted: Sequence[Sequence[str] | None] = [None] * len(runs) if only is None else only
     values = [_values(run, part, metric, protocol, of) for run, of in zip(runs, wanted, strict=True)]
-    names = unique_labels(runs, [table["label"].unique(maintain_order=True).to_list() for table in values])
+    names = unique_labels(runs, [run.labels for run in runs] if only is None else only)
     renamed = [table.with_columns(pl.col("label").replace(of)) for table, of in zip(values, names, strict=True)]
     evaluations = [_evaluation(run, table) for run, table in zip(runs, renamed, strict=True)]
     refuse_differences(runs, evaluations)

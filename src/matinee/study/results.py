@@ -153,7 +153,7 @@ class RunRecord(Stored):
 
 def utc(seconds: float) -> str:
     """A moment, in seconds since 1970, as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
 def read_rows(path: Path) -> tuple[MetricRow, ...]:

@@ -35,6 +35,7 @@ CORRECTION = Option(help="For several tests.", show_default="the recipe's, else 
 NEEDED = "Also say how many users each difference takes to be seen, and what these users can show."
 DIFFERENCE = "With --power: the difference to be seen, 0.002 or 2% of the other model's mean."
 GATE = "Whether NEW may replace OLD (the RUNs): the difference keeps to this margin; may be repeated. Exit code 3: no."
+OF_NEW, OF_OLD = (f"With --gate: the model of {which}, if it has several." for which in ("NEW", "OLD"))
 GATE_ONLY = ("new_label", "old_label", "confidence", "record")
 Tests = Literal["randomisation", "t", "wilcoxon", "bootstrap"]
 Corrections = Literal["holm", "benjamini_hochberg", "none"]
@@ -53,8 +54,8 @@ def compare(
     difference: Annotated[Text, Option(metavar="D", help=DIFFERENCE, show_default="as measured")] = None,
     plot: Annotated[Path | None, Option(metavar="FILE", help="Draw the progress over runs, as .html or .svg.")] = None,
     gate: Annotated[Texts, Option(metavar="METRIC@K=MARGIN", help=GATE)] = None,
-    new_label: Annotated[Text, Option(metavar="LABEL", help="With --gate: the model of NEW, if it has several.")] = None,
-    old_label: Annotated[Text, Option(metavar="LABEL", help="With --gate: the model of OLD, if it has several.")] = None,
+    new_label: Annotated[Text, Option(metavar="LABEL", help=OF_NEW)] = None,
+    old_label: Annotated[Text, Option(metavar="LABEL", help=OF_OLD)] = None,
     confidence: Annotated[
         float | None, Option(metavar="SHARE", help="With --gate: of the one-sided interval.", show_default="0.95")
     ] = None,
@@ -71,8 +72,9 @@ def compare(
         of_gate = dict(zip(GATE_ONLY, (new_label, old_label, confidence, record), strict=True))
         given = {name: value for name, value in of_gate.items() if value is not None}
         if gate:
-            of_tests = {"metric": metric, "k": k, "baseline": baseline, "test": test, "correction": correction}
-            _refuse({**of_tests, "power": power or None, "difference": difference, "plot": plot}, "not used with --gate")
+            others = {"metric": metric, "k": k, "baseline": baseline, "test": test, "correction": correction}
+            others |= {"power": power or None, "difference": difference, "plot": plot}
+            _refuse(others, "not used with --gate")
             _decide(runs, gate, as_json, **where, **given)
             return
         _refuse(given, "used only with --gate METRIC@K=MARGIN")
@@ -80,9 +82,8 @@ def compare(
             _refuse({"difference": difference}, "used only with --power")
         opened = comparing.opened_runs(runs)
         found = comparing.compare(opened, metric, k, baseline, **where, test=test, correction=correction)
-        column = metric, k
-        needed = comparing.power(opened, *column, baseline, **where, difference=difference) if power else None
-        history = score_history(opened, *column, **where) if len(runs) > 1 or plot else None
+        needed = comparing.power(opened, metric, k, baseline, **where, difference=difference) if power else None
+        history = score_history(opened, metric, k, **where) if len(runs) > 1 or plot else None
         if history is not None and plot is not None:
             history.write(plot)
     if as_json:

@@ -39,7 +39,7 @@ class Gate:
         metric, k, margin, percent = found[1], int(found[2] or 0), float(found[3]), bool(found[4])
         margin = margin / 100 if percent else margin
         if not np.isfinite(margin) or (percent and margin <= -1):
-            raise MatineeError(f"{text!r}: a margin of {found[3]}{percent and '%' or ''} lets everything pass", hint=EXAMPLE)
+            raise MatineeError(f"{text!r}: such a margin lets everything pass", hint=EXAMPLE)
         return cls(metric, k, margin, percent)
 
     @property
@@ -116,8 +116,9 @@ def try_gate(joint: Evaluation, new: str, old: str, gate: Gate, confidence: floa
 
     if not 0.5 < confidence < 1:
         raise MatineeError(f"the confidence is a share between 0.5 and 1, got {confidence!r}", hint="use 0.95, say")
-    paired = paired_differences(joint, new, old, gate.metric, gate.k)
-    means = [joint.mean(gate.metric, gate.k, label).value for label in (new, old)]
+    gate_column = gate.metric, gate.k
+    paired = paired_differences(joint, new, old, *gate_column)
+    means = (joint.mean(*gate_column, new).value, joint.mean(*gate_column, old).value)
     n, error = len(paired.sums), paired.error
     sign = -1 if gate.lower_is_better else 1  # what is computed is a gain, which must not be below the margin
     margin = gate.margin * means[1] if gate.relative else gate.margin
@@ -127,6 +128,6 @@ def try_gate(joint: Evaluation, new: str, old: str, gate: Gate, confidence: floa
     bound, needed = paired.mean - sign * reach, None
     if room > 0 and error >= 0:
         needed = users_needed(room, error * np.sqrt(n), power=POWER, alpha=1 - confidence, sides=1)
-    return GateResult(
-        gate, confidence, *means, paired.mean, margin, bound, p, paired.n_queries, n, sign * (bound - margin) >= 0, needed
-    )
+    passed = bool(sign * (bound - margin) >= 0)
+    numbers = paired.mean, margin, bound, p
+    return GateResult(gate, confidence, *means, *numbers, paired.n_queries, n, passed, needed)

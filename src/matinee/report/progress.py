@@ -64,7 +64,7 @@ def svg_file(steps: Sequence[ScoreStep], metric: str) -> str:
     """The drawing as a file of its own, with the page's colours, light and dark."""
     style = files("matinee.report").joinpath("templates", "style.css").read_text("utf-8")
     colours = style[: style.index("* {")]
-    fonts = "svg{font-family:-apple-system,'Segoe UI',Roboto,'Liberation Sans',Arial,sans-serif;background:var(--paper)}"
+    fonts = "svg{font-family:-apple-system,'Segoe UI',Roboto,Arial,sans-serif;background:var(--paper)}"
     svg = re.sub(r"^<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', drawing(steps, metric))
     return svg.replace(">", f"><style>{colours}{fonts}</style>", 1) + "\n"
 

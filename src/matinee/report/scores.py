@@ -69,8 +69,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """rows: best in the first column first. tested: whether `close` was tested, test_words: how. n_queries: (fewest, most) of a run.
-    n_folds: 1 without cross-validation."""
+    """rows: best in the first column first. tested: whether `close` was tested; test_words: how. n_queries: (fewest,
+    most) of a run. n_folds: 1 without cross-validation."""
 
     fingerprint: str
     split: str
@@ -81,7 +81,7 @@ class Table:
     seeds: tuple[int, ...]
     n_folds: int
     tested: bool
-    test_words: str
+    test_words: str = TESTED.words
 
     @property
     def words(self) -> str:

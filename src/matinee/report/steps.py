@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ScoreStep:
-    """A run in the order of time. finished: ISO 8601 in UTC. label: the run's best model; value: its mean, with its 95 %
-    interval. best: the best value so far; improved: whether this run brought it."""
+    """A run in the order of time. finished: ISO 8601 in UTC. label: the run's best model; value: its mean, with its
+    95 % interval. best: the best value so far; improved: whether this run brought it."""
 
     run: str
     finished: str

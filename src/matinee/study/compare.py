@@ -80,8 +80,9 @@ def opened_runs(runs: Runs) -> list[Run]:
 
 
 def joint_evaluation(
-    runs: Sequence[Run], metric: str | None, part: str, protocol: str | None, only: Sequence[Sequence[str]] | None = None
-) -> Evaluation:
+    runs: Sequence[Run], metric: str | None, part: str, protocol: str | None,
+    only: Sequence[Sequence[str]] | None = None,
+) -> Evaluation:  # fmt: skip
     """All models of the runs under one protocol, labelled by `unique_labels`. only: the labels to read, for each run.
 
     Raises MatineeError for runs whose numbers do not compare.

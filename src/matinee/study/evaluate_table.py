@@ -62,8 +62,9 @@ class EvaluateTable(Table):
         None, description="the paired test of two models; when left out, t in the report and randomisation in `compare`"
     )
     correction: Correction | None = Field(
-        None, description="for several tests, of the family-wise error or of the false discovery rate; when left out, "
-        "holm"
+        None,
+        description="of p for several tests: of the family-wise error, or of the share of false discoveries; when left "
+        "out, holm",
     )
 
     @field_validator("k")

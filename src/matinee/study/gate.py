@@ -21,8 +21,6 @@ from matinee.study.reader import Run
 from matinee.study.results import Record, unreadable, utc
 from matinee.version import __version__
 
-VERSION = 1  # of the record's layout
-
 
 class ModelFacts(Record):
     """Which model of which run it was. settings: its hyper-parameters. data: the log's fingerprint. The SHA-256 are of
@@ -83,7 +81,7 @@ class Decision(Record):
     """What `gate` found, for keeping: `to_json`, and `read` for such a file. may_replace: whether every gate is passed.
     written: ISO 8601 in UTC. protocols: by fingerprint."""
 
-    schema_version: Literal[1] = VERSION
+    schema_version: Literal[1] = 1
     written: str
     matinee: str
     may_replace: bool
@@ -122,13 +120,13 @@ def gate(
 
     gates: one or several of the form "ndcg@10=-0.5%": new minus old may be 0.5 % of the old mean below 0, or better;
     without % the margin is absolute. A gate is passed where the whole one-sided interval of the paired difference (at
-    `confidence`, by Student's t over users) keeps to the margin. All must be passed, so none needs a correction (Berger,
-    Technometrics 1982). new_label, old_label: which model, of runs with several; new and old may be one run. part,
-    protocol: as in `compare`. record: a JSON file for the decision, which is replaced.
+    `confidence`, by Student's t over users) keeps to the margin. All must be passed, so none needs a correction
+    (Berger, Technometrics 1982). new_label, old_label: which model, of runs with several; new and old may be one run.
+    part, protocol: as in `compare`. record: a JSON file for the decision, which is replaced.
 
     Raises MatineeError for runs that do not compare, a metric that was not measured, and a gate of another form.
 
-    Example: `mt.gate("runs/small", "runs/small", "ndcg@10=-0.5%", new_label="ease", old_label="popularity").may_replace`
+    Example: `mt.gate("runs/small", "runs/small", "ndcg@10=-0.5%", new_label="ease", old_label="popularity")`
     """
     asked = [Gate.parse(text) for text in ([gates] if isinstance(gates, str) else gates)]
     if not asked:
@@ -142,14 +140,15 @@ def gate(
     protocols: dict[str, Protocol] = {}
     found = []
     for one in asked:
-        joint, names = _joint(runs, labels, same, one, part, protocol)
+        joint, (name, other) = _joint(runs, labels, same, one, part, protocol)
         protocols[joint.protocol.fingerprint] = joint.protocol
-        found.append(GateRecord.of(try_gate(joint, *names, one, confidence), joint.protocol.fingerprint))
+        found.append(GateRecord.of(try_gate(joint, name, other, one, confidence), joint.protocol.fingerprint))
     facts = [_facts(run, label) for run, label in zip(runs, labels, strict=True)]
     failed = [one for one in found if not one.passed]
+    verdict = _verdict(facts, found, confidence)
     decision = Decision(
-        written=utc(time.time()), matinee=__version__, may_replace=not failed, verdict=_verdict(facts, found, confidence),
-        confidence=confidence, part=part, new=facts[0], old=facts[1], gates=tuple(found), protocols=protocols,
+        written=utc(time.time()), matinee=__version__, may_replace=not failed, verdict=verdict, confidence=confidence,
+        part=part, new=facts[0], old=facts[1], gates=tuple(found), protocols=protocols,
     )  # fmt: skip
     if record is not None:
         atomic_write(record, decision.to_json())

@@ -150,7 +150,7 @@ def test_what_cannot_be_tried_is_refused() -> None:
     with pytest.raises(MatineeError, match=r"ndcg@5 was not measured\n  hint: measured: ndcg@10"):
         try_gate(models, "new", "old", Gate("ndcg", 5, -0.1, True))
     for confidence in (0.5, 1.0, 95.0):
-        with pytest.raises(MatineeError, match="between 0.5 and 1"):
+        with pytest.raises(MatineeError, match=r"between 0\.5 and 1"):
             try_gate(models, "new", "old", Gate("ndcg", 10, -0.1, True), confidence)
     bare = replace(models, values={key: value for key, value in models.values.items() if key[0] == "new"})
     with pytest.raises(MatineeError, match="no model 'old'"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 from evaluate_models import evaluation
@@ -18,7 +20,9 @@ COLUMN = ("recall", 10)
 def test_the_chance_is_that_of_simulated_tests(n: int, difference: float, sd: float, sides: int) -> None:
     trials = 8_000
     d = np.random.default_rng(n).normal(difference, sd, (trials, n))
-    way = "two-sided" if sides == 2 else "greater" if difference > 0 else "less"
+    way: Literal["two-sided", "greater", "less"] = (
+        "two-sided" if sides == 2 else "greater" if difference > 0 else "less"
+    )
     seen = np.mean(ttest_1samp(d, 0, axis=1, alternative=way).pvalue < 0.05)
     expected = chance_to_see(difference, sd, n, sides=sides)
     assert seen == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / trials) + 1e-3)
@@ -58,8 +62,9 @@ def test_pairs_are_planned_by_their_users() -> None:
     a[3] = b[3] = np.nan
     (found,) = pair_powers(evaluation(a=a, b=b), COLUMN, [("a", "b")]).pairs
     d = (a - b)[~np.isnan(a)]
-    assert (found.difference, found.measured) == (pytest.approx(d.mean()), found.difference)
-    assert (found.sd, found.n_users) == (pytest.approx(d.std(ddof=1)), 79)
+    assert found.difference == found.measured == pytest.approx(d.mean())
+    assert found.sd == pytest.approx(d.std(ddof=1))
+    assert found.n_users == 79
     assert found.power == pytest.approx(chance_to_see(d.mean(), d.std(ddof=1), 79))
     assert found.users_needed == users_needed(d.mean(), d.std(ddof=1))
     assert found.smallest == pytest.approx(smallest_difference(79, d.std(ddof=1)))

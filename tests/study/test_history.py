@@ -37,7 +37,9 @@ def test_runs_stand_in_the_order_of_time(old_and_new: Runs, tmp_path: Path) -> N
     history = mt.score_history([third, new, old], metric="recall", k=5)
     assert [step.run for step in history.steps] == ["old", "new", "third"]
     for step, run in zip(history.steps, (old, new, third), strict=True):
-        assert (step.label, step.value) == (best_of(run)[0], pytest.approx(best_of(run)[1]))
+        label, mean = best_of(run)
+        assert step.label == label
+        assert step.value == pytest.approx(mean)
         assert step.ci_low < step.value < step.ci_high
     first, second, last = history.steps
     assert second.value > first.value  # what follows needs it

@@ -72,7 +72,13 @@ def compare(
         of_gate = dict(zip(GATE_ONLY, (new_label, old_label, confidence, record), strict=True))
         given = {name: value for name, value in of_gate.items() if value is not None}
         if gate:
-            others = {"metric": metric, "k": k, "baseline": baseline, "test": test, "correction": correction}
+            others: dict[str, Any] = {
+                "metric": metric,
+                "k": k,
+                "baseline": baseline,
+                "test": test,
+                "correction": correction,
+            }
             others |= {"power": power or None, "difference": difference, "plot": plot}
             _refuse(others, "not used with --gate")
             _decide(runs, gate, as_json, **where, **given)

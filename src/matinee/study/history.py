@@ -65,11 +65,11 @@ class ScoreHistory:
         if suffix not in (".html", ".svg"):
             what = f"the progress is drawn as .html or .svg, not as {suffix or 'a file without suffix'!r}"
             raise MatineeError(what, where=str(path), hint=f"name it {Path(path).stem or 'progress'}.html")
-        from matinee.report import progress  # loads matplotlib and jinja2
+        from matinee.report import score_progress  # loads matplotlib and jinja2
 
         page = suffix == ".html"
         of = self.steps, self.column
-        atomic_write(path, progress.page(*of, self.notes) if page else progress.svg_file(*of))
+        atomic_write(path, score_progress.page(*of, self.notes) if page else score_progress.svg_file(*of))
 
     def __str__(self) -> str:
         rows = [HEAD, *self.rows()]

@@ -72,6 +72,6 @@ def svg_file(steps: Sequence[ScoreStep], metric: str) -> str:
 def page(steps: Sequence[ScoreStep], metric: str, notes: Sequence[str]) -> str:
     """One HTML page that needs nothing else: the drawing, a table of the runs, and notes in sentences."""
     better = [at for at, step in enumerate(steps) if step.improved]
-    return environment().get_template("progress.html.j2").render(
+    return environment().get_template("score_progress.html.j2").render(
         steps=steps, metric=metric, svg=drawing(steps, metric), notes=notes, last=better[-1], n_better=len(better)
     )  # fmt: skip

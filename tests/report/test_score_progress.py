@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from report_studies import HOSTILE
 
-from matinee.report import plots, progress
+from matinee.report import plots, score_progress
 from matinee.report.steps import ScoreStep
 
 
@@ -28,7 +28,7 @@ VALUES = [0.0722, 0.0523, 0.0767, 0.0763, 0.0930, 0.0916]
 
 def test_the_page_has_each_run_and_the_best_so_far() -> None:
     steps = steps_of(VALUES)
-    page = progress.page(steps, "ndcg@10", ["a note"])
+    page = score_progress.page(steps, "ndcg@10", ["a note"])
     rows = page.partition("<tbody>")[2].partition("</tbody>")[0].split("</tr>")[:-1]
     assert len(rows) == len(steps)
     for row, step in zip(rows, steps, strict=True):
@@ -44,17 +44,17 @@ def test_the_page_has_each_run_and_the_best_so_far() -> None:
 
 def test_labels_are_escaped_and_named_at_the_improvements() -> None:
     steps = steps_of([0.1, 0.2, 0.3, 0.4], HOSTILE)
-    page = progress.page(steps, "ndcg@10", [])
+    page = score_progress.page(steps, "ndcg@10", [])
     assert "<script>" not in page
     assert "onerror=" not in page.replace("&gt;", "").partition("<svg")[0]
-    drawn = ET.fromstring(progress.svg_file(steps, "ndcg@10"))
+    drawn = ET.fromstring(score_progress.svg_file(steps, "ndcg@10"))
     texts = {"".join(text.itertext()) for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
     assert set(map(plots.shorten, HOSTILE)) <= texts
 
 
 def test_names_do_not_run_into_each_other() -> None:
     steps = steps_of([0.100, 0.101, 0.102, 0.2], ["a", "b", "c", "d"])
-    drawn = ET.fromstring(progress.svg_file(steps, "ndcg@10"))
+    drawn = ET.fromstring(score_progress.svg_file(steps, "ndcg@10"))
     texts = {"".join(text.itertext()) for text in drawn.iter("{http://www.w3.org/2000/svg}text")}
     assert {"c", "d"} <= texts
     assert not {"a", "b"} & texts
@@ -63,9 +63,9 @@ def test_names_do_not_run_into_each_other() -> None:
 def test_one_run_or_an_unknown_interval_is_drawn_too() -> None:
     (step,) = steps_of([0.5])
     lonely = ScoreStep(step.run, step.finished, step.label, 0.5, float("nan"), float("nan"), 0.5, True)
-    assert "<td>–</td>" in progress.page([lonely], "rmse", [])
-    assert "0.5000, since run 1" in progress.drawing([lonely], "rmse")
+    assert "<td>–</td>" in score_progress.page([lonely], "rmse", [])
+    assert "0.5000, since run 1" in score_progress.drawing([lonely], "rmse")
 
 
 def test_equal_steps_give_equal_bytes() -> None:
-    assert progress.page(steps_of(VALUES), "mrr@5", []) == progress.page(steps_of(VALUES), "mrr@5", [])
+    assert score_progress.page(steps_of(VALUES), "mrr@5", []) == score_progress.page(steps_of(VALUES), "mrr@5", [])

@@ -49,7 +49,7 @@ def test_every_gate_must_be_passed(old_and_new: Runs) -> None:
         f"ease ({new}) may not replace popularity ({old}): it is not shown to pass recall@5=+0.9 (1 of 2 gates)."
     )
     both = mt.gate(new, old, ["ndcg@3=-1%", "recall@5=-1%"], new_label="ease")
-    assert both.verdict.endswith("it passes all 2 gates with 95 % confidence.")
+    assert both.verdict.endswith("it passes both gates with 95 % confidence.")
     assert "passed  ndcg@3 may fall by 1 % at most" in str(both)
 
 

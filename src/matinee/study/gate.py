@@ -192,7 +192,8 @@ def _verdict(facts: Sequence[ModelFacts], found: Sequence[GateRecord], confidenc
     """The decision in a sentence."""
     failed = [one.gate for one in found if not one.passed]
     new, old = (each.words for each in facts)
-    gates = f"the gate {found[0].gate}" if len(found) == 1 else f"all {len(found)} gates"
+    many = {1: f"the gate {found[0].gate}", 2: "both gates"}
+    gates = many.get(len(found), f"all {len(found)} gates")
     if not failed:
         return f"{new} may replace {old}: it passes {gates} with {100 * confidence:.4g} % confidence."
     of = "" if len(found) == 1 else f" ({len(failed)} of {len(found)} gates)"

@@ -7,13 +7,13 @@ recommendations/LABEL.parquet, models/LABEL/, logs/, report.html. What a unit le
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError
 
 from matinee.data.dataset import Protocol
+from matinee.data.moments import moment_of
 from matinee.data.side_table_report import SideTableReport
 from matinee.errors import MatineeError
 from matinee.evaluate import Bin, Finding
@@ -153,7 +153,7 @@ class RunRecord(Stored):
 
 def utc(seconds: float) -> str:
     """A moment, in seconds since 1970, as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return moment_of(seconds).isoformat(timespec="milliseconds")
 
 
 def read_rows(path: Path) -> tuple[MetricRow, ...]:

@@ -27,7 +27,7 @@ Column = tuple[str, int]  # metric, k (0 where a metric has no cut-off)
 
 
 @dataclass(frozen=True)
-class Tested:
+class HowTested:
     """How models are tested against the best: names of `paired.TESTS` and `paired.CORRECTIONS`."""
 
     test: Test = "t"
@@ -39,7 +39,7 @@ class Tested:
         return f"paired {NAMES[self.test]} by user, {correction}"
 
 
-TESTED = Tested()
+TESTED = HowTested()
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Table:
 
 def score_tables(
     metrics: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame,
-    how: Tested = TESTED,
+    how: HowTested = TESTED,
 ) -> list[Table]:  # fmt: skip
     """One table per protocol, the test's first; otherwise in the order of `metrics`."""
     if metrics.is_empty():
@@ -136,7 +136,7 @@ def by_candidate_rule(tables: Sequence[Table]) -> CandidateRuleTable | None:
 
 
 def _table(
-    part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame, how: Tested
+    part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame, how: HowTested
 ) -> Table:
     fingerprint, split = str(part["protocol"][0]), str(part["split"][0])
     rows_of = rows_behind(per_query, split, fingerprint)
@@ -183,7 +183,7 @@ def _skewed(mean: float, of: pl.DataFrame) -> tuple[float, float] | None:
 
 
 def _marked(
-    cells: dict[str, Cell], column: Column, per_query: pl.LazyFrame, how: Tested
+    cells: dict[str, Cell], column: Column, per_query: pl.LazyFrame, how: HowTested
 ) -> tuple[dict[str, Cell], bool]:
     """A column's cells, the best and those not significantly worse marked; and whether that could be tested."""
     if len(cells) < 2:
@@ -199,7 +199,7 @@ def _marked(
 
 
 def against(
-    per_query: pl.DataFrame | pl.LazyFrame, column: Column, best: str, others: list[str], how: Tested = TESTED
+    per_query: pl.DataFrame | pl.LazyFrame, column: Column, best: str, others: list[str], how: HowTested = TESTED
 ) -> NDArray[np.float64] | None:
     """float64 (len(others),): p of two-sided paired tests of each other model against the best, after the correction;
     None if they cannot be tested.

@@ -12,7 +12,7 @@ from matinee.data.dataset import Dataset, Protocol, Split
 from matinee.data.side_table_report import SideTableReport
 from matinee.evaluate import Bin, Finding
 from matinee.rank import Recommendations
-from matinee.report.scores import TESTED, Tested
+from matinee.report.scores import TESTED, HowTested
 from matinee.study.reader import Run
 from matinee.study.results import Curve
 
@@ -47,7 +47,7 @@ class Study:
     remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     calibration: Mapping[str, Sequence[Bin]] = field(default_factory=dict)
     hyper_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    tested: Tested = TESTED
+    tested: HowTested = TESTED
 
     @classmethod
     def of(cls, run: Run, data: Dataset, split: Split) -> Self:
@@ -74,5 +74,5 @@ class Study:
                 table.label: table.model_dump(exclude={"name", "label"}, exclude_none=True)
                 for table in run.recipe.model
             },
-            tested=Tested(asked.test or TESTED.test, asked.correction or TESTED.correction),
+            tested=HowTested(asked.test or TESTED.test, asked.correction or TESTED.correction),
         )

@@ -163,7 +163,7 @@ def test_a_recipe_may_name_another_test_and_correction(name: Test) -> None:
         raw = [stats.wilcoxon(d).pvalue for d in differences]
     else:
         raw = [stats.permutation_test((d,), np.mean, permutation_type="samples", rng=1).pvalue for d in differences]
-    np.testing.assert_allclose(found, stats.false_discovery_control(raw), atol=1e-9 if name == "wilcoxon" else 0.01)
+    np.testing.assert_allclose(found, stats.false_discovery_control(raw), atol=1e-9 if name == "wilcoxon" else 0.03)
     means = {label: rows.mean(axis=1).tolist() for label, rows in values.items()}
     (table,) = score_tables(metrics(means), PROTOCOLS, per_query(values, list(range(60))), how)
     assert table.test_words == f"paired {NAMES[name]} by user, Benjamini-Hochberg’s correction"

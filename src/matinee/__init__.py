@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from matinee.store import load_model as load_model
     from matinee.store import save_model as save_model
     from matinee.study.compare import compare as compare
+    from matinee.study.compare import power as power
+    from matinee.study.gate import gate as gate
+    from matinee.study.history import score_history as score_history
     from matinee.study.init import init_recipe as init_recipe
     from matinee.study.reader import open_run as open_run
     from matinee.study.recipe import load_recipe as load_recipe
@@ -83,7 +86,9 @@ _HOMES = {
     "matinee.rank": ["recommend", "similar_items"],
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
-    "matinee.study.compare": ["compare"],
+    "matinee.study.compare": ["compare", "power"],
+    "matinee.study.gate": ["gate"],
+    "matinee.study.history": ["score_history"],
     "matinee.study.init": ["init_recipe"],
     "matinee.study.reader": ["open_run"],
     "matinee.study.recipe": ["load_recipe"],

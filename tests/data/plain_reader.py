@@ -298,6 +298,10 @@ def moment(value: str | None) -> Fraction | None:
     text = re.sub(r"\s*(UTC|GMT)$", "Z", re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", (value or "").strip(SPACES)))
     if not re.match(r"\d{4}-\d\d-\d\d", text):
         return None
+    clock = re.fullmatch(r"(\d{4}-\d\d-\d\d[T ])(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(\D.*)?", text)
+    if clock:  # an hour, minute or second may have one digit
+        parts = [part.zfill(2) for part in clock.groups()[1:4] if part]
+        text = clock[1] + ":".join(parts) + (clock[5] or "")
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

@@ -773,7 +773,7 @@ def test_a_long_field(tmp_path: Path) -> None:
 def test_blank_lines_before_the_first_row(tmp_path: Path, bom: bytes, last: str) -> None:
     """Also where an empty last field has the slow reader look for blank lines, which counts them."""
     rows = f"1,a,5{last}\n\n2,b,4{last}\n".encode()
-    places = {"user_id": 1, "item_id": 2}
+    places: dict[str, Any] = {"user_id": 1, "item_id": 2}
     assert events(mt.read(file(tmp_path, bom + b"\n\r\n" + rows), header=False, **places)) == [(1, "a"), (2, "b")]
     names = ["user_id", "item_id", "rating", "note"][: 4 if last else 3]
     assert events(mt.read(file(tmp_path, bom + b"\n\n" + rows), header=names)) == [(1, "a"), (2, "b")]
@@ -837,12 +837,12 @@ def test_a_unit_that_puts_every_event_into_1970(tmp_path: Path) -> None:
     path = file(tmp_path, "user_id,item_id,timestamp\n1,a,881250949\n2,b,893286638\n")
     said = r"column 'timestamp': by the unit ms every event is of 1970; unit=\"s\" has them end in 1998$"
     with pytest.warns(MatineeWarning, match=said):
-        assert mt.read(path, unit="ms").timestamp.tolist() == [881250, 893286]
+        assert seconds(mt.read(path, unit="ms")) == [881250, 893286]
     with warnings.catch_warnings():  # as given: a clock that begins with the study, and what really is of 1970
         warnings.simplefilter("error")
-        assert mt.read(path, unit="s").timestamp.tolist() == [881250949, 893286638]
+        assert seconds(mt.read(path, unit="s")) == [881250949, 893286638]
         clock = file(tmp_path, "user_id,item_id,timestamp\n1,a,0\n2,b,600000000\n")
-        assert mt.read(clock, unit="ms").timestamp.tolist() == [0, 600000]
+        assert seconds(mt.read(clock, unit="ms")) == [0, 600000]
 
 
 @pytest.mark.parametrize("before", ["", "x", "x,y"])
@@ -858,3 +858,21 @@ def test_an_escaped_mark_in_a_field_without_marks_escapes_nothing(tmp_path: Path
 def test_a_control_character_beside_a_separator_of_two_signs(tmp_path: Path, bad_rows: Any) -> None:
     path = file(tmp_path, "user_id::item_id\n\x1f1::10\n1::10\n")
     assert "control character 0x1f" in refusal(lambda: mt.read(path, bad_rows=bad_rows)).what
+
+
+def seconds(data: Dataset) -> list[int]:
+    assert data.timestamp is not None
+    found: list[int] = data.timestamp.tolist()
+    return found
+
+
+def test_hours_of_one_digit(tmp_path: Path) -> None:
+    path = file(
+        tmp_path, "user_id,item_id,timestamp\n1,a,1997-12-04T15:55:49\n2,b,1997-12-04 5:5:9\n3,c,1997-12-04T5:55Z\n"
+    )
+    assert seconds(mt.read(path)) == [881250949, 881211909, 881214900]
+
+
+def test_a_last_line_of_a_carriage_return_is_blank(tmp_path: Path) -> None:
+    path = file(tmp_path, b'user_id,item_id,note\n1,a,"x ""y"""\n2,b,""\n\r')
+    assert events(mt.read(path)) == [(1, "a"), (2, "b")]

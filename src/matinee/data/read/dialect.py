@@ -167,6 +167,8 @@ class _Lines:
         the last field is that of the line end."""
         if not self.lone:
             return fields
+        if line == _CR:  # the last line, of a CR alone: it is blank
+            return []
         ends = len(fields) - line.endswith("\r\n")
         return [
             (field.removesuffix(_CR) if place < ends else field).replace(_CR, "\r")

@@ -236,6 +236,7 @@ def _from_text(raw: pl.Series) -> pl.Series:
 def _iso_micros(text: str) -> int | None:
     if re.match(_DAY, text) is None:
         return None
+    text = text[:10] + re.sub(r"(?<![\d.])(\d)(?!\d)", r"0\1", text[10:])  # 5:07 for 05:07, as polars reads it
     try:
         return (utc(datetime.fromisoformat(text.strip())) - _EPOCH) // timedelta(microseconds=1)
     except ValueError:

@@ -71,7 +71,7 @@ def items_left_out_that_one_member_cannot_score(patch: Patch) -> None:
 
 @breaks("candidates_score_as_in_the_whole_catalogue", "ensemble")
 def ranks_among_the_candidates(patch: Patch) -> None:
-    def parts(self: Ensemble, queries: Queries) -> MemberScores:
+    def parts(self: Ensemble, queries: Queries, asked: Any = None) -> MemberScores:
         members = self.fitted.learned.members
         whole = fusion.member_scores(members, replace(queries, candidates=None), self.method)
         if queries.candidates is None:

@@ -22,7 +22,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.base import Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
-from matinee.models.families import fusion, fusion_weights
+from matinee.models.families import fusion, fusion_weights, mixture
 from matinee.models.fitting import FitContext
 from matinee.models.item_knn import ItemKNN
 from matinee.models.markov import Markov
@@ -187,11 +187,11 @@ def test_a_share_is_given_and_the_others_keep_their_proportions(raw: list[float]
     ("hyper", "message"),
     [
         ({"weights": [1.0]}, "1 weights for 2 members"),
-        ({"weights": [[1, 1], [1, 2]]}, "2 lists of weights for 1 groups"),
+        ({"weights": [[1, 1], [1, 2]]}, "2 lists of weights for 1 group\\n"),
         ({"weights": [[1, 1], [1, 2, 3]], "grouped_by": "gap", "edges": [2]}, "3 weights for 2 members"),
         ({"weights": [[1, 1], [0, 0]], "grouped_by": "gap", "edges": [2]}, "one must be positive"),
         ({"edges": [3.0]}, "they are of grouped_by"),
-        ({"edges": [3.0, 3.0], "grouped_by": "gap"}, "and ascend"),
+        ({"edges": [3.0, 3.0], "grouped_by": "gap"}, "each is larger than the one before"),
         ({"quotas": [1]}, "one for each member"),
         ({"quotas": [0, 0]}, "1 to 1,000 in sum"),
         ({"quotas": [-1, 3]}, "none negative"),
@@ -221,15 +221,15 @@ def test_small_groups_keep_the_weights_of_all(hidden: tuple[Dataset, Holdout]) -
 
 def test_a_gap_is_the_time_since_the_latest_known_event(hidden: tuple[Dataset, Holdout]) -> None:
     queries = hidden[1].queries
-    assert np.isinf(fusion_weights.grouped_value(replace(queries, request_time=None), "gap")).all()
+    assert np.isinf(mixture.grouped_value(replace(queries, request_time=None), "gap")).all()
     times = replace(
         queries.slice(0, 3),
         history=Ragged.from_lists([[1, 2], [], [3]]),
         history_times=np.array([86_400, 43_200, 7]),
         request_time=np.array([2 * 86_400, 5, 3]),
     )
-    assert fusion_weights.grouped_value(times, "gap").tolist() == [1.0, np.inf, 0.0]
-    assert fusion_weights.group_of(times, "gap", np.array([0.5, 1.0])).tolist() == [2, 2, 0]
+    assert mixture.grouped_value(times, "gap").tolist() == [1.0, np.inf, 0.0]
+    assert mixture.group_of(times, "gap", np.array([0.5, 1.0])).tolist() == [2, 2, 0]
 
 
 def test_groups_are_of_about_equal_size() -> None:

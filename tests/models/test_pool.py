@@ -17,7 +17,6 @@ from matinee.models.pool import member_contributions, select_members
 from matinee.models.popularity import Popularity
 from matinee.rank import recommend
 
-
 pytestmark = pytest.mark.filterwarnings("ignore:.*falls inside a tie:matinee.errors.MatineeWarning")
 
 

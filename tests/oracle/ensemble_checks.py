@@ -181,7 +181,7 @@ def check_members_that_cannot_score_every_item() -> None:
 
 def slow_turns(scores: Sequence[Sequence[float]], quotas: Sequence[int], excluded: Sequence[int]) -> list[float]:
     """Fill a list place by place; the place in it, with a minus, is the score."""
-    orders = [sorted((j for j in range(N_ITEMS) if s[j] > NOTHING), key=lambda j, s=s: (-s[j], j)) for s in scores]
+    orders = [[j for _, j in sorted((-s[j], j) for j in range(N_ITEMS) if s[j] > NOTHING)] for s in scores]
     taken: list[int] = []
     for group in ([j for j in range(N_ITEMS) if j not in excluded], sorted(set(excluded))):
         left = [[j for j in order if j in group] for order in orders]

@@ -14,8 +14,9 @@ from matinee.evaluate.significance import joined, paired_test
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.models import registry
 from matinee.models.base import Model
-from matinee.models.ensemble import Ensemble, Mixture
+from matinee.models.ensemble import Ensemble
 from matinee.models.families import fusion, fusion_weights
+from matinee.models.families.mixture import Mixture
 from matinee.rank import recommend
 
 ALL = "all members"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -57,9 +58,9 @@ def make_comparable(scores: Floats, exclude: Ragged, method: Method) -> None:
         least = np.min(scores, axis=1, initial=np.inf, where=np.isfinite(scores), keepdims=True)
         np.copyto(scores, np.where(np.isinf(least), 0.0, least), where=scores == -np.inf)
         return
-    rows = {
-        "rank": lambda *given: kernels.fusion.rank_rows(*given, False),
-        "borda": lambda *given: kernels.fusion.rank_rows(*given, True),
+    rows: Callable[..., None] = {
+        "rank": partial(kernels.fusion.rank_rows, borda=False),
+        "borda": partial(kernels.fusion.rank_rows, borda=True),
         "zscore": kernels.fusion.standard_rows,
         "minmax": kernels.fusion.unit_rows,
         "softmax": kernels.fusion.softmax_rows,
@@ -81,6 +82,12 @@ def by_quotas(members: Sequence[Scorer], queries: Queries, quotas: Sequence[int]
     )
     out[nan] = np.nan  # ranking refuses it
     return out
+
+
+def check_quotas(quotas: Sequence[int], n: int) -> None:
+    """Raise ValueError for quotas that are not those of n members."""
+    if len(quotas) != n or min(quotas) < 0 or not 0 < sum(quotas) <= 1000:
+        raise ValueError(f"quotas {list(quotas)}: one for each member, none negative, 1 to 1,000 in sum")
 
 
 def turns(quotas: Sequence[int]) -> NDArray[np.int32]:

@@ -14,9 +14,9 @@ from matinee.data.dataset import Holdout, Queries, Scorer
 from matinee.evaluate.metrics import ranking
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.models.families.fusion import MemberScores, PrecomputedScorer, Weights
+from matinee.models.families.mixture import GroupedBy, OneEach, group_of, grouped_value
 from matinee.rank import blocks, recommend
 
-GroupedBy = Literal["history", "gap"]
 Search = Literal["shares", "greedy"]
 
 SHARES = np.linspace(0.0, 1.0, 21)
@@ -144,45 +144,53 @@ def qualities(answers: Answers, tried: Sequence[Weights], metric: StoppingMetric
 # --- groups -----------------------------------------------------------------------------------------------------------
 
 
-def grouped_value(queries: Queries, by: GroupedBy) -> NDArray[np.float64]:
-    """float64 (B,): events known of each user; or days from the latest of them to the request, infinite where a time is
-    not known."""
-    lengths = queries.history.lengths
-    if by == "history":
-        return lengths.astype(np.float64)
-    days = np.full(len(queries), np.inf)
-    if queries.history_times is None or queries.request_time is None:
-        return days
-    some = np.flatnonzero(lengths)
-    latest = np.maximum.reduceat(queries.history_times, queries.history.offsets[some]) if len(some) else np.empty(0)
-    days[some] = np.maximum(queries.request_time[some] - latest, 0) / 86_400
-    return days
-
-
-def group_of(queries: Queries, by: GroupedBy, edges: NDArray[np.float64]) -> NDArray[np.int64]:
-    """int64 (B,): 0 below the first edge, len(edges) from the last on."""
-    return np.searchsorted(edges, grouped_value(queries, by), side="right")
-
-
 def edges_of(queries: Queries, by: GroupedBy, groups: int) -> NDArray[np.float64]:
     """float64 (at most groups - 1,): where groups of about equal size begin, ascending."""
     values = grouped_value(queries, by)
     values = np.sort(values[np.isfinite(values)])
     if not len(values):
         return np.empty(0)
-    edges = np.unique(values[[len(values) * g // groups for g in range(1, groups)]])
-    return edges[edges > values[0]]  # nothing would be below it
+    edges: NDArray[np.float64] = np.unique(values[[len(values) * g // groups for g in range(1, groups)]])
+    edges = edges[edges > values[0]]  # nothing would be below it
+    return edges
 
 
-def by_group(
-    answers: Answers, metric: StoppingMetric, whole: Weights, by: GroupedBy, edges: NDArray[np.float64]
-) -> Weights:
-    """float64 (groups, members): the weights of each group, found from those of all queries on; these where fewer than
-    LEAST of a group have an answer."""
-    group = group_of(answers.queries, by, edges)
-    found = np.tile(whole, (len(edges) + 1, 1))
-    for number in range(len(found)):
+@dataclass(frozen=True)
+class Groups:
+    """Queries with weights of their own. edges: float64 (E,), where each group after the first begins."""
+
+    by: GroupedBy
+    edges: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, queries: Queries, by: GroupedBy, n: int, edges: OneEach | None) -> Groups:
+        """With these edges, or n groups of about equal size."""
+        return cls(by, edges_of(queries, by, n) if edges is None else np.array(edges, np.float64))
+
+
+class Found(NamedTuple):
+    """weights, edges and path, see ensemble.Mixture."""
+
+    weights: Weights
+    edges: NDArray[np.float64]
+    path: NDArray[np.float64]
+
+
+def found(answers: Answers, metric: StoppingMetric, search: Search, groups: Groups | None) -> Found:
+    """The weights with the best mean metric: of all queries, then of each group from these on. A group of which fewer
+    than LEAST queries have an answer keeps those of all."""
+    path = list[Step]()
+    if search == "greedy":
+        whole, path = greedy(answers, metric)
+    else:
+        whole = tuned(answers, metric)
+    steps = np.array(path, np.float64).reshape(-1, 2)
+    if groups is None or not len(groups.edges):
+        return Found(whole, np.empty(0), steps)
+    group = group_of(answers.queries, groups.by, groups.edges)
+    weights = np.tile(whole, (len(groups.edges) + 1, 1))
+    for number in range(len(weights)):
         rows = np.flatnonzero(group == number)
         if np.count_nonzero(answers.truth.lengths[rows]) >= LEAST:
-            found[number] = tuned(answers.take(rows), metric, whole)
-    return found
+            weights[number] = tuned(answers.take(rows), metric, whole)
+    return Found(weights, groups.edges, steps)

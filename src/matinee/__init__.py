@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from matinee.models.fits import fits_here as fits_here
     from matinee.models.hyper_parameters import describe as describe
     from matinee.models.hyper_parameters import learned_arrays as learned_arrays
+    from matinee.models.pool import member_contributions as member_contributions
+    from matinee.models.pool import select_members as select_members
     from matinee.rank import recommend as recommend
     from matinee.rank import similar_items as similar_items
     from matinee.similar import similar_users as similar_users
@@ -83,6 +85,7 @@ _HOMES = {
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],
     "matinee.models.fits": ["fits_here"],
     "matinee.models.hyper_parameters": ["describe", "learned_arrays"],
+    "matinee.models.pool": ["member_contributions", "select_members"],
     "matinee.rank": ["recommend", "similar_items"],
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],

@@ -8,7 +8,7 @@ from functools import cache
 from typing import TypeVar
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matinee.errors import MatineeError
 from matinee.report import format as words
@@ -30,7 +30,7 @@ def render(study: Study) -> str:
     tables = score_tables(study.metrics, study.protocols, study.per_query)
     study = _in_order(study, [row.label for table in tables for row in table.rows])
     tables_of = [sections.scores(at, one, study.remarks.get(one.fingerprint, ())) for at, one in enumerate(tables)]
-    return _template().render(
+    return environment().get_template("report.html.j2").render(
         title=study.title,
         summary=sections.summary(study, tables),
         figures=sections.key_figures(study.data, study.side_tables),
@@ -63,13 +63,14 @@ def _in_order(study: Study, labels: list[str]) -> Study:
 
 
 @cache
-def _template() -> Template:
-    environment = Environment(
+def environment() -> Environment:
+    """What the templates of all pages share."""
+    made = Environment(
         loader=PackageLoader("matinee.report"),
         autoescape=True,  # titles and ids come from files, and may hold "<script>"
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": words.percent, "listed": words.listed, "breakable": words.breakable}
-    return environment.get_template("report.html.j2")
+    made.filters |= {"percent": words.percent, "listed": words.listed, "breakable": words.breakable}
+    return made

@@ -65,14 +65,15 @@ def summary(study: Study, tables: list[Table]) -> list[str]:
 
 def key_figures(data: Dataset, side_tables: Sequence[SideTableReport] = ()) -> dict[str, Any]:
     found, tables = explore.key_figures(data), [_sentence(str(table)) for table in side_tables]
-    return {"grid": _figures(found), "plots": _data_plots(found), "tables": tables}
+    return {"grid": figures_of(found), "plots": _data_plots(found), "tables": tables}
 
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _figures(f: KeyFigures) -> list[Figure]:
+def figures_of(f: KeyFigures) -> list[Figure]:
+    """The key figures of a log, with an explanation each."""
     unused, share = f.n_catalogue - f.n_items, percent(f.repeated / max(f.n_events, 1))
     repeated = f"{share} repeat a pair of user and item" if f.repeated else "no pair of user and item twice"
     if f.at_once:

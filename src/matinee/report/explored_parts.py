@@ -1,0 +1,81 @@
+"""The pieces that sections of an explored log are made of; templates/explored_log.html.j2 has a form for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from markupsafe import Markup
+
+from matinee.explore.spread import Quartiles
+from matinee.explore.wording import count, percent
+
+Kind = Literal["figures", "plots", "table", "tables", "takeaways", "note", "head"]
+
+
+class Part(NamedTuple):
+    kind: Kind
+    content: Any
+
+
+@dataclass(frozen=True)
+class Section:
+    """id: unique on the page. aside: a sentence below the title."""
+
+    id: str
+    title: str
+    aside: str
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """key: (class of a colour, its stroke, a label) of each line."""
+
+    caption: str
+    svg: Markup
+    key: Sequence[tuple[str, str, str]] = ()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table. rows: the name of each and its cells. tints: of the cells, 0 to 1, where they are shaded. words: columns,
+    from 0 without the names, that hold words and stand left."""
+
+    name: str
+    heads: Sequence[str]
+    rows: Sequence[tuple[str, Sequence[str]]]
+    tints: Sequence[Sequence[float]] = ()
+    words: Sequence[int] = ()
+    title: str = ""
+
+
+def measures(columns: dict[str, Quartiles | None], write: Any = count) -> list[tuple[str, list[str]]]:
+    """Rows of the measures of a spread, a column for each; a dash where there is none."""
+    names = {
+        "Mean": "mean",
+        "Standard deviation": "std",
+        "Least": "smallest",
+        "Lower quartile": "lower",
+        "Median": "median",
+        "Upper quartile": "upper",
+        "Most": "largest",
+    }
+    return [
+        (name, [dash(None if spread is None or not spread.n else getattr(spread, field), write) for spread in columns.values()])
+        for name, field in names.items()
+    ]
+
+
+def dash(value: float | None, write: Any = percent) -> str:
+    """The number as text, a dash for none."""
+    return "–" if value is None else str(write(value))
+
+
+def lines_of(values: dict[str, Sequence[float | None]], ticks: Sequence[str]) -> str:
+    """The numbers of a drawing as text, for those who do not see it."""
+    return "; ".join(
+        f"{label}: " + ", ".join(f"{tick} {dash(value)}" for tick, value in zip(ticks, each, strict=True))
+        for label, each in values.items()
+    )

@@ -17,7 +17,7 @@ from matinee.explore.ratings import RatingFigures
 from matinee.explore.repeats import RepeatFigures
 from matinee.explore.spread import Shares
 from matinee.explore.times import TimeFigures
-from matinee.explore.wording import count, date, duration, percent
+from matinee.explore.wording import count, date, duration, percent, typed
 from matinee.explore.years import YearFigures
 
 Kind = Literal["count", "share", "number", "date", "seconds", "year"]
@@ -46,7 +46,7 @@ class Row:
 
     def texts(self) -> list[str]:
         """Each value as a reader reads it; a dash for none."""
-        return ["–" if value is None else _WRITE[self.kind](value) for value in self.values]
+        return ["–" if value is None else typed(_WRITE[self.kind](value)) for value in self.values]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Overlap:
     def __str__(self) -> str:
         shared = f"{counted(self.users, 'user')} and {counted(self.items, 'item')}"
         of = f"{percent(self.of_a)} of {self.a} and {percent(self.of_b)} of {self.b}"
-        return f"{self.a} and {self.b} share {shared} by their ids: with both, {of} (events)."
+        return typed(f"{self.a} and {self.b} share {shared} by their ids: with both, {of} (events).")
 
 
 _WRITE = {
@@ -99,11 +99,11 @@ def _numbers(log: Numbers) -> dict[str, tuple[Kind, float | None]]:
         found |= {
             f"Events per {name}, mean": ("count", spread.mean),
             f"Events per {name}, standard deviation": ("count", spread.std),
-            f"Events per {name}, least": ("count", spread.smallest),
+            f"Events per {name}, minimum": ("count", spread.smallest),
             f"Events per {name}, lower quartile": ("count", spread.lower),
             f"Events per {name}, median": ("count", spread.median),
             f"Events per {name}, upper quartile": ("count", spread.upper),
-            f"Events per {name}, most": ("count", spread.largest),
+            f"Events per {name}, maximum": ("count", spread.largest),
             f"Events per {name}, Gini": ("number", spread.gini),
         }
     found |= {"Events on the top tenth of the items": ("share", items.top_10), "Items with one event": ("share", items.once)}

@@ -78,16 +78,18 @@ class Exploration:
         atomic_write(path, _page((self,), ()))
 
     def __str__(self) -> str:
-        return "\n".join([self._title(), *(f"* {each.found} {each.so}".rstrip() for each in self.takeaways)])
+        return "\n".join([self.title, *(f"* {each.found} {each.so}".rstrip() for each in self.takeaways)])
 
     def __repr__(self) -> str:
-        return f"Exploration({self._title()})"
+        return f"Exploration({self.title})"
 
     def _repr_html_(self) -> str:
         notes = [f"{each.found} {each.so}".rstrip() for each in self.takeaways]
-        return html_panel(f"Exploration of {self._title()}", _rows_table([self]), html_notes(*notes))
+        return html_panel(f"Exploration of {self.title}", _rows_table([self]), html_notes(*notes))
 
-    def _title(self) -> str:
+    @property
+    def title(self) -> str:
+        """The name and the sizes, in one line."""
         f = self.figures
         sizes = counted(f.n_events, "event"), counted(f.n_users, "user"), counted(f.n_items, "item")
         return f"{self.name}: {', '.join(sizes)}"

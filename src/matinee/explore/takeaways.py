@@ -6,17 +6,20 @@ from collections.abc import Callable, Iterator
 
 from matinee.errors import counted, either, option
 from matinee.explore.exploration import Exploration, Takeaway
-from matinee.explore.wording import count, duration, percent, span
+from matinee.explore.wording import count, duration, listed, percent, span, typed
+from matinee.models.ease import EASE
 
 HEAVY, EVEN = 0.4, 0.2  # share of events on the top tenth of the items
 SHORT = 3  # events; leave one out needs as many
 NOTABLE = 0.05
 MANY = 0.2
+LARGE = 16e9  # bytes of memory for a fit; a model that takes more is not one to begin with
 
 
 def takeaways(log: Exploration) -> tuple[Takeaway, ...]:
     """Those that hold of this log: of the data first, then of time, then of the choice."""
-    return tuple(found for rule in RULES for found in rule(log))
+    found = [each for rule in RULES for each in rule(log)]
+    return tuple(Takeaway(each.topic, typed(each.found), typed(each.so)) for each in found)
 
 
 def _popularity(log: Exploration) -> Iterator[Takeaway]:
@@ -38,7 +41,7 @@ def _popularity(log: Exploration) -> Iterator[Takeaway]:
 def _activity(log: Exploration) -> Iterator[Takeaway]:
     a = log.activity
     middle = span(count(a.lower), count(a.upper))
-    found = f"A user has {counted_number(a.median)} in the median, half of them {middle}, the most active {a.largest:,.0f}."
+    found = f"A user has {_events(a.median)} in the median, the middle half has {middle}, the most active {a.largest:,.0f}."
     if a.median < SHORT:
         so = f"Most users have too few for a test of their own (leave one out needs {SHORT}): models that work from one "
         so += "item to the next, and popularity, answer them; personal factors are not learned from so little."
@@ -51,7 +54,7 @@ def _activity(log: Exploration) -> Iterator[Takeaway]:
         yield Takeaway("activity", found, "Look at the quality by length of history too; a mean hides those with little.")
 
 
-def counted_number(n: float) -> str:
+def _events(n: float) -> str:
     """ "65 events", "1 event", "1.5 events"."""
     return f"{count(n)} {'event' if n == 1 else 'events'}"
 
@@ -93,8 +96,8 @@ def _repeats(log: Exploration) -> Iterator[Takeaway]:
         return
     found = f"{counted(r.extra, 'event')} ({percent(r.extra / n)}) {either(r.extra, 'repeats', 'repeat')} a pair of user "
     found += "and item"
-    if r.exact:
-        found += f", {r.exact:,} of them an exact copy of another"
+    if r.exact and (log.ratings is not None or log.times is not None):
+        found += f", {r.exact:,} of them {either(r.exact, 'an exact copy', 'exact copies')}"
     if r.conflicts:
         found += f"; {counted(r.conflicts, 'pair')} {either(r.conflicts, 'has', 'have')} different ratings"
     if r.extra / n >= MANY:
@@ -119,7 +122,7 @@ def _order(log: Exploration) -> Iterator[Takeaway]:
     if t.one_day >= 0.5 and t.span.n:
         found = f"{percent(t.one_day)} of the users were active within 24 hours only."
         so = "Most histories are one sitting: the order of events shows how a list was gone through more than how a taste "
-        yield Takeaway("one sitting", found, so + "changed, and a user rarely has a past when a temporal test begins.")
+        yield Takeaway("one sitting", found, so + "changed.")
 
 
 def _future(log: Exploration) -> Iterator[Takeaway]:
@@ -192,7 +195,7 @@ def _choice(log: Exploration) -> Iterator[Takeaway]:
     possible = {each.strategy: each for each in log.splits}
     if log.times is None:
         found = "Without times, split at random (random, by user), or in the order of rows where that is known to be time."
-        so = "Begin with popularity, item_knn, ease and ials; models of sequences need an order."
+        so = f"Begin with {listed(_models(log))}; models of sequences need an order."
         yield Takeaway("choice", found, so)
         return
     parts = []
@@ -204,12 +207,23 @@ def _choice(log: Exploration) -> Iterator[Takeaway]:
         parts.append(f"temporal asks what a running service would be asked, over {span_text}")
     if "mixed" in possible:
         parts.append("mixed and random ask for a taste as a whole")
-    short = log.activity.median < SHORT
-    models = "popularity, item_knn and ease" if short else "popularity, item_knn, ease and ials"
-    models += ", then sasrec where the order is real" if log.times.tied < 0.5 and not short else ""
     if parts:
         found = "; ".join(parts)
-        yield Takeaway("choice", f"{found[:1].upper()}{found[1:]}.", f"Begin with {models}, on one split, then on another.")
+        so = f"Begin with {listed(_models(log))}, on one split, then on another."
+        yield Takeaway("choice", f"{found[:1].upper()}{found[1:]}.", so)
+
+
+def _models(log: Exploration) -> list[str]:
+    """Where to begin. EASE and SASRec only where they can serve."""
+    f, short = log.figures, log.activity.median < SHORT
+    models = ["popularity", "item_knn"]
+    if EASE().needs(f.n_users, f.n_catalogue, f.n_events).memory_bytes <= LARGE:
+        models.append("ease")
+    if not short:
+        models.append("ials")
+        if log.times is not None and log.times.tied < 0.5:
+            models.append("sasrec (where the order is that of choosing)")
+    return models
 
 
 RULES: tuple[Callable[[Exploration], Iterator[Takeaway]], ...] = (

@@ -10,6 +10,11 @@ THIN = "\u202f"
 DAY = 86_400
 
 
+def typed(text: str) -> str:
+    """The text with ordinary spaces only, for terminals and JSON."""
+    return text.replace(THIN, " ").replace("\u00a0", " ").replace("\u2060", "")
+
+
 def count(n: float) -> str:
     """12,345; a fraction below 100 keeps one digit."""
     return f"{n:,.0f}" if float(n).is_integer() or abs(n) >= 100 else f"{n:,.1f}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matinee.explore.beside import Overlap, rows_of
 from matinee.explore.exploration import Exploration
 from matinee.explore.wording import date, listed, percent
-from matinee.report.explored_parts import Grid, Part, Section
+from matinee.report.explored_parts import Grid, Part, Section, fine
 from matinee.report.explored_sections import sections
 from matinee.report.page import environment
 
@@ -39,7 +39,7 @@ def _summary(log: Exploration) -> str:
 
 
 def _side_by_side(logs: Sequence[Exploration], overlaps: Sequence[Overlap]) -> Section:
-    rows = [(row.name, row.texts()) for row in rows_of([log.numbers for log in logs])]
+    rows = [(row.name, [fine(text) for text in row.texts()]) for row in rows_of([log.numbers for log in logs])]
     parts = [Part("table", Grid("Side by side", [log.name for log in logs], rows))]
-    parts += [Part("note", str(each)) for each in overlaps]
+    parts += [Part("note", fine(str(each))) for each in overlaps]
     return Section("beside", "Side by side", "The same numbers of each log.", parts)

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from markupsafe import Markup
 
 from matinee.explore.spread import Quartiles
-from matinee.explore.wording import count, percent
+from matinee.explore.wording import THIN, count, percent
 
 Kind = Literal["figures", "plots", "table", "tables", "takeaways", "note", "head"]
 
@@ -56,16 +56,21 @@ def measures(columns: dict[str, Quartiles | None], write: Any = count) -> list[t
     names = {
         "Mean": "mean",
         "Standard deviation": "std",
-        "Least": "smallest",
+        "Minimum": "smallest",
         "Lower quartile": "lower",
         "Median": "median",
         "Upper quartile": "upper",
-        "Most": "largest",
+        "Maximum": "largest",
     }
     return [
         (name, [dash(None if spread is None or not spread.n else getattr(spread, field), write) for spread in columns.values()])
         for name, field in names.items()
     ]
+
+
+def fine(text: str) -> str:
+    """The text with a narrow space before each % that cannot break."""
+    return text.replace(" %", f"{THIN}%")
 
 
 def dash(value: float | None, write: Any = percent) -> str:

@@ -12,12 +12,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
 from matinee.explore.years import Ages
-from matinee.report.plots import ACCENT, HUES, INK, PAPER, SOFT, count_axis, draw
+from matinee.report.plots import ACCENT, INK, PAPER, SOFT, count_axis, draw
 
-STYLES = ("-", "--", ":", "-.")  # beside the colour, for readers who cannot tell colours apart
-MARKS = ("━", "╍", "┈", "┅")
-TWO, FOUR = (ACCENT, SOFT), (HUES[0], HUES[1], HUES[2], ACCENT)
-NAMES = {ACCENT: "accent", SOFT: "soft", **{hue: f"hue{i}" for i, hue in enumerate(HUES, start=1)}}
+STYLES = ("-", "--")  # beside the colour, for readers who cannot tell colours apart
+MARKS = ("━", "╍")
+TWO = (ACCENT, SOFT)
+NAMES = ("accent", "soft")
 OLDEST = 0.99  # of the events; the few of older items are not drawn
 
 
@@ -30,9 +30,8 @@ class Line:
 
 
 def key(lines: Sequence[str]) -> list[tuple[str, str, str]]:
-    """(class of the colour, its stroke, the label) of each line, as `lines_over` and `held` draw them."""
-    colours = TWO if len(lines) < 3 else FOUR
-    return [(NAMES[colours[at]], MARKS[at], label) for at, label in enumerate(lines)]
+    """(class of the colour, its stroke, the label) of both lines, as `lines_over` and `held` draw them."""
+    return list(zip(NAMES, MARKS, lines, strict=True))
 
 
 def held(name: str, items: NDArray[np.float64], users: NDArray[np.float64], alt: str) -> Markup:
@@ -40,7 +39,7 @@ def held(name: str, items: NDArray[np.float64], users: NDArray[np.float64], alt:
 
     def paint(axes: Axes) -> None:
         axes.fill_between(items[:, 0], items[:, 1], color=ACCENT, alpha=0.1, linewidth=0)
-        for points, colour, style in zip((items, users), TWO, STYLES, strict=False):
+        for points, colour, style in zip((items, users), TWO, STYLES, strict=True):
             axes.plot(points[:, 0], points[:, 1], style, color=colour, linewidth=2)
         axes.plot([0, 1], [0, 1], color=SOFT, linewidth=1, alpha=0.5)
         axes.set(xlim=(0, 1), ylim=(0, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0.5, 1])
@@ -94,11 +93,10 @@ def ages(name: str, found: Ages, alt: str) -> Markup:
 
 
 def lines_over(name: str, ticks: Sequence[str], lines: Sequence[Line], alt: str) -> Markup:
-    """Shares over the parts of a log; ticks: the name of each part."""
-    colours = TWO if len(lines) < 3 else FOUR
+    """Two shares over the parts of a log; ticks: the name of each part."""
 
     def paint(axes: Axes) -> None:
-        for line, colour, style in zip(lines, colours, STYLES, strict=False):
+        for line, colour, style in zip(lines, TWO, STYLES, strict=True):
             values = [np.nan if value is None else value for value in line.values]
             axes.plot(range(len(values)), values, style, color=colour, linewidth=2)
             axes.plot(range(len(values)), values, "o", color=colour, markersize=5, markeredgecolor=PAPER)
@@ -113,8 +111,6 @@ def lines_over(name: str, ticks: Sequence[str], lines: Sequence[Line], alt: str)
         axes.yaxis.set_major_formatter(_PERCENT)
 
     return draw(paint, name, alt, left=52, bottom=28)
-
-
 
 
 _PERCENT = FuncFormatter(lambda share, _: f"{100 * share:g} %")

@@ -11,27 +11,27 @@ from matinee.explore.wording import count, date, duration, percent, tick
 from matinee.explore.years import YearFigures
 from matinee.report import explored_plots as draw
 from matinee.report import plots
-from matinee.report.explored_parts import Grid, Part, Picture, Section, dash, lines_of, measures
+from matinee.report.explored_parts import Grid, Part, Picture, Section, dash, fine, lines_of, measures
 from matinee.report.explored_tables import described, grouped, repeats, split
 from matinee.report.format import span
 from matinee.report.sections import Figure, figures_of
 
 WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-GAPS = ("0", "1 s", "1 min", "10 min", "1 h", "6 h", "1 d", "1 wk", "30 d", "1 yr")
+GAPS = ("0", "1s", "1m", "10m", "1h", "6h", "1d", "7d", "30d", "1y")
 """From how long a gap each bar is; the first is below a second."""
 
 
 def sections(log: Exploration, prefix: str = "") -> list[Section]:
     """Those for which the log has numbers, in their order. prefix: of ids, where a page has several logs."""
     made = (
-        take, shape, ratings, time, arrivals, release, split, grouped, described, repeats, left_out,
+        take, shape, split, ratings, time, arrivals, release, grouped, described, repeats, left_out,
     )  # fmt: skip
     return [section for make in made for section in make(log, prefix)]
 
 
 def take(log: Exploration, prefix: str) -> Iterator[Section]:
     aside = "Sentences made of the numbers below, and what follows for the choice of split and models."
-    yield Section(f"{prefix}take", "What to know", aside, [Part("takeaways", log.takeaways)])
+    yield Section(f"{prefix}take", "What to know", aside, [Part("takeaways", [(each.topic, fine(each.found), fine(each.so)) for each in log.takeaways])])
 
 
 def shape(log: Exploration, prefix: str) -> Iterator[Section]:
@@ -162,8 +162,8 @@ def arrivals(log: Exploration, prefix: str) -> Iterator[Section]:
         alt = f"{caption}. {lines_of(dict(values), ticks)}"
         pictures.append(Picture(caption, draw.lines_over(prefix + name, ticks, lines, alt), draw.key(list(values))))
     heads = [
-        "Events", "Users", "New users", "Share", "Their events", "Items", "New items", "Share", "Their events",
-        "Head kept",
+        "Events", "Users", "New users", "of the users", "of the events", "Items", "New items", "of the items",
+        "of the events", "Head kept",
     ]  # fmt: skip
     rows = [
         (

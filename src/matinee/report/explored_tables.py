@@ -8,8 +8,7 @@ from matinee.explore.exploration import Exploration
 from matinee.explore.hidden import SplitFigures
 from matinee.explore.tables import AttributeFigures, ColumnFigures
 from matinee.explore.wording import count, date, percent
-from matinee.report import explored_plots as draw
-from matinee.report.explored_parts import Grid, Part, Picture, Section, dash, lines_of
+from matinee.report.explored_parts import Grid, Part, Section, dash
 from matinee.report.format import span
 from matinee.report.plots import shorten
 from matinee.report.sections import Figure
@@ -50,17 +49,20 @@ def split(log: Exploration, prefix: str) -> Iterator[Section]:
     parts = [Part("table", Grid("What each split hides", names, rows)), Part("note", DEFINITIONS)]
     over = {name: each.over_time for name, each in zip(names, log.splits, strict=True) if each.over_time is not None}
     if over and log.arrivals is not None:
-        ticks = [date(p.first) for p in log.arrivals.periods]
-        lines = [draw.Line(name, values) for name, values in over.items()]
-        caption = "Hidden events over the tenths of the log"
-        alt = f"{caption}. {lines_of(dict(over), ticks)}"
-        short = [str(at) for at in range(1, len(ticks) + 1)]
-        drawn = draw.lines_over(f"{prefix}hidden", short, lines, alt)
-        parts.append(Part("plots", [Picture(caption, drawn, draw.key(names))]))
+        parts += [Part("head", "Hidden events over the tenths of the log"), Part("table", _over_time(log, over))]
+        parts.append(Part("note", "Each row adds up to 100 %. A column is a tenth of the events, named by its first day."))
     words = "; ".join(dict.fromkeys(each.words for each in log.splits))
     parts.append(Part("note", f"The splits: {words}."))
     aside = "The test of each way to split this log, without a valid part where there can be none."
     yield Section(f"{prefix}splits", "What a split hides", aside, parts)
+
+
+def _over_time(log: Exploration, over: dict[str, tuple[float, ...]]) -> Grid:
+    assert log.arrivals is not None
+    heads = [date(p.first) for p in log.arrivals.periods]
+    rows = [(name, [percent(share) if share else "·" for share in shares]) for name, shares in over.items()]
+    tints = [[round(0.6 * share, 3) for share in shares] for shares in over.values()]
+    return Grid("Hidden events over the tenths of the log", heads, rows, tints)
 
 
 def grouped(log: Exploration, prefix: str) -> Iterator[Section]:

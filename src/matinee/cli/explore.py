@@ -10,6 +10,7 @@ from typer import Argument, Option
 from matinee.cli import screen
 from matinee.cli.options import Json, LogOptions, takes_log_options
 from matinee.cli.screen import Column
+from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError, worded_for
 from matinee.explore import explore as explored
 from matinee.explore.exploration import Exploration, Explorations, Takeaway, is_page
@@ -40,8 +41,7 @@ def explore(
     if page is not None:
         _refuse_others(page)
     logs = [log_options.load(source) for source in sources]
-    with worded_for("command"):
-        found = explored(*logs, top=top, pause=pause, seed=seed)
+    found = _explored(logs, top, pause, seed)
     if page is not None:
         found.to_html(page)
     if as_json:
@@ -49,6 +49,11 @@ def explore(
         return
     _show(found)
     screen.say(f"\n{page}")
+
+
+def _explored(logs: list[Dataset], top: int, pause: str, seed: int) -> Exploration | Explorations:
+    with worded_for("command"):
+        return explored(*logs, top=top, pause=pause, seed=seed)
 
 
 def _refuse_others(page: Path) -> None:

@@ -64,7 +64,7 @@ class Overlap:
     def __str__(self) -> str:
         shared = f"{counted(self.users, 'user')} and {counted(self.items, 'item')}"
         of = f"{percent(self.of_a)} of {self.a} and {percent(self.of_b)} of {self.b}"
-        return typed(f"{self.a} and {self.b} share {shared} by their ids: with both, {of} (events).")
+        return typed(f"{self.a} and {self.b} share {shared}, if equal ids mean the same: with both, {of} (events).")
 
 
 _WRITE = {
@@ -106,13 +106,18 @@ def _numbers(log: Numbers) -> dict[str, tuple[Kind, float | None]]:
             f"Events per {name}, maximum": ("count", spread.largest),
             f"Events per {name}, Gini": ("number", spread.gini),
         }
-    found |= {"Events on the top tenth of the items": ("share", items.top_10), "Items with one event": ("share", items.once)}
+    found |= {
+        "Events on the top tenth of the items": ("share", items.top_10),
+        "Items with one event": ("share", items.once),
+    }
     return found | _ratings_and_times(log) | _hidden(log.splits)
 
 
 def _ratings_and_times(log: Numbers) -> dict[str, tuple[Kind, float | None]]:
     rated, times, years = log.ratings, log.times, log.years
-    found: dict[str, tuple[Kind, float | None]] = {"Events that repeat a pair": ("share", _part(log.repeats.extra, log))}
+    found: dict[str, tuple[Kind, float | None]] = {
+        "Events that repeat a pair": ("share", _part(log.repeats.extra, log))
+    }
     if log.repeats.conflicts is not None:
         found["Pairs with different ratings"] = ("count", log.repeats.conflicts)
     if rated is not None:

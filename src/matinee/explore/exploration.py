@@ -66,7 +66,14 @@ class Exploration:
     def numbers(self) -> Numbers:
         """The parts from which the rows of a comparison are made."""
         return Numbers(
-            self.figures, self.activity, self.popularity, self.ratings, self.repeats, self.years, self.times, self.splits
+            self.figures,
+            self.activity,
+            self.popularity,
+            self.ratings,
+            self.repeats,
+            self.years,
+            self.times,
+            self.splits,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, overload
 
@@ -29,17 +29,17 @@ TOP = 15
 
 
 @overload
-def explore(data: Dataset, *, top: int = ..., pause: int | str = ..., seed: int = ...) -> Exploration: ...
+def explore(data: Dataset, /, *, top: int = ..., pause: int | str = ..., seed: int = ...) -> Exploration: ...
 
 
 @overload
 def explore(
-    data: Dataset, other: Dataset, *others: Dataset, top: int = ..., pause: int | str = ..., seed: int = ...
+    data: Dataset, other: Dataset, /, *others: Dataset, top: int = ..., pause: int | str = ..., seed: int = ...
 ) -> Explorations: ...
 
 
 def explore(
-    data: Dataset, *others: Dataset, top: int = TOP, pause: int | str = PAUSE, seed: int = 0
+    data: Dataset, /, *others: Dataset, top: int = TOP, pause: int | str = PAUSE, seed: int = 0
 ) -> Exploration | Explorations:
     """What a log holds, and what follows for the choice of split and models; of several logs, side by side.
 
@@ -51,16 +51,21 @@ def explore(
     Example: `print(mt.explore(data))`
     """
     logs = (data, *others)
+    _check(logs)
+    names = _names([log.name for log in logs])
+    gap = _seconds(pause)
+    found = tuple(_explored(log, name, top, gap, seed) for log, name in zip(logs, names, strict=True))
+    return Explorations(found, overlaps(logs, names)) if others else found[0]
+
+
+def _check(logs: Iterable[Any]) -> None:
+    """Raises MatineeError for what is no data set, or one without events."""
     for log in logs:
         if not isinstance(log, Dataset):
             hint = "pass data sets: mt.load(...), or mt.read(...)"
             raise MatineeError(f"explore takes data sets, not {type(log).__name__}", hint=hint)
         if not len(log):
             raise MatineeError("the log has no events", where=log.name, hint="loosen its filters")
-    names = _names([log.name for log in logs])
-    gap = _seconds(pause)
-    found = tuple(_explored(log, name, top, gap, seed) for log, name in zip(logs, names, strict=True))
-    return Explorations(found, overlaps(logs, names)) if others else found[0]
 
 
 def _explored(data: Dataset, name: str, top: int, pause: int, seed: int) -> Exploration:

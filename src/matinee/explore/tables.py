@@ -1,4 +1,4 @@
-"""What side tables hold: missing and distinct values of each column, and the values of lists by how often they occur."""
+"""What side tables hold: missing and distinct values of each column, and groups of items and users by their size."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from matinee.data.dataset import Dataset
 from matinee.data.side_table_report import said
 
 Table = Literal["users", "items", "events"]
-FEW = 100  # more distinct texts in a column are names or descriptions, not groups
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class ValueFigures:
 
 @dataclass(frozen=True)
 class AttributeFigures:
-    """A column whose values are groups: lists such as genres or directors, or texts of at most 100 kinds.
+    """A column whose values are groups: lists such as genres or directors, or texts that two or more share on average.
 
     distinct: values. known: users or items with an event that have one. mean: values of each of those. once: values
     of a single one. top: those with the most users or items; of equally many those with more events, then by name.
@@ -86,7 +85,8 @@ def table_figures(data: Dataset) -> tuple[TableFigures, ...]:
 
 
 def attribute_figures(data: Dataset, *, top: int = 15) -> tuple[AttributeFigures, ...]:
-    """Lists first, then texts, of items and then of users. Titles and texts of one value are no groups."""
+    """Lists first, then texts, of items and then of users. A text that is nearly each one's own (a title, a zip code),
+    or the same for all, is no group."""
     found = []
     rated = None if data.value is None else data.value.astype(np.float64)
     tables: list[tuple[Literal["users", "items"], pl.DataFrame | None, NDArray[np.int32], int]] = [
@@ -116,7 +116,7 @@ def _attribute(
     frame = frame.with_columns(pl.col("value").cast(pl.String)).filter(pl.col("value") != "").unique(["code", "value"])
     per_value = frame.group_by("value").agg(pl.len().alias("n"), pl.col("events", "rated").sum())
     text = not isinstance(column.dtype, pl.List)
-    if not len(per_value) or (text and (column.name == "title" or not 1 < len(per_value) <= FEW)):
+    if not len(per_value) or (text and not 1 < len(per_value) <= len(frame) / 2):
         return None
     first = per_value.sort("n", "events", "value", descending=[True, True, False]).head(top)
     known = frame["code"].n_unique()

@@ -41,9 +41,13 @@ def _popularity(log: Exploration) -> Iterator[Takeaway]:
 def _activity(log: Exploration) -> Iterator[Takeaway]:
     a = log.activity
     middle = span(count(a.lower), count(a.upper))
-    found = f"A user has {_events(a.median)} in the median, the middle half has {middle}, the most active {a.largest:,.0f}."
+    found = (
+        f"A user has {_events(a.median)} in the median, the middle half has {middle}, the most active {a.largest:,.0f}."
+    )
     if a.median < SHORT:
-        so = f"Most users have too few for a test of their own (leave one out needs {SHORT}): models that work from one "
+        so = (
+            f"Most users have too few for a test of their own (leave one out needs {SHORT}): models that work from one "
+        )
         so += "item to the next, and popularity, answer them; personal factors are not learned from so little."
         yield Takeaway("short histories", found, so)
     elif a.smallest >= SHORT + 2:
@@ -51,7 +55,9 @@ def _activity(log: Exploration) -> Iterator[Takeaway]:
         so = "The log seems to be filtered by activity: a number measured here does not tell how a newcomer is served."
         yield Takeaway("activity", found, so)
     else:
-        yield Takeaway("activity", found, "Look at the quality by length of history too; a mean hides those with little.")
+        yield Takeaway(
+            "activity", found, "Look at the quality by length of history too; a mean hides those with little."
+        )
 
 
 def _events(n: float) -> str:
@@ -94,7 +100,9 @@ def _repeats(log: Exploration) -> Iterator[Takeaway]:
     r, n = log.repeats, log.figures.n_events
     if not r.extra:
         return
-    found = f"{counted(r.extra, 'event')} ({percent(r.extra / n)}) {either(r.extra, 'repeats', 'repeat')} a pair of user "
+    found = (
+        f"{counted(r.extra, 'event')} ({percent(r.extra / n)}) {either(r.extra, 'repeats', 'repeat')} a pair of user "
+    )
     found += "and item"
     if r.exact and (log.ratings is not None or log.times is not None):
         found += f", {r.exact:,} of them {either(r.exact, 'an exact copy', 'exact copies')}"
@@ -112,7 +120,9 @@ def _repeats(log: Exploration) -> Iterator[Takeaway]:
 def _order(log: Exploration) -> Iterator[Takeaway]:
     t = log.times
     if t is None:
-        so = "Splits in time are impossible, and leave one out goes by the order of the rows: is that the order of time?"
+        so = (
+            "Splits in time are impossible, and leave one out goes by the order of the rows: is that the order of time?"
+        )
         yield Takeaway("time", "There are no times.", so)
         return
     if t.tied >= NOTABLE:
@@ -121,8 +131,8 @@ def _order(log: Exploration) -> Iterator[Takeaway]:
         yield Takeaway("order", found, so)
     if t.one_day >= 0.5 and t.span.n:
         found = f"{percent(t.one_day)} of the users were active within 24 hours only."
-        so = "Most histories are one sitting: the order of events shows how a list was gone through more than how a taste "
-        yield Takeaway("one sitting", found, so + "changed.")
+        so = "Most histories are one sitting: the order of events shows how a list was gone through more than how a "
+        yield Takeaway("one sitting", found, so + "taste changed.")
 
 
 def _future(log: Exploration) -> Iterator[Takeaway]:
@@ -132,8 +142,18 @@ def _future(log: Exploration) -> Iterator[Takeaway]:
     if known and max(known.values()) >= NOTABLE:
         texts = [f"{percent(share)} under {name}" for name, share in known.items()]
         found = f"Of the hidden events {' and '.join(texts)} are older than a training event of the same user."
-        so = "Such a split asks what else somebody liked, with knowledge of the future: it flatters a model meant to predict "
-        yield Takeaway("look-ahead", found, so + "what comes next. Leave one out and temporal do not.")
+        so = "Such a split asks what else somebody liked, with knowledge of the future: it flatters a model meant to "
+        yield Takeaway("look-ahead", found, so + "predict what comes next. Leave one out and temporal do not.")
+
+
+def _unknown(log: Exploration) -> Iterator[Takeaway]:
+    drawn = next((each for each in log.splits if each.strategy == "random"), None)
+    if drawn is not None and drawn.cold_items >= NOTABLE:
+        found = (
+            f"Of the events that a random split hides, {percent(drawn.cold_items)} are of items without another event."
+        )
+        so = "No model that learns from events can find those: the rest is the most that it reaches."
+        yield Takeaway("unknown items", found, so)
 
 
 def _cold(log: Exploration) -> Iterator[Takeaway]:
@@ -145,7 +165,9 @@ def _cold(log: Exploration) -> Iterator[Takeaway]:
     if max(cut.cold_queries, cut.cold_items) < NOTABLE:
         so = "A temporal split is nearly all of known users and items: it is the fairest test of a running service."
     elif cut.cold_queries >= cut.cold_items:
-        so = "A temporal test mostly measures what newcomers get: look at known users apart, and have an answer for the "
+        so = (
+            "A temporal test mostly measures what newcomers get: look at known users apart, and have an answer for the "
+        )
         so += "others (popularity, or a model that reads features of users)."
     else:
         so = "Models that learn items from events cannot find those: use features of items, and refit often."
@@ -157,11 +179,13 @@ def _drift(log: Exploration) -> Iterator[Takeaway]:
         return
     later = [p for p in log.arrivals.periods if p.kept is not None]
     kept, recent, every = (
-        sum(x for p in later if (x := getattr(p, name)) is not None) / len(later) for name in ("kept", "recent", "all_time")
+        sum(x for p in later if (x := getattr(p, name)) is not None) / len(later)
+        for name in ("kept", "recent", "all_time")
     )
     head = log.arrivals.head
     found = f"From one tenth of the log to the next, {percent(kept)} of the {head:,} most popular items stay; what was "
-    found += f"popular in the tenth before holds {percent(recent)} of the events, what was popular until then {percent(every)}."
+    found += f"popular in the tenth before holds {percent(recent)} of the events, what was popular until then "
+    found += f"{percent(every)}."
     if recent > every + 0.02:
         so = "Tastes move: let popularity and histories fade (half_life), and refit often."
     else:
@@ -172,6 +196,12 @@ def _drift(log: Exploration) -> Iterator[Takeaway]:
 def _age(log: Exploration) -> Iterator[Takeaway]:
     y = log.years
     if y is None or y.age is None or y.fresh is None or y.fresh_last is None:
+        return
+    dated = int(y.ages.counts.sum()) if y.ages is not None else 0
+    if y.before >= NOTABLE * max(dated, 1):
+        found = f"{percent(y.before / dated)} of the events come before the year of release."
+        so = "The years are not those of a first showing (but of a later release, perhaps): look before a model reads them."
+        yield Takeaway("release", found, so)
         return
     found = f"{percent(y.fresh)} of the events come in the year of release or the one after, of each user’s last five "
     found += f"{percent(y.fresh_last)}."
@@ -194,7 +224,9 @@ def _empty_columns(log: Exploration) -> Iterator[Takeaway]:
 def _choice(log: Exploration) -> Iterator[Takeaway]:
     possible = {each.strategy: each for each in log.splits}
     if log.times is None:
-        found = "Without times, split at random (random, by user), or in the order of rows where that is known to be time."
+        found = (
+            "Without times, split at random (random, by user), or in the order of rows where that is known to be time."
+        )
         so = f"Begin with {listed(_models(log))}; models of sequences need an order."
         yield Takeaway("choice", found, so)
         return
@@ -227,5 +259,6 @@ def _models(log: Exploration) -> list[str]:
 
 
 RULES: tuple[Callable[[Exploration], Iterator[Takeaway]], ...] = (
-    _popularity, _activity, _ratings, _repeats, _empty_columns, _order, _future, _cold, _drift, _age, _choice,
+    _popularity, _activity, _ratings, _repeats, _empty_columns, _unknown, _order, _future, _cold,
+    _drift, _age, _choice,
 )  # fmt: skip

@@ -20,8 +20,8 @@ EDGES = (1, 60, 600, 3600, 6 * 3600, DAY, 7 * DAY, 30 * DAY, 365 * DAY)
 class TimeFigures:
     """Times are UTC. resolution: the largest unit, in seconds up to a day, in which all times are whole. hours: int64
     (24,) events by hour, None where only days are known; weekdays: int64 (7,), from Monday; both None beyond the
-    calendar. gaps: seconds between a user's neighbouring events; gap_counts: int64 (10,), those below each of EDGES, and
-    from the last on; tied: the share of gaps of 0. span: seconds from a user's first event to the last, of users with
+    calendar. gaps: seconds between a user's neighbouring events; gap_counts: int64 (10,), those below each of EDGES,
+    and from the last on; tied: the share of gaps of 0. span: seconds from a user's first event to the last, of users with
     two events or more; one_day: the share of these whose events all lie within 24 hours.
 
     Sessions: a user's events without a gap of more than `pause` seconds. session_events: events of a session;

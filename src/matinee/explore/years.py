@@ -31,8 +31,8 @@ class YearFigures:
     """items, events, last: release years of items with an event, of all events, and of each user's last five events.
 
     known: the share of events whose item has a year. year: int64 (m,), every release year that occurs; per_year: int64
-    (m,), its items. Where the log has times of the calendar, else None: ages; age, age_last: years from release to event
-    over all events and over each user's last five; fresh, fresh_last: the share of events in the year of release or the
+    (m,), its items. Where the log has times of the calendar, else None: ages; age, age_last: years from release to
+    event over all events and over each user's last five; fresh, fresh_last: the share of events in the year of release or the
     one after; before: events before the year of release. when: years, or months "1997-09" where there are fewer than
     three years; decades: their first years; table: int64 (when, decades), events by when and decade of release.
     """
@@ -90,7 +90,7 @@ def year_figures(data: Dataset) -> YearFigures | None:
 def _with_times(
     found: YearFigures, release: NDArray[np.int64], seconds: NDArray[np.int64], latest: NDArray[np.bool_]
 ) -> YearFigures:
-    """release, seconds: of the n events whose item has a year; latest: bool (n,), those among their user's last five."""
+    """release, seconds: of the n events whose item has a year; latest: bool (n,), those of a user's last five."""
     age = years_of(seconds) - release
     low, n = int(age.min()), int(age.max() - age.min()) + 1
     counts, last = (np.bincount(each - low, minlength=n).astype(np.int64) for each in (age, age[latest]))

@@ -19,14 +19,18 @@ def page(logs: Sequence[Exploration], overlaps: Sequence[Overlap]) -> str:
     parts = [(log.name, _summary(log), sections(log, prefix)) for log, prefix in zip(logs, prefixes, strict=True)]
     first = [_side_by_side(logs, overlaps)] if several else []
     title = listed([log.name for log in logs])
-    return environment().get_template("explored.html.j2").render(
-        title=title,
-        kicker="logs side by side" if several else "a log explored",
-        several=several,
-        summary=[_summary(log) for log in logs],
-        first=first,
-        logs=list(zip(prefixes, parts, strict=True)),
-        facts={f"{log.name}, fingerprint": log.fingerprint for log in logs},
+    return (
+        environment()
+        .get_template("explored.html.j2")
+        .render(
+            title=title,
+            kicker="logs side by side" if several else "a log explored",
+            several=several,
+            summary=[_summary(log) for log in logs],
+            first=first,
+            logs=list(zip(prefixes, parts, strict=True)),
+            facts={f"{log.name}, fingerprint": log.fingerprint for log in logs},
+        )
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from markupsafe import Markup
 
+from matinee.explore.arrivals import Period
 from matinee.explore.spread import Quartiles
-from matinee.explore.wording import THIN, count, percent
+from matinee.explore.wording import THIN, count, percent, tick
 
 Kind = Literal["figures", "plots", "table", "tables", "takeaways", "note", "head"]
 
@@ -40,7 +41,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table. rows: the name of each and its cells. tints: of the cells, 0 to 1, where they are shaded. words: columns,
+    """A table. rows: the name of each and its cells. tints: of the cells, 0 to 1, where they are shaded. words: columns
     from 0 without the names, that hold words and stand left."""
 
     name: str
@@ -51,7 +52,9 @@ class Grid:
     title: str = ""
 
 
-def measures(columns: dict[str, Quartiles | None], write: Any = count) -> list[tuple[str, list[str]]]:
+def measures(
+    columns: Mapping[str, Quartiles | None], write: Callable[[float], str] = count
+) -> list[tuple[str, list[str]]]:
     """Rows of the measures of a spread, a column for each; a dash where there is none."""
     names = {
         "Mean": "mean",
@@ -63,7 +66,13 @@ def measures(columns: dict[str, Quartiles | None], write: Any = count) -> list[t
         "Maximum": "largest",
     }
     return [
-        (name, [dash(None if spread is None or not spread.n else getattr(spread, field), write) for spread in columns.values()])
+        (
+            name,
+            [
+                dash(None if spread is None or not spread.n else getattr(spread, field), write)
+                for spread in columns.values()
+            ],
+        )
         for name, field in names.items()
     ]
 
@@ -73,7 +82,7 @@ def fine(text: str) -> str:
     return text.replace(" %", f"{THIN}%")
 
 
-def dash(value: float | None, write: Any = percent) -> str:
+def dash(value: float | None, write: Callable[[float], str] = percent) -> str:
     """The number as text, a dash for none."""
     return "–" if value is None else str(write(value))
 
@@ -84,3 +93,8 @@ def lines_of(values: dict[str, Sequence[float | None]], ticks: Sequence[str]) ->
         f"{label}: " + ", ".join(f"{tick} {dash(value)}" for tick, value in zip(ticks, each, strict=True))
         for label, each in values.items()
     )
+
+
+def ticks_of(periods: tuple[Period, ...]) -> list[str]:
+    """When each tenth begins."""
+    return [tick(p.first, periods[-1].last - periods[0].first) for p in periods]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from matinee.explore.arrivals import Period
 from matinee.explore.exploration import Exploration
 from matinee.explore.times import TimeFigures
-from matinee.explore.wording import count, date, duration, percent, tick
+from matinee.explore.wording import count, date, duration, percent
 from matinee.explore.years import YearFigures
 from matinee.report import explored_plots as draw
 from matinee.report import plots
-from matinee.report.explored_parts import Grid, Part, Picture, Section, dash, fine, lines_of, measures
+from matinee.report.explored_parts import Grid, Part, Picture, Section, dash, fine, lines_of, measures, ticks_of
 from matinee.report.explored_tables import described, grouped, repeats, split
 from matinee.report.format import span
 from matinee.report.sections import Figure, figures_of
@@ -31,30 +30,41 @@ def sections(log: Exploration, prefix: str = "") -> list[Section]:
 
 def take(log: Exploration, prefix: str) -> Iterator[Section]:
     aside = "Sentences made of the numbers below, and what follows for the choice of split and models."
-    yield Section(f"{prefix}take", "What to know", aside, [Part("takeaways", [(each.topic, fine(each.found), fine(each.so)) for each in log.takeaways])])
+    yield Section(
+        f"{prefix}take",
+        "What to know",
+        aside,
+        [Part("takeaways", [(each.topic, fine(each.found), fine(each.so)) for each in log.takeaways])],
+    )
 
 
 def shape(log: Exploration, prefix: str) -> Iterator[Section]:
     f, users, items = log.figures, log.activity, log.popularity
     alt = f"Histogram of events per user: from {users.smallest:g} to {users.largest:g}, median {users.median:g}"
-    share = f"The top tenth holds {percent(items.top_10)} of the events among items and {percent(users.top_10)} among users"
+    share = (
+        f"The top tenth holds {percent(items.top_10)} of the events among items and {percent(users.top_10)} among users"
+    )
     names = ["items", "users"]
     pictures = [
         Picture("Users by number of events", plots.activity(f.activity, alt, f"{prefix}activity")),
         Picture(
-            "Events held by the most active", draw.held(f"{prefix}held", items.curve, users.curve, share), draw.key(names)
+            "Events held by the most active",
+            draw.held(f"{prefix}held", items.curve, users.curve, share),
+            draw.key(names),
         ),
     ]
     rows = measures({"user": users, "item": items})
-    more = {
-        "Gini": ("gini", lambda value: f"{value:.2f}"),
+    more: dict[str, tuple[str, Callable[[float], str]]] = {
+        "Gini": ("gini", "{:.2f}".format),
         "Events of the top hundredth": ("top_1", percent),
         "Events of the top tenth": ("top_10", percent),
         "Share that holds half": ("half", percent),
         "With a single event": ("once", percent),
     }
     rows += [(name, [write(getattr(s, field)) for s in (users, items)]) for name, (field, write) in more.items()]
-    note = "Of users and items with an event. Gini: 0 where all have equally many events, near 1 where one has them all. "
+    note = (
+        "Of users and items with an event. Gini: 0 where all have equally many events, near 1 where one has them all. "
+    )
     note += "The curve bends away from the straight line the more unequal they are."
     parts = [Part("figures", figures_of(f)), Part("plots", pictures)]
     parts += [Part("head", "How events are shared")]
@@ -109,9 +119,11 @@ def time(log: Exploration, prefix: str) -> Iterator[Section]:
 
 
 def _time_note(t: TimeFigures) -> str:
-    note = f"{percent(t.tied)} of neighbouring events have the same time; {percent(t.one_day)} of the users with two events "
-    note += f"or more were active within 24 hours only. A session ends where the next event is more than "
-    note += f"{duration(t.pause)} away: {t.sessions:,} of them; {percent(t.one_session)} of those users have a single one."
+    note = f"{percent(t.tied)} of neighbouring events have the same time; {percent(t.one_day)} of the users with two "
+    note += "events or more were active within 24 hours only. A session ends where the next event is more than "
+    note += (
+        f"{duration(t.pause)} away: {t.sessions:,} of them; {percent(t.one_session)} of those users have a single one."
+    )
     if t.resolution > 1:
         unit = {60: "minutes", 3600: "hours"}.get(t.resolution, "days")
         note += f" All times are whole {unit}, so nothing finer can be said."
@@ -136,11 +148,6 @@ def _when(log: Exploration, t: TimeFigures, prefix: str) -> Iterator[Picture]:
         numbers = t.weekdays.tolist()
         alt = "By weekday: " + ", ".join(f"{at} {n:,}" for at, n in zip(WEEK, numbers, strict=True))
         yield Picture("Events by weekday", draw.bars(f"{prefix}weekdays", WEEK, numbers, alt))
-
-
-def ticks_of(periods: tuple[Period, ...]) -> list[str]:
-    """When each tenth begins."""
-    return [tick(p.first, periods[-1].last - periods[0].first) for p in periods]
 
 
 def arrivals(log: Exploration, prefix: str) -> Iterator[Section]:
@@ -175,9 +182,11 @@ def arrivals(log: Exploration, prefix: str) -> Iterator[Section]:
         )
         for p in periods
     ]  # fmt: skip
-    note = "Each row is a tenth of the events, in the order of time; equal times stay together. New: without an event in an "
-    note += f"earlier tenth. Head kept: of the {head:,} most popular items of this tenth, those that were among the {head:,} "
-    note += "most popular of the tenth before."
+    note = (
+        "Each row is a tenth of the events, in the order of time; equal times stay together. New: without an event in "
+    )
+    note += f"an earlier tenth. Head kept: of the {head:,} most popular items of this tenth, those that were among the "
+    note += f"{head:,} most popular of the tenth before."
     aside = "Who and what is new as time goes on, and how long what is popular stays so."
     parts = [Part("plots", pictures), Part("head", "The log in tenths"), Part("table", Grid("Tenths", heads, rows))]
     yield Section(f"{prefix}arrivals", "New and known", aside, [*parts, Part("note", note)])
@@ -190,7 +199,9 @@ def release(log: Exploration, prefix: str) -> Iterator[Section]:
     alt = f"Items by release year, from {y.items.smallest:.0f} to {y.items.largest:.0f}"
     pictures = [Picture("Items by year of release", draw.items_by_year(f"{prefix}years", y.year, y.per_year, alt))]
     if y.ages is not None and y.age is not None and y.age_last is not None:
-        alt = f"Years from release to the event: median {y.age.median:g}, of each user’s last five {y.age_last.median:g}"
+        alt = (
+            f"Years from release to the event: median {y.age.median:g}, of each user’s last five {y.age_last.median:g}"
+        )
         drawn = draw.ages(f"{prefix}ages", y.ages, alt)
         pictures.append(Picture("Events by years since release", drawn, [("soft", "■", "all"), _LAST_FIVE]))
     spreads = {"items": y.items, "events": y.events, "last": y.last}
@@ -200,11 +211,15 @@ def release(log: Exploration, prefix: str) -> Iterator[Section]:
     if y.age is not None:
         ages = measures({"all": y.age, "last": y.age_last}, lambda years: f"{years:.1f}".removesuffix(".0"))
         ages.append(("In the year of release or the next", [dash(y.fresh), dash(y.fresh_last)]))
-        tables.append(Grid("Years since release", ["Events", "Each user’s last five"], ages, title="Years since release"))
+        tables.append(
+            Grid("Years since release", ["Events", "Each user’s last five"], ages, title="Years since release")
+        )
     parts = [Part("plots", pictures), Part("tables", tables), Part("note", _known_years(y))]
     if y.table is not None:
         parts += _by_decade(y)
-    yield Section(f"{prefix}release", "Release years", "How old what people choose is, over all events and at the end.", parts)
+    yield Section(
+        f"{prefix}release", "Release years", "How old what people choose is, over all events and at the end.", parts
+    )
 
 
 _LAST_FIVE = ("accent", "━", "each user’s last five")
@@ -212,7 +227,9 @@ _LAST_FIVE = ("accent", "━", "each user’s last five")
 
 def _known_years(y: YearFigures) -> str:
     known = f"The year is known of {percent(y.known)} of the events."
-    early = f" {y.before:,} came before the year of release: a first showing elsewhere, or a mistake." if y.before else ""
+    early = (
+        f" {y.before:,} came before the year of release: a first showing elsewhere, or a mistake." if y.before else ""
+    )
     return known + early
 
 

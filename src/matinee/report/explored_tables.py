@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 from matinee.explore.exploration import Exploration
 from matinee.explore.hidden import SplitFigures
+from matinee.explore.spread import Quartiles
 from matinee.explore.tables import AttributeFigures, ColumnFigures
 from matinee.explore.wording import count, date, percent
-from matinee.report.explored_parts import Grid, Part, Section, dash
+from matinee.report.explored_parts import Grid, Part, Section, dash, ticks_of
 from matinee.report.format import span
 from matinee.report.plots import shorten
 from matinee.report.sections import Figure
@@ -30,13 +31,13 @@ HIDDEN: dict[str, Callable[[SplitFigures], str]] = {
     "Known events later than a hidden one": lambda s: dash(s.future),
     "First hidden event": lambda s: dash(s.first, date),
     "Last hidden event": lambda s: dash(s.last, date),
-    "Release year of hidden events, median": lambda s: dash(s.years and s.years.median, _year),
-    "Release year of known events, median": lambda s: dash(s.known_years and s.known_years.median, _year),
+    "Release year of hidden events, median": lambda s: _median(s.years),
+    "Release year of known events, median": lambda s: _median(s.known_years),
 }
 DEFINITIONS = (
-    "Known is everything but the test. Unknown items have no known event; queries without a known event are of users who "
-    "come first in the test. Known events later than a hidden one: the mean share, over hidden events. A split that hides "
-    "events before known ones tests with knowledge of the future."
+    "Known is everything but the test. Unknown items have no known event; queries without a known event are of users "
+    "who come first in the test. Known events later than a hidden one: the mean share, over hidden events. A split that "
+    "hides events before known ones tests with knowledge of the future."
 )
 
 
@@ -50,7 +51,9 @@ def split(log: Exploration, prefix: str) -> Iterator[Section]:
     over = {name: each.over_time for name, each in zip(names, log.splits, strict=True) if each.over_time is not None}
     if over and log.arrivals is not None:
         parts += [Part("head", "Hidden events over the tenths of the log"), Part("table", _over_time(log, over))]
-        parts.append(Part("note", "Each row adds up to 100 %. A column is a tenth of the events, named by its first day."))
+        parts.append(
+            Part("note", "Each row adds up to 100 %. A column is a tenth of the events, named by its first event.")
+        )
     words = "; ".join(dict.fromkeys(each.words for each in log.splits))
     parts.append(Part("note", f"The splits: {words}."))
     aside = "The test of each way to split this log, without a valid part where there can be none."
@@ -59,7 +62,7 @@ def split(log: Exploration, prefix: str) -> Iterator[Section]:
 
 def _over_time(log: Exploration, over: dict[str, tuple[float, ...]]) -> Grid:
     assert log.arrivals is not None
-    heads = [date(p.first) for p in log.arrivals.periods]
+    heads = ticks_of(log.arrivals.periods)
     rows = [(name, [percent(share) if share else "·" for share in shares]) for name, shares in over.items()]
     tints = [[round(0.6 * share, 3) for share in shares] for shares in over.values()]
     return Grid("Hidden events over the tenths of the log", heads, rows, tints)
@@ -69,8 +72,10 @@ def grouped(log: Exploration, prefix: str) -> Iterator[Section]:
     if not log.attributes:
         return
     tables = [_group(each, log.figures.n_events) for each in log.attributes]
-    note = "The values that most items (or users) have. Events are counted once for each value, so their shares may add up "
-    note += "to more than all."
+    note = (
+        "The values that most items (or users) have. Events are counted once for each value, so their shares may add "
+    )
+    note += "up to more than all."
     title = "Genres, people, groups"
     aside = "Lists and short texts in the tables of items and users, by how many have each value."
     yield Section(f"{prefix}groups", title, aside, [Part("tables", tables), Part("note", note)])
@@ -81,7 +86,9 @@ def _group(each: AttributeFigures, n_events: int) -> Grid:
     rows = []
     for value in each.top:
         cells = [count(value.n), percent(value.events / max(n_events, 1))]
-        rows.append((shorten(value.value, LONGEST), cells + ([dash(value.rating, lambda x: f"{x:.2f}")] if rated else [])))
+        rows.append(
+            (shorten(value.value, LONGEST), cells + ([dash(value.rating, lambda x: f"{x:.2f}")] if rated else []))
+        )
     heads = [each.what.capitalize(), "Of events", *(["Mean rating"] if rated else [])]
     shown = f"the first {len(each.top)} of {each.distinct:,}" if each.distinct > len(each.top) else f"{each.distinct:,}"
     title = f"{each.column} of {each.what}: {shown}"
@@ -121,7 +128,11 @@ def repeats(log: Exploration, prefix: str) -> Iterator[Section]:
     r, n = log.repeats, max(log.figures.n_events, 1)
     figures = [
         Figure("Repeats", count(r.extra), f"events whose pair occurred before: {percent(r.extra / n)}"),
-        Figure("Repeated pairs", count(r.repeated_pairs), f"of {r.pairs:,}, by {r.users:,} users; at most {r.most:,} events"),
+        Figure(
+            "Repeated pairs",
+            count(r.repeated_pairs),
+            f"of {r.pairs:,}, by {r.users:,} users; at most {r.most:,} events",
+        ),
         Figure("Exact copies", count(r.exact), "events that equal an earlier one in all that the log has"),
     ]
     if r.conflicts is not None:
@@ -132,7 +143,8 @@ def repeats(log: Exploration, prefix: str) -> Iterator[Section]:
     parts = [Part("figures", figures)]
     if r.examples:
         rows = [
-            (f"{each.user}", [shorten(each.title, LONGEST), ", ".join(f"{x:g}" for x in each.ratings)]) for each in r.examples
+            (f"{each.user}", [shorten(each.title, LONGEST), ", ".join(f"{x:g}" for x in each.ratings)])
+            for each in r.examples
         ]
         parts += [
             Part("head", "The widest conflicts"),
@@ -141,5 +153,5 @@ def repeats(log: Exploration, prefix: str) -> Iterator[Section]:
     yield Section(f"{prefix}repeats", "Repeats and conflicts", "A user with the same item more than once.", parts)
 
 
-def _year(year: float) -> str:
-    return f"{year:.0f}"
+def _median(years: Quartiles | None) -> str:
+    return dash(None if years is None or not years.n else years.median, lambda year: f"{year:.0f}")

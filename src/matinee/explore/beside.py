@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -67,13 +67,13 @@ class Overlap:
         return typed(f"{self.a} and {self.b} share {shared}, if equal ids mean the same: with both, {of} (events).")
 
 
-_WRITE = {
+_WRITE: dict[Kind, Callable[[float], str]] = {
     "count": count,
     "share": percent,
-    "number": lambda value: f"{value:.2f}",
+    "number": "{:.2f}".format,
     "date": date,
     "seconds": duration,
-    "year": lambda value: f"{value:.0f}",
+    "year": "{:.0f}".format,
 }
 
 

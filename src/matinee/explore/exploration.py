@@ -78,7 +78,7 @@ class Exploration:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as dicts, lists, numbers and texts, for JSON; None for what is not a finite number."""
-        return plain(self)
+        return dict(plain(self))
 
     def to_html(self, path: StrPath) -> None:
         """Write the page: one file without scripts that needs no network. Raises MatineeError where it cannot."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from matinee import split
 from matinee.data.dataset import Dataset, Split
 from matinee.errors import MatineeError, MatineeWarning
-from matinee.explore.calendar import part_of, tenths
+from matinee.explore.calendar import Seconds, part_of, tenths
 from matinee.explore.spread import Quartiles
 from matinee.explore.years import release_years
 
@@ -84,7 +84,7 @@ def _figures(data: Dataset, name: str, made: Split) -> SplitFigures:
     history = known.user_counts()[test.queries.user]
     pair = np.unique(test.pairs.query.astype(np.int64) * data.n_items + test.pairs.item)
     years = release_years(data)
-    return SplitFigures(
+    found = SplitFigures(
         strategy=name,
         words=test.protocol.split,
         queries=len(test),
@@ -99,8 +99,10 @@ def _figures(data: Dataset, name: str, made: Split) -> SplitFigures:
         known_head=float(head[known.item].mean()),
         years=None if years is None else _known(years[test.pairs.item]),
         known_years=None if years is None else _known(years[known.item]),
-        **_in_time(data, known, test.pairs.user, test.pairs.timestamp),
     )
+    if data.timestamp is None or known.timestamp is None or test.pairs.timestamp is None:
+        return found
+    return _in_time(found, data.timestamp, known, test.pairs.user, test.pairs.timestamp)
 
 
 def _known(years: NDArray[np.float64]) -> Quartiles:
@@ -108,21 +110,20 @@ def _known(years: NDArray[np.float64]) -> Quartiles:
 
 
 def _in_time(
-    data: Dataset, known: Dataset, user: NDArray[np.int32], hidden: NDArray[np.int64] | None
-) -> dict[str, float | int | tuple[float, ...]]:
-    """The figures with times. user, hidden: of the hidden events."""
-    if hidden is None or known.timestamp is None or data.timestamp is None:
-        return {}
-    latest: NDArray[np.int64] = np.full(data.n_users, -1)
+    found: SplitFigures, every: Seconds, known: Dataset, user: NDArray[np.int32], hidden: Seconds
+) -> SplitFigures:
+    """With the figures in time. every: the times of the log; user, hidden: of the hidden events."""
+    assert known.timestamp is not None
+    latest: Seconds = np.full(known.n_users, -1)
     np.maximum.at(latest, known.user, known.timestamp)
-    times = np.sort(known.timestamp)
+    times, edges = np.sort(known.timestamp), tenths(every)
     later = len(times) - np.searchsorted(times, hidden, side="right")
-    edges = tenths(data.timestamp)
     over = np.bincount(part_of(hidden, edges), minlength=len(edges) - 1) / len(hidden)
-    return {
-        "own_future": float(np.mean(hidden < latest[user])),
-        "future": float(later.mean() / len(times)),
-        "over_time": tuple(over.tolist()),
-        "first": int(hidden.min()),
-        "last": int(hidden.max()),
-    }
+    return replace(
+        found,
+        own_future=float(np.mean(hidden < latest[user])),
+        future=float(later.mean() / len(times)),
+        over_time=tuple(over.tolist()),
+        first=int(hidden.min()),
+        last=int(hidden.max()),
+    )

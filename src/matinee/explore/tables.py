@@ -97,7 +97,7 @@ def attribute_figures(data: Dataset, *, top: int = 15) -> tuple[AttributeFigures
         if table is None:
             continue
         events = np.bincount(code, minlength=n)
-        total = None if rated is None else np.bincount(code, rated, minlength=n)
+        total = None if rated is None else np.bincount(code, rated, minlength=n).astype(np.float64)
         columns = [c for c in table if isinstance(c.dtype, pl.List)] + [c for c in table if c.dtype == pl.String]
         found += [each for column in columns if (each := _attribute(what, column, events, total, top)) is not None]
     return tuple(found)

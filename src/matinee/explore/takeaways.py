@@ -13,6 +13,8 @@ HEAVY, EVEN = 0.4, 0.2  # share of events on the top tenth of the items
 SHORT = 3  # events; leave one out needs as many
 NOTABLE = 0.05
 MANY = 0.2
+MOVES = 0.02  # a difference of shares that counts
+ENOUGH = 10  # events of a tenth for each item of the head; drift is noise where there are fewer
 LARGE = 16e9  # bytes of memory for a fit; a model that takes more is not one to begin with
 
 
@@ -175,7 +177,7 @@ def _cold(log: Exploration) -> Iterator[Takeaway]:
 
 
 def _drift(log: Exploration) -> Iterator[Takeaway]:
-    if log.arrivals is None:
+    if log.arrivals is None or log.figures.n_events < ENOUGH * log.arrivals.head * len(log.arrivals.periods):
         return
     later = [p for p in log.arrivals.periods if p.kept is not None]
     kept, recent, every = (
@@ -186,10 +188,12 @@ def _drift(log: Exploration) -> Iterator[Takeaway]:
     found = f"From one tenth of the log to the next, {percent(kept)} of the {head:,} most popular items stay; what was "
     found += f"popular in the tenth before holds {percent(recent)} of the events, what was popular until then "
     found += f"{percent(every)}."
-    if recent > every + 0.02:
+    if recent > every + MOVES:
         so = "Tastes move: let popularity and histories fade (half_life), and refit often."
-    else:
+    elif kept >= 0.5:
         so = "Popularity is steady: a model need not be refitted often, and a random split is not much easier by it."
+    else:
+        so = "What is popular changes, and what was so lately says no more than what was so ever: popularity is no guide."
     yield Takeaway("drift", found, so)
 
 
@@ -200,15 +204,17 @@ def _age(log: Exploration) -> Iterator[Takeaway]:
     dated = int(y.ages.counts.sum()) if y.ages is not None else 0
     if y.before >= NOTABLE * max(dated, 1):
         found = f"{percent(y.before / dated)} of the events come before the year of release."
-        so = "The years are not those of a first showing (but of a later release, perhaps): look before a model reads them."
+        so = "The years are not those of a first showing (of a later release, perhaps): look before a model reads them."
         yield Takeaway("release", found, so)
         return
     found = f"{percent(y.fresh)} of the events come in the year of release or the one after, of each user’s last five "
     found += f"{percent(y.fresh_last)}."
-    if y.fresh_last > y.fresh + 0.02:
+    if y.fresh_last > y.fresh + MOVES:
         so = "The last events are of newer items: a test of the last ones hides newer items than a random one."
+    elif y.fresh_last < y.fresh - MOVES:
+        so = "The last events are of older items: people turn to the back of the catalogue, and newness helps less."
     else:
-        so = "Old items are asked for as much at the end as before: recency of release is little help."
+        so = "New items are asked for as much at the end as before: recency of release is little help."
     yield Takeaway("release", found, so)
 
 
@@ -223,6 +229,10 @@ def _empty_columns(log: Exploration) -> Iterator[Takeaway]:
 
 def _choice(log: Exploration) -> Iterator[Takeaway]:
     possible = {each.strategy: each for each in log.splits}
+    if not possible:
+        so = "Read more events of each user, or hide a whole share of the users (strong)."
+        yield Takeaway("choice", f"No usual split is possible: {'; '.join(dict.fromkeys(log.impossible.values()))}.", so)
+        return
     if log.times is None:
         found = (
             "Without times, split at random (random, by user), or in the order of rows where that is known to be time."
@@ -235,8 +245,9 @@ def _choice(log: Exploration) -> Iterator[Takeaway]:
         n, of = possible["leave_one_out"].queries, log.figures.n_users
         parts.append(f"leave one out asks what comes next, of {n:,} users ({percent(n / of)})")
     if "temporal" in possible:
-        span_text = duration(max((possible["temporal"].last or 0) - (possible["temporal"].first or 0), 0))
-        parts.append(f"temporal asks what a running service would be asked, over {span_text}")
+        cut = possible["temporal"]
+        over = 0 if cut.first is None or cut.last is None else cut.last - cut.first
+        parts.append("temporal asks what a running service would be asked" + f", over {duration(over)}" * (over > 0))
     if "mixed" in possible:
         parts.append("mixed and random ask for a taste as a whole")
     if parts:

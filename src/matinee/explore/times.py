@@ -21,8 +21,8 @@ class TimeFigures:
     """Times are UTC. resolution: the largest unit, in seconds up to a day, in which all times are whole. hours: int64
     (24,) events by hour, None where only days are known; weekdays: int64 (7,), from Monday; both None beyond the
     calendar. gaps: seconds between a user's neighbouring events; gap_counts: int64 (10,), those below each of EDGES,
-    and from the last on; tied: the share of gaps of 0. span: seconds from a user's first event to the last, of users with
-    two events or more; one_day: the share of these whose events all lie within 24 hours.
+    and from the last on; tied: the share of gaps of 0. span: seconds from a user's first event to the last, of users
+    with two events or more; one_day: the share of these whose events all lie within 24 hours.
 
     Sessions: a user's events without a gap of more than `pause` seconds. session_events: events of a session;
     user_sessions: sessions of a user; one_session: the share of users with two events or more who have a single one.

@@ -32,9 +32,9 @@ class YearFigures:
 
     known: the share of events whose item has a year. year: int64 (m,), every release year that occurs; per_year: int64
     (m,), its items. Where the log has times of the calendar, else None: ages; age, age_last: years from release to
-    event over all events and over each user's last five; fresh, fresh_last: the share of events in the year of release or the
-    one after; before: events before the year of release. when: years, or months "1997-09" where there are fewer than
-    three years; decades: their first years; table: int64 (when, decades), events by when and decade of release.
+    event over all events and over each user's last five; fresh, fresh_last: the share of events in the year of release
+    or the one after; before: events before the year of release. when: years, or months "1997-09" where there are fewer
+    than three years; decades: their first years; table: int64 (when, decades), events by when and decade of release.
     """
 
     known: float

@@ -36,8 +36,8 @@ HIDDEN: dict[str, Callable[[SplitFigures], str]] = {
 }
 DEFINITIONS = (
     "Known is everything but the test. Unknown items have no known event; queries without a known event are of users "
-    "who come first in the test. Known events later than a hidden one: the mean share, over hidden events. A split that "
-    "hides events before known ones tests with knowledge of the future."
+    "who come first in the test. Known events later than a hidden one: the mean share, over hidden events. A split "
+    "that hides events before known ones tests with knowledge of the future."
 )
 
 

@@ -41,7 +41,9 @@ def with_tables(data: Dataset, seed: int = 1) -> Dataset:
     rng = np.random.default_rng(seed)
     n = data.n_items
     years = [None if i % 11 == 4 else int(x) for i, x in enumerate(rng.integers(1950, 2001, n))]
-    genres = [rng.choice(["Drama", "Comedy", "War", "Sci-Fi"], k, replace=False).tolist() for k in rng.integers(0, 4, n)]
+    genres = [
+        rng.choice(["Drama", "Comedy", "War", "Sci-Fi"], k, replace=False).tolist() for k in rng.integers(0, 4, n)
+    ]
     directors = [None if i % 7 == 2 else [DIRECTORS[i % 5 % 4]] for i in range(n)]
     titles = [f"Film {i}" for i in range(n)]
     titles[9] = titles[8].upper()
@@ -51,7 +53,9 @@ def with_tables(data: Dataset, seed: int = 1) -> Dataset:
     )
     items = items.with_columns(pl.when(pl.col("length") < 9).then(float("nan")).otherwise("length").alias("length"))
     work = ["", "nurse", "clerk", "nurse", None]
-    users = pl.DataFrame({"work": [work[i % 5] for i in range(data.n_users)], "code": [f"u{i}" for i in range(data.n_users)]})
+    users = pl.DataFrame(
+        {"work": [work[i % 5] for i in range(data.n_users)], "code": [f"u{i}" for i in range(data.n_users)]}
+    )
     return replace(data, item_features=items, user_features=users)
 
 

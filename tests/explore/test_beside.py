@@ -15,7 +15,10 @@ from matinee.explore.beside import Row, overlaps
 
 
 def test_rows_are_the_logs_own_numbers() -> None:
-    one, other = with_tables(make_log(0, name="one")), replace(make_log(1, n=300, name="other"), value=None, timestamp=None)
+    one, other = (
+        with_tables(make_log(0, name="one")),
+        replace(make_log(1, n=300, name="other"), value=None, timestamp=None),
+    )
     found = mt.explore(one, other)
     rows = {row.name: row.values for row in found.side_by_side()}
     for at, log in enumerate(found.logs):

@@ -63,4 +63,11 @@ def test_without_repeats() -> None:
     data = make_log()
     _, first = np.unique(data.user.astype(np.int64) * 100 + data.item, return_index=True)
     found = repeat_figures(data.rows(first))
-    assert (found.repeated_pairs, found.extra, found.users, found.most, found.exact, found.conflicts) == (0, 0, 0, 1, 0, 0)
+    assert (found.repeated_pairs, found.extra, found.users, found.most, found.exact, found.conflicts) == (
+        0,
+        0,
+        0,
+        1,
+        0,
+        0,
+    )

@@ -15,8 +15,8 @@ from matinee.explore.tables import ColumnFigures, attribute_figures, table_figur
 
 
 def column(name: str, *, what: str = "items") -> ColumnFigures:
-    tables = {table.what: table for table in table_figures(with_tables(make_log()))}
-    return next(each for each in tables[what].columns if each.name == name)
+    tables = table_figures(with_tables(make_log()))
+    return next(each for table in tables if table.what == what for each in table.columns if each.name == name)
 
 
 def test_columns_of_items_with_an_event() -> None:

@@ -114,7 +114,7 @@ def test_drift() -> None:
         users=ids(20), items=ids(100), user=(at % 20).astype(np.int32),
         item=(at // 400 * 10 + at % 10).astype(np.int32), timestamp=START + at * DAY,
     )  # fmt: skip
-    assert "popularity is no guide" in told(moving)["drift"]
+    assert "it is no guide" in told(moving)["drift"]
     slowly = replace(moving, item=np.where(at % 2 == 0, at // 450, 50 + at % 50).astype(np.int32))
     assert "Tastes move" in told(slowly)["drift"]
     steady = replace(moving, item=np.where(at % 2 == 0, at % 7, at % 97).astype(np.int32))
@@ -124,7 +124,9 @@ def test_drift() -> None:
 
 def test_items_that_no_model_can_find() -> None:
     data = even(9)
-    own = replace(data, items=ids(400), item=np.where(np.arange(360) % 3, data.item, 40 + np.arange(360)).astype(np.int32))
+    own = replace(
+        data, items=ids(400), item=np.where(np.arange(360) % 3, data.item, 40 + np.arange(360)).astype(np.int32)
+    )
     words = told(own)["unknown items"]
     assert "of items without another event" in words
     assert "unknown items" not in told(data)

@@ -193,7 +193,7 @@ def _drift(log: Exploration) -> Iterator[Takeaway]:
     elif kept >= 0.5:
         so = "Popularity is steady: a model need not be refitted often, and a random split is not much easier by it."
     else:
-        so = "What is popular changes, and what was so lately says no more than what was so ever: popularity is no guide."
+        so = "What is popular changes, and what was so lately says no more than what was so ever: it is no guide."
     yield Takeaway("drift", found, so)
 
 
@@ -231,7 +231,8 @@ def _choice(log: Exploration) -> Iterator[Takeaway]:
     possible = {each.strategy: each for each in log.splits}
     if not possible:
         so = "Read more events of each user, or hide a whole share of the users (strong)."
-        yield Takeaway("choice", f"No usual split is possible: {'; '.join(dict.fromkeys(log.impossible.values()))}.", so)
+        why = "; ".join(dict.fromkeys(log.impossible.values()))
+        yield Takeaway("choice", f"No usual split is possible: {why}.", so)
         return
     if log.times is None:
         found = (

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from matinee.errors import counted, either, option
 from matinee.explore.exploration import Exploration, Takeaway
 from matinee.explore.wording import count, duration, listed, percent, span, typed
-from matinee.models.ease import EASE
 
 HEAVY, EVEN = 0.4, 0.2  # share of events on the top tenth of the items
 SHORT = 3  # events; leave one out needs as many
@@ -15,7 +14,7 @@ NOTABLE = 0.05
 MANY = 0.2
 MOVES = 0.02  # a difference of shares that counts
 ENOUGH = 10  # events of a tenth for each item of the head; drift is noise where there are fewer
-LARGE = 16e9  # bytes of memory for a fit; a model that takes more is not one to begin with
+MOST_ITEMS = 40_000  # EASE inverts a matrix of items by items: with more it is no model to begin with
 
 
 def takeaways(log: Exploration) -> tuple[Takeaway, ...]:
@@ -261,7 +260,7 @@ def _models(log: Exploration) -> list[str]:
     """Where to begin. EASE and SASRec only where they can serve."""
     f, short = log.figures, log.activity.median < SHORT
     models = ["popularity", "item_knn"]
-    if EASE().needs(f.n_users, f.n_catalogue, f.n_events).memory_bytes <= LARGE:
+    if f.n_catalogue <= MOST_ITEMS:
         models.append("ease")
     if not short:
         models.append("ials")

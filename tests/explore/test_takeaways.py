@@ -72,9 +72,11 @@ def test_kinds_of_ratings() -> None:
     assert "All ratings are 4." in told(even(9, value=[4]))["ratings"]
     binary = told(even(9, value=[0, 1, 1]))["ratings"]
     assert "two values, 0 and 1; 67 % are 1" in binary
-    assert "min_rating=1" in binary
+    assert "min_rating=1." in binary
     assert "a rating says little" in told(even(9, value=[10, 10, 10, 7, 3]))["ratings"]
-    assert "biases of users" in told(even(9, value=[1, 2, 3, 4, 5]))["ratings"]
+    levels = told(even(9, value=[1, 2, 3, 4.5, 5]))["ratings"]
+    assert "biases of users" in levels
+    assert "(min_rating=3) or become dislikes (dislike_below=2)" in levels
 
 
 def test_times_that_tell_no_order() -> None:

@@ -63,8 +63,8 @@ class Overlap:
 
     def __str__(self) -> str:
         shared = f"{counted(self.users, 'user')} and {counted(self.items, 'item')}"
-        of = f"{percent(self.of_a)} of {self.a} and {percent(self.of_b)} of {self.b}"
-        return typed(f"{self.a} and {self.b} share {shared}, if equal ids mean the same: with both, {of} (events).")
+        of = f"{percent(self.of_a)} of the events of {self.a} and {percent(self.of_b)} of those of {self.b}"
+        return typed(f"{self.a} and {self.b} share {shared}, if equal ids mean the same: {of}.")
 
 
 _WRITE: dict[Kind, Callable[[float], str]] = {

@@ -77,7 +77,7 @@ def _ratings(log: Exploration) -> Iterator[Takeaway]:
         low, high = r.spread.smallest, r.spread.largest
         found = f"Ratings have two values, {low:g} and {high:g}; {percent(r.share)} are {r.commonest:g}."
         so = "They are labels: predict them (log loss, AUC), or rank with the liked events alone: "
-        yield Takeaway("ratings", found, so + f"{option('min_rating', high)}.")
+        yield Takeaway("ratings", found, so + f"{option('min_rating', _whole(high))}.")
     else:
         yield _levels(log)
 
@@ -92,9 +92,15 @@ def _levels(log: Exploration) -> Takeaway:
     if r.share >= 0.5:
         so = "One value is so common that a rating says little: rank, with each event as a like."
     else:
+        liked, disliked = option("min_rating", _whole(r.spread.median)), option("dislike_below", _whole(r.spread.lower))
         so = "To predict ratings, use a model with biases of users. To rank, low ratings count as likes too, unless "
-        so += f"they are left out ({option('min_rating', 4)}) or become dislikes ({option('dislike_below', 3)})."
+        so += f"they are left out ({liked}) or become dislikes ({disliked})."
     return Takeaway("ratings", found, so)
+
+
+def _whole(rating: float) -> float:
+    """4 for 4.0, so that it is written as people write it."""
+    return int(rating) if rating.is_integer() else rating
 
 
 def _repeats(log: Exploration) -> Iterator[Takeaway]:

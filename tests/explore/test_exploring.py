@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -120,6 +121,23 @@ def test_equal_logs_give_equal_pages(whole: Exploration, tmp_path: Path) -> None
     assert is_page(tmp_path / "b.html")
     (tmp_path / "c.html").write_text("<p>mine")
     assert not is_page(tmp_path / "c.html")
+
+
+def test_a_real_log(shared_data: Path) -> None:
+    """What the readme of the set and anyone's count of its file say."""
+    if not (shared_data / "ml-100k").is_dir():
+        pytest.skip("no ml-100k among the real data")
+    found = mt.explore(mt.load("ml-100k", data_dir=shared_data))
+    assert (found.figures.n_events, found.figures.n_users, found.figures.n_items) == (100_000, 943, 1682)
+    lines = [line.split("\t") for line in (shared_data / "ml-100k" / "u.data").read_text().splitlines()]
+    stars = [line[2] for line in lines]
+    assert found.ratings is not None
+    assert found.ratings.share == stars.count("4") / 100_000
+    films = sorted(Counter(line[1] for line in lines).values())
+    apart = sum(abs(a - b) for a in films for b in films) / len(films) ** 2
+    assert found.popularity.gini == pytest.approx(apart / 2 / (100_000 / 1682))
+    men = next(each for each in found.attributes if each.column == "gender").top[0]
+    assert (men.value, men.n) == ("M", 670)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

@@ -310,6 +310,14 @@ def test_hostile_text_stays_text() -> None:
     assert HOSTILE[1] in parsed.words
 
 
+def test_kinds_of_events() -> None:
+    data = busy()
+    kinds = pl.DataFrame({"event": [["view", "view", "cart"][i % 3] for i in range(len(data))]})
+    told = Tables(page([mt.explore(replace(data, context=kinds))], [])).tables["Kinds of events"]
+    assert told["cart"][0] == str(len(data) // 3)
+    assert agrees(told["view"][1], kinds["event"].to_list().count("view") / len(data))
+
+
 def test_side_by_side() -> None:
     found = mt.explore(busy(), replace(make_data(seed=5, n_users=12), name="other"))
     html = page(found.logs, found.overlaps)

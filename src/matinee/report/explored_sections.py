@@ -69,6 +69,11 @@ def shape(log: Exploration, prefix: str) -> Iterator[Section]:
     parts = [Part("figures", figures_of(f)), Part("plots", pictures)]
     parts += [Part("head", "How events are shared")]
     parts += [Part("table", Grid("How events are shared", ["Per user", "Per item"], rows)), Part("note", note)]
+    if f.kinds is not None:
+        kinds = [(kind, [count(n), percent(n / f.n_events)]) for kind, n in f.kinds.items()]
+        note = "All kinds count alike here: what each of them is worth is said where the log is read."
+        parts += [Part("head", "Kinds of events"), Part("table", Grid("Kinds of events", ["Events", "Share"], kinds))]
+        parts.append(Part("note", note))
     yield Section(f"{prefix}shape", "Size and shape", "What the log holds, after filters and before any split.", parts)
 
 

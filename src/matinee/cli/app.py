@@ -26,7 +26,7 @@ from matinee.version import __version__
 COMMANDS = {
     "run": ("run", "Run a study: split, fit, measure, and write a report."),
     "init": ("init", "Write a recipe for your own files, with comments."),
-    "explore": ("explore", "Say what a log holds, and what follows, on a page; of several, side by side."),
+    "explore": ("explore", "Say what a log holds, and what follows, on a page."),
     "fit": ("fit", "Fit a model on a whole log and save it."),
     "recommend": ("ask", "Recommend items to a user, to someone new, or to all users."),
     "similar": ("ask", "Recommend what goes with one item, or name users like a user."),

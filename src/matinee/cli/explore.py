@@ -33,9 +33,10 @@ def explore(
     seed: Annotated[int, Option(min=0, metavar="N", help="Of the random splits.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Say what a log holds and what follows for the choice of split and models, and write a page about it.
+    """Say what a log holds, and what follows, on a page.
 
-    The options say how a log is read; of several logs, how each of them is.
+    What is notable in it, what each way to split it would hide, and which models to begin with. Several logs are put
+    side by side. The options say how a log is read; of several, how each of them is.
     """
     page = out if as_json else out or PAGE
     if page is not None:

@@ -10,6 +10,7 @@ from explore_logs import DAY, START, ids, make_log, with_tables
 
 import matinee as mt
 from matinee.data.dataset import Dataset
+from matinee.errors import worded_for
 from matinee.explore.wording import percent, typed
 
 
@@ -95,6 +96,8 @@ def test_repeats_that_are_answers() -> None:
     data = even(9)
     again = data.rows(np.concatenate([np.arange(len(data)), np.arange(len(data))]))
     assert "exclude_seen=False" in told(again)["repeats"]
+    with worded_for("command"):  # has no option for it
+        assert "split with exclude_seen = false" in told(again)["repeats"]
     assert "repeats" not in told(data)
     one = data.rows(np.append(np.arange(len(data)), 5))
     assert "1 event (0.28 %) repeats a pair" in told(one)["repeats"]

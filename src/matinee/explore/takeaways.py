@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from matinee.errors import counted, either, option
+from matinee.errors import audience, counted, either, option, worded_for
 from matinee.explore.exploration import Exploration, Takeaway
 from matinee.explore.wording import count, duration, listed, percent, span, typed
 
@@ -12,6 +12,7 @@ HEAVY, EVEN = 0.4, 0.2  # share of events on the top tenth of the items
 SHORT = 3  # events; leave one out needs as many
 NOTABLE = 0.05
 MANY = 0.2
+OFTEN = 0.1  # share of events that repeat a pair where coming back is usual
 MOVES = 0.02  # a difference of shares that counts
 ENOUGH = 10  # events of a tenth for each item of the head; drift is noise where there are fewer
 MOST_ITEMS = 40_000  # EASE inverts a matrix of items by items: with more it is no model to begin with
@@ -115,9 +116,11 @@ def _repeats(log: Exploration) -> Iterator[Takeaway]:
         found += f", {r.exact:,} of them {either(r.exact, 'an exact copy', 'exact copies')}"
     if r.conflicts:
         found += f"; {counted(r.conflicts, 'pair')} {either(r.conflicts, 'has', 'have')} different ratings"
-    if r.extra / n >= MANY:
-        so = "People come back to items, so a repeat may be an answer: where it is one, "
-        so += f"use {option('exclude_seen', False)} in the split, and compare with a model that repeats the history."
+    if r.extra / n >= OFTEN:
+        with worded_for("recipe" if audience() == "command" else audience()):  # splits are made by recipes and Python
+            allowed = option("exclude_seen", False)
+        so = "People come back to items, so a repeat may be an answer: where it is one, split with "
+        so += f"{allowed}, and compare with a model that repeats the history."
     else:
         last = option("duplicates", "last" if r.conflicts else "distinct")
         so = f"Such events are left out of a test's answers: keep one of each pair with {last}."
@@ -150,7 +153,7 @@ def _future(log: Exploration) -> Iterator[Takeaway]:
         texts = [f"{percent(share)} under {name}" for name, share in known.items()]
         found = f"Of the hidden events {' and '.join(texts)} are older than a training event of the same user."
         so = "Such a split asks what else somebody liked, with knowledge of the future: it flatters a model meant to "
-        yield Takeaway("look-ahead", found, so + "predict what comes next. Leave one out and temporal do not.")
+        yield Takeaway("look-ahead", found, so + "predict what comes next. Leave one out knows later events of others only, temporal none.")
 
 
 def _unknown(log: Exploration) -> Iterator[Takeaway]:

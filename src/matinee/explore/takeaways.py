@@ -153,7 +153,8 @@ def _future(log: Exploration) -> Iterator[Takeaway]:
         texts = [f"{percent(share)} under {name}" for name, share in known.items()]
         found = f"Of the hidden events {' and '.join(texts)} are older than a training event of the same user."
         so = "Such a split asks what else somebody liked, with knowledge of the future: it flatters a model meant to "
-        yield Takeaway("look-ahead", found, so + "predict what comes next. Leave one out knows later events of others only, temporal none.")
+        so += "predict what comes next. Leave one out knows later events of others only, temporal none."
+        yield Takeaway("look-ahead", found, so)
 
 
 def _unknown(log: Exploration) -> Iterator[Takeaway]:

@@ -197,7 +197,8 @@ def test_the_readers_own_matplotlib_settings_change_nothing(study: Study) -> Non
 
 def test_protocols_never_share_a_table(study: Study) -> None:
     page = page_of(study)
-    assert [name for _, attribute, name in page.attributes if attribute == "class"].count("scores") == 2
+    names = [name.split("-") for tag, attribute, name in page.attributes if (tag, attribute) == ("input", "name")]
+    assert {table for _, table, *_ in names} == {"1", "2", "costs"}
     words = [str(protocol) for protocol in study.protocols.values()]
     assert all(page.words.count(text) == 1 for text in words)
 
@@ -208,7 +209,7 @@ def test_calibration_is_drawn_for_each_model(study: Study) -> None:
     drawn = [v for t, n, v in page.attributes if t == "svg" and n == "aria-label" and v.startswith("Calibration of")]
     assert set(drawn) == {
         f"Calibration of {label}: predicted 0.10, positive 0.20 of 90, predicted 0.55, positive 0.50 of 10"
-        for label in ("ease", "popularity")
+        for label in ("EASE", "Popularity")
     }
     assert len(drawn) == 2
     ids = Counter(value for _, name, value in page.attributes if name == "id")

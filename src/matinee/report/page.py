@@ -12,10 +12,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matinee.errors import MatineeError
 from matinee.report import format as words
-from matinee.report import sections
+from matinee.report import sections, takeaway
 from matinee.report.grids import grids
+from matinee.report.metric_groups import grouped
+from matinee.report.names import with_names, written
+from matinee.report.palette import looks
 from matinee.report.scores import by_candidate_rule, score_tables
 from matinee.report.study import Study
+from matinee.report.tradeoffs import tradeoffs
 
 Part = TypeVar("Part")
 
@@ -27,26 +31,37 @@ def render(study: Study) -> str:
             what = f"{len(recs)} rows of recommendations for {len(study.split.test)} test queries"
             hint = "pass the recommendations for split.test.queries of the first seed"
             raise MatineeError(what, where=label, hint=hint)
+    study = with_names(study)
+    look = looks(study.metrics["label"] if len(study.metrics) else study.recommendations)
     tables = score_tables(study.metrics, study.protocols, study.per_query, study.tested)
     study = _in_order(study, [row.label for table in tables for row in table.rows])
-    tables_of = [sections.scores(at, one, study.remarks.get(one.fingerprint, ())) for at, one in enumerate(tables)]
+    lists = sections.lists(study)
+    one_answer = bool((study.split.test.truth.lengths == 1).all())
+    remarks = [study.remarks.get(one.fingerprint, ()) for one in tables]
     return (
         environment()
         .get_template("report.html.j2")
         .render(
             title=study.title,
-            summary=sections.summary(study, tables),
+            looks=look,
+            summary=sections.summary(study),
+            takeaway=takeaway.sentences(study, tables, lists),
+            remarks=remarks[0] if remarks else (),
+            tradeoffs=tradeoffs(study, tables, lists, look),
             figures=sections.key_figures(study.data, study.side_tables),
-            tables=tables_of,
+            tables=[
+                sections.scores(at, one, remarks[at], grouped(one, one_answer), look) for at, one in enumerate(tables)
+            ],
             by_candidate_rule=by_candidate_rule(tables),
             grids=grids(study, tables),
-            calibrations=sections.calibrations(study),
+            calibrations=sections.calibrations(study, look),
             costs=sections.costs(study.costs),
-            trainings=sections.trainings(study),
-            recommended=sections.recommended(study),
+            trainings=sections.trainings(study, look),
+            recommended=sections.recommended(study, lists),
             groups=sections.groups(study, tables),
             people=sections.sample(study),
             findings=sections.findings(study),
+            passed=sections.passed(study),
             definitions=sections.definitions(tables),
             facts=study.facts,
         )
@@ -76,5 +91,5 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"percent": words.percent, "listed": words.listed, "breakable": words.breakable}
+    made.filters |= {"percent": words.percent, "listed": words.listed, "breakable": words.breakable, "written": written}
     return made

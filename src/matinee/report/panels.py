@@ -13,11 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from matinee.report import plots
+from matinee.report.palette import SHAPES as SHAPES
+from matinee.report.palette import SIZES
 from matinee.report.scores import Cell
 
-# each colour has its own shape, for readers who cannot tell the colours apart: matplotlib's name -> as a character
-SHAPES = {"o": "●", "s": "■", "^": "▲", "D": "◆", "v": "▼", "P": "✚", "*": "★"}
-SIZES = {"^": 10, "v": 10, "*": 12}  # px, of shapes that look smaller than they are
 LEFT, RIGHT = 54, 22  # px beside the axes where its levels lie along x
 
 

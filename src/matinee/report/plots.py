@@ -23,6 +23,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 from matinee.evaluate import Bin
 from matinee.explore.log import Bars, Levels
 from matinee.report import format as words
+from matinee.report.palette import N_HUES, SIZES, Look
 from matinee.report.scores import Cell
 
 WIDTH = 420  # px; the font size fits it, and is readable in a column of 350 too
@@ -34,7 +35,7 @@ DIGIT = 7.2  # px
 # matplotlib needs colours; these stand for the style sheet's names
 INK, SOFT, LINE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#fdfdfd"
 COLOURS = {INK: "--ink", SOFT: "--soft", LINE: "--line", ACCENT: "--accent", PAPER: "--paper"}
-HUES = [f"#0a0a{i:02x}" for i in range(1, 8)]  # of series
+HUES = [f"#0a0a{i:02x}" for i in range(1, N_HUES + 1)]  # of models and of series
 COLOURS |= {hue: f"--hue{i}" for i, hue in enumerate(HUES, start=1)}
 
 RC: dict[str, str | float] = {"svg.fonttype": "none", "font.size": FONT, "figure.dpi": 72, "axes.grid.axis": "y"}
@@ -48,10 +49,15 @@ RC |= {"axes.grid": True, "axes.axisbelow": True, "text.parse_math": False, "pat
 
 @dataclass(frozen=True)
 class Dot:
-    """One model in one metric."""
+    """One model in one metric. look: its colour and shape; without one the best is in the accent."""
 
     label: str
     cell: Cell
+    look: Look | None = None
+
+    @property
+    def colour(self) -> str:
+        return HUES[self.look.hue - 1] if self.look is not None else ACCENT if self.cell.best else SOFT
 
 
 def activity(bars: Bars, alt: str, name: str = "activity") -> Markup:
@@ -115,22 +121,31 @@ def over_time(bars: Bars, alt: str, name: str = "over-time") -> Markup:
 
 
 def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
-    """One metric: one dot a model, with its interval; means of several runs as small marks; the best in the accent."""
+    """One metric: one mark a model, with its interval; means of several runs as strokes; the best one's name in the
+    accent."""
     labels = placeholders([dot.label for dot in rows])
 
     def paint(axes: Axes) -> None:
         for y, dot in enumerate(rows):
-            cell, colour = dot.cell, ACCENT if dot.cell.best else SOFT
+            cell, colour, shape = dot.cell, dot.colour, "o" if dot.look is None else dot.look.shape
             if (ends := cell.ends) is not None:
                 axes.plot(ends, [y, y], color=colour, linewidth=2.5)
             if len(cell.runs) > 1:
                 axes.plot(cell.runs, [y + 0.26] * len(cell.runs), "|", color=colour, markersize=5)
-            axes.plot([cell.value], [y], "o", color=colour, markersize=9, markeredgecolor=PAPER, markeredgewidth=1.5)
+            size = SIZES.get(shape, 9)
+            axes.plot([cell.value], [y], shape, color=colour, markersize=size, markeredgecolor=PAPER)
         label_rows(axes, labels)
+        for dot, text in zip(rows, axes.get_yticklabels(), strict=True):
+            text.set_color(ACCENT if dot.cell.best else INK)
         axes.margins(x=0.06)
 
     svg = draw(paint, name, alt, height=40 + 26 * len(rows), left=room_for(labels), bottom=28)
     return labelled(svg, labels)
+
+
+def colour_of(label: str, looks: Mapping[str, Look]) -> str:
+    """A model's, the accent where it has none."""
+    return HUES[looks[label].hue - 1] if label in looks else ACCENT
 
 
 def label_rows(axes: Axes, labels: Mapping[str, str]) -> None:
@@ -146,9 +161,9 @@ def label_rows(axes: Axes, labels: Mapping[str, str]) -> None:
 
 def curve(
     name: str, loss: Sequence[float], metric: Sequence[float], alt: str, *, step: str = "epoch",
-    best: int | None = None, shared: bool = False,
+    best: int | None = None, shared: bool = False, colour: str = ACCENT,
 ) -> Markup:  # fmt: skip
-    """A training: its loss (soft line) and its validation (accent) by step; `best`, from 0, is marked.
+    """A training: its loss (soft line) and its validation (in `colour`) by step; `best`, from 0, is marked.
 
     shared: both are the same measure and share an axis; else the loss has the left axis, the validation the right one.
     """
@@ -164,16 +179,16 @@ def curve(
         if best is None:
             return
         side = axes if shared else axes.twinx()
-        side.plot(steps, metric, color=ACCENT, linewidth=2)
-        side.plot([best + 1], [metric[best]], "o", color=ACCENT, markersize=7)
+        side.plot(steps, metric, color=colour, linewidth=2)
+        side.plot([best + 1], [metric[best]], "o", color=colour, markersize=7)
         if shared:
             axes.margins(y=0.2)  # room for the lines' names
             above = 1 if metric[-1] >= loss[-1] else -1
-            _name(axes, "validation", len(loss), metric[-1], ACCENT, above)
+            _name(axes, "validation", len(loss), metric[-1], colour, above)
             _name(axes, "training", len(loss), loss[-1], SOFT, -above)
             return
         side.yaxis.set_major_locator(MaxNLocator(4))
-        side.tick_params("y", labelcolor=ACCENT)
+        side.tick_params("y", labelcolor=colour)
         side.grid(False)
 
     return draw(paint, name, alt, left=52, right=22 if shared or best is None else 46)
@@ -187,15 +202,15 @@ def _name(axes: Axes, text: str, x: float, y: float, colour: str, above: int) ->
     )  # fmt: skip
 
 
-def calibration(name: str, bins: Sequence[Bin], alt: str) -> Markup:
+def calibration(name: str, bins: Sequence[Bin], alt: str, colour: str = ACCENT) -> Markup:
     """Share of positives by predicted probability; on the diagonal they agree. Larger dots have more rows."""
 
     def paint(axes: Axes) -> None:
         predicted, positive, n = (np.array(column, np.float64) for column in zip(*bins, strict=True))
         axes.plot([0, 1], [0, 1], "--", color=SOFT, linewidth=1)
-        axes.plot(predicted, positive, color=ACCENT, linewidth=1.5)
+        axes.plot(predicted, positive, color=colour, linewidth=1.5)
         area = 16 + 144 * n / n.max()
-        axes.scatter(predicted, positive, s=area, color=ACCENT, edgecolors=PAPER, linewidths=1.5, zorder=3)
+        axes.scatter(predicted, positive, s=area, color=colour, edgecolors=PAPER, linewidths=1.5, zorder=3)
         axes.set(xlim=(0, 1), ylim=(0, 1.04), xticks=[0, 0.25, 0.5, 0.75, 1], yticks=[0, 0.5, 1])
         axes.set_xlabel("predicted probability")
 

@@ -45,7 +45,8 @@ TESTED = HowTested()
 @dataclass(frozen=True)
 class Cell:
     """half: of the interval, None where unknown. runs: the mean of each run. close: not significantly worse than the
-    best. bounds: the ends of an interval that is not symmetric, as below 30 queries."""
+    best. bounds: the ends of an interval that is not symmetric, as below 30 queries. p: of its test against the best,
+    after the correction; None for the best, and where nothing could be tested."""
 
     value: float
     half: float | None
@@ -53,6 +54,7 @@ class Cell:
     best: bool = False
     close: bool = False
     bounds: tuple[float, float] | None = None
+    p: float | None = None
 
     @property
     def ends(self) -> tuple[float, float] | None:
@@ -193,8 +195,12 @@ def _marked(
     best = [label for label, cell in cells.items() if sign * cell.value == top]
     others = [label for label in cells if label not in best]
     p = against(per_query, column, best[0], others, how)
-    close = [] if p is None else [label for label, one in zip(others, p, strict=True) if one >= ALPHA]
-    found = {label: replace(cell, best=label in best, close=label in close) for label, cell in cells.items()}
+    known = {} if p is None else dict(zip(others, p.tolist(), strict=True))
+    close = [label for label, one in known.items() if one >= ALPHA]
+    found = {
+        label: replace(cell, best=label in best, close=label in close, p=known.get(label))
+        for label, cell in cells.items()
+    }
     return found, p is not None
 
 

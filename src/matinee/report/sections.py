@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +19,12 @@ from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.explore import activity_groups, list_figures, overlap, user_samples
 from matinee.explore import key_figures as figures_of_log
 from matinee.explore.log import KeyFigures, Spread
+from matinee.explore.recommended import ListFigures
 from matinee.report import format as words
 from matinee.report import plots
 from matinee.report.format import THIN, percent
+from matinee.report.metric_groups import Grouped
+from matinee.report.palette import Look
 from matinee.report.scores import Cell, Column, Table, rows_behind
 from matinee.report.study import Study
 
@@ -29,6 +32,7 @@ HEAD = 300  # items that count as most popular, as in the film contest; at most 
 MAX_PANELS = 4
 N_PEOPLE = 5  # at most; fewer where there would be more than about N_LISTS lists
 N_LISTS = 20
+MOST_ABREAST = 5  # lists of a user
 PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
 LEVELS = {"fail": "Failure", "warn": "Warning", "info": "Note"}
 
@@ -46,22 +50,13 @@ class Plot(NamedTuple):
     svg: Markup
 
 
-def summary(study: Study, tables: list[Table]) -> list[str]:
-    """What was done, in one sentence, and the result in another."""
+def summary(study: Study) -> str:
+    """What was done, in one sentence."""
     n_models = study.metrics["label"].n_unique() if len(study.metrics) else len(study.recommendations)
     recommend = "it recommends" if n_models == 1 else "they recommend"
     learned = f"learned from {len(study.split.train):,} of the {counted(len(study.data), 'event')}"
     done = f"{counted(n_models, 'model')} {learned} in {study.data.name}; "
-    done += f"what {recommend} was compared with events kept hidden."
-    if not tables or len(tables[0].rows) < 2 or (best := tables[0].rows[0].cells[0]) is None:
-        return [done]
-    near = [row.label for row in tables[0].rows if row.cells[0] is not None and row.cells[0].close]
-    column, label = named(*tables[0].columns[0]), tables[0].rows[0].label
-    result = f"Best {column} in the {tables[0].split}: {label} with {plus_minus(best)}"
-    if near:
-        others = words.listed(near) if len(near) <= 3 else f"{len(near)} others"
-        result += f"; {others} cannot be told from it"
-    return [done, result + "."]
+    return done + f"what {recommend} was compared with events kept hidden."
 
 
 def key_figures(data: Dataset, side_tables: Sequence[SideTableReport] = ()) -> dict[str, Any]:
@@ -129,17 +124,16 @@ def _data_plots(f: KeyFigures) -> list[Plot]:
     return out
 
 
-def scores(number: int, table: Table, remarks: Sequence[str] = ()) -> dict[str, Any]:
+def scores(
+    number: int, table: Table, remarks: Sequence[str], groups: Grouped, looks: Mapping[str, Look]
+) -> dict[str, Any]:
     """number: the table's, on the page. remarks: what a reader of its numbers should know."""
     fewest, most = table.n_queries
-    by_metric: dict[str, list[int]] = {}
-    for metric, k in table.columns:
-        by_metric.setdefault(metric, []).append(k)
     cells = [cell for row in table.rows for cell in row.cells if cell is not None]
     return {
         "table": table,
-        "heads": by_metric,
-        "order": [table.columns.index((metric, k)) for metric, ks in by_metric.items() for k in ks],
+        "groups": groups.groups,
+        "folded": groups.folded,
         "remarks": [_sentence(text) for text in remarks],
         "queries": counted(most, "query", "queries") if fewest == most else f"{fewest:,} to {most:,} queries",
         "first": named(*table.columns[0]),
@@ -149,7 +143,7 @@ def scores(number: int, table: Table, remarks: Sequence[str] = ()) -> dict[str, 
         "close": any(cell.close for cell in cells),
         "intervals": any(cell.half is not None for cell in cells),
         "few": FEW_WORDS if 0 < fewest < FEW else "",
-        "plots": _score_plots(number, table) if table.split == "test" else [],
+        "plots": _score_plots(number, table, groups, looks) if table.split == "test" else [],
     }
 
 
@@ -170,15 +164,19 @@ def _runs(table: Table, cells: list[Cell]) -> str:
     return f"means over {over}, which differ by {apart:.4f} at most"
 
 
-def _score_plots(number: int, table: Table) -> list[Plot]:
-    """One panel per column; with many columns, one per metric at its first k."""
-    chosen: list[Column] = list(table.columns)
+def _score_plots(number: int, table: Table, groups: Grouped, looks: Mapping[str, Look]) -> list[Plot]:
+    """One panel per shown column; with many columns, one per metric at its first k."""
+    chosen: list[Column] = [table.columns[at] for at in groups.columns]
     if len(chosen) > MAX_PANELS:
-        chosen = [next(c for c in table.columns if c[0] == metric) for metric in dict.fromkeys(m for m, _ in chosen)]
+        chosen = [next(c for c in chosen if c[0] == metric) for metric in dict.fromkeys(m for m, _ in chosen)]
     out = []
     for column in chosen:
         at = table.columns.index(column)
-        rows = [plots.Dot(row.label, cell) for row in table.rows if (cell := row.cells[at]) is not None]
+        rows = [
+            plots.Dot(row.label, cell, looks.get(row.label))
+            for row in table.rows
+            if (cell := row.cells[at]) is not None
+        ]
         if rows:
             name = named(*column)
             alt = f"{name}: " + ", ".join(f"{dot.label} {plus_minus(dot.cell)}" for dot in rows)
@@ -186,13 +184,14 @@ def _score_plots(number: int, table: Table) -> list[Plot]:
     return out
 
 
-def calibrations(study: Study) -> list[Plot]:
+def calibrations(study: Study, looks: Mapping[str, Look]) -> list[Plot]:
     """How well each model's predicted probabilities are calibrated."""
     out = []
     for label, bins in study.calibration.items():
         rows = ", ".join(f"predicted {b.predicted:.2f}, positive {b.positive:.2f} of {b.n:,}" for b in bins)
         if bins:
-            out.append(Plot(label, plots.calibration(f"calibration-{label}", bins, f"Calibration of {label}: {rows}")))
+            alt, colour = f"Calibration of {label}: {rows}", plots.colour_of(label, looks)
+            out.append(Plot(label, plots.calibration(f"calibration-{label}", bins, alt, colour)))
     return out
 
 
@@ -202,14 +201,15 @@ def costs(frame: pl.DataFrame) -> dict[str, Any] | None:
         return None
     medians = pl.col("fit_seconds", "recommend_seconds").median()
     middle = frame.group_by("label", maintain_order=True).agg(medians, pl.col("peak_mb").max())
+    ranks = middle.select(pl.exclude("label").rank("ordinal") - 1).rows()  # to sort by; unknown ones last
     rows = [
-        (label, words.seconds(fit), words.seconds(answer), "–" if peak is None else words.megabytes(peak))
-        for label, fit, answer, peak in middle.iter_rows()
+        (label, words.seconds(fit), words.seconds(answer), "–" if peak is None else words.megabytes(peak), rank)
+        for (label, fit, answer, peak), rank in zip(middle.iter_rows(), ranks, strict=True)
     ]
     return {"rows": rows, "n_runs": int(frame["label"].value_counts()["count"].to_numpy().max())}
 
 
-def trainings(study: Study) -> dict[str, Any] | None:
+def trainings(study: Study, looks: Mapping[str, Look]) -> dict[str, Any] | None:
     """Loss and validation by round (epoch, tree) of each model that trains in rounds."""
     out, apart = [], False
     for label, curve in study.curves.items():
@@ -226,18 +226,28 @@ def trainings(study: Study) -> dict[str, Any] | None:
             caption += f", best validation {curve.validation} {metric[best]:.4f} in {step} {best + 1}"
         shared = curve.loss == curve.validation
         apart |= best is not None and not shared
-        name = f"training-{label}"
-        out.append(Plot(caption, plots.curve(name, loss, metric, caption, step=step, best=best, shared=shared)))
+        drawn = plots.curve(
+            f"training-{label}", loss, metric, caption, step=step, best=best, shared=shared,
+            colour=plots.colour_of(label, looks),
+        )  # fmt: skip
+        out.append(Plot(caption, drawn))
     return {"plots": out, "apart": apart} if out else None
 
 
-def recommended(study: Study) -> dict[str, Any] | None:
-    recs = study.recommendations
-    if not recs or not len(study.split.test):
-        return None
+def lists(study: Study) -> dict[str, ListFigures]:
+    """What each model's lists are like, by label; none without lists."""
+    if not study.recommendations or not len(study.split.test):
+        return {}
     train = study.split.train
     head = min(HEAD, -(-int(np.count_nonzero(train.item_counts())) // 5))
-    found = {label: list_figures(one, train, head=head) for label, one in recs.items()}
+    return {label: list_figures(one, train, head=head) for label, one in study.recommendations.items()}
+
+
+def recommended(study: Study, found: Mapping[str, ListFigures]) -> dict[str, Any] | None:
+    """found: of `lists`."""
+    recs = study.recommendations
+    if not found:
+        return None
     common = overlap(recs) if len(recs) > 1 else np.zeros((0, 0))
     longest, models = max(one.k for one in recs.values()), range(len(common))
 
@@ -247,7 +257,7 @@ def recommended(study: Study) -> dict[str, Any] | None:
 
     return {
         "rows": list(found.items()),
-        "head": head,
+        "head": next(iter(found.values())).head,
         "k": longest,
         "fallback": any(f.fallback > 0 for f in found.values()),
         "overlap": [[shared(a, b) for b in models] for a in models],
@@ -289,15 +299,22 @@ def sample(study: Study) -> dict[str, Any] | None:
     if not chosen:
         return None
     rated = any(item.rating is not None for person in chosen for item in person.favourites)
-    return {"chosen": chosen, "part": PARTS.get(len(chosen), "part"), "rated": rated}
+    n_lists = 1 + len(study.recommendations)
+    columns = -(-n_lists // -(-n_lists // MOST_ABREAST))  # rows about equally full: no list is alone in the last one
+    return {"chosen": chosen, "part": PARTS.get(len(chosen), "part"), "rated": rated, "columns": columns}
 
 
 def findings(study: Study) -> list[tuple[str, str, str]]:
-    """(level, its name, text): failures, then warnings, then notes."""
-    found: list[tuple[str, str]] = [(f.level, _sentence(f.words)) for f in study.findings]
+    """(level, its name, text): failures, then warnings, then notes; without the checks that passed."""
+    found: list[tuple[str, str]] = [(f.level, _sentence(f.words)) for f in study.findings if f.level != "info"]
     found += [("warn", text) for text in study.warnings] + [("info", text) for text in study.split.notes]
     found.sort(key=lambda one: list(LEVELS).index(one[0]))
     return [(level, LEVELS[level], text) for level, text in dict.fromkeys(found)]
+
+
+def passed(study: Study) -> list[str]:
+    """The audit's checks that found nothing to mind."""
+    return list(dict.fromkeys(f.words for f in study.findings if f.level == "info"))
 
 
 def definitions(tables: list[Table]) -> list[tuple[str, str]]:

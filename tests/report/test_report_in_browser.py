@@ -64,6 +64,28 @@ onload = () => {
 """
 
 
+USE = """
+<!doctype html><meta charset="utf-8">
+%s<pre id="found"></pre>
+<script>
+onload = () => {
+  const page = document.querySelector("iframe").contentDocument, table = page.querySelector("table.sortable");
+  const order = () => Array.from(table.querySelectorAll("tbody tr"))
+    .map(row => [row.getBoundingClientRect().top, Array.from(row.children, cell => cell.innerText)])
+    .sort((a, b) => a[0] - b[0]).map(row => row[1]);
+  const before = order();
+  table.querySelector("input.by1").click();
+  const after = order();
+  page.documentElement.style.scrollBehavior = "auto";
+  page.querySelector("#protocol").scrollIntoView();
+  const found = {before, after, top: page.querySelector("nav").getBoundingClientRect().top,
+    scrolled: page.defaultView.scrollY, scripts: page.scripts.length};
+  document.getElementById("found").textContent = JSON.stringify(found);
+};
+</script>
+"""
+
+
 @dataclass(frozen=True)
 class Layout:
     """shown: px there are. needed: px the content takes. wide, cut: elements beyond the page, labels beyond a plot."""
@@ -76,15 +98,21 @@ class Layout:
 
 def layouts(page: str, folder: Path) -> dict[int, Layout]:
     """The layout of the page at each width, by one start of the browser."""
-    wrapper = folder / "wrapper.html"
     frames = [FRAME % (width, html.escape(page)) for width in WIDTHS]
-    wrapper.write_text(MEASURE % "\n".join(frames), encoding="utf-8")
+    found = _found_by(MEASURE % "\n".join(frames), folder)
+    return dict(zip(WIDTHS, (Layout(**each) for each in found), strict=True))
+
+
+def _found_by(text: str, folder: Path) -> Any:
+    """What a page's script leaves as JSON in #found."""
+    wrapper = folder / "wrapper.html"
+    wrapper.write_text(text, encoding="utf-8")
     assert BROWSER is not None
     command = [BROWSER, *QUIET, f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=5000", "--dump-dom"]
     done = subprocess.run([*command, wrapper.as_uri()], capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r'<pre id="found">(.+?)</pre>', done.stdout, re.DOTALL)
     assert found is not None, done.stderr
-    return dict(zip(WIDTHS, (Layout(**each) for each in json.loads(html.unescape(found[1]))), strict=True))
+    return json.loads(html.unescape(found[1]))
 
 
 PAGES = {
@@ -134,3 +162,24 @@ def test_what_overflows_is_found(tmp_path: Path) -> None:
     assert found.needed > 390
     assert any("wide" in one for one in found.wide)
     assert len(found.cut) == 1
+
+
+def test_tables_are_sorted_and_navigation_stays_without_a_script(tmp_path: Path) -> None:
+    study = quiet_study(labels=[f"model_{at}" for at in range(6)])
+    found = _found_by(USE % (FRAME % (1440, html.escape(render(study)))), tmp_path)
+    before, after = (
+        [(row[0], [_number(cell) for cell in row[1:]]) for row in found[key]] for key in ("before", "after")
+    )
+    assert [row[1][0] for row in before] == sorted((row[1][0] for row in before), reverse=True)
+    assert [row[1][1] for row in after] == sorted((row[1][1] for row in after), reverse=True)
+    assert sorted(before) == sorted(after)
+    assert before != after, "the columns order the models differently, or this shows nothing"
+    assert found["top"] == 0
+    assert found["scrolled"] > 1000
+    assert found["scripts"] == 0
+
+
+def _number(cell: str) -> float:
+    found = re.search(r"\d\.\d{4}", cell)
+    assert found is not None
+    return float(found[0])

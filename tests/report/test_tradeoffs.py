@@ -52,6 +52,6 @@ def test_the_page_sets_accuracy_against_four_things() -> None:
     page = page_of(quiet_study())
     drawn = [v for t, n, v in page.attributes if t == "svg" and n == "aria-label" and v.startswith("Accuracy against")]
     assert [text.split(". ")[0].removeprefix("Accuracy against ") for text in drawn] == [
-        "seconds to fit", "seconds to answer the test", "coverage", "popularity",
+        "seconds to fit", "seconds to answer the test", "coverage", "popular picks",
     ]  # fmt: skip
     assert not any(text.startswith("Accuracy") for text in page_of(quiet_study(labels=["popularity"])).words.split())

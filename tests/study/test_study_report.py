@@ -115,7 +115,8 @@ def test_the_tables_hold_the_means(run: Path) -> None:
         ("test", page.tables[: len(page.tables) // 2]),
         ("valid", page.tables[len(page.tables) // 2 :]),
     ):
-        expected, shown = means(run, split), {}
+        expected = means(run, split)
+        shown: dict[tuple[str, str], list[str]] = {}
         for table in tables:
             shown |= table
         one_answer = "leave" in (run / "recipe.toml").read_text()

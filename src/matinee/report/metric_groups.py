@@ -107,4 +107,4 @@ def _ranks(table: Table, at: int) -> list[int]:
     column: Column = table.columns[at]
     sign = 1 if column[0] in LOWER_IS_BETTER else -1
     values = [np.inf if (cell := row.cells[at]) is None else sign * cell.value for row in table.rows]
-    return np.argsort(np.argsort(values, kind="stable"), kind="stable").tolist()
+    return [int(place) for place in np.argsort(np.argsort(values, kind="stable"), kind="stable")]

@@ -46,6 +46,7 @@ def render(study: Study) -> str:
             looks=look,
             summary=sections.summary(study),
             takeaway=takeaway.sentences(study, tables, lists),
+            joined=any("members" in values for values in study.hyper_parameters.values()),
             remarks=remarks[0] if remarks else (),
             tradeoffs=tradeoffs(study, tables, lists, look),
             figures=sections.key_figures(study.data, study.side_tables),

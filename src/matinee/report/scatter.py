@@ -114,23 +114,42 @@ SIDES: Sequence[Place] = (
 
 
 def _places(axes: Axes, spots: Sequence[Spot], width: Mapping[str, float]) -> dict[str, Place]:
-    """For each name the first side on which it covers no other mark or name; none where there is no room: the key
-    above the drawings has it."""
+    """For each name the first side on which it covers no mark, name or interval, else the first without marks and
+    names; none where there is no room: the key above the drawings has it."""
     at = {spot.label: axes.transData.transform((spot.x, spot.cell.value)) for spot in spots}
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in at.values()]
+    bars = [_bar(axes, spot) for spot in spots if spot.cell.ends is not None]
     frame, found = axes.get_figure(root=True).bbox, {}  # type: ignore[union-attr]
     for spot in sorted(spots, key=lambda spot: at[spot.label][1], reverse=True):
         x, y = at[spot.label]
-        for side in SIDES:
-            (dx, dy), align = side
-            left = x + dx - {"left": 0.0, "right": 1.0, "center": 0.5}[align] * width[spot.label]
-            box = (left, y + dy - LINE / 2, left + width[spot.label], y + dy + LINE / 2)
-            inside = box[0] >= frame.x0 + 70 and box[2] <= frame.x1 - 2 and box[1] >= 42 and box[3] <= frame.y1 - 2
-            if inside and not any(_cross(box, other) for other in taken):
-                taken.append(box)
-                found[spot.label] = side
-                break
+        free = [
+            (side, box)
+            for side in SIDES
+            if (box := _box(x, y, side, width[spot.label]))[0] >= frame.x0 + 70
+            and box[2] <= frame.x1 - 2
+            and box[1] >= 42
+            and box[3] <= frame.y1 - 2
+            and not any(_cross(box, other) for other in taken)
+        ]
+        clear = [one for one in free if not any(_cross(one[1], bar) for bar in bars)]
+        for side, box in (clear or free)[:1]:
+            taken.append(box)
+            found[spot.label] = side
     return found
+
+
+def _box(x: float, y: float, side: Place, width: float) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a name, px."""
+    (dx, dy), align = side
+    left = x + dx - {"left": 0.0, "right": 1.0, "center": 0.5}[align] * width
+    return left, y + dy - LINE / 2, left + width, y + dy + LINE / 2
+
+
+def _bar(axes: Axes, spot: Spot) -> tuple[float, float, float, float]:
+    """The same of a mark's interval."""
+    low, high = spot.cell.ends or (spot.cell.value, spot.cell.value)
+    (x, bottom), (_, top) = axes.transData.transform([(spot.x, low), (spot.x, high)])
+    return x - 1, bottom, x + 1, top
 
 
 def _cross(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

@@ -48,6 +48,10 @@ if TYPE_CHECKING:
     from matinee.models.hyper_parameters import learned_arrays as learned_arrays
     from matinee.rank import recommend as recommend
     from matinee.rank import similar_items as similar_items
+    from matinee.rules import Boost as Boost
+    from matinee.rules import Pin as Pin
+    from matinee.rules import Quota as Quota
+    from matinee.rules import Rules as Rules
     from matinee.similar import similar_users as similar_users
     from matinee.store import export_model as export_model
     from matinee.store import load_model as load_model
@@ -81,6 +85,7 @@ _HOMES = {
     "matinee.models.fits": ["fits_here"],
     "matinee.models.hyper_parameters": ["describe", "learned_arrays"],
     "matinee.rank": ["recommend", "similar_items"],
+    "matinee.rules": ["Boost", "Pin", "Quota", "Rules"],
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare"],

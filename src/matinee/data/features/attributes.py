@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged
-from matinee.data.dataset import Dataset
+from matinee.data.dataset import Dataset, Queries
 from matinee.errors import MatineeError, did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -77,3 +78,16 @@ def item_column(table: pl.DataFrame | None, column: str) -> pl.Series:
         hint = f"{near} The table has {listed(table.columns)}".lstrip()
         raise MatineeError(f"the table of items has no column {column!r}", hint=hint)
     return table[column]
+
+
+def history_shares(queries: Queries, items: csr_array) -> NDArray[np.float64]:
+    """float64 (B, values): the mean of the shares of a history's events, which count alike or by their weights; 1 in
+    sum, 0 where nothing is known. items: csr (n_items, values), see `Attribute.shares`."""
+    from scipy.sparse import csr_array
+
+    history, weights = queries.history, queries.history_weights
+    counts = np.ones(len(history.values)) if weights is None else weights.astype(np.float64)
+    events = csr_array((counts, history.values, history.offsets), shape=(len(history), items.shape[0]))
+    total = np.asarray((events @ items.astype(np.float64)).toarray(), np.float64)
+    mass = total.sum(axis=1, keepdims=True)
+    return total / np.where(mass > 0, mass, 1.0)

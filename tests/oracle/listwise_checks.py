@@ -47,6 +47,8 @@ def described() -> Dataset:
 
 
 DATA = described()
+SETTINGS = [(0.0, N_BEST, "choice"), (0.15, N_BEST, "choice"), (0.5, 6, "choice"), (0.5, 6, "relevance"), (0.9, 11, "choice")]
+"""lam, places, arrange."""
 
 
 def asked() -> Queries:
@@ -57,8 +59,9 @@ Value = Callable[[int, int, list[int]], float]
 """(row, item, the items chosen before) -> what is sought beside relevance."""
 
 
-def slow_lists(base: Model, lam: float, value: Value) -> list[list[int]]:
-    """(1 - lam) * relevance + lam * value, the best of those left, again and again; ties to the better score."""
+def slow_lists(base: Model, lam: float, value: Value, places: int, arrange: str) -> list[list[int]]:
+    """(1 - lam) * relevance + lam * value, the best of those left, again and again; ties to the better score. Behind the
+    chosen follow the others of the n best."""
     found = []
     for b, scores in enumerate(base.score(asked()).tolist()):
         left = [i for i in range(N_ITEMS) if i not in EXCLUDED[b] and scores[i] > -math.inf]
@@ -66,10 +69,12 @@ def slow_lists(base: Model, lam: float, value: Value) -> list[list[int]]:
         low, high = np.float32(scores[left[-1]]), np.float32(scores[left[0]])
         relevance = {i: float((np.float32(scores[i]) - low) / (high - low)) for i in left}
         chosen: list[int] = []
-        while left:
+        ranked = list(left)
+        while left and len(chosen) < places:
             tried = [(1 - lam) * relevance[i] + lam * value(b, i, chosen) for i in left]
             chosen.append(left.pop(tried.index(max(tried))))
-        found.append(chosen)
+        first = chosen if arrange == "choice" else sorted(chosen, key=ranked.index)
+        found.append(first + left)
     return found
 
 
@@ -94,17 +99,17 @@ def check_mmr() -> None:
     }
     for kind, similar in alike.items():
         changed = []
-        for lam in (0.0, 0.15, 0.5, 0.85):
+        for lam, places, arrange in SETTINGS:
 
             def unlike(_: int, i: int, chosen: list[int], similar: Callable[[int, int], float] = similar) -> float:
                 return -max((similar(i, j) for j in chosen), default=0.0)
 
-            found = lists_of(MMR(base=base, lam=lam, n=N_BEST, similarity=kind))
-            assert found == slow_lists(base, lam, unlike)
+            hyper = {"lam": lam, "places": places, "arrange": arrange}
+            found = lists_of(MMR(base=base, n=N_BEST, similarity=kind, **hyper))
+            assert found == slow_lists(base, lam, unlike, places, arrange)
             changed.append(found)
-        assert changed[0] == [row[:N_BEST] for row in lists_of(EASE(l2=20.0))]
-        assert changed[1] != changed[0]
-        assert changed[3] != changed[2]
+        assert changed[0] == lists_of(EASE(l2=20.0))
+        assert len({str(found) for found in changed}) == len(SETTINGS)
 
 
 def slow_shares(items: Sequence[int]) -> dict[str, float]:
@@ -126,25 +131,28 @@ def check_calibrated() -> None:
     base = EASE(l2=20.0).fit(DATA)
     assert slow_shares(HISTORIES[5]) == {}, "one history says nothing of genres"
     for alpha in (0.01, 0.2):
-        for lam in (0.0, 0.1, 0.5, 0.95):
+        for lam, places, arrange in SETTINGS:
 
             def fit(b: int, i: int, chosen: list[int], alpha: float = alpha) -> float:
                 return -slow_divergence(slow_shares(HISTORIES[b]), slow_shares([*chosen, i]), alpha)
 
-            found = lists_of(Calibrated(base=base, lam=lam, n=N_BEST, alpha=alpha))
-            assert found == slow_lists(base, lam, fit)
-            assert found[5] == slow_lists(base, 0.0, fit)[5], "where nothing is known the order stays"
+            hyper = {"lam": lam, "places": places, "arrange": arrange}
+            found = lists_of(Calibrated(base=base, n=N_BEST, alpha=alpha, **hyper))
+            assert found == slow_lists(base, lam, fit, places, arrange)
+            assert found[5] == slow_lists(base, 0.0, fit, places, arrange)[5], "where nothing is known the list stays"
 
 
 def check_popularity_discount() -> None:
     base = EASE(l2=20.0).fit(DATA)
     events = [sum(1 for i in DATA.item.tolist() if i == item) for item in range(N_ITEMS)]
-    for lam in (0.0, 0.3, 0.8):
+    for lam, places, arrange in SETTINGS:
 
         def unknown(_: int, i: int, __: list[int]) -> float:
             return 1.0 - float(np.float32(math.log(1 + events[i]) / math.log(1 + max(events))))
 
-        assert lists_of(PopularityDiscount(base=base, lam=lam, n=N_BEST)) == slow_lists(base, lam, unknown)
+        hyper = {"lam": lam, "places": places, "arrange": arrange}
+        found = lists_of(PopularityDiscount(base=base, n=N_BEST, **hyper))
+        assert found == slow_lists(base, lam, unknown, places, arrange)
 
 
 CHECKS: dict[str, list[Callable[[], None]]] = {

@@ -29,6 +29,7 @@ class MMR(Listwise):
     (lam is 1 - lambda of the paper). Similarity is a cosine, 0..1: of the users who watched both ("cooccurrence"; of
     each item the 200 most similar are kept, others count as 0), or of the values in a column of the item table
     ("attributes"; a missing cell is like nothing). Relevance is the base's score over its n best items, 0..1.
+    Deviation: the chosen stand in the base's order, unless arrange = "choice".
     """
 
     learned_type = Described
@@ -49,13 +50,13 @@ class MMR(Listwise):
         items = self.known(data, self.column).unit_rows() if attributes else cosines(data)
         return Described(self.fitted_members(data, context), items)
 
-    def order(self, queries: Queries, item: Ints, relevance: Floats) -> Ints:
+    def choose(self, queries: Queries, item: Ints, relevance: Floats, places: int) -> Ints:
         items: csr_array = self.fitted.learned.items
-        order = np.empty(item.shape, np.int32)
-        arrays = (item, relevance, items.indptr, items.indices, items.data, order)
+        chosen = np.empty((len(item), places), np.int32)
+        arrays = (item, relevance, items.indptr, items.indices, items.data, chosen)
         of = (self.lam, self.similarity == "attributes", items.shape[1])
         kernels.parallel(lambda a, b: kernels.listwise.mmr_rows(a, b, *of, *arrays), len(item), chunk=16)
-        return order
+        return chosen
 
     def learned_bytes(self, size: LogSize) -> float:
         alike = neighbour_bytes(size, NEAREST) if self.similarity == "cooccurrence" else 0.0

@@ -28,9 +28,10 @@ class Known(Members):
 class PopularityDiscount(Listwise):
     """Popular items are moved down (Adomavicius & Kwon, TKDE 2012, who rank by popularity what scores high enough).
 
-    The order is by (1 - lam) * relevance + lam * (1 - ln(1 + events of the item) / ln(1 + events of the most popular)).
-    Deviation: a weighted sum in the place of their threshold, so that lam goes from the base's order, 0, to the least
-    known of the n items first, 1. Relevance is the base's score over its n best items, 0..1.
+    Chosen are the items with the largest (1 - lam) * relevance + lam * (1 - ln(1 + events of the item) / ln(1 + events of the most popular)).
+    Deviation: a weighted sum in the place of their threshold, so that lam goes from the base's list, 0, to the least
+    known of the n items, 1. Relevance is the base's score over its n best items, 0..1. For `places` and `arrange` see
+    Listwise.
     """
 
     learned_type = Known
@@ -39,11 +40,11 @@ class PopularityDiscount(Listwise):
         events = np.log1p(data.item_counts())
         return Known(self.fitted_members(data, context), (events / events.max()).astype(np.float32))
 
-    def order(self, queries: Queries, item: Ints, relevance: Floats) -> Ints:
+    def choose(self, queries: Queries, item: Ints, relevance: Floats, places: int) -> Ints:
         known = self.fitted.learned.known[np.maximum(item, 0)].astype(np.float64)
         value = (1.0 - self.lam) * relevance + self.lam * (1.0 - known)
         value[item < 0] = -np.inf
-        return np.argsort(-value, axis=1, kind="stable").astype(np.int32)
+        return np.argsort(-value, axis=1, kind="stable")[:, :places].astype(np.int32)
 
     def learned_bytes(self, size: LogSize) -> float:
         return super(Listwise, self).learned_bytes(size) + FLOAT * size.items

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -44,12 +44,13 @@ class Described(Members):
 
 
 class Listwise(Composite):
-    """The n best items of `base`, of what a query may be given, in an order that counts more than accuracy.
+    """Lists of `places` items, chosen among the n best of `base` by more than accuracy.
 
-    `order` sees for each query the n items and their relevance: the base's score, 0 for the worst of the n and 1 for
-    the best. In the new order the r-th item takes the r-th best of the n scores (equal ones are told apart by the least
-    that float32 has), so that scores keep their scale; the others follow as the base has them. Where a query names
-    candidates, the n are the best of these. Without a history popularity answers, as everywhere.
+    `choose` sees for each query the n best of what it may be given, and their relevance: the base's score, 0 for the
+    worst of the n and 1 for the best. The chosen stand first, as `arrange` says; the others follow as the base has
+    them. The r-th item then takes the r-th best of the n scores (equal ones are told apart by the least that float32
+    has), so that scores keep their scale. Where a query names candidates, the n are the best of these. Without a
+    history popularity answers, as everywhere.
     """
 
     member_fields = ("base",)
@@ -61,12 +62,17 @@ class Listwise(Composite):
     lam: float = tunable(
         0.2, "share of what is sought beside accuracy: 0 is the base's order", low=0.0, high=1.0, ge=0.0, le=1.0
     )
-    n: int = tunable(100, "number of items that get a new order", low=50, high=500, log=True, ge=1)
+    places: int = tunable(10, "length of the lists: so many items are chosen", low=5, high=50, log=True, ge=1)
+    n: int = tunable(100, "number of items among which they are chosen", low=50, high=500, log=True, ge=1)
+    arrange: Literal["relevance", "choice"] = tunable(
+        "relevance", "order of the chosen: the base's, or that in which they were chosen (as in the papers)",
+        choices=["relevance", "choice"],
+    )  # fmt: skip
 
     @abstractmethod
-    def order(self, queries: Queries, item: Ints, relevance: Floats) -> Ints:
-        """int32 (B, n): the columns of item, int32 (B, n), best first, -1 = no more, in their new order; what is -1
-        stays at the end. relevance: float32 (B, n), 0..1."""
+    def choose(self, queries: Queries, item: Ints, relevance: Floats, places: int) -> Ints:
+        """int32 (B, places): columns of item, int32 (B, n), best first, -1 = no more, each once, as they are chosen;
+        those without an item at the end. relevance: float32 (B, n), 0..1."""
 
     def known(self, data: Dataset, column: str) -> Attribute:
         """The values of a column of the item table. A log without a table has none, which is said: the order stays.
@@ -103,8 +109,10 @@ class Listwise(Composite):
         """float32 (B, n_items) or (B, C), of as many queries as `recommend` takes at once."""
         scores = self.base_model.score(replace(queries, candidates=None))
         best = recommend(PrecomputedScorer(self.base_model, scores), queries, min(self.n, scores.shape[1]))
-        order = self.order(queries, best.item, relevance(best.score))
-        item = np.take_along_axis(best.item, order, axis=1)
+        chosen = self.choose(queries, best.item, relevance(best.score), min(self.places, best.k))
+        if self.arrange == "relevance":
+            chosen = np.sort(chosen, axis=1)
+        item = np.take_along_axis(best.item, with_the_rest(chosen, best.k), axis=1)
         row, place = np.nonzero(item >= 0)
         scores[row, item[row, place]] = apart(best.score)[row, place]
         return of_candidates(scores, queries.candidates)
@@ -142,6 +150,14 @@ def relevance(score: Floats) -> Floats:
         span = score[:, :1] - low
         scaled = np.where(span > 0, (score - low) / span, np.float32(1.0))
     return np.where(there, scaled, np.float32(0.0)).astype(np.float32)
+
+
+def with_the_rest(chosen: Ints, n: int) -> Ints:
+    """int32 (B, n): the chosen columns, (B, places), then the others in their order."""
+    left = np.ones((len(chosen), n), np.bool_)
+    np.put_along_axis(left, chosen, False, axis=1)
+    rest = np.nonzero(left)[1].reshape(len(chosen), n - chosen.shape[1])
+    return np.concatenate([chosen, rest], axis=1).astype(np.int32)
 
 
 def apart(score: Floats) -> Floats:

@@ -47,7 +47,13 @@ def described() -> Dataset:
 
 
 DATA = described()
-SETTINGS = [(0.0, N_BEST, "choice"), (0.15, N_BEST, "choice"), (0.5, 6, "choice"), (0.5, 6, "relevance"), (0.9, 11, "choice")]
+SETTINGS = [
+    (0.0, N_BEST, "choice"),
+    (0.15, N_BEST, "choice"),
+    (0.5, 6, "choice"),
+    (0.5, 6, "relevance"),
+    (0.9, 11, "choice"),
+]
 """lam, places, arrange."""
 
 
@@ -60,8 +66,8 @@ Value = Callable[[int, int, list[int]], float]
 
 
 def slow_lists(base: Model, lam: float, value: Value, places: int, arrange: str) -> list[list[int]]:
-    """(1 - lam) * relevance + lam * value, the best of those left, again and again; ties to the better score. Behind the
-    chosen follow the others of the n best."""
+    """(1 - lam) * relevance + lam * value, the best of those left, again and again; ties to the better score.
+    Behind the chosen follow the others of the n best."""
     found = []
     for b, scores in enumerate(base.score(asked()).tolist()):
         left = [i for i in range(N_ITEMS) if i not in EXCLUDED[b] and scores[i] > -math.inf]

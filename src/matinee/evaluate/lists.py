@@ -1,6 +1,6 @@
 """What lists are like, whatever was hidden: how unlike their items are, how far their genres are from the history's.
 
-Functions of arrays, a value a query, as metrics.py has them of hits. item: int32 (B, K) codes, best first, -1 = padding;
+Functions of arrays, a value a query, as metrics.py has them of hits. item: int32 (B, K) codes, best first, -1 = none;
 the first k count. What is known of items are rows of `Attribute` (data/features/attributes.py).
 """
 

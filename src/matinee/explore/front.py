@@ -12,6 +12,7 @@ from matinee.data.features.attributes import attribute_of, history_shares
 from matinee.errors import MatineeError
 from matinee.evaluate import lists
 from matinee.evaluate.evaluate import evaluate, named
+from matinee.evaluate.metrics import Values
 from matinee.models import registry
 from matinee.models.base import Model
 from matinee.models.families.listwise import Listwise
@@ -32,10 +33,10 @@ def front(
     """What accuracy costs in other respects: a row for each lam of a model such as MMR, Calibrated or
     PopularityDiscount, on one part of a split. The base is fitted once, on train, unless it is fitted already.
 
-    Columns: model, lam, the metric (such as ndcg@10) with ci_low and ci_high, coverage (distinct items of all lists over
-    items with a training event), diversity (intra-list, by the column of the item table), calibration_error (Steck's
-    KL, by the same column), mean_popularity (mean rank of the listed items by training events, 1 = the most popular,
-    0 = the least), n_queries. column = None leaves diversity and calibration_error out.
+    Columns: model, lam, the metric (such as ndcg@10) with ci_low and ci_high, coverage (distinct items of all lists
+    over items with a training event), diversity (intra-list, by the column of the item table), calibration_error
+    (Steck's KL, by the same column), mean_popularity (mean rank of the listed items by training events, 1 = the most
+    popular, 0 = the least), n_queries. column = None leaves diversity and calibration_error out.
     Raises MatineeError for a model without lam, and for a column that does not exist.
 
     Example: `mt.front(mt.models.PopularityDiscount(base="ease"), split, [0.0, 0.5], column=None)`
@@ -44,7 +45,9 @@ def front(
         hint = "pass mt.models.MMR, Calibrated or PopularityDiscount with a base"
         raise MatineeError(f"{type(model).__name__} does not order lists by a lam", hint=hint)
     holdout: Holdout = getattr(split, part)
-    base = model.base if model.base.is_fitted else model.base.model_copy().fit(split.train, valid=split.valid, seed=seed)
+    base = (
+        model.base if model.base.is_fitted else model.base.model_copy().fit(split.train, valid=split.valid, seed=seed)
+    )
     measure = _Lists(split.train, holdout, k, column)
     rows = []
     for value in track(lam, "ordering", total=len(lam)):
@@ -79,7 +82,7 @@ class _Lists:
         return found | {"mean_popularity": float(self.place[item[item >= 0]].mean()) if (item >= 0).any() else np.nan}
 
 
-def _mean(values: lists.Values) -> float:
+def _mean(values: Values) -> float:
     """Over the queries that have a value; NaN where none has."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")

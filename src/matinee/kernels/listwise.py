@@ -1,8 +1,8 @@
 """The compiled loops that choose a list item by item, each choice depending on those before it.
 
-item: int32 (B, n), best first, -1 = no more. relevance: float32 (B, n), 0..1. chosen: int32 (B, places), written: columns
-of `item`, each once, as they are chosen; where there are fewer items than places, columns without an item at the end.
-Equal values go to the earlier column.
+item: int32 (B, n), best first, -1 = no more. relevance: float32 (B, n), 0..1. chosen: int32 (B, places), written: the
+columns of `item`, each once, as they are chosen; where there are fewer items than places, columns without an item at
+the end. Equal values go to the earlier column.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ class Calibrated(Listwise):
     column of the item table may stand for genres. Events count alike, or by their weights; items without a value count
     on neither side. A history without a known value leaves the base's list.
 
-    Deviation: the chosen stand in the base's order, unless arrange = "choice". The list as a whole is as calibrated, and
-    what is most relevant comes first: on MovieLens 1M that costs 2 % of ndcg@10 where the paper's order costs 11 %.
+    Deviation: the chosen stand in the base's order, unless arrange = "choice". The list as a whole is as calibrated,
+    and what is most relevant comes first: docs/rules.md says what that saves.
     """
 
     learned_type = Described

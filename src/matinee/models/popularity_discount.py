@@ -28,10 +28,10 @@ class Known(Members):
 class PopularityDiscount(Listwise):
     """Popular items are moved down (Adomavicius & Kwon, TKDE 2012, who rank by popularity what scores high enough).
 
-    Chosen are the items with the largest (1 - lam) * relevance + lam * (1 - ln(1 + events of the item) / ln(1 + events of the most popular)).
-    Deviation: a weighted sum in the place of their threshold, so that lam goes from the base's list, 0, to the least
-    known of the n items, 1. Relevance is the base's score over its n best items, 0..1. For `places` and `arrange` see
-    Listwise.
+    Chosen are the items with the largest (1 - lam) * relevance + lam * (1 - ln(1 + events of the item) / ln(1 + events
+    of the most popular item)). Relevance is the base's score over its n best items, 0..1. Deviation: a weighted sum in
+    the place of their threshold, so that lam goes from the base's list, 0, to the least known of the n items, 1. The
+    chosen stand in the base's order, unless arrange = "choice".
     """
 
     learned_type = Known

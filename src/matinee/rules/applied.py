@@ -128,6 +128,17 @@ class Applied:
             warnings.warn(f"{what} too few items", MatineeWarning, stacklevel=3)
 
 
+def check_rules(rules: Rules, data: Dataset, k: int) -> None:
+    """Raise MatineeError where lists of k items of a log cannot keep the rules; what is only odd is told when lists are
+    made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatineeWarning)
+        try:
+            Applied.of(rules, data.items, data, k)
+        except MatineeError as error:
+            raise MatineeError(error.what, where="rules", hint=error.hint) from None
+
+
 @dataclass
 class _Chosen:
     item: Ints

@@ -8,7 +8,7 @@ import operator
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class _Rows:
     def truth(self, column: Column) -> pl.Series:
         found = self.series(column)
         if (kind := kind_of(found.dtype)) != "true or false":
-            self.refuse(column, f"column {column.name!r} holds {kind}: compare it with something")
+            raise self.wrong(column, f"column {column.name!r} holds {kind}: compare it with something")
         return found
 
     def comparison(self, tree: Comparison) -> pl.Series:
@@ -96,7 +96,7 @@ class _Rows:
         if right.value is None:
             return self.missing(left, name)
         if isinstance(right.value, tuple):
-            self.refuse(right, "a list is compared", hint=f"write {left.name} in [...]")
+            raise self.wrong(right, "a list is compared", hint=f"write {left.name} in [...]")
         value = self.fitting(left, column.dtype, right.value, right.at)
         found = COMPARE[name](column, value)
         self.tell_unknown(column, found, name, right.value)
@@ -104,7 +104,7 @@ class _Rows:
 
     def missing(self, column: Column, name: str) -> pl.Series:
         if name not in ("==", "!="):
-            self.refuse(column, f"None has no order: {column.name} {name} None")
+            raise self.wrong(column, f"None has no order: {column.name} {name} None")
         found = self.series(column)
         return found.is_null() if name == "==" else found.is_not_null()
 
@@ -112,7 +112,7 @@ class _Rows:
         one, other = self.series(left), self.series(right)
         kinds = kind_of(one.dtype), kind_of(other.dtype)
         if kinds[0] != kinds[1] or kinds[0].startswith("lists"):
-            self.refuse(left, f"{left.name!r} holds {kinds[0]} and {right.name!r} {kinds[1]}: they do not compare")
+            raise self.wrong(left, f"{left.name!r} holds {kinds[0]} and {right.name!r} {kinds[1]}: they do not compare")
         return COMPARE[name](one, other)  # type: ignore[no-any-return]
 
     def contains(self, left: Column | Constant, right: Column) -> pl.Series:
@@ -122,7 +122,7 @@ class _Rows:
         column = self.series(right)
         kind = kind_of(column.dtype)
         if isinstance(left, Column) or left.value is None or isinstance(left.value, tuple):
-            self.refuse(left, f"one text or number is looked for in column {right.name!r}")
+            raise self.wrong(left, f"one text or number is looked for in column {right.name!r}")
         if isinstance(column.dtype, pl.Array):
             column = column.arr.to_list()
         if isinstance(column.dtype, pl.List):
@@ -131,7 +131,9 @@ class _Rows:
         elif kind == "text" and isinstance(left.value, str):
             found = column.cast(pl.String).str.contains(left.value, literal=True)
         else:
-            self.refuse(right, f"column {right.name!r} holds {kind}, in which nothing can be", hint="compare it by ==")
+            raise self.wrong(
+                right, f"column {right.name!r} holds {kind}, in which nothing can be", hint="compare it by =="
+            )
         self.tell_unknown(column, found, "in", left.value)
         return found
 
@@ -141,7 +143,7 @@ class _Rows:
 
         assert isinstance(left, Column)  # the parser refuses two constants
         if not isinstance(right.value, tuple):
-            self.refuse(right, f"`in` needs a list or a column behind it, not {right.value!r}")
+            raise self.wrong(right, f"`in` needs a list or a column behind it, not {right.value!r}")
         column = self.series(left)
         values = [self.fitting(left, column.dtype, value, right.at) for value in right.value]
         if not values:
@@ -154,16 +156,20 @@ class _Rows:
         kind = kind_of(dtype)
         if kind.startswith("lists"):
             hint = f"write {value!r} in {column.name}"
-            self.refuse(column, f"column {column.name!r} holds {kind}, which do not compare with {value!r}", hint=hint)
+            raise self.wrong(
+                column, f"column {column.name!r} holds {kind}, which do not compare with {value!r}", hint=hint
+            )
         if kind == "dates" and isinstance(value, str):
             try:
                 moment = datetime.datetime.fromisoformat(value)
                 return moment if dtype.is_temporal() and "Datetime" in str(dtype) else moment.date()
             except ValueError:
-                self.refuse(Column(column.name, at), f"{value!r} is no date", hint='write for example "1999-12-31"')
+                raise self.wrong(
+                    Column(column.name, at), f"{value!r} is no date", hint='write for example "1999-12-31"'
+                ) from None
         own = "true or false" if isinstance(value, bool) else "text" if isinstance(value, str) else "numbers"
         if own != kind:
-            self.refuse(Column(column.name, at), f"column {column.name!r} holds {kind}, not {value!r}")
+            raise self.wrong(Column(column.name, at), f"column {column.name!r} holds {kind}, not {value!r}")
         return value
 
     def tell_unknown(self, column: pl.Series, found: pl.Series, name: str, value: Scalar) -> None:
@@ -178,9 +184,9 @@ class _Rows:
         text = f"no item has {value!r} in column {column.name!r}" + (f": {near}" if near else "")
         warnings.warn(f"{text} (in {shown(self.text)})", MatineeWarning, stacklevel=2)
 
-    def refuse(self, operand: Column | Constant, what: str, *, hint: str | None = None) -> NoReturn:
+    def wrong(self, operand: Column | Constant, what: str, *, hint: str | None = None) -> MatineeError:
         where = f"character {operand.at} of {shown(self.text)}"
-        raise MatineeError(f"{what} ({where})", hint=hint or "compare a column with what it holds, or with None")
+        return MatineeError(f"{what} ({where})", hint=hint or "compare a column with what it holds, or with None")
 
 
 def kind_of(dtype: Any) -> str:

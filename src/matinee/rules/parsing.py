@@ -10,7 +10,6 @@ import ast
 import math
 import warnings
 from dataclasses import dataclass
-from typing import NoReturn
 
 from matinee.errors import MatineeError
 
@@ -83,9 +82,9 @@ def parse(text: str) -> Tree:
             body = ast.parse(line.lstrip(), mode="eval").body
     except SyntaxError as error:
         at = error.offset if error.offset and error.lineno == 1 else len(line) - lead + 1  # 0: at the end
-        _refuse(line, lead + at, error.msg or "cannot be read")
+        raise _wrong(line, lead + at, error.msg or "cannot be read") from None
     except (ValueError, MemoryError, RecursionError):
-        _refuse(line, 1, "it cannot be read, or is nested too deeply")
+        raise _wrong(line, 1, "it cannot be read, or is nested too deeply") from None
     if sum(1 for _ in ast.walk(body)) > MOST_NODES:
         raise MatineeError(f"the expression has more than {MOST_NODES} parts", hint="split it into several rules")
     return _Parser(line, lead).condition(body)
@@ -112,7 +111,7 @@ class _Parser:
             return self.comparison(node)
         operand = self.operand(node)
         if isinstance(operand, Constant):
-            _refuse(self.text, operand.at, f"{operand.value!r} alone is no condition")
+            raise _wrong(self.text, operand.at, f"{operand.value!r} alone is no condition")
         return operand
 
     def comparison(self, node: ast.Compare) -> Tree:
@@ -122,9 +121,9 @@ class _Parser:
         for left, operator, right in zip(operands, node.ops, operands[1:], strict=False):
             one = Comparison(left, OPERATORS[type(operator)], right)
             if isinstance(left, Constant) and isinstance(right, Constant):
-                _refuse(self.text, left.at, "two constants are compared, and no column")
+                raise _wrong(self.text, left.at, "two constants are compared, and no column")
             if isinstance(operator, ast.Is | ast.IsNot) and None not in (_value(left), _value(right)):
-                _refuse(self.text, right.at, "`is` is for None: write ==")
+                raise _wrong(self.text, right.at, "`is` is for None: write ==")
             found.append(one)
         return found[0] if len(found) == 1 else All(tuple(found))
 
@@ -136,7 +135,7 @@ class _Parser:
             name = node.args[0] if len(node.args) == 1 and not node.keywords else None
             if isinstance(name, ast.Constant) and isinstance(name.value, str):
                 return Column(name.value, at)
-            _refuse(self.text, at, 'column takes one text: column("Book-Title")')
+            raise _wrong(self.text, at, 'column takes one text: column("Book-Title")')
         if isinstance(node, ast.List | ast.Tuple | ast.Set):
             return Constant(tuple(self.scalar(each) for each in node.elts), at)
         if isinstance(node, ast.Constant) and node.value is None:
@@ -153,9 +152,9 @@ class _Parser:
             if isinstance(value, int) and abs(value) >= 1 << 63:
                 value = float(value) if abs(value) < 1 << 1000 else math.inf
             if isinstance(value, float) and not math.isfinite(value):
-                _refuse(self.text, self.at(node), "the number is too large")
+                raise _wrong(self.text, self.at(node), "the number is too large")
             return value
-        _refuse(self.text, self.at(node), f"{_named(node)} is not allowed here")
+        raise _wrong(self.text, self.at(node), f"{_named(node)} is not allowed here")
 
 
 def _value(operand: Column | Constant) -> object:
@@ -175,8 +174,8 @@ def _named(node: ast.expr) -> str:
     return words.get(type(node).__name__, f"this ({type(node).__name__})")
 
 
-def _refuse(text: str, at: int, what: str) -> NoReturn:
-    raise MatineeError(f"{what} (character {at} of {shown(text)})", hint=LANGUAGE)
+def _wrong(text: str, at: int, what: str) -> MatineeError:
+    return MatineeError(f"{what} (character {at} of {shown(text)})", hint=LANGUAGE)
 
 
 def shown(text: str) -> str:

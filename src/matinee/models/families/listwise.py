@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from matinee.data.arrays import Bools, Floats, Ints
+from matinee.data.arrays import Bools, Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Pairs, Queries
 from matinee.data.features.attributes import Attribute, attribute_of
-from matinee.data.arrays import Ragged
 from matinee.errors import MatineeWarning
 from matinee.models import registry
 from matinee.models.base import Model, Shapes

@@ -121,11 +121,11 @@ class Applied:
         of = counted(self._queries, "query", "queries")
         if self._unmet:
             least = "; ".join(str(quota) for quota in self.quotas if quota.at_least is not None)
-            what = f"at {self._unmet:,} of {of} fewer than {least}: too few such items may be recommended"
-            warnings.warn(what, MatineeWarning, stacklevel=3)
+            what = f"{least}: {self._unmet:,} of {of} {either(self._unmet, 'has', 'have')} fewer"
+            warnings.warn(f"{what}, as too few such items, or too few places, are left", MatineeWarning, stacklevel=3)
         if self._short and self.counters is not None:
-            what = f"{self._short:,} of {of} {either(self._short, 'has', 'have')} a list that is not full: quotas leave"
-            warnings.warn(f"{what} too few items", MatineeWarning, stacklevel=3)
+            what = f"{self._short:,} of {of} {either(self._short, 'has', 'have')} a list that is not full"
+            warnings.warn(f"{what}: quotas and other rules leave too few items", MatineeWarning, stacklevel=3)
 
 
 def check_rules(rules: Rules, data: Dataset, k: int) -> None:

@@ -81,15 +81,10 @@ class Quota(_Part):
         return self
 
     def __str__(self) -> str:
-        of = (
-            self.where
-            if self.where is not None
-            else self.column
-            if self.value is None
-            else f"{self.column}={self.value}"
-        )
         ends = [("at least", self.at_least), ("at most", self.at_most)]
-        return f"{of} {', '.join(f'{word} {n}' for word, n in ends if n is not None)}"
+        of = f"of each value of {self.column}" if self.value is None else f"with {self.value} in {self.column}"
+        of = of if self.where is None else f"where {self.where}"
+        return f"{' and '.join(f'{word} {n}' for word, n in ends if n is not None)} {of}"
 
 
 class Boost(_Part):
@@ -181,9 +176,8 @@ class Rules(_Part):
 
     def __str__(self) -> str:
         """One line for protocols and logs: what there is, and the fingerprint that tells rules apart."""
-        parts = [f"where {text}" for text in _several(self.where)] + [
-            f"not {text}" for text in _several(self.deny_where)
-        ]
+        parts = [f"where {text}" for text in _several(self.where)]
+        parts += [f"not where {text}" for text in _several(self.deny_where)]
         parts += [f"allow {counted(len(self.allow), 'item')}"] if self.allow is not None else []
         parts += [f"deny {counted(len(self.deny), 'item')}"] if self.deny else []
         parts += [counted(len(some), name) for name, some in (("boost", self.boost), ("pin", self.pin)) if some]
@@ -200,14 +194,14 @@ class Rules(_Part):
         Example: `mt.Rules(where="year >= 1990").and_(deny=[50])`
         """
         other = Rules(**more)
-        both = (
-            None if self.allow is None else [item for item in self.allow if other.allow is None or item in other.allow]
-        )
+        both = self.allow
+        if both is not None and other.allow is not None:
+            both = tuple(item for item in both if item in other.allow)
         added = ("deny", "boost", "pin", "quota")
         return Rules(
             where=(*_several(self.where), *_several(other.where)),
             deny_where=(*_several(self.deny_where), *_several(other.deny_where)),
-            allow=other.allow if both is None else tuple(both),
+            allow=other.allow if both is None else both,
             **{name: (*getattr(self, name), *getattr(other, name)) for name in added},
         )
 

@@ -32,14 +32,15 @@ def boost_rows(start: int, stop: int, codes: Any, factor: Any, add: Any, scores:
 @njit(nogil=True, cache=True)
 def choose_rows(
     start: int, stop: int, whole: bool, item: Any, score: Any, offsets: Any, counters: Any, most: Any, least: Any,
-    pinned: Any, pinned_score: Any, chosen: Any, chosen_score: Any, tied: Any, unmet: Any, complete: Any,
+    pinned: Any, pinned_score: Any, chosen: Any, chosen_score: Any, tied: Any, unmet: Any, short: Any, complete: Any,
 ) -> None:  # fmt: skip
     """The k best items of each row that keep the quotas, around the pinned ones.
 
     item, score: int32 and float32 (B, P), best first, -1 = no more; whole: nothing else could be chosen, or else rows
     that would need it are not `complete`, bool (B,). offsets, counters: the quotas that each item code counts for.
     most, least: int64 (C,). pinned: int32 (B, k), -1 = free. chosen, chosen_score: int32 and float32 (B, k), -1 and
-    -inf before. tied: bool (B,), an item left out has exactly the least score chosen. unmet: bool (B,).
+    -inf before. tied: bool (B,), an item left out has exactly the least score chosen. unmet: bool (B,), fewer than
+    `least`. short: bool (B,), places are left although items are: each would break a quota.
 
     Place by place the best item is taken that breaks no `most` and after which the places left are as many as what
     `least` still asks for, or more. Where there is none, the best of those that lower that number most. In the end the
@@ -84,9 +85,11 @@ def choose_rows(
         complete[b] = whole or not ended
         unmet[b] = asked > 0
         lowest = in_order(b, k, item, score, taken, was_pinned, pinned, pinned_score, chosen, chosen_score)
-        tied[b] = False
+        tied[b], short[b] = False, False
         for p in range(pool):
-            tied[b] |= left == 0 and item[b, p] >= 0 and not taken[p] and score[b, p] == lowest
+            if item[b, p] >= 0 and not taken[p]:
+                tied[b] |= left == 0 and score[b, p] == lowest
+                short[b] |= left > 0
 
 
 @njit(nogil=True, cache=True)

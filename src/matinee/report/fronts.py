@@ -25,8 +25,8 @@ AXES = {
 
 
 def front_plot(name: str, points: pl.DataFrame, x: str = "diversity") -> Markup:
-    """The svg element of a front. name: unique on the page. points: rows of `front`, of one model or several, told apart
-    by the column `model`. x: the column along the horizontal axis, of AXES; the metric stands upright.
+    """The svg element of a front. name: unique on the page. points: rows of `front`, of one model or several, told
+    apart by the column `model`. x: the column along the horizontal axis, of AXES; the metric stands upright.
 
     A dot a lam; the first and the last of a line say theirs, and its name stands at the last. Raises MatineeError for
     another column.

@@ -92,11 +92,11 @@ class Applied:
             ordered = np.take_along_axis(some, order, axis=1)
             found = np.where(ordered > -np.inf, order, np.int32(-1)), ordered
             part = self._chosen(some, None if codes is None else codes[again], pinned[again], k, found, whole=True)
-            for name in ("item", "score", "tied", "unmet"):
+            for name in ("item", "score", "tied", "unmet", "short"):
                 getattr(chosen, name)[again] = getattr(part, name)
         self._queries += len(scores)
         self._unmet += int(chosen.unmet.sum())
-        self._short += int((chosen.item[:, -1] < 0).sum())
+        self._short += int(chosen.short.sum())
         return chosen.item, chosen.score, chosen.tied
 
     def _chosen(
@@ -111,7 +111,7 @@ class Applied:
         arrays = (
             np.ascontiguousarray(item, np.int32), score, counters.of.offsets, counters.of.values, counters.most,
             counters.least, pinned, _scores_of(scores, codes, pinned), found.item, found.score, found.tied, found.unmet,
-            found.complete,
+            found.short, found.complete,
         )  # fmt: skip
         kernels.parallel(lambda a, b: kernels.rules.choose_rows(a, b, whole, *arrays), len(scores), chunk=32)
         return found
@@ -123,9 +123,9 @@ class Applied:
             least = "; ".join(str(quota) for quota in self.quotas if quota.at_least is not None)
             what = f"{least}: {self._unmet:,} of {of} {either(self._unmet, 'has', 'have')} fewer"
             warnings.warn(f"{what}, as too few such items, or too few places, are left", MatineeWarning, stacklevel=3)
-        if self._short and self.counters is not None:
+        if self._short:
             what = f"{self._short:,} of {of} {either(self._short, 'has', 'have')} a list that is not full"
-            warnings.warn(f"{what}: quotas and other rules leave too few items", MatineeWarning, stacklevel=3)
+            warnings.warn(f"{what}: of what is left, each item would break a quota", MatineeWarning, stacklevel=3)
 
 
 def check_rules(rules: Rules, data: Dataset, k: int) -> None:
@@ -145,11 +145,12 @@ class _Chosen:
     score: Floats
     tied: Bools
     unmet: Bools
+    short: Bools
     complete: Bools
 
     @classmethod
     def empty(cls, n: int, k: int) -> _Chosen:
-        flags = (np.zeros(n, np.bool_) for _ in range(3))
+        flags = (np.zeros(n, np.bool_) for _ in range(4))
         return cls(np.full((n, k), -1, np.int32), np.full((n, k), -np.inf, np.float32), *flags)
 
 

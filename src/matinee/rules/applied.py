@@ -19,7 +19,7 @@ from matinee.errors import MatineeError, MatineeWarning, counted, did_you_mean, 
 from matinee.rules.expression import Expression
 from matinee.rules.rules import Quota, Rules
 
-POOL = 200  # best items of a query among which a list is chosen; where these are too few, among all
+POOL = 100  # best items of a query among which a list is chosen; where these are too few, among all
 NO_LIMIT = np.iinfo(np.int64).max
 TopK = Callable[[Floats, int], tuple[Ints, Floats, Bools]]
 

@@ -59,7 +59,7 @@ class Listwise(Composite):
         ..., "model whose best items get a new order: a model's name, or a table of a name and hyper-parameters"
     )
     lam: float = tunable(
-        0.2, "share of what is sought beside accuracy: 0 is the base's order", low=0.0, high=1.0, ge=0.0, le=1.0
+        0.5, "share of what is sought beside accuracy: 0 is the base's list", low=0.0, high=1.0, ge=0.0, le=1.0
     )
     places: int = tunable(10, "length of the lists: so many items are chosen", low=5, high=50, log=True, ge=1)
     n: int = tunable(100, "number of items among which they are chosen", low=50, high=500, log=True, ge=1)

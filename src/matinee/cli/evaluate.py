@@ -52,9 +52,11 @@ def evaluate(
     wanted = None if cuts is None else whole_numbers(cuts, "-k", least=1)
     chosen = names(metrics)
     formulas_of(chosen, convention)  # refuses a mistyped name before anything is read
+    train = None
     if source.is_dir() or not source.exists():
         rules = rules_of(rules_file, None, None)
         model = open_model(source)
+        train = model.data
         with worded_for("command"):
             holdout = hidden_pairs(model, truth, exclude_seen=not include_seen, **reading.given())
         recs = recommend(model, holdout.queries, max(wanted or CUTS), rules=rules, progress=True)
@@ -66,7 +68,7 @@ def evaluate(
             recs, holdout = read_recommendations(source, truth, **reading.given())
     fitting = wanted or [k for k in CUTS if k <= recs.k] or [recs.k]
     label = source.resolve().name if source.is_dir() else source.stem
-    result = measured(recs, holdout, k=fitting, metrics=chosen, convention=convention, label=label)
+    result = measured(recs, holdout, k=fitting, metrics=chosen, convention=convention, label=label, train=train)
     if as_json:
         rows = [row | {"interval": result.method(row["metric"], row["k"] or 0)} for row in result.to_frame().to_dicts()]
         screen.emit({"metrics": rows, "protocol": asdict(result.protocol)})

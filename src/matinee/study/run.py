@@ -24,6 +24,7 @@ from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.data.side_table_report import side_table_report
 from matinee.errors import MatineeError, MatineeWarning, option, worded_for
 from matinee.evaluate import audit
+from matinee.evaluate.lists import refuse_missing
 from matinee.evaluate.predictions import CLICK
 from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
 from matinee.models.base import Model
@@ -111,6 +112,8 @@ class Runner:
         with measured() as self._reading:
             data = self.recipe.load_data(self.data_dir)
         self.tell(f"{data} read in {self._reading.seconds:.1f} s")
+        with worded_for("recipe"):
+            refuse_missing(self.recipe.evaluate.ranking, data)
         predicted = self.recipe.evaluate.predicted
         if predicted and data.value is None:
             with worded_for("recipe"):

@@ -2,7 +2,7 @@
 
 The metrics of lists stand in `metrics.METRICS` with all others; here are their formulas. Those of the first part are
 functions of (Hits, k) with a value a query: NaN where a query has no answer, as for every metric, so that all means are
-of the same queries, and where a list tells nothing (no item, or none of which the item table says anything). `OF_MODELS`
+of the same queries, and where a list tells nothing (no item, or none of which the item table says anything). OF_MODELS
 has the numbers that only all lists together have. Functions of plain arrays follow, for those who have no holdout.
 item: int32 (B, K) codes, best first, -1 = none; the first k count.
 """
@@ -74,8 +74,8 @@ def diversity(hits: Hits, k: int, column: str = GENRES) -> Values:
 
 
 def diversity_cooccurrence(hits: Hits, k: int) -> Values:
-    """float64 (B,): `intra_list_diversity` by train's users: 1 - cosine of two items is 1 - (users of both) / sqrt(users
-    of one * users of the other), so items that different people watch are unlike."""
+    """float64 (B,): `intra_list_diversity` by train's users: 1 - cosine of two items is 1 - (users of both) /
+    sqrt(users of one * users of the other), so items that different people watch are unlike."""
     item, known = _lists(hits, k)
     return _of_answered(hits, intra_list_diversity(item, known.users_of, k))
 
@@ -95,8 +95,8 @@ def calibration(hits: Hits, k: int, column: str = GENRES) -> Values:
 
 
 def recall_debiased(hits: Hits, k: int) -> Values:
-    """float64 (B,): recall@k in which an answer weighs its inverse propensity, (largest count / its training events)^.5:
-    the weights of the hits / the weights of all answers.
+    """float64 (B,): recall@k in which an answer weighs its inverse propensity, (largest count / its events)^.5: the
+    weights of the hits / the weights of all answers. Events: of train.
 
     Self-normalised inverse propensities (Yang et al., RecSys 2018), with the propensity of Saito et al. (WSDM 2020), a
     power .5 of popularity: hidden events are no fair sample of what people like, because popular items are seen more.

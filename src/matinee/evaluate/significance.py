@@ -88,16 +88,9 @@ def compare(
     two models share a label.
     """
     joint = joined(evaluations)
-    column, pairs = column_of(joint, metric, k), combinations(joint.labels, 2)
-    tests = paired_tests(
-        joint,
-        column,
-        [] if column in of_models(joint) else pairs,
-        test=test,
-        correction=correction,
-        draws=draws,
-        seed=seed,
-    )
+    column = column_of(joint, metric, k)
+    pairs = [] if column in of_models(joint) else combinations(joint.labels, 2)
+    tests = paired_tests(joint, column, pairs, test=test, correction=correction, draws=draws, seed=seed)
     return Comparison(joint, tests)
 
 

@@ -181,16 +181,15 @@ def intra_list_diversity(item: Ints, unit_rows: csr_array, k: int) -> Values:
     all alike, to 1. unit_rows: csr (n_items, values), rows of length 1; items without a value are left out. NaN where
     fewer than two are left.
     """
-    from matinee.kernels.lists import prefix_squares
+    from matinee.kernels.lists import sum_squares
 
     first = np.ascontiguousarray(item[:, :k])
-    square, known = np.zeros(first.shape), np.zeros(first.shape, np.int64)
+    square, listed = np.zeros(len(first)), np.zeros(len(first), np.int64)
     rows = (unit_rows.indptr, unit_rows.indices, unit_rows.data, unit_rows.shape[1])
-    parallel(lambda a, b: prefix_squares(a, b, first, *rows, square, known), len(first), chunk=_CHUNK)
-    listed = known[:, -1] if first.shape[1] else np.zeros(len(first), np.int64)
+    parallel(lambda a, b: sum_squares(a, b, first, *rows, square, listed), len(first), chunk=_CHUNK)
     pairs = listed * (listed - 1) / 2
     # |sum of v|^2 = n + 2 * the sum of cosines over pairs, as each v has length 1
-    cosines = np.maximum((square[:, -1] - listed) / 2, 0.0) if first.shape[1] else np.zeros(len(first))
+    cosines = np.maximum((square - listed) / 2, 0.0)
     return np.asarray(1.0 - cosines / np.where(pairs > 0, pairs, np.nan), np.float64)
 
 

@@ -9,32 +9,37 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True)
-def prefix_squares(
+def sum_squares(
     start: int, stop: int, item: Any, offsets: Any, column: Any, value: Any, n_columns: int, square: Any, known: Any
 ) -> None:
-    """For queries start..stop: square[b, r] = |sum of the rows of the items at ranks up to r|^2, known[b, r] = how many
-    of these items have a row.
+    """For queries start..stop: square[b] = |sum of the rows of the listed items|^2, known[b] = how many have a row.
 
-    item: int32 (B, K), negative = none. offsets, column, value: csr (n_items, n_columns). square: float64 (B, K).
-    known: int64 (B, K). The time is that of the items' rows; one row of n_columns is held a thread.
+    item: int32 (B, K), negative = none. offsets, column, value: csr (n_items, n_columns). square: float64 (B,). known:
+    int64 (B,). The time is that of the items' rows; one row of n_columns is held a thread.
     """
     total = np.zeros(n_columns, np.float64)
     for b in range(start, stop):
-        length, n = 0.0, 0
+        touched = 0
         for r in range(item.shape[1]):
             i = item[b, r]
             if i >= 0 and offsets[i] < offsets[i + 1]:
-                n += 1
+                known[b] += 1
+                touched += offsets[i + 1] - offsets[i]
                 for p in range(offsets[i], offsets[i + 1]):
-                    x = value[p]
-                    length += x * (2 * total[column[p]] + x)  # (t + x)^2 - t^2
-                    total[column[p]] += x
-            square[b, r], known[b, r] = length, n
-        for r in range(item.shape[1]):
-            i = item[b, r]
-            if i >= 0:
-                for p in range(offsets[i], offsets[i + 1]):
-                    total[column[p]] = 0.0
+                    total[column[p]] += value[p]
+        length = 0.0
+        if touched > n_columns:  # one pass over the row is shorter
+            for c in range(n_columns):
+                length += total[c] * total[c]
+                total[c] = 0.0
+        else:
+            for r in range(item.shape[1]):
+                i = item[b, r]
+                if i >= 0:
+                    for p in range(offsets[i], offsets[i + 1]):
+                        length += total[column[p]] * total[column[p]]
+                        total[column[p]] = 0.0  # so that it counts once
+        square[b] = length
 
 
 @njit(nogil=True, cache=True)

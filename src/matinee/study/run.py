@@ -26,7 +26,8 @@ from matinee.errors import MatineeError, MatineeWarning, option, worded_for
 from matinee.evaluate import audit
 from matinee.evaluate.lists import refuse_missing
 from matinee.evaluate.predictions import CLICK
-from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
+from matinee.explore import analyse
+from matinee.files import StrPath, atomic_path, atomic_write, discard, locked, make_folder, sha256
 from matinee.models.base import Model
 from matinee.models.families.composite import Composite
 from matinee.models.fits import announce
@@ -36,7 +37,7 @@ from matinee.report import Study, write_report
 from matinee.rules.applied import check_rules
 from matinee.store import MANIFEST, load_model, save_model
 from matinee.study.collect import collect, write_unit
-from matinee.study.folder import LOGS, RESULTS, RunFolder, Unit, units_of
+from matinee.study.folder import ANALYSIS, LOGS, RESULTS, RunFolder, Unit, units_of
 from matinee.study.measure import Measured, measure, our_warnings
 from matinee.study.reader import Run, open_run
 from matinee.study.recipe import Recipe
@@ -292,8 +293,19 @@ class Runner:
             everything, test = splits.refitted(split)
             split = replace(split, train=everything, test=test)
         split = replace(split, test=self._tests(split)[0])
+        self._analyse(split)
         run = open_run(self.folder.path)
         write_report(Study.of(run, self.data, split), run.report)
+
+    def _analyse(self, split: Split) -> None:
+        """Write what the models recommend. Warnings are left to the units, which gave the same."""
+        if not split.test.truth.lengths.any():
+            return
+        run = open_run(self.folder.path)
+        lists = {label: run.lists(label, split) for label in run.labels}
+        with our_warnings():
+            found = analyse(lists, split.test, split.train)
+        atomic_write(self.folder / ANALYSIS, found.to_json())
 
 
 def _seconds_of(checkpoint: Path) -> float:

@@ -27,6 +27,7 @@ from matinee.evaluate import evaluate as measured
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.files import hidden_pairs, read_recommendations
 from matinee.evaluate.intervals import FEW, FEW_WORDS
+from matinee.evaluate.lists import asking_the_log
 from matinee.evaluate.metrics import formulas_of
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.rank import recommend
@@ -64,6 +65,9 @@ def evaluate(
         if rules_file is not None:
             what = "--rules is for a model's lists, and these are made already"
             raise MatineeError(what, where=str(source), hint="leave out --rules, or name a model's folder")
+        if asking := asking_the_log(chosen):
+            what = f"{', '.join(asking)}: asks the log that was learned from, which a file of lists does not have"
+            raise MatineeError(what, where=str(source), hint="name a model's folder, or leave it out of --metrics")
         with worded_for("command"):
             recs, holdout = read_recommendations(source, truth, **reading.given())
     fitting = wanted or [k for k in CUTS if k <= recs.k] or [recs.k]
@@ -81,7 +85,9 @@ def show_means(result: Evaluation, *, by: tuple[str, int] | None = None) -> None
     if len(result.labels) == 1:
         means = [(metric, k, result.mean(metric, k)) for metric, k in result.columns]
         columns = [Column("metric"), *(Column(name, right=True) for name in ("value", "95 % interval"))]
-        screen.table(columns, [[named(m, k), f"{v.value:.4f}", f"{v.low:.4f} – {v.high:.4f}"] for m, k, v in means])
+        ends = ["–" if v.low != v.low else f"{v.low:.4f} – {v.high:.4f}" for _, _, v in means]
+        rows = [[named(m, k), f"{v.value:.4f}", end] for (m, k, v), end in zip(means, ends, strict=True)]
+        screen.table(columns, rows)
     else:
         first = by or result.columns[0]
         order = [first, *(column for column in result.columns if column != first)]

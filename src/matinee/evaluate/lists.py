@@ -145,6 +145,11 @@ def check_option(name: str) -> None:
         raise MatineeError(f"{name!r} names no column", hint=f'write "{plain}:directors", say, or "{plain}"')
 
 
+def asking_the_log(metrics: Sequence[str]) -> list[str]:
+    """Those of the metrics that need the log that was learned from."""
+    return [name for name in metrics if name.partition(":")[0] in (*OF_LISTS, *OF_MODELS)]
+
+
 def refuse_missing(metrics: Sequence[str], data: Dataset) -> None:
     """Raise MatineeError where one of the metrics needs a column of the item table that is not there."""
     for name in metrics:

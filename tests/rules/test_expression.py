@@ -214,23 +214,8 @@ def test_without_a_table_every_column_is_missing() -> None:
         Expression("year > 3").rows(None, 4)
 
 
-WORDS = [
-    "year",
-    "genres",
-    "title",
-    "score",
-    "seen",
-    "and",
-    "or",
-    "not",
-    "in",
-    "is",
-    "None",
-    "True",
-    "(",
-    ")",
-    "[",
-    "]",
+WORDS = ["year", "genres", "title", "score", "seen", "and", "or", "not", "in", "is", "None", "True", "(", ")", "[", "]"]
+WORDS += [
     ",",
     "<",
     ">=",

@@ -76,7 +76,10 @@ def names(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
     model = mt.models.EASE(l2=3.0).fit(data)
     recs = mt.recommend(mt.models.EASE().fit(split.train), split.test.queries, k=10)
     clicks = mt.read([{"user_id": 1, "item_id": 2, "event": "view", "hours": 3.5}])
-    return {"mt": mt, "clicks": clicks, "data": data, "split": split, "model": model, "recs": recs}
+    found = {"mt": mt, "clicks": clicks, "data": data, "split": split, "model": model, "recs": recs}
+    models = {"ease": mt.models.EASE().fit(split.train), "item_knn": mt.models.ItemKNN().fit(split.train)}
+    ensemble = mt.models.Ensemble(members=list(models.values()), weights=[2, 1]).fit(split.train)
+    return found | {"models": models, "ensemble": ensemble}
 
 
 def test_every_name_has_an_example() -> None:

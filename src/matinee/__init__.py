@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from matinee.models.fits import fits_here as fits_here
     from matinee.models.hyper_parameters import describe as describe
     from matinee.models.hyper_parameters import learned_arrays as learned_arrays
+    from matinee.models.pool import member_contributions as member_contributions
+    from matinee.models.pool import select_members as select_members
     from matinee.rank import recommend as recommend
     from matinee.rank import similar_items as similar_items
     from matinee.rules import Boost as Boost
@@ -58,6 +60,9 @@ if TYPE_CHECKING:
     from matinee.store import load_model as load_model
     from matinee.store import save_model as save_model
     from matinee.study.compare import compare as compare
+    from matinee.study.compare import power as power
+    from matinee.study.gate import gate as gate
+    from matinee.study.history import score_history as score_history
     from matinee.study.init import init_recipe as init_recipe
     from matinee.study.reader import open_run as open_run
     from matinee.study.recipe import load_recipe as load_recipe
@@ -86,11 +91,14 @@ _HOMES = {
     "matinee.explore.front": ["front"],
     "matinee.models.fits": ["fits_here"],
     "matinee.models.hyper_parameters": ["describe", "learned_arrays"],
+    "matinee.models.pool": ["member_contributions", "select_members"],
     "matinee.rank": ["recommend", "similar_items"],
     "matinee.rules": ["Boost", "Pin", "Quota", "Rules"],
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
-    "matinee.study.compare": ["compare"],
+    "matinee.study.compare": ["compare", "power"],
+    "matinee.study.gate": ["gate"],
+    "matinee.study.history": ["score_history"],
     "matinee.study.init": ["init_recipe"],
     "matinee.study.reader": ["open_run"],
     "matinee.study.recipe": ["load_recipe"],

@@ -616,56 +616,6 @@ def test_evaluate_refuses(world: World, tmp_path: Path) -> None:
     assert "is more than the 1 item of" in refused("evaluate", tmp_path / "r.csv", "--truth", world.hidden, "-k", "5")
 
 
-# --- compare ----------------------------------------------------------------------------------------------------------
-
-
-def test_compare_the_models_of_a_run_over_all_its_seeds(world: World) -> None:
-    found = answer("compare", world.run, "--metric", "recall", "-k", "5")
-    values = pl.read_parquet(world.run / "metrics.parquet").filter(split="test", metric="recall", k=5)
-    means = {r["label"]: r["value"] for r in found["metrics"] if (r["metric"], r["k"]) == ("recall", 5)}
-    assert means == pytest.approx(dict(values.group_by("label").agg(pl.col("value").mean()).iter_rows()))
-    (test,) = found["tests"]
-    assert {test["a"], test["b"]} == {"ease", "popularity"}
-    assert test["difference"] == pytest.approx(means[test["a"]] - means[test["b"]])
-    assert (test["n_queries"], test["n_users"]) == (80, 40)
-
-
-def test_compare_runs_and_baselines(world: World, tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    done("run", world.recipe, "--out", other, "--set", "ease.l2=500")
-    found = answer("compare", world.run, other / "metrics.parquet", "--baseline", "small/popularity")
-    labels = {"small/popularity", "small/ease", "other/popularity", "other/ease"}
-    assert {row["label"] for row in found["metrics"]} == labels
-    assert [test["b"] for test in found["tests"]] == ["small/popularity"] * 3
-    assert all(test["p_holm"] >= test["p_random"] for test in found["tests"])
-    text = done("compare", world.run, other)
-    assert "Differences in ndcg@3" in text
-    assert "40 users (80 queries)" in text
-
-
-def test_compare_refuses_other_protocols_and_other_queries(world: World, tmp_path: Path) -> None:
-    recipe = tmp_path / "other.toml"
-    recipe.write_text(world.recipe.read_text().replace('strategy = "random"', 'strategy = "random"\nby = "row"'))
-    done("run", recipe, "--out", tmp_path / "by_row")
-    text = refused("compare", world.run, tmp_path / "by_row")
-    assert "different protocols" in text
-    assert "random by row" in text
-    done("run", world.recipe, "--out", tmp_path / "one_seed", "--seeds", "0")
-    assert "same queries" in refused("compare", world.run, tmp_path / "one_seed")
-    recipe.write_text("split_seed = 5\n" + world.recipe.read_text())
-    done("run", recipe, "--out", tmp_path / "held")
-    assert "same queries" in refused("compare", world.run, tmp_path / "held")
-
-
-def test_compare_refuses_what_is_not_there(world: World, tmp_path: Path) -> None:
-    assert "no finished run" in refused("compare", tmp_path)
-    assert "k = 7 was not measured" in refused("compare", world.run, "-k", "7")
-    assert "popularity, ease" in refused("compare", world.run, "--baseline", "eas")
-    shutil.copytree(world.run, tmp_path / "x")
-    (tmp_path / "x" / "run.json").write_text("{")
-    assert "cannot be read" in refused("compare", tmp_path / "x")
-
-
 # --- negatives --------------------------------------------------------------------------------------------------------
 
 

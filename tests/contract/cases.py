@@ -68,6 +68,14 @@ VARIANTS: Mapping[str, list[Hyper]] = {
     "ensemble": [
         {"members": ["ease", "user_knn", "popularity"], "method": "zscore"},
         {"members": [{"name": "ials", "n_factors": 7}, "markov"], "method": "softmax", "weights": [0.7, 0.3]},
+        {"members": ["ease", "markov"], "quotas": [2, 1]},
+        {
+            "members": ["ease", "markov"],
+            "weights": [[1, 2], [3, 1]],
+            "grouped_by": "history",
+            "edges": [4],
+            "method": "minmax",
+        },
         {"members": ["ease", {"name": "ensemble", "members": ["markov", "item_knn"]}], "weights": [0.6, 0.4]},
     ],
     "rerank": [

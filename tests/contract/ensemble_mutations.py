@@ -12,7 +12,7 @@ from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model
 from matinee.models.ensemble import Ensemble
-from matinee.models.families import fusion
+from matinee.models.families import fusion, fusion_weights
 from matinee.models.families.fusion import MemberScores
 from matinee.models.fitting import FitContext
 from matinee.store import learned
@@ -71,7 +71,7 @@ def items_left_out_that_one_member_cannot_score(patch: Patch) -> None:
 
 @breaks("candidates_score_as_in_the_whole_catalogue", "ensemble")
 def ranks_among_the_candidates(patch: Patch) -> None:
-    def parts(self: Ensemble, queries: Queries) -> MemberScores:
+    def parts(self: Ensemble, queries: Queries, asked: Any = None) -> MemberScores:
         members = self.fitted.learned.members
         whole = fusion.member_scores(members, replace(queries, candidates=None), self.method)
         if queries.candidates is None:
@@ -95,13 +95,13 @@ def members_fitted_in_place(patch: Patch) -> None:
 
 @breaks("check_weights_are_found_on_valid", "ensemble")
 def worst_weights(patch: Patch) -> None:
-    right = fusion.qualities
-    patch.setattr(fusion, "qualities", lambda *asked: -right(*asked))
+    right = fusion_weights.qualities
+    patch.setattr(fusion_weights, "qualities", lambda *asked: -right(*asked))
 
 
 @breaks("check_weights_are_found_on_valid", "ensemble")
 def one_sweep_too_few(patch: Patch) -> None:
-    patch.setattr(fusion, "SWEEPS", 1)
+    patch.setattr(fusion_weights, "SWEEPS", 1)
 
 
 @breaks("save_and_load_keep_every_byte", "ensemble")

@@ -65,10 +65,12 @@ def readings(data: bytes, way: Way) -> list[Reading | None]:
     except UnicodeDecodeError:
         return [None]
     text = text.replace("\r", "\n") if "\n" not in text else text
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    lines = text.split("\n")
     sign = way.separator or sniffed(next((line for line in lines if line.strip()), ""))
     tables: list[tuple[Sequence[Record | None], int] | None] = []
-    split: list[Record] = [[field.removesuffix("\r") for field in line.split(sign)] if line else [] for line in lines]
+    split: list[Record] = [
+        [field.removesuffix("\r") for field in line.split(sign)] if line.removesuffix("\r") else [] for line in lines
+    ]
     if MARK not in text or way.quote is None:
         tables.append((split, 0))
     else:
@@ -296,6 +298,10 @@ def moment(value: str | None) -> Fraction | None:
     text = re.sub(r"\s*(UTC|GMT)$", "Z", re.sub(r"^(\d{4})/(\d\d)/(\d\d)", r"\1-\2-\3", (value or "").strip(SPACES)))
     if not re.match(r"\d{4}-\d\d-\d\d", text):
         return None
+    clock = re.fullmatch(r"(\d{4}-\d\d-\d\d[T ])(\d{1,2}):(\d{1,2})(?::(\d{1,2}))?(\D.*)?", text)
+    if clock:  # an hour, minute or second may have one digit
+        parts = [part.zfill(2) for part in clock.groups()[1:4] if part]
+        text = clock[1] + ":".join(parts) + (clock[5] or "")
     try:
         when = datetime.fromisoformat(text)
     except ValueError:

@@ -301,7 +301,7 @@ def test_kinds_that_are_not_used_are_told_with_the_option_that_uses_them(tmp_pat
     )
     with pytest.warns(MatineeWarning) as recipe:
         DataTable(source=str(path)).load()
-    told = '; [data.events] column = "event_type", weights = { "view" = 1, "purchase" = 1, "dislike" = -1 } gives'
+    told = '; events = { column = "event_type", weights = { "view" = 1, "purchase" = 1, "dislike" = -1 } } gives'
     assert told in str(recipe[0].message)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -768,14 +768,35 @@ def test_a_long_field(tmp_path: Path) -> None:
     assert len(str(refusal(lambda: mt.read(file(tmp_path, "w" * 200_000 + ",b\n1,2\n"))))) < 400
 
 
-def test_blank_lines_before_the_first_row(tmp_path: Path) -> None:
-    path = file(tmp_path, b"\xef\xbb\xbf\n\r\n1,a,5\n2,b,4\n")
-    assert events(mt.read(path, header=False)) == [(1, "a"), (2, "b")]
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("last", ["", ',""', ",x"])
+def test_blank_lines_before_the_first_row(tmp_path: Path, bom: bytes, last: str) -> None:
+    """Also where an empty last field has the slow reader look for blank lines, which counts them."""
+    rows = f"1,a,5{last}\n\n2,b,4{last}\n".encode()
+    places: dict[str, Any] = {"user_id": 1, "item_id": 2}
+    assert events(mt.read(file(tmp_path, bom + b"\n\r\n" + rows), header=False, **places)) == [(1, "a"), (2, "b")]
+    names = ["user_id", "item_id", "rating", "note"][: 4 if last else 3]
+    assert events(mt.read(file(tmp_path, bom + b"\n\n" + rows), header=names)) == [(1, "a"), (2, "b")]
+    first = ",".join(names).encode() + b"\n"
+    assert events(mt.read(file(tmp_path, bom + b"\n\n" + first + rows))) == [(1, "a"), (2, "b")]
 
 
 @pytest.mark.parametrize("name", ["a\x0bb", "a\rb", '"a\rb"', "a\u2028b"])
 def test_strange_spaces_in_the_header_end_no_line(tmp_path: Path, name: str) -> None:
     assert events(mt.read(file(tmp_path, f"{name};user_id;item_id\nq;1;x\n"))) == [(1, "x")]
+
+
+def test_two_carriage_returns_before_a_line_end(tmp_path: Path) -> None:
+    """The first belongs to the field, for the reader that leaves rows out as for the fast one."""
+    rows = b"b,11\r\nc\r,12,\r\nd\r,13\r\n"
+    path = file(tmp_path, b"user_id,item_id\r\n" + rows)
+    with pytest.warns(MatineeWarning, match="1 of 3 rows"):
+        assert events(mt.read(path, bad_rows="skip")) == [("b", 11), ("d", 13)]
+    path = file(tmp_path, b"user_id,item_id\r\n" + rows + b"a,10\r\r\n")
+    with pytest.warns(MatineeWarning, match="1 of 4 rows"):
+        assert "'10\\r' goes over a line end" in refusal(lambda: mt.read(path, bad_rows="skip")).what
+    path = file(tmp_path, b"user_id,item_id\r\na,10\r\r\n")
+    assert "'10\\r' goes over a line end" in refusal(lambda: mt.read(path)).what
 
 
 @pytest.mark.parametrize(("odd", "what"), [("0", "look like years"), ("881250949", "look like years")])
@@ -810,3 +831,48 @@ def test_a_broken_file_among_those_of_one_log(tmp_path: Path) -> None:
     pl.DataFrame(kinds).write_parquet(tmp_path / "likes.parquet")
     (tmp_path / "listens.parquet").write_bytes((tmp_path / "likes.parquet").read_bytes()[:-30])
     assert "is not a readable Parquet file" in refusal(lambda: mt.read(tmp_path, format="yambda")).what
+
+
+def test_a_unit_that_puts_every_event_into_1970(tmp_path: Path) -> None:
+    path = file(tmp_path, "user_id,item_id,timestamp\n1,a,881250949\n2,b,893286638\n")
+    said = r"column 'timestamp': by the unit ms every event is of 1970; unit=\"s\" has them end in 1998$"
+    with pytest.warns(MatineeWarning, match=said):
+        assert seconds(mt.read(path, unit="ms")) == [881250, 893286]
+    with warnings.catch_warnings():  # as given: a clock that begins with the study, and what really is of 1970
+        warnings.simplefilter("error")
+        assert seconds(mt.read(path, unit="s")) == [881250949, 893286638]
+        clock = file(tmp_path, "user_id,item_id,timestamp\n1,a,0\n2,b,600000000\n")
+        assert seconds(mt.read(clock, unit="ms")) == [0, 600000]
+
+
+@pytest.mark.parametrize("before", ["", "x", "x,y"])
+def test_an_escaped_mark_in_a_field_without_marks_escapes_nothing(tmp_path: Path, before: str) -> None:
+    path = file(tmp_path, f'{before}\\""1";"10";"5";"881250949";""\n')
+    found = mt.read(path, separator=";", header=False, user_id=1, item_id=2, rating=3, timestamp=4)
+    assert events(found) == [(before + '\\""1"', 10)]
+    path = file(tmp_path, b'user_id,item_id\n"a\\"b",10\n')
+    assert events(mt.read(path)) == [('a"b', 10)]
+
+
+@pytest.mark.parametrize("bad_rows", ["skip", "error"])
+def test_a_control_character_beside_a_separator_of_two_signs(tmp_path: Path, bad_rows: Any) -> None:
+    path = file(tmp_path, "user_id::item_id\n\x1f1::10\n1::10\n")
+    assert "control character 0x1f" in refusal(lambda: mt.read(path, bad_rows=bad_rows)).what
+
+
+def seconds(data: Dataset) -> list[int]:
+    assert data.timestamp is not None
+    found: list[int] = data.timestamp.tolist()
+    return found
+
+
+def test_hours_of_one_digit(tmp_path: Path) -> None:
+    path = file(
+        tmp_path, "user_id,item_id,timestamp\n1,a,1997-12-04T15:55:49\n2,b,1997-12-04 5:5:9\n3,c,1997-12-04T5:55Z\n"
+    )
+    assert seconds(mt.read(path)) == [881250949, 881211909, 881214900]
+
+
+def test_a_last_line_of_a_carriage_return_is_blank(tmp_path: Path) -> None:
+    path = file(tmp_path, b'user_id,item_id,note\n1,a,"x ""y"""\n2,b,""\n\r')
+    assert events(mt.read(path)) == [(1, "a"), (2, "b")]

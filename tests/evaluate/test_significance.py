@@ -16,7 +16,7 @@ from matinee.data.dataset import Protocol
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.evaluate import Evaluation, compare, paired_test
-from matinee.evaluate.significance import holm, randomisation
+from matinee.evaluate.paired import holm, randomisation
 
 PROTOCOL = Protocol(data="toy", split="by hand", part="test", history="train", exclude="train")
 Values = NDArray[np.float64]
@@ -75,7 +75,7 @@ def test_randomisation_agrees_with_scipy_and_repeats_itself() -> None:
 def test_equal_models_do_not_differ() -> None:
     a = draw(1)
     result = paired_test(evaluation(a=a, b=a.copy()), "a", "b")
-    assert (result.difference, result.p_t, result.p_random) == (0, 1, 1)
+    assert (result.difference, result.p_t, result.p) == (0, 1, 1)
 
 
 def test_p_values_are_fair_where_nothing_differs() -> None:
@@ -91,7 +91,7 @@ def test_queries_of_one_user_flip_together() -> None:
     user = [u for u in range(6) for _ in range(10)]
     often = paired_test(evaluation(user, a=np.repeat(a, 10), b=np.repeat(b, 10)), "a", "b")
     assert (often.n_queries, often.n_users) == (60, 6)
-    for field in ("difference", "ci_low", "ci_high", "p_t", "p_random"):
+    for field in ("difference", "ci_low", "ci_high", "p_t", "p"):
         assert getattr(often, field) == pytest.approx(getattr(once, field), rel=1e-9)
 
 
@@ -105,9 +105,9 @@ def test_compare_tests_every_pair_and_corrects_for_them() -> None:
     models = evaluation(a=draw(1, shift=0.3), b=draw(2), c=draw(3, shift=0.05))
     result = compare(models, metric="recall", k=10, draws=2_000)
     assert [(t.a, t.b) for t in result.tests] == [("a", "b"), ("a", "c"), ("b", "c")]
-    corrected = holm(np.array([t.p_random for t in result.tests]))
-    assert [t.p_holm for t in result.tests] == corrected.tolist()
-    assert all(t.p_holm >= t.p_random for t in result.tests)
+    corrected = holm(np.array([t.p for t in result.tests]))
+    assert [t.p_corrected for t in result.tests] == corrected.tolist()
+    assert all(t.p_corrected >= t.p for t in result.tests)
     frame = result.to_frame()
     assert frame["protocol"].unique().to_list() == [PROTOCOL.fingerprint]
     assert len(frame) == 3

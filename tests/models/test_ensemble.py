@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.base import Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
-from matinee.models.families import fusion
+from matinee.models.families import fusion, fusion_weights, mixture
 from matinee.models.fitting import FitContext
 from matinee.models.item_knn import ItemKNN
 from matinee.models.markov import Markov
@@ -160,7 +161,7 @@ def test_members_are_asked_once_a_block_and_turn(hidden: tuple[Dataset, Holdout]
     monkeypatch.setattr(rank, "BLOCK_BYTES", 40 * 4 * train.n_items)
     whole = Ensemble(members=members).fit(train, valid=valid)
     assert asked == [40, 40, len(valid) - 80]
-    monkeypatch.setattr(fusion, "QUERIES", 30)
+    monkeypatch.setattr(fusion_weights, "QUERIES", 30)
     asked.clear()
     few = Ensemble(members=members).fit(train, valid=valid)
     assert asked == [30]
@@ -172,14 +173,72 @@ def test_a_share_is_given_and_the_others_keep_their_proportions(raw: list[float]
     before = np.array(raw) + 0.0
     before = before / before.sum() if before.sum() > 1e-3 else np.full(len(raw), 1 / len(raw))
     member = draw.draw(st.integers(0, len(raw) - 1))
-    share = draw.draw(st.sampled_from(fusion.SHARES.tolist()))
-    after = fusion.shared(before, member, share)
+    share = draw.draw(st.sampled_from(fusion_weights.SHARES.tolist()))
+    after = fusion_weights.shared(before, member, share)
     assert after[member] == share
     assert (after >= 0).all()
     assert after.sum() == pytest.approx(1.0)
     others = np.delete(before, member)
     if others.sum() > 1e-6:
         np.testing.assert_allclose(np.delete(after, member) * others.sum(), others * (1 - share), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("hyper", "message"),
+    [
+        ({"weights": [1.0]}, "1 weights for 2 members"),
+        ({"weights": [[1, 1], [1, 2]]}, "2 lists of weights for 1 group\\n"),
+        ({"weights": [[1, 1], [1, 2, 3]], "grouped_by": "gap", "edges": [2]}, "3 weights for 2 members"),
+        ({"weights": [[1, 1], [0, 0]], "grouped_by": "gap", "edges": [2]}, "one must be positive"),
+        ({"edges": [3.0]}, "they are of grouped_by"),
+        ({"edges": [3.0, 3.0], "grouped_by": "gap"}, "each is larger than the one before"),
+        ({"quotas": [1]}, "one for each member"),
+        ({"quotas": [0, 0]}, "1 to 1,000 in sum"),
+        ({"quotas": [-1, 3]}, "none negative"),
+        ({"quotas": [1, 1], "weights": [1, 1]}, "quotas take the place of weights"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(hyper: dict[str, Any], message: str) -> None:
+    with pytest.raises(MatineeError, match=message):
+        Ensemble(members=["ease", "markov"], **hyper)
+
+
+def test_members_of_weight_0_are_not_asked(hidden: tuple[Dataset, Holdout], monkeypatch: Patch) -> None:
+    train, valid = hidden
+    model = Ensemble(members=["ease", "markov"], weights=[1, 0]).fit(train)
+    monkeypatch.setattr(Markov, "score_histories", None)
+    assert np.isfinite(model.score(valid.queries)).any()
+
+
+def test_small_groups_keep_the_weights_of_all(hidden: tuple[Dataset, Holdout]) -> None:
+    train, valid = hidden
+    members = [EASE(l2=20.0).fit(train), Markov().fit(train)]
+    plain = Ensemble(members=members).fit(train, valid=valid)
+    model = Ensemble(members=members, grouped_by="history", edges=[1e6]).fit(train, valid=valid)
+    assert model.fitted.learned.weights.tolist() == [weights_of(plain)] * 2
+    assert "from 1e+06 events on: ease" in model.fit_summary
+
+
+def test_a_gap_is_the_time_since_the_latest_known_event(hidden: tuple[Dataset, Holdout]) -> None:
+    queries = hidden[1].queries
+    assert np.isinf(mixture.grouped_value(replace(queries, request_time=None), "gap")).all()
+    times = replace(
+        queries.slice(0, 3),
+        history=Ragged.from_lists([[1, 2], [], [3]]),
+        history_times=np.array([86_400, 43_200, 7]),
+        request_time=np.array([2 * 86_400, 5, 3]),
+    )
+    assert mixture.grouped_value(times, "gap").tolist() == [1.0, np.inf, 0.0]
+    assert mixture.group_of(times, "gap", np.array([0.5, 1.0])).tolist() == [2, 2, 0]
+
+
+def test_groups_are_of_about_equal_size() -> None:
+    lengths = [1, 1, 1, 1, 2, 3, 4, 5, 9]
+    queries = groups().queries().slice(0, len(lengths))
+    queries = replace(queries, history=Ragged.from_lists([[0] * n for n in lengths]))
+    assert fusion_weights.edges_of(queries, "history", 3).tolist() == [4.0]  # 1 is the least: no edge
+    assert fusion_weights.edges_of(queries, "history", 2).tolist() == [2.0]
+    assert not len(fusion_weights.edges_of(replace(queries, request_time=None), "gap", 3))
 
 
 # --- fusion -----------------------------------------------------------------------------------------------------------
@@ -201,7 +260,7 @@ def test_ranks_are_those_of_scipy_among_what_is_not_excluded(scores: Floats, exc
 
 
 @example(below, [[0, 1]] * 3, "zscore")
-@given(rows, excluded, st.sampled_from(["rank", "zscore", "softmax"]))
+@given(rows, excluded, st.sampled_from(["rank", "zscore", "softmax", "minmax", "borda"]))
 def test_items_that_are_not_excluded_keep_their_order_and_those_that_are_too(
     scores: Floats, exclude: list[list[int]], method: fusion.Method
 ) -> None:
@@ -215,7 +274,7 @@ def test_items_that_are_not_excluded_keep_their_order_and_those_that_are_too(
             assert (np.diff(after[codes][np.argsort(before[codes], kind="stable")]) >= -1e-6).all()
 
 
-@given(rows, excluded, st.sampled_from(["rank", "zscore", "softmax"]))
+@given(rows, excluded, st.sampled_from(["rank", "zscore", "softmax", "minmax", "borda"]))
 def test_scores_of_excluded_items_move_no_others(
     scores: Floats, exclude: list[list[int]], method: fusion.Method
 ) -> None:
@@ -240,7 +299,7 @@ def test_long_rows_of_any_float_are_ranked(seed: int) -> None:
     np.testing.assert_allclose(found[0], 1 / (60 + rankdata(-scores[0].astype(np.float64))), rtol=1e-6)
 
 
-@pytest.mark.parametrize("method", ["rank", "zscore", "softmax"])
+@pytest.mark.parametrize("method", ["rank", "zscore", "softmax", "minmax", "borda"])
 def test_nan_is_refused_by_ranking(method: str, hidden: tuple[Dataset, Holdout], monkeypatch: Patch) -> None:
     train, valid = hidden
     model = Ensemble(members=["ease", "markov"], method=method).fit(train)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from matinee import store
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries
+from matinee.data.dislikes import Dislikes
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 from matinee.evaluate import predictions
@@ -286,6 +287,27 @@ class TestNegatives:
             assert not seen[users[row], found[row]].any()
         same = self.drawn(data, users, seed, sampling=sampling, n_negatives=n)
         assert found.tolist() == same.tolist()
+
+    @pytest.mark.parametrize("sampling", ["uniform", "hard"])
+    def test_what_a_user_disliked_sinks(self, sampling: str) -> None:
+        """Items 0 and 1 are watched alike; the users of one half dislike item 0, those of the other item 1."""
+        user, item = np.divmod(np.arange(400, dtype=np.int32), 10)
+        keep = (item > 1) | (user % 4 < 2)
+        disliked = Dislikes(
+            np.flatnonzero(np.arange(40) % 4 >= 2).astype(np.int32), np.tile([0, 1], 10).astype(np.int32)
+        )
+        data = Dataset(IdMap(np.arange(40)), IdMap(np.arange(10)), user[keep], item[keep], dislikes=disliked)
+        queries = data.queries_of(disliked.user, exclude_dislikes=False)
+        gaps = []
+        for share in (0.0, 1.0):
+            scores = (
+                made("fm", fields=("user", "item"), sampling=sampling, dislikes=share, epochs=30, n_negatives=2)
+                .fit(data)
+                .score(queries)
+            )
+            rows = np.arange(20)
+            gaps.append(float((scores[rows, 1 - disliked.item] - scores[rows, disliked.item]).mean()))
+        assert gaps[1] > gaps[0] + 0.5
 
     def test_hard_ones_score_higher(self) -> None:
         data, users = tasted(), tasted().user

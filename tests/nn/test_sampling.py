@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from scipy import stats
 
 from data.samples import real
 from matinee.data.dataset import Dataset
+from matinee.data.dislikes import Dislikes
 from matinee.data.ids import IdMap
 from matinee.data.read.catalog import load
 from matinee.errors import MatineeError
-from matinee.nn.sampling import Positives, Sampler, hardest, in_batch, negatives
+from matinee.nn.sampling import Disliked, Positives, Sampler, hardest, in_batch, negatives
 
 Pairs = list[tuple[int, int]]
 
@@ -269,3 +271,33 @@ class TestInBatch:
         for r in range(size):
             for c in range(size):
                 assert mask[r, c] == (items[c] != items[r] and (users[r], items[c]) not in pairs)
+
+
+class TestDisliked:
+    data = replace(
+        Dataset(IdMap(np.arange(4)), IdMap(np.arange(6)), np.array([0, 1, 2, 3], np.int32), np.zeros(4, np.int32)),
+        dislikes=Dislikes(np.array([2, 0, 2, 2], np.int32), np.array([5, 3, 4, 5], np.int32)),
+    )
+
+    def test_it_puts_dislikes_in_their_share(self) -> None:
+        users = np.repeat([0, 1, 2, -1], 1000)
+        drawn = np.full((4000, 3), 1)
+        disliked = Disliked.of(self.data, 0.25)
+        assert disliked is not None
+        found = disliked.put(users, drawn, np.random.default_rng(1))
+        counts = np.array([np.bincount(found[users == user].ravel(), minlength=6) for user in (0, 1, 2, -1)])
+        assert (counts[[1, 3]] == [0, 3000, 0, 0, 0, 0]).all()  # who disliked nothing, and who is unknown
+        assert (np.flatnonzero(counts[0]) == [1, 3]).all()
+        assert (np.flatnonzero(counts[2]) == [1, 4, 5]).all()
+        np.testing.assert_allclose(counts[0, 3] / 3000, 0.25, atol=0.04)
+        np.testing.assert_allclose(counts[2, 4:] / 3000, [0.25 / 3, 0.5 / 3], atol=0.03)  # 5 was disliked twice
+
+    def test_all_of_them(self) -> None:
+        disliked = Disliked.of(self.data, 1.0)
+        assert disliked is not None
+        assert (disliked.put(np.array([0, 1]), np.full((2, 2), -1), np.random.default_rng(1)) == [[3], [-1]]).all()
+
+    def test_none(self) -> None:
+        assert Disliked.of(self.data, 0.0) is None
+        assert Disliked.of(replace(self.data, dislikes=None), 0.5) is None
+        assert Disliked.of(self.data, 0.5, among=np.arange(6) < 3) is None

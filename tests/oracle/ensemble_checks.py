@@ -16,7 +16,7 @@ from matinee.data.ids import IdMap
 from matinee.models.base import Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
-from matinee.models.families import fusion
+from matinee.models.families import fusion, fusion_weights
 from matinee.models.popularity import Popularity
 from matinee.models.user_knn import UserKNN
 from oracle import truths
@@ -58,10 +58,40 @@ def slow_softmax(scores: Sequence[float], kept: Sequence[int]) -> list[float]:
     return found
 
 
+def slow_minmax(scores: Sequence[float], kept: Sequence[int]) -> list[float]:
+    used = [scores[i] for i in kept if scores[i] > NOTHING]
+    if not used or min(used) == max(used):
+        return [0.0] * len(scores)
+    found = []
+    for j, score in enumerate(scores):
+        known = used if j in kept else [x for x in scores if x > NOTHING]
+        least = min(known) if score == NOTHING else score
+        found.append((least - min(used)) / (max(used) - min(used)))
+    return found
+
+
+def slow_borda(scores: Sequence[float], kept: Sequence[int]) -> list[float]:
+    found = []
+    for j, score in enumerate(scores):
+        others = [scores[i] for i in kept if i != j and scores[i] > NOTHING]
+        behind = sum(other < score for other in others) + sum(other == score for other in others) / 2
+        share = behind / len(others) if others else 1.0
+        found.append(0.0 if score == NOTHING else share)
+    return found
+
+
+def slow_raw(scores: Sequence[float], kept: Sequence[int]) -> list[float]:
+    least = min((score for score in scores if score > NOTHING), default=0.0)
+    return [max(score, least) for score in scores]
+
+
 SLOW: dict[fusion.Method, Callable[[Sequence[float], Sequence[int]], list[float]]] = {
     "rank": slow_rank,
     "zscore": slow_zscore,
     "softmax": slow_softmax,
+    "minmax": slow_minmax,
+    "borda": slow_borda,
+    "raw": slow_raw,
 }
 
 
@@ -100,7 +130,8 @@ def check_ensemble() -> None:
             plain = model.score(truths.histories(HISTORIES))
             wanted = [slow_fusion([s[b] for s in scores], [], weights, method) for b in rows]
             np.testing.assert_allclose(plain, wanted, rtol=1e-5, atol=1e-6)
-            assert not np.allclose(plain, found, rtol=1e-3), "what is excluded must matter to the rest"
+            same = method == "raw"  # scores as they are know nothing of what is excluded
+            assert np.allclose(plain, found, rtol=1e-3) == same, "what is excluded must matter to the rest"
 
 
 @dataclass(frozen=True)
@@ -148,6 +179,81 @@ def check_members_that_cannot_score_every_item() -> None:
         assert (nobody == [1, 14, 1, 1, 1, 1]).all(), "item 40, and of query 1 the odd ones from 5 to 29"
 
 
+def slow_turns(scores: Sequence[Sequence[float]], quotas: Sequence[int], excluded: Sequence[int]) -> list[float]:
+    """Fill a list place by place; the place in it, with a minus, is the score."""
+    orders = [[j for _, j in sorted((-s[j], j) for j in range(N_ITEMS) if s[j] > NOTHING)] for s in scores]
+    taken: list[int] = []
+    for group in ([j for j in range(N_ITEMS) if j not in excluded], sorted(set(excluded))):
+        left = [[j for j in order if j in group] for order in orders]
+        used = [0] * len(quotas)
+        while any(set(own) - set(taken) for own, quota in zip(left, quotas, strict=True) if quota):
+            if sum(used) == sum(quotas):
+                used = [0] * len(quotas)
+            place = sum(used) + 1
+            behind = [quota * place - u * sum(quotas) for quota, u in zip(quotas, used, strict=True)]
+            member = behind.index(max(behind))
+            used[member] += 1
+            taken += [j for j in left[member] if j not in taken][:1]
+    return [-float(taken.index(j)) if j in taken else NOTHING for j in range(N_ITEMS)]
+
+
+def check_quotas() -> None:
+    """One member scores few items, so its places go to the others once these are used up."""
+    rng = np.random.default_rng(5)
+    scores = [rng.normal(size=(len(HISTORIES), N_ITEMS)).astype(np.float32) for _ in range(3)]
+    scores[1][:, 6:] = scores[2][:, ::3] = NOTHING
+    for member in scores:
+        member[:, 40] = NOTHING
+    for quotas in ([7, 3, 1], [1, 1, 1], [0, 2, 5], [3, 3, 0]):
+        found = fusion.by_quotas([Fixed(s) for s in scores], asked(), quotas)
+        wanted = [slow_turns([s[b].tolist() for s in scores], quotas, EXCLUDED[b]) for b in range(len(HISTORIES))]
+        np.testing.assert_array_equal(found, wanted)
+    assert fusion.turns([7, 3]).tolist().count(1) == 3
+
+
+def check_groups() -> None:
+    """Users of long histories watch what the first member likes, others what the second does."""
+    members = [EASE(l2=20.0).fit(DATA), UserKNN(k=4).fit(DATA)]
+    queries = DATA.queries()
+    lengths = queries.history.lengths
+    many = lengths >= np.median(lengths)
+    one, other = liked_by(members[0], 0.9), liked_by(members[1], 0.9)
+    answers = [(one if many[b] else other).truth[b] for b in range(len(queries))]
+    valid = Holdout(queries, Ragged.from_lists(answers), one.protocol)
+    least, fusion_weights.LEAST = fusion_weights.LEAST, 20
+    try:
+        model = Ensemble(members=members, grouped_by="history", n_groups=2).fit(DATA, valid=valid)
+    finally:
+        fusion_weights.LEAST = least
+    learned = model.fitted.learned
+    assert learned.edges.tolist() == [float(np.sort(lengths)[len(lengths) // 2])]
+    for group, rows in enumerate((np.flatnonzero(lengths < learned.edges[0]), np.flatnonzero(many))):
+        part = Holdout(queries.take(rows), valid.truth.take(rows), valid.protocol)
+        start = slow_weights(members, valid)
+        np.testing.assert_allclose(learned.weights[group], slow_weights(members, part, start), atol=1e-9)
+        same = Ensemble(members=members, weights=learned.weights[group].tolist()).fit(DATA)
+        assert model.score(part.queries).tobytes() == same.score(part.queries).tobytes()
+    assert learned.weights[0, 0] < 0.5 < learned.weights[1, 0]
+    again = model.for_refit().fit(DATA)
+    assert again.score(queries).tobytes() == model.score(queries).tobytes()
+
+
+def check_greedy() -> None:
+    members = [EASE(l2=20.0).fit(DATA), UserKNN(k=4).fit(DATA), Popularity().fit(DATA)]
+    valid = liked_by(members[1], 0.6)
+    model = Ensemble(members=members, search="greedy").fit(DATA, valid=valid)
+    counts, steps = [0, 0, 0], []
+    for _ in range(fusion_weights.GREEDY_STEPS):
+        tried = [[c + (m == added) for m, c in enumerate(counts)] for added in range(3)]
+        found = [slow_quality(members, weights, valid) for weights in tried]
+        best = max(range(3), key=lambda m: (round(found[m], 12), -m))
+        counts = tried[best]
+        steps.append((best, found[best], counts))
+    np.testing.assert_allclose(model.fitted.learned.path, [step[:2] for step in steps], rtol=1e-9)
+    best = max(range(len(steps)), key=lambda s: (round(steps[s][1], 12), -s))
+    np.testing.assert_allclose(model.fitted.learned.weights, np.array(steps[best][2]) / (best + 1))
+
+
 def slow_quality(members: Sequence[Model], weights: Sequence[float], valid: Holdout) -> float:
     """Mean ndcg@10 with one answer a query: 1 / log2(1 + its rank), ties to the lower code."""
     model = Ensemble(members=members, weights=weights).fit(DATA)
@@ -160,8 +266,8 @@ def slow_quality(members: Sequence[Model], weights: Sequence[float], valid: Hold
     return total / len(valid)
 
 
-def slow_weights(members: Sequence[Model], valid: Holdout) -> list[float]:
-    weights = [1 / len(members)] * len(members)
+def slow_weights(members: Sequence[Model], valid: Holdout, begin: Sequence[float] | None = None) -> list[float]:
+    weights = list(begin or [1 / len(members)] * len(members))
     for turn in range(1 if len(members) == 2 else 2 * len(members)):
         start, best, member = weights, slow_quality(members, weights, valid), turn % len(members)
         others = sum(start) - start[member]
@@ -200,5 +306,12 @@ def liked_by(model: Model, share: float) -> Holdout:
 
 
 CHECKS: dict[str, list[Callable[[], None]]] = {
-    "ensemble": [check_ensemble, check_members_that_cannot_score_every_item, check_weights_are_found_on_valid]
+    "ensemble": [
+        check_ensemble,
+        check_members_that_cannot_score_every_item,
+        check_weights_are_found_on_valid,
+        check_quotas,
+        check_groups,
+        check_greedy,
+    ]
 }

@@ -94,7 +94,10 @@ def check_bpr_gradient() -> None:
     # user 1 watched items 0 and 2: the only negative is 1
     indptr, indices, users = np.array([0, 0, 2]), np.array([0, 2], np.int32), np.array([1, 1], np.int32)
     pool = np.arange(3, dtype=np.int32)
-    told = bpr_epoch(np.array([1]), users, indptr, indices, pool, np.uint64(7), rate, l2, U, V, np.arange(len(users)))
+    none = np.zeros(3, np.int64), np.empty(0, np.int32), 0.0
+    told = bpr_epoch(
+        np.array([1]), users, indptr, indices, pool, np.uint64(7), rate, l2, U, V, np.arange(len(users)), *none
+    )
 
     def loss(theta: Matrix) -> float:
         u, i, j = np.append(theta[:3], 1.0), theta[3:7], theta[7:]
@@ -109,6 +112,29 @@ def check_bpr_gradient() -> None:
     assert (U[0] == before[0][0]).all()
     assert (V[0] == before[1][0]).all()
     assert U[1, -1] == 1.0
+
+
+def check_bpr_draws_dislikes() -> None:
+    """Item 2 faces only what its user disliked where share is 1, about half the time where it is .5, never at 0."""
+    from matinee.kernels.factors import bpr_epoch
+
+    indptr, indices, users = np.array([0, 0, 1]), np.array([2], np.int32), np.array([1], np.int32)
+    offsets, disliked = np.array([0, 1, 3]), np.array([0, 5, 7], np.int32)  # user 0 dislikes 0, user 1 dislikes 5 and 7
+    pool = np.arange(5, dtype=np.int32)
+    for share in (0.0, 0.5, 1.0):
+        faced = np.zeros(8)
+        for key in range(400):
+            U, V = np.ones((2, 2), np.float32), np.zeros((8, 2), np.float32)
+            order, pairs = np.array([0]), np.arange(1)
+            bpr_epoch(
+                order, users, indptr, indices, pool, np.uint64(key), 0.1, 0.0, U, V, pairs, offsets, disliked, share
+            )
+            faced[np.flatnonzero(V[:, 0] < 0)] += 1
+        assert faced.sum() == 400
+        assert faced[2] == faced[6] == 0
+        np.testing.assert_allclose(faced[5] + faced[7], 400 * share, atol=60 * (share == 0.5))
+        if share == 1.0:
+            assert min(faced[5], faced[7]) > 140
 
 
 def check_bpr_ranks_the_watched_first() -> None:
@@ -274,7 +300,7 @@ def check_bayesian_mf_beats_its_point_estimate() -> None:
 
 CHECKS: dict[str, list[Callable[[], None]]] = {
     "ials": [check_ials],
-    "bpr": [check_bpr_gradient, check_bpr_ranks_the_watched_first],
+    "bpr": [check_bpr_gradient, check_bpr_draws_dislikes, check_bpr_ranks_the_watched_first],
     "biased_mf": [
         check_biased_mf,
         check_biased_mf_logistic,

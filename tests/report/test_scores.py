@@ -11,7 +11,8 @@ import pytest
 from scipy import stats
 
 from matinee.data.dataset import Protocol
-from matinee.report.scores import against, by_candidate_rule, score_tables
+from matinee.evaluate.paired import NAMES, Test
+from matinee.report.scores import HowTested, against, by_candidate_rule, score_tables
 from matinee.report.sections import definitions
 
 PROTOCOLS = {name: Protocol("log", f"split {name}", "test", "train", "train") for name in "pq"}
@@ -146,6 +147,28 @@ def test_significance_is_a_paired_t_test_by_user() -> None:
     assert table.tested
     assert told["far"] == (False, False)
     assert sum(best for best, _ in told.values()) == 1
+
+
+@pytest.mark.parametrize("name", ["wilcoxon", "randomisation"])
+def test_a_recipe_may_name_another_test_and_correction(name: Test) -> None:
+    rng = np.random.default_rng(7)
+    best = rng.random((1, 60)) + 0.1
+    values = {"best": best, "near": best - rng.normal(0.02, 0.1, (1, 60)), "far": best - rng.random((1, 60))}
+    frame = per_query(values, list(range(60))).with_columns(who=pl.col("user_id"), fold=pl.lit(None, pl.Int32))
+    how = HowTested(name, "benjamini_hochberg")
+    found = against(frame, ("ndcg", 10), "best", ["near", "far"], how)
+    assert found is not None
+    differences = [(values["best"] - values[label])[0] for label in ("near", "far")]
+    if name == "wilcoxon":
+        raw = [stats.wilcoxon(d).pvalue for d in differences]
+    else:
+        raw = [stats.permutation_test((d,), np.mean, permutation_type="samples", rng=1).pvalue for d in differences]
+    np.testing.assert_allclose(found, stats.false_discovery_control(raw), atol=1e-9 if name == "wilcoxon" else 0.03)
+    means = {label: rows.mean(axis=1).tolist() for label, rows in values.items()}
+    (table,) = score_tables(metrics(means), PROTOCOLS, per_query(values, list(range(60))), how)
+    assert table.test_words == f"paired {NAMES[name]} by user, Benjamini-Hochberg’s correction"
+    (usual,) = score_tables(metrics(means), PROTOCOLS, per_query(values, list(range(60))))
+    assert usual.test_words == "paired t-test by user, Holm’s correction"
 
 
 def test_queries_of_one_user_count_once_and_strangers_each() -> None:

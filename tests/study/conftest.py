@@ -16,6 +16,7 @@ from matinee.models.base import Model
 from matinee.models.fitting import FitContext
 from matinee.report import plots
 from matinee.study.recipe import Recipe, load_recipe
+from matinee.study.run import run_study
 
 DRAW = plots.draw
 RANDOM = '[split]\nstrategy = "random"\nvalid = 0.2\ntest = 0.2\n'
@@ -81,3 +82,21 @@ def contents(out: Path, *starts: str) -> dict[str, bytes]:
     """Every file of a folder, hidden ones included; or those whose names start so."""
     found = {p.relative_to(out).as_posix(): p.read_bytes() for p in sorted(out.rglob("*")) if p.is_file()}
     return {name: content for name, content in found.items() if name.startswith(starts or "")}
+
+
+def study_of(log: Path, folder: Path, models: str, *, head: str = "", split: str = RANDOM, evaluate: str = "") -> Path:
+    """The folder of a finished run. models: names, separated by spaces. head: lines above the tables."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tables = "".join(f'[[model]]\nname = "{name}"\n' for name in models.split())
+    measured = f'[evaluate]\nk = [3, 5]\nmetrics = ["ndcg", "recall"]\n{evaluate}\n'
+    text = f'title = "{folder.name}"\n{head}\n[data]\nsource = "{log}"\n{split}{measured}{tables}'
+    run_study(recipe_of(folder, text), folder / folder.name)
+    return folder / folder.name
+
+
+@pytest.fixture(scope="session")
+def old_and_new(log: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two runs under one protocol, of two seeds: popularity; and then ease, popularity and item_knn."""
+    folder = tmp_path_factory.mktemp("two")
+    old = study_of(log, folder / "old", "popularity", head="seeds = [0, 1]")
+    return old, study_of(log, folder / "new", "ease popularity item_knn", head="seeds = [0, 1]")

@@ -31,7 +31,7 @@ COMMANDS = {
     "similar": ("ask", "Recommend what goes with one item, or name users like a user."),
     "explain": ("ask", "Show which items of a history raise an item's score."),
     "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
-    "compare": ("evaluate", "Put models side by side, with paired tests."),
+    "compare": ("compare", "Put models side by side, with paired tests."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
     "data": ("data", "List the named data sets, or say what files hold."),

@@ -1,11 +1,10 @@
-"""`evaluate` and `compare`: recommendations measured on hidden pairs, and models side by side with paired tests."""
+"""`evaluate`: recommendations measured on hidden pairs; and a table of means."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from typer import Argument, Option
 
@@ -23,7 +22,7 @@ from matinee.cli.options import (
 from matinee.cli.screen import Column
 from matinee.cli.sources import open_model, rules_of
 from matinee.errors import MatineeError, counted, worded_for
-from matinee.evaluate import Evaluation, PairedTest
+from matinee.evaluate import Evaluation
 from matinee.evaluate import evaluate as measured
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.files import hidden_pairs, read_recommendations
@@ -31,14 +30,9 @@ from matinee.evaluate.intervals import FEW, FEW_WORDS
 from matinee.evaluate.metrics import formulas_of
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.rank import recommend
-from matinee.study import compare as comparing
 
 CUTS = [10, 20]
 SOURCE = "A model's folder, or a .csv, .tsv or .parquet file with user_id, item_id and rank or score."
-METRIC = Option(metavar="NAME", help="The metric to test.", show_default="the first measured")
-BASELINE = Option(metavar="LABEL", help="Test all models against this one.", show_default="every pair")
-PROTOCOL = "The protocol, for runs under several; its first characters are enough."
-FIRST = "the first that measured the metric"
 
 
 @takes_reading_options
@@ -77,37 +71,10 @@ def evaluate(
         rows = [row | {"interval": result.method(row["metric"], row["k"] or 0)} for row in result.to_frame().to_dicts()]
         screen.emit({"metrics": rows, "protocol": asdict(result.protocol)})
         return
-    _show(result)
+    show_means(result)
 
 
-def compare(
-    runs: Annotated[list[Path], Argument(metavar="RUN...", help="Run folders, or their metrics.parquet.")],
-    metric: Annotated[Text, METRIC] = None,
-    k: Annotated[int | None, Option("-k", min=1, help="Cut-off of the metric.", show_default="the first")] = None,
-    baseline: Annotated[Text, BASELINE] = None,
-    part: Annotated[Literal["test", "valid"], Option("--split", help="The part that was measured.")] = "test",
-    protocol: Annotated[Text, Option(metavar="FINGERPRINT", help=PROTOCOL, show_default=FIRST)] = None,
-    as_json: Json = False,
-) -> None:
-    """Put models side by side, with paired tests.
-
-    Numbers measured under different protocols are refused.
-    """
-    found = comparing.compare(runs, metric, k, baseline, part, protocol)
-    joint, tests = found.evaluation, found.tests
-    if as_json:
-        found_tests = {"tests": [asdict(test) for test in tests], "protocol": asdict(joint.protocol)}
-        rows = joint.to_frame().to_dicts()
-        ways = [joint.method(row["metric"], row["k"] or 0, row["label"]) for row in rows]
-        screen.emit({"metrics": [row | {"interval": way} for row, way in zip(rows, ways, strict=True)]} | found_tests)
-        return
-    _show(joint, by=(tests[0].metric, tests[0].k) if tests else None)
-    if tests:
-        screen.say()
-        _show_tests(tests)
-
-
-def _show(result: Evaluation, *, by: tuple[str, int] | None = None) -> None:
+def show_means(result: Evaluation, *, by: tuple[str, int] | None = None) -> None:
     """One model: one row per metric. Several: one row per model, sorted by the column `by`, best values in bold."""
     if len(result.labels) == 1:
         means = [(metric, k, result.mean(metric, k)) for metric, k in result.columns]
@@ -130,22 +97,3 @@ def _show(result: Evaluation, *, by: tuple[str, int] | None = None) -> None:
     if result.n_queries < FEW:
         screen.say(FEW_WORDS, "dim")
     screen.say(f"{result.protocol} [{result.protocol.fingerprint}]", "dim")
-
-
-def _show_tests(tests: Sequence[PairedTest]) -> None:
-    first = tests[0]
-    numbers = ("difference", "95 % interval", "p", "p (Holm)")
-    columns = [Column("model"), Column("minus"), *(Column(name, right=True, keep=name != "p") for name in numbers)]
-    rows = [
-        [t.a, t.b, f"{t.difference:+.4f}", f"{t.ci_low:+.4f} to {t.ci_high:+.4f}", _p(t.p_random), _p(t.p_holm)]
-        for t in tests
-    ]
-    screen.say(f"Differences in {named(first.metric, first.k)}", "bold")
-    screen.table(columns, rows)
-    over = f"{counted(first.n_users, 'user')} ({counted(first.n_queries, 'query', 'queries')})"
-    corrected = f"p (Holm) is corrected for {counted(len(tests), 'comparison')}"
-    screen.say(f"\npaired randomisation test over {over}; {corrected}", "dim")
-
-
-def _p(value: float) -> str:
-    return "–" if value != value else "< 0.001" if value < 0.001 else f"{value:.3f}"

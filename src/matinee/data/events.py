@@ -99,14 +99,14 @@ def kinds_option(column: str, kinds: Sequence[str]) -> str:
     pairs = (json.dumps(kind, ensure_ascii=False) for kind in weights), weights.values()
     if audience() == "recipe":
         inner = ", ".join(f"{kind} = {weight}" for kind, weight in zip(*pairs, strict=True))
-        return f"[data.events] {option('column', column)}, weights = {{ {inner} }}"
+        return f"events = {{ {option('column', column)}, weights = {{ {inner} }} }}"
     inner = ", ".join(f"{kind}: {weight}" for kind, weight in zip(*pairs, strict=True))
     return f'kinds={{"column": {json.dumps(column, ensure_ascii=False)}, "weights": {{{inner}}}}}'
 
 
 def no_kinds_option() -> str:
     """How the caller says that all kinds count alike."""
-    said = {"python": "kinds=None", "command": option("kind_column", None), "recipe": 'column = "none"'}
+    said = {"python": "kinds=None", "command": option("kind_column", None), "recipe": 'events = { column = "none" }'}
     return said[audience()]
 
 

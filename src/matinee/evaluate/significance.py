@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from matinee.data.dataset import Protocol
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, counted
 from matinee.evaluate.evaluate import Evaluation, named
 from matinee.evaluate.intervals import standard_error, summed_by
 from matinee.evaluate.metrics import Values
+from matinee.evaluate.paired import CORRECTIONS, NAMES, TESTS, Correction, Test, check_names, student
 from matinee.evaluate.predictions import ROOTED
 
 if TYPE_CHECKING:
     import polars as pl
-
-_BLOCK = 1 << 22  # signs drawn at once: 32 MB as float64
 
 
 @dataclass(frozen=True)
@@ -27,9 +26,9 @@ class PairedTest:
     """Model `a` minus model `b` on the same queries.
 
     difference: mean of the differences; ci_low, ci_high: 95 % interval of Student's t. p_t: two-sided paired t-test.
-    p_random: two-sided paired randomisation test (signs flipped). p_holm: p_random after Holm's correction for the
-    number of pairs compared. n_queries: queries with an answer; n_users: independent differences (queries of one user
-    are not independent: they are summed, and flip together).
+    test, p: the two-sided test that was asked for (a name of `paired.TESTS`). correction, p_corrected: p after the
+    correction for the number of pairs compared (of `paired.CORRECTIONS`). n_queries: queries with an answer; n_users:
+    independent differences (queries of one user are not independent: they are summed, and count as one).
     """
 
     a: str
@@ -40,16 +39,19 @@ class PairedTest:
     ci_low: float
     ci_high: float
     p_t: float
-    p_random: float
-    p_holm: float
+    test: Test
+    p: float
+    correction: Correction
+    p_corrected: float
     n_queries: int
     n_users: int
 
     def __str__(self) -> str:
+        by_t = "" if self.test == "t" else f", {self.p_t:.2g} (t)"
+        corrected = "" if self.correction == "none" else f", {self.p_corrected:.2g} ({NAMES[self.correction]})"
         return (
             f"{self.a} - {self.b}: {named(self.metric, self.k)} {self.difference:+.4f} "
-            f"[{self.ci_low:+.4f}, {self.ci_high:+.4f}], p = {self.p_random:.2g} (randomisation), {self.p_t:.2g} (t), "
-            f"{self.p_holm:.2g} (Holm)"
+            f"[{self.ci_low:+.4f}, {self.ci_high:+.4f}], p = {self.p:.2g} ({self.test}){by_t}{corrected}"
         )
 
 
@@ -75,25 +77,33 @@ class Comparison:
 
 
 def compare(
-    *evaluations: Evaluation, metric: str | None = None, k: int | None = None, draws: int = 10_000, seed: int = 0
-) -> Comparison:
+    *evaluations: Evaluation, metric: str | None = None, k: int | None = None, test: Test = "randomisation",
+    correction: Correction = "holm", draws: int = 10_000, seed: int = 0,
+) -> Comparison:  # fmt: skip
     """One table of all models, and a paired test of every pair on one metric (the first measured, unless named).
+
+    test: "randomisation", "t", "wilcoxon" or "bootstrap". correction: "holm", "benjamini_hochberg" or "none".
 
     Raises MatineeError where the evaluations were made under different protocols or on different queries, or where
     two models share a label.
     """
     joint = joined(evaluations)
-    column = column_of(joint, metric, k)
-    return Comparison(joint, paired_tests(joint, column, combinations(joint.labels, 2), draws=draws, seed=seed))
+    column, pairs = column_of(joint, metric, k), combinations(joint.labels, 2)
+    tests = paired_tests(joint, column, pairs, test=test, correction=correction, draws=draws, seed=seed)
+    return Comparison(joint, tests)
 
 
 def paired_tests(
-    joint: Evaluation, column: tuple[str, int], pairs: Iterable[tuple[str, str]], **how: int
-) -> tuple[PairedTest, ...]:
+    joint: Evaluation, column: tuple[str, int], pairs: Iterable[tuple[str, str]], *, test: Test = "randomisation",
+    correction: Correction = "holm", **how: int,
+) -> tuple[PairedTest, ...]:  # fmt: skip
     """A test of each pair on one column, corrected for their number. how: draws and seed of `paired_test`."""
-    tests = [paired_test(joint, a, b, metric=column[0], k=column[1], **how) for a, b in pairs]
-    corrected = holm(np.array([test.p_random for test in tests]))
-    return tuple(replace(test, p_holm=float(p)) for test, p in zip(tests, corrected, strict=True))
+    check_names(test, correction)
+    found = [paired_test(joint, a, b, metric=column[0], k=column[1], test=test, **how) for a, b in pairs]
+    corrected = CORRECTIONS[correction](np.array([one.p for one in found]))
+    return tuple(
+        replace(one, correction=correction, p_corrected=float(p)) for one, p in zip(found, corrected, strict=True)
+    )
 
 
 def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
@@ -107,7 +117,7 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
         _refuse_protocols(both, first.protocol, other.protocol)
         if first.queries != other.queries or first.users != other.users:
             hint = "evaluate all models on one split, made with one seed"
-            raise MatineeError(f"{both} did not answer the same queries", hint=hint)
+            raise MatineeError(f"{both} did not answer the same queries ({_other_queries(first, other)})", hint=hint)
         twice = {label for label, _, _ in values} & set(other.labels)
         if twice:
             raise MatineeError(f"two models have the label {', '.join(sorted(twice))}", hint="pass label= to evaluate")
@@ -127,71 +137,53 @@ def _refuse_protocols(both: str, one: Protocol, other: Protocol) -> None:
         raise MatineeError(f"{both} were measured under different protocols ({differ})", hint=hint)
 
 
+def _other_queries(one: Evaluation, other: Evaluation) -> str:
+    if len(one) != len(other):
+        return f"{counted(len(one), 'query')} and {counted(len(other), 'query')}"
+    return "other users" if one.users != other.users or (one.user != other.user).any() else "other hidden answers"
+
+
 def paired_test(
-    evaluation: Evaluation, a: str, b: str, *, metric: str | None = None, k: int | None = None, draws: int = 10_000,
-    seed: int = 0,
+    evaluation: Evaluation, a: str, b: str, *, metric: str | None = None, k: int | None = None,
+    test: Test = "randomisation", draws: int = 10_000, seed: int = 0,
 ) -> PairedTest:  # fmt: skip
-    """Two models of one evaluation (see `joined`). p_holm is p_random: a single pair needs no correction. For rmse the
-    mean squared errors are tested: their difference divided by the sum of the roots is that of the roots."""
+    """Two models of one evaluation (see `joined`), by a test of `paired.TESTS`. p_corrected is p: a single pair needs
+    no correction. Where the metric has weights, all tests but Student's are of the weighted differences."""
+    check_names(test, "none")
     metric, k = column_of(evaluation, metric, k)
+    paired = paired_differences(evaluation, a, b, metric, k)
+    low, high, p = student(paired.mean, paired.error, len(paired.sums))
+    p_t = p
+    if test != "t":
+        p = TESTS[test](paired.sums, draws=draws, seed=seed)
+    ends = paired.mean, low, high
+    return PairedTest(a, b, metric, k, *ends, p_t, test, p, "none", p, paired.n_queries, len(paired.sums))
+
+
+class Paired(NamedTuple):
+    """Differences of two models. mean: over queries; error: its standard error. sums: float64 (users,), the weighted
+    differences of each user, of which the mean is the sum, over all weights."""
+
+    mean: float
+    error: float
+    sums: Values
+    n_queries: int
+
+
+def paired_differences(evaluation: Evaluation, a: str, b: str, metric: str, k: int) -> Paired:
+    """`a` minus `b` in one column. For rmse they are the differences of squared errors, divided by the sum of the
+    roots: their mean is the difference of the roots."""
     means = [evaluation.mean(metric, k, label).value for label in (a, b)]  # names what is missing
     difference = evaluation.values[a, metric, k] - evaluation.values[b, metric, k]
     if metric in ROOTED and sum(means) > 0:
         difference = difference / sum(means)
     weight, cluster = evaluation.weights.get((metric, k)), evaluation.clusters
-    mean, error, groups, n = standard_error(difference, weight, cluster)
-    low, high, p_t = student(mean, error, groups)
+    mean, error, _, n = standard_error(difference, weight, cluster)
     there = ~np.isnan(difference)
-    d = difference[there] if weight is None else (weight * difference)[there]
+    sums = difference[there] if weight is None else (weight * difference)[there]
     if cluster is not None:
-        d = summed_by(cluster[there], d)
-    p = randomisation(d, draws=draws, seed=seed)
-    return PairedTest(a, b, metric, k, mean, low, high, p_t, p, p, n, groups)
-
-
-def randomisation(difference: Values, *, draws: int = 10_000, seed: int = 0) -> float:
-    """Two-sided p of the sum of paired differences when each sign is random (Fisher's randomisation test; Smucker et
-    al., CIKM 2007): (1 + draws at least as extreme) / (1 + draws), never 0.
-
-    difference: float64 (n,). Time grows as draws x (differences that are not 0).
-    """
-    d = difference[difference != 0]
-    if not len(d):
-        return 1.0
-    observed = abs(float(d.sum())) * (1 - 1e-9)  # sums in another order differ in the last bits
-    extreme = sum(int(np.count_nonzero(np.abs(sums) >= observed)) for sums in _flipped_sums(d, draws, seed))
-    return (1 + extreme) / (1 + draws)
-
-
-def holm(p: Values) -> Values:
-    """float64 (n,): p-values after Holm's step-down correction (Scand. J. Statistics 1979) of the family-wise error,
-    valid under any dependence."""
-    order = np.argsort(p, kind="stable")
-    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    out = np.empty_like(p)
-    out[order] = np.minimum(stepped, 1)
-    return out
-
-
-def _flipped_sums(d: Values, draws: int, seed: int) -> Iterator[Values]:
-    """Sums of d with random signs, in blocks: sum(s d) = 2 sum(d where the sign is plus) - sum(d)."""
-    rng = np.random.default_rng(seed)
-    n_bytes = (len(d) + 7) // 8
-    block = max(1, _BLOCK // (8 * n_bytes))
-    for start in range(0, draws, block):
-        rows = min(block, draws - start)
-        coins = np.unpackbits(rng.integers(0, 256, (rows, n_bytes), np.uint8), axis=1, count=len(d))
-        yield 2 * (coins.astype(np.float64) @ d) - d.sum()
-
-
-def student(mean: float, error: float, groups: int) -> tuple[float, float, float]:
-    """95 % interval and two-sided p of a mean with this standard error, by Student's t."""
-    from scipy.stats import t
-
-    if not error > 0:  # one user alone, or the same difference everywhere
-        return (mean, mean, 1.0 if mean == 0 else 0.0) if error == 0 else (np.nan, np.nan, np.nan)
-    half = float(t.ppf(0.975, groups - 1)) * error
-    return mean - half, mean + half, float(2 * t.sf(abs(mean / error), groups - 1))
+        sums = summed_by(cluster[there], sums)
+    return Paired(mean, error, sums, n)
 
 
 def column_of(evaluation: Evaluation, metric: str | None, k: int | None) -> tuple[str, int]:

@@ -206,9 +206,10 @@ def negative(key: Any, counter: Any, pool: Any, indices: Any, low: int, high: in
 @njit(nogil=True, cache=True, fastmath=SUMS)
 def bpr_epoch(
     order: Any, users: Any, indptr: Any, indices: Any, pool: Any, key: Any, rate: float, l2: float, U: Any, V: Any,
-    pairs: Any,
+    pairs: Any, said_no: Any, disliked: Any, share: float,
 ) -> float:  # fmt: skip
-    """One pass of stochastic gradient over the positives pairs[order], each against one negative; the mean loss.
+    """One pass of stochastic gradient over the positives pairs[order], each against one negative; the mean loss. With
+    probability `share` the negative is one of disliked[said_no[user] : said_no[user + 1]], where there is any.
     Descends -ln sigmoid(u (v_i - v_j)) + l2/2 (|u|^2 + |v_i|^2 + |v_j|^2). The last column of U stays as it is: where
     it is 1, the last column of V is the items' bias. U, V: float32 (n_users, f) and (n_items, f), changed in place."""
     f = U.shape[1]
@@ -218,6 +219,12 @@ def bpr_epoch(
         q = pairs[order[n]]
         user, i = users[q], indices[q]
         j = negative(key, np.uint64(order[n]), pool, indices, indptr[user], indptr[user + 1])
+        many = said_no[user + 1] - said_no[user]
+        if many > 0 and share > 0.0:
+            bits = random_bits(key ^ np.uint64(0x9E3779B97F4A7C15), np.uint64(order[n]))
+            if np.float64(bits >> np.uint64(11)) < share * 9007199254740992.0:  # 2^53
+                bits = random_bits(key ^ np.uint64(0xD1B54A32D192ED03), np.uint64(order[n]))
+                j = disliked[said_no[user] + np.int64((bits >> np.uint64(33)) % np.uint64(many))]
         if j < 0:
             continue
         u, x, y = U[user], V[i], V[j]

@@ -26,9 +26,10 @@ def mark_excluded(stamp: Any, b: int, offsets: Any, excluded: Any) -> None:
 
 
 @njit(nogil=True, cache=True)
-def reciprocal_rank_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
-    """scores[b, j] = 1 / (60 + rank), 0 where it was -inf (Cormack, Clarke & Buettcher, SIGIR 2009). rank = 1 + the
-    others that score more + half of the others that score the same: equal items share their mean rank."""
+def rank_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any, borda: bool) -> None:
+    """scores[b, j] = 1 / (60 + rank) (Cormack, Clarke & Buettcher, SIGIR 2009), or the share of the others that rank
+    behind (Borda's count over its largest); 0 where it was -inf. rank = 1 + the others that score more + half of the
+    others that score the same: equal items share their mean rank."""
     n = scores.shape[1]
     stamp = np.full(n, -1, np.int64)
     key, spare = np.empty(n, np.int64), np.empty(n, np.int64)
@@ -37,6 +38,9 @@ def reciprocal_rank_rows(start: int, stop: int, offsets: Any, excluded: Any, sco
         row = scores[b]
         mark_excluded(stamp, b, offsets, excluded)
         m = descending(row, key, spare, count)
+        every = 0
+        for p in range(m):
+            every += stamp[key[p] & CODES] != b
         better, first = 0, 0  # walk over runs of equal scores; better: items that count, in the runs before
         while first < m:
             last, equal = first, 0
@@ -45,8 +49,9 @@ def reciprocal_rank_rows(start: int, stop: int, offsets: Any, excluded: Any, sco
                 last += 1
             for p in range(first, last):
                 j = key[p] & CODES
-                others = equal - (stamp[j] != b)
-                row[j] = 1.0 / (DAMPING + 1.0 + better + 0.5 * others)
+                own = stamp[j] != b
+                ahead = better + 0.5 * (equal - own)
+                row[j] = 1.0 - ahead / max(every - own, 1) if borda else 1.0 / (DAMPING + 1.0 + ahead)
             better += equal
             first = last
 
@@ -117,6 +122,71 @@ def standard_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: An
         for j in range(n):
             known = row[j] != -np.inf
             row[j] = ((row[j] if known else least if stamp[j] != b else lowest) - mean) * scale
+
+
+@njit(nogil=True, cache=True)
+def unit_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -> None:
+    """scores[b, j] = (score - least) / (most - least), both over what is not excluded; 0 where it was -inf, unless j is
+    excluded: then the least of all, because excluded scores may be lower."""
+    n, stamp = scores.shape[1], np.full(scores.shape[1], -1, np.int64)
+    for b in range(start, stop):
+        row = scores[b]
+        mark_excluded(stamp, b, offsets, excluded)
+        least, most, lowest = np.inf, -np.inf, np.inf
+        for j in range(n):
+            if row[j] == -np.inf:
+                continue
+            lowest = min(lowest, row[j])
+            if stamp[j] != b:
+                least, most = min(least, row[j]), max(most, row[j])
+        scale = 1.0 / (np.float64(most) - least) if most > least else 0.0
+        if scale == 0.0:  # all equal, or none that counts
+            least = lowest = 0.0
+        for j in range(n):
+            known = row[j] != -np.inf
+            row[j] = ((row[j] if known else least if stamp[j] != b else lowest) - np.float64(least)) * scale
+
+
+@njit(nogil=True, cache=True)
+def quota_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any, turns: Any, out: Any) -> None:
+    """out[b, j] = minus the place of j in a list that members fill in turns, each with its best item not yet there.
+
+    scores: float32 (members, B, n). turns: int32 (T,), whose turn each place is, over and over; a member without items
+    passes. Excluded items come behind all others, filled alike; -inf where no member can score.
+    """
+    members, n = len(scores), scores.shape[2]
+    order, many, at = np.empty((members, n), np.int32), np.empty(members, np.int64), np.empty(members, np.int64)
+    key, spare = np.empty(n, np.int64), np.empty(n, np.int64)
+    count = np.empty((3, DIGITS + 1), np.int64)
+    stamp, there = np.full(n, -1, np.int64), np.empty(n, np.bool_)
+    for b in range(start, stop):
+        mark_excluded(stamp, b, offsets, excluded)
+        for member in range(members):
+            many[member] = descending(scores[member, b], key, spare, count)
+            for p in range(many[member]):
+                order[member, p] = key[p] & CODES
+        out[b] = -np.inf
+        there[:] = False
+        place = 0
+        for behind in range(2):  # first what may be recommended, then what is excluded
+            at[:] = 0
+            turn, passed = 0, 0
+            while passed < len(turns):
+                member = turns[turn]
+                while at[member] < many[member]:
+                    j = order[member, at[member]]
+                    if not there[j] and (stamp[j] == b) == (behind == 1):
+                        break
+                    at[member] += 1
+                if at[member] < many[member]:
+                    j = order[member, at[member]]
+                    there[j] = True
+                    out[b, j] = -place
+                    place += 1
+                    passed = 0
+                else:
+                    passed += 1
+                turn = (turn + 1) % len(turns)
 
 
 @njit(nogil=True, cache=True)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee import kernels
-from matinee.data.arrays import Floats
+from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset
 from matinee.models.base import Learned
 from matinee.models.families.factors import Factors, Vectors, stop_unless_finite
@@ -17,6 +17,7 @@ from matinee.models.families.network import NO_CURVE
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import LogSize
+from matinee.nn.sampling import Disliked
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -42,7 +43,8 @@ class BPR(Factors):
     0, an epoch takes each watched pair once, in random order, and after the last one every user is learned again on the
     final items, by the same descent over the user's history alone: that is also how a newcomer is answered. In a log
     with weights an epoch takes each pair in proportion to its weight (systematic sampling), and folding in multiplies a
-    pair's gradient by its weight over the history's mean. Given `valid`, the items of the epoch with the best ndcg@10
+    pair's gradient by its weight over the history's mean. Of a user who disliked items, j is one of these as often as
+    `dislikes` says. Given `valid`, the items of the epoch with the best ndcg@10
     are kept, and a fit that has stopped gaining ends.
     """
 
@@ -56,6 +58,14 @@ class BPR(Factors):
     )
     epochs: int = tunable(60, "passes over the log", low=10, high=200, log=True, ge=1)
     stop_epoch: int | None = tunable(None, "stop at this epoch but keep the learning-rate schedule of `epochs`", ge=1)
+    dislikes: float = tunable(
+        0.0,
+        "share of the negatives that are the user's own dislikes, if there are any",
+        low=0.0,
+        high=1.0,
+        ge=0.0,
+        le=1.0,
+    )
     fold_epochs: int = tunable(20, "passes over a history to fold in a user", ge=1)
 
     def keeps_schedule(self) -> bool:
@@ -65,6 +75,8 @@ class BPR(Factors):
         X = self.training_rows(data)
         users = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
         pool = np.unique(X.indices)
+        disliked = Disliked.of(data, self.dislikes, among=data.item_counts() > 0)
+        disliked = disliked or Disliked(Ragged.empty(len(X.indptr) - 1), 0.0)
         rng = np.random.default_rng(context.seed)
         scale = 0.1 / np.sqrt(self.n_factors)
         U, V = (rng.normal(0.0, scale, (n, self.n_factors + 1)).astype(np.float32) for n in X.shape)
@@ -80,7 +92,10 @@ class BPR(Factors):
             order = np.random.default_rng([context.seed, epoch]).permutation(len(pairs))
             key = np.random.SeedSequence([context.seed, epoch]).generate_state(1, np.uint64)[0]
             rate = self.learning_rate * (1 - epoch / self.epochs)
-            loss = kernels.factors.bpr_epoch(order, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V, pairs)
+            loss = kernels.factors.bpr_epoch(
+                order, users, X.indptr, X.indices, pool, key, rate, self.l2, U, V, pairs,
+                disliked.items.offsets, disliked.items.values, disliked.share,
+            )  # fmt: skip
             stop_unless_finite(V, f"epoch {epoch + 1} at learning rate {rate:.3g}", "lower the learning rate")
             if rounds.add(loss, measure):
                 kept = V.copy()

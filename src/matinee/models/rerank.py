@@ -75,14 +75,14 @@ class Rerank(Composite):
         """float32 (B, n_items) or (B, C), of as many queries as `recommend` takes at once."""
         first, second = self.stages
         scores = first.score(replace(queries, candidates=None))
-        request_user_features = recommend(PrecomputedScorer(first, scores), queries, self.n).item
-        found = second.score(replace(queries, candidates=request_user_features))
+        best = recommend(PrecomputedScorer(first, scores), queries, self.n).item
+        found = second.score(replace(queries, candidates=best))
         scorable = found > -np.inf
         least = np.min(found, axis=1, keepdims=True, initial=np.inf, where=scorable)
         most = np.max(scores, axis=1, keepdims=True, initial=-np.inf)
         scores += np.where(np.isfinite(least - most), least - most, np.float32(0.0)) - np.float32(1.0)
         row, column = np.nonzero(scorable)
-        scores[row, request_user_features[row, column]] = found[row, column]
+        scores[row, best[row, column]] = found[row, column]
         scores[queries.exclude.rows, queries.exclude.values] = -np.inf
         return of_candidates(scores, queries.candidates)
 

@@ -139,6 +139,35 @@ class Positives:
             )
 
 
+@dataclass(frozen=True)
+class Disliked:
+    """What each user disliked, as negatives. items: row = user, codes in ascending order, one for each dislike. share:
+    of the negatives of a user who disliked anything, from 0 to 1."""
+
+    items: Ragged
+    share: float
+
+    @classmethod
+    def of(cls, data: Dataset, share: float, among: Bools | None = None) -> Disliked | None:
+        """The dislikes of a log's users; None where none is to be drawn. among: bool (n_items,), items that may be."""
+        if not share or data.dislikes is None:
+            return None
+        kept = data.dislikes if among is None else data.dislikes.rows(among[data.dislikes.item])
+        if not len(kept):
+            return None
+        order = np.lexsort((kept.item, kept.user))
+        lengths = np.bincount(kept.user, minlength=data.n_users)
+        return cls(Ragged.of_lengths(lengths, kept.item[order]), share)
+
+    def put(self, users: Codes, drawn: Drawn, rng: Generator) -> Drawn:
+        """int64 (B, n): the negatives `drawn` of users (B,), each with probability `share` one of its user's dislikes
+        instead, if there is any. An unknown user (-1) has none."""
+        many = np.where(users < 0, 0, self.items.lengths[users])[:, None]
+        instead = (rng.random(drawn.shape) < self.share) & (many > 0)
+        place = self.items.offsets[users][:, None] + rng.integers(0, np.maximum(many, 1), drawn.shape)
+        return np.where(instead, self.items.values[np.where(instead, place, 0)], drawn)
+
+
 def negatives(users: Codes, n: int, sampler: Sampler, positives: Positives, rng: Generator) -> Drawn:
     """int64 (len(users), n): n items for each row that its user did not watch; an item may come twice.
 

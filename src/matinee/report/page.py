@@ -27,7 +27,7 @@ def render(study: Study) -> str:
             what = f"{len(recs)} rows of recommendations for {len(study.split.test)} test queries"
             hint = "pass the recommendations for split.test.queries of the first seed"
             raise MatineeError(what, where=label, hint=hint)
-    tables = score_tables(study.metrics, study.protocols, study.per_query)
+    tables = score_tables(study.metrics, study.protocols, study.per_query, study.tested)
     study = _in_order(study, [row.label for table in tables for row in table.rows])
     tables_of = [sections.scores(at, one, study.remarks.get(one.fingerprint, ())) for at, one in enumerate(tables)]
     return _template().render(
@@ -62,14 +62,19 @@ def _in_order(study: Study, labels: list[str]) -> Study:
     return replace(study, recommendations=recs, curves=curves, calibration=bins, costs=costs)
 
 
-@cache
 def _template() -> Template:
-    environment = Environment(
+    return environment().get_template("report.html.j2")
+
+
+@cache
+def environment() -> Environment:
+    """Where pages find their templates and filters."""
+    made = Environment(
         loader=PackageLoader("matinee.report"),
         autoescape=True,  # titles and ids come from files, and may hold "<script>"
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": words.percent, "listed": words.listed, "breakable": words.breakable}
-    return environment.get_template("report.html.j2")
+    made.filters |= {"percent": words.percent, "listed": words.listed, "breakable": words.breakable}
+    return made

@@ -204,14 +204,14 @@ def calibration(name: str, bins: Sequence[Bin], alt: str) -> Markup:
 
 def draw(
     paint: Callable[[Axes], None], name: str, alt: str, *, height: float = 220, left: float = 46, bottom: float = 44,
-    right: float = 22,
+    right: float = 22, width: float = WIDTH,
 ) -> Markup:  # fmt: skip
     """The svg element of one axes that `paint` fills. name: unique on the page. alt: its description. Sizes in px."""
     # "default" first: a reader's matplotlibrc must not change a report
     with style.context(["default", {**RC, "svg.hashsalt": name}]):
-        figure = Figure(figsize=(WIDTH / 72, height / 72))
-        size = (WIDTH - left - right) / WIDTH, (height - bottom - 10) / height
-        paint(figure.add_axes((left / WIDTH, bottom / height, *size)))
+        figure = Figure(figsize=(width / 72, height / 72))
+        size = (width - left - right) / width, (height - bottom - 10) / height
+        paint(figure.add_axes((left / width, bottom / height, *size)))
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return _inline(buffer.getvalue(), alt)

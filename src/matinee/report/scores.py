@@ -16,14 +16,30 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Protocol
 from matinee.evaluate.intervals import symmetric
+from matinee.evaluate.paired import CORRECTIONS, NAMES, TESTS, Correction, Test
 from matinee.evaluate.predictions import LOWER_IS_BETTER
-from matinee.evaluate.significance import holm, student
 from matinee.split.candidates import OBSERVED
 
 ALPHA = 0.05
 RULES = {Protocol.candidates: "all items", OBSERVED: "own hidden rows"}  # what was ranked, for a table's head
 
 Column = tuple[str, int]  # metric, k (0 where a metric has no cut-off)
+
+
+@dataclass(frozen=True)
+class HowTested:
+    """How models are tested against the best: names of `paired.TESTS` and `paired.CORRECTIONS`."""
+
+    test: Test = "t"
+    correction: Correction = "holm"
+
+    @property
+    def words(self) -> str:
+        correction = "not corrected" if self.correction == "none" else f"{NAMES[self.correction]}’s correction"
+        return f"paired {NAMES[self.test]} by user, {correction}"
+
+
+TESTED = HowTested()
 
 
 @dataclass(frozen=True)
@@ -53,8 +69,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """rows: best in the first column first. tested: whether `close` was tested. n_queries: (fewest, most) of a run.
-    n_folds: 1 without cross-validation."""
+    """rows: best in the first column first. tested: whether `close` was tested; test_words: how. n_queries: (fewest,
+    most) of a run. n_folds: 1 without cross-validation."""
 
     fingerprint: str
     split: str
@@ -65,6 +81,7 @@ class Table:
     seeds: tuple[int, ...]
     n_folds: int
     tested: bool
+    test_words: str = TESTED.words
 
     @property
     def words(self) -> str:
@@ -72,15 +89,16 @@ class Table:
 
 
 def score_tables(
-    metrics: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame
-) -> list[Table]:
+    metrics: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame,
+    how: HowTested = TESTED,
+) -> list[Table]:  # fmt: skip
     """One table per protocol, the test's first; otherwise in the order of `metrics`."""
     if metrics.is_empty():
         return []
     metrics = _with_fold(metrics).with_columns(pl.col("k").fill_null(0))
     parts = metrics.partition_by("protocol", "split", maintain_order=True)
     parts.sort(key=lambda part: part["split"][0] != "test")
-    return [_table(part, protocols, per_query) for part in parts]
+    return [_table(part, protocols, per_query, how) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -117,12 +135,14 @@ def by_candidate_rule(tables: Sequence[Table]) -> CandidateRuleTable | None:
     return CandidateRuleTable(tuple(rule for rule, _ in alike), first.columns, tuple(rows))
 
 
-def _table(part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame) -> Table:
+def _table(
+    part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.DataFrame | pl.LazyFrame, how: HowTested
+) -> Table:
     fingerprint, split = str(part["protocol"][0]), str(part["split"][0])
     rows_of = rows_behind(per_query, split, fingerprint)
     columns = list(part.select("metric", "k").unique(maintain_order=True).iter_rows())
     models = dict(part.select("label", "model").unique("label", maintain_order=True).iter_rows())
-    marked = [_marked(_cells(part, models, column), column, rows_of) for column in columns]
+    marked = [_marked(_cells(part, models, column), column, rows_of, how) for column in columns]
     rows = [Row(label, model, tuple(cells.get(label) for cells, _ in marked)) for label, model in models.items()]
     sign = 1 if columns[0][0] in LOWER_IS_BETTER else -1
     rows.sort(key=lambda row: np.inf if row.cells[0] is None else sign * row.cells[0].value)
@@ -137,6 +157,7 @@ def _table(part: pl.DataFrame, protocols: Mapping[str, Protocol], per_query: pl.
         seeds=tuple(part["seed"].unique().sort().to_list()),
         n_folds=part["fold"].n_unique(),
         tested=any(tested for _, tested in marked),
+        test_words=how.words,
     )
 
 
@@ -161,7 +182,9 @@ def _skewed(mean: float, of: pl.DataFrame) -> tuple[float, float] | None:
     return None if symmetric(mean, low, high) else (low, high)
 
 
-def _marked(cells: dict[str, Cell], column: Column, per_query: pl.LazyFrame) -> tuple[dict[str, Cell], bool]:
+def _marked(
+    cells: dict[str, Cell], column: Column, per_query: pl.LazyFrame, how: HowTested
+) -> tuple[dict[str, Cell], bool]:
     """A column's cells, the best and those not significantly worse marked; and whether that could be tested."""
     if len(cells) < 2:
         return cells, False
@@ -169,17 +192,17 @@ def _marked(cells: dict[str, Cell], column: Column, per_query: pl.LazyFrame) -> 
     top = max(sign * cell.value for cell in cells.values())
     best = [label for label, cell in cells.items() if sign * cell.value == top]
     others = [label for label in cells if label not in best]
-    p = against(per_query, column, best[0], others)
+    p = against(per_query, column, best[0], others, how)
     close = [] if p is None else [label for label, one in zip(others, p, strict=True) if one >= ALPHA]
     found = {label: replace(cell, best=label in best, close=label in close) for label, cell in cells.items()}
     return found, p is not None
 
 
 def against(
-    per_query: pl.DataFrame | pl.LazyFrame, column: Column, best: str, others: list[str]
+    per_query: pl.DataFrame | pl.LazyFrame, column: Column, best: str, others: list[str], how: HowTested = TESTED
 ) -> NDArray[np.float64] | None:
-    """float64 (len(others),): p of two-sided paired t-tests of each other model against the best, after Holm's
-    correction; None if they cannot be tested.
+    """float64 (len(others),): p of two-sided paired tests of each other model against the best, after the correction;
+    None if they cannot be tested.
 
     Differences on the same query are summed over all queries and runs of a user, so a user counts once; a query of an
     unknown user counts as a user.
@@ -197,7 +220,7 @@ def against(
     if len(sums) < 2:
         return None
     columns = [sums[f"d{i}"].to_numpy() for i in range(len(others))]
-    return holm(np.array([student(d.mean(), d.std(ddof=1) / np.sqrt(len(d)), len(d))[2] for d in columns]))
+    return CORRECTIONS[how.correction](np.array([TESTS[how.test](d) for d in columns]))
 
 
 def rows_behind(per_query: pl.DataFrame | pl.LazyFrame, split: str, fingerprint: str) -> pl.LazyFrame:

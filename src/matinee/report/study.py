@@ -12,6 +12,7 @@ from matinee.data.dataset import Dataset, Protocol, Split
 from matinee.data.side_table_report import SideTableReport
 from matinee.evaluate import Bin, Finding
 from matinee.rank import Recommendations
+from matinee.report.scores import TESTED, HowTested
 from matinee.study.reader import Run
 from matinee.study.results import Curve
 
@@ -27,7 +28,7 @@ class Study:
     facts: printed at the foot, in their order ("command", "cpu", "python"). curves: by label. side_tables: how much of
     the data they describe. remarks: fingerprint -> what a reader of those numbers should know. calibration: label ->
     bins of predicted probabilities in the test. hyper_parameters: label -> all of them but None, in the recipe's order
-    of models.
+    of models. tested: how models are tested against the best.
     """
 
     title: str
@@ -46,11 +47,12 @@ class Study:
     remarks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     calibration: Mapping[str, Sequence[Bin]] = field(default_factory=dict)
     hyper_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    tested: HowTested = TESTED
 
     @classmethod
     def of(cls, run: Run, data: Dataset, split: Split) -> Self:
         """A finished run's. data: after filters. split: the first, its test as the recommendations answered it."""
-        record = run.record
+        record, asked = run.record, run.recipe.evaluate
         same_ids = split.train.users is data.users and split.train.items is data.items
         return cls(
             title=record.title,
@@ -72,4 +74,5 @@ class Study:
                 table.label: table.model_dump(exclude={"name", "label"}, exclude_none=True)
                 for table in run.recipe.model
             },
+            tested=HowTested(asked.test or TESTED.test, asked.correction or TESTED.correction),
         )

@@ -18,7 +18,7 @@ from matinee.evaluate import Evaluation
 from matinee.files import atomic_folder, atomic_path, atomic_write
 from matinee.rank import Recommendations
 from matinee.study.folder import METRICS, PER_QUERY, RUN, UNIT, UNIT_LISTS, UNIT_VALUES, RunFolder, Unit
-from matinee.study.results import LISTS, RunRecord, UnitRecord
+from matinee.study.results import LISTS, RunRecord, UnitRecord, utc
 
 
 def write_unit(
@@ -59,6 +59,7 @@ def collect(folder: RunFolder, units: Sequence[Unit], *, warnings: Sequence[str]
         fit_summaries={label: part.fit_summary for label, part in first.items() if part.fit_summary},
         protocols={fingerprint: words for part in parts for fingerprint, words in part.protocols.items()},
         remarks={fingerprint: texts for part in reversed(parts) for fingerprint, texts in part.remarks.items()},
+        finished=utc(max((folder / unit.part / UNIT).stat().st_mtime for unit in units)),
     )
     rows = ",\n".join(json.dumps(row.columns()) for part in parts for row in part.metrics)
     atomic_write(folder / METRICS, f"[\n{rows}\n]\n")

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from matinee.errors import did_you_mean
 from matinee.evaluate import predictions
+from matinee.evaluate.paired import Correction, Test
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
 from matinee.study.data_table import Table, checked, located
@@ -57,6 +58,14 @@ class EvaluateTable(Table):
     )
     exclude_seen: bool = Field(True, description="false where repeats are answers (sessions): nothing is excluded")
     refit: bool = Field(False, description="fit again on train + valid before the test; another protocol")
+    test: Test | None = Field(
+        None, description="the paired test of two models; when left out, t in the report and randomisation in `compare`"
+    )
+    correction: Correction | None = Field(
+        None,
+        description="of p for several tests: of the family-wise error, or of the share of false discoveries; when left "
+        "out, holm",
+    )
 
     @field_validator("k")
     @classmethod

@@ -21,7 +21,7 @@ from matinee.rank import Recommendations
 from matinee.store import load_model
 from matinee.study.folder import METRICS, PER_QUERY, RECIPE, REPORT, RUN, UNIT_LISTS, Unit, units_of
 from matinee.study.recipe import Recipe, load_recipe
-from matinee.study.results import LISTS, Curve, MetricRow, RunRecord, read_rows
+from matinee.study.results import LISTS, Curve, MetricRow, RunRecord, read_rows, utc
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,11 @@ class Run:
     def protocols(self) -> Mapping[str, Protocol]:
         """By fingerprint."""
         return self.record.protocols
+
+    @property
+    def finished(self) -> str:
+        """When it was done, ISO 8601 in UTC; of a run of an older version the time of its run.json."""
+        return self.record.finished or utc((self.path / RUN).stat().st_mtime)
 
     @property
     def warnings(self) -> tuple[str, ...]:

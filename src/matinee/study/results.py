@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError
 
 from matinee.data.dataset import Protocol
+from matinee.data.moments import moment_of
 from matinee.data.side_table_report import SideTableReport
 from matinee.errors import MatineeError
 from matinee.evaluate import Bin, Finding
@@ -129,7 +130,7 @@ class DataFacts(Record):
 class RunRecord(Stored):
     """run.json. audit: of the first split. notes: what that split noted. warnings: each kind once. splitting: by seed
     ("seed-0"). curves, calibration, fit_summaries: by label, of the first split. protocols, remarks: as in
-    UnitRecord."""
+    UnitRecord. finished: when the last unit was done, as ISO 8601 in UTC; "" in runs of older versions."""
 
     title: str
     command: str
@@ -147,6 +148,12 @@ class RunRecord(Stored):
     fit_summaries: dict[str, str]
     protocols: dict[str, Protocol]
     remarks: dict[str, tuple[str, ...]]
+    finished: str = ""
+
+
+def utc(seconds: float) -> str:
+    """A moment, in seconds since 1970, as ISO 8601 in UTC."""
+    return moment_of(seconds).isoformat(timespec="milliseconds")
 
 
 def read_rows(path: Path) -> tuple[MetricRow, ...]:

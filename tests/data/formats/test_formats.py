@@ -349,6 +349,10 @@ def test_what_could_be_anything_is_recognised_as_nothing(tmp_path: Path, name: s
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            '{"playlists": [{"pid": 1, "tracks": [{"track_uri": "a"}]}, {"pid": 2, "trucks": []}]}',
+            "p.json: playlist 2 has no pid or no",
+        ),
         ('{"playlists": [{"pid": 1, "tracks": [{"track_uri": "a"}, {"pos": 1}]}]}', "p.json, playlist 1, .*empty"),
         ('{"playlists": [{"pid": "x", "tracks": []}]}', "p.json: playlist 1 has no pid or no tracks"),
         ('{"playlists": [{"pid": 1, "tracks": 5}]}', "p.json: playlist 1 has no pid or no tracks"),
@@ -496,3 +500,13 @@ def test_a_log_that_cannot_be_read_and_looks_like_a_format_is_told_so(tmp_path: 
     assert recognised(path) is not None
     with pytest.raises(MatineeError, match=r"row \d+: has 2 fields where 4 are expected\n  hint: correct that row"):
         read(path)
+
+
+def test_files_beside_slices_are_named(tmp_path: Path) -> None:
+    """A slice whose first words are broken is no slice any more: it must not vanish."""
+    lists = '{"playlists": [{"pid": %d, "tracks": [{"track_uri": "a"}]}]}'
+    slices = {"mpd.slice.0-999.json": lists % 1, "mpd.slice.1000-1999.json": (lists % 2).replace("playlists", "lists")}
+    folder = write(tmp_path / "set", {**slices, "log.csv": "user_id,item_id\n1,2\n", "README.md": "Read me.\n"})
+    left = "2 files of the folder are no slices of playlists, and not read: log.csv, mpd.slice.1000-1999.json"
+    with pytest.warns(MatineeWarning, match=left):
+        assert len(mt.read(folder)) == 1

@@ -85,7 +85,7 @@ def records(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
     limit = csv.field_size_limit(_LONGEST)
     try:
         for fields in _reader(lines, dialect):
-            yield lines.first or 1, lines.restored(fields)
+            yield lines.first or 1, lines.restored(fields, lines.last)
             lines.first = None
     except csv.Error as error:
         where = f"{path.name}, row {lines.first or 1}"
@@ -107,7 +107,8 @@ def rows_apart(path: Path, dialect: Dialect) -> Iterator[tuple[int, list[str] | 
             fields, reach = _strict(following, dialect, width)
             if fields != []:
                 width = width or len(fields or ())
-                yield numbered[at][0], None if fields is None else lines.restored(fields), reach - 1
+                last = following[reach - 1]
+                yield numbered[at][0], None if fields is None else lines.restored(fields, last), reach - 1
             at += reach
     finally:
         csv.field_size_limit(limit)
@@ -137,8 +138,8 @@ def _reader(lines: Iterable[str], dialect: Dialect, *, strict: bool = False) -> 
 
 
 class _Lines:
-    """The lines of a file but for comments, as csv.reader takes them. number: of the last, from 1; first: the number of
-    the first since it was last set to None."""
+    """The lines of a file but for comments, as csv.reader takes them. last: the last of them, number: its number from
+    1; first: the number of the first since it was last set to None."""
 
     def __init__(self, path: Path, dialect: Dialect) -> None:
         whole, separator = decoded(path, dialect.encoding), dialect.separator or ","
@@ -148,7 +149,7 @@ class _Lines:
         )  # an ordinary character, which csv.reader takes for a line end
         whole = re.sub(r"\r(?!\n)", _CR, whole) if self.lone else whole
         self.lines, self.comment = enumerate(io.StringIO(whole, newline="\n"), start=1), dialect.comment
-        self.number = 0
+        self.number, self.last = 0, ""
         self.first: int | None = None
 
     def __iter__(self) -> _Lines:
@@ -157,13 +158,22 @@ class _Lines:
     def __next__(self) -> str:
         for number, line in self.lines:
             if self.comment is None or not line.startswith(self.comment):
-                self.number, self.first = number, self.first or number
+                self.number, self.last, self.first = number, line, self.first or number
                 return line
         raise StopIteration
 
-    def restored(self, fields: list[str]) -> list[str]:
-        """The fields as polars reads them: without a CR at their end."""
-        return [field.removesuffix(_CR).replace(_CR, "\r") for field in fields] if self.lone else fields
+    def restored(self, fields: list[str], line: str) -> list[str]:
+        """The fields of a record that ends with this line as polars reads them: without one CR at their end, which for
+        the last field is that of the line end."""
+        if not self.lone:
+            return fields
+        if line == _CR:  # the last line, of a CR alone: it is blank
+            return []
+        ends = len(fields) - line.endswith("\r\n")
+        return [
+            (field.removesuffix(_CR) if place < ends else field).replace(_CR, "\r")
+            for place, field in enumerate(fields)
+        ]
 
 
 def quote_off() -> str:

@@ -33,8 +33,8 @@ def quoting(source: Path | bytes, path: Path, dialect: Dialect) -> Written:
     escape = "\\" if dialect.escape == AUTO else dialect.escape
     if escape is not None and text.holds(source, (escape + dialect.mark).encode()):
         escaped = text.quotes(source, dialect.mark, sign, escape)
-        if escaped.broken is None:
-            data = source if isinstance(source, bytes) else content(path)
+        data = source if isinstance(source, bytes) else content(path)
+        if escaped.broken is None and not text.escaped_outside(data, dialect.mark, escape):
             return text.doubled(data, dialect.mark, escape), replace(dialect, escape=escape), False, ()
     if _even(source, dialect, sign):
         return source, dialect, True, ()

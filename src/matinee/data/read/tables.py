@@ -5,6 +5,7 @@ polars parses text at once. Only when something is wrong, a slow reader goes thr
 
 from __future__ import annotations
 
+import itertools
 import json
 import warnings
 from collections.abc import Mapping
@@ -114,11 +115,14 @@ def text_table(path: Path, dialect: Dialect = PLAIN, schema: Mapping[str, Any] |
     dialect = sniffed(path, dialect)
     if dialect.separator is not None and len(dialect.separator) > 1:
         source = content(path) if isinstance(source, Path) else source
+        if UNIT.encode() in source:
+            what = f"the separator {dialect.separator} is read as the control character 0x1f, and the file holds that"
+            raise MatineeError(what, where=path.name, hint="remove the character 0x1f, or separate fields by one sign")
         source = source.replace(dialect.separator.encode(), UNIT.encode())
     notes: tuple[str, ...] = ()
     try:
         source, dialect, bare, notes = quoting(source, path, dialect)
-        source = text.from_first_line(source) if dialect.header is False else source
+        source = text.from_first_line(source)
         frame = _polars(source, replace(dialect, quote=None) if bare else dialect, schema)
         if bare:
             frame, dialect = stripped(frame, path, dialect), replace(dialect, quote=None)
@@ -248,7 +252,8 @@ def _without_blank_lines(frame: pl.DataFrame, path: Path, dialect: Dialect) -> p
     if frame.width > 1 and plain and data.count(separator) == lines * (frame.width - 1):
         return frame
     blank = []
-    for row, (line, fields) in enumerate(records(path, dialect), start=-1 if dialect.header is None else 0):
+    from_first = itertools.dropwhile(lambda record: not record[1], records(path, dialect))  # the frame has none before
+    for row, (line, fields) in enumerate(from_first, start=-1 if dialect.header is None else 0):
         if not fields:
             blank.append(row)
         elif len(fields) != frame.width:

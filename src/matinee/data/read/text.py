@@ -50,10 +50,10 @@ def content(path: Path) -> bytes:
 def from_first_line(source: Path | bytes) -> Path | bytes:
     """The same without blank lines at its beginning, of which polars takes the number of fields."""
     first = source[:8] if isinstance(source, bytes) else start(source, 8)
-    if first.removeprefix(codecs.BOM_UTF8)[:1] not in (b"\r", b"\n"):
+    if not re.match(rb"\r?\n", first.removeprefix(codecs.BOM_UTF8)):
         return source
     data = source if isinstance(source, bytes) else content(source)
-    return data.removeprefix(codecs.BOM_UTF8).lstrip(b"\r\n")
+    return re.sub(rb"\A(\r?\n)+", b"", data.removeprefix(codecs.BOM_UTF8))
 
 
 def only_cr(data: bytes) -> bool:
@@ -222,6 +222,15 @@ def _escaped(data: NDArray[np.uint8], where: NDArray[np.int64], escape: int) -> 
     two = (where > 1) & (data[np.maximum(where - 2, 0)] == escape)
     free: NDArray[np.bool_] = one & ~two
     return free
+
+
+def escaped_outside(data: bytes, quote: str, escape: str) -> bool:
+    """Whether an escaped quotation mark is in a field that is not quoted: it stands there as written."""
+    signs = np.frombuffer(data, np.uint8)
+    where = np.flatnonzero(signs == ord(quote))
+    escaped = _escaped(signs, where, ord(escape))
+    open_ = np.cumsum(~escaped) % 2 == 1
+    return bool((escaped & ~open_).any())
 
 
 def doubled(data: bytes, quote: str, escape: str) -> bytes:

@@ -23,6 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = r"^\d{4}-\d\d-\d\d"
 _ENGLISH = "%a %b %d %H:%M:%S %z %Y"  # Mon Apr 07 03:51:09 -0700 2014
 _LAST = 4_102_444_800  # 2100-01-01
+_YEAR, _SINCE = 31_536_000, 631_152_000  # seconds; 1990-01-01
 _COMPACT = (19_000_101, 21_001_231)
 _YEARS = (1900, 2100)
 
@@ -41,8 +42,10 @@ def time_column(table: Table, column: str, unit: Unit = "auto", time_format: str
     if checked.wrong.any():
         raise checked.error(table)
     whole = checked.values.to_numpy()
+    if per_second == 1:
+        return Times(whole)
     # a log's order is that of time within a second, so what is finer than a second is kept as an order
-    finer = per_second > 1 and bool((whole % per_second).any()) and bool((np.diff(whole) < 0).any())
+    finer = bool((whole % per_second).any()) and bool((np.diff(whole) < 0).any())
     return Times(whole // per_second, np.argsort(whole, kind="stable") if finer else None)
 
 
@@ -151,10 +154,23 @@ def _from_numbers(table: Table, column: str, numbers: pl.Series, unit: Unit) -> 
         factor = _PER_SECOND[guesses.pop()] if guesses else 1
     else:
         factor = _PER_SECOND[unit]
+        _warn_of_1970(numbers, unit, f"{table.name}, column '{column}'")
     if numbers.dtype.is_float():
         micros = numbers / (factor / _MICRO) if factor >= _MICRO else numbers * (_MICRO / factor)
         return micros.floor().cast(pl.Int64, strict=False), _MICRO
     return numbers.cast(pl.Int64, strict=False), factor
+
+
+def _warn_of_1970(numbers: pl.Series, unit: str, where: str) -> None:
+    """A MatineeWarning where a unit that was given puts every time into 1970, and a coarser one does not."""
+    last = numbers.max()
+    if not isinstance(last, (int, float)) or not 0 < last < _PER_SECOND[unit] * _YEAR:
+        return
+    guess = _guess(float(last))
+    if _PER_SECOND[guess] < _PER_SECOND[unit] and _PER_SECOND[guess] * _SINCE <= last < _PER_SECOND[guess] * _LAST:
+        when = (_EPOCH + timedelta(seconds=last / _PER_SECOND[guess])).year
+        text = f"{where}: by the unit {unit} every event is of 1970; {option('unit', guess)} has them end in {when}"
+        warnings.warn(text, MatineeWarning, stacklevel=2)
 
 
 def _compact(table: Table, column: str, numbers: pl.Series, unit: Unit) -> pl.Series | None:
@@ -220,6 +236,7 @@ def _from_text(raw: pl.Series) -> pl.Series:
 def _iso_micros(text: str) -> int | None:
     if re.match(_DAY, text) is None:
         return None
+    text = text[:10] + re.sub(r"(?<![\d.])(\d)(?!\d)", r"0\1", text[10:])  # 5:07 for 05:07, as polars reads it
     try:
         return (utc(datetime.fromisoformat(text.strip())) - _EPOCH) // timedelta(microseconds=1)
     except ValueError:

@@ -1,30 +1,23 @@
-"""What an ensemble is made of: scores of several models made comparable and added, and the search for its weights."""
+"""What an ensemble is made of: scores of several models made comparable and added, or lists filled in turns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from functools import partial
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee import kernels
 from matinee.data.arrays import Bools, Floats, Ragged
-from matinee.data.dataset import Holdout, Queries, Scorer
+from matinee.data.dataset import Queries, Scorer
 from matinee.data.ids import IdMap
-from matinee.evaluate.metrics import ranking
-from matinee.evaluate.stopping import StoppingMetric
-from matinee.rank import blocks, of_candidates, recommend
+from matinee.rank import of_candidates
 
-Method = Literal["rank", "zscore", "softmax"]
+Method = Literal["rank", "zscore", "softmax", "minmax", "borda", "raw"]
 Weights = NDArray[np.float64]
-
-SHARES = np.linspace(0.0, 1.0, 21)
-"""What a member's weight is tried at, of the weight of all."""
-SWEEPS = 2
-QUERIES = 10_000
-"""At most so many of valid choose the weights: the standard error of their ndcg is below .005 then."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +31,10 @@ class MemberScores:
     scorable: Bools
 
     def mixed(self, weights: Weights) -> Floats:
-        """float32 (B, n_items): the weighted sum; -inf where no member can score."""
+        """float32 (B, n_items): the weighted sum; -inf where no member can score. weights: (M,), or (B, M)."""
         total = np.zeros(self.scorable.shape, np.float32)
-        for scores, weight in zip(self.scores, weights, strict=True):
-            total += scores * np.float32(weight)
+        for scores, weight in zip(self.scores, weights.T.astype(np.float32), strict=True):
+            total += scores * (weight if weights.ndim == 1 else weight[:, None])
         total[~self.scorable] = -np.inf
         return total
 
@@ -58,23 +51,54 @@ def member_scores(members: Sequence[Scorer], queries: Queries, method: Method) -
 def make_comparable(scores: Floats, exclude: Ragged, method: Method) -> None:
     """Replace scores (B, n_items), in place, by numbers that mean the same whichever model they are from.
 
-    What a query excludes moves nothing else. -inf becomes the least of the row (rank, softmax: 0); NaN stays.
+    What a query excludes moves nothing else. -inf becomes the least of the row (rank, borda, softmax: 0); NaN stays.
+    "raw" only does this.
     """
-    rows = {
-        "rank": kernels.fusion.reciprocal_rank_rows,
+    if method == "raw":
+        least = np.min(scores, axis=1, initial=np.inf, where=np.isfinite(scores), keepdims=True)
+        np.copyto(scores, np.where(np.isinf(least), 0.0, least), where=scores == -np.inf)
+        return
+    rows: Callable[..., None] = {
+        "rank": partial(kernels.fusion.rank_rows, borda=False),
+        "borda": partial(kernels.fusion.rank_rows, borda=True),
         "zscore": kernels.fusion.standard_rows,
+        "minmax": kernels.fusion.unit_rows,
         "softmax": kernels.fusion.softmax_rows,
     }[method]
     kernels.parallel(lambda a, b: rows(a, b, exclude.offsets, exclude.values, scores), len(scores), chunk=64)
 
 
-# --- weights ----------------------------------------------------------------------------------------------------------
+def by_quotas(members: Sequence[Scorer], queries: Queries, quotas: Sequence[int]) -> Floats:
+    """float32 (B, n_items): minus the place of an item in a list where of each sum(quotas) places as many are a
+    member's as its quota says, each with its best item that is not yet there; -inf where no member can score."""
+    scores = np.stack([member.score(queries) for member in members])
+    places, exclude = turns(quotas), queries.exclude
+    out = np.empty(scores.shape[1:], np.float32)
+    nan = np.isnan(scores).any(axis=0)
+    kernels.parallel(
+        lambda a, b: kernels.fusion.quota_rows(a, b, exclude.offsets, exclude.values, scores, places, out),
+        len(out),
+        chunk=64,
+    )
+    out[nan] = np.nan  # ranking refuses it
+    return out
 
 
-class Mixing(Scorer, Protocol):
-    """An ensemble whose members are fitted."""
+def check_quotas(quotas: Sequence[int], n: int) -> None:
+    """Raise ValueError for quotas that are not those of n members."""
+    if len(quotas) != n or min(quotas) < 0 or not 0 < sum(quotas) <= 1000:
+        raise ValueError(f"quotas {list(quotas)}: one for each member, none negative, 1 to 1,000 in sum")
 
-    def member_scores(self, queries: Queries) -> MemberScores: ...
+
+def turns(quotas: Sequence[int]) -> NDArray[np.int32]:
+    """int32 (sum(quotas),): whose turn each place is, spread evenly: each goes to the member that is furthest behind
+    its share of the places so far, of equal ones the first. [7, 3] -> 0 1 0 0 1 0 0 0 1 0."""
+    total, used, found = sum(quotas), [0] * len(quotas), []
+    for place in range(1, total + 1):
+        member = max(range(len(quotas)), key=lambda m: (quotas[m] * place - used[m] * total, -m))
+        used[member] += 1
+        found.append(member)
+    return np.array(found, np.int32)
 
 
 @dataclass(frozen=True)
@@ -97,46 +121,3 @@ class PrecomputedScorer(Scorer):
 
     def score(self, queries: Queries) -> Floats:
         return self.scores.copy() if queries.candidates is None else of_candidates(self.scores, queries.candidates)
-
-
-def tuned(model: Mixing, valid: Holdout, n: int, metric: StoppingMetric) -> Weights:
-    """float64 (n,), 1 in sum: the weights of n members with the best mean metric on valid, found member by member.
-
-    From equal weights on, each member in turn is given each of SHARES, the others keeping their proportions; what is
-    no better than the present weights does not replace them. Two members need one turn, more need SWEEPS each.
-    """
-    weights = np.full(n, 1.0 / n)
-    rows = np.unique(np.linspace(0, len(valid) - 1, min(len(valid), QUERIES)).astype(np.int64))
-    queries, truth = valid.queries.take(rows), valid.truth.take(rows)
-    # Coordinate ascent over shares: two members have one free share, more take turns.
-    for member in [0] if n == 2 else [*range(n)] * SWEEPS:
-        tried = [weights, *(shared(weights, member, share) for share in SHARES)]
-        weights = tried[int(np.argmax(qualities(model, queries, truth, tried, metric)))]
-    return weights
-
-
-def shared(weights: Weights, member: int, share: float) -> Weights:
-    """float64 (members,): this share for one member, the rest in proportion (equally where it was nothing)."""
-    others = np.delete(weights, member)
-    others = others / others.sum() if others.any() else np.full(len(others), 1.0 / len(others))
-    return np.insert(others * (1.0 - share), member, share)
-
-
-def qualities(
-    model: Mixing, queries: Queries, truth: Ragged, tried: Sequence[Weights], metric: StoppingMetric
-) -> NDArray[np.float64]:
-    """float64 (len(tried),): the mean metric under each of the weights; 0 where no query has an answer.
-
-    Members are asked once about a block of queries, whatever the number of weights.
-    """
-    name, k = metric.name, metric.k
-    total, asked = np.zeros(len(tried)), 0
-    for start, block in blocks(queries, len(model.items)):
-        answers = truth.slice(start, start + len(block))
-        # Members are asked once; every weighting is a sum of the same comparable scores.
-        known = model.member_scores(block)
-        for t, weights in enumerate(tried):
-            recs = recommend(PrecomputedScorer(model, known.mixed(weights)), block, k)
-            total[t] += np.nansum(ranking(recs.item, answers, k=[k], metrics=[name])[name, k])
-        asked += int(np.count_nonzero(answers.lengths))
-    return total / max(asked, 1)

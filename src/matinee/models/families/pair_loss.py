@@ -12,7 +12,7 @@ from matinee.data.dataset import Dataset
 from matinee.models.families.network import import_torch
 from matinee.models.families.ordinal import OrdinalTargets
 from matinee.models.families.pair_sides import item_sides
-from matinee.nn.sampling import Positives, Sampler, hardest, negatives
+from matinee.nn.sampling import Disliked, Positives, Sampler, hardest, negatives
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,8 @@ class Sampling(Protocol):
     @property
     def hard_of(self) -> int: ...
     @property
+    def dislikes(self) -> float: ...
+    @property
     def ordinal_weight(self) -> float: ...
 
 
@@ -49,6 +51,7 @@ class PairLoss:
         self.weight = rows.relative_weights()
         kind: Literal["uniform", "popularity"] = "popularity" if sampling.sampling == "popularity" else "uniform"
         self.sampler, self.positives = Sampler.of(rows, kind, sampling.alpha), Positives.of(rows)
+        self.disliked = Disliked.of(rows, sampling.dislikes)
 
     def terms(self, batch: NDArray[np.int64]) -> float:
         """How many terms the loss of these events is the sum of."""
@@ -62,6 +65,8 @@ class PairLoss:
             logit = self.net.meet(said, item_sides(self.net, requests, item))[:, 0]
             return self.of_labels(logit, batch, self.label[batch])
         others = self.draw(requests, self.rows.user[batch], said, step)
+        if self.disliked is not None:
+            others = self.disliked.put(self.rows.user[batch], others, np.random.default_rng([step.seed, 1]))
         logits = self.net.meet(said, item_sides(self.net, requests, np.concatenate([item, others], axis=1)))
         torch = import_torch()
         there = torch.from_numpy(others >= 0).to(logits.device)  # who watched everything has no negatives

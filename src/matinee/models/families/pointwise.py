@@ -92,6 +92,14 @@ class Pointwise(Network):
     sampling: Literal["uniform", "popularity", "hard"] = tunable("uniform", "how negatives are sampled")
     alpha: float = tunable(0.75, "sampling popularity: in proportion to events^alpha", ge=0.0)
     hard_of: int = tunable(5, "sampling hard: each negative is the highest-scored of this many uniform ones", ge=1)
+    dislikes: float = tunable(
+        0.0,
+        "share of the negatives that are the user's own dislikes, if there are any",
+        low=0.0,
+        high=1.0,
+        ge=0.0,
+        le=1.0,
+    )
     init_std: float = tunable(0.01, "standard deviation of the initial vectors", low=1e-3, high=0.1, log=True, gt=0.0)
     fold_steps: int = tunable(20, "gradient steps to fold in a user", ge=1)
     fold_rate: float = tunable(0.05, "step size of folding in", gt=0.0)

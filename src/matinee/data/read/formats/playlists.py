@@ -11,11 +11,22 @@ from typing import Any
 import polars as pl
 
 from matinee.data.read.assemble import RawTables, SideTable, side_of
-from matinee.data.read.formats.base import Format, Head, Joined, Source, alike, described, events
+from matinee.data.read.formats.base import (
+    Format,
+    Head,
+    Joined,
+    Source,
+    alike,
+    described,
+    events,
+    matching,
+    warn,
+)
 from matinee.data.read.tables import Table, content
-from matinee.errors import MatineeError, counted
+from matinee.errors import MatineeError, counted, either, listed
 
 HINT = 'expected {"playlists": [{"pid": 0, "name": "...", "tracks": [{"track_uri": "..."}, ...]}, ...]}'
+DATA = ("*.json", "*.jsonl", "*.csv", "*.tsv", "*.parquet")  # files that could hold events
 OF_TRACKS = {"track_name": "title", "artist_name": "artist", "album_name": "album"}
 TRACK = pl.Struct(dict.fromkeys(("track_uri", *OF_TRACKS), pl.String))
 PLAYLIST: dict[str, Any] = {
@@ -43,7 +54,18 @@ def million_playlist(source: Source) -> RawTables:
     if table.frame.height == 0:
         what = f"none of the {counted(lists.frame.height, 'playlist')} has a track"
         raise MatineeError(what, where=lists.name, hint="add a slice with tracks")
+    _warn_of_others(source)
     return RawTables(events(table, "pid", "track_uri"), _named(lists), _items(table))
+
+
+def _warn_of_others(source: Source) -> None:
+    """A MatineeWarning that names files of the folder which could hold events, and are no slices."""
+    there = [] if source.folder is None else matching(source.folder, DATA)
+    others = [path.name for path in there if path not in source.logs]
+    if others:
+        text = f"{source.folder}: {counted(len(others), 'file')} of the folder {either(len(others), 'is', 'are')} no"
+        text += f" {either(len(others), 'slice', 'slices')} of playlists, and not read: {listed(others)}"
+        warn(text)
 
 
 def _slice(path: Path) -> pl.DataFrame:
@@ -56,7 +78,7 @@ def _slice(path: Path) -> pl.DataFrame:
     if not isinstance(lists, list) or not lists or not all(isinstance(one, dict) for one in lists):
         raise MatineeError("holds no list of playlists", where=path.name, hint=HINT)
     for number, one in enumerate(lists, start=1):
-        tracks = one.get("tracks", [])
+        tracks = one.get("tracks")  # an empty playlist says [], so one without the word is broken
         listed = isinstance(tracks, list) and all(isinstance(track, dict) for track in tracks)
         if type(one.get("pid")) is not int or not listed:
             raise MatineeError(f"playlist {number} has no pid or no tracks", where=path.name, hint=HINT)
@@ -78,13 +100,12 @@ def _named(lists: Table) -> SideTable | None:
     return described(lists, "pid", lists.frame.select(there))
 
 
-def _items(table: Table) -> SideTable:
-    """The first row of each track describes it: the others say the same."""
+def _items(table: Table) -> SideTable | None:
+    """The first row of each track describes it: the others say the same. None where none is described."""
     first = table.frame.unique("track_uri", keep="first", maintain_order=True)
     there = [name for name in OF_TRACKS if first[name].null_count() < first.height]
-    return side_of(
-        Table(first, table.name), "track_uri", first.select(pl.col(name).alias(OF_TRACKS[name]) for name in there)
-    )
+    features = first.select(pl.col(name).alias(OF_TRACKS[name]) for name in there)
+    return side_of(Table(first, table.name), "track_uri", features) if there else None
 
 
 def looks(head: Head) -> bool:

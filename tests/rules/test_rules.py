@@ -116,8 +116,9 @@ def test_what_does_not_fit_is_named(given: dict[str, Any], words: str) -> None:
 
 
 def test_positions_and_other_things_are_refused() -> None:
+    make: Any = Rules
     with pytest.raises(MatineeError, match="takes its parts by name"):
-        Rules("year > 3")  # type: ignore[call-arg]
+        make("year > 3")
     with pytest.raises(MatineeError, match="no table of rules"):
         Rules.from_dict(["where"])  # type: ignore[arg-type]
 

@@ -19,6 +19,7 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
     return {
         ("run",): [world.recipe, "--out", out],
         ("init",): [world.log, "--out", out],
+        ("explore",): [world.log, "--items", world.items],
         ("fit",): ["popularity", "--data", world.log, "--items", world.items, "--out", out],
         ("export",): [world.run, "ease", "--out", out],
         ("recommend",): [world.model, "--user", "1"],

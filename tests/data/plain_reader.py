@@ -65,6 +65,7 @@ def readings(data: bytes, way: Way) -> list[Reading | None]:
     except UnicodeDecodeError:
         return [None]
     text = text.replace("\r", "\n") if "\n" not in text else text
+    text = re.sub(r"\A(\r?\n)+\ufeff", "", text)  # blank lines before the mark of the encoding
     lines = text.split("\n")
     sign = way.separator or sniffed(next((line for line in lines if line.strip()), ""))
     tables: list[tuple[Sequence[Record | None], int] | None] = []

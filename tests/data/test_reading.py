@@ -778,6 +778,7 @@ def test_blank_lines_before_the_first_row(tmp_path: Path, bom: bytes, last: str)
     names = ["user_id", "item_id", "rating", "note"][: 4 if last else 3]
     assert events(mt.read(file(tmp_path, bom + b"\n\n" + rows), header=names)) == [(1, "a"), (2, "b")]
     first = ",".join(names).encode() + b"\n"
+    assert events(mt.read(file(tmp_path, b"\n\n" + bom + first + rows))) == [(1, "a"), (2, "b")]
     assert events(mt.read(file(tmp_path, bom + b"\n\n" + first + rows))) == [(1, "a"), (2, "b")]
 
 

@@ -304,9 +304,9 @@ def test_candidates_and_blocks_and_users_lists() -> None:
         wanted, _ = slow_list([i for i in free if i not in mine.values()], score, 6, counts, mine)
         assert lists(found)[b] == wanted
     only = {MODEL.users.decode([0])[0]: ["i01", "i02"]}
-    mine = quietly(Rules.from_dict({"pin": [{"item": "Film 13", "place": 1}]}), 3, allow=only)
-    assert 13 not in mine.item[0], "it is not on the user's own list"
-    assert all(13 in QUERIES.exclude[b] or mine.item[b, 0] == 13 for b in range(1, N_USERS))
+    own = quietly(Rules.from_dict({"pin": [{"item": "Film 13", "place": 1}]}), 3, allow=only)
+    assert 13 not in own.item[0], "it is not on the user's own list"
+    assert all(13 in QUERIES.exclude[b] or own.item[b, 0] == 13 for b in range(1, N_USERS))
 
 
 def test_a_pinned_item_that_cannot_be_scored() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import random
+import warnings
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.rules.expression import Expression
@@ -208,3 +212,33 @@ def test_a_text_that_no_cell_has_is_told() -> None:
 def test_without_a_table_every_column_is_missing() -> None:
     with pytest.raises(MatineeError, match=r"no table of items, so no column 'year' \(character 1"):
         Expression("year > 3").rows(None, 4)
+
+
+WORDS = ["year", "genres", "title", "score", "seen", "and", "or", "not", "in", "is", "None", "True", "(", ")", "[", "]"]
+WORDS += [
+    ",",
+    "<",
+    ">=",
+    "==",
+    "!=",
+    "1995",
+    "-",
+    "'Drama'",
+    '"x"',
+    "column(",
+    "+",
+    ".",
+    "lambda",
+    ":",
+    "=",
+    "if",
+    "else",
+]
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.one_of(st.text(max_size=40), st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)))
+def test_any_text_is_an_answer_or_a_matinee_error(text: str) -> None:
+    with contextlib.suppress(MatineeError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatineeWarning)
+        assert Expression(text).rows(TABLE, len(TABLE)).shape == (len(TABLE),)

@@ -26,6 +26,7 @@ from matinee.version import __version__
 COMMANDS = {
     "run": ("run", "Run a study: split, fit, measure, and write a report."),
     "init": ("init", "Write a recipe for your own files, with comments."),
+    "explore": ("explore", "Say what a log holds, and what follows, on a page."),
     "fit": ("fit", "Fit a model on a whole log and save it."),
     "recommend": ("ask", "Recommend items to a user, to someone new, or to all users."),
     "similar": ("ask", "Recommend what goes with one item, or name users like a user."),
@@ -41,6 +42,7 @@ COMMANDS = {
 EXAMPLES = {
     "run": "recipes/ml-1m-static.toml --seeds 0,1,2 --set ease.l2=500",
     "init": "log.csv items.csv --out recipe.toml",
+    "explore": "ml-100k --out ml-100k.html",
     "fit": "ease --data ml-100k --set l2=200 --out models/ease",
     "recommend": 'models/ease --history "Toy Story (1995)" --history "Heat (1995)"',
     "similar": 'models/ease "Toy Story (1995)" -k 5',

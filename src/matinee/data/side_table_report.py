@@ -67,14 +67,14 @@ def side_table_report(data: Dataset) -> tuple[SideTableReport, ...]:
 
 
 def _covered(what: EntityKind, table: pl.DataFrame, in_log: Bools, unmatched: tuple[Unmatched, ...]) -> SideTableReport:
-    said = {column.name: _said(column)[in_log] for column in table.iter_columns()}
+    found = {column.name: said(column)[in_log] for column in table.iter_columns()}
     n = int(in_log.sum())
-    described = np.logical_or.reduce([np.zeros(n, bool), *said.values()])
-    missing = {name: n - int(there.sum()) for name, there in said.items()}
+    described = np.logical_or.reduce([np.zeros(n, bool), *found.values()])
+    missing = {name: n - int(there.sum()) for name, there in found.items()}
     return SideTableReport(what, n, int(described.sum()), int((~in_log).sum()), missing, unmatched)
 
 
-def _said(column: pl.Series) -> Bools:
+def said(column: pl.Series) -> Bools:
     """(n,): true where there is a value; an empty list, an empty text and NaN are none."""
     there = column.is_not_null()
     if isinstance(column.dtype, pl.List):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset
 from matinee.data.events import looks_like_kinds
+from matinee.explore.spread import held_curve
 
 MAX_LEVELS = 21  # more distinct ratings than this are binned
 BINS = 40
@@ -107,7 +108,7 @@ def key_figures(data: Dataset) -> KeyFigures:
         tied=tied,
         ratings=_levels(data.value),
         activity=_activity(per_user),
-        tail=_tail(per_item),
+        tail=held_curve(per_item),
         over_time=_over_time(timestamp),
         weights=_levels(data.weight, equal=True),
         dislikes=0 if data.dislikes is None else len(data.dislikes),
@@ -164,14 +165,6 @@ def _activity(per_user: NDArray[np.int64]) -> Bars:
     edges = np.unique(np.round(np.geomspace(low, above, BINS // 2 + 1)).astype(np.int64))
     counts = np.histogram(per_user, edges)[0]
     return Bars(edges.astype(np.float64), counts.astype(np.int64))
-
-
-def _tail(per_item: NDArray[np.int64]) -> NDArray[np.float64]:
-    """float64 (m, 2): at most 101 points from (0, 0) to (1, 1). per_item: descending."""
-    n = len(per_item)
-    held = np.concatenate([[0], np.cumsum(per_item)])
-    at = np.unique(np.linspace(0, n, min(n, 100) + 1).round().astype(np.int64))
-    return np.column_stack([at / max(n, 1), held[at] / max(int(held[-1]), 1)])
 
 
 def _over_time(timestamp: NDArray[np.int64] | None) -> Bars | None:

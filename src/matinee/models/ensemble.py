@@ -131,7 +131,7 @@ class Ensemble(Composite):
         learned: Mixture = self.fitted.learned
         if self.quotas is not None:
             return fusion.by_quotas(learned.members, replace(queries, candidates=None), self.quotas)
-        asked: Bools = np.atleast_2d(learned.weights).any(axis=0)
+        asked = np.atleast_2d(learned.weights).max(axis=0) > 0
         return self.member_scores(queries, asked).mixed(learned.weights_for(queries, self.grouped_by)[..., asked])
 
     def member_scores(self, queries: Queries, asked: Bools | None = None) -> fusion.MemberScores:

@@ -129,9 +129,7 @@ def member_contributions(model: Ensemble, holdout: Holdout, *, metric: str = "nd
         weight = None if learned.weights.ndim > 1 or model.quotas is not None else float(learned.weights[number])
         alone = measured(member, label).mean(asked.name, asked.k).value
         rest = without.mean(asked.name, asked.k).value
-        found.append(
-            Contribution(label, weight, alone, rest, test.difference, test.ci_low, test.ci_high, test.p_random)
-        )
+        found.append(Contribution(label, weight, alone, rest, test.difference, test.ci_low, test.ci_high, test.p))
     return found
 
 

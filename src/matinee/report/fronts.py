@@ -37,7 +37,7 @@ def front_plot(name: str, points: pl.DataFrame, x: str = "diversity") -> Markup:
     lines = [part.sort("lam") for _, part in points.group_by("model", maintain_order=True)]
     labels = placeholders([str(line["model"][0]) for line in lines])
 
-    middle = (points[x].max() + points[x].min()) / 2  # type: ignore[operator]
+    middle = float(points[x].to_numpy().min() + points[x].to_numpy().max()) / 2
 
     def paint(axes: Axes) -> None:
         for place, line, label in zip(count(), lines, labels, strict=False):

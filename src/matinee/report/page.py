@@ -8,7 +8,7 @@ from functools import cache
 from typing import TypeVar
 
 import polars as pl
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matinee.errors import MatineeError
 from matinee.report import format as words
@@ -31,23 +31,27 @@ def render(study: Study) -> str:
     tables = score_tables(study.metrics, study.protocols, study.per_query, study.tested)
     study = _in_order(study, [row.label for table in tables for row in table.rows])
     tables_of = [sections.scores(at, one, study.remarks.get(one.fingerprint, ())) for at, one in enumerate(tables)]
-    return _template().render(
-        title=study.title,
-        summary=sections.summary(study, tables),
-        figures=sections.key_figures(study.data, study.side_tables),
-        tables=tables_of,
-        by_candidate_rule=by_candidate_rule(tables),
-        grids=grids(study, tables),
-        calibrations=sections.calibrations(study),
-        costs=sections.costs(study.costs),
-        trainings=sections.trainings(study),
-        recommended=sections.recommended(study),
-        groups=sections.groups(study, tables),
-        list_tables=list_tables(study.analysis, list(study.recommendations)),
-        people=sections.sample(study),
-        findings=sections.findings(study),
-        definitions=sections.definitions(tables),
-        facts=study.facts,
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            title=study.title,
+            summary=sections.summary(study, tables),
+            figures=sections.key_figures(study.data, study.side_tables),
+            tables=tables_of,
+            by_candidate_rule=by_candidate_rule(tables),
+            grids=grids(study, tables),
+            calibrations=sections.calibrations(study),
+            costs=sections.costs(study.costs),
+            trainings=sections.trainings(study),
+            recommended=sections.recommended(study),
+            groups=sections.groups(study, tables),
+            list_tables=list_tables(study.analysis, list(study.recommendations)),
+            people=sections.sample(study),
+            findings=sections.findings(study),
+            definitions=sections.definitions(tables),
+            facts=study.facts,
+        )
     )
 
 
@@ -64,13 +68,9 @@ def _in_order(study: Study, labels: list[str]) -> Study:
     return replace(study, recommendations=recs, curves=curves, calibration=bins, costs=costs)
 
 
-def _template() -> Template:
-    return environment().get_template("report.html.j2")
-
-
 @cache
 def environment() -> Environment:
-    """Where pages find their templates and filters."""
+    """What the templates of all pages share."""
     made = Environment(
         loader=PackageLoader("matinee.report"),
         autoescape=True,  # titles and ids come from files, and may hold "<script>"

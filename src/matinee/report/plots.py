@@ -54,11 +54,11 @@ class Dot:
     cell: Cell
 
 
-def activity(bars: Bars, alt: str) -> Markup:
+def activity(bars: Bars, alt: str, name: str = "activity") -> Markup:
     """Users by their number of events, on a logarithmic axis."""
 
     def paint(axes: Axes) -> None:
-        _bars(axes, bars)
+        draw_bars(axes, bars)
         axes.set_xscale("log")
         low, high = bars.edges[0], bars.edges[-1] - 1
         nice = np.array([m * 10.0**e for e in range(13) for m in (1, 2, 5)])
@@ -68,7 +68,7 @@ def activity(bars: Bars, alt: str) -> Markup:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: short(x)))
         axes.set_xlabel("events of a user (logarithmic)")
 
-    return draw(paint, "activity", alt)
+    return draw(paint, name, alt)
 
 
 def tail(points: np.ndarray, top_share: float, alt: str) -> Markup:
@@ -88,7 +88,7 @@ def tail(points: np.ndarray, top_share: float, alt: str) -> Markup:
     return draw(paint, "tail", alt)
 
 
-def ratings(levels: Levels, alt: str) -> Markup:
+def ratings(levels: Levels, alt: str, name: str = "ratings") -> Markup:
     """Events by rating."""
 
     def paint(axes: Axes) -> None:
@@ -96,22 +96,22 @@ def ratings(levels: Levels, alt: str) -> Markup:
         axes.bar(levels.value, levels.counts, width=step * (0.98 if levels.binned else 0.7), color=SOFT, linewidth=0)
         if not levels.binned and len(levels.value) <= 10:
             axes.set_xticks(levels.value, [f"{v:g}" for v in levels.value])
-        _count_axis(axes)
+        count_axis(axes)
         axes.set_xlabel("rating")
 
-    return draw(paint, "ratings", alt)
+    return draw(paint, name, alt)
 
 
-def over_time(bars: Bars, alt: str) -> Markup:
+def over_time(bars: Bars, alt: str, name: str = "over-time") -> Markup:
     """Events in equal stretches of time."""
 
     def paint(axes: Axes) -> None:
-        _bars(axes, bars)
+        draw_bars(axes, bars)
         first, last = float(bars.edges[0]), float(bars.edges[-1])
         at = np.linspace(first, last, 4)[:3] + (last - first) / 6
         axes.set_xticks(at, [words.tick(second, last - first) for second in at])
 
-    return draw(paint, "over-time", alt, bottom=28)
+    return draw(paint, name, alt, bottom=28)
 
 
 def dots(name: str, rows: Sequence[Dot], alt: str) -> Markup:
@@ -267,14 +267,16 @@ def short(n: float) -> str:
     return f"{n:g}"
 
 
-def _bars(axes: Axes, bars: Bars) -> None:
+def draw_bars(axes: Axes, bars: Bars) -> None:
+    """A histogram, with counts along y."""
     widths = np.diff(bars.edges)
     axes.bar(bars.edges[:-1], bars.counts, width=widths, align="edge", color=SOFT, edgecolor=PAPER, linewidth=1)
     axes.margins(x=0.01)
-    _count_axis(axes)
+    count_axis(axes)
 
 
-def _count_axis(axes: Axes) -> None:
+def count_axis(axes: Axes) -> None:
+    """Few ticks along y, as 12, 1.5k, 20M."""
     axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: short(y)))
 

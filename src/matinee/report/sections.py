@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from matinee import explore
 from matinee.data.dataset import Dataset
 from matinee.data.side_table_report import SideTableReport
 from matinee.errors import counted
@@ -18,6 +17,8 @@ from matinee.evaluate.intervals import FEW, FEW_WORDS
 from matinee.evaluate.known import head_size
 from matinee.evaluate.metrics import CONVENTIONS, METRICS
 from matinee.evaluate.predictions import LOWER_IS_BETTER
+from matinee.explore import activity_groups, list_figures, overlap, user_samples
+from matinee.explore import key_figures as figures_of_log
 from matinee.explore.log import KeyFigures, Spread
 from matinee.report import format as words
 from matinee.report import plots
@@ -64,15 +65,16 @@ def summary(study: Study, tables: list[Table]) -> list[str]:
 
 
 def key_figures(data: Dataset, side_tables: Sequence[SideTableReport] = ()) -> dict[str, Any]:
-    found, tables = explore.key_figures(data), [_sentence(str(table)) for table in side_tables]
-    return {"grid": _figures(found), "plots": _data_plots(found), "tables": tables}
+    found, tables = figures_of_log(data), [_sentence(str(table)) for table in side_tables]
+    return {"grid": figures_of(found), "plots": _data_plots(found), "tables": tables}
 
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _figures(f: KeyFigures) -> list[Figure]:
+def figures_of(f: KeyFigures) -> list[Figure]:
+    """The key figures of a log, with an explanation each."""
     unused, share = f.n_catalogue - f.n_items, percent(f.repeated / max(f.n_events, 1))
     repeated = f"{share} repeat a pair of user and item" if f.repeated else "no pair of user and item twice"
     if f.at_once:
@@ -235,11 +237,11 @@ def recommended(study: Study) -> dict[str, Any] | None:
         return None
     train = study.split.train
     head = head_size(train.item_counts())
-    found = {label: explore.list_figures(one, train, head=head) for label, one in recs.items()}
-    common = explore.overlap(recs) if len(recs) > 1 else np.zeros((0, 0))
+    found = {label: list_figures(one, train, head=head) for label, one in recs.items()}
+    common = overlap(recs) if len(recs) > 1 else np.zeros((0, 0))
     longest, models = max(one.k for one in recs.values()), range(len(common))
 
-    def overlap(a: int, b: int) -> tuple[str, float] | None:
+    def shared(a: int, b: int) -> tuple[str, float] | None:
         """As text, and as the tint of a cell."""
         return (f"{common[a, b]:.1f}", round(0.3 * common[a, b] / longest, 3)) if a != b else None
 
@@ -248,7 +250,7 @@ def recommended(study: Study) -> dict[str, Any] | None:
         "head": head,
         "k": longest,
         "fallback": any(f.fallback > 0 for f in found.values()),
-        "overlap": [[overlap(a, b) for b in models] for a in models],
+        "overlap": [[shared(a, b) for b in models] for a in models],
     }
 
 
@@ -266,7 +268,7 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     part = part.filter(pl.col("label").is_in(labels)) if len(part) else part
     if part["query"].n_unique() < 8:
         return None
-    means = explore.activity_groups(part, study.split.test, metric, k)
+    means = activity_groups(part, study.split.test, metric, k)
     heads = means.select("group", "shortest", "longest", "n_queries").unique("group").sort("group").rows()
     if len(heads) < 2:
         return None
@@ -283,7 +285,7 @@ def sample(study: Study) -> dict[str, Any] | None:
     if not study.recommendations:
         return None
     n = min(N_PEOPLE, max(1, N_LISTS // (1 + len(study.recommendations))))
-    chosen = explore.user_samples(study.data, study.split.test, study.recommendations, n=n, seed=0)
+    chosen = user_samples(study.data, study.split.test, study.recommendations, n=n, seed=0)
     if not chosen:
         return None
     rated = any(item.rating is not None for person in chosen for item in person.favourites)

@@ -58,13 +58,14 @@ def make_comparable(scores: Floats, exclude: Ragged, method: Method) -> None:
         least = np.min(scores, axis=1, initial=np.inf, where=np.isfinite(scores), keepdims=True)
         np.copyto(scores, np.where(np.isinf(least), 0.0, least), where=scores == -np.inf)
         return
-    rows: Callable[..., None] = {
+    by_name: dict[Method, Callable[..., None]] = {
         "rank": partial(kernels.fusion.rank_rows, borda=False),
         "borda": partial(kernels.fusion.rank_rows, borda=True),
         "zscore": kernels.fusion.standard_rows,
         "minmax": kernels.fusion.unit_rows,
         "softmax": kernels.fusion.softmax_rows,
-    }[method]
+    }
+    rows = by_name[method]
     kernels.parallel(lambda a, b: rows(a, b, exclude.offsets, exclude.values, scores), len(scores), chunk=64)
 
 

@@ -151,8 +151,8 @@ def edges_of(queries: Queries, by: GroupedBy, groups: int) -> NDArray[np.float64
     if not len(values):
         return np.empty(0)
     edges: NDArray[np.float64] = np.unique(values[[len(values) * g // groups for g in range(1, groups)]])
-    edges = edges[edges > values[0]]  # nothing would be below it
-    return edges
+    first = int(edges[0] <= values[0])  # nothing would be below it
+    return edges[first:]
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def test_quality_by_k_and_by_activity(found: Analysis) -> None:
 
 
 def test_years_and_names_are_counted_where_people_and_models_meet_them(found: Analysis) -> None:
-    met = {
+    met: dict[tuple[str, str | None], list[int]] = {
         ("history", None): HOLDOUT.queries.history.values.tolist(),
         ("hidden", None): [item for answers in TRUTH for item in answers if item < N_ITEMS],
         **{("recommended", label): [item for row in lists for item in row] for label, lists in LISTS_OF.items()},

@@ -15,6 +15,7 @@ import matinee as mt
 from matinee.data.dataset import Holdout
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
+from matinee.evaluate import paired_test
 from matinee.evaluate.lists import OF_LISTS, OF_MODELS
 from oracle.list_log import ACTIVE, COUNTS, HOLDERS, N_ITEMS, POPULAR, TRAIN, B, K, asked, values_of
 
@@ -160,4 +161,4 @@ def test_what_is_missing_is_said() -> None:
         mt.evaluate(replace(recs, items=fewer), holdout, k=2, metrics=["novelty"], train=TRAIN)
     both = mt.evaluate({"a": recs, "b": recs}, holdout, k=2, metrics=["recall", "gini"], train=TRAIN)
     with pytest.raises(MatineeError, match="one number of all lists"):
-        mt.evaluate.paired_test(both, "a", "b", metric="gini")
+        paired_test(both, "a", "b", metric="gini")

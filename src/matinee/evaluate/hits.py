@@ -53,7 +53,7 @@ def find_hits(
     if item.ndim != 2 or len(item) != len(truth):
         hint = "pass one row a query"
         raise MatineeError(f"{item.shape} recommendations do not answer {len(truth)} queries", hint=hint)
-    item = np.ascontiguousarray(item[:, :k], dtype=np.int32)
+    item = codes = np.ascontiguousarray(item[:, :k], dtype=np.int32)
     if len(truth.values) and truth.values.min() < 0:
         hint = "give unknown items a code of their own"
         raise MatineeError("the hidden answers hold a negative item code", hint=hint)
@@ -62,4 +62,4 @@ def find_hits(
 
     arrays = (item, truth.offsets, truth.values, n_items, hit, relevant)
     parallel(lambda start, stop: mark_hits(start, stop, *arrays), len(item), chunk=_CHUNK)
-    return Hits(hit, relevant, np.count_nonzero(item >= 0, axis=1), None, item, known)
+    return Hits(hit, relevant, np.count_nonzero(item >= 0, axis=1), None, codes, known)

@@ -219,13 +219,14 @@ def coverage(item: Ints, train_counts: NDArray[np.integer], k: int) -> float:
     return len(np.unique(given[given >= 0])) / max(int(np.count_nonzero(train_counts)), 1)
 
 
-def gini(count: NDArray[np.integer[Any]]) -> float:
-    """The Gini coefficient of counts (n,): the mean difference of two of them, over twice their mean; 0 of nothing."""
-    ordered = np.sort(count).astype(np.float64)
-    n, total = len(ordered), float(ordered.sum())
+def gini(counts: NDArray[Any]) -> float:
+    """Half of the mean difference between two of (n,) counts, over their mean: 0 where all are equal, near 1 where one
+    has nearly all. 0 where there are none."""
+    n, total = len(counts), float(counts.sum())
     if not total:
         return 0.0
-    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
+    place = np.arange(1, n + 1)
+    return float(2 * np.dot(place, np.sort(counts).astype(np.float64)) / (n * total) - (n + 1) / n)
 
 
 def _summed(item: Ints, rows: csr_array) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

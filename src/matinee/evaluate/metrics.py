@@ -20,7 +20,7 @@ from matinee.data.arrays import Ragged
 from matinee.errors import MatineeError, suggestion
 from matinee.evaluate.hits import Hits as Hits
 from matinee.evaluate.hits import Values as Values
-from matinee.evaluate.hits import find_hits
+from matinee.evaluate.hits import find_hits as find_hits
 from matinee.evaluate.known import Known
 from matinee.evaluate.lists import OF_LISTS, OF_MODELS, check_option
 
@@ -268,12 +268,11 @@ def formulas_of(metrics: Sequence[str], convention: str) -> dict[str, Compute]:
     known = convention_of(convention).metrics
     of_models = OF_MODELS if convention == "matinee" else {}
     what = "metric" if convention == "matinee" else f"metric of the convention {convention!r}"
-    found = {}
+    found: dict[str, Compute] = {}
     for name in metrics:
         plain, _, option = name.partition(":")
         if known_name(plain, what, [*known, *of_models]) in known:
-            compute = known[plain]
-            found[name] = partial(compute, column=option) if option else compute
+            found[name] = partial(OF_LISTS[plain], column=option) if option and plain in OF_LISTS else known[plain]
         check_option(name)
     return found
 

@@ -42,7 +42,7 @@ def list_tables(found: Analysis | None, labels: Sequence[str]) -> list[ListTable
     """labels: the models, in the order of the page. Empty without an analysis."""
     if found is None:
         return []
-    tables = [_alike(found, labels), _by_popularity(found, labels), _by_k(found, labels)]
+    tables: list[ListTable | None] = [_alike(found, labels), _by_popularity(found, labels), _by_k(found, labels)]
     tables += [_hits(found, labels), _years(found, labels), *_top(found, labels)]
     return [table for table in tables if table is not None and table.rows]
 

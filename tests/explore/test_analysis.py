@@ -124,7 +124,7 @@ def test_years_and_names_are_counted_where_people_and_models_meet_them(found: An
         **{("recommended", label): [item for row in lists for item in row] for label, lists in LISTS_OF.items()},
     }
     for (of, label), items in met.items():
-        dated = Counter(YEARS[item] for item in items if YEARS[item] is not None)
+        dated = Counter(year for item in items if (year := YEARS[item]) is not None)
         part = found.years.filter(pl.col("of") == of, pl.col("label").eq_missing(label))
         assert dict(part.select("year", "n").iter_rows()) == dated
         assert part["share"].to_list() == [n / dated.total() for n in part["n"]]

@@ -20,7 +20,9 @@ def made() -> Dataset:
     """Repeated events, items without an event (37 to 39), of one user, without genres and of unknown genres."""
     rng = np.random.default_rng(5)
     user, item = rng.integers(0, N_USERS - 1, 420), rng.zipf(1.3, 420).clip(1, 37) - 1
-    genres: list[list[str] | None] = [sorted(rng.choice(list(NAMES), rng.integers(1, 4), replace=False).tolist()) for _ in range(N_ITEMS)]
+    genres: list[list[str] | None] = [
+        sorted(rng.choice(list(NAMES), rng.integers(1, 4), replace=False).tolist()) for _ in range(N_ITEMS)
+    ]
     genres[3], genres[11] = [], None
     people = [[f"p{code % 11}", f"p{code % 4}"] if code % 5 else None for code in range(N_ITEMS)]
     table = pl.DataFrame(

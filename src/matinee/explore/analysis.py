@@ -104,8 +104,10 @@ class Analysis:
             content = json.loads(Path(path).read_text("utf-8"))
             if content.pop("schema_version") != SCHEMA:
                 raise ValueError(f"the schema version is not {SCHEMA}")
-            frames = {name: pl.DataFrame(content.pop(name), dict(schema)) for name, schema in FRAMES.items()}
-            texts = {name: tuple(content.pop(name)) for name in ("labels", "left_out")}
+            frames: dict[str, Any] = {
+                name: pl.DataFrame(content.pop(name), dict(schema)) for name, schema in FRAMES.items()
+            }
+            texts: dict[str, Any] = {name: tuple(content.pop(name)) for name in ("labels", "left_out")}
             return cls(**content, **texts, **frames)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError) as error:
             what = f"holds no analysis ({error})"

@@ -65,10 +65,10 @@ def overlap(recommendations: Mapping[str, Recommendations]) -> NDArray[np.float6
 
 def refuse_other_queries(recommendations: Mapping[str, Recommendations]) -> None:
     """Raise MatineeError where two models did not answer the same queries."""
-    (name, one), *others = recommendations.items() if recommendations else [("", None)]
-    for other_name, other in others:
-        if one is not None and not np.array_equal(one.user, other.user):
-            what = f"{other_name} and {name} did not answer the same queries"
+    labels = list(recommendations)
+    for label in labels[1:]:
+        if not np.array_equal(recommendations[labels[0]].user, recommendations[label].user):
+            what = f"{label} and {labels[0]} did not answer the same queries"
             raise MatineeError(what, hint="compare recommendations for one holdout")
 
 

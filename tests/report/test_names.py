@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 
 import polars as pl
 from test_report import page_of, quiet_study
 
+from matinee.errors import MatineeWarning
+from matinee.explore import analyse
 from matinee.models.names import BUILT_IN
 from matinee.report.names import readable, with_names, written
 
@@ -46,3 +49,18 @@ def test_the_page_says_no_other_name() -> None:
     words = page_of(quiet_study()).words
     assert "EASE" in words
     assert " ease " not in words
+
+
+def test_the_analysis_is_renamed_too() -> None:
+    study = quiet_study()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatineeWarning)  # small data is full of ties
+        analysis = analyse(study.recommendations, study.split.test, study.split.train, k=5)
+    study = replace(study, analysis=analysis)
+    found = with_names(study).analysis
+    assert found is not None
+    assert found.labels == ("Popularity", "EASE")
+    assert found.pairs.select("a", "b").row(0) == ("Popularity", "EASE")
+    for name in ("metrics", "figures", "by_k", "by_popularity"):
+        assert set(getattr(found, name)["label"]) == {"Popularity", "EASE"}
+    assert "What the lists are like" in page_of(study).words

@@ -6,15 +6,17 @@ Example: `mt.explore(data).to_html("explore.html")`
 import sys
 from types import ModuleType
 
+from matinee.explore.analysis import Analysis, analyse
 from matinee.explore.exploration import Exploration, Explorations, Takeaway
 from matinee.explore.exploring import explore
 from matinee.explore.log import key_figures
-from matinee.explore.recommended import activity_groups, list_figures, overlap
+from matinee.explore.pairs import overlap
+from matinee.explore.recommended import activity_groups, list_figures
 from matinee.explore.samples import user_samples
 
 __all__ = [
-    "Exploration", "Explorations", "Takeaway", "activity_groups", "explore", "key_figures", "list_figures", "overlap",
-    "user_samples",
+    "Analysis", "Exploration", "Explorations", "Takeaway", "activity_groups", "analyse", "explore", "key_figures",
+    "list_figures", "overlap", "user_samples",
 ]  # fmt: skip
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import polars as pl
 
+from matinee.explore.analysis import FRAMES, Analysis
 from matinee.models.names import locations
 from matinee.report.study import Study
 
@@ -53,6 +54,7 @@ def with_names(study: Study) -> Study:
         recommendations=renamed(study.recommendations),
         curves=renamed(study.curves),
         calibration=renamed(study.calibration),
+        analysis=study.analysis and _of_analysis(study.analysis, names),
         hyper_parameters={
             label: _named_members(values, names) for label, values in renamed(study.hyper_parameters).items()
         },
@@ -62,11 +64,17 @@ def with_names(study: Study) -> Study:
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame, pl.DataFrame | pl.LazyFrame)
 
 
-def _relabelled(frame: Frame, names: Mapping[str, str]) -> Frame:
+def _relabelled(frame: Frame, names: Mapping[str, str], columns: Sequence[str] = ("label",)) -> Frame:
     changed = {label: name for label, name in names.items() if label != name}
-    if not changed or "label" not in frame.lazy().collect_schema().names():
+    there = [column for column in columns if column in frame.lazy().collect_schema().names()]
+    if not changed or not there:
         return frame
-    return frame.with_columns(pl.col("label").cast(pl.String).replace(changed))
+    return frame.with_columns(pl.col(there).cast(pl.String).replace(changed))
+
+
+def _of_analysis(found: Analysis, names: Mapping[str, str]) -> Analysis:
+    frames: dict[str, Any] = {name: _relabelled(getattr(found, name), names, ("label", "a", "b")) for name in FRAMES}
+    return replace(found, labels=tuple(names.get(label, label) for label in found.labels), **frames)
 
 
 def _named_members(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

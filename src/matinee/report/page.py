@@ -14,6 +14,7 @@ from matinee.errors import MatineeError
 from matinee.report import format as words
 from matinee.report import sections, takeaway
 from matinee.report.grids import grids
+from matinee.report.lists import list_tables
 from matinee.report.metric_groups import grouped
 from matinee.report.names import with_names, written
 from matinee.report.palette import looks
@@ -60,6 +61,7 @@ def render(study: Study) -> str:
             trainings=sections.trainings(study, look),
             recommended=sections.recommended(study, lists),
             groups=sections.groups(study, tables),
+            list_tables=list_tables(study.analysis, list(study.recommendations)),
             people=sections.sample(study),
             findings=sections.findings(study),
             passed=sections.passed(study),

@@ -24,17 +24,20 @@ from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.data.side_table_report import side_table_report
 from matinee.errors import MatineeError, MatineeWarning, option, worded_for
 from matinee.evaluate import audit
+from matinee.evaluate.lists import refuse_missing
 from matinee.evaluate.predictions import CLICK
-from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
+from matinee.explore import analyse
+from matinee.files import StrPath, atomic_path, atomic_write, discard, locked, make_folder, sha256
 from matinee.models.base import Model
 from matinee.models.families.composite import Composite
 from matinee.models.fits import announce
 from matinee.models.needs import refuse_too_large
 from matinee.profiling import ResourceUsage, machine, measured
 from matinee.report import Study, write_report
+from matinee.rules.applied import check_rules
 from matinee.store import MANIFEST, load_model, save_model
 from matinee.study.collect import collect, write_unit
-from matinee.study.folder import LOGS, RESULTS, RunFolder, Unit, units_of
+from matinee.study.folder import ANALYSIS, LOGS, RESULTS, RunFolder, Unit, units_of
 from matinee.study.measure import Measured, measure, our_warnings
 from matinee.study.reader import Run, open_run
 from matinee.study.recipe import Recipe
@@ -110,6 +113,8 @@ class Runner:
         with measured() as self._reading:
             data = self.recipe.load_data(self.data_dir)
         self.tell(f"{data} read in {self._reading.seconds:.1f} s")
+        with worded_for("recipe"):
+            refuse_missing(self.recipe.evaluate.ranking, data)
         predicted = self.recipe.evaluate.predicted
         if predicted and data.value is None:
             with worded_for("recipe"):
@@ -174,6 +179,8 @@ class Runner:
         """Before the first unit of a split: whether each model that is left to do can be fitted on it."""
         if unit.split_name in self._checked:
             return
+        if self.recipe.rules is not None:
+            check_rules(self.recipe.rules, split.train, max(self.recipe.evaluate.k))
         for other in self.units:
             if other.split_name == unit.split_name and not self.folder.done(other):
                 model = self.recipe.create(other.model)
@@ -218,7 +225,7 @@ class Runner:
         if not spec.ranking:  # the report shows lists all the same: the first split's, of the test
             rules = rules[:1] if unit.first and part == "test" else []
         scale = None if value is None else (float(value.min()), float(value.max()))
-        return measure(model, unit.model.label, holdout, spec, rules, scale)
+        return measure(model, unit.model.label, holdout, spec, rules, scale, self.recipe.rules)
 
     def _fit(self, unit: Unit, split: Split) -> tuple[Model, ResourceUsage]:
         """The unit's model, fitted on train, and its cost without that of its members."""
@@ -286,8 +293,19 @@ class Runner:
             everything, test = splits.refitted(split)
             split = replace(split, train=everything, test=test)
         split = replace(split, test=self._tests(split)[0])
+        self._analyse(split)
         run = open_run(self.folder.path)
         write_report(Study.of(run, self.data, split), run.report)
+
+    def _analyse(self, split: Split) -> None:
+        """Write what the models recommend. Warnings are left to the units, which gave the same."""
+        if not split.test.truth.lengths.any():
+            return
+        run = open_run(self.folder.path)
+        lists = {label: run.lists(label, split) for label in run.labels}
+        with our_warnings():
+            found = analyse(lists, split.test, split.train)
+        atomic_write(self.folder / ANALYSIS, found.to_json())
 
 
 def _seconds_of(checkpoint: Path) -> float:

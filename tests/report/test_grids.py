@@ -150,7 +150,7 @@ def crossed() -> Study:
 
 def test_the_page_draws_and_tells_a_grid(crossed: Study) -> None:
     page = page_of(crossed)
-    assert page.words.count("ease by its hyper-parameters") == 1
+    assert page.words.count("EASE by its hyper-parameters") == 1
     assert "popularity by its hyper-parameters" not in page.words
     first = score_tables(crossed.metrics, crossed.protocols, crossed.per_query)[0]
     values = {row.label: row.cells[0] for row in first.rows}

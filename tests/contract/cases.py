@@ -32,6 +32,7 @@ SMALL_LOG: Mapping[str, Hyper] = {
     "lightgbm": {"n_trees": 60, "min_rows": 5, "learning_rate": 0.1},
     "ensemble": {"members": ["ease", {"name": "item_knn", "k": 20}]},
     "rerank": {"first": {"name": "item_knn", "k": 20}, "second": "ease"},
+    **{name: {"base": "ease", "n": 30} for name in ("mmr", "calibrated", "popularity_discount")},
 }
 """Registry name -> hyper-parameters for the suite's small log, where the defaults suit logs a thousand times as large
 or a hyper-parameter has no default."""
@@ -85,6 +86,7 @@ VARIANTS: Mapping[str, list[Hyper]] = {
             "n": 70,
         },
     ],
+    "mmr": [{"base": {"name": "item_knn", "k": 20}, "similarity": "attributes"}],
 }
 """Registry name -> further hyper-parameters that the model is run with."""
 

@@ -44,6 +44,9 @@ BUILT_IN = {
     "cl4srec": "matinee.models.cl4srec:CL4SRec",
     "ensemble": "matinee.models.ensemble:Ensemble",
     "rerank": "matinee.models.rerank:Rerank",
+    "mmr": "matinee.models.mmr:MMR",
+    "calibrated": "matinee.models.calibrated:Calibrated",
+    "popularity_discount": "matinee.models.popularity_discount:PopularityDiscount",
 }
 
 

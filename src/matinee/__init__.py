@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from matinee.evaluate.files import hidden_pairs as hidden_pairs
     from matinee.evaluate.files import read_recommendations as read_recommendations
     from matinee.explore.exploring import explore as explore
+    from matinee.explore.front import front as front
     from matinee.models.fits import fits_here as fits_here
     from matinee.models.hyper_parameters import describe as describe
     from matinee.models.hyper_parameters import learned_arrays as learned_arrays
@@ -51,6 +52,10 @@ if TYPE_CHECKING:
     from matinee.models.pool import select_members as select_members
     from matinee.rank import recommend as recommend
     from matinee.rank import similar_items as similar_items
+    from matinee.rules import Boost as Boost
+    from matinee.rules import Pin as Pin
+    from matinee.rules import Quota as Quota
+    from matinee.rules import Rules as Rules
     from matinee.similar import similar_users as similar_users
     from matinee.store import export_model as export_model
     from matinee.store import load_model as load_model
@@ -85,10 +90,12 @@ _HOMES = {
     "matinee.evaluate": ["evaluate"],
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],
     "matinee.explore": ["explore"],
+    "matinee.explore.front": ["front"],
     "matinee.models.fits": ["fits_here"],
     "matinee.models.hyper_parameters": ["describe", "learned_arrays"],
     "matinee.models.pool": ["member_contributions", "select_members"],
     "matinee.rank": ["recommend", "similar_items"],
+    "matinee.rules": ["Boost", "Pin", "Quota", "Rules"],
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare", "power"],

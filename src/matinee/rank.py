@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,6 +26,8 @@ from matinee.data.validate import check_queries
 from matinee.errors import MatineeError, counted
 from matinee.notebook import html_notes, html_panel, html_table, score_text
 from matinee.progress import track
+from matinee.rules import Rules
+from matinee.rules.applied import Applied
 
 if TYPE_CHECKING:
     import polars as pl
@@ -66,7 +69,8 @@ class Recommendations:
     user: int32 (B,) codes, -1 = never seen. item: int32 (B, k), -1 = nothing left to recommend. score: float32 (B, k).
     tied: bool (B,), an item left out has exactly the k-th score. fallback: bool (B,), answered by popularity.
     asked: the queries, None where the lists come from elsewhere; `evaluate` refuses lists for other queries.
-    item_titles: of every item, in code order, where the model's log has titles: a notebook shows them.
+    item_titles: of every item, in code order, where the model's log has titles: a notebook shows them. rules: those the
+    lists keep, in words; `evaluate` writes them into the protocol.
 
     `recs["user id"]` is that user's list [(item id, score), ...]; `for user, items in recs` goes through all lists.
 
@@ -82,6 +86,7 @@ class Recommendations:
     fallback: Bools
     item_titles: pl.Series | None = field(default=None, repr=False)
     asked: Asked | None = None
+    rules: str = ""
 
     @property
     def k(self) -> int:
@@ -170,46 +175,65 @@ class Recommendations:
 
 def recommend(
     model: Scorer, queries: Queries, k: int = 10, *, allow: Allowed | None = None, deny: Allowed | None = None,
-    progress: bool = False,
+    rules: Rules | None = None, progress: bool = False,
 ) -> Recommendations:  # fmt: skip
     """The k best items for each query, without what the query excludes.
 
-    allow, deny: item ids for every query, or {user id: item ids}; users that are not named are not restricted.
-    Raises MatineeError for a k that is no whole number from 1, unknown ids in allow or deny, queries with codes the
-    model does not have, or a model that returns NaN.
+    allow, deny: item ids for every query, or {user id: item ids}; users that are not named are not restricted. rules:
+    what every list must keep: expressions over the item table, quotas, pins, boosts (the scores are boosted ones then).
+    Raises MatineeError for a k that is no whole number from 1, unknown ids in allow or deny, rules that no list can
+    keep, queries with codes the model does not have, or a model that returns NaN.
 
     Example: `mt.recommend(model, mt.query(model, user=196), k=5)`
     """
     if not isinstance(k, int | np.integer) or k < 1:
         raise MatineeError(f"k = {k!r} is not a number of items", hint="pass a whole number from 1")
     check_queries(queries, len(model.users), len(model.items))
+    data = _log_of(model)
     columns = len(model.items) if queries.candidates is None else queries.candidates.shape[1]
-    rules = _Rules(model, allow, deny)
+    applied = Applied.of(rules, model.items, data, k) if rules else None
+    masks = _Masks(model, allow, deny, None if applied is None else applied.forbidden)
     item = np.full((len(queries), k), -1, np.int32)
     score = np.full((len(queries), k), -np.inf, np.float32)
     tied = np.zeros(len(queries), np.bool_)
     fallback = np.zeros(len(queries), np.bool_)
     # a model may score the whole catalogue and pick the candidates afterwards
     for start, block in blocks(queries, max(columns, len(model.items)), progress=progress):
-        stop = start + len(block)
+        rows = slice(start, start + len(block))
         scores = model.score(block)
-        exclude = rules.exclude(block)
-        rules.keep_allowed(block, scores)
+        exclude = masks.exclude(block)
+        codes = None
+        masks.keep_allowed(block, scores)
         if block.candidates is not None:
-            scores, block_candidates = _sort_candidates(scores, block.candidates)
-            rules.mask_candidates(block, block_candidates, exclude, scores)
+            scores, codes = _sort_candidates(scores, block.candidates)
+            masks.mask_candidates(block, codes, exclude, scores)
         else:
-            rules.mask(block, exclude, scores)
-        best = min(k, columns)
-        found, found_score, tied[start:stop] = top_k(scores, best, first_row=start)
-        if block.candidates is not None:
-            codes = np.take_along_axis(block_candidates, np.maximum(found, 0), axis=1)
-            found = np.where(found >= 0, codes, -1).astype(np.int32)
-        item[start:stop, :best], score[start:stop, :best] = found, found_score
-        fallback[start:stop] = model.fallback(block)
-    titles = None if (data := _log_of(model)) is None else data.item_titles
-    asked = Asked.of(queries)
-    return Recommendations(model.users, model.items, queries.user, item, score, tied, fallback, titles, asked)
+            masks.mask(block, exclude, scores)
+        if applied is not None:
+            applied.boost(scores, codes)
+        if applied is not None and applied.chooses:
+            pinnable = masks.pinnable(block, exclude, applied.pinned)
+            best = partial(top_k, first_row=start)
+            item[rows], score[rows], tied[rows] = applied.choose(scores, codes, pinnable, k, best)
+        else:
+            _best(scores, codes, start, item[rows], score[rows], tied[rows])
+        fallback[rows] = model.fallback(block)
+    if applied is not None:
+        applied.tell()
+    titles = None if data is None else data.item_titles
+    words = str(rules) if rules else ""
+    return Recommendations(
+        model.users, model.items, queries.user, item, score, tied, fallback, titles, Asked.of(queries), words
+    )
+
+
+def _best(scores: Floats, codes: Ints | None, start: int, item: Ints, score: Floats, tied: Bools) -> None:
+    """Write the k best columns of scores (B, columns) into item and score (B, k), and tied (B,), as item codes."""
+    best = min(item.shape[1], scores.shape[1])
+    found, score[:, :best], tied[:] = top_k(scores, best, first_row=start)
+    if codes is not None:
+        found = np.where(found >= 0, np.take_along_axis(codes, np.maximum(found, 0), axis=1), -1).astype(np.int32)
+    item[:, :best] = found
 
 
 def similar_items(model: Scorer, items: Iterable[Any] | Id, k: int = 10) -> Recommendations:
@@ -268,10 +292,13 @@ def of_candidates(scores: Floats, candidates: Ints | None) -> Floats:
     return chosen
 
 
-class _Rules:
-    """Allow and deny lists, by call or by user, as masks over a block of scores."""
+class _Masks:
+    """Allow and deny lists, by call or by user, and what rules forbid, as masks over a block of scores."""
 
-    def __init__(self, model: Scorer, allow: Allowed | None, deny: Allowed | None) -> None:
+    def __init__(
+        self, model: Scorer, allow: Allowed | None, deny: Allowed | None, forbidden: Bools | None = None
+    ) -> None:
+        """forbidden: bool (n_items,)."""
         codes = model.items.codes
         self.n_items = len(model.items)
         self.allowed_of, self.denied_of = (
@@ -283,6 +310,8 @@ class _Rules:
             mask[codes(allow)] = False
         if deny is not None and not isinstance(deny, Mapping):
             mask[codes(deny)] = True
+        if forbidden is not None:
+            mask |= forbidden
         self.forbidden = np.flatnonzero(mask)  # for every query
 
     def exclude(self, block: Queries) -> Ragged:
@@ -317,6 +346,19 @@ class _Rules:
         kernels.ranking.mask_candidates(
             0, len(block), candidates, exclude.offsets, exclude.values, self.n_items, scores
         )
+
+    def pinnable(self, block: Queries, exclude: Ragged, pinned: Ints) -> Bools:
+        """bool (B, k): whether each query may be given what is pinned at each place, int32 (k,), -1 = nothing."""
+        may = np.tile(pinned >= 0, (len(block), 1))
+        for place in np.flatnonzero(pinned >= 0):
+            code = pinned[place]
+            may[:, place] &= code not in self.forbidden
+            may[exclude.rows[exclude.values == code], place] = False
+            if block.candidates is not None:
+                may[:, place] &= (block.candidates == code).any(axis=1)
+            for row, user in enumerate(block.user.tolist() if self.allowed_of else []):
+                may[row, place] &= code in self.allowed_of.get(user, [code])
+        return may
 
 
 def _digest(*arrays: NDArray[Any]) -> str:

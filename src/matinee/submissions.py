@@ -18,6 +18,7 @@ from matinee.data.query import queries_of_codes, refuse_no_histories, with_reque
 from matinee.errors import MatineeError, MatineeWarning, counted, either, option
 from matinee.files import StrPath, atomic_path
 from matinee.rank import Allowed, Recommendations, recommend
+from matinee.rules import Rules
 
 if TYPE_CHECKING:
     import polars as pl
@@ -40,7 +41,7 @@ class FittedScorer(Scorer, Protocol):
 def submission(
     model: FittedScorer, users: StrPath | Iterable[Id] | Any, k: int = 10, *, user_id: str = AUTO,
     columns: Sequence[str] = COLUMNS, wide: bool = False, exclude_seen: bool = True, at: Moment | None = None,
-    allow: Allowed | None = None, deny: Allowed | None = None, progress: bool = False,
+    allow: Allowed | None = None, deny: Allowed | None = None, rules: Rules | None = None, progress: bool = False,
 ) -> pl.DataFrame:  # fmt: skip
     """A model's k best items for exactly these users, in their order: one row a user and item, best first.
 
@@ -48,7 +49,7 @@ def submission(
     is called like the first of `columns`, or by a usual name), or text with an id a line. A user who is named again is
     answered once, at the first place. columns: the names of the table's two columns. wide: one row a user, the items in
     one text, separated by spaces.
-    exclude_seen, at, allow, deny: as in `query` and `recommend`.
+    exclude_seen, at, allow, deny, rules: as in `query` and `recommend`.
 
     A MatineeWarning counts users named again, users who are not in the model's log (they get popular items), users of
     whose history the model knows nothing (the same), and users for whom fewer than k items are left.
@@ -69,7 +70,7 @@ def submission(
     codes = model.users.encode(ids)
     queries = queries_of_codes(model.data, codes, exclude_seen=exclude_seen)
     queries = queries if at is None else with_request_time(queries, at)
-    recs = recommend(model, queries, k, allow=allow, deny=deny, progress=progress)
+    recs = recommend(model, queries, k, allow=allow, deny=deny, rules=rules, progress=progress)
     for text in _told(recs):
         _warn(text)
     return _wide(recs, ids, columns) if wide else _long(recs, ids, columns)

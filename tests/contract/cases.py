@@ -33,6 +33,7 @@ SMALL_LOG: Mapping[str, Hyper] = {
     "ensemble": {"members": ["ease", {"name": "item_knn", "k": 20}]},
     "stacking": {"members": ["ease", {"name": "item_knn", "k": 20}], "n_trees": 20, "min_rows": 5, "n": 30},
     "rerank": {"first": {"name": "item_knn", "k": 20}, "second": "ease"},
+    **{name: {"base": "ease", "n": 30} for name in ("mmr", "calibrated", "popularity_discount")},
 }
 """Registry name -> hyper-parameters for the suite's small log, where the defaults suit logs a thousand times as large
 or a hyper-parameter has no default."""
@@ -86,6 +87,7 @@ VARIANTS: Mapping[str, list[Hyper]] = {
             "n": 70,
         },
     ],
+    "mmr": [{"base": {"name": "item_knn", "k": 20}, "similarity": "attributes"}],
 }
 """Registry name -> further hyper-parameters that the model is run with."""
 

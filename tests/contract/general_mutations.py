@@ -122,12 +122,12 @@ def candidates_in_another_order(patch: Patch) -> None:
 @breaks("excluded_items_are_never_recommended", "ease")
 @breaks("excluded_items_are_never_recommended", "multi_dae")
 def history_not_excluded(patch: Patch) -> None:
-    patch.setattr(rank._Rules, "exclude", lambda self, block: Ragged.empty(len(block)))
+    patch.setattr(rank._Masks, "exclude", lambda self, block: Ragged.empty(len(block)))
 
 
 @breaks("excluded_items_are_never_recommended", "ease")
 def exclusion_of_the_neighbouring_query(patch: Patch) -> None:
-    patch.setattr(rank._Rules, "exclude", lambda self, block: block.exclude.take(np.arange(len(block))[::-1]))
+    patch.setattr(rank._Masks, "exclude", lambda self, block: block.exclude.take(np.arange(len(block))[::-1]))
 
 
 @breaks("equal_scores_go_to_the_lower_code", "popularity")

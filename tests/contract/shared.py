@@ -29,6 +29,7 @@ PROMISES: Mapping[str, str] = {
     "renamed_ids": "the names of users and items, and so the order of their codes, do not change a score",
     "history_alone": "the same history gets the same answer, whether its user is known or not",
     "personal": "users with different histories get different answers",
+    "alone": "an item's score does not depend on which others may be recommended",
     "taste": "what it recommends, and calls similar, follows who watched what",
     "source": "the docstring cites a publication",
 }

@@ -16,7 +16,10 @@ from matinee.models import registry
 from matinee.models.ease import EASE
 
 # some of the logs have no user with two events: then sequence models say so, and keep their promises
-pytestmark = pytest.mark.filterwarnings("ignore:.*learns nothing and popularity answers:matinee.errors.MatineeWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*learns nothing and popularity answers:matinee.errors.MatineeWarning"),
+    pytest.mark.filterwarnings("ignore:.*has no table of items:matinee.errors.MatineeWarning"),
+]
 
 
 # With `--dist loadgroup` one worker runs all checks of a case, and so fits its models once.

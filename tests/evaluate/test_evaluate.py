@@ -280,3 +280,14 @@ def test_a_whole_line_on_a_small_log() -> None:
     value = evaluate(lists, split.test, k=10, metrics=["recall", "ndcg"]).mean("recall", 10)
     assert 0 < value.low < value.value < value.high < 1
     assert value.n_queries == 30
+
+
+def test_rules_of_lists_are_part_of_the_protocol() -> None:
+    """Lists that had to keep something do not compare with free ones, nor with those of other rules."""
+    ruled = replace(GOOD, rules="where year > 3 [0123abcd]")
+    found = evaluate({"a": ruled, "b": ruled}, HELD, k=2)
+    assert found.protocol.candidates == f"{PROTOCOL.candidates} under the rules: where year > 3 [0123abcd]"
+    assert found.protocol.fingerprint != evaluate(GOOD, HELD, k=2).protocol.fingerprint
+    assert evaluate(GOOD, HELD, k=2).protocol == PROTOCOL
+    with pytest.raises(MatineeError, match=r"different rules: none and where year > 3 \[0123abcd\]"):
+        evaluate({"a": GOOD, "b": ruled}, HELD, k=2)

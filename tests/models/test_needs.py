@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSITES: dict[str, Any] = {
     "ensemble": {"members": ["ease", "item_knn"]},
     "rerank": {"first": "item_knn", "second": "lightgbm"},
+    **{name: {"base": "item_knn"} for name in ("mmr", "calibrated", "popularity_discount")},
 }
 
 

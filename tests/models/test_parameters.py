@@ -26,6 +26,7 @@ from matinee.rank import recommend
 NEEDED: dict[str, dict[str, Any]] = {
     "ensemble": {"members": ["ease", "item_knn"]},
     "rerank": {"first": "ease", "second": "item_knn"},
+    **{name: {"base": "ease"} for name in ("mmr", "calibrated", "popularity_discount")},
 }
 
 

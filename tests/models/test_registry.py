@@ -32,6 +32,7 @@ def test_every_name_is_a_class_of_its_own() -> None:
     needed: dict[str, dict[str, Any]] = {
         "ensemble": {"members": ["ease"]},
         "rerank": {"first": "ease", "second": "markov"},
+        **{name: {"base": "ease"} for name in ("mmr", "calibrated", "popularity_discount")},
     }
     for name, cls in classes.items():
         assert registry.name_of(registry.create(name, needed.get(name, {}))) == name

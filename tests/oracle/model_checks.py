@@ -21,6 +21,7 @@ from oracle import (
     factor_checks,
     interaction_checks,
     linear_checks,
+    listwise_checks,
     markov_checks,
     net_checks,
     pctm_checks,
@@ -116,5 +117,6 @@ CHECKS: dict[str, list[Callable[[], None]]] = {
     **ensemble_checks.CHECKS,
     **boosted_checks.CHECKS,
     **interaction_checks.CHECKS,
+    **listwise_checks.CHECKS,
 }
 """Registry name -> its oracles; every model has at least one."""

@@ -13,9 +13,22 @@ from typer import Argument, Option
 
 from matinee import rank
 from matinee.cli import screen
-from matinee.cli.options import At, History, IncludeSeen, Json, K, ModelDir, OfRun, Texts, Users
+from matinee.cli.options import (
+    At,
+    DenyWhere,
+    History,
+    IncludeSeen,
+    Json,
+    K,
+    ModelDir,
+    OfRun,
+    RulesFile,
+    Texts,
+    Users,
+    Where,
+)
 from matinee.cli.screen import Column
-from matinee.cli.sources import build_queries, item_codes, moment, open_model, requested_at
+from matinee.cli.sources import build_queries, item_codes, moment, open_model, requested_at, rules_of
 from matinee.cli.submit import ForUsers, Header, NoHeader, Sample, Submission, UserId, Wide, submit
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.items import ItemCard, item_cards
@@ -43,6 +56,9 @@ def recommend(
     k: K = 10,
     allow: Annotated[Texts, Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")] = None,
     deny: Annotated[Texts, Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")] = None,
+    where: Where = None,
+    deny_where: DenyWhere = None,
+    rules_file: RulesFile = None,
     out: Annotated[Path | None, Option(metavar="FILE", help="Table to write: .csv, .tsv, .parquet or .jsonl.")] = None,
     user_id: UserId = None,
     columns: Header = None,
@@ -58,20 +74,21 @@ def recommend(
     asked.check(others=bool(user) or bool(history) or everyone)
     if for_users is None:
         _check(everyone, out, named=bool(user) or bool(history))
+    rules = rules_of(rules_file, where, deny_where)
     fitted = open_model(model_dir, model)
     allowed, denied = (
         None if given is None else fitted.items.decode(item_codes(given, fitted.data)) for given in (allow, deny)
     )
     if for_users is not None:
-        rules = {"allow": allowed, "deny": denied, "exclude_seen": not include_seen, "at": moment(at)}
-        submit(fitted, asked, k, as_json=as_json, **rules)
+        given = {"allow": allowed, "deny": denied, "exclude_seen": not include_seen, "at": moment(at)}
+        submit(fitted, asked, k, as_json=as_json, rules=rules, **given)
         return
     if everyone:
         refuse_no_histories(fitted.data)
         queries = requested_at(fitted.data.queries(exclude_seen=not include_seen), at)
     else:
         queries = build_queries(fitted, user, history, at, exclude_seen=not include_seen)
-    recs = rank.recommend(fitted, queries, k, allow=allowed, deny=denied, progress=everyone)
+    recs = rank.recommend(fitted, queries, k, allow=allowed, deny=denied, rules=rules, progress=everyone)
     if out is not None:
         write_submission(recs.to_frame(), out)
     rows = int((recs.item >= 0).sum())

@@ -9,10 +9,19 @@ from typing import Annotated
 from typer import Argument, Option
 
 from matinee.cli import screen
-from matinee.cli.options import IncludeSeen, Json, ReadingOptions, Text, names, takes_reading_options, whole_numbers
+from matinee.cli.options import (
+    IncludeSeen,
+    Json,
+    ReadingOptions,
+    RulesFile,
+    Text,
+    names,
+    takes_reading_options,
+    whole_numbers,
+)
 from matinee.cli.screen import Column
-from matinee.cli.sources import open_model
-from matinee.errors import counted, worded_for
+from matinee.cli.sources import open_model, rules_of
+from matinee.errors import MatineeError, counted, worded_for
 from matinee.evaluate import Evaluation
 from matinee.evaluate import evaluate as measured
 from matinee.evaluate.evaluate import named
@@ -34,6 +43,7 @@ def evaluate(
     metrics: Annotated[str, Option(metavar="NAMES", help="Separated by commas.")] = "recall,ndcg,hit_rate,mrr",
     convention: Annotated[str, Option(metavar="NAME", help="Whose metric definitions to use.")] = "matinee",
     include_seen: IncludeSeen = False,
+    rules_file: RulesFile = None,
     *,
     reading: ReadingOptions,
     as_json: Json = False,
@@ -43,11 +53,15 @@ def evaluate(
     chosen = names(metrics)
     formulas_of(chosen, convention)  # refuses a mistyped name before anything is read
     if source.is_dir() or not source.exists():
+        rules = rules_of(rules_file, None, None)
         model = open_model(source)
         with worded_for("command"):
             holdout = hidden_pairs(model, truth, exclude_seen=not include_seen, **reading.given())
-        recs = recommend(model, holdout.queries, max(wanted or CUTS), progress=True)
+        recs = recommend(model, holdout.queries, max(wanted or CUTS), rules=rules, progress=True)
     else:
+        if rules_file is not None:
+            what = "--rules is for a model's lists, and these are made already"
+            raise MatineeError(what, where=str(source), hint="leave out --rules, or name a model's folder")
         with worded_for("command"):
             recs, holdout = read_recommendations(source, truth, **reading.given())
     fitting = wanted or [k for k in CUTS if k <= recs.k] or [recs.k]

@@ -33,6 +33,9 @@ Users = Annotated[Texts, Option("--user", metavar="ID", help="A user of the mode
 OfRun = Annotated[Text, Option("--model", metavar="LABEL", help="A model of the run, where a run's folder is named.")]
 HISTORY = Option(metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first.")
 History = Annotated[Texts, HISTORY]
+Where = Annotated[Texts, Option("--where", metavar="EXPR", help="Only items for which this is true; repeatable.")]
+DenyWhere = Annotated[Texts, Option("--deny-where", metavar="EXPR", help="No items for which it is true; repeatable.")]
+RulesFile = Annotated[Path | None, Option("--rules", metavar="FILE", help="A TOML file with a table [rules].")]
 IncludeSeen = Annotated[bool, Option("--include-seen", help="Allow already-seen items in the results.")]
 AT = "Time of the request, for models that use it: an ISO date or Unix seconds."
 KIND_COLUMN = "Column that says what kind of event a row is; none: all kinds count alike."

@@ -11,6 +11,7 @@ from matinee.data.items import find_items
 from matinee.data.query import query, request_second, with_request_time
 from matinee.errors import MatineeError, suggestion
 from matinee.models.base import Model
+from matinee.rules import Rules
 from matinee.store import MANIFEST, load_model
 from matinee.store.models import refuse_others
 
@@ -64,6 +65,13 @@ def build_queries(
     if not watched:
         raise MatineeError("--history is empty", hint="pass a title or an id")
     return requested_at(query(model, history=watched, exclude_seen=exclude_seen), at)
+
+
+def rules_of(file: Path | None, where: Sequence[str] | None, deny_where: Sequence[str] | None) -> Rules | None:
+    """The rules of --rules, with those of --where and --deny-where; None where none is given."""
+    rules = Rules() if file is None else Rules.read(file)
+    rules = rules.and_(where=tuple(where or ()), deny_where=tuple(deny_where or ()))
+    return rules or None
 
 
 def requested_at(queries: Queries, at: str | None) -> Queries:

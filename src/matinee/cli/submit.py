@@ -67,13 +67,13 @@ class Submission:
         return found
 
 
-def submit(model: Model, asked: Submission, k: int, *, as_json: bool, **rules: Any) -> None:
-    """Write the submission, if it agrees with the sample. rules: further arguments of `submission`."""
+def submit(model: Model, asked: Submission, k: int, *, as_json: bool, **given: Any) -> None:
+    """Write the submission, if it agrees with the sample. given: further arguments of `submission`."""
     assert asked.for_users is not None
     assert asked.out is not None  # both were checked
     columns = asked.names()
-    rules |= {"columns": columns, "wide": asked.wide, "user_id": asked.user_id or AUTO}
-    table = submission(model, asked.for_users, k, progress=True, **rules)
+    given |= {"columns": columns, "wide": asked.wide, "user_id": asked.user_id or AUTO}
+    table = submission(model, asked.for_users, k, progress=True, **given)
     if asked.sample is not None:
         check_submission(table, asked.sample, header=not asked.no_header)
     write_submission(table, asked.out, header=not asked.no_header)

@@ -225,7 +225,7 @@ def evaluate(
         raise MatineeError("no query has a relevant item, so there is nothing to average", hint="check the split")
     for text in warned:
         python_warnings.warn(text, MatineeWarning, stacklevel=2)
-    protocol = replace(holdout.protocol, metrics=convention)
+    protocol = replace(holdout.protocol, metrics=convention, candidates=_ranked(models, holdout.protocol))
     users, notes = next(iter(models.values())).users, _short_lists(holdout, min(cuts))
     asked, truth = holdout.queries.user, holdout.truth
     queries = fingerprint(asked, truth.offsets, truth.values)
@@ -260,6 +260,16 @@ def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_group
 def named(metric: str, k: int) -> str:
     """A column as tables head it: ndcg@10, rmse."""
     return f"{metric}@{k}" if k else metric
+
+
+def _ranked(models: Mapping[str, Recommendations], protocol: Protocol) -> str:
+    """What was ranked, the rules of the lists included. Raises MatineeError where models kept different rules."""
+    kept = list(dict.fromkeys(rec.rules for rec in models.values()))
+    if len(kept) > 1:
+        different = " and ".join(f"{each or 'none'}" for each in kept[:2])
+        hint = "recommend with the same rules for every model, or evaluate them apart"
+        raise MatineeError(f"the lists were made under different rules: {different}", hint=hint)
+    return f"{protocol.candidates} under the rules: {kept[0]}" if kept[0] else protocol.candidates
 
 
 def _short_lists(holdout: Holdout, k: int) -> tuple[str, ...]:

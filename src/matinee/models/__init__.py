@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matinee.models.bert4rec import BERT4Rec as BERT4Rec
     from matinee.models.biased_mf import BiasedMF as BiasedMF
     from matinee.models.bpr import BPR as BPR
+    from matinee.models.calibrated import Calibrated as Calibrated
     from matinee.models.cdae import CDAE as CDAE
     from matinee.models.cl4srec import CL4SRec as CL4SRec
     from matinee.models.cvae import CVAE as CVAE
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from matinee.models.ials import IALS as IALS
     from matinee.models.item_knn import ItemKNN as ItemKNN
     from matinee.models.markov import Markov as Markov
+    from matinee.models.mmr import MMR as MMR
     from matinee.models.multi_dae import MultiDAE as MultiDAE
     from matinee.models.multi_vae import MultiVAE as MultiVAE
     from matinee.models.narm import NARM as NARM
     from matinee.models.pctm import PCTM as PCTM
     from matinee.models.popularity import Popularity as Popularity
+    from matinee.models.popularity_discount import PopularityDiscount as PopularityDiscount
     from matinee.models.prod2vec import Prod2vec as Prod2vec
     from matinee.models.rec_vae import RecVAE as RecVAE
     from matinee.models.sasrec import SASRec as SASRec

@@ -45,6 +45,9 @@ BUILT_IN = {
     "ensemble": "matinee.models.ensemble:Ensemble",
     "stacking": "matinee.models.stacking:Stacking",
     "rerank": "matinee.models.rerank:Rerank",
+    "mmr": "matinee.models.mmr:MMR",
+    "calibrated": "matinee.models.calibrated:Calibrated",
+    "popularity_discount": "matinee.models.popularity_discount:PopularityDiscount",
 }
 
 

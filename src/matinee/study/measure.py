@@ -16,6 +16,7 @@ from matinee.evaluate.predictions import CLICK
 from matinee.models.base import Model
 from matinee.profiling import ResourceUsage, measured
 from matinee.rank import Recommendations, recommend
+from matinee.rules import Rules
 from matinee.split import with_candidates
 from matinee.study.evaluate_table import EvaluateTable
 
@@ -46,15 +47,16 @@ class Measured:
 
 
 def measure(
-    model: Model, label: str, holdout: Holdout, spec: EvaluateTable, rules: Sequence[str | Path], scale: Scale | None
-) -> Measured:
+    model: Model, label: str, holdout: Holdout, spec: EvaluateTable, rules: Sequence[str | Path], scale: Scale | None,
+    kept: Rules | None = None,
+) -> Measured:  # fmt: skip
     """Rank by each of the rules and predict, as far as the spec measures it and the model can. scale: None where the
-    log has no ratings."""
+    log has no ratings. kept: what every list must keep."""
     found = Measured()
     for rule in rules:
         holdout_of_rule = with_candidates(holdout, rule, model.users, model.items)
         with measured() as cost:
-            recs = recommend(model, holdout_of_rule.queries, max(spec.k), progress=True)
+            recs = recommend(model, holdout_of_rule.queries, max(spec.k), rules=kept, progress=True)
         if found.recs is None:
             found.recs, found.cost = recs, cost
         if spec.ranking:

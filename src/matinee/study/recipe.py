@@ -7,10 +7,18 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import tomli_w
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from matinee import split as splits
 from matinee.data.dataset import Dataset, Split
@@ -21,6 +29,7 @@ from matinee.evaluate.metrics import formulas_of
 from matinee.files import StrPath
 from matinee.models import registry
 from matinee.models.base import Model
+from matinee.rules import Rules
 from matinee.study.data_table import DataTable as DataTable
 from matinee.study.data_table import Table, below, located
 from matinee.study.evaluate_table import EvaluateTable as EvaluateTable
@@ -29,6 +38,17 @@ from matinee.study.model_table import ModelTable as ModelTable
 from matinee.study.model_table import with_defaults
 
 DEFAULT = "default_study.toml"
+
+
+def _rules(given: object) -> Rules:
+    """Raises ValueError, which pydantic places."""
+    try:
+        return given if isinstance(given, Rules) else Rules.from_dict(given)  # type: ignore[arg-type]
+    except MatineeError as error:
+        raise ValueError(f"{error.what}; {error.hint}") from None
+
+
+RulesTable = Annotated[Rules, BeforeValidator(_rules), PlainSerializer(lambda rules: rules.to_dict())]
 
 
 class Recipe(Table):
@@ -43,6 +63,9 @@ class Recipe(Table):
     split: dict[str, Any] = Field({"strategy": "random"}, description="the strategy and its options")
     evaluate: EvaluateTable = Field(EvaluateTable(), description="what is measured")
     fit: FitTable = Field(FitTable(), description="how models are fitted")
+    rules: RulesTable | None = Field(
+        None, description="what every list must keep: expressions, quotas, pins, boosts; see [rules](rules.md)"
+    )
     defaults: dict[str, Any] = Field(
         {}, exclude=True, description="hyper-parameters of each model that has them and does not set them itself"
     )

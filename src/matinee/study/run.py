@@ -32,6 +32,7 @@ from matinee.models.fits import announce
 from matinee.models.needs import refuse_too_large
 from matinee.profiling import ResourceUsage, machine, measured
 from matinee.report import Study, write_report
+from matinee.rules.applied import check_rules
 from matinee.store import MANIFEST, load_model, save_model
 from matinee.study.collect import collect, write_unit
 from matinee.study.folder import LOGS, RESULTS, RunFolder, Unit, units_of
@@ -174,6 +175,8 @@ class Runner:
         """Before the first unit of a split: whether each model that is left to do can be fitted on it."""
         if unit.split_name in self._checked:
             return
+        if self.recipe.rules is not None:
+            check_rules(self.recipe.rules, split.train, max(self.recipe.evaluate.k))
         for other in self.units:
             if other.split_name == unit.split_name and not self.folder.done(other):
                 model = self.recipe.create(other.model)
@@ -218,7 +221,7 @@ class Runner:
         if not spec.ranking:  # the report shows lists all the same: the first split's, of the test
             rules = rules[:1] if unit.first and part == "test" else []
         scale = None if value is None else (float(value.min()), float(value.max()))
-        return measure(model, unit.model.label, holdout, spec, rules, scale)
+        return measure(model, unit.model.label, holdout, spec, rules, scale, self.recipe.rules)
 
     def _fit(self, unit: Unit, split: Split) -> tuple[Model, ResourceUsage]:
         """The unit's model, fitted on train, and its cost without that of its members."""

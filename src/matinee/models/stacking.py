@@ -13,7 +13,7 @@ from pydantic import PrivateAttr
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.errors import MatineeError
-from matinee.models.base import Fitted, Model, Shapes, TextFile
+from matinee.models.base import Fitted, Model, TextFile
 from matinee.models.families import stacked
 from matinee.models.families.boosted import SAY_AGAIN, grown, import_lightgbm, trees_bytes
 from matinee.models.families.boosted_text import check_trees
@@ -33,9 +33,6 @@ class Stack(Members):
 
     trees: TextFile
     curve: NDArray[np.float64]
-
-    def shapes(self, n_users: int, n_items: int) -> Shapes:
-        return {"curve": (len(self.curve), 3)}
 
 
 class Stacking(Several):

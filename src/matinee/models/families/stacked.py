@@ -86,7 +86,7 @@ def _labelled(stacked: Stacked, truth: Ragged, n_items: int) -> RankingExamples:
     hidden = np.zeros((len(truth), n_items + 1), np.bool_)  # the last column: no candidate
     hidden[truth.rows, truth.values] = True
     label = np.take_along_axis(hidden, stacked.candidates.astype(np.int64), axis=1)
-    there = (stacked.candidates >= 0) & label.any(axis=1)[:, None]
+    there = (stacked.candidates >= 0) & label.max(axis=1, keepdims=True)
     group: NDArray[np.int64] = there.sum(axis=1)
     return RankingExamples(stacked.X[there.ravel()], label[there].astype(np.float32), group[group > 0])
 

@@ -25,6 +25,7 @@ from matinee.version import __version__
 # command -> module of matinee.cli that defines it, and its line in the overview
 COMMANDS = {
     "run": ("run", "Run a study: split, fit, measure, and write a report."),
+    "tune": ("tune", "Find better hyper-parameters for a recipe's models."),
     "init": ("init", "Write a recipe for your own files, with comments."),
     "fit": ("fit", "Fit a model on a whole log and save it."),
     "recommend": ("ask", "Recommend items to a user, to someone new, or to all users."),
@@ -40,6 +41,7 @@ COMMANDS = {
 # command -> the example below its help; the modules of `data` and `models` have a `group` of commands, with examples
 EXAMPLES = {
     "run": "recipes/ml-1m-static.toml --seeds 0,1,2 --set ease.l2=500",
+    "tune": "recipes/ml-100k-next.toml --models ease,item_knn --trials 30",
     "init": "log.csv items.csv --out recipe.toml",
     "fit": "ease --data ml-100k --set l2=200 --out models/ease",
     "recommend": 'models/ease --history "Toy Story (1995)" --history "Heat (1995)"',
@@ -52,7 +54,7 @@ EXAMPLES = {
 }
 BUG, FIXABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy of click in newer versions of typer
-EXTRAS = {"torch": "torch", "lightgbm": "boost"}  # package -> extra of ours that installs it
+EXTRAS = {"torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow"}  # package -> extra of ours that installs it
 
 
 class LazyCommand(TyperCommand):

@@ -46,15 +46,16 @@ class Measured:
 
 
 def measure(
-    model: Model, label: str, holdout: Holdout, spec: EvaluateTable, rules: Sequence[str | Path], scale: Scale | None
-) -> Measured:
+    model: Model, label: str, holdout: Holdout, spec: EvaluateTable, rules: Sequence[str | Path], scale: Scale | None,
+    *, progress: bool = True,
+) -> Measured:  # fmt: skip
     """Rank by each of the rules and predict, as far as the spec measures it and the model can. scale: None where the
-    log has no ratings."""
+    log has no ratings. progress: whether ranking shows a bar."""
     found = Measured()
     for rule in rules:
         holdout_of_rule = with_candidates(holdout, rule, model.users, model.items)
         with measured() as cost:
-            recs = recommend(model, holdout_of_rule.queries, max(spec.k), progress=True)
+            recs = recommend(model, holdout_of_rule.queries, max(spec.k), progress=progress)
         if found.recs is None:
             found.recs, found.cost = recs, cost
         if spec.ranking:

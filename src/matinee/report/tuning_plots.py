@@ -1,0 +1,141 @@
+"""Drawings of a tuning: trials in their order, what mattered, and the metric by each hyper-parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from matinee.report import plots
+from matinee.study.space import is_number
+from matinee.study.tuning.records import AxisRecord, LabelRecord, TrialRecord
+from matinee.study.values import format_value
+
+LEFT = 58  # px, for numbers of the metric
+RUG = 0.03  # where trials without a value stand, as a share of the axis
+
+
+def history(found: LabelRecord, trials: Sequence[TrialRecord]) -> Markup:
+    """Each trial by its number, the best so far as a line; pruned and failed ones at the foot."""
+    done = [trial for trial in trials if trial.value is not None]
+    values = np.array([trial.value for trial in done], np.float64)
+    best = (np.minimum if found.lower else np.maximum).accumulate(values) if len(done) else values
+    numbers = [trial.number for trial in done]
+
+    def paint(axes: Axes) -> None:
+        last = max((trial.number for trial in trials), default=0)
+        axes.step([*numbers, last], [*best, *best[-1:]], where="post", color=plots.ACCENT, linewidth=1.5)
+        axes.plot(numbers, values, "o", color=plots.SOFT, markersize=6, markeredgecolor=plots.PAPER)
+        _rug(axes, [trial.number for trial in trials if trial.state == "pruned"], "x")
+        _rug(axes, [trial.number for trial in trials if trial.state == "failed"], "v")
+        _mark(axes, found, lambda trial: trial.number)
+        axes.set_xlabel("trial")
+        axes.margins(x=0.04, y=0.14)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
+
+    text = f"{found.label}: {found.metric} on valid of {len(done)} trials"
+    text += f", the best {found.best.value:.4f} in trial {found.best.number}" if found.best and found.best.value else ""
+    return plots.draw(paint, f"history-{found.label}", text, left=LEFT)
+
+
+def importance(found: LabelRecord) -> Markup:
+    """Each hyper-parameter's share, the largest on top."""
+    axes_of = sorted(found.axes, key=lambda axis: -(axis.importance or 0))
+    labels = plots.placeholders([axis.name for axis in axes_of])
+    shares = [axis.importance or 0.0 for axis in axes_of]
+
+    def paint(axes: Axes) -> None:
+        axes.barh(range(len(shares)), shares, height=0.55, color=plots.SOFT, linewidth=0)
+        plots.label_rows(axes, labels)
+        axes.set_xlim(0, max(1e-9, *shares) * 1.08)
+        axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+
+    text = f"{found.label}: " + ", ".join(f"{axis.name} {100 * (axis.importance or 0):.0f} %" for axis in axes_of)
+    height = 40 + 26 * len(labels)
+    svg = plots.draw(
+        paint, f"importance-{found.label}", text, height=height, left=plots.room_for(list(labels.values())), bottom=28
+    )
+    return plots.labelled(svg, labels)
+
+
+def slice_of(found: LabelRecord, axis: AxisRecord, trials: Sequence[TrialRecord]) -> Markup:
+    """The metric by one hyper-parameter, whatever the others were."""
+    done = [trial for trial in trials if trial.value is not None]
+    name, text = f"slice-{found.label}-{axis.name}", f"{found.label}: {found.metric} by {axis.name}, {len(done)} trials"
+    if not axis.choices:
+        return plots.draw(lambda axes: _numbers(axes, found, axis, done), name, text, left=LEFT)
+    labels = plots.placeholders([format_value(choice) for choice in axis.choices])
+
+    def paint(axes: Axes) -> None:
+        rows = [axis.choices.index(trial.values[axis.name]) for trial in done if trial.values[axis.name] in axis.choices]
+        values = [trial.value for trial in done if trial.values[axis.name] in axis.choices]
+        axes.plot(values, rows, "o", color=plots.SOFT, markersize=6, markeredgecolor=plots.PAPER)
+        best = found.best
+        if best is not None and best.values[axis.name] in axis.choices:
+            row = axis.choices.index(best.values[axis.name])
+            axes.plot([best.value], [row], "o", color=plots.ACCENT, markersize=9, markeredgecolor=plots.PAPER)
+        plots.label_rows(axes, labels)
+        axes.margins(x=0.06)
+
+    left = plots.room_for(list(labels.values()))
+    svg = plots.draw(paint, name, text, height=40 + 26 * len(labels), left=left, bottom=28)
+    return plots.labelled(svg, labels)
+
+
+def _numbers(axes: Axes, found: LabelRecord, axis: AxisRecord, done: Sequence[TrialRecord]) -> None:
+    """Along x the numbers; the recipe's own value of "none" has no place."""
+    there = [trial for trial in done if is_number(trial.values[axis.name]) and (trial.values[axis.name] > 0 or not axis.log)]
+    if axis.log:
+        axes.set_xscale("log")
+        axes.minorticks_off()
+    axes.plot(
+        [trial.values[axis.name] for trial in there], [trial.value for trial in there],
+        "o", color=plots.SOFT, markersize=6, markeredgecolor=plots.PAPER,
+    )  # fmt: skip
+    if found.best in there:
+        _mark(axes, found, lambda trial: trial.values[axis.name])
+    axes.set_xlim(*_widened(axis))
+    if axis.log:
+        axes.set_xticks(_ticks(axis.low, axis.high))
+        axes.xaxis.set_major_formatter(lambda x, _: plots.short(x))
+        axes.minorticks_off()
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.set_xlabel(f"{axis.name}{' (logarithmic)' if axis.log else ''}")
+    axes.margins(y=0.12)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+
+
+def _widened(axis: AxisRecord) -> tuple[float, float]:
+    """The ends of a drawing: a little beyond the range."""
+    if axis.log:
+        margin = (axis.high / axis.low) ** 0.04
+        return axis.low / margin, axis.high * margin
+    margin = 0.04 * (axis.high - axis.low)
+    return axis.low - margin, axis.high + margin
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """At most six round numbers of a logarithmic axis."""
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    steps = (1, 2, 5) if last - first <= 2 else (1, 3) if last - first <= 3 else (1,)
+    nice = [m * 10.0**e for e in range(first, last + 1) for m in steps]
+    inside = [x for x in nice if low * 0.999 <= x <= high * 1.001]
+    return inside[:: -(-len(inside) // 6)] if inside else [low, high]
+
+
+def _rug(axes: Axes, numbers: Sequence[int], marker: str) -> None:
+    """Trials without a value, along the foot."""
+    foot = axes.get_xaxis_transform()
+    axes.plot(numbers, [RUG] * len(numbers), marker, color=plots.SOFT, markersize=5, transform=foot, clip_on=False)
+
+
+def _mark(axes: Axes, found: LabelRecord, place: object) -> None:
+    """The best trial, in the accent."""
+    if found.best is not None and callable(place):
+        look = {"color": plots.ACCENT, "markersize": 9, "markeredgecolor": plots.PAPER}
+        axes.plot([place(found.best)], [found.best.value], "o", **look)

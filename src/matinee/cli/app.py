@@ -54,7 +54,8 @@ EXAMPLES = {
 }
 BUG, FIXABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy of click in newer versions of typer
-EXTRAS = {"torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow"}  # package -> extra of ours that installs it
+# package -> extra of ours that installs it
+EXTRAS = {"torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow"}
 
 
 class LazyCommand(TyperCommand):

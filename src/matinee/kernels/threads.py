@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
-
 LIMIT = "MATINEE_NUM_THREADS"
 """The environment variable that lowers `n_threads`: several processes share the cores."""
 

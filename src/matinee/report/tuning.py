@@ -16,11 +16,11 @@ from matinee.report import format as words
 from matinee.report import tuning_plots as plots
 from matinee.report.sections import Figure, Plot
 from matinee.study.tuning.reader import Tuning, score_words
-from matinee.study.tuning.records import AxisRecord, LabelRecord, TrialRecord
+from matinee.study.tuning.records import AxisRecord, LabelRecord, State, TrialRecord
 from matinee.study.values import format_value
 
 MOST_SLICES, MOST_ROWS = 12, 100
-STATES = {"done": "", "pruned": "pruned", "failed": "failed"}
+STATES: dict[State, str] = {"done": "", "pruned": "pruned", "failed": "failed"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,9 @@ def gain(found: LabelRecord) -> str:
     if own is None or own.value is None:
         return f"{found.label}: {found.metric} {best.value:.4f} on valid; the recipe’s own values failed."
     if not found.changed:
-        return f"{found.label}: nothing was better than the recipe’s own values ({found.metric} {own.value:.4f} on valid)."
+        return (
+            f"{found.label}: nothing was better than the recipe’s own values ({found.metric} {own.value:.4f} on valid)."
+        )
     text = f"{found.label}: {found.metric} on valid from {own.value:.4f} to {best.value:.4f}"
     before, after = found.test_before, found.test_after
     if before is None or after is None or before.value is None or after.value is None:

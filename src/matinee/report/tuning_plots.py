@@ -28,10 +28,11 @@ def history(found: LabelRecord, trials: Sequence[TrialRecord]) -> Markup:
     def paint(axes: Axes) -> None:
         last = max((trial.number for trial in trials), default=0)
         axes.step([*numbers, last], [*best, *best[-1:]], where="post", color=plots.ACCENT, linewidth=1.5)
-        axes.plot(numbers, values, "o", color=plots.SOFT, markersize=6, markeredgecolor=plots.PAPER)
+        _points(axes, numbers, list(values))
         _rug(axes, [trial.number for trial in trials if trial.state == "pruned"], "x")
         _rug(axes, [trial.number for trial in trials if trial.state == "failed"], "v")
-        _mark(axes, found, lambda trial: trial.number)
+        if found.best is not None:
+            _points(axes, [found.best.number], [_value(found.best)], best=True)
         axes.set_xlabel("trial")
         axes.margins(x=0.04, y=0.14)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -56,9 +57,7 @@ def importance(found: LabelRecord) -> Markup:
 
     text = f"{found.label}: " + ", ".join(f"{axis.name} {100 * (axis.importance or 0):.0f} %" for axis in axes_of)
     height = 40 + 26 * len(labels)
-    svg = plots.draw(
-        paint, f"importance-{found.label}", text, height=height, left=plots.room_for(list(labels.values())), bottom=28
-    )
+    svg = plots.draw(paint, f"importance-{found.label}", text, height=height, left=plots.room_for(labels), bottom=28)
     return plots.labelled(svg, labels)
 
 
@@ -71,33 +70,30 @@ def slice_of(found: LabelRecord, axis: AxisRecord, trials: Sequence[TrialRecord]
     labels = plots.placeholders([format_value(choice) for choice in axis.choices])
 
     def paint(axes: Axes) -> None:
-        rows = [axis.choices.index(trial.values[axis.name]) for trial in done if trial.values[axis.name] in axis.choices]
-        values = [trial.value for trial in done if trial.values[axis.name] in axis.choices]
-        axes.plot(values, rows, "o", color=plots.SOFT, markersize=6, markeredgecolor=plots.PAPER)
-        best = found.best
-        if best is not None and best.values[axis.name] in axis.choices:
-            row = axis.choices.index(best.values[axis.name])
-            axes.plot([best.value], [row], "o", color=plots.ACCENT, markersize=9, markeredgecolor=plots.PAPER)
+        there = [trial for trial in done if trial.values[axis.name] in axis.choices]
+        rows = [axis.choices.index(trial.values[axis.name]) for trial in there]
+        _points(axes, [_value(trial) for trial in there], rows)
+        if found.best in there:
+            at = there.index(found.best)
+            _points(axes, [_value(found.best)], [rows[at]], best=True)
         plots.label_rows(axes, labels)
         axes.margins(x=0.06)
 
-    left = plots.room_for(list(labels.values()))
+    left = plots.room_for(labels)
     svg = plots.draw(paint, name, text, height=40 + 26 * len(labels), left=left, bottom=28)
     return plots.labelled(svg, labels)
 
 
 def _numbers(axes: Axes, found: LabelRecord, axis: AxisRecord, done: Sequence[TrialRecord]) -> None:
     """Along x the numbers; the recipe's own value of "none" has no place."""
-    there = [trial for trial in done if is_number(trial.values[axis.name]) and (trial.values[axis.name] > 0 or not axis.log)]
+    numbers = [(trial, trial.values[axis.name]) for trial in done if is_number(trial.values[axis.name])]
+    there = [(trial, x) for trial, x in numbers if x > 0 or not axis.log]
     if axis.log:
         axes.set_xscale("log")
         axes.minorticks_off()
-    axes.plot(
-        [trial.values[axis.name] for trial in there], [trial.value for trial in there],
-        "o", color=plots.SOFT, markersize=6, markeredgecolor=plots.PAPER,
-    )  # fmt: skip
-    if found.best in there:
-        _mark(axes, found, lambda trial: trial.values[axis.name])
+    _points(axes, [x for _, x in there], [_value(trial) for trial, _ in there])
+    best = [(x, _value(trial)) for trial, x in there if trial == found.best]
+    _points(axes, [x for x, _ in best], [y for _, y in best], best=True)
     axes.set_xlim(*_widened(axis))
     if axis.log:
         axes.set_xticks(_ticks(axis.low, axis.high))
@@ -134,8 +130,13 @@ def _rug(axes: Axes, numbers: Sequence[int], marker: str) -> None:
     axes.plot(numbers, [RUG] * len(numbers), marker, color=plots.SOFT, markersize=5, transform=foot, clip_on=False)
 
 
-def _mark(axes: Axes, found: LabelRecord, place: object) -> None:
-    """The best trial, in the accent."""
-    if found.best is not None and callable(place):
-        look = {"color": plots.ACCENT, "markersize": 9, "markeredgecolor": plots.PAPER}
-        axes.plot([place(found.best)], [found.best.value], "o", **look)
+def _points(axes: Axes, xs: Sequence[float], ys: Sequence[float], *, best: bool = False) -> None:
+    """Trials; the best one in the accent."""
+    colour, size = (plots.ACCENT, 9) if best else (plots.SOFT, 6)
+    axes.plot(xs, ys, "o", color=colour, markersize=size, markeredgecolor=plots.PAPER)
+
+
+def _value(trial: TrialRecord) -> float:
+    """What a trial that was done came to."""
+    assert trial.value is not None
+    return trial.value

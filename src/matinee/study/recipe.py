@@ -237,6 +237,11 @@ def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
     name = ".".join(str(part) for part in place)
     if kind != "extra_forbidden":
         return f"{name}: {message.removeprefix('Value error, ')}" if name else message.removeprefix("Value error, ")
-    owners: dict[str, type[BaseModel]] = {"data": DataTable, "evaluate": EvaluateTable, "fit": FitTable, "tune": TuneTable}
+    owners: dict[str, type[BaseModel]] = {
+        "data": DataTable,
+        "evaluate": EvaluateTable,
+        "fit": FitTable,
+        "tune": TuneTable,
+    }
     near = did_you_mean(str(place[-1]), owners.get(str(place[0]), Recipe).model_fields, n=1)
     return f"unknown key {name!r}" + (f" ({near})" if near else "")

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from matinee.errors import MatineeError, counted
+from matinee.evaluate import predictions
 from matinee.evaluate.metrics import formulas_of
-from matinee.evaluate.predictions import names as PREDICTED
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath, atomic_path, atomic_write, discard, locked, make_folder, sha256
 from matinee.profiling import machine
@@ -110,7 +110,9 @@ class Tuner:
         self.metrics = {label: objective.metric(space.table, None) for label, space in spaces_of.items()}
         for space in spaces_of.values():
             objective.check(space.table)
-        formulas_of([m.name for m in self.metrics.values() if m.name not in PREDICTED], self.recipe.evaluate.convention)
+        formulas_of(
+            [m.name for m in self.metrics.values() if m.name not in predictions.names], self.recipe.evaluate.convention
+        )
 
     def run(self, workers: int, test: bool, tracked: Tracking, start: float) -> TuneResult:
         setting = self.recipe.tune
@@ -160,7 +162,12 @@ class Tuner:
             return None
         tell = self.tell
         return run_study(
-            recipe, self.folder / TEST, data_dir=self.objective.data_dir, overwrite=True, command=self.command, tell=tell
+            recipe,
+            self.folder / TEST,
+            data_dir=self.objective.data_dir,
+            overwrite=True,
+            command=self.command,
+            tell=tell,
         )
 
     def _keep(self, trials: Trials, start: float, run: Run | None) -> None:
@@ -268,7 +275,9 @@ class Shown:
 
 def _with_table(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:
     """The recipe with these in the place of what its [tune] says. Raises MatineeError for what does not fit."""
-    said = {name: list(value) if name == "models" else value for name, value in given.items() if value is not None}
+    said: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if "models" in said:
+        said["models"] = list(said["models"])
     if isinstance(metric := said.get("metric"), str):
         StoppingMetric.parse(metric)
     for name in ("trials", "timeout"):

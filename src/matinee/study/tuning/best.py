@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,11 +38,11 @@ def tested_recipe(recipe: Recipe, spaces: Mapping[str, Space], best: Mapping[str
     """What is run to look at the test: each model that was tuned, with the recipe's own values and with the best ones,
     on the split that they were tuned on."""
     tables: list[ModelTable] = []
-    for label, trial in best.items():
-        if not trial.own:
-            own = spaces[label].table
-            tables.append(own.model_copy(update={"label": label_before(recipe, label)}))
-        tables.append(spaces[label].with_values(trial.values))
+    for table in recipe.model:
+        if (trial := best.get(table.label)) is not None:
+            if not trial.own:
+                tables.append(table.model_copy(update={"label": label_before(recipe, table.label)}))
+            tables.append(spaces[table.label].with_values(trial.values))
     return recipe.model_copy(update={"model": tables, "seeds": recipe.seeds[:1]})
 
 
@@ -58,10 +59,12 @@ def recipe_text(recipe: Recipe, found: Sequence[LabelRecord], wanted: int) -> st
     """The recipe as TOML; above each model that was tuned, what that brought on valid."""
     tables = recipe.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     models = tables.pop("model")
+    tables["data"] = {"source": recipe.data.source, **tables.get("data", {})}
+    tables = {name: tables[name] for name in Recipe.model_fields if name in tables}
     words = {record.label: gain_in_words(record, wanted) for record in found}
     parts = [
         f"# The best values that `matinee tune` found on valid. This is a recipe: `matinee run` takes it.\n"
-        f"{tomli_w.dumps(tables)}"
+        f"{_short(tomli_w.dumps(tables))}"
     ]
     for table, model in zip(models, recipe.model, strict=True):
         lines = [f"# {words[model.label]}\n"] if model.label in words else []
@@ -72,7 +75,17 @@ def recipe_text(recipe: Recipe, found: Sequence[LabelRecord], wanted: int) -> st
 def _model_text(table: Mapping[str, Any]) -> str:
     """A [[model]] table; a hyper-parameter that is a table comes below it as [model.NAME]."""
     text = tomli_w.dumps({"model": {key: value for key, value in table.items() if key != "label"} | _label(table)})
-    return text.replace("[model]\n", "[[model]]\n", 1)
+    return _short(text.replace("[model]\n", "[[model]]\n", 1))
+
+
+def _short(text: str) -> str:
+    """Lists on one line, where they fit."""
+
+    def joined(found: re.Match[str]) -> str:
+        line = f"[{', '.join(part.strip().rstrip(',') for part in found[1].splitlines())}]"
+        return line if len(line) < 100 else found[0]
+
+    return re.sub(r"\[\n((?:    .*,\n)+)\]", joined, text)
 
 
 def _label(table: Mapping[str, Any]) -> Values:

@@ -41,7 +41,7 @@ class Outcome:
     warnings: tuple[str, ...] = ()
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Ends a fit that is not worth going on with."""
 
 
@@ -97,7 +97,7 @@ class Objective:
         with our_warnings() as texts:
             try:
                 found = self._measured(table, metric, watch, clock)
-            except Stopped as stop:
+            except StoppedError as stop:
                 found = Outcome(pruned=str(stop))
             except FAILURES as error:
                 found = Outcome(failed=words_of(error))
@@ -110,7 +110,7 @@ class Objective:
     def _measured(self, table: ModelTable, metric: StoppingMetric, watch: Watch, clock: Clock) -> Outcome:
         def hook(number: int, loss: float, measured: float) -> None:
             if reason := watch(number, loss, measured):
-                raise Stopped(reason)
+                raise StoppedError(reason)
 
         fit, split = self.recipe.fit, self.split
         own = None if fit.metric is None else StoppingMetric.parse(fit.metric)
@@ -158,4 +158,6 @@ def words_of(error: BaseException) -> str:
     if isinstance(error, MatineeError):
         return error.what
     text = str(error).splitlines()[0] if str(error) else ""
-    return "there is not enough memory for this" if isinstance(error, MemoryError) else f"{type(error).__name__}: {text}"
+    return (
+        "there is not enough memory for this" if isinstance(error, MemoryError) else f"{type(error).__name__}: {text}"
+    )

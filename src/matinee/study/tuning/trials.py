@@ -46,8 +46,8 @@ class Trials:
     none is begun; None: never. on_end: is told of each that ended, on_round of each round of each."""
 
     def __init__(
-        self, store: Store, spaces: Mapping[str, Space], metrics: Mapping[str, StoppingMetric], *, seed: int, wanted: int,
-        deadline: float | None, on_end: Sequence[Listener] = (),
+        self, store: Store, spaces: Mapping[str, Space], metrics: Mapping[str, StoppingMetric], *, seed: int,
+        wanted: int, deadline: float | None, on_end: Sequence[Listener] = (),
         on_round: Callable[[Job, int, float, float], None] = lambda job, number, loss, measured: None,
     ) -> None:  # fmt: skip
         self.store, self.spaces, self.metrics, self.wanted, self.deadline = store, spaces, metrics, wanted, deadline
@@ -65,7 +65,7 @@ class Trials:
         for trial in self.ended:
             self._samplers[trial.label].add(trial)
             self._compare(trial)
-        begun = [trial.label for trial in (*self.ended, *self._waiting)]
+        begun = [trial.label for trial in self.ended] + [trial.label for trial in self._waiting]
         self._begun = {label: begun.count(label) for label in spaces}
 
     @property

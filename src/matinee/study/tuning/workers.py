@@ -21,7 +21,11 @@ from matinee.kernels.threads import LIMIT, n_threads
 from matinee.study.tuning.objective import Objective, Outcome
 from matinee.study.tuning.trials import Job, Trials
 
-THREADS = (LIMIT, *(f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB")), "POLARS_MAX_THREADS")
+THREADS = (
+    LIMIT,
+    *(f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA", "VECLIB")),
+    "POLARS_MAX_THREADS",
+)
 """Environment variables that say how many threads a process may use."""
 
 

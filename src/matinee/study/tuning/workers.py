@@ -90,14 +90,20 @@ class Worker:
                     return outcome
         except (EOFError, OSError, pickle.UnpicklingError):
             code = process.wait()
-            self._process = None
+            self.end()
             killed = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
             return Outcome(failed=f"its process {killed}: is there enough memory for so many workers?")
 
     def end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        """Whatever it is doing."""
+        if self._process is None:
+            return
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):  # what was written last reached nobody
+                pipe.close()  # type: ignore[union-attr]  # both are pipes
+        self._process = None
 
     def _started(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:

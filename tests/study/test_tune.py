@@ -128,7 +128,7 @@ def test_the_test_is_looked_at_once_with_own_and_best_values(
         return right(recs, holdout, **options)
 
     monkeypatch.setattr(measure, "evaluate", noting)
-    recipe = small(tmp_path, log, KNN.replace("k = 7", "k = 1"), "[tune]\nmetric = \"recall@3\"\n")
+    recipe = small(tmp_path, log, KNN.replace("k = 7", "k = 1"), '[tune]\nmetric = "recall@3"\n')
     found = tune(recipe, tmp_path / "t", trials=8)
     (one,) = found.record.labels
     assert one.changed

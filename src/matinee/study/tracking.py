@@ -1,6 +1,12 @@
 """Telling an experiment tracker what is run: parameters, metrics by round, results, files. MLflow is the one there is.
 
-A study, a tuning or a fit is a run of the tracker; each model of a study, and each trial, is one nested in it.
+A study, a tuning or a fit is a run of the tracker; each model of a study, and each trial, is one nested in it. Around a
+fit in Python:
+
+    with tracking("mlflow:sqlite:///runs.db", "my fits") as tracked:
+        nested = tracked.nested("ease", model.get_params())
+        model.fit(data, on_round=nested.round)
+        nested.end()
 """
 
 from __future__ import annotations
@@ -101,7 +107,8 @@ class MLflow(Tracking):
 
     def __init__(self, uri: str | None, title: str) -> None:
         mlflow = import_mlflow()
-        self._nested: dict[tuple[str, int], NestedMLflow] = {}
+        self._trials: dict[tuple[str, int], NestedMLflow] = {}
+        self._open: list[NestedMLflow] = []
         try:
             self._client = mlflow.MlflowClient(tracking_uri=uri)
             known = self._client.get_experiment_by_name("matinee")
@@ -115,7 +122,8 @@ class MLflow(Tracking):
         run = self._create(name, {"mlflow.parentRunId": self._run})
         for key, value in parameters.items():
             self._client.log_param(run, key, format_value(value)[:LONGEST])
-        return NestedMLflow(self._client, run)
+        self._open = [one for one in self._open if not one.ended] + [NestedMLflow(self._client, run)]
+        return self._open[-1]
 
     def metrics(self, values: Mapping[str, float]) -> None:
         NestedMLflow(self._client, self._run).metrics(values)
@@ -132,18 +140,19 @@ class MLflow(Tracking):
         if ended.value is not None:
             run.metrics({f"{job.metric} valid": ended.value})
         run.end(failed=ended.state == "failed")
-        self._nested.pop((job.label, job.number))
+        self._trials.pop((job.label, job.number))
 
     def end(self, failed: bool = False) -> None:
-        for left in self._nested.values():
-            left.end(failed=True)
+        for left in self._open:
+            if not left.ended:
+                left.end(failed=True)
         NestedMLflow(self._client, self._run).end(failed)
 
     def _of(self, job: Any) -> NestedMLflow:
         key = job.label, job.number
-        if key not in self._nested:
-            self._nested[key] = self.nested(f"{job.label} {job.number}", {"model": job.table.name, **job.values})
-        return self._nested[key]
+        if key not in self._trials:
+            self._trials[key] = self.nested(f"{job.label} {job.number}", {"model": job.table.name, **job.values})
+        return self._trials[key]
 
     def _create(self, name: str, tags: Mapping[str, str]) -> str:
         run = self._client.create_run(self._experiment, tags=dict(tags), run_name=name)
@@ -156,6 +165,7 @@ class NestedMLflow(Nested):
 
     def __init__(self, client: Any, run: str) -> None:
         self._client, self._run = client, run
+        self.ended = False
 
     def round(self, number: int, loss: float, measured: float) -> None:
         for name, value in (("train_loss", loss), ("valid_metric", measured)):
@@ -167,4 +177,5 @@ class NestedMLflow(Nested):
             self._client.log_metric(self._run, name.replace("@", "_at_"), value)  # MLflow refuses the sign
 
     def end(self, failed: bool = False) -> None:
+        self.ended = True
         self._client.set_terminated(self._run, status="FAILED" if failed else "FINISHED")

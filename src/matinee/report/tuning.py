@@ -76,7 +76,7 @@ def summary(tuning: Tuning) -> list[str]:
     record = tuning.record
     fitting = sum(trial.fit_seconds + trial.measure_seconds for trial in record.trials)
     models, trials = counted(len(record.labels), "model"), counted(len(record.trials), "trial")
-    took = f"{words.seconds(record.seconds)}, of which fits and measurements took {words.seconds(fitting)}"
+    took = f"{words.seconds(record.search_seconds)}, of which fits and measurements took {words.seconds(fitting)}"
     return [f"{models} tuned on valid in {trials}: {took}.", *map(gain, record.labels)]
 
 
@@ -108,7 +108,8 @@ def section(found: LabelRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]
         "model": found.model,
         "metric": found.metric,
         "lower": found.lower,
-        "figures": figures(found, trials),
+        "figures": figures(found),
+        "counts": counts(trials),
         "settings": [_setting(axis, found) for axis in found.axes],
         "history": Plot(f"{found.metric} on valid by trial", plots.history(found, trials)),
         "importance": Plot("What mattered", plots.importance(found)) if by_importance[0].importance else None,
@@ -123,20 +124,25 @@ def section(found: LabelRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]
     }
 
 
-def figures(found: LabelRecord, trials: Sequence[TrialRecord]) -> list[Figure]:
-    states = [trial.state for trial in trials]
-    counts = [f"{states.count(state)} {state}" for state in STATES if states.count(state)]
-    best = "failed" if found.best is None else f"trial {found.best.number}"
+def figures(found: LabelRecord) -> list[Figure]:
+    """The recipe's own values and the best, on valid and on the test."""
+    best = "every trial failed" if found.best is None else f"trial {found.best.number}"
     out = [
-        Figure("Recipe’s own values", _value(found.default), f"{found.metric} on valid"),
-        Figure("Best", _value(found.best), best),
-        Figure("Trials", str(len(trials)), ", ".join(counts)),
+        Figure("Valid, recipe’s own values", _value(found.default), "trial 0"),
+        Figure("Valid, best", _value(found.best), best),
     ]
-    for name, score in (("Test, own values", found.test_before), ("Test, best", found.test_after)):
+    for name, score in (("Test, recipe’s own values", found.test_before), ("Test, best", found.test_after)):
         if score is not None and score.value is not None:
             whole = score_words(score)
             out.append(Figure(name, f"{score.value:.4f}", whole[whole.find("(") + 1 : -1] if "(" in whole else ""))
     return out
+
+
+def counts(trials: Sequence[TrialRecord]) -> str:
+    """20 trials: 12 done, 8 pruned."""
+    states = [trial.state for trial in trials]
+    parts = [f"{states.count(state)} {state}" for state in STATES if states.count(state)]
+    return f"{counted(len(trials), 'trial')}: {', '.join(parts)}" if len(parts) > 1 else counted(len(trials), "trial")
 
 
 def table(found: LabelRecord, trials: Sequence[TrialRecord]) -> list[Row]:

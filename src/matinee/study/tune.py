@@ -36,7 +36,7 @@ from matinee.study.tuning.trials import Job, Trials
 from matinee.study.tuning.workers import check_workers, run_here, run_in_processes
 
 Tell = Callable[[str], None]
-SECONDS = "seconds"  # of all calls, in the store
+SECONDS, SEARCH = "seconds", "search_seconds"  # of all calls, in the store
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ class Tuner:
         )  # fmt: skip
         resumed = len(trials.ended)
         shown.begin(trials, setting.trials)
+        self._searching = time.monotonic()
         try:
             if trials.left and workers > 1:
                 run_in_processes(trials, self.objective, min(workers, trials.left))
@@ -131,10 +132,12 @@ class Tuner:
                 run_here(trials, self.objective)
         except KeyboardInterrupt:
             shown.close()
+            self._count(SEARCH, time.monotonic() - self._searching)
             self._keep(trials, start, None)
             raise
         finally:
             shown.close()
+        self._count(SEARCH, time.monotonic() - self._searching)
         self._refuse_failures(trials)
         run = self._look_at_test(trials, test)
         self._keep(trials, start, run)
@@ -172,11 +175,8 @@ class Tuner:
 
     def _keep(self, trials: Trials, start: float, run: Run | None) -> None:
         """Write what was found, the report last."""
-        about = self.store.about()
-        seconds = float(about.get(SECONDS, 0)) + time.monotonic() - start
-        if trials.ended:
-            self.store.mark({SECONDS: repr(seconds)})
-        record = self._record(trials, seconds, run)
+        self._count(SECONDS, time.monotonic() - start)
+        record = self._record(trials, run)
         best = measuring(best_recipe(self.recipe, self.spaces, trials.best), list(self.metrics.values()))
         atomic_write(self.folder / BEST, recipe_text(best, record.labels, self.recipe.tune.trials))
         with atomic_path(self.folder / TRIALS) as temp:
@@ -184,13 +184,18 @@ class Tuner:
         atomic_write(self.folder / TUNING, record.to_json())
         write_tuning_report(Tuning(self.folder.path, record), self.folder / REPORT)
 
-    def _record(self, trials: Trials, seconds: float, run: Run | None) -> TuningRecord:
+    def _count(self, what: str, seconds: float) -> None:
+        """Add to what all calls took."""
+        self.store.mark({what: repr(float(self.store.about().get(what, 0)) + seconds)})
+
+    def _record(self, trials: Trials, run: Run | None) -> TuningRecord:
         data = self.objective.data
         ended = sorted(trials.ended, key=lambda trial: (list(self.spaces).index(trial.label), trial.number))
         return TuningRecord(
             title=self.recipe.title, command=self.command, data=data.name, fingerprint=data.fingerprint,
             seed=self.objective.seed, machine=machine(), left_out=dict(self.left_out), trials=tuple(ended),
-            labels=tuple(self._label(label, trials, ended, run) for label in self.spaces), seconds=seconds,
+            labels=tuple(self._label(label, trials, ended, run) for label in self.spaces),
+            seconds=float(self.store.about()[SECONDS]), search_seconds=float(self.store.about()[SEARCH]),
             warnings=tuple(trials.warnings),
         )  # fmt: skip
 

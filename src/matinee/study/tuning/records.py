@@ -80,8 +80,8 @@ class LabelRecord(Record):
 
 class TuningRecord(Stored):
     """tuning.json. data, fingerprint: the log after filters. left_out: label -> why it was not tuned. seed: of the
-    split, the fits and the trials. seconds: of all calls; of which fits and measurements took fitting. warnings: of the
-    trials, each once."""
+    split, the fits and the trials. seconds: of all calls. search_seconds: from the first trial to the last, without
+    reading, the test and the report. warnings: of the trials, each once."""
 
     title: str
     command: str
@@ -93,6 +93,7 @@ class TuningRecord(Stored):
     left_out: dict[str, str]
     trials: tuple[TrialRecord, ...]
     seconds: float
+    search_seconds: float
     warnings: tuple[str, ...]
 
     def of(self, label: str) -> list[TrialRecord]:

@@ -1,4 +1,4 @@
-"""Which values are tried next, and which fits are not worth going on with: Optuna's TPE and median pruner.
+"""Which values are tried next, and which fits are not worth going on with: Optuna's TPE, and a median.
 
 A study of Optuna for each label, in memory; the store has what it is made of. What trial n tries depends on the seed,
 on n and on the trials that had ended, so a tuning that was killed goes on as if it had not been.
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
 
-STARTUP, WARMUP, FEWEST = 5, 1, 3
-"""Pruning: trials that end before any is pruned, looks of a fit that are let go, trials that a median needs."""
+STARTUP, WARMUP = 5, 1
+"""Pruning: trials that are done before any is pruned, and looks of a fit that are let go."""
 FEW = 10
 """Trials that importance needs."""
 QUANTILE = 0.25
@@ -46,8 +46,8 @@ class Sampler:
         self._optuna = import_optuna()
         self.space, self.seed, self.sign = space, seed, -1.0 if lower else 1.0
         self._axes = {axis.name: axis for axis in space.axes}
-        pruner = self._optuna.pruners.MedianPruner(STARTUP, WARMUP, n_min_trials=FEWEST)
-        self._study = self._optuna.create_study(direction="maximize", pruner=pruner)
+        self._study = self._optuna.create_study(direction="maximize")
+        self._looks: list[list[float]] = []  # of the trials that were done
 
     def ask(self, number: int, given: Mapping[str, Any] | None = None) -> tuple[Trial, dict[str, Any]]:
         """A trial, and the values it tries. given: values that are wanted, such as the recipe's own."""
@@ -65,19 +65,25 @@ class Sampler:
     def look(self, trial: Trial, value: float, step: int) -> str:
         """What a fit measured in the middle, after `step` earlier looks. Returns why it is to be ended; "": it is not.
 
-        Looks are compared by their number: models look at equal shares of a fit, or after each round.
+        The median of Golovin et al. (Vizier, KDD 2017): the best so far, beside what the trials that were done had as
+        their best by then. Looks are compared by their number, since models look at equal shares of a fit or after each
+        round; a fit that had stopped gaining, and looked no more, counts with its best. (Optuna's own median is of
+        those that still looked: only the good ones.)
         """
         trial.report(value, step)
-        if not trial.should_prune():
+        done = [looks for looks in self._looks if looks]
+        if step < WARMUP or len(done) < STARTUP:
             return ""
-        done = self._study.get_trials(deepcopy=False, states=[self._optuna.trial.TrialState.COMPLETE])
-        others = [one.intermediate_values[step] for one in done if step in one.intermediate_values]
         best = max(trial.storage.get_trial(trial._trial_id).intermediate_values.values())
-        return f"at best {abs(best):.4g} so far, below the median of {len(others)} trials, {abs(np.median(others)):.4g}"
+        median = float(np.median([max(looks[: step + 1]) for looks in done]))
+        if best >= median:
+            return ""
+        return f"at best {abs(best):.4g} so far, below the median of {len(done)} trials, {abs(median):.4g}"
 
     def tell(self, trial: Trial, ended: TrialRecord) -> None:
         states = self._optuna.trial.TrialState
         if ended.value is not None:
+            self._looks.append([look.value for look in ended.looks])
             self._study.tell(trial, self.sign * ended.value)
         else:
             self._study.tell(trial, state=states.PRUNED if ended.state == "pruned" else states.FAIL)
@@ -86,6 +92,8 @@ class Sampler:
         """A trial of an earlier call."""
         states = self._optuna.trial.TrialState
         state = {"done": states.COMPLETE, "pruned": states.PRUNED, "failed": states.FAIL}[ended.state]
+        if ended.state == "done":
+            self._looks.append([look.value for look in ended.looks])
         looks = {step: look.value for step, look in enumerate(ended.looks)}
         last = ended.looks[-1].value if ended.looks else None
         inside = [name for name, value in ended.values.items() if self._axes[name].has(value)]

@@ -431,3 +431,25 @@ def test_the_reader_has_what_the_folder_has(tmp_path: Path, log: Path) -> None:
         found.best("ease")
     with pytest.raises(MatineeError, match="no tuning is here"):
         mt.open_tuning(tmp_path)
+
+
+def test_another_programs_database_is_left_alone(tmp_path: Path, log: Path) -> None:
+    (tmp_path / "t").mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "t" / "tuning.db")) as db, db:
+        db.execute("create table studies (study_id integer)")
+    kept = (tmp_path / "t" / "tuning.db").read_bytes()
+    with pytest.raises(MatineeError, match="holds no tuning of schema version 1"):
+        tune(small(tmp_path, log), tmp_path / "t", trials=1)
+    assert (tmp_path / "t" / "tuning.db").read_bytes() == kept
+    (tmp_path / "t" / "tuning.db").write_text("nothing of a database, but long enough to be one" * 100)
+    with pytest.raises(MatineeError, match="cannot be read as a tuning"):
+        tune(small(tmp_path, log), tmp_path / "t", trials=1)
+
+
+def test_a_page_without_any_value_is_drawn(toys: None, tmp_path: Path, log: Path, drawings: None) -> None:
+    more = "[tune.space.fragile]\nnoise = { low = 51, high = 90 }\n"
+    models = '[[model]]\nname = "fragile"\nnoise = 60.0\n[[model]]\nname = "noisy"\n'
+    tune(small(tmp_path, log, models, more), tmp_path / "t", trials=2, test=False)
+    page = (tmp_path / "t" / "report.html").read_text()
+    assert "fragile: every trial failed." in page
+    assert page.count("<svg") == 1 + 4

@@ -16,7 +16,7 @@ from matinee.errors import counted, worded_for
 from matinee.models import registry
 from matinee.models.fits import announce
 from matinee.store import MANIFEST, export_model, save_model
-from matinee.study.tracking import tracking
+from matinee.study.tracking import check_tracker, tracking
 from matinee.study.values import format_value
 
 OVERWRITE = Option("--overwrite", help="Replace the model in the folder.")
@@ -45,6 +45,7 @@ def fit(
     made = registry.create(model, registry.from_text(model, settings(given)))
     target = Path("models", model) if out is None else out
     check_out(target, overwrite=overwrite)
+    check_tracker(track)
     log = log_options.load(data)
     announce(made, log, target)
     hyper_parameters = made.model_dump(mode="json")

@@ -14,6 +14,7 @@ from matinee.cli import screen
 from matinee.cli.options import TRACK, DataDir, Json, Text, Texts, names, settings
 from matinee.cli.screen import Column
 from matinee.study.recipe import load_recipe
+from matinee.study.space import NOT_ASKED
 from matinee.study.tune import tune as tune_study
 from matinee.study.tuning.reader import summary_rows
 
@@ -63,7 +64,8 @@ def tune(
         screen.emit({**place, **counts, "labels": labels, "left_out": found.record.left_out})
         return
     for label, why in found.record.left_out.items():
-        screen.say(f"not tuned: {label}: {why}", "dim")
+        if why != NOT_ASKED:
+            screen.say(f"{label} is not tuned: {why}", "dim")
     screen.say()
     heads = ("model", "metric", "trials", "own values", "best", "test before", "test after")
     columns = [Column(name, right=at > 1, keep=name not in ("metric", "trials")) for at, name in enumerate(heads)]

@@ -115,7 +115,7 @@ def section(found: LabelRecord, trials: Sequence[TrialRecord]) -> dict[str, Any]
         "importance": Plot("What mattered", plots.importance(found)) if by_importance[0].importance else None,
         "slices": [
             Plot(f"{found.metric} by {axis.name}", plots.slice_of(found, axis, trials))
-            for axis in by_importance[:MOST_SLICES]
+            for axis in by_importance[: MOST_SLICES if found.best else 0]
         ],
         "pruned": any(trial.state == "pruned" for trial in trials),
         "failed": any(trial.state == "failed" for trial in trials),

@@ -27,7 +27,8 @@ def history(found: LabelRecord, trials: Sequence[TrialRecord]) -> Markup:
 
     def paint(axes: Axes) -> None:
         last = max((trial.number for trial in trials), default=0)
-        axes.step([*numbers, last], [*best, *best[-1:]], where="post", color=plots.ACCENT, linewidth=1.5)
+        if done:
+            axes.step([*numbers, last], [*best, best[-1]], where="post", color=plots.ACCENT, linewidth=1.5)
         _points(axes, numbers, list(values))
         _rug(axes, [trial.number for trial in trials if trial.state == "pruned"], "x")
         _rug(axes, [trial.number for trial in trials if trial.state == "failed"], "v")

@@ -12,6 +12,7 @@ from matinee.models.base import Model
 from matinee.study.model_table import ModelTable
 from matinee.study.tune_table import Given, Range, TuneTable
 
+NOT_ASKED = "it was not asked for"
 Values = dict[str, Any]
 """Hyper-parameter -> value, as JSON holds it."""
 
@@ -108,7 +109,7 @@ def _not_tuned(table: ModelTable, tune: TuneTable) -> str:
     if table.candidates_from is not None or registry.member_fields(table.name):
         return "it is made of other models, which are tuned by themselves"
     if tune.models and table.label not in tune.models:
-        return "it was not asked for"
+        return NOT_ASKED
     return ""
 
 

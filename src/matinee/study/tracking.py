@@ -81,16 +81,23 @@ def tracking(asked: str | None, title: str) -> Iterator[Tracking]:
     if asked is None:
         yield NO_TRACKING
         return
-    name, _, uri = asked.partition(":")
-    if name != "mlflow":
-        raise MatineeError(f"no tracker is called {name!r}", hint='say "mlflow", or "mlflow:URI" with its store')
-    found = MLflow(uri or None, title)
+    check_tracker(asked)
+    found = MLflow(asked.partition(":")[2] or None, title)
     try:
         yield found
     except BaseException:
         found.end(failed=True)
         raise
     found.end()
+
+
+def check_tracker(asked: str | None) -> None:
+    """Raise MatineeError for what names no tracker, and where MLflow is missing."""
+    if asked is None:
+        return
+    if (name := asked.partition(":")[0]) != "mlflow":
+        raise MatineeError(f"no tracker is called {name!r}", hint='say "mlflow", or "mlflow:URI" with its store')
+    import_mlflow()
 
 
 def import_mlflow() -> Any:

@@ -5,6 +5,7 @@ Killed at any moment, the same call goes on where it stopped: tuning.db has ever
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ from matinee.files import StrPath, atomic_path, atomic_write, discard, locked, m
 from matinee.profiling import machine
 from matinee.progress import Bar, open_bar
 from matinee.report.tuning import write_tuning_report
-from matinee.study.reader import Run
+from matinee.study.folder import RECIPE
+from matinee.study.reader import Run, open_run
 from matinee.study.recipe import Recipe
 from matinee.study.run import run_study
 from matinee.study.space import Space, spaces
-from matinee.study.tracking import NO_TRACKING, Tracking, tracking
+from matinee.study.tracking import NO_TRACKING, Tracking, check_tracker, tracking
 from matinee.study.tune_table import TuneTable
 from matinee.study.tuning.best import best_recipe, label_before, measuring, recipe_text, score_of, tested_recipe
 from matinee.study.tuning.folder import TuningFolder, mark_of
@@ -78,6 +80,7 @@ def tune(
     """
     import_optuna()
     check_workers(workers)
+    check_tracker(track)
     given = {"trials": trials, "timeout": timeout, "metric": metric, "models": models}
     recipe = _with_table(recipe, given)
     spaces_of, left_out = spaces(recipe.model, recipe.tune)
@@ -120,7 +123,7 @@ class Tuner:
         trials = Trials(
             self.store, self.spaces, self.metrics, seed=self.objective.seed, wanted=setting.trials,
             deadline=None if setting.timeout is None else start + setting.timeout,
-            on_end=[shown.ended, tracked.trial], on_round=tracked.round,
+            on_end=[shown.ended, tracked.trial], on_round=[shown.round, tracked.round],
         )  # fmt: skip
         resumed = len(trials.ended)
         shown.begin(trials, setting.trials)
@@ -133,7 +136,9 @@ class Tuner:
         except KeyboardInterrupt:
             shown.close()
             self._count(SEARCH, time.monotonic() - self._searching)
-            self._keep(trials, start, None)
+            if trials.ended:
+                self._keep(trials, start, None)
+            self.tell(f"interrupted after {counted(len(trials.ended), 'trial')}: the same command goes on")
             raise
         finally:
             shown.close()
@@ -161,8 +166,7 @@ class Tuner:
         """The run of the best and of the recipe's own values; an earlier one, where it is the same."""
         recipe = measuring(tested_recipe(self.recipe, self.spaces, trials.best), list(self.metrics.values()))
         if not test:
-            discard(self.folder / TEST)
-            return None
+            return self._earlier(recipe)
         tell = self.tell
         return run_study(
             recipe,
@@ -172,6 +176,14 @@ class Tuner:
             command=self.command,
             tell=tell,
         )
+
+    def _earlier(self, recipe: Recipe) -> Run | None:
+        """The run of an earlier call, where it is of the same models; otherwise it is removed."""
+        with contextlib.suppress(FileNotFoundError, MatineeError):
+            if (self.folder / TEST / RECIPE).read_text("utf-8") == recipe.to_toml():
+                return open_run(self.folder / TEST)
+        discard(self.folder / TEST)
+        return None
 
     def _keep(self, trials: Trials, start: float, run: Run | None) -> None:
         """Write what was found, the report last."""
@@ -260,6 +272,10 @@ class Shown:
             self._say(f"{name}: failed: {trial.reason}")
         self._show()
 
+    def round(self, job: Job, number: int, loss: float, measured: float) -> None:
+        if self._bar is not None:
+            self._show(f", {job.label} {job.number} after round {number + 1}")
+
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
@@ -269,10 +285,10 @@ class Shown:
         self.close()  # a bar and a line on one terminal would run into each other
         self._tell(text)
 
-    def _show(self) -> None:
+    def _show(self, now: str = "") -> None:
         assert self._trials is not None
         if self._total and (left := self._trials.left):
-            text = "tuning  " + ", ".join(f"{label} {value:.4f}" for label, value in self._best.items())
+            text = "tuning  " + ", ".join(f"{label} {value:.4f}" for label, value in self._best.items()) + now
             self._bar = self._bar or open_bar(text, self._total)
             if self._bar is not None:
                 self._bar.show(text, self._total - left, self._total)

@@ -45,43 +45,65 @@ class Store:
         self.path = path
         try:
             self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._check()
             # a commit survives the death of the process, which is all that is asked; WAL makes it take 0.1 ms
             for pragma in ("locking_mode = exclusive", "journal_mode = wal", "synchronous = normal"):
                 self._db.execute(f"pragma {pragma}")
             self._db.executescript(TABLES)
-        except sqlite3.DatabaseError as error:
-            hint = "choose another --out, or pass --overwrite to begin anew"
+        except (sqlite3.DatabaseError, MatineeError) as error:
+            self._db.close()
+            if isinstance(error, MatineeError):
+                raise
+            busy = "locked" in str(error)
+            hint = "close the program that has it open" if busy else "choose another --out, or pass --overwrite"
             raise MatineeError(f"cannot be read as a tuning: {error}", where=str(path), hint=hint) from None
+
+    def _check(self) -> None:
+        """Raise MatineeError for another program's database, and for another version's: nothing is written there."""
+        names = {name for (name,) in self._db.execute("select name from sqlite_master where type = 'table'")}
+        version = (
+            self.about().get("schema_version", str(SCHEMA)) if "about" in names else "none" if names else str(SCHEMA)
+        )
+        if version != str(SCHEMA):
+            what = f"holds no tuning of schema version {SCHEMA}, but of version {version}"
+            raise MatineeError(what, where=str(self.path), hint="choose another --out, or pass --overwrite")
 
     def close(self) -> None:
         self._db.close()
+
+    def _write(self, query: str, *values: object) -> None:
+        """One row, safe when this returns. Raises MatineeError on a full disk, or where another program holds it."""
+        try:
+            self._db.execute(query, values)
+        except sqlite3.OperationalError as error:
+            hint = "free some space on that disk, or close the program that has it open; then start it again"
+            raise MatineeError(f"cannot be written: {error}", where=str(self.path), hint=hint) from None
 
     def about(self) -> dict[str, str]:
         """What the tuning is of, see `mark`; {} in a new file."""
         return dict(self._db.execute("select key, value from about"))
 
     def mark(self, about: Mapping[str, str]) -> None:
-        with self._db:
-            rows = [*about.items(), ("schema_version", str(SCHEMA))]
-            self._db.executemany("insert or replace into about values (?, ?)", rows)
+        for key, value in (("schema_version", str(SCHEMA)), *about.items()):
+            self._write("insert or replace into about values (?, ?)", key, value)
 
     def begin(self, label: str, number: int, values: Mapping[str, Any], *, own: bool) -> None:
-        row = (label, number, "running", own, json.dumps(values))
-        self._db.execute("insert into trial (label, number, state, own, params) values (?, ?, ?, ?, ?)", row)
+        query = "insert into trial (label, number, state, own, params) values (?, ?, 'running', ?, ?)"
+        self._write(query, label, number, own, json.dumps(values))
 
     def begin_again(self, trial: Begun) -> None:
-        self._db.execute(
-            "update trial set state = 'running', begun = begun + 1 where label = ? and number = ?",
-            (trial.label, trial.number),
-        )
+        query = "update trial set state = 'running', begun = begun + 1 where label = ? and number = ?"
+        self._write(query, trial.label, trial.number)
 
     def end(self, trial: TrialRecord) -> None:
         looks = json.dumps([(look.round, look.value) for look in trial.looks])
         ended = (trial.state, trial.value, looks, trial.reason, trial.fit_seconds, trial.measure_seconds)
-        self._db.execute(
+        self._write(
             "update trial set state = ?, value = ?, looks = ?, reason = ?, fit_seconds = ?, measure_seconds = ? "
             "where label = ? and number = ?",
-            (*ended, trial.label, trial.number),
+            *ended,
+            trial.label,
+            trial.number,
         )
 
     def take_up(self) -> list[Begun]:

@@ -48,7 +48,7 @@ class Trials:
     def __init__(
         self, store: Store, spaces: Mapping[str, Space], metrics: Mapping[str, StoppingMetric], *, seed: int,
         wanted: int, deadline: float | None, on_end: Sequence[Listener] = (),
-        on_round: Callable[[Job, int, float, float], None] = lambda job, number, loss, measured: None,
+        on_round: Sequence[Callable[[Job, int, float, float], None]] = (),
     ) -> None:  # fmt: skip
         self.store, self.spaces, self.metrics, self.wanted, self.deadline = store, spaces, metrics, wanted, deadline
         self.on_end, self.on_round = on_end, on_round
@@ -95,7 +95,8 @@ class Trials:
         """After each round of a fit: why it is to end, "" where it is not. The recipe's own values are never cut off:
         their score is what others are compared with."""
         with self.lock:
-            self.on_round(job, number, loss, measured)
+            for listener in self.on_round:
+                listener(job, number, loss, measured)
             if not math.isfinite(measured):
                 return ""
             job.looks.append(Look(round=number, value=measured))

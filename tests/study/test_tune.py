@@ -121,7 +121,7 @@ def test_the_test_is_looked_at_once_with_own_and_best_values(
     from matinee.study import measure
 
     parts: list[str] = []
-    right = measure.evaluate
+    right = vars(measure)["evaluate"]
 
     def noting(recs: Any, holdout: Any, **options: Any) -> Any:
         parts.append(holdout.protocol.part)
@@ -255,10 +255,10 @@ def test_a_trial_in_which_processes_die_again_and_again_has_failed(tmp_path: Pat
     recipe = small(tmp_path, log)
     tune(recipe, tmp_path / "t", trials=2, test=False)
     with contextlib.closing(sqlite3.connect(tmp_path / "t" / "tuning.db")) as db, db:
-        db.execute("update trial set state = 'running', value = null, begun = 3 where number = 1")
+        db.execute("update trial set state = 'running', value = null, begun = 5 where number = 1")
     found = tune(recipe, tmp_path / "t", trials=3, test=False)
     assert [trial.state for trial in found.record.trials] == ["done", "failed", "done"]
-    assert found.record.trials[1].reason == "the process died in this trial 3 times"
+    assert found.record.trials[1].reason == "the process died in this trial 5 times"
 
 
 def test_trials_count_over_all_calls_and_a_timeout_ends_one(tmp_path: Path, log: Path) -> None:
@@ -290,6 +290,7 @@ def test_interrupted_it_leaves_what_it_found(
     with pytest.raises(KeyboardInterrupt):
         tune(recipe, tmp_path / "t", trials=6)
     assert len(mt.open_tuning(tmp_path / "t").record.trials) == 3
+    assert stored(tmp_path / "t")[-1] == ("noisy", 3, "running", 0), "somebody's Ctrl-C counts as a death"
     assert load_recipe(tmp_path / "t" / "best.toml")
     assert numbers(tune(recipe, tmp_path / "t", trials=6, test=False)) == {"noisy": list(range(6))}
 

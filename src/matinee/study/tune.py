@@ -136,6 +136,7 @@ class Tuner:
         except KeyboardInterrupt:
             shown.close()
             self._count(SEARCH, time.monotonic() - self._searching)
+            self.store.forgive()
             if trials.ended:
                 self._keep(trials, start, None)
             self.tell(f"interrupted after {counted(len(trials.ended), 'trial')}: the same command goes on")

@@ -25,7 +25,7 @@ create table if not exists trial (
     fit_seconds real not null default 0, measure_seconds real not null default 0, primary key (label, number)
 );
 """
-MOST_DEATHS = 3  # times that a process may die in a trial before the trial counts as failed
+MOST_DEATHS = 5  # times that a process may die in a trial before the trial counts as failed
 
 
 @dataclass(frozen=True)
@@ -105,6 +105,10 @@ class Store:
             trial.label,
             trial.number,
         )
+
+    def forgive(self) -> None:
+        """Trials at work were interrupted by somebody: their process did not die of them."""
+        self._write("update trial set begun = begun - 1 where state = 'running'")
 
     def take_up(self) -> list[Begun]:
         """Trials in which an earlier process died, to be done again, in their order. One that did not survive

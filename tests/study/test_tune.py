@@ -46,7 +46,7 @@ def small(folder: Path, log: Path, models: str = KNN, more: str = "") -> Recipe:
 
 @pytest.fixture
 def toys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("Noisy", "Fragile"):
+    for name in ("Noisy", "Fragile", "Unalike"):
         monkeypatch.setitem(BUILT_IN, name.lower(), f"study.toy_models:{name}")
     toy_models.FITS.clear()
 
@@ -182,6 +182,13 @@ def test_pruning_ends_fits_that_stand_below_the_median(toys: None, tmp_path: Pat
         assert f"below the median of {len(before)} trials, {np.median(before):.4g}" in trial.reason
     frame = found.trials.filter(pl.col("state") == "pruned")
     assert frame["rounds"].to_list() == [2] * len(pruned)
+
+
+def test_fits_whose_rounds_do_not_compare_are_not_ended(toys: None, tmp_path: Path, log: Path) -> None:
+    found = tune(small(tmp_path, log, '[[model]]\nname = "unalike"\n'), tmp_path / "t", trials=15, test=False)
+    assert {trial.state for trial in found.record.trials} == {"done"}
+    assert {rounds for _, rounds in toy_models.FITS} == {toy_models.ROUNDS}
+    assert not mt.models.LightGBM().measures_alike()
 
 
 def test_the_recipes_own_values_are_never_pruned(toys: None, tmp_path: Path, log: Path) -> None:

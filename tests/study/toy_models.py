@@ -64,3 +64,10 @@ class Fragile(Noisy):
         if self.noise > 5:
             raise MatineeError("the loss is not finite", hint="less noise")
         return super().learn(data, context)
+
+
+class Unalike(Noisy):
+    """The same, but what its rounds measure does not compare."""
+
+    def measures_alike(self) -> bool:
+        return False

@@ -6,6 +6,7 @@ Killed at any moment, the same call goes on where it stopped: tuning.db has ever
 from __future__ import annotations
 
 import contextlib
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from matinee.study.tuning.trials import Job, Trials
 from matinee.study.tuning.workers import check_workers, run_here, run_in_processes
 
 Tell = Callable[[str], None]
-SECONDS, SEARCH = "seconds", "search_seconds"  # of all calls, in the store
+SECONDS, SEARCH, WARNINGS = "seconds", "search_seconds", "warnings"  # of all calls, in the store
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,8 @@ class Tuner:
     def _keep(self, trials: Trials, start: float, run: Run | None) -> None:
         """Write what was found, the report last."""
         self._count(SECONDS, time.monotonic() - start)
+        earlier: list[str] = json.loads(self.store.about().get(WARNINGS, "[]"))
+        self.store.mark({WARNINGS: json.dumps(list(dict.fromkeys([*earlier, *trials.warnings])))})
         record = self._record(trials, run)
         best = measuring(best_recipe(self.recipe, self.spaces, trials.best), list(self.metrics.values()))
         atomic_write(self.folder / BEST, recipe_text(best, record.labels, self.recipe.tune.trials))
@@ -209,7 +212,7 @@ class Tuner:
             seed=self.objective.seed, machine=machine(), left_out=dict(self.left_out), trials=tuple(ended),
             labels=tuple(self._label(label, trials, ended, run) for label in self.spaces),
             seconds=float(self.store.about()[SECONDS]), search_seconds=float(self.store.about()[SEARCH]),
-            warnings=tuple(trials.warnings),
+            warnings=tuple(json.loads(self.store.about()[WARNINGS])),
         )  # fmt: skip
 
     def _label(self, label: str, trials: Trials, ended: Sequence[TrialRecord], run: Run | None) -> LabelRecord:

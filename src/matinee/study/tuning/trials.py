@@ -29,7 +29,8 @@ Listener = Callable[["Job", TrialRecord], None]
 
 @dataclass
 class Job:
-    """A trial at work. number: from 0, of its label."""
+    """A trial at work. number: from 0, of its label. prunes: whether its fit may be ended early: never with the
+    recipe's own values, whose score is what others are compared with."""
 
     label: str
     number: int
@@ -38,6 +39,7 @@ class Job:
     table: ModelTable
     metric: StoppingMetric
     trial: Trial
+    prunes: bool
     looks: list[Look] = field(default_factory=list)
 
 
@@ -92,8 +94,7 @@ class Trials:
             return self._job(label, number, own, values, trial)
 
     def watch(self, job: Job, number: int, loss: float, measured: float) -> str:
-        """After each round of a fit: why it is to end, "" where it is not. The recipe's own values are never cut off:
-        their score is what others are compared with."""
+        """After each round of a fit: why it is to end, "" where it is not."""
         with self.lock:
             for listener in self.on_round:
                 listener(job, number, loss, measured)
@@ -101,7 +102,7 @@ class Trials:
                 return ""
             job.looks.append(Look(round=number, value=measured))
             why = self._samplers[job.label].look(job.trial, measured, len(job.looks) - 1)
-            return f"after round {number + 1}: {why}" if why and not job.own else ""
+            return f"after round {number + 1}: {why}" if why and job.prunes else ""
 
     def finish(self, job: Job, outcome: Outcome) -> None:
         """Keep what a trial came to."""
@@ -139,4 +140,6 @@ class Trials:
         return self._job(begun.label, begun.number, begun.own, values, trial)
 
     def _job(self, label: str, number: int, own: bool, values: dict[str, Any], trial: Trial) -> Job:
-        return Job(label, number, own, values, self.spaces[label].with_values(values), self.metrics[label], trial)
+        table, metric = self.spaces[label].with_values(values), self.metrics[label]
+        prunes = not own and self.spaces[label].table.create(()).measures_alike()
+        return Job(label, number, own, values, table, metric, trial, prunes)

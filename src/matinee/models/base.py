@@ -145,7 +145,7 @@ class Model(Parameters, ABC):
         return False
 
     def measures_alike(self) -> bool:
-        """True where what the rounds of a fit measure on valid compares between settings: tuning ends poor fits by it."""
+        """True where what rounds measure on valid compares between settings: tuning then ends poor fits."""
         return True
 
     def stopping_metric(self, valid: Holdout) -> StoppingMetric:

@@ -114,7 +114,7 @@ class LightGBM(BoostedTrees):
         }
 
     def measures_alike(self) -> bool:
-        """False: its rounds measure lists of sampled negatives, as many as n_negatives, or the loss of the objective."""
+        """False: its rounds measure lists of n_negatives sampled negatives, or the loss of the objective."""
         return False
 
     @property

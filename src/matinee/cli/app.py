@@ -25,7 +25,7 @@ from matinee.version import __version__
 # command -> module of matinee.cli that defines it, and its line in the overview
 COMMANDS = {
     "run": ("run", "Run a study: split, fit, measure, and write a report."),
-    "tune": ("tune", "Find better hyper-parameters for a recipe's models."),
+    "tune": ("tune", "Find better hyper-parameters for the models of a recipe."),
     "init": ("init", "Write a recipe for your own files, with comments."),
     "fit": ("fit", "Fit a model on a whole log and save it."),
     "recommend": ("ask", "Recommend items to a user, to someone new, or to all users."),

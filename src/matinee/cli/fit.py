@@ -53,7 +53,7 @@ def fit(
         nested = tracked.nested(model, {"model": model, "seed": seed, **hyper_parameters})
         start = time.perf_counter()
         with worded_for("command"):
-            made.fit(log, seed=seed, device=device, on_round=nested.round)
+            made.fit(log, seed=seed, device=device, **nested.hook)
         seconds = time.perf_counter() - start
         save_model(made, target, histories=not without_histories)
         nested.metrics({"fit_seconds": seconds})

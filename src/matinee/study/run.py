@@ -252,10 +252,8 @@ class Runner:
         checkpoint = self.folder / unit.checkpoint(phase)
         earlier = _seconds_of(checkpoint)
         with measured() as cost, worded_for("recipe"):
-            hook = self._tracked.round if phase == "fit" else None
-            model.fit(
-                data, valid=valid, seed=unit.seed, checkpoint=checkpoint, on_round=hook, **self.recipe.fit.options
-            )
+            told = self.recipe.fit.options | (self._tracked.hook if phase == "fit" else {})
+            model.fit(data, valid=valid, seed=unit.seed, checkpoint=checkpoint, **told)
         cost.seconds += earlier
         if unit.model.label in self.members:  # with a log of its own: both are removed when the split is done
             save_model(model, self.folder / unit.kept(phase))

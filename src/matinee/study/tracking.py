@@ -5,7 +5,7 @@ fit in Python:
 
     with tracking("mlflow:sqlite:///runs.db", "my fits") as tracked:
         nested = tracked.nested("ease", model.get_params())
-        model.fit(data, on_round=nested.round)
+        model.fit(data, **nested.hook)
         nested.end()
 """
 
@@ -37,6 +37,11 @@ class TrialLike(Protocol):
 
 class Nested:
     """A model of a study, or a trial: a nested run. Does nothing by itself."""
+
+    @property
+    def hook(self) -> dict[str, Any]:
+        """What `Model.fit` is told: on_round, where somebody listens."""
+        return {}
 
     def round(self, number: int, loss: float, measured: float) -> None:
         """After each round of the fit: the hook of `Model.fit`."""
@@ -173,6 +178,10 @@ class NestedMLflow(Nested):
     def __init__(self, client: Any, run: str) -> None:
         self._client, self._run = client, run
         self.ended = False
+
+    @property
+    def hook(self) -> dict[str, Any]:
+        return {"on_round": self.round}
 
     def round(self, number: int, loss: float, measured: float) -> None:
         for name, value in (("train_loss", loss), ("valid_metric", measured)):

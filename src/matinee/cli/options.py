@@ -42,6 +42,7 @@ KIND_COLUMN = "Column that says what kind of event a row is; none: all kinds cou
 KIND = "What an event of a kind counts: above 0 a like, below 0 a dislike, 0 left out; repeat it for each kind."
 KEEP_KIND = "A kind of event that stays, all others are left out; may be repeated."
 OTHER_ID = {"users": "item_id", "items": "user_id"}
+TRACK = Option("--track", metavar="mlflow[:URI]", help="Tell MLflow: parameters, metrics by round, results, files.")
 At = Annotated[Text, Option(metavar="TIME", help=AT, show_default="the end of the history")]
 
 

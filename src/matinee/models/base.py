@@ -144,6 +144,10 @@ class Model(Parameters, ABC):
         """True where the weights of events (`Dataset.weight`) count; the docstring says how."""
         return False
 
+    def measures_alike(self) -> bool:
+        """True where what rounds measure on valid compares between settings: tuning then ends poor fits."""
+        return True
+
     def stopping_metric(self, valid: Holdout) -> StoppingMetric:
         """What early stopping measures on valid where `fit` is not told."""
         return StoppingMetric("ndcg", 10)

@@ -36,8 +36,8 @@ class Stack(Members):
 
 
 class Stacking(Several):
-    """The best items of several models in the order of boosted trees, LambdaMART (Burges, 2010) on the members' ranks
-    and scores (stacked generalisation: Wolpert, 1992).
+    """The best items of several models in the order of boosted trees over the members' ranks and scores (stacked
+    generalisation: Wolpert, 1992), learned by the cross-entropy of lists (XE-NDCG: Bruch, WWW 2021).
 
     Trees are learned on valid, which the members have not seen; a refit keeps them and fits the members anew. Of each
     query, the n items that any member ranks highest are put in order (families/stacked.py); behind them follow the
@@ -49,7 +49,7 @@ class Stacking(Several):
 
     n: int = tunable(100, "candidates of a query", low=50, high=500, log=True, ge=1)
     n_trees: int = tunable(300, "most trees; early stopping may end before", low=50, high=2000, log=True, ge=1)
-    n_leaves: int = tunable(15, "maximum number of leaves of a tree", low=7, high=127, log=True, ge=2, le=1 << 16)
+    n_leaves: int = tunable(7, "maximum number of leaves of a tree", low=4, high=63, log=True, ge=2, le=1 << 16)
     learning_rate: float = tunable(0.05, "learning rate", low=0.01, high=0.3, log=True, gt=0.0)
     min_rows: int = tunable(100, "minimum number of rows in a leaf", low=20, high=500, log=True, ge=1)
     l2: float = tunable(1.0, "L2 penalty on the leaf values", low=0.01, high=100.0, log=True, ge=0.0)
@@ -84,7 +84,7 @@ class Stacking(Several):
             return stack
         k = context.metric.k if context.metric is not None and context.metric.k else 10
         params: dict[str, Any] = {
-            "objective": "lambdarank",
+            "objective": "rank_xendcg",
             "metric": "ndcg",
             "eval_at": [k],
             "num_leaves": self.n_leaves,

@@ -170,6 +170,7 @@ AS_DATES = [datetime.fromtimestamp(float(second), UTC) for second in FINER]
         ([f"{moment:%Y-%m-%dT%H:%M:%S.%f}+00" for moment in AS_DATES], "auto"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*every event is of 1970:matinee.errors.MatineeWarning")  # so it is
 def test_times_finer_than_a_second_tell_the_order(tmp_path: Path, times: Any, unit: Unit) -> None:
     """Seconds alone would leave rows 0, 1 and 2 as they stand, and take row 1 for the last of its pair."""
     frame = pl.DataFrame({"user": [7] * 4, "item": [4, 5, 5, 6], "time": times, "note": ["a", "b", "c", "d"]})

@@ -234,7 +234,9 @@ def _unmatched(what: EntityKind, side: SideTable | None, codes: NDArray[np.int32
     """The ids of a side table, of n in all, that are not among the log's codes."""
     if side is None:
         return ()
-    ids = n - len(np.unique(codes))  # an id has a code from the log or from the table
+    there = np.zeros(n, np.bool_)
+    there[codes] = True
+    ids = n - int(np.count_nonzero(there))  # an id has a code from the log or from the table
     return (*([Unmatched(what, side.table.name, ids)] if ids else []), *side.left_out)
 
 

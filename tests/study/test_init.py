@@ -172,3 +172,4 @@ def test_events_that_come_again_in_one_second_are_one(tmp_path: Path) -> None:
         text = mt.init_recipe(tmp_path / "log.csv")
         assert (tomllib.loads(text)["data"].get("duplicates") == "distinct") is said
         assert ("# 1 event comes again, of one user and item in one second" in text) is said
+        assert ("the one that counts most" in text) is said

@@ -99,11 +99,16 @@ class _Plan:
 
 def _repeats(data: Dataset) -> list[str]:
     """The option that keeps one event of a user, item and second: a split would have the same one on both sides."""
-    n = 0 if data.timestamp is None else len(data) - len(deduplicated(data, "distinct"))
+    if data.timestamp is None:
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatineeWarning)  # of weights that are left out: the comment says it
+        n = len(data) - len(deduplicated(data, "distinct"))
     if not n:
         return []
     again = f"{counted(n, 'event')} {either(n, 'comes', 'come')} again, of one user and item in one second"
-    return [*_comment(f"{again}: the first of them stays."), 'duplicates = "distinct"']
+    text = f"{again}: the first of them stays; where events have kinds or weights, the one that counts most."
+    return [*_comment(text), 'duplicates = "distinct"']
 
 
 def _comment(text: str) -> list[str]:

@@ -142,7 +142,9 @@ class FileOptions(TextOptions):
         None, description="events rated lower than this are dislikes: no likes, and not recommended to that user"
     )
     duplicates: Duplicates = Field(
-        "keep", description="what happens to a user's repeated events with one item; distinct: one a second stays"
+        "keep",
+        description="what happens to a user's repeated events with one item; distinct: one a second stays, of weights"
+        " the largest; sum: the last, with ratings and weights added up",
     )
 
 

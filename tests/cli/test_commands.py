@@ -914,3 +914,18 @@ def test_show_counts_kinds_weights_and_dislikes(tmp_path: Path) -> None:
     found = answer("data", "show", path, *kinds)
     assert (found["n_events"], found["dislikes"]) == (3, 1)
     assert found["weights"] == {"1.0": 2, "4.0": 1}
+
+
+def test_a_filter_on_ratings_says_what_it_forgets(world: World, tmp_path: Path) -> None:
+    rows = [(1, "a", 9), (1, "b", 2), (1, "b", 3), (1, "c", 1), (2, "a", 8), (2, "b", 9), (3, "d", 1)]
+    text = "user,item,rating\n" + "".join(f"{user},{item},{rating}\n" for user, item, rating in rows)
+    atomic_write(tmp_path / "log.csv", text)
+    result = ask("fit", "popularity", "--data", tmp_path / "log.csv", "--min-rating", "8", "--out", tmp_path / "m")
+    assert "3 items that a user rated below 8 are left out" in result.stderr, "1: b and c; 3: d"
+    assert "--dislike-below 8 in place of --min-rating keeps them out" in result.stderr
+    assert "fitted on log: 3 events, 2 users with events (of 3), 2 items with events (of 4)" in result.stdout
+    assert "b" in [row["item_id"] for row in answer("recommend", tmp_path / "m", "--user", "1")["recommendations"]]
+    other = ask("fit", "popularity", "--data", tmp_path / "log.csv", "--dislike-below", "8", "--out", tmp_path / "n")
+    assert "a user rated below" not in other.stderr
+    found = answer("recommend", tmp_path / "n", "--user", "1")["recommendations"]
+    assert {"b", "c"}.isdisjoint(row["item_id"] for row in found)

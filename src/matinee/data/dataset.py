@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr, summed_csr
 from matinee.data.dislikes import Dislikes
-from matinee.data.frames import LogFrames, log_size
+from matinee.data.frames import LogFrames, sizes_of
 from matinee.data.ids import Id, IdMap
 from matinee.data.log_columns import LogColumns
 from matinee.data.queries import BESIDE_HISTORY as BESIDE_HISTORY
@@ -93,8 +93,7 @@ class Dataset(LogFrames):
         return len(self.user)
 
     def __repr__(self) -> str:
-        sizes = counted(len(self), "event"), counted(self.n_users, "user"), counted(self.n_items, "item")
-        return f"Dataset({self.name}: {', '.join(sizes)})"
+        return f"Dataset({self.name}: {sizes_of(self)})"
 
     @property
     def n_users(self) -> int:
@@ -337,8 +336,7 @@ class Split:
         return f"Split(train={self.train!r}, valid={self.valid!r}, test={self.test!r})"
 
     def _repr_html_(self) -> str:
-        train = log_size(self.train.name, len(self.train), self.train.n_users, self.train.n_items)
-        rows = [("train", train), ("valid", self.valid._size()), ("test", self.test._size())]
+        rows = [("train", f"{self.train.name}: {sizes_of(self.train)}"), ("valid", self.valid._size()), ("test", self.test._size())]
         words = f"{self.test.protocol}", "" if self.seed is None else f"seed {self.seed}", *self.notes
         return html_panel("Split", html_table((), rows, named=True), html_notes(*words))
 

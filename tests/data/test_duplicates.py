@@ -93,7 +93,7 @@ def test_ratings_of_a_scale_that_are_summed_are_a_warning(ratings: list[float], 
         return
     total = sum(ratings[:3])
     low, high = min(ratings[3], total), max(ratings[3], total)
-    with pytest.warns(MatineeWarning, match=f"they now go from {low:g} to {high:g}; on a scale, duplicates=\"last\""):
+    with pytest.warns(MatineeWarning, match=f'they now go from {low:g} to {high:g}; on a scale, duplicates="last"'):
         data = mt.read(log, duplicates="sum")
     assert data.value is not None
     assert data.value.tolist() == [total, ratings[3]]

@@ -142,8 +142,10 @@ class LogOptions(ReadingOptions):
 def _warn_of_seen(whole: Dataset, log: Dataset, min_rating: float) -> None:
     """A MatineeWarning where a filter on ratings forgets what users have seen."""
     if n := seen_again(whole, log, min_rating):
-        what = f"{counted(n, 'item')} that a user rated below {min_rating:g} {either(n, 'is', 'are')} left out, and may be"
-        text = f"{log.name}: {what} recommended to that user as unseen; {option('dislike_below', f'{min_rating:g}')} in"
+        what = f"{counted(n, 'item')} that a user rated below {min_rating:g} {either(n, 'is', 'are')} left out, and may"
+        text = (
+            f"{log.name}: {what} be recommended to that user as unseen; {option('dislike_below', f'{min_rating:g}')} in"
+        )
         warnings.warn(f"{text} place of {option_name('min_rating')} keeps them out", MatineeWarning, stacklevel=3)
 
 

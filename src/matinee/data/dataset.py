@@ -336,7 +336,11 @@ class Split:
         return f"Split(train={self.train!r}, valid={self.valid!r}, test={self.test!r})"
 
     def _repr_html_(self) -> str:
-        rows = [("train", f"{self.train.name}: {sizes_of(self.train)}"), ("valid", self.valid._size()), ("test", self.test._size())]
+        rows = [
+            ("train", f"{self.train.name}: {sizes_of(self.train)}"),
+            ("valid", self.valid._size()),
+            ("test", self.test._size()),
+        ]
         words = f"{self.test.protocol}", "" if self.seed is None else f"seed {self.seed}", *self.notes
         return html_panel("Split", html_table((), rows, named=True), html_notes(*words))
 

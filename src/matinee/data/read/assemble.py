@@ -142,7 +142,9 @@ def _order(data: Dataset, how: Duplicates) -> NDArray[np.intp]:
     row = back * np.arange(len(data))
     if data.timestamp is None:
         return np.argsort(row)
-    return np.lexsort((row, back * data.timestamp) if data.weight is None else (row, -data.weight, back * data.timestamp))
+    return np.lexsort(
+        (row, back * data.timestamp) if data.weight is None else (row, -data.weight, back * data.timestamp)
+    )
 
 
 def _warn_of_weights(data: Dataset, left: NDArray[np.intp], stays: NDArray[np.intp], how: Duplicates) -> None:
@@ -162,7 +164,9 @@ def _warn_of_summed_scale(data: Dataset, total: NDArray[np.float32]) -> None:
     scale = 2 < len(levels) <= SCALE and levels[0] >= 0 and levels[-1] <= 10 and not np.any(levels * 2 % 1)
     if scale:
         text = f"{data.name}: {option('duplicates', 'sum')} adds up ratings from {levels[0]:g} to {levels[-1]:g}, and"
-        text += f" they now go from {total.min():g} to {total.max():g}; on a scale, {option('duplicates', 'last')} keeps"
+        text += (
+            f" they now go from {total.min():g} to {total.max():g}; on a scale, {option('duplicates', 'last')} keeps"
+        )
         warnings.warn(f"{text} the latest", MatineeWarning, stacklevel=3)
 
 

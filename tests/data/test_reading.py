@@ -344,7 +344,8 @@ def test_kinds_that_are_wrong_on_the_command_line(tmp_path: Path, options: dict[
 
 def test_dislikes_are_taken_before_the_filters_see_the_ratings(tmp_path: Path) -> None:
     path = file(tmp_path, "user,item,rating\n1,a,5\n1,b,2\n2,a,4\n2,c,3\n")
-    data = LogOptions(dislike_below=3.0, min_rating=4).load(str(path))
+    with pytest.warns(MatineeWarning, match="1 item that a user rated below 4 is left out"):
+        data = LogOptions(dislike_below=3.0, min_rating=4).load(str(path))
     assert events(data) == [(1, "a"), (2, "a")]
     assert data.dislikes is not None
     assert (data.dislikes.user.tolist(), data.dislikes.item.tolist()) == ([0], [1])

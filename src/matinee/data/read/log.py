@@ -34,6 +34,7 @@ from matinee.data.read.options import (
     parsed,
 )
 from matinee.data.read.sequences import read_sequences
+from matinee.data.read.suspicions import warn_of_names, warn_of_times
 from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
 from matinee.data.read.text import UTF8, compression, is_utf8, start
 from matinee.errors import COLUMNS, MatineeError, MatineeWarning, audience, listed, offered, option, worded_for
@@ -259,6 +260,9 @@ def columns_log(table: Table, options: ReadOptions) -> Log:
         weight=weight,
         skip=options.bad_rows == "skip",
     )
+    warn_of_names(table)
+    if log.rating is not None and rating is not None:
+        warn_of_times(log.rating, table.name, rating)
     if log.context is not None and table.is_text:
         log = replace(log, context=guess_types(log.context, decimal=options.decimal))
     return log

@@ -30,6 +30,9 @@ def sniff_files(files: Files, *, reading: ReadingOptions, as_json: Json = False)
         given_options(options)  # what is wrong with them is said in the words of the command
     with worded_for("recipe"):
         found = [sniff(file, **(options if n == 0 else {})) for n, file in enumerate(files)]
+    if options and found[0].problem is not None:
+        with worded_for("command"):  # the options are what is wrong
+            found[0] = sniff(files[0], **options)
     if as_json:
         screen.emit({"files": [each.to_dict() for each in found]})
         return

@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.data.read.dialect import SEPARATORS
 from matinee.data.read.numbers import Checked, first, integers_of, numbers_of, shown
 from matinee.data.read.options import AUTO, Ids, Name
 from matinee.data.read.options import Unit as Unit
-from matinee.data.read.dialect import SEPARATORS
 from matinee.data.read.tables import Table
 from matinee.data.read.times import Times as Times
 from matinee.data.read.times import time_column as time_column

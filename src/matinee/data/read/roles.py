@@ -51,7 +51,8 @@ FORMATS = [date + clock for date, clock in itertools.product(_DATES, _CLOCKS)] +
 class Roles:
     """columns: role -> column, or its position from 1. options: those of `read` that the columns need. found: role ->
     column, those that `read` finds by itself too. guessed: roles that no name told. doubts: what may be otherwise.
-    given: role -> column, or "none", as somebody said, with unit and time_format. weight: a column that looks like weights, which is not read."""
+    given: role -> column, or "none", as somebody said, with unit and time_format. weight: a column that looks like
+    weights, which is not read."""
 
     columns: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)

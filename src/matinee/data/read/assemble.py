@@ -267,7 +267,10 @@ def side_of(table: Table, column: str, features: pl.DataFrame) -> SideTable:
         ids = id_column(table, column)
     if ids.n_unique() < len(ids):
         row = int(np.flatnonzero(ids.is_first_distinct().not_().to_numpy())[0])
-        raise table.error(f"a second row describes {shown(ids[row])}", row, column, hint="keep one row for each id")
+        hint = "keep one row for each id"
+        if features.width == 1:  # a row for each genre
+            hint += f", for example a list: table.group_by({column!r}).agg({features.columns[0]!r}) in polars"
+        raise table.error(f"a second row describes {shown(ids[row])}", row, column, hint=hint)
     return SideTable(table, column, ids, features)
 
 

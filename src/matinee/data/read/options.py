@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -76,6 +78,7 @@ def _kinds(value: object) -> EventKinds | str | None:
 
 Format = Annotated[str, AfterValidator(_format)]
 Options = TypeVar("Options", bound=BaseModel)
+P, T = ParamSpec("P"), TypeVar("T")
 Name = str | int
 """A column's name, or its position from 1."""
 Optional = Annotated[Name | None, BeforeValidator(_none)]
@@ -202,3 +205,17 @@ _EXAMPLES: dict[str, object] = {
     "rating": "stars",
     "dislike_below": 3.0,
 }
+
+
+def known_options(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function, with near misses for an option that there is not."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **options: P.kwargs) -> T:
+        for name in options:
+            if name not in known:
+                raise MatineeError(f"read has no option {name!r}", hint=suggestion(name, known))
+        return function(*args, **options)
+
+    known = list(inspect.signature(function).parameters)
+    return wrapped

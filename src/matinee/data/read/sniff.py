@@ -117,7 +117,11 @@ def _folder(folder: Path) -> Sniffed:
     files.sort(key=lambda each: each.path)
     found = [entry.name for entry in candidates(folder)]
     doubts = (f"it could be in several formats: {listed(found)}",) if len(found) > 1 else ()
-    problem = None if len(found) == 1 else "the folder is in no known layout: name one of its files"
+    problem = (
+        None
+        if len(found) == 1
+        else "the folder is in no known layout: name one of its files, or let `matinee init` find it"
+    )
     problem = "there are no files" if not files else problem
     options = {"format": found[0]} if len(found) == 1 else None
     format_ = found[0] if len(found) == 1 else None

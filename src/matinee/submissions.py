@@ -46,7 +46,7 @@ def submission(
 ) -> pl.DataFrame:  # fmt: skip
     """A model's k best items for exactly these users, in their order: one row a user and item, best first.
 
-    users: ids; a dataframe; or a file, or a `table` that says how it is written: .csv, .tsv or .parquet with a column of
+    users: ids; a dataframe; or a file, or a `table` that says how it is written: .csv, .tsv, .parquet with a column of
     users (`user_id` names it; otherwise it is called like the first of `columns`, or by a usual name), or text with an
     id a line. A user who is named again is answered once, at the first place. Ids come back as the model has them.
     columns: the names of the table's two columns. wide: one row a user, the items in one text, separated by spaces.

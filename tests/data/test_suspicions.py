@@ -126,8 +126,9 @@ def test_unknown_options_of_read_have_near_misses(tmp_path: Path) -> None:
 def test_codes_and_titles_that_are_no_lists() -> None:
     data = mt.read({"user": [10, 20, 20], "item": [1, 2, 3]})
     assert data.queries_of([1, 0]).history[0].tolist() == [1, 2]  # type: ignore[arg-type]
+    words = r"not all of them are codes of users, from 0 to 1\n  hint: data\.queries"
     for wrong in ([26], [-1], [0.5], ["a"], [[0]]):
-        with pytest.raises(MatineeError, match=r"not all of them are codes of users, from 0 to 1\n  hint: data\.queries"):
+        with pytest.raises(MatineeError, match=words):
             data.queries_of(wrong)  # type: ignore[arg-type]
     assert len(data.queries_of([])) == 0  # type: ignore[arg-type]
     with pytest.raises(MatineeError, match=r"data\.item_titles is the column of titles"):
@@ -136,7 +137,7 @@ def test_codes_and_titles_that_are_no_lists() -> None:
 
 def test_numbers_are_no_near_misses() -> None:
     data = mt.read({"user": [10, 20, 20], "item": [1, 2, 3]}, items={"item": [1, 2, 3], "title": ["12", "123", "x"]})
-    with pytest.raises(MatineeError, match="unknown user 11\n  hint: use one of the 2 users, from 10 to 20$"):
+    with pytest.raises(MatineeError, match=r"unknown user 11\n  hint: use one of the 2 users, from 10 to 20$"):
         data.queries([11])
     with pytest.raises(MatineeError, match="no item has the title or id '1234'\n  hint: check the spelling"):
         mt.history(["1234"], data)

@@ -79,7 +79,7 @@ def _told_apart(data: Dataset, codes: Sequence[int]) -> list[str]:
     columns = [] if table is None else [name for name in table.columns if name != "title"]
     for name in sorted(columns, key=lambda name: name != "year"):
         assert table is not None
-        values = table[name].gather(codes)
+        values = table[name].gather(list(codes))
         if not values.dtype.is_nested() and values.null_count() == 0 and values.n_unique() > 1:
             return [f"{item_id} ({name} {value})" for item_id, value in zip(ids, values.to_list(), strict=True)]
     return ids

@@ -104,9 +104,8 @@ def read(
     times: the log's order is the order of time.
     users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's, by a
     usual name, or "id". A plain file is read as the log is, where that fits.
-    duplicates: of a user's events with one item "keep" (default: ranking models count a pair once, and sequences need
-    repeats), "distinct" (one a second), "last", "first", "sum" (the last, with ratings and weights added up), "error".
-    Of one second the largest weight stays; a warning counts the others.
+    duplicates: of a user's events with one item "keep" (default: sequences need repeats), "distinct" (one a second, the
+    largest weight), "last", "first", "sum" (the last, with ratings and weights added up) or "error".
     header, separator, quote, escape, encoding, decimal, comment: how text files are written. header False: the first
     row is an event (columns by position: two are user and item, a third is a rating up to 1,000 or a time from 1e8 on,
     a fourth a time; others have to be named); a list names the columns. quote None: quotation marks are ordinary signs.

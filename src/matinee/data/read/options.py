@@ -78,7 +78,8 @@ def _kinds(value: object) -> EventKinds | str | None:
 
 Format = Annotated[str, AfterValidator(_format)]
 Options = TypeVar("Options", bound=BaseModel)
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 Name = str | int
 """A column's name, or its position from 1."""
 Optional = Annotated[Name | None, BeforeValidator(_none)]

@@ -18,7 +18,7 @@ Row = tuple[str, str, str, int]  # user, item, kind, time
 
 def rows(n: int = 200) -> list[Row]:
     rng = np.random.default_rng(5)
-    names = list(KINDS["weights"])  # type: ignore[call-overload]
+    names = list(KINDS["weights"])
     return [
         (f"u{rng.integers(3)}", f"i{rng.integers(4)}", names[rng.integers(3)], int(rng.integers(6)) + 1_500_000_000)
         for _ in range(n)

@@ -353,7 +353,13 @@ def test_a_document_of_playlists_is_told_by_its_beginning(tmp_path: Path) -> Non
 def test_options_that_are_said_are_in_the_table(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("kind;wer;was;zahl;am\nx;é;a;3;05.04.2014\nx;é;b;4;06.04.2014\nx;f;a;1;07.04.2014\n", "latin-1")
-    said = {"user_id": "wer", "item_id": "was", "rating": "zahl", "timestamp": "am", "time_format": "%m.%d.%Y"}
+    said: dict[str, Any] = {
+        "user_id": "wer",
+        "item_id": "was",
+        "rating": "zahl",
+        "timestamp": "am",
+        "time_format": "%m.%d.%Y",
+    }
     found = sniff(path, **said)
     assert (found.kind, found.problem) == ("log", None)
     assert found.options == {**said, "encoding": "latin-1"}

@@ -102,7 +102,7 @@ def test_a_table_keeps_what_it_inherits_when_one_option_is_its_own(tmp_path: Pat
 def test_ids_that_a_table_does_not_name_are_hinted_at_as_the_caller_writes_it(tmp_path: Path) -> None:
     written(tmp_path, "user,film\n1,a\n2,b\n")
     (tmp_path / "films.csv").write_text("key,title\na,x\nb,x\n")
-    options = {"user_id": "film", "item_id": "user", "items": tmp_path / "films.csv"}
+    options: dict[str, Any] = {"user_id": "film", "item_id": "user", "items": tmp_path / "films.csv"}
     with pytest.raises(MatineeError, match=r'name its ids: items=mt\.table\(".*films\.csv", item_id="key"\)'):
         mt.read(tmp_path / "log.csv", **options)
     with worded_for("command"), pytest.raises(MatineeError, match="--items-option item_id=key"):

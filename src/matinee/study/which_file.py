@@ -285,7 +285,7 @@ def _like_the_log(table: Sniffed, log: Sniffed) -> Sniffed:
 
 
 def _with(log: Sniffed, sides: Mapping[What, Sniffed]) -> dict[str, Any]:
-    tables = {}
+    tables: dict[str, Any] = {}
     for what, each in sides.items():
         options = dict(each.options or {})
         tables[what] = {"path": each.path, **options} if options else each.path

@@ -221,7 +221,7 @@ class Look:
         keep = COLUMNS if self.kind == "log" else (f"{self.kind[:-1]}_id", "title")
         self.options |= {role: name for role, name in self.roles.columns.items() if role in keep}
         if self.kind == "log":
-            self.options |= self.roles.options | self.given
+            self.options |= {**self.roles.options, **self.given}
             self.doubts += self.roles.doubts
 
     def _kind(self, table: Table) -> None:
@@ -233,7 +233,7 @@ class Look:
         once = {role: table.frame[name].n_unique() == table.frame.height for role, name in self.roles.found.items()}
         for role, other in (("item_id", "user_id"), ("user_id", "item_id")):
             if role in once and other not in once and once[role] and table.frame.width > 1:
-                self.kind = f"{role[:-3]}s"
+                self.kind = "items" if role == "item_id" else "users"
                 self.roles.found = {role: self.roles.found[role]}
                 title = title_of(table.frame.columns)
                 if role == "item_id" and title is not None:

@@ -12,7 +12,8 @@ from typer import Argument, Option
 from matinee.cli import screen
 from matinee.cli.options import TRACK, Json, LogOptions, Settings, Text, settings, takes_log_options
 from matinee.cli.sources import check_out
-from matinee.errors import counted, worded_for
+from matinee.data.frames import sizes_of
+from matinee.errors import worded_for
 from matinee.models import registry
 from matinee.models.fits import announce
 from matinee.store import MANIFEST, export_model, save_model
@@ -60,14 +61,14 @@ def fit(
         nested.end()
         tracked.artefacts([target / MANIFEST])
     if as_json:
-        counts = {"events": len(log), "users": log.n_users, "items": log.n_items}
+        with_events = (int((counts > 0).sum()) for counts in (log.user_counts(), log.item_counts()))
+        counts = {"events": len(log), **dict(zip(("users", "items"), with_events, strict=True))}
         data_found = {"name": log.name, "fingerprint": log.fingerprint, **counts}
         found = {"model": model, "hyper_parameters": hyper_parameters, "data": data_found, "seconds": seconds}
         screen.emit(found | {"out": str(target), "bytes": _size(target)})
         return
     screen.say(format_value({"name": model, **hyper_parameters}))
-    sizes = counted(len(log), "event"), counted(log.n_users, "user"), counted(log.n_items, "item")
-    screen.say(f"fitted on {log.name}: {', '.join(sizes)}")
+    screen.say(f"fitted on {log.name}: {sizes_of(log)}")
     screen.say(f"in {seconds:.2f} s, saved to {target} ({_size(target) / 1e6:,.1f} MB)")
     if not without_histories:
         command = ["matinee", "recommend", str(target), "--user", str(log.users.ids[0])]

@@ -136,8 +136,11 @@ class IdMap:
         found = self.find(external)
         if found >= 0:
             return found
-        near = nearest_names(str(external), list(map(str, self.ids[:100_000])), n=5, cutoff=0.6)
-        hint = f"did you mean one of {', '.join(near)}?" if near else f"use one of the {len(self)} {self.what}s"
+        hint = f"use one of the {len(self):,} {self.what}s"
+        if self.is_integer and len(self):  # numbers that look alike are not alike
+            hint += f", from {self.ids[0]} to {self.ids[-1]}"
+        elif near := nearest_names(str(external), list(map(str, self.ids[:100_000])), n=5, cutoff=0.6):
+            hint = f"did you mean one of {', '.join(near)}?"
         raise MatineeError(f"unknown {self.what} {external!r}", hint=hint)
 
     def codes(self, externals: Iterable[Id]) -> NDArray[np.int32]:

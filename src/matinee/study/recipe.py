@@ -202,7 +202,7 @@ def load_recipe(path: StrPath | None = None) -> Recipe:
     try:
         tables = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except FileNotFoundError:
-        raise MatineeError("there is no such recipe", where=str(path), hint="name a TOML file, see recipes/") from None
+        raise MatineeError("there is no such file", where=str(path), hint="name a TOML file, see recipes/") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MatineeError(f"not valid TOML: {error}", where=str(path), hint="correct that line") from None
     except OSError as error:

@@ -841,7 +841,9 @@ def test_an_ensemble_is_fitted_shown_and_asked(world: World, tmp_path: Path) -> 
     assert [a["name"] for a in found["fitted"]["arrays"]] == ["members/0/W", "members/1/counts", "weights"]
     assert found["fitted"]["files"]["members/0/weights.safetensors"] > 441 * 4
     types = {row["name"]: row["type"] for row in answer("models", "show", "ensemble")["hyper_parameters"]}
-    assert types == {"members": "[Model, ...]", "weights": "[float, ...] | none", "method": "rank | zscore | softmax"}
+    assert types["members"] == "[Model, ...]"
+    assert types["weights"] == "[float, ...] | [[float, ...], ...] | none"
+    assert types["method"] == "rank | zscore | softmax | minmax | borda | raw"
     assert "[ease (l2=20, dropout=0, user_damping=0), popularity]" in done("models", "show", tmp_path / "m")
     user = read(world.log).users.ids[0]
     assert len(done("recommend", tmp_path / "m", "--user", user, "-k", "3").splitlines()) > 3

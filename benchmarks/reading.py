@@ -33,7 +33,7 @@ OURS = ROOT / "src"
 ROWS, USERS, ITEMS = 25_000_095, 162_541, 59_047  # of MovieLens 25M; its films with ratings
 PIECE = 2_000_000  # rows written at a time
 
-CHILD = """
+CHILD = r"""
 import json, re, sys, time
 import matinee as mt
 path, want = sys.argv[1:]

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from matinee.evaluate.evaluate import evaluate as evaluate
     from matinee.evaluate.files import hidden_pairs as hidden_pairs
     from matinee.evaluate.files import read_recommendations as read_recommendations
+    from matinee.explore.analysis import analyse as analyse
     from matinee.explore.exploring import explore as explore
     from matinee.explore.front import front as front
     from matinee.models.fits import fits_here as fits_here
@@ -92,6 +93,7 @@ _HOMES = {
     "matinee.evaluate": ["evaluate"],
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],
     "matinee.explore": ["explore"],
+    "matinee.explore.analysis": ["analyse"],
     "matinee.explore.front": ["front"],
     "matinee.models.fits": ["fits_here"],
     "matinee.models.hyper_parameters": ["describe", "learned_arrays"],

@@ -7,7 +7,8 @@ import statistics
 import numpy as np
 import pytest
 
-from matinee.explore.spread import Quartiles, Shares, gini
+from matinee.evaluate.lists import gini
+from matinee.explore.spread import Quartiles, Shares
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score
 
 from matinee.data.arrays import Ragged
-from matinee.evaluate.metrics import CONVENTIONS, METRICS, find_hits, ranking
+from matinee.evaluate.metrics import CONVENTIONS, OF_HITS, find_hits, ranking
 
 Lists = list[tuple[list[int], set[int]]]
 
@@ -70,8 +70,8 @@ def test_every_metric_follows_its_definition(queries: Lists, k: int, other: int)
     item, truth = arrays(queries)
     bad = [{code for code in range(26) if code % 3 == row % 3} - rel for row, (_, rel) in enumerate(queries)]
     dislikes = Ragged.from_lists([sorted(codes) for codes in bad])
-    values = ranking(item, truth, k=(k, other), metrics=list(METRICS), dislikes=dislikes)
-    assert set(SLOW) == set(METRICS)
+    values = ranking(item, truth, k=(k, other), metrics=list(OF_HITS), dislikes=dislikes)
+    assert set(SLOW) == set(OF_HITS)
     for name, slow in SLOW.items():
         for cut in (k, other):
             expected = []

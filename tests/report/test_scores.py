@@ -64,8 +64,8 @@ def test_lower_is_better_for_errors() -> None:
 
 
 def test_a_metric_without_a_definition_is_named() -> None:
-    tables = score_tables(metrics({"a": [0.9]}, metric="novelty"), PROTOCOLS, pl.DataFrame())
-    assert definitions(tables) == [("novelty@k", "novelty")]
+    tables = score_tables(metrics({"a": [0.9]}, metric="surprise"), PROTOCOLS, pl.DataFrame())
+    assert definitions(tables) == [("surprise@k", "surprise")]
 
 
 def test_equal_means_are_both_best() -> None:

@@ -60,7 +60,7 @@ def finished(files: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Rec
 def test_the_run_folder_holds_what_is_promised(finished: tuple[Recipe, StudyResult, Path, list[str]]) -> None:
     recipe, result, out, told = finished
     top = {path.name for path in out.iterdir() if not path.name.startswith(".")}
-    promised = {"recipe.toml", "run.json", "metrics.json", "metrics.parquet", "report.html"}
+    promised = {"recipe.toml", "run.json", "metrics.json", "metrics.parquet", "analysis.json", "report.html"}
     assert top == promised | {"recommendations", "models", "parts", "logs"}
     assert {path.name for path in (out / "recommendations").iterdir()} == {"popularity.parquet", "mine.parquet"}
     assert {path.name for path in (out / "models").iterdir()} == {"popularity", "mine"}

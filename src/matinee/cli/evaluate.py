@@ -27,6 +27,7 @@ from matinee.evaluate import evaluate as measured
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.files import hidden_pairs, read_recommendations
 from matinee.evaluate.intervals import FEW, FEW_WORDS
+from matinee.evaluate.lists import asking_the_log
 from matinee.evaluate.metrics import formulas_of
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.rank import recommend
@@ -52,9 +53,11 @@ def evaluate(
     wanted = None if cuts is None else whole_numbers(cuts, "-k", least=1)
     chosen = names(metrics)
     formulas_of(chosen, convention)  # refuses a mistyped name before anything is read
+    train = None
     if source.is_dir() or not source.exists():
         rules = rules_of(rules_file, None, None)
         model = open_model(source)
+        train = model.data
         with worded_for("command"):
             holdout = hidden_pairs(model, truth, exclude_seen=not include_seen, **reading.given())
         recs = recommend(model, holdout.queries, max(wanted or CUTS), rules=rules, progress=True)
@@ -62,11 +65,14 @@ def evaluate(
         if rules_file is not None:
             what = "--rules is for a model's lists, and these are made already"
             raise MatineeError(what, where=str(source), hint="leave out --rules, or name a model's folder")
+        if asking := asking_the_log(chosen):
+            what = f"{', '.join(asking)}: asks the log that was learned from, which a file of lists does not have"
+            raise MatineeError(what, where=str(source), hint="name a model's folder, or leave it out of --metrics")
         with worded_for("command"):
             recs, holdout = read_recommendations(source, truth, **reading.given())
     fitting = wanted or [k for k in CUTS if k <= recs.k] or [recs.k]
     label = source.resolve().name if source.is_dir() else source.stem
-    result = measured(recs, holdout, k=fitting, metrics=chosen, convention=convention, label=label)
+    result = measured(recs, holdout, k=fitting, metrics=chosen, convention=convention, label=label, train=train)
     if as_json:
         rows = [row | {"interval": result.method(row["metric"], row["k"] or 0)} for row in result.to_frame().to_dicts()]
         screen.emit({"metrics": rows, "protocol": asdict(result.protocol)})
@@ -79,7 +85,9 @@ def show_means(result: Evaluation, *, by: tuple[str, int] | None = None) -> None
     if len(result.labels) == 1:
         means = [(metric, k, result.mean(metric, k)) for metric, k in result.columns]
         columns = [Column("metric"), *(Column(name, right=True) for name in ("value", "95 % interval"))]
-        screen.table(columns, [[named(m, k), f"{v.value:.4f}", f"{v.low:.4f} – {v.high:.4f}"] for m, k, v in means])
+        ends = ["–" if v.low != v.low else f"{v.low:.4f} – {v.high:.4f}" for _, _, v in means]
+        rows = [[named(m, k), f"{v.value:.4f}", end] for (m, k, v), end in zip(means, ends, strict=True)]
+        screen.table(columns, rows)
     else:
         first = by or result.columns[0]
         order = [first, *(column for column in result.columns if column != first)]

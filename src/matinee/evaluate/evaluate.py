@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Ints
-from matinee.data.dataset import Holdout, Protocol
+from matinee.data.dataset import Dataset, Holdout, Protocol
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning, counted
 from matinee.evaluate import metrics as formulas
 from matinee.evaluate.intervals import FEW, FEW_WORDS, Mean, Method, clusters_of, mean_of, method_of
+from matinee.evaluate.known import Known
 from matinee.evaluate.metrics import Values
-from matinee.evaluate.predictions import LOWER_IS_BETTER, ROOTED
+from matinee.evaluate.predictions import ROOTED, UNBOUNDED
 from matinee.notebook import html_notes, html_panel, html_table
 from matinee.rank import Asked, Recommendations
 
@@ -40,7 +41,8 @@ class Evaluation:
     values: (label, metric, k) -> float64 (B,), NaN where the query has no relevant item; averages leave these out.
     user: int32 (B,) codes into users, -1 = never seen. weights: (metric, k) -> (B,) for the few conventions whose
     number is not the plain mean over queries. queries: 16 hex digits over the users and the answers: two seeds of one
-    split share a protocol, but not this. notes: what a reader of the numbers should know, a sentence each.
+    split share a protocol, but not this. notes: what a reader of the numbers should know, a sentence each. totals: what
+    only all lists of a model together have (coverage, gini), without an interval; n_queries is the number of lists.
     """
 
     values: Mapping[Key, Values]
@@ -51,23 +53,29 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
     weights: Mapping[tuple[str, int], Values] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    totals: Mapping[Key, Mean] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.user)
 
     @property
     def labels(self) -> list[str]:
-        return list(dict.fromkeys(label for label, _, _ in self.values))
+        return list(dict.fromkeys(label for label, _, _ in self._keys))
 
     @property
     def columns(self) -> list[tuple[str, int]]:
-        """(metric, k), in the order of `evaluate`'s arguments."""
-        return list(dict.fromkeys((metric, k) for _, metric, k in self.values))
+        """(metric, k), in the order of `evaluate`'s arguments, those of `totals` last."""
+        return list(dict.fromkeys((metric, k) for _, metric, k in self._keys))
+
+    @property
+    def _keys(self) -> list[Key]:
+        return [*self.values, *self.totals]
 
     @property
     def n_queries(self) -> int:
         """Queries with at least one relevant item."""
-        return max((int(np.count_nonzero(~np.isnan(v))) for v in self.values.values()), default=0)
+        counts = [int(np.count_nonzero(~np.isnan(v))) for v in self.values.values()]
+        return max(counts or [mean.n_queries for mean in self.totals.values()], default=0)
 
     @cached_property
     def clusters(self) -> NDArray[np.int64] | None:
@@ -77,25 +85,29 @@ class Evaluation:
     def mean(self, metric: str, k: int = 0, label: str | None = None) -> Mean:
         """The mean of one column (of rmse, its root). label may be left out where there is one model."""
         label = self._label(label)
+        if (label, metric, k) in self.totals:
+            return self.totals[label, metric, k]
         if (label, metric, k) not in self.values:
             hint = f"measured: {', '.join(named(*c) for c in self.columns)}"
             raise MatineeError(f"{named(metric, k)} was not measured", hint=hint)
-        mean = mean_of(*self._column(label, metric, k), bounded=metric not in LOWER_IS_BETTER)
+        mean = mean_of(*self._column(label, metric, k), bounded=metric not in UNBOUNDED)
         if metric not in ROOTED:
             return mean
         value, low, high = np.sqrt(np.maximum(mean[:3], 0.0)).tolist()
         return Mean(value, low, high, mean.n_queries)
 
     def method(self, metric: str, k: int = 0, label: str | None = None) -> Method:
-        """How `mean` finds the interval: "normal" (30 queries or more), "wilson" or "bootstrap" (fewer)."""
-        return method_of(*self._column(self._label(label), metric, k), bounded=metric not in LOWER_IS_BETTER)
+        """How `mean` finds the interval: "normal" (30 queries or more), "wilson" or "bootstrap" (fewer), "none"."""
+        if (self._label(label), metric, k) in self.totals:
+            return "none"
+        return method_of(*self._column(self._label(label), metric, k), bounded=metric not in UNBOUNDED)
 
     def to_frame(self) -> pl.DataFrame:
         """label, metric, k (null: no cut-off), value, ci_low, ci_high, n_queries, protocol: one row a mean."""
         import polars as pl
 
         protocol = self.protocol.fingerprint
-        rows = [(name, metric, k or None, *self.mean(metric, k, name), protocol) for name, metric, k in self.values]
+        rows = [(name, metric, k or None, *self.mean(metric, k, name), protocol) for name, metric, k in self._keys]
         schema = ["label", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "protocol"]
         return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -189,13 +201,15 @@ def evaluate(
     metrics: Sequence[str] = ("recall", "ndcg", "hit_rate", "mrr"),
     convention: str = "matinee",
     label: str | None = None,
+    train: Dataset | None = None,
 ) -> Evaluation:
     """Measure recommendations (of one model, or label -> recommendations) against a holdout's hidden answers.
 
-    metrics: names of evaluate.metrics.METRICS; convention: whose definitions (evaluate.metrics.CONVENTIONS); k: one or
-    several cut-offs, none above the length of the lists. Intervals: see Evaluation.method.
-    Raises MatineeError for recommendations that answer other queries than the holdout's, and for a list that names an
-    item twice.
+    metrics: names of evaluate.metrics.METRICS and evaluate.lists.OF_MODELS; convention: whose definitions
+    (evaluate.metrics.CONVENTIONS); k: one or several cut-offs, none above the length of the lists. train: the log that
+    the models were fitted on, for the metrics of what lists are like. Intervals: see Evaluation.method.
+    Raises MatineeError for recommendations that answer other queries than the holdout's, for a list that names an item
+    twice, and for a metric that needs a log, an item table or dislikes that are not there.
 
     Example: `mt.evaluate(recs, split.test, k=10, metrics=["ndcg", "recall"])`
     """
@@ -207,15 +221,19 @@ def evaluate(
     models = dict(recs) if isinstance(recs, Mapping) else {label or "model": recs}
     cuts = formulas.cut_offs(k)
     weights, computed = formulas.convention_of(convention).weights, formulas.formulas_of(metrics, convention)
+    of_models, known = formulas.model_formulas_of(metrics), _known(train, holdout, models)
     if not models:
         hint = "pass recommendations, or a label -> recommendations map"
         raise MatineeError("there is nothing to evaluate", hint=hint)
     values: dict[Key, Values] = {}
     weighed: dict[tuple[str, int], Values] = {}
+    totals: dict[Key, Mean] = {}
     warned: list[str] = []
     for name, rec in models.items():
         _check(rec, holdout, cuts, name)
-        hits = formulas.find_hits(rec.item, holdout.truth, k=max(cuts), dislikes=holdout.dislikes)
+        hits = formulas.find_hits(rec.item, holdout.truth, k=max(cuts), dislikes=holdout.dislikes, known=known)
+        for metric, cut in product(of_models, cuts):
+            totals[name, metric, cut] = Mean(of_models[metric](hits, cut), np.nan, np.nan, len(holdout))
         for metric, cut in product(computed, cuts):
             values[name, metric, cut] = computed[metric](hits, cut)
             if metric in weights:
@@ -229,7 +247,7 @@ def evaluate(
     users, notes = next(iter(models.values())).users, _short_lists(holdout, min(cuts))
     asked, truth = holdout.queries.user, holdout.truth
     queries = fingerprint(asked, truth.offsets, truth.values)
-    return Evaluation(values, asked, users, protocol, queries, tuple(warned), weighed, notes)
+    return Evaluation(values, asked, users, protocol, queries, tuple(warned), weighed, notes, totals)
 
 
 def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_groups: int = 4) -> pl.DataFrame:
@@ -251,7 +269,7 @@ def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_group
         for g in np.unique(group[asked]):
             of = asked & (group == g)
             parts = value[of], None if weight is None else weight[of], clusters_of(evaluation.user[of])
-            mean = mean_of(*parts, bounded=metric not in LOWER_IS_BETTER)
+            mean = mean_of(*parts, bounded=metric not in UNBOUNDED)
             rows.append((label, metric, k, int(g) + 1, int(lengths[of].min()), int(lengths[of].max()), *mean))
     schema = ["label", "metric", "k", "group", "shortest", "longest", "value", "ci_low", "ci_high", "n_queries"]
     return pl.DataFrame(rows, schema=schema, orient="row")
@@ -260,6 +278,17 @@ def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_group
 def named(metric: str, k: int) -> str:
     """A column as tables head it: ndcg@10, rmse."""
     return f"{metric}@{k}" if k else metric
+
+
+def _known(train: Dataset | None, holdout: Holdout, models: Mapping[str, Recommendations]) -> Known | None:
+    """What metrics of lists ask. Raises MatineeError for a log with other items than the lists."""
+    if train is None:
+        return None
+    for name, rec in models.items():
+        if rec.items is not train.items and rec.items != train.items:
+            hint = "pass the log that the model was fitted on, split.train"
+            raise MatineeError("the lists are of other items than the log", where=name, hint=hint)
+    return Known(train, holdout.queries, holdout.truth)
 
 
 def _ranked(models: Mapping[str, Recommendations], protocol: Protocol) -> str:

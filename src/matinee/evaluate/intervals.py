@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Ints
-from matinee.evaluate.metrics import Values
+from matinee.evaluate.hits import Values
 
 Z95 = 1.959963984540054  # two-sided 95 % of the normal distribution
 FEW = 30  # below this many queries the normal approximation is not used
 DRAWS = 10_000  # of the bootstrap
 
-Method = Literal["normal", "wilson", "bootstrap"]
+Method = Literal["normal", "wilson", "bootstrap", "none"]
 FEW_WORDS = (
     f"fewer than {FEW} queries: the interval is Wilson's where every value is 0 or 1, and from a bootstrap otherwise"
 )
@@ -71,7 +71,7 @@ def method_of(
     value: Values, weight: Values | None, cluster: NDArray[np.int64] | None, *, bounded: bool = True
 ) -> Method:
     """How the interval is found: from 30 values by the normal approximation; below by Wilson's where the values are
-    0 or 1 and independent, or all of them 0 or all 1; otherwise by the bootstrap."""
+    0 or 1 and independent, or all of them 0 or all 1; otherwise by the bootstrap. "none" is for numbers of a model."""
     there = ~np.isnan(value)
     v = value[there]
     if not 1 < len(v) < FEW:

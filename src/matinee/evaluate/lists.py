@@ -1,23 +1,184 @@
-"""What lists are like, whatever was hidden: how unlike their items are, how far their genres are from the history's.
+"""What lists are like, beside what they hit: popular or not, alike or not, close to the history or not.
 
-Functions of arrays, a value a query, as metrics.py has them of hits. item: int32 (B, K) codes, best first, -1 = none;
-the first k count. What is known of items are rows of `Attribute` (data/features/attributes.py).
+The metrics of lists stand in `metrics.METRICS` with all others; here are their formulas. Those of the first part are
+functions of (Hits, k) with a value a query: NaN where a query has no answer, as for every metric, so that all means are
+of the same queries, and where a list tells nothing (no item, or none of which the item table says anything). OF_MODELS
+has the numbers that only all lists together have. Functions of plain arrays follow, for those who have no holdout.
+item: int32 (B, K) codes, best first, -1 = none; the first k count.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Ints
-from matinee.evaluate.metrics import Values
+from matinee.data.arrays import Ints, Ragged
+from matinee.data.dataset import Dataset
+from matinee.data.features.attributes import history_shares, item_column
+from matinee.errors import MatineeError
+from matinee.evaluate.hits import Hits, Values, find_hits
+from matinee.evaluate.known import Known
+from matinee.kernels import parallel
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 ALPHA = 0.01  # Steck's: the share of the history in the list's distribution, so that no value has the share 0
+GENRES = "genres"  # the column that is meant where none is named
+_CHUNK = 512  # queries a thread takes at once
+_CELLS = 1 << 21  # of dense (queries, values) arrays held at once
+
+
+# --- values a query -------------------------------------------------------------------------------------------------
+
+
+def head_share(hits: Hits, k: int, column: str = "") -> Values:
+    """float64 (B,): the share of the listed items that are among the 300 most popular of train (`head_share:100`:
+    among 100); where there are fewer than 1500 items, among the most popular fifth."""
+    item, known = _lists(hits, k)
+    return _of_answered(hits, _mean_over_list(item, known.head(int(column) if column else None)))
+
+
+def mean_popularity(hits: Hits, k: int) -> Values:
+    """float64 (B,): the mean place of the listed items by training events, from 0, the least, to 1, the most
+    popular."""
+    item, known = _lists(hits, k)
+    return _of_answered(hits, _mean_over_list(item, known.popularity_rank))
+
+
+def novelty(hits: Hits, k: int) -> Values:
+    """float64 (B,): the mean self-information of the listed items in bits, -log2 of the share of train's users who have
+    an item (Zhou et al., PNAS 2010). 0 for items that everybody has; without an upper end."""
+    item, known = _lists(hits, k)
+    return _of_answered(hits, _mean_over_list(item, known.self_information))
+
+
+def serendipity(hits: Hits, k: int) -> Values:
+    """float64 (B,): hits@k that popularity would not have listed, / k: the relevant ones of the unexpected items (Ge,
+    Delgado-Battenfeld and Jannach, RecSys 2010, their primitive model being the k most popular items that the query
+    does not exclude)."""
+    item, known = _lists(hits, k)
+    popular = known.popular_lists(k)
+    expected = find_hits(item, Ragged.of_lengths((popular >= 0).sum(axis=1), popular[popular >= 0])).hit
+    return _of_answered(hits, np.count_nonzero(hits.hit[:, :k] & ~expected, axis=1) / k)
+
+
+def diversity(hits: Hits, k: int, column: str = GENRES) -> Values:
+    """float64 (B,): `intra_list_diversity` by a column of the item table, genres unless another is named
+    (`diversity:directors`)."""
+    item, known = _lists(hits, k)
+    return _of_answered(hits, intra_list_diversity(item, known.attribute(column).unit_rows(), k))
+
+
+def diversity_cooccurrence(hits: Hits, k: int) -> Values:
+    """float64 (B,): `intra_list_diversity` by train's users: 1 - cosine of two items is 1 - (users of both) /
+    sqrt(users of one * users of the other), so items that different people watch are unlike."""
+    item, known = _lists(hits, k)
+    return _of_answered(hits, intra_list_diversity(item, known.users_of, k))
+
+
+def calibration(hits: Hits, k: int, column: str = GENRES) -> Values:
+    """float64 (B,): `calibration_error` by a column of the item table, genres unless another is named, against the
+    query's history. Less is better."""
+    item, known = _lists(hits, k)
+    shares = known.attribute(column).shares()
+    value = np.full(len(item), np.nan)
+    step = max(1, _CELLS // max(shares.shape[1], 1))
+    for start in range(0, len(item), step):
+        rows = slice(start, start + step)
+        target = history_shares(known.queries.slice(start, start + step), shares)
+        value[rows] = calibration_error(item[rows], target, shares, k)
+    return _of_answered(hits, value)
+
+
+def recall_debiased(hits: Hits, k: int) -> Values:
+    """float64 (B,): recall@k in which an answer weighs its inverse propensity, (largest count / its events)^.5: the
+    weights of the hits / the weights of all answers. Events: of train.
+
+    Self-normalised inverse propensities (Yang et al., RecSys 2018), with the propensity of Saito et al. (WSDM 2020), a
+    power .5 of popularity: hidden events are no fair sample of what people like, because popular items are seen more.
+    """
+    item, known = _lists(hits, k)
+    found = hits.hit[:, :k] * known.inverse_propensity[item]
+    all_answers = np.bincount(known.truth.rows, known.answer_weight, minlength=len(item))
+    return _of_answered(hits, found.sum(axis=1) / np.where(all_answers > 0, all_answers, np.nan))
+
+
+def ndcg_debiased(hits: Hits, k: int) -> Values:
+    """float64 (B,): ndcg@k with the gains of `recall_debiased`: DCG@k / the DCG of the k heaviest answers first."""
+    item, known = _lists(hits, k)
+    gain = hits.hit[:, :k] * known.inverse_propensity[item]
+    ideal = known.ideal_dcg(k)
+    dcg = gain @ (1 / np.log2(np.arange(2, gain.shape[1] + 2)))
+    return _of_answered(hits, dcg / np.where(ideal > 0, ideal, np.nan))
+
+
+OF_LISTS: Mapping[str, Callable[..., Values]] = {
+    "recall_debiased": recall_debiased,
+    "ndcg_debiased": ndcg_debiased,
+    "serendipity": serendipity,
+    "novelty": novelty,
+    "mean_popularity": mean_popularity,
+    "head_share": head_share,
+    "diversity": diversity,
+    "diversity_cooccurrence": diversity_cooccurrence,
+    "calibration_error": calibration,
+}
+"""Metrics with a value a query, which need the log that was learned from."""
+WITH_COLUMN = ("diversity", "calibration_error")
+"""Those that take a column of the item table after a colon; genres where none is named."""
+
+
+def check_option(name: str) -> None:
+    """Raise MatineeError for a metric's name with an option ("diversity:directors") that it does not take."""
+    plain, colon, option = name.partition(":")
+    if not colon:
+        return
+    if plain not in (*WITH_COLUMN, "head_share"):
+        raise MatineeError(f"{name!r} is not a metric: {plain} takes nothing after a colon", hint=f'write "{plain}"')
+    if plain == "head_share" and not (option.isdecimal() and int(option)):
+        raise MatineeError(f"{name!r} names no number of items", hint='write "head_share:100", say')
+    if not option:
+        raise MatineeError(f"{name!r} names no column", hint=f'write "{plain}:directors", say, or "{plain}"')
+
+
+def asking_the_log(metrics: Sequence[str]) -> list[str]:
+    """Those of the metrics that need the log that was learned from."""
+    return [name for name in metrics if name.partition(":")[0] in (*OF_LISTS, *OF_MODELS)]
+
+
+def refuse_missing(metrics: Sequence[str], data: Dataset) -> None:
+    """Raise MatineeError where one of the metrics needs a column of the item table that is not there."""
+    for name in metrics:
+        plain, _, column = name.partition(":")
+        if plain in WITH_COLUMN:
+            item_column(data.item_features, column or GENRES)
+
+
+# --- numbers of all lists together ----------------------------------------------------------------------------------
+
+
+def catalogue_coverage(hits: Hits, k: int) -> float:
+    """Distinct items in the first k of all lists, over the items with a training event."""
+    item, known = _lists(hits, k)
+    return coverage(item, known.counts, k)
+
+
+def exposure_gini(hits: Hits, k: int) -> float:
+    """The Gini coefficient of how often each item with a training event is in the first k of a list: 0 where all are
+    equally often, near 1 where few have all the places."""
+    item, known = _lists(hits, k)
+    given = np.bincount(item[item >= 0], minlength=len(known.counts))
+    return gini(given[(known.counts > 0) | (given > 0)])
+
+
+OF_MODELS: Mapping[str, Callable[[Hits, int], float]] = {"coverage": catalogue_coverage, "gini": exposure_gini}
+
+
+# --- of plain arrays ------------------------------------------------------------------------------------------------
 
 
 def intra_list_diversity(item: Ints, unit_rows: csr_array, k: int) -> Values:
@@ -25,12 +186,16 @@ def intra_list_diversity(item: Ints, unit_rows: csr_array, k: int) -> Values:
     all alike, to 1. unit_rows: csr (n_items, values), rows of length 1; items without a value are left out. NaN where
     fewer than two are left.
     """
-    sums, listed = _summed(item[:, :k], unit_rows)
-    squares = np.einsum("bg,bg->b", sums, sums) if len(sums) else np.zeros(0)
+    from matinee.kernels.lists import sum_squares
+
+    first = np.ascontiguousarray(item[:, :k])
+    square, listed = np.zeros(len(first)), np.zeros(len(first), np.int64)
+    rows = (unit_rows.indptr, unit_rows.indices, unit_rows.data, unit_rows.shape[1])
+    parallel(lambda a, b: sum_squares(a, b, first, *rows, square, listed), len(first), chunk=_CHUNK)
     pairs = listed * (listed - 1) / 2
     # |sum of v|^2 = n + 2 * the sum of cosines over pairs, as each v has length 1
-    cosines = np.maximum((squares - listed) / 2, 0.0)
-    return 1.0 - cosines / np.where(pairs > 0, pairs, np.nan)
+    cosines = np.maximum((square - listed) / 2, 0.0)
+    return np.asarray(1.0 - cosines / np.where(pairs > 0, pairs, np.nan), np.float64)
 
 
 def calibration_error(item: Ints, target: NDArray[np.float64], shares: csr_array, k: int) -> Values:
@@ -54,6 +219,16 @@ def coverage(item: Ints, train_counts: NDArray[np.integer], k: int) -> float:
     return len(np.unique(given[given >= 0])) / max(int(np.count_nonzero(train_counts)), 1)
 
 
+def gini(counts: NDArray[Any]) -> float:
+    """Half of the mean difference between two of (n,) counts, over their mean: 0 where all are equal, near 1 where one
+    has nearly all. 0 where there are none."""
+    n, total = len(counts), float(counts.sum())
+    if not total:
+        return 0.0
+    place = np.arange(1, n + 1)
+    return float(2 * np.dot(place, np.sort(counts).astype(np.float64)) / (n * total) - (n + 1) / n)
+
+
 def _summed(item: Ints, rows: csr_array) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """float64 (B, values) and int64 (B,): the sum of the listed items' rows, and how many of them have a value."""
     from scipy.sparse import csr_array
@@ -64,3 +239,24 @@ def _summed(item: Ints, rows: csr_array) -> tuple[NDArray[np.float64], NDArray[n
     known = (np.diff(rows.indptr) > 0).astype(np.float64)
     sums = np.asarray((lists @ rows.astype(np.float64)).toarray(), np.float64)
     return sums, np.asarray(lists @ known, np.float64).astype(np.int64)
+
+
+def _lists(hits: Hits, k: int) -> tuple[Ints, Known]:
+    """int32 (B, k) and what is known. Raises MatineeError where it was not given."""
+    if hits.item is None or hits.known is None:
+        hint = "pass train=, the log that the model was fitted on (split.train), or leave these metrics out"
+        raise MatineeError("metrics of what lists are like need the log that was learned from", hint=hint)
+    return hits.item[:, :k], hits.known
+
+
+def _mean_over_list(item: Ints, value: NDArray[Any]) -> Values:
+    """float64 (B,): the mean of the listed items' values (n_items,); NaN for an empty list."""
+    there = item >= 0
+    listed = there.sum(axis=1)
+    total = np.where(there, value[np.maximum(item, 0)], 0).sum(axis=1)
+    return np.asarray(total / np.where(listed > 0, listed, np.nan), np.float64)
+
+
+def _of_answered(hits: Hits, value: Values) -> Values:
+    """float64 (B,): NaN where a query has no answer."""
+    return np.where(hits.relevant > 0, value, np.nan)

@@ -2,13 +2,15 @@
 
 One pass over the lists, `find_hits`, comes first; each metric is then a few lines of numpy on its result. For a query,
 `hit[r]` is true where rank r (from 1 in the formulas) has a relevant item, |rel| is the number of its relevant items. A
-value is NaN where |rel| = 0: such queries have no answer and are left out of averages.
+value is NaN where |rel| = 0: such queries have no answer and are left out of averages. METRICS is the one table of
+metrics of lists: those of what lists are like (lists.py) are in it too, and ask `Hits.known` beside the hits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,57 +18,14 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged
 from matinee.errors import MatineeError, suggestion
-from matinee.kernels import parallel
-
-Values = NDArray[np.float64]
-
-_CHUNK = 65_536  # queries a thread takes at once
-
-
-@dataclass(frozen=True)
-class Hits:
-    """Which of the recommended items are relevant, for B queries and K ranks.
-
-    hit: bool (B, K); padding never hits, and an item that is in a list twice hits once, at its first rank.
-    relevant: int64 (B,), distinct relevant items. listed: int64 (B,), recommended items before the padding. disliked:
-    bool (B, K), as hit, true for items that the user dislikes; None where no dislikes are known.
-    """
-
-    hit: NDArray[np.bool_]
-    relevant: NDArray[np.int64]
-    listed: NDArray[np.int64]
-    disliked: NDArray[np.bool_] | None = None
-
-    def count(self, k: int) -> NDArray[np.int64]:
-        """int64 (B,): relevant items among the first k."""
-        return np.asarray(np.count_nonzero(self.hit[:, :k], axis=1), np.int64)
-
+from matinee.evaluate.hits import Hits as Hits
+from matinee.evaluate.hits import Values as Values
+from matinee.evaluate.hits import find_hits as find_hits
+from matinee.evaluate.known import Known
+from matinee.evaluate.lists import OF_LISTS, OF_MODELS, check_option
 
 Compute = Callable[[Hits, int], Values]
-
-
-def find_hits(
-    item: NDArray[np.integer[Any]], truth: Ragged, *, k: int | None = None, dislikes: Ragged | None = None
-) -> Hits:
-    """item: (B, K) codes, best first, -1 = padding; truth, dislikes: B rows of relevant and of disliked codes; k: ranks
-    looked at, default K."""
-    from matinee.kernels.ranking import mark_hits
-
-    if dislikes is not None:
-        return replace(find_hits(item, truth, k=k), disliked=find_hits(item, dislikes, k=k).hit)
-    if item.ndim != 2 or len(item) != len(truth):
-        hint = "pass one row a query"
-        raise MatineeError(f"{item.shape} recommendations do not answer {len(truth)} queries", hint=hint)
-    item = np.ascontiguousarray(item[:, :k], dtype=np.int32)
-    if len(truth.values) and truth.values.min() < 0:
-        hint = "give unknown items a code of their own"
-        raise MatineeError("the hidden answers hold a negative item code", hint=hint)
-    n_items = 1 + max(int(item.max(initial=0)), int(truth.values.max(initial=0)))
-    hit, relevant = np.zeros(item.shape, np.bool_), np.empty(len(item), np.int64)
-
-    arrays = (item, truth.offsets, truth.values, n_items, hit, relevant)
-    parallel(lambda start, stop: mark_hits(start, stop, *arrays), len(item), chunk=_CHUNK)
-    return Hits(hit, relevant, np.count_nonzero(item >= 0, axis=1))
+ComputeOfModel = Callable[[Hits, int], float]
 
 
 def recall(hits: Hits, k: int) -> Values:
@@ -125,7 +84,7 @@ def disliked(hits: Hits, k: int) -> Values:
     return _where_relevant(hits, np.count_nonzero(hits.disliked[:, :k], axis=1) / k)
 
 
-METRICS: Mapping[str, Compute] = {
+OF_HITS: Mapping[str, Compute] = {
     "recall": recall,
     "recall_capped": recall_capped,
     "hit_rate": hit_rate,
@@ -136,6 +95,9 @@ METRICS: Mapping[str, Compute] = {
     "map": average_precision,
     "disliked": disliked,
 }
+"""Those that ask the hits alone: early stopping and the tuning of ensembles know them too."""
+METRICS: Mapping[str, Compute] = {**OF_HITS, **OF_LISTS}
+"""Every metric with a value a query. OF_MODELS (lists.py) has the few with a value a model."""
 
 
 def _map_uncapped(hits: Hits, k: int) -> Values:
@@ -282,11 +244,13 @@ def ranking(
     metrics: Sequence[str] = ("recall", "ndcg", "hit_rate", "mrr"),
     convention: str = "matinee",
     dislikes: Ragged | None = None,
+    known: Known | None = None,
 ) -> dict[tuple[str, int], Values]:
-    """(metric, k) -> float64 (B,), NaN where a query has no relevant item. item: (B, K) codes, -1 = padding."""
+    """(metric, k) -> float64 (B,), NaN where a query has no relevant item. item: (B, K) codes, -1 = padding. known: for
+    the metrics of what lists are like."""
     formulas = formulas_of(metrics, convention)
     cuts = cut_offs(k)
-    hits = find_hits(item, truth, k=max(cuts), dislikes=dislikes)
+    hits = find_hits(item, truth, k=max(cuts), dislikes=dislikes, known=known)
     return {(name, cut): compute(hits, cut) for name, compute in formulas.items() for cut in cuts}
 
 
@@ -299,10 +263,23 @@ def cut_offs(k: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def formulas_of(metrics: Sequence[str], convention: str) -> dict[str, Compute]:
-    """The formulas of these metrics. Raises MatineeError for a name that the convention does not have."""
+    """The formulas of those of these metrics that have a value a query. Raises MatineeError for a name that the
+    convention does not have, and for an option ("diversity:directors") of a metric that takes none."""
     known = convention_of(convention).metrics
+    of_models = OF_MODELS if convention == "matinee" else {}
     what = "metric" if convention == "matinee" else f"metric of the convention {convention!r}"
-    return {name: known[known_name(name, what, list(known))] for name in metrics}
+    found: dict[str, Compute] = {}
+    for name in metrics:
+        plain, _, option = name.partition(":")
+        if known_name(plain, what, [*known, *of_models]) in known:
+            found[name] = partial(OF_LISTS[plain], column=option) if option and plain in OF_LISTS else known[plain]
+        check_option(name)
+    return found
+
+
+def model_formulas_of(metrics: Sequence[str]) -> dict[str, ComputeOfModel]:
+    """The formulas of those of these metrics that have one value for all lists of a model."""
+    return {name: OF_MODELS[name] for name in metrics if name in OF_MODELS}
 
 
 def known_name(name: str, what: str, known: Sequence[str]) -> str:

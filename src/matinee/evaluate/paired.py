@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from matinee.errors import MatineeError, suggestion
-from matinee.evaluate.metrics import Values
+from matinee.evaluate.hits import Values
 
 Test = Literal["randomisation", "t", "wilcoxon", "bootstrap"]
 Correction = Literal["holm", "benjamini_hochberg", "none"]

@@ -19,8 +19,21 @@ RATING = ("rmse", "mae", "bce")
 CLICK = ("auc", "gauc", "logloss")
 """Metrics of labels 0 and 1."""
 names = (*RATING, *CLICK)
-LOWER_IS_BETTER = frozenset({"rmse", "mae", "bce", "logloss", "disliked"})
-"""Of all metrics, those of rankings included."""
+
+
+class _Names(frozenset[str]):
+    """Names of metrics; one with an option, as "diversity:directors", counts as the metric."""
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(str(name).partition(":")[0])
+
+
+LOWER_IS_BETTER: frozenset[str] = _Names(
+    {"rmse", "mae", "bce", "logloss", "disliked", "calibration_error", "gini", "head_share", "mean_popularity"}
+)
+"""Of all metrics, those of lists included: fewer errors and dislikes, and less of what everybody gets anyway."""
+UNBOUNDED: frozenset[str] = _Names({"rmse", "mae", "bce", "logloss", "disliked", "calibration_error", "novelty"})
+"""Metrics that may be above 1, and `disliked`."""
 ROOTED = ("rmse",)
 """Metrics that are the square root of the mean of their `row_values`."""
 

@@ -14,7 +14,7 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, counted, either, option, suggestion
 from matinee.evaluate import predictions as formulas
 from matinee.evaluate.evaluate import Evaluation, fingerprint
-from matinee.evaluate.metrics import Values
+from matinee.evaluate.hits import Values
 
 
 def evaluate_ratings(

@@ -12,8 +12,8 @@ import numpy as np
 from matinee.data.dataset import Protocol
 from matinee.errors import MatineeError, counted
 from matinee.evaluate.evaluate import Evaluation, named
+from matinee.evaluate.hits import Values
 from matinee.evaluate.intervals import standard_error, summed_by
-from matinee.evaluate.metrics import Values
 from matinee.evaluate.paired import CORRECTIONS, NAMES, TESTS, Correction, Test, check_names, student
 from matinee.evaluate.predictions import ROOTED
 
@@ -88,7 +88,8 @@ def compare(
     two models share a label.
     """
     joint = joined(evaluations)
-    column, pairs = column_of(joint, metric, k), combinations(joint.labels, 2)
+    column = column_of(joint, metric, k)
+    pairs = [] if column in of_models(joint) else combinations(joint.labels, 2)
     tests = paired_tests(joint, column, pairs, test=test, correction=correction, draws=draws, seed=seed)
     return Comparison(joint, tests)
 
@@ -111,14 +112,14 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
     if not evaluations:
         raise MatineeError("there is nothing to compare", hint="pass at least one evaluation")
     first, *rest = evaluations
-    values = dict(first.values)
+    values, totals = dict(first.values), dict(first.totals)
     for other in rest:
         both = f"{', '.join(first.labels)} and {', '.join(other.labels)}"
         _refuse_protocols(both, first.protocol, other.protocol)
         if first.queries != other.queries or first.users != other.users:
             hint = "evaluate all models on one split, made with one seed"
             raise MatineeError(f"{both} did not answer the same queries ({_other_queries(first, other)})", hint=hint)
-        twice = {label for label, _, _ in values} & set(other.labels)
+        twice = {label for label, _, _ in [*values, *totals]} & set(other.labels)
         if twice:
             raise MatineeError(f"two models have the label {', '.join(sorted(twice))}", hint="pass label= to evaluate")
         missing = set(first.columns) ^ set(other.columns)
@@ -126,7 +127,10 @@ def joined(evaluations: Sequence[Evaluation]) -> Evaluation:
             names = ", ".join(named(*column) for column in sorted(missing))
             raise MatineeError(f"{both} were not both measured by {names}", hint="use the same metrics and k for all")
         values |= other.values
-    return replace(first, values=values, warnings=tuple(text for e in evaluations for text in e.warnings))
+        totals |= other.totals
+    return replace(
+        first, values=values, totals=totals, warnings=tuple(text for e in evaluations for text in e.warnings)
+    )
 
 
 def _refuse_protocols(both: str, one: Protocol, other: Protocol) -> None:
@@ -172,8 +176,11 @@ class Paired(NamedTuple):
 
 def paired_differences(evaluation: Evaluation, a: str, b: str, metric: str, k: int) -> Paired:
     """`a` minus `b` in one column. For rmse they are the differences of squared errors, divided by the sum of the
-    roots: their mean is the difference of the roots."""
+    roots: their mean is the difference of the roots. Raises MatineeError for a number of all lists together."""
     means = [evaluation.mean(metric, k, label).value for label in (a, b)]  # names what is missing
+    if (a, metric, k) in evaluation.totals:
+        what = f"{metric} is one number of all lists of a model, so it has no values to pair"
+        raise MatineeError(what, hint=f"name another: {', '.join(dict.fromkeys(m for _, m, _ in evaluation.values))}")
     difference = evaluation.values[a, metric, k] - evaluation.values[b, metric, k]
     if metric in ROOTED and sum(means) > 0:
         difference = difference / sum(means)
@@ -184,6 +191,11 @@ def paired_differences(evaluation: Evaluation, a: str, b: str, metric: str, k: i
     if cluster is not None:
         sums = summed_by(cluster[there], sums)
     return Paired(mean, error, sums, n)
+
+
+def of_models(evaluation: Evaluation) -> set[tuple[str, int]]:
+    """The columns that are one number of all lists of a model: they cannot be tested."""
+    return {(metric, k) for _, metric, k in evaluation.totals}
 
 
 def column_of(evaluation: Evaluation, metric: str | None, k: int | None) -> tuple[str, int]:

@@ -49,7 +49,7 @@ class StoppingMetric:
         name, at, k = text.partition("@")
         if not at and name in ERRORS:
             return cls(name)
-        metrics.known_name(name, "metric for early stopping", [*metrics.METRICS, *ERRORS])
+        metrics.known_name(name, "metric for early stopping", [*metrics.OF_HITS, *ERRORS])
         if name in ERRORS:
             raise MatineeError(f"{name} has no cut-off, got {text!r}", hint=f'write "{name}"')
         if not (k.isascii() and k.isdigit() and int(k) > 0):

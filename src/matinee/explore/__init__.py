@@ -11,21 +11,25 @@ from typing import TYPE_CHECKING, Any
 from matinee.errors import no_attribute
 
 if TYPE_CHECKING:
+    from matinee.explore.analysis import Analysis as Analysis
+    from matinee.explore.analysis import analyse as analyse
     from matinee.explore.exploration import Exploration as Exploration
     from matinee.explore.exploration import Explorations as Explorations
     from matinee.explore.exploration import Takeaway as Takeaway
     from matinee.explore.exploring import explore as explore
     from matinee.explore.log import key_figures as key_figures
+    from matinee.explore.pairs import overlap as overlap
     from matinee.explore.recommended import activity_groups as activity_groups
     from matinee.explore.recommended import list_figures as list_figures
-    from matinee.explore.recommended import overlap as overlap
     from matinee.explore.samples import user_samples as user_samples
 
 # name -> module: imported when used, because most commands need the key figures alone
 _HOMES = {
     **dict.fromkeys(("Exploration", "Explorations", "Takeaway"), "exploration"),
     **{"explore": "exploring", "key_figures": "log", "user_samples": "samples"},
-    **dict.fromkeys(("activity_groups", "list_figures", "overlap"), "recommended"),
+    **dict.fromkeys(("activity_groups", "list_figures"), "recommended"),
+    **dict.fromkeys(("Analysis", "analyse"), "analysis"),
+    "overlap": "pairs",
 }
 __all__ = list(_HOMES)
 

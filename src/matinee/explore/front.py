@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
-from matinee.data.dataset import Dataset, Holdout, Split
-from matinee.data.features.attributes import attribute_of, history_shares
+from matinee.data.dataset import Holdout, Split
 from matinee.errors import MatineeError
-from matinee.evaluate import lists
 from matinee.evaluate.evaluate import evaluate, named
-from matinee.evaluate.metrics import Values
+from matinee.evaluate.lists import refuse_missing
 from matinee.models import registry
 from matinee.models.base import Model
 from matinee.models.families.listwise import Listwise
 from matinee.progress import track
-from matinee.rank import Recommendations, recommend
+from matinee.rank import recommend
 from matinee.rules import Rules
 
 if TYPE_CHECKING:
     import polars as pl
 
 LAMS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+FRONT = ("coverage", "diversity", "calibration_error", "mean_popularity")
 
 
 def front(
@@ -48,41 +45,20 @@ def front(
     base = (
         model.base if model.base.is_fitted else model.base.model_copy().fit(split.train, valid=split.valid, seed=seed)
     )
-    measure = _Lists(split.train, holdout, k, column)
+    beside = {"coverage": "coverage", "mean_popularity": "mean_popularity"}
+    if column is not None:
+        refuse_missing([f"diversity:{column}"], split.train)
+        beside |= {name: f"{name}:{column}" for name in ("diversity", "calibration_error")}
     rows = []
     for value in track(lam, "ordering", total=len(lam)):
         one = type(model)(**{**model.get_params(deep=False), "base": base, "lam": value}).fit(split.train)
         recs = recommend(one, holdout.queries, k, rules=rules)
-        mean = evaluate(recs, holdout, k=k, metrics=[metric]).mean(metric, k)
+        found = evaluate(recs, holdout, k=k, metrics=[metric, *beside.values()], train=split.train)
+        mean = found.mean(metric, k)
         of = {"model": registry.name_of(model), "lam": float(value), named(metric, k): mean.value}
-        rows.append(of | {"ci_low": mean.low, "ci_high": mean.high} | measure.of(recs) | {"n_queries": mean.n_queries})
+        of |= {"ci_low": mean.low, "ci_high": mean.high}
+        of |= {name: found.mean(beside[name], k).value for name in FRONT if name in beside}
+        rows.append(of | {"n_queries": mean.n_queries})
     import polars as pl
 
     return pl.DataFrame(rows)
-
-
-class _Lists:
-    """What lists are like, as means over queries."""
-
-    def __init__(self, train: Dataset, holdout: Holdout, k: int, column: str | None) -> None:
-        self.k, self.counts = k, train.item_counts()
-        order = np.argsort(np.argsort(self.counts, kind="stable"), kind="stable")
-        self.place = order / max(len(order) - 1, 1)
-        self.attribute = None if column is None else attribute_of(train, column)
-        if self.attribute is not None:
-            self.unit_rows, self.shares = self.attribute.unit_rows(), self.attribute.shares()
-            self.target = history_shares(holdout.queries, self.shares)
-
-    def of(self, recs: Recommendations) -> dict[str, float]:
-        item = recs.item
-        found = {"coverage": lists.coverage(item, self.counts, self.k)}
-        if self.attribute is not None:
-            found["diversity"] = _mean(lists.intra_list_diversity(item, self.unit_rows, self.k))
-            found["calibration_error"] = _mean(lists.calibration_error(item, self.target, self.shares, self.k))
-        return found | {"mean_popularity": float(self.place[item[item >= 0]].mean()) if (item >= 0).any() else np.nan}
-
-
-def _mean(values: Values) -> float:
-    """Over the queries that have a value; NaN where none has."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")

@@ -1,8 +1,8 @@
-"""What models recommend as a whole: share of the catalogue, popularity, overlap of models, quality by activity."""
+"""What models recommend as a whole: share of the catalogue, popularity; quality by activity, by popularity, by k."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +10,21 @@ import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.dataset import Dataset, Holdout
-from matinee.errors import MatineeError
 from matinee.evaluate import Evaluation, by_activity
+from matinee.evaluate.hits import find_hits
+from matinee.evaluate.intervals import clusters_of, mean_of
+from matinee.evaluate.known import HEAD, Known
+from matinee.evaluate.metrics import formulas_of, ranking
+from matinee.evaluate.predictions import UNBOUNDED
 from matinee.rank import Recommendations
 
-_CELLS = 1 << 24  # comparisons held at once by overlap
+GROUPS = ("head", "middle", "tail")
+_MEAN = {"label": pl.String(), "metric": pl.String(), "k": pl.Int64()}
+_INTERVAL = {**dict.fromkeys(("value", "ci_low", "ci_high"), pl.Float64()), "n_queries": pl.Int64()}
+METRICS = {**_MEAN, **_INTERVAL}
+ACTIVITY = {**_MEAN, **dict.fromkeys(("group", "shortest", "longest"), pl.Int64()), **_INTERVAL}
+POPULARITY = {**_MEAN, "group": pl.String(), "n_items": pl.Int64(), "n_answers": pl.Int64(), **_INTERVAL}
+BY_K = {**_MEAN, "value": pl.Float64()}
 
 
 @dataclass(frozen=True)
@@ -36,7 +46,7 @@ class ListFigures:
     tied: float
 
 
-def list_figures(recs: Recommendations, train: Dataset, *, head: int = 300) -> ListFigures:
+def list_figures(recs: Recommendations, train: Dataset, *, head: int = HEAD) -> ListFigures:
     """head: how many items count as the most popular; of equally popular items, those with lower codes."""
     counts = train.item_counts()
     head = min(head, int(np.count_nonzero(counts)))
@@ -57,33 +67,6 @@ def list_figures(recs: Recommendations, train: Dataset, *, head: int = 300) -> L
     )
 
 
-def overlap(recommendations: Mapping[str, Recommendations]) -> NDArray[np.float64]:
-    """float64 (M, M): how many items two models both recommend for one query, on average; on the diagonal, the length
-    of the lists.
-
-    Raises MatineeError where two models did not answer the same queries.
-    """
-    lists = list(recommendations.items())
-    out = np.zeros((len(lists), len(lists)))
-    for a, (name, one) in enumerate(lists):
-        for b, (other_name, other) in enumerate(lists[: a + 1]):
-            if not np.array_equal(one.user, other.user):
-                what = f"{name} and {other_name} did not answer the same queries"
-                raise MatineeError(what, hint="compare recommendations for one holdout")
-            out[a, b] = out[b, a] = _common(one.item, other.item) / max(len(one), 1)
-    return out
-
-
-def _common(a: NDArray[np.int32], b: NDArray[np.int32]) -> int:
-    """Items that are in the same row of both, summed over rows. A row holds an item once; -1 pads."""
-    step = max(1, _CELLS // max(a.shape[1] * b.shape[1], 1))
-    total = 0
-    for start in range(0, len(a), step):
-        left, right = a[start : start + step, :, None], b[start : start + step, None, :]
-        total += int(np.count_nonzero((left == right) & (left >= 0)))
-    return total
-
-
 def activity_groups(
     per_query: pl.DataFrame, holdout: Holdout, metric: str, k: int, *, n_groups: int = 4
 ) -> pl.DataFrame:
@@ -94,3 +77,49 @@ def activity_groups(
     part = per_query.filter((pl.col("metric") == metric) & (pl.col("k") == k))
     evaluation = Evaluation.from_frame(part, holdout.protocol, queries="")
     return by_activity(evaluation, holdout.queries.history.lengths[: len(evaluation)], n_groups=n_groups)
+
+
+def popularity_groups(train: Dataset) -> NDArray[np.int64]:
+    """int64 (n_items,): 0 head, 1 middle, 2 tail, by training events. The items of each, from the most popular on, hold
+    a third of the events (the item that reaches into the next third included); items without an event are tail."""
+    counts = train.item_counts()
+    order = np.argsort(-counts, kind="stable")
+    before = np.cumsum(counts[order]) - counts[order]
+    group = np.full(len(counts), 2)
+    group[order] = np.where(counts[order] > 0, np.minimum(3 * before // max(int(counts.sum()), 1), 2), 2)
+    return group
+
+
+def by_popularity(
+    recommendations: Mapping[str, Recommendations], holdout: Holdout, train: Dataset, metrics: Sequence[str], k: int
+) -> pl.DataFrame:
+    """Means where only the answers of one group of items count (see `popularity_groups`): label, metric, k, group,
+    n_items, n_answers, value, ci_low, ci_high, n_queries, of the queries with such an answer."""
+    group, truth = popularity_groups(train), holdout.truth
+    of_answer = np.append(group, 2)[np.minimum(truth.values, len(group))]  # one that the log does not know: tail
+    clusters, rows = clusters_of(holdout.queries.user), []
+    for at, name in enumerate(GROUPS):
+        answers = truth.keep(of_answer == at)
+        size = int(np.count_nonzero(group == at)), len(answers.values)
+        known = Known(train, holdout.queries, answers)
+        for label, recs in recommendations.items() if size[1] else ():
+            found = ranking(recs.item, answers, k=k, metrics=metrics, dislikes=holdout.dislikes, known=known)
+            for metric in metrics:
+                mean = mean_of(found[metric, k], None, clusters, bounded=metric not in UNBOUNDED)
+                rows.append((label, metric, k, name, *size, *mean))
+    return pl.DataFrame(rows, POPULARITY, orient="row")
+
+
+def by_k(
+    recommendations: Mapping[str, Recommendations], holdout: Holdout, train: Dataset, metrics: Sequence[str]
+) -> pl.DataFrame:
+    """Means at every k up to the length of the lists, for a curve: label, metric, k, value."""
+    known, formulas, rows = Known(train, holdout.queries, holdout.truth), formulas_of(metrics, "matinee"), []
+    for label, recs in recommendations.items():
+        hits = find_hits(recs.item, holdout.truth, dislikes=holdout.dislikes, known=known)
+        for metric, compute in formulas.items():
+            for k in range(1, recs.k + 1):
+                value = compute(hits, k)
+                there = value[~np.isnan(value)]
+                rows.append((label, metric, k, float(there.mean()) if len(there) else None))
+    return pl.DataFrame(rows, BY_K, orient="row")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from matinee.evaluate.lists import gini
+
 
 @dataclass(frozen=True)
 class Quartiles:
@@ -59,15 +61,6 @@ class Shares(Quartiles):
             once=float(np.mean(counts == 1)) if n else 0.0,
             curve=held_curve(counts),
         )
-
-
-def gini(counts: NDArray[Any]) -> float:
-    """Half of the mean difference between two of (n,) counts, over their mean. 0 where there are none."""
-    n, total = len(counts), float(counts.sum())
-    if not total:
-        return 0.0
-    place = np.arange(1, n + 1)
-    return float(2 * np.dot(place, np.sort(counts).astype(np.float64)) / (n * total) - (n + 1) / n)
 
 
 def held_curve(counts: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from matinee.kernels import additive_attention, biased_attention, factors, field_attention, fusion, histories
 
     # isort: split
-    from matinee.kernels import linear, listwise, ranking, rules, sampling, skip_gram
+    from matinee.kernels import linear, lists, listwise, ranking, rules, sampling, skip_gram
 
 __all__ = [
     "additive_attention", "biased_attention", "factors", "field_attention", "fusion", "histories", "linear",
-    "listwise", "n_threads", "parallel", "ranking", "rules", "sampling", "skip_gram",
+    "lists", "listwise", "n_threads", "parallel", "ranking", "rules", "sampling", "skip_gram",
 ]  # fmt: skip
 
 

@@ -25,6 +25,18 @@ METRICS = {
     "map": "the sum, over the hits among the first k, of the precision at their ranks, divided by the smaller of k and "
     "the number of hidden items",
     "disliked": "the share of the first k that the user is known to dislike; lower is better",
+    "recall_debiased": "recall in which a hidden item weighs the more the rarer it is: 1 / √(its training events)",
+    "ndcg_debiased": "ndcg with those weights as gains",
+    "serendipity": "the share of the first k that are hidden items and not among the k most popular ones",
+    "novelty": "mean self-information of the items in bits, −log₂ of the share of users who have an item",
+    "mean_popularity": "mean place of the items by training events, from 0, the least, to 1, the most popular",
+    "head_share": "the share of the items that are among the most popular, 300 of them unless their number is given",
+    "diversity": "1 − cosine of the items’ genres (or of the column named), averaged over pairs of a list",
+    "diversity_cooccurrence": "1 − cosine of the items’ users, averaged over pairs of a list",
+    "calibration_error": "Kullback-Leibler divergence of the list’s genres (or of the column named) from the "
+    "history’s, 0 where they agree; lower is better",
+    "coverage": "distinct items in all lists, of all items with a training event; one number a model",
+    "gini": "Gini coefficient of how often each item is recommended, 0 where all are equally often; one number a model",
     "rmse": "the root of the mean squared error of predicted ratings; lower is better",
     "mae": "the mean absolute error of predicted ratings; lower is better",
     "bce": "binary cross-entropy of ratings scaled to 0 to 1; lower is better",

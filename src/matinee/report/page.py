@@ -14,6 +14,7 @@ from matinee.errors import MatineeError
 from matinee.report import format as words
 from matinee.report import sections
 from matinee.report.grids import grids
+from matinee.report.lists import list_tables
 from matinee.report.scores import by_candidate_rule, score_tables
 from matinee.report.study import Study
 
@@ -45,6 +46,7 @@ def render(study: Study) -> str:
             trainings=sections.trainings(study),
             recommended=sections.recommended(study),
             groups=sections.groups(study, tables),
+            list_tables=list_tables(study.analysis, list(study.recommendations)),
             people=sections.sample(study),
             findings=sections.findings(study),
             definitions=sections.definitions(tables),

@@ -14,6 +14,7 @@ from matinee.data.side_table_report import SideTableReport
 from matinee.errors import counted
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.intervals import FEW, FEW_WORDS
+from matinee.evaluate.known import head_size
 from matinee.evaluate.metrics import CONVENTIONS, METRICS
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.explore import activity_groups, list_figures, overlap, user_samples
@@ -25,7 +26,6 @@ from matinee.report.format import THIN, percent
 from matinee.report.scores import Cell, Column, Table, rows_behind
 from matinee.report.study import Study
 
-HEAD = 300  # items that count as most popular, as in the film contest; at most a fifth of all
 MAX_PANELS = 4
 N_PEOPLE = 5  # at most; fewer where there would be more than about N_LISTS lists
 N_LISTS = 20
@@ -236,7 +236,7 @@ def recommended(study: Study) -> dict[str, Any] | None:
     if not recs or not len(study.split.test):
         return None
     train = study.split.train
-    head = min(HEAD, -(-int(np.count_nonzero(train.item_counts())) // 5))
+    head = head_size(train.item_counts())
     found = {label: list_figures(one, train, head=head) for label, one in recs.items()}
     common = overlap(recs) if len(recs) > 1 else np.zeros((0, 0))
     longest, models = max(one.k for one in recs.values()), range(len(common))
@@ -310,7 +310,7 @@ def definitions(tables: list[Table]) -> list[tuple[str, str]]:
     out = []
     for name, metric, convention in used:
         theirs = CONVENTIONS[convention].metrics.get(metric) if convention in CONVENTIONS else None
-        text = words.METRICS.get(metric, metric)
+        text = words.METRICS.get(metric.partition(":")[0], metric)
         if theirs is not None and theirs is not METRICS.get(metric):
             said = " ".join((theirs.__doc__ or "").split()).removeprefix("float64 (B,): ")  # not for readers
             text = f"of {convention}: {said[:1].upper()}{said[1:]}"

@@ -11,6 +11,7 @@ import polars as pl
 from matinee.data.dataset import Dataset, Protocol, Split
 from matinee.data.side_table_report import SideTableReport
 from matinee.evaluate import Bin, Finding
+from matinee.explore import Analysis
 from matinee.rank import Recommendations
 from matinee.report.scores import TESTED, HowTested
 from matinee.study.reader import Run
@@ -28,7 +29,7 @@ class Study:
     facts: printed at the foot, in their order ("command", "cpu", "python"). curves: by label. side_tables: how much of
     the data they describe. remarks: fingerprint -> what a reader of those numbers should know. calibration: label ->
     bins of predicted probabilities in the test. hyper_parameters: label -> all of them but None, in the recipe's order
-    of models. tested: how models are tested against the best.
+    of models. tested: how models are tested against the best. analysis: of the same recommendations.
     """
 
     title: str
@@ -48,6 +49,7 @@ class Study:
     calibration: Mapping[str, Sequence[Bin]] = field(default_factory=dict)
     hyper_parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tested: HowTested = TESTED
+    analysis: Analysis | None = None
 
     @classmethod
     def of(cls, run: Run, data: Dataset, split: Split) -> Self:
@@ -74,5 +76,6 @@ class Study:
                 table.label: table.model_dump(exclude={"name", "label"}, exclude_none=True)
                 for table in run.recipe.model
             },
+            analysis=run.analysis,
             tested=HowTested(asked.test or TESTED.test, asked.correction or TESTED.correction),
         )

@@ -5,21 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
+import numpy as np
 import polars as pl
 
 from matinee.errors import MatineeError, listed
 from matinee.evaluate import Comparison, Evaluation
+from matinee.evaluate.evaluate import Key
+from matinee.evaluate.intervals import Mean
+from matinee.evaluate.lists import OF_MODELS
 from matinee.evaluate.paired import Correction, Test, check_names
 from matinee.evaluate.power import ALPHA, POWER, Power, pair_powers
 from matinee.evaluate.predictions import LOWER_IS_BETTER
-from matinee.evaluate.significance import column_of, joined, paired_tests
+from matinee.evaluate.significance import column_of, joined, of_models, paired_tests
 from matinee.files import StrPath
 from matinee.study.differences import refuse_differences
 from matinee.study.reader import Run, open_run
+from matinee.study.results import MetricRow
 
 Runs = StrPath | Run | Sequence[StrPath | Run]
 RUN_ROW = ["seed", "fold", "query"]  # identifies a query within a run
@@ -38,6 +43,7 @@ def compare(
     "wilcoxon" or "bootstrap"; correction: "holm", "benjamini_hochberg" or "none"; when left out, what the first run's
     recipe says, else randomisation and Holm.
 
+    A number of all lists of a model (coverage, gini) stands in the table without an interval, and is not tested.
     Raises MatineeError for numbers under different protocols or of different queries, and for what was not measured.
 
     Example: `print(mt.compare("runs/small", metric="ndcg", k=10, baseline="popularity", test="wilcoxon"))`
@@ -48,7 +54,8 @@ def compare(
     check_names(test, correction)
     joint = joint_evaluation(opened, metric, part, protocol)
     column = column_of(joint, metric, k)
-    tests = paired_tests(joint, column, _pairs(joint, column, baseline), test=test, correction=correction)
+    pairs = [] if column in of_models(joint) else _pairs(joint, column, baseline)
+    tests = paired_tests(joint, column, pairs, test=test, correction=correction)
     return Comparison(joint, tests)
 
 
@@ -92,6 +99,9 @@ def joint_evaluation(
     names = unique_labels(runs, [run.labels for run in runs] if only is None else only)
     renamed = [table.with_columns(pl.col("label").replace(of)) for table, of in zip(values, names, strict=True)]
     evaluations = [_evaluation(run, table) for run, table in zip(runs, renamed, strict=True)]
+    evaluations = [
+        replace(one, totals=_totals(run, part, one, of)) for run, one, of in zip(runs, evaluations, names, strict=True)
+    ]
     refuse_differences(runs, evaluations)
     return joined(_same_columns(evaluations))
 
@@ -120,8 +130,22 @@ def _values(
             raise MatineeError(what, where=str(run.path), hint=f"use one of: {known}")
     else:
         wanted = metric or values["metric"][0]
-        chosen = values.filter(pl.col("metric") == wanted)["protocol"].unique(maintain_order=True).to_list()
+        having = {row.protocol for row in run.rows if row.metric == wanted and row.split == part}
+        chosen = [fingerprint for fingerprint in measured if fingerprint in having]
     return values.filter(pl.col("protocol") == (chosen or measured)[0])
+
+
+def _totals(run: Run, part: str, evaluation: Evaluation, names: Mapping[str, str]) -> dict[Key, Mean]:
+    """The numbers of all lists of a model, which have no values per query: means over seeds and folds."""
+    found: dict[Key, list[MetricRow]] = {}
+    for row in run.rows:
+        mine = row.split == part and row.protocol == evaluation.protocol.fingerprint and row.label in names
+        if mine and row.metric in OF_MODELS and row.value is not None:
+            found.setdefault((names[row.label], row.metric, row.k or 0), []).append(row)
+    return {
+        key: Mean(sum(row.value or 0.0 for row in rows) / len(rows), np.nan, np.nan, sum(row.n_queries for row in rows))
+        for key, rows in found.items()
+    }
 
 
 def unique_labels(runs: Sequence[Run], labels: Sequence[Sequence[str]]) -> list[dict[str, str]]:
@@ -152,7 +176,14 @@ def _same_columns(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
     shared = [c for c in evaluations[0].columns if all(c in other.columns for other in evaluations)]
     if not shared:
         raise MatineeError("these runs have no metric in common", hint="run them with the same [evaluate] table")
-    return [replace(e, values={key: v for key, v in e.values.items() if key[1:] in shared}) for e in evaluations]
+    return [
+        replace(
+            e,
+            values={key: v for key, v in e.values.items() if key[1:] in shared},
+            totals={key: v for key, v in e.totals.items() if key[1:] in shared},
+        )
+        for e in evaluations
+    ]
 
 
 def _pairs(joint: Evaluation, column: tuple[str, int], baseline: str | None) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from matinee.study.recipe import ModelTable, Recipe
 from matinee.study.results import UnitRecord
 
 RECIPE, METRICS, PER_QUERY, RUN, REPORT = "recipe.toml", "metrics.json", "metrics.parquet", "run.json", "report.html"
+ANALYSIS = "analysis.json"  # not in runs of older versions
 LOGS = logs.SHARED
 RESULTS = (RECIPE, METRICS, PER_QUERY, RUN, REPORT)
 MARK = Path("parts", "study.json")
@@ -117,7 +118,7 @@ class RunFolder:
         if theirs and theirs != mine:
             if not overwrite:
                 raise self._refused("results on other data already")
-            for name in (*RESULTS, "models", "recommendations", LOGS):
+            for name in (*RESULTS, ANALYSIS, "models", "recommendations", LOGS):
                 discard(self / name)
             for part in self.path.glob("parts/*"):
                 if part != self / MARK:  # it stays until ours replaces it, so that a kill leaves a study's folder

@@ -61,8 +61,9 @@ def measure(
             found.recs, found.cost = recs, cost
         if spec.ranking:
             evaluation = evaluate(
-                recs, holdout_of_rule, k=spec.k, metrics=spec.ranking, convention=spec.convention, label=label
-            )
+                recs, holdout_of_rule, k=spec.k, metrics=spec.ranking, convention=spec.convention, label=label,
+                train=model.data,
+            )  # fmt: skip
             found.add(evaluation, "" if rule == "all" else f" ({Path(rule).name})")
     if spec.predicted and not model.predicts():
         warn(f"{label} predicts no ratings: no {', '.join(spec.predicted)}")

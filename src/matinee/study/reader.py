@@ -14,12 +14,13 @@ from matinee.data.dataset import Protocol, Split
 from matinee.data.frames import log_size
 from matinee.errors import MatineeError, counted
 from matinee.evaluate.evaluate import named
+from matinee.explore import Analysis
 from matinee.files import StrPath
 from matinee.models.base import Model
 from matinee.notebook import html_notes, html_panel, html_table
 from matinee.rank import Recommendations
 from matinee.store import load_model
-from matinee.study.folder import METRICS, PER_QUERY, RECIPE, REPORT, RUN, UNIT_LISTS, Unit, units_of
+from matinee.study.folder import ANALYSIS, METRICS, PER_QUERY, RECIPE, REPORT, RUN, UNIT_LISTS, Unit, units_of
 from matinee.study.recipe import Recipe, load_recipe
 from matinee.study.results import LISTS, Curve, MetricRow, RunRecord, read_rows, utc
 
@@ -65,6 +66,12 @@ class Run:
             lists = {name: arrays[name] for name in LISTS}
         ids = split.train.users, split.train.items
         return Recommendations(*ids, split.test.queries.user, **lists, item_titles=split.train.item_titles)
+
+    @cached_property
+    def analysis(self) -> Analysis | None:
+        """What the models recommend for the test of the first split (see `mt.analyse`), k the largest of the recipe;
+        None in runs of older versions, and where no query has an answer."""
+        return Analysis.read(self.path / ANALYSIS) if (self.path / ANALYSIS).is_file() else None
 
     @cached_property
     def recipe(self) -> Recipe:

@@ -238,7 +238,9 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
 def _check_evaluate(recipe: Recipe, predicts: bool) -> None:
     """predicts: whether any of the recipe's models does."""
     spec = recipe.evaluate
-    formulas_of(spec.ranking, spec.convention)
+    if not formulas_of(spec.ranking, spec.convention) and spec.ranking:
+        what = f"{', '.join(spec.ranking)}: one number of all lists of a model"
+        raise MatineeError(what, hint="add a metric with a value a query, e.g. ndcg")
     if not spec.ranking and not predicts:
         hint = "add a model that predicts ratings, or a metric of ranked lists"
         raise MatineeError(f"{', '.join(spec.metrics)} needs a rating model; the recipe has none", hint=hint)

@@ -25,8 +25,10 @@ from matinee.data.side_table_report import side_table_report
 from matinee.errors import MatineeError, MatineeWarning, option, worded_for
 from matinee.evaluate import audit
 from matinee.evaluate.evaluate import named
+from matinee.evaluate.lists import refuse_missing
 from matinee.evaluate.predictions import CLICK
-from matinee.files import StrPath, atomic_path, discard, locked, make_folder, sha256
+from matinee.explore import analyse
+from matinee.files import StrPath, atomic_path, atomic_write, discard, locked, make_folder, sha256
 from matinee.models.base import Model
 from matinee.models.families.composite import Composite
 from matinee.models.fits import announce
@@ -36,7 +38,7 @@ from matinee.report import Study, write_report
 from matinee.rules.applied import check_rules
 from matinee.store import MANIFEST, load_model, save_model
 from matinee.study.collect import collect, write_unit
-from matinee.study.folder import LOGS, METRICS, RECIPE, REPORT, RESULTS, RunFolder, Unit, units_of
+from matinee.study.folder import ANALYSIS, LOGS, METRICS, RECIPE, REPORT, RESULTS, RunFolder, Unit, units_of
 from matinee.study.measure import Measured, measure, our_warnings
 from matinee.study.reader import Run, open_run
 from matinee.study.recipe import Recipe
@@ -117,6 +119,8 @@ class Runner:
         with measured() as self._reading:
             data = self.recipe.load_data(self.data_dir)
         self.tell(f"{data} read in {self._reading.seconds:.1f} s")
+        with worded_for("recipe"):
+            refuse_missing(self.recipe.evaluate.ranking, data)
         predicted = self.recipe.evaluate.predicted
         if predicted and data.value is None:
             with worded_for("recipe"):
@@ -304,8 +308,19 @@ class Runner:
             everything, test = splits.refitted(split)
             split = replace(split, train=everything, test=test)
         split = replace(split, test=self._tests(split)[0])
+        self._analyse(split)
         run = open_run(self.folder.path)
         write_report(Study.of(run, self.data, split), run.report)
+
+    def _analyse(self, split: Split) -> None:
+        """Write what the models recommend. Warnings are left to the units, which gave the same."""
+        if not split.test.truth.lengths.any():
+            return
+        run = open_run(self.folder.path)
+        lists = {label: run.lists(label, split) for label in run.labels}
+        with our_warnings():
+            found = analyse(lists, split.test, split.train)
+        atomic_write(self.folder / ANALYSIS, found.to_json())
 
 
 def results_of(rows: Sequence[MetricRow]) -> dict[str, float]:

@@ -1,0 +1,126 @@
+"""Tables of what is recommended, from a run's analysis: plain cells, which one template shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from matinee.evaluate.evaluate import named
+from matinee.explore import Analysis
+from matinee.report import format as words
+from matinee.report.format import THIN, percent
+
+CUTS = (1, 3, 5, 10, 20, 50, 100)
+SHOWN = 5  # models beside each other
+LIKE = {
+    "novelty": "Novelty",
+    "serendipity": "Serendipity",
+    "diversity": "Diversity, genres",
+    "diversity_cooccurrence": "Diversity, watchers",
+    "calibration_error": "Calibration error",
+    "gini": "Gini",
+    "recall_debiased": "Recall, debiased",
+    "ndcg_debiased": "ndcg, debiased",
+    "disliked": "Disliked",
+}
+SOURCES = {"history": "Histories", "hidden": "Hidden"}
+
+
+@dataclass(frozen=True)
+class ListTable:
+    """head: its first cell names the rows, whose first cells are names too. note: what the numbers mean."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    note: str
+
+
+def list_tables(found: Analysis | None, labels: Sequence[str]) -> list[ListTable]:
+    """labels: the models, in the order of the page. Empty without an analysis."""
+    if found is None:
+        return []
+    tables: list[ListTable | None] = [_alike(found, labels), _by_popularity(found, labels), _by_k(found, labels)]
+    tables += [_hits(found, labels), _years(found, labels), *_top(found, labels)]
+    return [table for table in tables if table is not None and table.rows]
+
+
+def _alike(found: Analysis, labels: Sequence[str]) -> ListTable:
+    there = [metric for metric in LIKE if any(found.value(metric, label) is not None for label in labels)]
+    rows = [[label, *(_four(found.value(metric, label)) for metric in there)] for label in labels]
+    note = f"Means over queries, the first {found.k} items. " + " ".join(
+        f"{LIKE[metric]}: {words.METRICS[metric]}." for metric in there
+    )
+    return ListTable("What the lists are like", ["Model", *(LIKE[metric] for metric in there)], rows, note)
+
+
+def _by_popularity(found: Analysis, labels: Sequence[str]) -> ListTable:
+    frame = found.by_popularity
+    metric = frame["metric"][0] if len(frame) else ""
+    part = frame.filter(pl.col("metric") == metric)
+    sizes = part.select("group", "n_items", "n_answers").unique(maintain_order=True).rows()
+    head = [f"{group} ({items:,} items, {answers:,} answers)" for group, items, answers in sizes]
+    value = {(label, group): x for label, group, x in part.select("label", "group", "value").iter_rows()}
+    rows = [[label, *(_four(value.get((label, group))) for group, *_ in sizes)] for label in labels]
+    note = "Only answers of one group of items count. Each group holds about a third of the training events."
+    title = "How well popular and rare items are found"
+    return ListTable(title, [named(metric, found.k), *head], rows if sizes else [], note)
+
+
+def _by_k(found: Analysis, labels: Sequence[str]) -> ListTable:
+    frame = found.by_k
+    metric = frame["metric"][0] if len(frame) else ""
+    value = {
+        (label, k): x
+        for label, k, x in frame.filter(pl.col("metric") == metric).select("label", "k", "value").iter_rows()
+    }
+    cuts = sorted({k for k in CUTS if k < found.k} | {found.k})
+    rows = [[label, *(_four(value.get((label, k))) for k in cuts)] for label in labels]
+    note = "At several lengths of the list; the run’s analysis.json has every k."
+    return ListTable("How quality grows with k", [metric, *(f"k = {k}" for k in cuts)], rows, note)
+
+
+def _hits(found: Analysis, labels: Sequence[str]) -> ListTable | None:
+    """The first model against every other."""
+    if len(labels) < 2:
+        return None
+    rows = []
+    for a, b, *numbers, p in found.pairs.select("a", "b", "both", "only_a", "only_b", "neither", "p").iter_rows():
+        if labels[0] in (a, b):
+            both, one, other, neither = numbers if a == labels[0] else (numbers[0], numbers[2], numbers[1], numbers[3])
+            p_text = f"< {THIN}.001" if p < 0.001 else f"{p:.3f}"
+            rows.append([b if a == labels[0] else a, *(f"{n:,}" for n in (both, one, other, neither)), p_text])
+    rows.sort(key=lambda row: labels.index(row[0]))
+    head = [f"{labels[0]} and …", "Both", f"Only {labels[0]}", "Only the other", "Neither", "p"]
+    note = "Hidden answers found. p: whether each finds as many alone (McNemar’s test, the answers of a user together)."
+    return ListTable("What two models both find", head, rows, note)
+
+
+def _years(found: Analysis, labels: Sequence[str]) -> ListTable | None:
+    if found.years.is_empty():
+        return None
+    of = {(of, label): years for of, label, *years in found.year_quartiles().iter_rows()}
+    asked = [("history", None), ("hidden", None), *(("recommended", label) for label in labels)]
+    rows = [[SOURCES.get(key[0], key[1] or ""), *map(str, of[key])] for key in asked if key in of]
+    note = "The quarters of the events, answers and places of lists whose item has a year, by that year."
+    return ListTable("Release years", ["", "Lower quarter", "Median", "Upper quarter"], rows, note)
+
+
+def _top(found: Analysis, labels: Sequence[str]) -> Iterator[ListTable]:
+    """The most frequent genres, directors and writers, the first models beside the histories."""
+    sources = [("history", None), ("hidden", None), *(("recommended", label) for label in labels[:SHOWN])]
+    head = ["", *(SOURCES.get(of, label or "") for of, label in sources)]
+    for (column,), part in found.top.group_by("column", maintain_order=True):
+        cell = {
+            (of, label, rank): f"{value} {percent(share)}" for _, of, label, rank, value, _, share in part.iter_rows()
+        }
+        ranks = sorted(part["rank"].unique().to_list())
+        rows = [[str(rank), *(cell.get((*source, rank), "–") for source in sources)] for rank in ranks]
+        note = "Share of the items that have any; an item with several counts for each."
+        yield ListTable(f"Most frequent {column}", head, rows, note)
+
+
+def _four(value: float | None) -> str:
+    return "–" if value is None or value != value else f"{value:.4f}"

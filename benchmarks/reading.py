@@ -5,9 +5,9 @@
     .venv/bin/python benchmarks/reading.py --rows 100000 --repeats 1 --out /tmp/toy.jsonl     # does it run?
 
 The large log has the size and columns of MovieLens 25M's ratings.csv: made from a seed into .cache/, 650 MB, and
-removed at the end. Seconds are of `mt.read` with what it imports, polars above all; the peak is the process's, as Linux counts it. With
---against, the other version reads the same files in turn, and must find the same events. One JSON line of the run goes
-to --out.
+removed at the end. Seconds are of `mt.read` with what it imports, polars above all; the peak is the process's, as Linux
+counts it. With --against, the other version reads the same files in turn, and must find the same events. One JSON line
+of the run goes to --out.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@
     .venv/bin/python benchmarks/reading.py --rows 100000 --repeats 1 --out /tmp/toy.jsonl     # does it run?
 
 The large log has the size and columns of MovieLens 25M's ratings.csv: made from a seed into .cache/, 650 MB, and
-removed at the end. Seconds are of `mt.read` with what it imports, polars above all; the peak is the process's, as Linux counts it. With
---against, the other version reads the same files in turn, and must find the same events. One JSON line of the run goes
-to --out.
+removed at the end. Seconds are of `mt.read` with what it imports, polars above all; the peak is the process's, as Linux
+counts it. With --against, the other version reads the same files in turn, and must find the same events. One JSON line
+of the run goes to --out.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OURS = ROOT / "src"
 ROWS, USERS, ITEMS = 25_000_095, 162_541, 59_047  # of MovieLens 25M; its films with ratings
 PIECE = 2_000_000  # rows written at a time
 
-CHILD = """
+CHILD = r"""
 import json, re, sys, time
 import matinee as mt
 path, want = sys.argv[1:]

@@ -60,6 +60,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.chdir(folder)
         mt.run_study(mt.load_recipe("recipe.toml"), "runs/small")
         mt.export_model("runs/small", "ease", "models/ease")
+        mt.tune(mt.load_recipe("recipe.toml"), "runs/tuned", trials=2)
     return folder
 
 

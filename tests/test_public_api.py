@@ -20,7 +20,7 @@ import matinee
 from matinee.models import names, registry
 from matinee.split.options import STRATEGIES
 from matinee.study.events_table import EventsTable
-from matinee.study.recipe import DataTable, EvaluateTable, FitTable, ModelTable, Recipe
+from matinee.study.recipe import DataTable, EvaluateTable, FitTable, ModelTable, Recipe, TuneTable
 
 ROOT = Path(__file__).parents[1]
 RECIPES = (ROOT / "docs" / "recipes.md").read_text("utf-8")
@@ -129,11 +129,13 @@ def _type(annotation: object) -> str:
     return _type(next(kind for kind in inner if kind is not type(None)))
 
 
-def table_of(model: type[Recipe | DataTable | EventsTable | EvaluateTable | FitTable | ModelTable]) -> list[str]:
+def table_of(
+    model: type[Recipe | DataTable | EventsTable | EvaluateTable | FitTable | ModelTable | TuneTable],
+) -> list[str]:
     """The lines of a table of the page: key, type, default, meaning."""
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
     for name, field in model.model_fields.items():
-        if model is Recipe and name in ("data", "split", "evaluate", "fit", "model"):
+        if model is Recipe and name in ("data", "split", "evaluate", "fit", "tune", "model"):
             continue
         assert field.description, name
         default = "needed" if field.is_required() else "–" if field.default in (None, "", {}) else _toml(field.default)
@@ -148,9 +150,9 @@ def _toml(value: object) -> str:
     return "`" + text.replace("'", '"') + "`"
 
 
-@pytest.mark.parametrize("model", [Recipe, DataTable, EventsTable, EvaluateTable, FitTable, ModelTable])
+@pytest.mark.parametrize("model", [Recipe, DataTable, EventsTable, EvaluateTable, FitTable, ModelTable, TuneTable])
 def test_the_page_of_recipes_lists_every_key_as_it_is(
-    model: type[Recipe | DataTable | EventsTable | EvaluateTable | FitTable | ModelTable],
+    model: type[Recipe | DataTable | EventsTable | EvaluateTable | FitTable | ModelTable | TuneTable],
 ) -> None:
     assert "\n".join(table_of(model)) in RECIPES
 

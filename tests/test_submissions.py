@@ -133,7 +133,7 @@ def test_what_cannot_be_answered_is_refused(model: EASE) -> None:
     for users in ([1, "2"], [1.5], [None], [True]):
         with pytest.raises(MatineeError, match="neither all integers nor all text"):
             mt.submission(model, users)
-    with pytest.raises(MatineeError, match="names no user"):
+    with pytest.raises(MatineeError, match="there are no users to answer"):
         mt.submission(model, [])
     with pytest.raises(MatineeError, match="not the names of two columns"):
         mt.submission(model, [1], columns=("user", "user"))

@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from matinee.study.reader import open_run as open_run
     from matinee.study.recipe import load_recipe as load_recipe
     from matinee.study.run import run_study as run_study
+    from matinee.study.tune import tune as tune
+    from matinee.study.tuning.reader import open_tuning as open_tuning
     from matinee.submissions import check_submission as check_submission
     from matinee.submissions import submission as submission
     from matinee.submissions import write_submission as write_submission
@@ -107,6 +109,8 @@ _HOMES = {
     "matinee.study.reader": ["open_run"],
     "matinee.study.recipe": ["load_recipe"],
     "matinee.study.run": ["run_study"],
+    "matinee.study.tune": ["tune"],
+    "matinee.study.tuning.reader": ["open_tuning"],
     "matinee.submissions": ["check_submission", "submission", "write_submission"],
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}

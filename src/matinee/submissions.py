@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,9 +14,10 @@ import numpy as np
 
 from matinee.data.dataset import Dataset, Scorer
 from matinee.data.filters import Moment
-from matinee.data.ids import Id
+from matinee.data.ids import Id, IdMap
 from matinee.data.query import queries_of_codes, refuse_no_histories, with_request_time
-from matinee.errors import MatineeError, MatineeWarning, counted, either, option
+from matinee.data.read.options import TableFile
+from matinee.errors import MatineeError, MatineeWarning, audience, counted, either, option, worded_for
 from matinee.files import StrPath, atomic_path
 from matinee.rank import Allowed, Recommendations, recommend
 from matinee.rules import Rules
@@ -45,10 +47,10 @@ def submission(
 ) -> pl.DataFrame:  # fmt: skip
     """A model's k best items for exactly these users, in their order: one row a user and item, best first.
 
-    users: ids; a dataframe; or a file: .csv, .tsv or .parquet with a column of users (`user_id` names it; otherwise it
-    is called like the first of `columns`, or by a usual name), or text with an id a line. A user who is named again is
-    answered once, at the first place. columns: the names of the table's two columns. wide: one row a user, the items in
-    one text, separated by spaces.
+    users: ids; a dataframe; or a file, or a `table` that says how it is written: .csv, .tsv, .parquet with a column of
+    users (`user_id` names it; otherwise it is called like the first of `columns`, or by a usual name), or text with an
+    id a line. A user who is named again is answered once, at the first place. Ids come back as the model has them.
+    columns: the names of the table's two columns. wide: one row a user, the items in one text, separated by spaces.
     exclude_seen, at, allow, deny, rules: as in `query` and `recommend`.
 
     A MatineeWarning counts users named again, users who are not in the model's log (they get popular items), users of
@@ -67,6 +69,7 @@ def submission(
         _warn(
             f"{counted(again, 'row names', 'rows name')} a user again: users are answered once, where they come first"
         )
+    ids = _as_in(model.users, ids)
     codes = model.users.encode(ids)
     queries = queries_of_codes(model.data, codes, exclude_seen=exclude_seen)
     queries = queries if at is None else with_request_time(queries, at)
@@ -81,18 +84,44 @@ def user_ids(users: StrPath | Iterable[Id] | Any, user_id: str = AUTO, *, usual:
     Raises MatineeError where there are none, and where their column is not found."""
     import polars as pl
 
-    if isinstance(users, str | os.PathLike):
-        path = Path(users)
-        ids, where = _ids_of_file(path, user_id, usual), str(path)
+    if isinstance(users, str | os.PathLike | TableFile):
+        file = users if isinstance(users, TableFile) else TableFile(path=Path(users))
+        ids, where = _ids_of_file(file, user_id, usual, _worded(users)), str(file.path)
     elif hasattr(users, "__arrow_c_stream__") and not isinstance(users, pl.Series):
         from matinee.data.read.tables import table_of
 
         ids, where = _ids_of_table(table_of(users), user_id, usual), "the dataframe"
     else:
         ids, where = _ids_of_values(list(users)), "the users"
+    if not len(ids) and where == "the users":
+        raise MatineeError("there are no users to answer", hint="pass one id or more")
     if not len(ids):
         raise MatineeError("names no user", where=where, hint="pass one user or more")
     return ids
+
+
+@contextlib.contextmanager
+def _worded(users: object) -> Iterator[None]:
+    """Hints about a file of users in the words of its own options; a plain path of Python has none, but `table` has."""
+    try:
+        with worded_for(audience(), table="for-users"):
+            yield
+    except MatineeError as error:
+        if audience() != "python" or isinstance(users, TableFile) or "encoding=" not in (error.hint or ""):
+            raise
+        hint = f"name the file's encoding: mt.table({os.fspath(users)!r}, encoding='latin-1')"  # type: ignore[call-overload]
+        raise MatineeError(error.what, where=error.where, hint=hint.replace("'", '"')) from error
+
+
+def _as_in(known: IdMap, ids: pl.Series) -> pl.Series:
+    """Ids of the type that a model has, where all can be."""
+    import polars as pl
+
+    if not known.is_integer:
+        return ids.cast(pl.String)
+    whole = ids.dtype == pl.String and ids.str.contains(WHOLE).all()
+    numbers = ids.cast(pl.Int64, strict=False) if whole else ids
+    return ids if numbers.null_count() else numbers
 
 
 def write_submission(frame: pl.DataFrame, path: StrPath, *, header: bool = True) -> Path:
@@ -141,14 +170,20 @@ def check_submission(submission: StrPath | Any, sample: StrPath | Any, *, header
 # --- users ------------------------------------------------------------------------------------------------------------
 
 
-def _ids_of_file(path: Path, user_id: str, usual: str) -> pl.Series:
-    """Int64 or String, from a table, or from text with an id a line."""
-    from matinee.data.read.tables import decoded, table_of
+def _ids_of_file(
+    file: TableFile, user_id: str, usual: str, worded: contextlib.AbstractContextManager[None]
+) -> pl.Series:
+    """Int64 or String, from a table, or from text with an id a line. worded: for hints of how it is written."""
+    from matinee.data.read.tables import decoded, dialect_of, table_of
 
+    path, user_id = Path(file.path), str(file.user_id or user_id)
     plain = path.suffix if path.suffix != ".gz" else Path(path.stem).suffix
     if user_id != AUTO or plain in TABLES or not path.is_file():
-        return _ids_of_table(table_of(path), user_id, usual)
-    lines = [line.strip() for line in decoded(path).splitlines()]
+        with worded:
+            table = table_of(path, dialect_of(file))
+        return _ids_of_table(table, user_id, usual)
+    with worded:
+        lines = [line.strip() for line in decoded(path, file.encoding).splitlines()]
     lines = [line for line in lines if line]
     if lines and _usual(lines[:1], usual) is not None:
         lines = lines[1:]
@@ -163,6 +198,8 @@ def _ids_of_table(table: Table, user_id: str, usual: str) -> pl.Series:
 
     there = table.frame.columns
     column = user_id if user_id in there else _usual(there, usual) if user_id == AUTO else None
+    if len(there) == 1 and table.dialect.header is False:
+        column = there[0]
     if column is None and len(there) == 1 and user_id == AUTO and table.is_text:
         ids = table.frame[there[0]]
         if ids.str.contains(WHOLE).all() and pl.Series(there).str.contains(WHOLE).all():

@@ -149,7 +149,7 @@ def test_run_sets_hyper_parameters_by_label(world: World, tmp_path: Path) -> Non
 
 
 def test_run_refuses_before_it_works(world: World, tmp_path: Path) -> None:
-    assert "there is no such recipe" in refused("run", tmp_path / "no.toml")
+    assert "there is no such file" in refused("run", tmp_path / "no.toml")
     assert "popularity, ease" in refused("run", world.recipe, "--set", "eas.l2=3")
     assert "did you mean l2?" in refused("run", world.recipe, "--set", "ease.l22=3")
     assert "--seeds 1,x" in refused("run", world.recipe, "--seeds", "1,x")
@@ -449,7 +449,7 @@ def test_recommend_to_all_into_a_file(world: World, tmp_path: Path, suffix: str)
     [
         ([], "neither --user nor --history"),
         (["--user", "1", "--history", "100"], "both --user and --history"),
-        (["--user", "400"], "did you mean one of 40"),
+        (["--user", "400"], "users, from "),
         (["--user", "nobody"], "for someone new give a history"),
         (["--history", " "], "--history is empty"),
         (["--history", "Amelie (2000)"], "Amélie (2000)"),
@@ -676,7 +676,7 @@ def test_what_negatives_tells(world: World, sampling: Path) -> None:
         (["small.toml"], "--out"),
         (["small.toml", "--out", "x.negative", "--n", "0"], "--n"),
         (["small.toml", "--out", "x.negative", "--seed", "-1"], "--seed"),
-        (["nothing.toml", "--out", "x.negative"], "there is no such recipe"),
+        (["nothing.toml", "--out", "x.negative"], "there is no such file"),
         (["small.toml", "--out", "small.toml"], "small.toml: exists and holds no sampled negatives"),
         (["small.toml", "--out", "."], "is a folder"),
         (["folds.toml", "--out", "x.negative"], "leave folds out"),
@@ -841,7 +841,9 @@ def test_an_ensemble_is_fitted_shown_and_asked(world: World, tmp_path: Path) -> 
     assert [a["name"] for a in found["fitted"]["arrays"]] == ["members/0/W", "members/1/counts", "weights"]
     assert found["fitted"]["files"]["members/0/weights.safetensors"] > 441 * 4
     types = {row["name"]: row["type"] for row in answer("models", "show", "ensemble")["hyper_parameters"]}
-    assert types == {"members": "[Model, ...]", "weights": "[float, ...] | none", "method": "rank | zscore | softmax"}
+    assert types["members"] == "[Model, ...]"
+    assert types["weights"] == "[float, ...] | [[float, ...], ...] | none"
+    assert types["method"] == "rank | zscore | softmax | minmax | borda | raw"
     assert "[ease (l2=20, dropout=0, user_damping=0), popularity]" in done("models", "show", tmp_path / "m")
     user = read(world.log).users.ids[0]
     assert len(done("recommend", tmp_path / "m", "--user", user, "-k", "3").splitlines()) > 3
@@ -914,3 +916,18 @@ def test_show_counts_kinds_weights_and_dislikes(tmp_path: Path) -> None:
     found = answer("data", "show", path, *kinds)
     assert (found["n_events"], found["dislikes"]) == (3, 1)
     assert found["weights"] == {"1.0": 2, "4.0": 1}
+
+
+def test_a_filter_on_ratings_says_what_it_forgets(world: World, tmp_path: Path) -> None:
+    rows = [(1, "a", 9), (1, "b", 2), (1, "b", 3), (1, "c", 1), (2, "a", 8), (2, "b", 9), (3, "d", 1)]
+    text = "user,item,rating\n" + "".join(f"{user},{item},{rating}\n" for user, item, rating in rows)
+    atomic_write(tmp_path / "log.csv", text)
+    result = ask("fit", "popularity", "--data", tmp_path / "log.csv", "--min-rating", "8", "--out", tmp_path / "m")
+    assert "3 items that a user rated below 8 are left out" in result.stderr, "1: b and c; 3: d"
+    assert "--dislike-below 8 in place of --min-rating keeps them out" in result.stderr
+    assert "fitted on log: 3 events, 2 users with events (of 3), 2 items with events (of 4)" in result.stdout
+    assert "b" in [row["item_id"] for row in answer("recommend", tmp_path / "m", "--user", "1")["recommendations"]]
+    other = ask("fit", "popularity", "--data", tmp_path / "log.csv", "--dislike-below", "8", "--out", tmp_path / "n")
+    assert "a user rated below" not in other.stderr
+    found = answer("recommend", tmp_path / "n", "--user", "1")["recommendations"]
+    assert {"b", "c"}.isdisjoint(row["item_id"] for row in found)

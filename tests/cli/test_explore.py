@@ -71,10 +71,10 @@ def test_options_reach_the_function(world: World) -> None:
 
 
 def test_a_file_of_somebody_else_is_kept(world: World) -> None:
-    Path("mine.html").write_text("<p>mine")
+    Path("mine.html").write_text("<p>mine", encoding="utf-8")
     text = refused("explore", world.log, "--out", "mine.html")
     assert "no page of Matinee" in text
-    assert Path("mine.html").read_text() == "<p>mine"
+    assert Path("mine.html").read_text(encoding="utf-8") == "<p>mine"
     done("explore", world.log)
     before = Path("explore.html").read_bytes()
     done("explore", world.log)

@@ -18,6 +18,7 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
     """Each command with arguments that it answers."""
     return {
         ("run",): [world.recipe, "--out", out],
+        ("tune",): [world.recipe, "--out", out, "--trials", "2", "--no-test"],
         ("init",): [world.log, "--out", out],
         ("explore",): [world.log, "--items", world.items],
         ("fit",): ["popularity", "--data", world.log, "--items", world.items, "--out", out],

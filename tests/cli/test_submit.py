@@ -93,3 +93,39 @@ def test_what_does_not_fit_together_is_refused(
         Path(name).write_text("user_id\n1\n", encoding="utf-8")
     assert words in refused("recommend", world.model, *arguments)
     assert {path.read_text() for path in tmp_path.iterdir()} == {"user_id\n1\n"}
+
+
+def test_a_file_of_users_is_read_as_its_options_say(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"user": ["Zoé", "Zoé", "Ann"], "item": ["a", "b", "c"]})
+    frame.write_csv(tmp_path / "log.csv")
+    done("fit", "popularity", "--data", tmp_path / "log.csv", "--out", tmp_path / "m")
+    asked = ("recommend", tmp_path / "m", "-k", "1", "--out", tmp_path / "s.csv", "--for-users")
+    for name, text in (("u.csv", "user;n\nZoé;1\n"), ("u.txt", "Zoé\n")):
+        path = tmp_path / name
+        path.write_bytes(text.encode("latin-1"))
+        assert "--for-users-option encoding=latin-1" in refused(*asked, path)
+        with pytest.raises(mt.MatineeError, match=r'mt\.table\(".*", encoding="latin-1"\)'):
+            mt.submission(load_model(tmp_path / "m"), path)
+        done(*asked, path, "--for-users-option", "encoding=latin-1")
+        assert pl.read_csv(tmp_path / "s.csv")["user_id"].to_list() == ["Zoé"]
+        table = mt.table(path, encoding="latin-1")
+        assert mt.submission(load_model(tmp_path / "m"), table, 1)["user_id"].to_list() == ["Zoé"]
+    assert "did you mean encoding" in refused(*asked, path, "--for-users-option", "encodin=latin-1")
+    (tmp_path / "w.csv").write_text("wer,n\nAnn,1\n")
+    assert "--user-id wer" in refused(*asked, tmp_path / "w.csv")
+
+
+def test_ids_come_back_as_the_model_has_them(world: World) -> None:
+    model = load_model(world.model)
+    assert mt.submission(model, ["9", "4"], 2).equals(mt.submission(model, [9, 4], 2))
+
+
+def test_a_user_who_is_named_twice_is_answered_once(world: World) -> None:
+    result = ask("recommend", world.model, "--user", "9", "--user", "9", "--user", "4")
+    assert "1 --user names a user again: users are answered once" in result.stderr
+    assert result.stdout == done("recommend", world.model, "--user", "9", "--user", "4")
+
+
+def test_missing_folders_are_named(tmp_path: Path) -> None:
+    for command in (("recommend", tmp_path / "nope", "--user", "1"), ("compare", tmp_path / "nope")):
+        assert "there is no such folder" in refused(*command)

@@ -31,6 +31,7 @@ SMALL_LOG: Mapping[str, Hyper] = {
     **{name: {"dim": 16, **NET} for name in ("stamp", "sasrec", "bert4rec", "cl4srec")},
     "lightgbm": {"n_trees": 60, "min_rows": 5, "learning_rate": 0.1},
     "ensemble": {"members": ["ease", {"name": "item_knn", "k": 20}]},
+    "stacking": {"members": ["ease", {"name": "item_knn", "k": 20}], "n_trees": 10, "n_leaves": 3, "n": 30},
     "rerank": {"first": {"name": "item_knn", "k": 20}, "second": "ease"},
     **{name: {"base": "ease", "n": 30} for name in ("mmr", "calibrated", "popularity_discount")},
 }

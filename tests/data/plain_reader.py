@@ -279,7 +279,9 @@ def ticks_of(column: list[str | None], way: Way) -> tuple[list[Fraction | None],
 def compact(numbers: list[Fraction | None], there: list[Fraction]) -> tuple[list[Fraction | None], int]:
     """Whole numbers that are dates, unless most are none."""
     days = [
-        None if number is None else moment(f"{str(int(number))[:4]}-{str(int(number))[4:6]}-{int(number) % 100:02}")
+        None
+        if number is None or len(str(int(number))) != 8
+        else moment(f"{str(int(number))[:4]}-{str(int(number))[4:6]}-{int(number) % 100:02}")
         for number in numbers
     ]
     missing = sum(day is None and number is not None for day, number in zip(days, numbers, strict=True))

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from contract.logs import groups, log
+from matinee.data.filters import filter_events
 from matinee.data.read.log import read
 from matinee.errors import MatineeError
 
@@ -68,3 +69,12 @@ def test_times_that_no_date_can_name_are_refused() -> None:
     with pytest.raises(MatineeError, match=r"log has times after the year 9999(.|\n)*unit"):
         log([1], [2], [2**45]).to_frame()
     assert log([1], [2], [253_402_300_799]).to_frame()["time"].dt.year().to_list() == [9999]
+
+
+def test_ids_without_events_are_not_counted_with_the_others() -> None:
+    items = pl.DataFrame({"item": ["a", "b", "c"], "title": ["A", "B", "C"]})
+    data = read({"user": [1, 1, 2], "item": ["a", "b", "a"], "rating": [5, 1, 2]}, items=items)
+    assert repr(data) == "Dataset(log: 3 events, 2 users, 2 items with events (of 3))"
+    liked = filter_events(data, min_rating=3)
+    assert repr(liked) == "Dataset(log: 1 event, 1 user with events (of 2), 1 item with events (of 3))"
+    assert "1 user with events (of 2)" in liked._repr_html_()

@@ -157,6 +157,7 @@ FINER = ["2000.9", "2000.2", "2000.5", "1999.7"]
 AS_DATES = [datetime.fromtimestamp(float(second), UTC) for second in FINER]
 
 
+@pytest.mark.filterwarnings("ignore:.*every event is of 1970")  # as half an hour of it in nanoseconds is
 @pytest.mark.parametrize(
     ("times", "unit"),
     [
@@ -170,6 +171,7 @@ AS_DATES = [datetime.fromtimestamp(float(second), UTC) for second in FINER]
         ([f"{moment:%Y-%m-%dT%H:%M:%S.%f}+00" for moment in AS_DATES], "auto"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*every event is of 1970:matinee.errors.MatineeWarning")  # so it is
 def test_times_finer_than_a_second_tell_the_order(tmp_path: Path, times: Any, unit: Unit) -> None:
     """Seconds alone would leave rows 0, 1 and 2 as they stand, and take row 1 for the last of its pair."""
     frame = pl.DataFrame({"user": [7] * 4, "item": [4, 5, 5, 6], "time": times, "note": ["a", "b", "c", "d"]})
@@ -326,7 +328,8 @@ HOW: tuple[Duplicates, ...] = ("keep", "distinct", "last", "first", "sum")
 def test_duplicates(tmp_path: Path) -> None:
     text = "user,item,rating,time\n1,5,1,30\n2,5,4,1\n1,5,2,10\n1,6,9,1\n1,5,3,20\n"
     path = file(tmp_path, text)
-    kept = {how: read(path, duplicates=how) for how in HOW}
+    with pytest.warns(MatineeWarning, match="adds up ratings from 1 to 9"):
+        kept = {how: read(path, duplicates=how) for how in HOW}
     assert values(kept["keep"].value) == [1, 4, 2, 9, 3]
     assert values(kept["distinct"].value) == [1, 4, 2, 9, 3], "no two in one second"
     assert values(kept["last"].value) == [1, 4, 9], "the last in time, in the log's order"

@@ -28,9 +28,9 @@ EVENTS = [("u1", "a", 4.0, 1_396_828_800), ("u2", "b", 3.5, 1_396_915_200), ("u1
 TIMED = "user_id,item_id,rating,timestamp\n" + "".join(f"{u},{i},{r},{t}\n" for u, i, r, t in EVENTS)
 
 
-def by_table(path: Path) -> Dataset:
+def by_table(path: Path, **options: Any) -> Dataset:
     """The log as the pasted [data] table reads it."""
-    return DataTable(**tomllib.loads(sniff(path).toml)["data"]).load()
+    return DataTable(**tomllib.loads(sniff(path, **options).toml)["data"]).load()
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ FILES = [
     ),
     Written("sessions.txt", "10 11 12\n11 10\n12 14 15 16\n10 12\n", {"format": "sessions"}, {"format": "sessions"}),
     Written("swallows.tsv", 'user_id\titem_id\ttag\n1\ta\t"big one\n2\tb\tx\n3\tc\ty"\n4\td\tz\n'),
-    Written("plays.csv", "user,item,plays\nu1,a,3\nu1,b,1\nu2,a,9\n", {"weight": "plays"}, {"weight": "plays"}),
+    Written("plays.csv", "user,item,plays\nu1,a,3\nu1,b,1\nu2,a,9\n"),
     Written("holes.csv", "user,item\nu1,a\n,b\nu2,a\n", {"bad_rows": "skip"}, {"bad_rows": "skip"}),
     Written("lines.jsonl", '{"user_id": "u1", "item_id": "007"}\n{"user_id": "u2", "item_id": "008"}\n'),
     Written("list.json", '[{"user_id": "u1", "item_id": "007"}, {"user_id": "u2", "item_id": "008"}]'),
@@ -215,7 +215,7 @@ DOUBTS = {
     "user,uid,item\n1,2,3\n4,5,6\n": "'user' and 'uid' may both be the user_id",
     "user_id,item_id,2014\n1,2,3\n4,5,6\n": "the first row is taken for names, though some of them look like values",
     "user_id,item_id,event_type\n1,2,view\n4,5,buy\n": "'event_type' looks like kinds of events",
-    "user_id,item_id,plays\n1,2,7\n4,5,9\n": "'plays' looks like weights, and is read so",
+    "user_id,item_id,plays\n1,2,7\n4,5,9\n": "'plays' looks like weights, and every event counts alike",
     "user_id,item_id,date\n1,2,03/04/2014\n4,5,05/06/2014\n": "may be month first or day first",
     "user_id,item_id,rating\n1,2,0\n4,5,-3\n1,5,2\n": "2 ratings of 3 in 'rating' are 0 or below",
     "user_id,item_id\n1,007\n4,012\n": "ids in 'item_id' begin with zeros, so they stay text",
@@ -348,3 +348,70 @@ def test_a_document_of_playlists_is_told_by_its_beginning(tmp_path: Path) -> Non
     found = sniff(tmp_path / "mpd.json")
     assert (found.kind, found.format) == ("log", "million_playlist")
     assert len(DataTable(**found.table).load()) == 50_000
+
+
+def test_options_that_are_said_are_in_the_table(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("kind;wer;was;zahl;am\nx;é;a;3;05.04.2014\nx;é;b;4;06.04.2014\nx;f;a;1;07.04.2014\n", "latin-1")
+    said: dict[str, Any] = {
+        "user_id": "wer",
+        "item_id": "was",
+        "rating": "zahl",
+        "timestamp": "am",
+        "time_format": "%m.%d.%Y",
+    }
+    found = sniff(path, **said)
+    assert (found.kind, found.problem) == ("log", None)
+    assert found.options == {**said, "encoding": "latin-1"}
+    assert found.first == datetime(2014, 5, 4, tzinfo=UTC), "the format that was said, not the first that fits"
+    assert by_table(path, **said).fingerprint == mt.read(path, encoding="latin-1", **said).fingerprint
+    assert sniff(path, user_id="wer").table["columns"]["user_id"] == "wer"
+    swapped = sniff(path, user_id="was", item_id="wer", rating=None)
+    assert swapped.table["columns"] == {"user_id": "was", "item_id": "wer", "rating": "none", "timestamp": "am"}
+
+
+def test_positions_encodings_and_signs_that_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "log.txt"
+    path.write_bytes("1700000000~ä~b\n1700000600~ä~c\n".encode("cp437"))
+    found = sniff(path, separator="~", encoding="cp437", header=False, user_id=2, item_id=3, timestamp=1)
+    assert found.table == {
+        "source": path.as_posix(), "columns": {"user_id": 2, "item_id": 3, "timestamp": 1},
+        "separator": "~", "encoding": "cp437", "header": False,
+    }  # fmt: skip
+    assert [row["user_id"] for row in found.first_rows] == ["ä", "ä"]
+
+
+def test_wrong_options_are_errors(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(TIMED)
+    with pytest.raises(MatineeError, match="there is no option 'seperator'\n  hint: did you mean separator"):
+        sniff(path, seperator=";")
+    with pytest.raises(MatineeError, match="is a folder, and user_id is about a file"):
+        sniff(tmp_path, user_id="x")
+    assert "there is no column 'usr'" in (sniff(path, user_id="usr").problem or "")
+
+
+def test_weights_and_kinds_are_comments_until_somebody_wants_them(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text("user,item,plays,event\nu1,a,3,view\nu1,b,1,add to cart\nu2,a,9,dislike\n")
+    found = sniff(path)
+    assert found.table == {"source": path.as_posix()}
+    assert len(by_table(path)) == 3
+    assert by_table(path).weight is None
+    lines = [line.removeprefix("# ") for line in found.toml.splitlines()]
+    table = DataTable(**tomllib.loads("\n".join(lines))["data"])
+    data = table.load()
+    assert table.columns == {"weight": "plays"}
+    assert data.dislikes is not None
+    assert (len(data), len(data.dislikes)) == (2, 1)
+    assert data.weight is not None
+    assert data.weight.tolist() == [3, 1]
+
+
+def test_files_of_a_small_folder_are_counted_and_sorted(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_text(large(20_000))
+    (tmp_path / "a.csv").write_text(TIMED)
+    (tmp_path / "c.txt").write_text("item_id\ttitle\n1\tx\n2\ty\n")
+    found = sniff(tmp_path).files
+    assert [Path(each.path).name for each in found] == ["a.csv", "b.csv", "c.txt"]
+    assert [(each.rows, each.rows_exact) for each in found] == [(3, True), (20_000, True), (2, True)]

@@ -17,6 +17,7 @@ from matinee.models.base import Model
 from matinee.models.ease import EASE
 from matinee.models.ensemble import Ensemble
 from matinee.models.families import fusion, fusion_weights
+from matinee.models.families.stacked import StackedFeatures, stacked_examples
 from matinee.models.popularity import Popularity
 from matinee.models.user_knn import UserKNN
 from oracle import truths
@@ -254,6 +255,49 @@ def check_greedy() -> None:
     np.testing.assert_allclose(model.fitted.learned.weights, np.array(steps[best][2]) / (best + 1))
 
 
+def check_stacked_rows() -> None:
+    """Candidates, columns and labels of the rows that trees learn from, one item at a time."""
+    rng = np.random.default_rng(6)
+    scores = [rng.normal(size=(len(HISTORIES), N_ITEMS)).astype(np.float32) for _ in range(2)]
+    scores[0][:, 30:] = scores[1][2] = NOTHING
+    for member in scores:
+        member[:, 40] = NOTHING
+    popularity = rng.integers(0, 50, N_ITEMS).astype(np.float32)
+    features = StackedFeatures([Fixed(s) for s in scores], popularity, 7)
+    found = features.of(asked())
+    rows = found.X.reshape(len(HISTORIES), 7, 6)
+    examples, groups = [], []
+    truth = [[3, 8], [0, 1, 2, 3, 4], [1], [4, 9, 13], [39], [2]]
+    for b, history in enumerate(HISTORIES):
+        kept = [j for j in range(N_ITEMS) if j not in EXCLUDED[b]]
+        ranks = [slow_rank(s[b].tolist(), kept) for s in scores]
+        standard = [slow_zscore(s[b].tolist(), kept) for s in scores]
+        best = {j: max(rank[j] for rank in ranks) for j in kept if any(s[b, j] > NOTHING for s in scores)}
+        order = sorted(best, key=lambda j: (-np.float32(best[j]), j))[:7]
+        assert found.candidates[b].tolist() == order + [-1] * (7 - len(order))
+        wanted = [
+            [
+                ranks[0][j],
+                standard[0][j],
+                ranks[1][j],
+                standard[1][j],
+                math.log1p(popularity[j]),
+                math.log1p(len(history)),
+            ]
+            for j in order
+        ]
+        np.testing.assert_allclose(rows[b, : len(order)], np.reshape(wanted, (-1, 6)), rtol=1e-5, atol=1e-6)
+        if set(order) & set(truth[b]):
+            examples += [(row, float(j in truth[b])) for row, j in zip(wanted, order, strict=True)]
+            groups.append(len(order))
+    holdout = Holdout(asked(), Ragged.from_lists(truth), Protocol("synthetic", "any", "valid", "train", "train"))
+    learned = stacked_examples(features, holdout, N_ITEMS)
+    assert 1 < len(groups) < len(HISTORIES)
+    assert learned.group.tolist() == groups
+    assert learned.label.tolist() == [label for _, label in examples]
+    np.testing.assert_allclose(learned.X, [row for row, _ in examples], rtol=1e-5, atol=1e-6)
+
+
 def slow_quality(members: Sequence[Model], weights: Sequence[float], valid: Holdout) -> float:
     """Mean ndcg@10 with one answer a query: 1 / log2(1 + its rank), ties to the lower code."""
     model = Ensemble(members=members, weights=weights).fit(DATA)
@@ -313,5 +357,6 @@ CHECKS: dict[str, list[Callable[[], None]]] = {
         check_quotas,
         check_groups,
         check_greedy,
-    ]
+    ],
+    "stacking": [check_stacked_rows],
 }

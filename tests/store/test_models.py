@@ -192,7 +192,7 @@ class TestDamage:
             load_model(saved)
 
     def test_no_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(MatineeError, match="no model is here"):
+        with pytest.raises(MatineeError, match="nothing: there is no such folder"):
             load_model(tmp_path / "nothing")
 
 

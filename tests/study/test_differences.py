@@ -42,7 +42,7 @@ def test_the_field_is_named_with_both_values(
 
 
 def test_other_data_and_other_cut_offs(log: Path, old_and_new: tuple[Path, Path], tmp_path: Path) -> None:
-    (tmp_path / "fewer.csv").write_text("".join(log.read_text().splitlines(keepends=True)[:-30]))
+    (tmp_path / "fewer.csv").write_text("".join(log.read_text(encoding="utf-8").splitlines(keepends=True)[:-30]))
     other = study_of(tmp_path / "fewer.csv", tmp_path / "other", "popularity", head="seeds = [0, 1]")
     first, second = (mt.open_run(run).record.data.fingerprint for run in (old_and_new[0], other))
     logs = rf"data: 'log, 400 events \[{first}\]' and 'fewer, 370 events \[{second}\]'"

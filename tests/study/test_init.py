@@ -13,7 +13,7 @@ import pytest
 
 import matinee as mt
 from cli.world import ask, done
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning
 from matinee.study import init
 
 pytestmark = pytest.mark.filterwarnings("ignore::matinee.errors.MatineeWarning")
@@ -172,3 +172,119 @@ def test_events_that_come_again_in_one_second_are_one(tmp_path: Path) -> None:
         text = mt.init_recipe(tmp_path / "log.csv")
         assert (tomllib.loads(text)["data"].get("duplicates") == "distinct") is said
         assert ("# 1 event comes again, of one user and item in one second" in text) is said
+        assert ("the one that counts most" in text) is said
+
+
+# --- which file is which, and what is said of the others --------------------------------------------------------------
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """log.csv, and tables of its items with names that tell nothing: waren.csv, a row an item; tags.csv, two."""
+    rows = [f"{user},{item},{rating},{time}" for user, item, rating, time in events()]
+    (tmp_path / "log.csv").write_text("\n".join(["kunde,artikel,punkte,wann", *rows]) + "\n")
+    goods = [f"i{n:02d};Ding {n};{n % 3}" for n in range(24)]
+    (tmp_path / "waren.csv").write_text("\n".join(["nummer;titel;farbe", *goods]) + "\n")
+    tags = [f"i{n:02d},t{m}" for n in range(24) for m in range(2)]
+    (tmp_path / "tags.csv").write_text("\n".join(["nummer,tag", *tags]) + "\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+ITEMS = {"path": "waren.csv", "item_id": "nummer"}
+COLUMNS = {"user_id": "kunde", "item_id": "artikel", "timestamp": "wann"}
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        (("log.csv", "waren.csv"), {}),
+        (("waren.csv", "log.csv"), {}),
+        ((), {"log": "log.csv", "items": "waren.csv"}),
+        (("waren.csv",), {"log": "log.csv"}),
+        (("log.csv", "waren.csv"), {"user_id": "kunde", "item_id": "artikel"}),
+    ],
+)
+def test_a_table_of_foreign_names_is_known_by_its_ids(files: tuple[str, ...], named: Any, foreign: Path) -> None:
+    text = mt.init_recipe(*files, out="recipe.toml", **named)
+    found = tables(text)["data"]
+    assert (found["source"], found["columns"], found["items"]) == ("log.csv", COLUMNS, ITEMS)
+    log = mt.load_recipe("recipe.toml").load_data()
+    assert log.item_features is not None
+    assert log.item_features["titel"].to_list() == [f"Ding {n}" for n in range(24)]
+    assert "users" not in found
+
+
+def test_a_table_beside_the_log_that_is_left_out_is_said(foreign: Path) -> None:
+    with pytest.warns(MatineeWarning) as caught:
+        text = mt.init_recipe("log.csv")
+    told = [str(each.message) for each in caught]
+    assert 'waren.csv is left out: it shares ids with the log: items="waren.csv" takes it to describe items' in told
+    assert any(each.startswith("tags.csv is left out: it has several rows for one item") for each in told)
+    assert "items" not in tables(text)["data"]
+    assert "# In doubt: waren.csv is left out" in text
+    assert "--items waren.csv takes it" in ask("init", "log.csv").stderr
+    (foreign / "others.csv").write_text("item_id,title\n" + "".join(f"x{n},T {n}\n" for n in range(24)))
+    assert (
+        "others.csv is left out: it looks like a table of items, and its ids are not"
+        in ask("init", "log.csv", "--overwrite").stderr
+    )
+
+
+def test_several_logs_are_told_apart_by_options(foreign: Path) -> None:
+    with pytest.raises(MatineeError, match=r'hint: say which one is: log="log\.csv"; items="FILE"'):
+        mt.init_recipe("log.csv", "tags.csv")
+    result = ask("init", "log.csv", "tags.csv")
+    assert "--log log.csv; --items FILE and --users FILE" in result.stderr
+    assert tables(mt.init_recipe("tags.csv", log="log.csv"))["data"]["source"] == "log.csv"
+
+
+def test_options_of_the_log_are_in_the_recipe(foreign: Path) -> None:
+    done("init", "log.csv", "--user-id", "artikel", "--item-id", "kunde", "--rating", "punkte", "--unit", "s")
+    found = mt.load_recipe("recipe.toml")
+    columns = {"user_id": "artikel", "item_id": "kunde", "rating": "punkte", "timestamp": "wann"}
+    assert (found.data.columns, found.data.unit) == (columns, "s")
+    assert found.load_data().n_users == 24
+    wrong = ask("init", "log.csv", "--user-id", "Kunde", "--overwrite")
+    assert "did you mean 'kunde'? --user-id kunde" in wrong.stderr
+
+
+def test_a_missing_file_is_named_before_the_recipe_that_is_there(foreign: Path) -> None:
+    (foreign / "recipe.toml").write_text("mine")
+    for given in (("nope.csv",), ("log.csv", "--items", "nope.csv"), ("--log", "nope.csv")):
+        result = ask("init", *given)
+        assert (result.exit_code, "nope.csv: there is no such file or folder" in result.stderr) == (2, True)
+
+
+def test_kinds_and_weights_are_comments_with_their_doubt(tmp_path: Path) -> None:
+    rows = [
+        f"{user},{item},{'dislike' if n % 9 == 8 else 'view'},{1 + n % 3},{time}"
+        for n, (user, item, _, time) in enumerate(events())
+    ]
+    (tmp_path / "log.csv").write_text("\n".join(["user,item,event_type,plays,time", *rows]) + "\n")
+    text = mt.init_recipe(tmp_path / "log.csv")
+    assert set(tables(text)["data"]) == {"source"}
+    (line,) = [each for each in text.splitlines() if each.startswith("# events = ") and each.endswith("} }")]
+    assert tables(line[2:])["events"] == {"column": "event_type", "weights": {"view": 1, "dislike": -1}}
+    assert '# columns = { weight = "plays" }' in text.splitlines()
+    assert "In doubt: log.csv: the column 'event_type' looks like kinds of events" in text.replace("\n# ", " ")
+
+
+def test_titles_and_repeats_fit_the_split(tmp_path: Path) -> None:
+    path = written(tmp_path / "log.csv", LOG.drop("timestamp"))
+    text = mt.init_recipe(path)
+    assert 'title = "log.csv: what else is liked?"' in text
+    assert "duplicates" not in tables(text)["data"]
+    text = mt.init_recipe(written(tmp_path / "log.csv", pl.concat([LOG, LOG.head(7)]).drop("timestamp")))
+    assert tables(text)["data"]["duplicates"] == "last"
+    assert "# 7 events repeat a pair of user and item." in text
+    assert tables(mt.init_recipe(written(tmp_path / "log.csv", LOG)))["title"] == "log.csv: what comes next?"
+
+
+def test_a_split_by_a_moment_says_which_histories_it_has(tmp_path: Path) -> None:
+    path = written(tmp_path / "log.csv", LOG.filter(pl.int_range(pl.len()) % 8 < 3))
+    text = mt.init_recipe(path)
+    assert tables(text)["fit"] == {}
+    assert "The test asks with the histories of train" in text
+    assert tables(text.replace("# refit = true", "refit = true"))["fit"] == {"refit": True}
+    assert "refit" not in mt.init_recipe(written(tmp_path / "log.csv", LOG))

@@ -117,7 +117,7 @@ def test_all_problems_of_the_tables_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_recipe(tmp_path: Path) -> None:
-    with pytest.raises(MatineeError, match="no such recipe"):
+    with pytest.raises(MatineeError, match="no such file"):
         load_recipe(tmp_path / "nothing.toml")
     with pytest.raises(MatineeError, match="cannot be read"):
         load_recipe(tmp_path)

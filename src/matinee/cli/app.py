@@ -25,6 +25,7 @@ from matinee.version import __version__
 # command -> module of matinee.cli that defines it, and its line in the overview
 COMMANDS = {
     "run": ("run", "Run a study: split, fit, measure, and write a report."),
+    "tune": ("tune", "Find better hyper-parameters for the models of a recipe."),
     "init": ("init", "Write a recipe for your own files, with comments."),
     "explore": ("explore", "Say what a log holds, and what follows, on a page."),
     "fit": ("fit", "Fit a model on a whole log and save it."),
@@ -41,6 +42,7 @@ COMMANDS = {
 # command -> the example below its help; the modules of `data` and `models` have a `group` of commands, with examples
 EXAMPLES = {
     "run": "recipes/ml-1m-static.toml --seeds 0,1,2 --set ease.l2=500",
+    "tune": "recipes/ml-100k-next.toml --models ease,item_knn --trials 30",
     "init": "log.csv items.csv --out recipe.toml",
     "explore": "ml-100k --out ml-100k.html",
     "fit": "ease --data ml-100k --set l2=200 --out models/ease",
@@ -54,7 +56,8 @@ EXAMPLES = {
 }
 BUG, FIXABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy of click in newer versions of typer
-EXTRAS = {"torch": "torch", "lightgbm": "boost"}  # package -> extra of ours that installs it
+# package -> extra of ours that installs it
+EXTRAS = {"torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow"}
 
 
 class LazyCommand(TyperCommand):

@@ -29,7 +29,7 @@ from matinee.cli.options import (
 )
 from matinee.cli.screen import Column
 from matinee.cli.sources import build_queries, item_codes, moment, open_model, requested_at, rules_of
-from matinee.cli.submit import ForUsers, Header, NoHeader, Sample, Submission, UserId, Wide, submit
+from matinee.cli.submit import ForUsers, ForUsersOption, Header, NoHeader, Sample, Submission, UserId, Wide, submit
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.items import ItemCard, item_cards
 from matinee.data.query import refuse_no_histories
@@ -53,6 +53,7 @@ def recommend(
     history: History = None,
     everyone: Annotated[bool, Option("--all", help="All users of the model's log, into the file --out.")] = False,
     for_users: ForUsers = None,
+    for_users_option: ForUsersOption = None,
     k: K = 10,
     allow: Annotated[Texts, Option(metavar="ITEM", help="Only these: title, id or @FILE; repeatable.")] = None,
     deny: Annotated[Texts, Option(metavar="ITEM", help="Never these: title, id or @FILE; repeatable.")] = None,
@@ -70,7 +71,7 @@ def recommend(
     as_json: Json = False,
 ) -> None:
     """Recommend items to a user, to someone new, or to all users."""
-    asked = Submission(for_users, out, user_id, columns, wide, no_header, sample)
+    asked = Submission(for_users, out, user_id, columns, wide, no_header, sample, for_users_option)
     asked.check(others=bool(user) or bool(history) or everyone)
     if for_users is None:
         _check(everyone, out, named=bool(user) or bool(history))

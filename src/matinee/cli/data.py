@@ -128,7 +128,11 @@ def _numbers(figures: KeyFigures) -> dict[str, Any]:
 def _figures(found: KeyFigures, log: Dataset) -> list[list[str]]:
     """Key figures as rows of name and text."""
     unwatched = f" with events, of {found.n_catalogue:,} known" if found.n_catalogue > found.n_items else ""
-    repeats = f", {found.repeated:,} of them repeats ({found.at_once:,} at once)" if found.repeated else ""
+    repeats = (
+        f", {found.repeated:,} of them repeats ({found.at_once:,} directly after the same item)"
+        if found.repeated
+        else ""
+    )
     top = either(found.top_items, "the most popular item has", f"the {found.top_items:,} most popular items have")
     rows = [
         ["events", f"{found.n_events:,}{repeats}"],

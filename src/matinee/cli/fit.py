@@ -10,12 +10,14 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from matinee.cli import screen
-from matinee.cli.options import Json, LogOptions, Settings, settings, takes_log_options
+from matinee.cli.options import TRACK, Json, LogOptions, Settings, Text, settings, takes_log_options
 from matinee.cli.sources import check_out
-from matinee.errors import counted, worded_for
+from matinee.data.frames import sizes_of
+from matinee.errors import worded_for
 from matinee.models import registry
 from matinee.models.fits import announce
-from matinee.store import export_model, save_model
+from matinee.store import MANIFEST, export_model, save_model
+from matinee.study.tracking import check_tracker, tracking
 from matinee.study.values import format_value
 
 OVERWRITE = Option("--overwrite", help="Replace the model in the folder.")
@@ -33,6 +35,7 @@ def fit(
     device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Option(help="Where nets are trained.")] = "auto",
     without_histories: Annotated[bool, NO_HISTORIES] = False,
     overwrite: Annotated[bool, OVERWRITE] = False,
+    track: Annotated[Text, TRACK] = None,
     log_options: LogOptions,
     as_json: Json = False,
 ) -> None:
@@ -43,23 +46,29 @@ def fit(
     made = registry.create(model, registry.from_text(model, settings(given)))
     target = Path("models", model) if out is None else out
     check_out(target, overwrite=overwrite)
+    check_tracker(track)
     log = log_options.load(data)
     announce(made, log, target)
-    start = time.perf_counter()
-    with worded_for("command"):
-        made.fit(log, seed=seed, device=device)
-    seconds = time.perf_counter() - start
-    save_model(made, target, histories=not without_histories)
     hyper_parameters = made.model_dump(mode="json")
+    with tracking(track, f"{model} on {log.name}") as tracked:
+        nested = tracked.nested(model, {"model": model, "seed": seed, **hyper_parameters})
+        start = time.perf_counter()
+        with worded_for("command"):
+            made.fit(log, seed=seed, device=device, **nested.hook)
+        seconds = time.perf_counter() - start
+        save_model(made, target, histories=not without_histories)
+        nested.metrics({"fit_seconds": seconds})
+        nested.end()
+        tracked.artefacts([target / MANIFEST])
     if as_json:
-        counts = {"events": len(log), "users": log.n_users, "items": log.n_items}
+        with_events = (int((counts > 0).sum()) for counts in (log.user_counts(), log.item_counts()))
+        counts = {"events": len(log), **dict(zip(("users", "items"), with_events, strict=True))}
         data_found = {"name": log.name, "fingerprint": log.fingerprint, **counts}
         found = {"model": model, "hyper_parameters": hyper_parameters, "data": data_found, "seconds": seconds}
         screen.emit(found | {"out": str(target), "bytes": _size(target)})
         return
     screen.say(format_value({"name": model, **hyper_parameters}))
-    sizes = counted(len(log), "event"), counted(log.n_users, "user"), counted(log.n_items, "item")
-    screen.say(f"fitted on {log.name}: {', '.join(sizes)}")
+    screen.say(f"fitted on {log.name}: {sizes_of(log)}")
     screen.say(f"in {seconds:.2f} s, saved to {target} ({_size(target) / 1e6:,.1f} MB)")
     if not without_histories:
         command = ["matinee", "recommend", str(target), "--user", str(log.users.ids[0])]

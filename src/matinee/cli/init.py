@@ -9,14 +9,24 @@ from typing import Annotated
 from typer import Argument, Option
 
 from matinee.cli import screen
-from matinee.cli.options import Json
+from matinee.cli.options import Json, ReadingOptions, takes_reading_options
+from matinee.errors import worded_for
 from matinee.study.init import init_recipe
 
 FILES = Argument(metavar="[FILE...]", help="A log, and tables of its items and users.", show_default="this folder")
+LOG = Option(metavar="FILE", help="The file that is the log.", show_default="the one that looks like it")
+ITEMS = Option(metavar="FILE", help="The table that describes items.", show_default="one that fits")
+USERS = Option(metavar="FILE", help="The table that describes users.", show_default="one that fits")
 
 
+@takes_reading_options
 def init(
     files: Annotated[list[Path] | None, FILES] = None,
+    *,
+    log: Annotated[Path | None, LOG] = None,
+    items: Annotated[Path | None, ITEMS] = None,
+    users: Annotated[Path | None, USERS] = None,
+    reading: ReadingOptions,
     out: Annotated[Path, Option(metavar="FILE", help="The recipe to write.")] = Path("recipe.toml"),
     overwrite: Annotated[bool, Option("--overwrite", help="Replace the file.")] = False,
     as_json: Json = False,
@@ -24,9 +34,12 @@ def init(
     """Write a recipe for your own files, with comments.
 
     It has the options that read them, a held-out split that suits them, and models that fit this machine. Tables of
-    items and users are also found beside the log.
+    items and users are also found beside the log. Options about columns and signs are of the log: --log, or the first
+    file.
     """
-    text = init_recipe(*(files or ()), out=out, overwrite=overwrite)
+    with worded_for("command"):
+        sides = {"log": log, "items": items, "users": users}
+        text = init_recipe(*(files or ()), out=out, overwrite=overwrite, **sides, **reading.given())
     if as_json:
         screen.emit({"out": str(out), "recipe": text})
         return

@@ -6,6 +6,7 @@ import functools
 import inspect
 import math
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,9 +16,19 @@ from pydantic import ValidationError
 from typer import Argument, Option
 
 from matinee.data.dataset import Dataset
+from matinee.data.filters import seen_again
 from matinee.data.read.options import ReadOptions, TableFile, parsed
 from matinee.data.side_table_report import side_table_report
-from matinee.errors import COLUMNS, MatineeError, option, worded_for
+from matinee.errors import (
+    COLUMNS,
+    MatineeError,
+    MatineeWarning,
+    counted,
+    either,
+    option,
+    option_name,
+    worded_for,
+)
 from matinee.study.data_table import DataTable
 from matinee.study.events_table import NONE, EventsTable
 
@@ -41,7 +52,9 @@ AT = "Time of the request, for models that use it: an ISO date or Unix seconds."
 KIND_COLUMN = "Column that says what kind of event a row is; none: all kinds count alike."
 KIND = "What an event of a kind counts: above 0 a like, below 0 a dislike, 0 left out; repeat it for each kind."
 KEEP_KIND = "A kind of event that stays, all others are left out; may be repeated."
+MIN_RATING = "Keep events rated at least R; others are forgotten, also as seen: --dislike-below R remembers them."
 OTHER_ID = {"users": "item_id", "items": "user_id"}
+TRACK = Option("--track", metavar="mlflow[:URI]", help="Tell MLflow: parameters, metrics by round, results, files.")
 At = Annotated[Text, Option(metavar="TIME", help=AT, show_default="the end of the history")]
 
 
@@ -104,7 +117,7 @@ class LogOptions(ReadingOptions):
     dislike_below: Annotated[float | None, _reading("dislike_below", "R")] = None
     duplicates: Annotated[Text, _reading("duplicates", "keep|distinct|last|first|sum|error", "keep")] = None
     data_dir: DataDir = None
-    min_rating: Annotated[float | None, Option(metavar="R", help="Keep events rated at least R.")] = None
+    min_rating: Annotated[float | None, Option(metavar="R", help=MIN_RATING)] = None
     min_user_events: Annotated[int, Option(metavar="N", min=0, help="Drop users with fewer events.")] = 0
     min_item_events: Annotated[int, Option(metavar="N", min=0, help="Drop items with fewer events.")] = 0
 
@@ -121,9 +134,23 @@ class LogOptions(ReadingOptions):
             given |= _table(given, "users") | _table(given, "items")
             events = _events(given)
             parsed(ReadOptions, {name: value for name, value in given.items() if name in ReadOptions.model_fields})
-            log = DataTable(source=source, columns=columns, events=events, **given).load(data_dir)
+            table = DataTable(source=source, columns=columns, events=events, **given)
+            whole = table.read(data_dir)
+            log = table.filtered(whole)
+            if self.min_rating is not None:
+                _warn_of_seen(whole, log, self.min_rating)
         side_table_report(log)
         return log
+
+
+def _warn_of_seen(whole: Dataset, log: Dataset, min_rating: float) -> None:
+    """A MatineeWarning where a filter on ratings forgets what users have seen."""
+    if n := seen_again(whole, log, min_rating):
+        what = f"{counted(n, 'item')} that a user rated below {min_rating:g} {either(n, 'is', 'are')} left out, and may"
+        text = (
+            f"{log.name}: {what} be recommended to that user as unseen; {option('dislike_below', f'{min_rating:g}')} in"
+        )
+        warnings.warn(f"{text} place of {option_name('min_rating')} keeps them out", MatineeWarning, stacklevel=3)
 
 
 def _table(given: dict[str, Any], name: Literal["users", "items"]) -> dict[str, TableFile]:

@@ -15,7 +15,7 @@ from typing import Annotated
 from typer import Argument, Option
 
 from matinee.cli import screen
-from matinee.cli.options import DataDir, Json, Text, Texts, settings, whole_numbers
+from matinee.cli.options import TRACK, DataDir, Json, Text, Texts, settings, whole_numbers
 from matinee.cli.screen import Column
 from matinee.errors import MatineeError, MatineeWarning, counted, either
 from matinee.evaluate.evaluate import named
@@ -36,6 +36,7 @@ def run(
     seeds: Annotated[Text, Option(metavar="0,1,2", help="In place of the recipe's seeds.")] = None,
     given: Annotated[Texts, Option("--set", metavar="LABEL.NAME=VALUE", help="A hyper-parameter; repeatable.")] = None,
     overwrite: Annotated[bool, Option("--overwrite", help="Replace another study in the run folder.")] = False,
+    track: Annotated[Text, TRACK] = None,
     as_json: Json = False,
 ) -> None:
     """Run a study: split, fit, measure, and write a report.
@@ -51,7 +52,7 @@ def run(
     folder = Path("runs", "default" if recipe is None else recipe.stem) if out is None else out
     command = shlex.join(["matinee", *sys.argv[1:]])
     tell = partial(print, file=sys.stderr, flush=True) if as_json else _tell
-    result = run_study(study, folder, data_dir=data_dir, overwrite=overwrite, command=command, tell=tell)
+    result = run_study(study, folder, data_dir=data_dir, overwrite=overwrite, track=track, command=command, tell=tell)
     for text in (*result.warnings, *result.notes):
         screen.warn(text)
     if as_json:

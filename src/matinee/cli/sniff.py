@@ -9,9 +9,9 @@ import typer
 from typer import Argument
 
 from matinee.cli import screen
-from matinee.cli.options import Json
+from matinee.cli.options import Json, ReadingOptions, takes_reading_options
 from matinee.cli.screen import Column
-from matinee.data.read.sniff import sniff
+from matinee.data.read.sniff import given_options, sniff
 from matinee.data.read.sniffed import Sniffed
 from matinee.errors import counted, worded_for
 
@@ -19,13 +19,20 @@ SIGNS = {"\t": "tab", " ": "spaces", ",": "comma", ";": "semicolon", "|": "pipe"
 Files = Annotated[list[Path], Argument(metavar="FILE...", help="Files or folders.")]
 
 
-def sniff_files(files: Files, as_json: Json = False) -> None:
+@takes_reading_options
+def sniff_files(files: Files, *, reading: ReadingOptions, as_json: Json = False) -> None:
     """Say what files look like, with the [data] table to paste.
 
-    Read are the first 4 MB, and the last one where a file is not compressed.
+    Read are the first 4 MB, and the last one where a file is not compressed. Options are of the first file, a log.
     """
+    options = reading.given()
+    with worded_for("command"):
+        given_options(options)  # what is wrong with them is said in the words of the command
     with worded_for("recipe"):
-        found = [sniff(file) for file in files]
+        found = [sniff(file, **(options if n == 0 else {})) for n, file in enumerate(files)]
+    if options and found[0].problem is not None:
+        with worded_for("command"):  # the options are what is wrong
+            found[0] = sniff(files[0], **options)
     if as_json:
         screen.emit({"files": [each.to_dict() for each in found]})
         return

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.items import find_items
 from matinee.data.query import query, request_second, with_request_time
-from matinee.errors import MatineeError, suggestion
+from matinee.errors import MatineeError, MatineeWarning, counted, suggestion
 from matinee.models.base import Model
 from matinee.rules import Rules
 from matinee.store import MANIFEST, load_model
@@ -61,6 +62,11 @@ def build_queries(
     if users:
         for user in users:
             query(model, user=user)  # raises for one that is not known
+        different = list(dict.fromkeys(users))
+        if again := len(users) - len(different):
+            text = f"{counted(again, '--user names', '--user name')} a user again: users are answered once"
+            warnings.warn(text, MatineeWarning, stacklevel=2)
+        users = different
         return requested_at(model.data.queries(users, exclude_seen=exclude_seen), at)
     if not watched:
         raise MatineeError("--history is empty", hint="pass a title or an id")

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from typer import Option
 
 from matinee.cli import screen
-from matinee.cli.options import names
-from matinee.errors import MatineeError, counted
+from matinee.cli.options import names, pairs
+from matinee.data.read.options import TableFile, TextOptions, parsed
+from matinee.errors import MatineeError, counted, suggestion, worded_for
 from matinee.models.base import Model
 from matinee.submissions import AUTO, COLUMNS, check_format, check_submission, submission, write_submission
 
@@ -18,6 +19,11 @@ FOR_USERS = "Exactly these users in their order: text with an id a line, or a .c
 ForUsers = Annotated[Path | None, Option(metavar="FILE", help=FOR_USERS)]
 USER_ID = Option(metavar="COLUMN", help="Column of users in --for-users.", show_default="found by its name")
 UserId = Annotated[str | None, USER_ID]
+FOR_USERS_OPTION = Option(
+    metavar="NAME=VALUE",
+    help="How --for-users is written: encoding, separator, header, quote, escape, comment; may be repeated.",
+)
+ForUsersOption = Annotated[list[str] | None, FOR_USERS_OPTION]
 HEADER = Option(metavar="USER,ITEM", help="Names of its columns.", show_default="the sample's, or user_id,item_id")
 Header = Annotated[str | None, HEADER]
 Wide = Annotated[bool, Option("--wide", help="A row a user, items separated by spaces.")]
@@ -36,6 +42,7 @@ class Submission:
     wide: bool
     no_header: bool
     sample: Path | None
+    for_users_option: list[str] | None = None
 
     def check(self, *, others: bool) -> None:
         """Refuse options that do not fit together, before a model is loaded. others: --user, --history or --all."""
@@ -56,6 +63,17 @@ class Submission:
             if path is not None and path.resolve() == self.out.resolve():
                 raise MatineeError(f"this is the file of {name}", where=str(path), hint="choose another --out")
 
+    def users(self) -> Path | TableFile:
+        """The file of users, and how it is written."""
+        assert self.for_users is not None
+        options = pairs(self.for_users_option, "--for-users-option", "encoding=latin-1")
+        for name in options:
+            if name not in TextOptions.model_fields:
+                hint = suggestion(name, TextOptions.model_fields)
+                raise MatineeError(f"--for-users-option has no {name!r}", hint=hint)
+        with worded_for("command", table="for-users"):
+            return parsed(TableFile, {"path": self.for_users, **options}) if options else self.for_users
+
     def names(self) -> list[str]:
         """Of the two columns."""
         if self.columns is None:
@@ -73,7 +91,8 @@ def submit(model: Model, asked: Submission, k: int, *, as_json: bool, **given: A
     assert asked.out is not None  # both were checked
     columns = asked.names()
     given |= {"columns": columns, "wide": asked.wide, "user_id": asked.user_id or AUTO}
-    table = submission(model, asked.for_users, k, progress=True, **given)
+    with worded_for("command"):
+        table = submission(model, asked.users(), k, progress=True, **given)
     if asked.sample is not None:
         check_submission(table, asked.sample, header=not asked.no_header)
     write_submission(table, asked.out, header=not asked.no_header)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Floats, Ints, Ragged, binary_csr, summed_csr
 from matinee.data.dislikes import Dislikes
-from matinee.data.frames import LogFrames, log_size
+from matinee.data.frames import LogFrames, sizes_of
 from matinee.data.ids import Id, IdMap
 from matinee.data.log_columns import LogColumns
 from matinee.data.queries import BESIDE_HISTORY as BESIDE_HISTORY
 from matinee.data.queries import Queries as Queries
 from matinee.data.queries import at_index
-from matinee.errors import MatineeError, counted, offered, option
+from matinee.errors import MatineeError, counted, listed, offered, option
 from matinee.notebook import html_notes, html_panel, html_table
 
 if TYPE_CHECKING:
@@ -93,8 +93,7 @@ class Dataset(LogFrames):
         return len(self.user)
 
     def __repr__(self) -> str:
-        sizes = counted(len(self), "event"), counted(self.n_users, "user"), counted(self.n_items, "item")
-        return f"Dataset({self.name}: {', '.join(sizes)})"
+        return f"Dataset({self.name}: {sizes_of(self)})"
 
     @property
     def n_users(self) -> int:
@@ -187,7 +186,8 @@ class Dataset(LogFrames):
         return self.queries_of(codes, exclude_seen=exclude_seen, exclude_dislikes=exclude_dislikes)
 
     def queries_of(self, codes: Ints, *, exclude_seen: bool = True, exclude_dislikes: bool = True) -> Queries:
-        """One query for each user code, in the order given."""
+        """One query for each user code, in the order given. Raises MatineeError for codes that there are not."""
+        codes = self._user_codes(codes)
         every = self.histories()
         at = every.positions(codes)
         history = Ragged.of_lengths(every.lengths[codes], every.values[at])
@@ -195,6 +195,16 @@ class Dataset(LogFrames):
         if exclude_dislikes and self.dislikes is not None:
             exclude = exclude.join(self.dislikes.of(codes))
         return self.queries_at(self.order[at], codes, history, exclude)
+
+    def _user_codes(self, codes: Ints) -> Ints:
+        """int32 (n,), checked."""
+        found = np.atleast_1d(np.asarray(codes))
+        whole = found.ndim == 1 and (found.dtype.kind in "iu" or not found.size)
+        if not whole or np.any((found < 0) | (found >= self.n_users)):
+            given = listed(map(repr, found.ravel().tolist()))
+            what = f"{given}: not all of them are codes of users, from 0 to {self.n_users - 1:,}"
+            raise MatineeError(what, where=self.name, hint="data.queries([...]) takes ids")
+        return found.astype(np.int32, copy=False)
 
     def queries_at(self, rows: NDArray[np.int64], user: Ints, history: Ragged, exclude: Ragged) -> Queries:
         """Queries whose histories are these rows of the log, in parallel with history.values."""
@@ -337,8 +347,11 @@ class Split:
         return f"Split(train={self.train!r}, valid={self.valid!r}, test={self.test!r})"
 
     def _repr_html_(self) -> str:
-        train = log_size(self.train.name, len(self.train), self.train.n_users, self.train.n_items)
-        rows = [("train", train), ("valid", self.valid._size()), ("test", self.test._size())]
+        rows = [
+            ("train", f"{self.train.name}: {sizes_of(self.train)}"),
+            ("valid", self.valid._size()),
+            ("test", self.test._size()),
+        ]
         words = f"{self.test.protocol}", "" if self.seed is None else f"seed {self.seed}", *self.notes
         return html_panel("Split", html_table((), rows, named=True), html_notes(*words))
 

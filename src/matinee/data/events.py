@@ -90,9 +90,14 @@ def kinds_of(given: EventKinds | Mapping[str, Any]) -> EventKinds:
     return EventKinds(given.get("column", ""), given.get("weights") or {}, given.get("keep") or ())
 
 
+def kind_weights(kinds: Sequence[str]) -> dict[str, int]:
+    """A weight for each of these kinds: 1, and -1 to a dislike."""
+    return {kind: -1 if kind.lower().startswith("dislike") else 1 for kind in kinds}
+
+
 def kinds_option(column: str, kinds: Sequence[str]) -> str:
     """How the caller gives these kinds weights: 1, and -1 to a dislike."""
-    weights = {kind: -1 if kind.lower().startswith("dislike") else 1 for kind in kinds}
+    weights = kind_weights(kinds)
     if audience() == "command":
         each = (shlex.quote(f"{kind}={weight}") for kind, weight in weights.items())
         return " ".join([option("kind_column", column), *(f"--kind {text}" for text in each)])

@@ -70,6 +70,18 @@ def filter_events(
     return _without_absent(result, users=min_user_events > 0, items=min_item_events > 0)
 
 
+def seen_again(data: Dataset, kept: Dataset, min_rating: float) -> int:
+    """How many pairs of a user and an item that are in `kept` have left it for their rating: what such a user has seen
+    may be recommended to them as unseen. data: the log before the filters."""
+    if data.value is None:
+        return 0
+    user, item = (np.isin(every.ids, some.ids) for every, some in ((data.users, kept.users), (data.items, kept.items)))
+    low = (data.value < np.float32(min_rating)) & user[data.user] & item[data.item]
+    pair = data.user.astype(np.int64) * data.n_items + data.item
+    left = np.unique(pair[low])
+    return int(np.count_nonzero(~np.isin(left, pair[data.value >= np.float32(min_rating)])))
+
+
 def seconds(moment: Moment) -> int:
     """Unix seconds of a moment. Raises MatineeError for text that is no ISO date."""
     if isinstance(moment, int):

@@ -90,7 +90,7 @@ class LogFrames:
         right = [c for c, kind in enumerate(frame.dtypes) if kind.is_numeric()]
         more = len(self) - frame.height
         return html_panel(
-            _size(self),
+            f"{self.name}: {sizes_of(self)}",
             html_notes(*_facts(self)),
             html_table(frame.columns, [[*map(_cell, row)] for row in frame.iter_rows()], numbers=right),
             html_notes(f"… {counted(more, 'more event')}; to_frame() gives them all" if more else ""),
@@ -112,8 +112,14 @@ def log_size(name: str, events: int, users: int, items: int) -> str:
     return f"{name}: {', '.join(counted(n, noun) for n, noun in counts)}"
 
 
-def _size(log: LogFrames) -> str:
-    return log_size(log.name, len(log), len(log.users), len(log.items))
+def sizes_of(log: LogFrames) -> str:
+    """ "100,000 events, 943 users, 563 items with events (of 999)": ids that only a side table or a filter left without
+    events are not counted with the others. A log without any event has the numbers of its ids."""
+    words = [counted(len(log), "event")]
+    for ids, codes, noun in ((log.users, log.user, "user"), (log.items, log.item, "item")):
+        n = int(np.count_nonzero(np.bincount(codes, minlength=len(ids)))) if len(codes) else len(ids)
+        words.append(counted(n, noun) + (f" with events (of {len(ids):,})" if n < len(ids) else ""))
+    return ", ".join(words)
 
 
 def _frame_at(log: LogFrames, rows: slice, *, dated: bool = True) -> pl.DataFrame:

@@ -49,6 +49,10 @@ class IdMap:
             what = f"{what} is an integer in one table and text in another"
             raise MatineeError(what, hint="store it with the same type in every table")
         kind = pl.Int64 if all(integer) else pl.String
+        if kind == pl.Int64 and not any(s.null_count() for s in series):
+            arrays = [s.to_numpy() for s in series if len(s)]
+            if arrays and (there := _present(arrays)) is not None:
+                return cls(there, what=what)
         try:
             values = pl.concat([s.cast(kind).alias("id") for s in series]).unique()
         except pl.exceptions.PolarsError as error:
@@ -88,6 +92,16 @@ class IdMap:
     def _code(self) -> dict[Id, int]:
         return {external: code for code, external in enumerate(self.ids.tolist())}
 
+    @cached_property
+    def _code_of_number(self) -> NDArray[np.int32] | None:
+        """int32 (last - first id + 1,): the code of each number from the first id on, -1 where it is no id. None where
+        ids lie far apart: a table of numbers would be much longer than that of ids."""
+        if not len(self) or not _dense(int(self.ids[0]), int(self.ids[-1]), len(self)):
+            return None
+        code = np.full(self.ids[-1] - self.ids[0] + 1, -1, np.int32)
+        code[self.ids - self.ids[0]] = np.arange(len(self), dtype=np.int32)
+        return code
+
     def encode(self, values: pl.Series) -> NDArray[np.int32]:
         """int32 codes, (len(values),): -1 where the id is not in the map. Text finds integers as in `find`."""
         import polars as pl
@@ -98,6 +112,10 @@ class IdMap:
             if not values.dtype.is_integer():
                 number = number.set(~(number.cast(values.dtype) == values).fill_null(False), None)
             values = number
+            if (code := self._code_of_number) is not None and not values.null_count():
+                place = values.to_numpy() - self.ids[0]
+                inside = (place >= 0) & (place < len(code))
+                return code[place] if inside.all() else np.where(inside, code[np.where(inside, place, 0)], np.int32(-1))
         table = pl.DataFrame({"id": self.series, "code": np.arange(len(self), dtype=np.int32)})
         asked = pl.DataFrame({"id": values.cast(self.series.dtype)})
         found = asked.join(table, on="id", how="left", maintain_order="left")
@@ -118,8 +136,11 @@ class IdMap:
         found = self.find(external)
         if found >= 0:
             return found
-        near = nearest_names(str(external), list(map(str, self.ids[:100_000])), n=5, cutoff=0.6)
-        hint = f"did you mean one of {', '.join(near)}?" if near else f"use one of the {len(self)} {self.what}s"
+        hint = f"use one of the {len(self):,} {self.what}s"
+        if self.is_integer and len(self):  # numbers that look alike are not alike
+            hint += f", from {self.ids[0]} to {self.ids[-1]}"
+        elif near := nearest_names(str(external), list(map(str, self.ids[:100_000])), n=5, cutoff=0.6):
+            hint = f"did you mean one of {', '.join(near)}?"
         raise MatineeError(f"unknown {self.what} {external!r}", hint=hint)
 
     def codes(self, externals: Iterable[Id]) -> NDArray[np.int32]:
@@ -132,3 +153,20 @@ class IdMap:
         """External ids of codes >= 0, as Python values."""
         ids: list[Id] = self.ids[np.asarray(codes, np.int64)].tolist()
         return ids
+
+
+def _dense(first: int, last: int, n: int) -> bool:
+    """Whether a table of all numbers from first to last is worth its memory for n of them."""
+    return last - first < max(1 << 20, 8 * n)
+
+
+def _present(arrays: list[NDArray[Any]]) -> NDArray[np.int64] | None:
+    """int64: the distinct numbers of arrays that are not empty, ascending; None where they lie far apart."""
+    first, last = min(int(a.min()) for a in arrays), max(int(a.max()) for a in arrays)
+    if not -(2**62) < first <= last < 2**62 or not _dense(first, last, sum(map(len, arrays))):
+        return None
+    there = np.zeros(last - first + 1, np.bool_)
+    for array in arrays:
+        there[array.astype(np.int64, copy=False) - first] = True
+    found: NDArray[np.int64] = np.flatnonzero(there) + first
+    return found

@@ -72,6 +72,19 @@ def find_items(items: Iterable[Any] | Id | np.integer[Any], data: Dataset) -> li
     return [_find(item.item() if isinstance(item, np.generic) else item, data) for item in each]
 
 
+def _told_apart(data: Dataset, codes: Sequence[int]) -> list[str]:
+    """The ids of items with one title, each with what else is known: the first column of texts or numbers in which they
+    differ, the year before others."""
+    table, ids = data.item_features, [repr(item_id) for item_id in data.items.decode(codes)]
+    columns = [] if table is None else [name for name in table.columns if name != "title"]
+    for name in sorted(columns, key=lambda name: name != "year"):
+        assert table is not None
+        values = table[name].gather(list(codes))
+        if not values.dtype.is_nested() and values.null_count() == 0 and values.n_unique() > 1:
+            return [f"{item_id} ({name} {value})" for item_id, value in zip(ids, values.to_list(), strict=True)]
+    return ids
+
+
 def _find(item: Id, data: Dataset) -> int:
     text, code = str(item), data.items.find(item)
     if isinstance(item, int) and code >= 0:
@@ -82,9 +95,10 @@ def _find(item: Id, data: Dataset) -> int:
     if code >= 0:
         return code
     if found:
-        ids = ", ".join(repr(i) for i in data.items.decode(found[:NAMED]))
+        ids = ", ".join(_told_apart(data, found[:NAMED]))
         more = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
         raise MatineeError(f"{len(found):,} items are called {text!r}", hint=f"name one by its id: {ids}{more}")
-    near = item_cards(data, data.titles.near(text))
+    number = data.items.is_integer and re.fullmatch(r"-?\d+", text.strip()) is not None  # an id, and no title
+    near = [] if number else item_cards(data, data.titles.near(text))
     hint = f"did you mean: {'; '.join(card.name for card in near)}" if near else "check the spelling"
     raise MatineeError(f"no item has the title or id {text!r}", hint=hint)

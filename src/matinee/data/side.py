@@ -69,8 +69,12 @@ def described(frame: pl.DataFrame) -> pl.DataFrame:
 
 def _lists(column: pl.Series) -> pl.Series:
     """Lists of text: from JSON or Python lists, or texts with |, ; or (genres and tags) commas between their parts."""
-    by_text = {value: _parts(value, column.name) for value in column.unique().to_list()}
-    return pl.Series(column.name, [by_text[value] for value in column.to_list()], dtype=pl.List(pl.String))
+    each = column.unique()
+    lists = pl.Series("lists", [_parts(value, column.name) for value in each.to_list()], dtype=pl.List(pl.String))
+    by_text = pl.DataFrame([each.alias("text"), lists])
+    asked = column.alias("text").to_frame()
+    found = asked.join(by_text, on="text", how="left", maintain_order="left", nulls_equal=True)
+    return found["lists"].alias(column.name)
 
 
 def _parts(value: str | None, column: str) -> list[str] | None:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from matinee.errors import near_misses
+from matinee.errors import MatineeError, near_misses
 
 COMPARED = 300  # names that are compared letter by letter
 _BUCKETS = 64  # of letters, when they are counted
@@ -18,6 +18,11 @@ class Titles:
 
     def __init__(self, titles: Iterable[str | None]) -> None:
         self._titles = [(code, title) for code, title in enumerate(titles) if title is not None]
+
+    def __getitem__(self, key: object) -> str:
+        """Raises MatineeError: titles are looked for here, not listed."""
+        hint = "data.item_titles is the column of titles, in code order"
+        raise MatineeError("data.titles finds items by their title, and is no list", hint=hint)
 
     def codes(self, text: str) -> list[int]:
         """The items with exactly this title; otherwise those with this title regardless of case."""

@@ -8,9 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
+LIMIT = "MATINEE_NUM_THREADS"
+"""The environment variable that lowers `n_threads`: several processes share the cores."""
+
 
 def n_threads() -> int:
-    """Cores this process may use."""
+    """Cores this process may use, or the number in LIMIT."""
+    if (limit := os.environ.get(LIMIT, "")).isdecimal():
+        return max(1, int(limit))
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
-from matinee.data.frames import log_size
+from matinee.data.frames import sizes_of
 from matinee.data.ids import IdMap
 from matinee.data.validate import check_pairs, check_queries
 from matinee.errors import MatineeError, counted
@@ -143,6 +143,10 @@ class Model(Parameters, ABC):
     def uses_weights(self) -> bool:
         """True where the weights of events (`Dataset.weight`) count; the docstring says how."""
         return False
+
+    def measures_alike(self) -> bool:
+        """True where what rounds measure on valid compares between settings: tuning then ends poor fits."""
+        return True
 
     def stopping_metric(self, valid: Holdout) -> StoppingMetric:
         """What early stopping measures on valid where `fit` is not told."""
@@ -359,7 +363,7 @@ class Model(Parameters, ABC):
     def _repr_html_(self) -> str:
         words = ["not fitted"]
         if self.is_fitted:
-            words = [f"fitted on {log_size(self.data.name, len(self.data), self.data.n_users, self.data.n_items)}"]
+            words = [f"fitted on {self.data.name}: {sizes_of(self.data)}"]
             best, rounds = self.best_round, len(self.curve)
             words += [f"best of {counted(rounds, 'round')} on valid: {best}"] if best is not None else []
             words += [self.fit_summary]

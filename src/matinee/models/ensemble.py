@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
-from pydantic import field_validator, model_validator
+from pydantic import model_validator
 
 from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Queries
-from matinee.errors import MatineeWarning
-from matinee.models.base import Model
 from matinee.models.families import fusion, fusion_weights
-from matinee.models.families.composite import Composite, Submodel
+from matinee.models.families.composite import Several
 from matinee.models.families.fusion_weights import Search
 from matinee.models.families.mixture import GroupedBy, Mixture, OneEach, check_weights, rows_of
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
-from matinee.models.popularity import Popularity
 
 
-class Ensemble(Composite):
+class Ensemble(Several):
     """A weighted sum of its members' scores, made comparable query by query over the items that are not excluded.
 
     method "rank": 1 / (60 + rank), reciprocal rank fusion (Cormack, Clarke & Buettcher, SIGIR 2009), where the source
@@ -39,9 +35,7 @@ class Ensemble(Composite):
     """
 
     learned_type = Mixture
-    member_fields = ("members",)
 
-    members: tuple[Submodel, ...] = tunable(..., "models: names, or tables of a name and hyper-parameters")
     weights: OneEach | tuple[OneEach, ...] | None = tunable(
         None, "weights of the members, in their order, or a list of them for each group (None: tuned on valid)"
     )
@@ -58,13 +52,6 @@ class Ensemble(Composite):
     )
     quotas: tuple[int, ...] | None = tunable(None, "places of each member in a list that they fill in turns")
 
-    @field_validator("members", mode="before")
-    @classmethod
-    def _listed(cls, members: object) -> object:
-        if not isinstance(members, list | tuple) or not members:
-            raise ValueError("a list of at least one model is needed")
-        return members
-
     @model_validator(mode="after")
     def _fitting(self) -> Self:
         n = len(self.members)
@@ -77,9 +64,6 @@ class Ensemble(Composite):
                 raise ValueError("quotas take the place of weights: give one of them")
         return self
 
-    def scores_unknown_items(self) -> bool:
-        return any(member.scores_unknown_items() for member in self.fitted.learned.members)
-
     # -- learning ----------------------------------------------------------------------------------------------------
 
     def learn(self, data: Dataset, context: FitContext) -> Mixture:
@@ -91,12 +75,7 @@ class Ensemble(Composite):
         if self.weights is not None or self.quotas is not None or len(members) == 1:
             return mixture
         if valid is None or not len(valid):
-            warnings.warn(
-                "an ensemble has no valid part to find its weights on, so all members weigh the same: set weights, or "
-                "pass valid",
-                MatineeWarning,
-                stacklevel=2,
-            )
+            self.warn_of_no_valid("the weights")
             return mixture
         metric = context.metric if context.metric is not None and context.metric.k else self.stopping_metric(valid)
         answers = fusion_weights.Answers.of(self.standing(data, mixture), valid, len(members))
@@ -139,10 +118,3 @@ class Ensemble(Composite):
         members = self.fitted.learned.members
         members = members if asked is None else [members[number] for number in np.flatnonzero(asked)]
         return fusion.member_scores(members, replace(queries, candidates=None), self.method)
-
-    def fallback(self, queries: Queries) -> Bools:
-        """bool (B,): true where no member has an answer of its own; popularity is none, even from a member."""
-        every: tuple[Model, ...] = self.fitted.learned.members
-        members = [member for member in every if not isinstance(member, Popularity)]
-        nothing: Bools = np.all([member.fallback(queries) for member in members or every], axis=0)
-        return nothing

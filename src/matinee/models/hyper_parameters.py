@@ -83,7 +83,7 @@ def _arrays(model: Model, place: str) -> Iterator[LearnedArray]:
             for number, member in enumerate(value):  # of a composite
                 yield from _arrays(member, f"{place}{entry.name}/{number}/")
         for name, array in (value if isinstance(value, dict) else {entry.name: value}).items():
-            if hasattr(array, "shape") and name != "curve":
+            if hasattr(array, "shape") and name != "curve" and 0 not in array.shape:
                 stored = getattr(array, "nnz", None)
                 kind = f"{array.dtype}, {'dense' if stored is None else 'sparse'}"
                 yield LearnedArray(place + name, array.shape, kind, int(array.size if stored is None else stored))

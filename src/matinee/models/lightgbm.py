@@ -113,6 +113,10 @@ class LightGBM(BoostedTrees):
             "seed": context.seed % (1 << 31),
         }
 
+    def measures_alike(self) -> bool:
+        """False: its rounds measure lists of n_negatives sampled negatives, or the loss of the objective."""
+        return False
+
     @property
     def curve_names(self) -> tuple[str, str]:
         ranked = self.fitted.metric or "ndcg@10"

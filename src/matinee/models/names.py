@@ -43,6 +43,7 @@ BUILT_IN = {
     "bert4rec": "matinee.models.bert4rec:BERT4Rec",
     "cl4srec": "matinee.models.cl4srec:CL4SRec",
     "ensemble": "matinee.models.ensemble:Ensemble",
+    "stacking": "matinee.models.stacking:Stacking",
     "rerank": "matinee.models.rerank:Rerank",
     "mmr": "matinee.models.mmr:MMR",
     "calibrated": "matinee.models.calibrated:Calibrated",

@@ -60,6 +60,8 @@ def read_sealed(folder: Path, kind: type[S]) -> S:
         intact = digest == digest_of({name: value for name, value in content.items() if name != "digest"})
     except (FileNotFoundError, NotADirectoryError):
         hint = "name a folder that `matinee fit --out` wrote, or copy it again"
+        if not folder.exists():
+            raise MatineeError("there is no such folder", where=str(folder), hint="check the path") from None
         raise MatineeError(f"no {kind.what} is here", where=str(file), hint=hint) from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise broken(file, "is no manifest of Matinee") from None

@@ -46,7 +46,9 @@ class _Source(Table):
 class DataTable(FileOptions, _Source):
     """[data]: where the log is and which events count."""
 
-    min_rating: float | None = Field(None, description="keep events rated at least this")
+    min_rating: float | None = Field(
+        None, description="keep events rated at least this; the others are forgotten, also as seen"
+    )
     drop_ratings: list[float] = Field([], description="leave out events with these ratings")
     label_min: float | None = Field(None, description="ratings become 1 (at least this) or 0, after the filters")
     min_user_events: int = Field(0, ge=0, description="leave out users with fewer events; iterated with items")
@@ -63,8 +65,17 @@ class DataTable(FileOptions, _Source):
 
     def load(self, data_dir: StrPath | None = None) -> Dataset:
         """Read and filter the log: a catalogue name, a path, or a path below data_dir."""
+        return self.filtered(self.read(data_dir))
+
+    def filtered(self, data: Dataset) -> Dataset:
+        """The part of a log that passes the filters of the table."""
         with worded_for("recipe", fallback=True):
-            return filter_events(self._read(data_dir), **{name: getattr(self, name) for name in FILTERS})
+            return filter_events(data, **{name: getattr(self, name) for name in FILTERS})
+
+    def read(self, data_dir: StrPath | None = None) -> Dataset:
+        """The log before the filters."""
+        with worded_for("recipe", fallback=True):
+            return self._read(data_dir)
 
     def _read(self, data_dir: StrPath | None) -> Dataset:
         path = located(self.source, data_dir)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,13 @@ import tomli_w
 from matinee import split as splits
 from matinee.data.dataset import Dataset
 from matinee.data.read.assemble import deduplicated
-from matinee.data.read.sniff import sniff
 from matinee.data.read.sniffed import WHOLE_LINES, Sniffed
-from matinee.errors import MatineeError, MatineeWarning, counted, either, listed, worded_for
+from matinee.errors import MatineeError, MatineeWarning, counted, either, worded_for
 from matinee.explore.log import KeyFigures, key_figures
 from matinee.files import StrPath, atomic_write
 from matinee.models.fits import fits_here
 from matinee.models.needs import readable
-from matinee.study.data_table import DataTable
+from matinee.study.which_file import Asked, Chosen
 
 DAY = 86_400
 TRIED = 2_000_000  # events up to which a split is tried at once
@@ -30,24 +28,32 @@ EXACT = 0.2  # share of neighbouring events of equal time, up to which times tel
 MODELS = ("popularity", "item_knn", "ease", "ials")
 OF_ORDER = "markov"
 _Way = tuple[str, dict[str, Any], str]  # strategy, options, and why
-BESIDE = 30  # files of a folder that may describe items or users
 
 
-def init_recipe(*files: StrPath, out: StrPath | None = None, overwrite: bool = False) -> str:
+def init_recipe(
+    *files: StrPath, out: StrPath | None = None, overwrite: bool = False, log: StrPath | None = None,
+    items: StrPath | None = None, users: StrPath | None = None, **options: Any,
+) -> str:  # fmt: skip
     """A commented recipe, as TOML, for these files: a log, and tables that describe its items and users.
 
     files: without any, those of the current folder; a folder stands for its files. Tables are also found beside the
-    log. The log is read whole. out: write it there. Raises MatineeError where no file is a log, or several are, and
-    where `out` exists, unless overwrite.
+    log. The log is read whole. log, items, users: which file is which, where that cannot be told. options: those of
+    `read` about columns, signs, times and ids that the log needs, where they were guessed wrong (without `log` it is
+    the first file). out: write it there. A MatineeWarning for each doubt, and for each table that is left out. Raises
+    MatineeError where a file is missing, no file is a log, or several are, and where `out` exists, unless overwrite.
 
     Example: `text = mt.init_recipe("log.csv", out="my_recipe.toml")`
     """
+    asked = Asked.of(files, log, items, users, options)
     if out is not None and Path(out).exists() and not overwrite:
         hint = "choose another name, or say overwrite=True (--overwrite)"
         raise MatineeError("there is a file already", where=str(out), hint=hint)
     with worded_for("recipe"):
-        plan = _planned([sniff(file) for file in files or (".",)])
-    text = plan.text(out or "recipe.toml")
+        chosen = asked.choose()
+        plan = _Plan(chosen, key_figures(chosen.data))
+        text = plan.text(out or "recipe.toml")
+    for doubt in plan.doubts():
+        warnings.warn(doubt, MatineeWarning, stacklevel=2)
     if out is not None:
         atomic_write(out, text)
     return text
@@ -55,40 +61,55 @@ def init_recipe(*files: StrPath, out: StrPath | None = None, overwrite: bool = F
 
 @dataclass
 class _Plan:
-    """What the recipe is made of. sides: "items" and "users" -> their lines of TOML."""
+    """What the recipe is made of."""
 
-    log: Sniffed
-    data: Dataset
+    chosen: Chosen
     figures: KeyFigures
-    sides: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
     def text(self, out: StrPath) -> str:
-        strategy, options, why = _split_of(self.log, self.data, self.figures)
-        size = f"{counted(len(self.data), 'event')}, {counted(self.figures.n_users, 'user')}, "
+        log, data = self.chosen.log, self.chosen.data
+        strategy, options, why = _split_of(log, data, self.figures)
+        size = f"{counted(len(data), 'event')}, {counted(self.figures.n_users, 'user')}, "
         size += counted(self.figures.n_items, "item")
-        name = Path(self.log.path).resolve().name
+        name = Path(log.path).resolve().name
+        asks = "what comes next?" if strategy in ("temporal", "leave_one_out", "sessions") else "what else is liked?"
         lines = [f"# A study of {name}: {size}.", f"# Run it: matinee run {shlex.quote(str(out))}", ""]
-        lines += [tomli_w.dumps({"title": f"{name}: what comes next?"}).strip(), "seeds = [0]", "", *self._data()]
+        lines += [tomli_w.dumps({"title": f"{name}: {asks}"}).strip(), "seeds = [0]", "", *self._data(strategy)]
         lines += ["", "[split]", *_comment(why), f'strategy = "{strategy}"']
         lines += [f"{key} = {json.dumps(value)}" for key, value in options.items()]
-        lines += ["", "[evaluate]", *_evaluate(strategy, self.figures), "", *_models(self.data, self._ordered())]
+        lines += ["", "[evaluate]", *_evaluate(strategy, self.figures), ""]
+        lines += [*_refit(strategy), *_models(data, self._ordered())]
         return "\n".join(lines) + "\n"
 
-    def _ordered(self) -> bool:
-        return _exact(self.figures) or (self.log.options is not None and self.log.options.get("format") in WHOLE_LINES)
+    def doubts(self) -> list[str]:
+        """What may be otherwise, a sentence each."""
+        chosen = self.chosen
+        return list(dict.fromkeys((*chosen.log.doubts, *chosen.notes, *chosen.left_out)))
 
-    def _data(self) -> list[str]:
+    def _ordered(self) -> bool:
+        options = self.chosen.log.options
+        return _exact(self.figures) or (options is not None and options.get("format") in WHOLE_LINES)
+
+    def _data(self, strategy: str) -> list[str]:
         """The [data] table, with what may be otherwise."""
-        lines = self.log.toml.splitlines() + list(self.sides.values()) + _repeats(self.data)
-        doubts = [f"In doubt: {doubt}." for doubt in dict.fromkeys((*self.log.doubts, *self.notes))]
-        lines[1:1] = [line for doubt in doubts for line in _comment(doubt)]
+        log, sides = self.chosen.log, self.chosen.sides
+        table = replace(log, suggested={}).toml.splitlines()
+        lines = [*table, *(each.toml for each in sides.values()), *_repeats(self.chosen.data, self.figures, strategy)]
+        doubts = [line for doubt in self.doubts() for line in _comment(f"In doubt: {doubt}.")]
+        if log.comments:
+            doubts += [
+                *_comment("The next line makes it count, in place of a line of the same key below:"),
+                *log.comments,
+            ]
+        lines[1:1] = doubts
         ratings = self.figures.ratings
         if ratings is not None:
             liked = float(ratings.value[int(0.7 * len(ratings.value))])  # 4 of 1 to 5
             lines += _comment(
                 "Ranked lists are measured, and each event is an event whatever its rating. The next line keeps only"
-                " what people liked; for predicted ratings use rmse as a metric, with a model such as biased_mf."
+                " what people liked, and forgets the rest; dislike_below in its place remembers the rest, and never"
+                " recommends it to the same user. For predicted ratings use rmse as a metric, with a model such as"
+                " biased_mf."
             )
             lines.append(f"# min_rating = {liked:g}")
         return [
@@ -97,13 +118,33 @@ class _Plan:
         ]
 
 
-def _repeats(data: Dataset) -> list[str]:
-    """The option that keeps one event of a user, item and second: a split would have the same one on both sides."""
-    n = 0 if data.timestamp is None else len(data) - len(deduplicated(data, "distinct"))
+def _repeats(data: Dataset, figures: KeyFigures, strategy: str) -> list[str]:
+    """The option that keeps one event of a user, item and second: a split would have the same one on both sides. At
+    random it would have any repeated pair there, so then one event of each pair is kept."""
+    if strategy == "random" and figures.repeated:
+        n = figures.repeated
+        again = f"{counted(n, 'event')} {either(n, 'repeats', 'repeat')} a pair of user and item. At random they would"
+        again += " stand on both sides of the split, where they are no answers: the last of each pair stays."
+        return [*_comment(again), 'duplicates = "last"']
+    if data.timestamp is None:
+        return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatineeWarning)  # of weights that are left out: the comment says it
+        n = len(data) - len(deduplicated(data, "distinct"))
     if not n:
         return []
     again = f"{counted(n, 'event')} {either(n, 'comes', 'come')} again, of one user and item in one second"
-    return [*_comment(f"{again}: the first of them stays."), 'duplicates = "distinct"']
+    text = f"{again}: the first of them stays; where events have kinds or weights, the one that counts most."
+    return [*_comment(text), 'duplicates = "distinct"']
+
+
+def _refit(strategy: str) -> list[str]:
+    """What a model of a split by a moment knows, and how it knows more."""
+    if strategy != "temporal":
+        return []
+    text = "The test asks with the histories of train: who came later is new to the models. The next line fits again"
+    text += " on train + valid before the test, and histories hold both; it is another protocol."
+    return ["[fit]", *_comment(text), "# refit = true", ""]
 
 
 def _comment(text: str) -> list[str]:
@@ -115,90 +156,6 @@ def _comment(text: str) -> list[str]:
             line = "#"
         line += f" {word}"
     return [*lines, line]
-
-
-# --- which file is which ----------------------------------------------------------------------------------------------
-
-
-def _planned(given: Sequence[Sniffed]) -> _Plan:
-    whole = next((each for each in given if each.kind == "folder" and each.format), None)
-    if whole is not None:  # in a known layout, with tables of its own
-        data, notes = _loaded(whole.table)
-        return _Plan(whole, data, key_figures(data), notes=notes)
-    named = [each for each in given if each.kind != "folder"]
-    inside = [each for folder in given for each in folder.files if each.kind != "folder"]
-    found = [*named, *(sniff(each.path) for each in inside[:BESIDE])]  # of a folder's files little was read, or nothing
-    log, notes = _log_of(named, found)
-    data, _ = _loaded(log.table)
-    sides = {}
-    for what, ids in (("items", data.items), ("users", data.users)):
-        tables = [each for each in found if each.kind == what] or _beside(log, what)
-        tables.sort(key=lambda each: ("title" in (each.columns or {}).values(), len(each.columns or {})), reverse=True)
-        known = set(map(str, ids.decode(range(len(ids)))))
-        chosen = next((table for table in tables if table in named or _describes(table, known)), None)
-        if chosen is not None:
-            sides[what] = _like_the_log(chosen, log)
-    data, warned = _loaded(_with(log, sides))
-    return _Plan(log, data, key_figures(data), {what: each.toml for what, each in sides.items()}, [*notes, *warned])
-
-
-def _log_of(named: Sequence[Sniffed], found: Sequence[Sniffed]) -> tuple[Sniffed, list[str]]:
-    """The log among the files, and what is said of others that look like one."""
-    logs = [each for each in named if each.kind == "log"]
-    if len(logs) > 1:
-        paths = listed(each.path for each in logs)
-        raise MatineeError(f"several of the files look like logs: {paths}", hint="name one of them")
-    logs = logs or sorted((each for each in found if each.kind == "log"), key=_likeness, reverse=True)
-    if not logs:
-        problems = [f"{Path(each.path).name}: {each.problem or f'a table of {each.kind}'}" for each in found]
-        what = f"no file looks like a log: {'; '.join(problems[:6]) or 'there are none'}"
-        raise MatineeError(what, hint="name the file whose rows have a user and an item")
-    others = [Path(each.path).name for each in logs[1:] if not each.guessed]
-    return logs[0], [f"other files look like logs too: {listed(others)}"] if others else []
-
-
-def _likeness(log: Sniffed) -> tuple[bool, bool, int, int]:
-    """How much a file is like a log: a known format, columns that names tell, their number, its size."""
-    roles = sum(bool(role) for role in (log.columns or {}).values())
-    return log.format is not None, not log.guessed, roles, log.n_bytes
-
-
-def _beside(log: Sniffed, what: str) -> list[Sniffed]:
-    """The tables of this kind in the log's folder."""
-    path = Path(log.path)
-    paths = [each for each in sorted(path.parent.iterdir()) if each.is_file() and each.resolve() != path.resolve()]
-    small = [each for each in paths if not each.name.startswith(".") and each.stat().st_size < 50_000_000]
-    return [found for each in small[:BESIDE] if (found := sniff(each)).kind == what]
-
-
-def _describes(table: Sniffed, known: Iterable[str]) -> bool:
-    """Whether most of the first ids of a table are those of the log."""
-    column = next((name for name, role in (table.columns or {}).items() if role.endswith("_id")), None)
-    ids = [str(row[column]) for row in table.first_rows if column is not None]
-    return bool(ids) and sum(each in known for each in ids) * 2 >= len(ids)
-
-
-def _like_the_log(table: Sniffed, log: Sniffed) -> Sniffed:
-    """The table without the name of its ids, where the log has the same."""
-    roles = {role: name for name, role in (log.columns or {}).items() if role}
-    options = {name: value for name, value in (table.options or {}).items() if roles.get(name) != value}
-    return replace(table, options=options)
-
-
-def _with(log: Sniffed, sides: Mapping[str, Sniffed]) -> dict[str, Any]:
-    tables = {}
-    for what, each in sides.items():
-        options = dict(each.options or {})
-        tables[what] = {"path": each.path, **options} if options else each.path
-    return {**log.table, **tables}
-
-
-def _loaded(table: Mapping[str, Any]) -> tuple[Dataset, list[str]]:
-    """The whole log, and the warnings of reading it."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        data = DataTable(**table).load()
-    return data, [str(each.message) for each in caught if issubclass(each.category, MatineeWarning)]
 
 
 # --- what is hidden, measured and fitted ------------------------------------------------------------------------------

@@ -48,15 +48,15 @@ class Measured:
 
 def measure(
     model: Model, label: str, holdout: Holdout, spec: EvaluateTable, rules: Sequence[str | Path], scale: Scale | None,
-    kept: Rules | None = None,
+    kept: Rules | None = None, *, progress: bool = True,
 ) -> Measured:  # fmt: skip
     """Rank by each of the rules and predict, as far as the spec measures it and the model can. scale: None where the
-    log has no ratings. kept: what every list must keep."""
+    log has no ratings. kept: what every list must keep. progress: whether ranking shows a bar."""
     found = Measured()
     for rule in rules:
         holdout_of_rule = with_candidates(holdout, rule, model.users, model.items)
         with measured() as cost:
-            recs = recommend(model, holdout_of_rule.queries, max(spec.k), rules=kept, progress=True)
+            recs = recommend(model, holdout_of_rule.queries, max(spec.k), rules=kept, progress=progress)
         if found.recs is None:
             found.recs, found.cost = recs, cost
         if spec.ranking:

@@ -165,6 +165,8 @@ def open_run(path: StrPath) -> Run:
     Example: `run = mt.open_run("runs/small")`
     """
     folder = Path(path).parent if Path(path).is_file() else Path(path)
+    if not folder.exists():
+        raise MatineeError("there is no such folder", where=str(folder), hint="check the path")
     for name in (METRICS, PER_QUERY, RECIPE, RUN):
         if not (folder / name).is_file():
             hint = "name a folder that `matinee run` finished; start it again with the same --out to finish it"

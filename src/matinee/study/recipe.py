@@ -36,6 +36,8 @@ from matinee.study.evaluate_table import EvaluateTable as EvaluateTable
 from matinee.study.evaluate_table import FitTable as FitTable
 from matinee.study.model_table import ModelTable as ModelTable
 from matinee.study.model_table import with_defaults
+from matinee.study.space import spaces
+from matinee.study.tune_table import TuneTable as TuneTable
 
 DEFAULT = "default_study.toml"
 
@@ -69,6 +71,7 @@ class Recipe(Table):
     defaults: dict[str, Any] = Field(
         {}, exclude=True, description="hyper-parameters of each model that has them and does not set them itself"
     )
+    tune: TuneTable = Field(TuneTable(), exclude=True, description="how models are tuned; a run does not read it")
     model: list[ModelTable] = Field(description="one [[model]] table a model; grids are expanded")
 
     @field_validator("model")
@@ -139,7 +142,7 @@ class Recipe(Table):
             table |= registry.from_text(table["name"], {name: value})
             if table[name] is None:  # TOML has no null: a setting that is left out has its default
                 del table[name]
-        return _validated(tables, "recipe")
+        return _validated(tables, "recipe").model_copy(update={"tune": self.tune})
 
     def without_torch(self) -> tuple[Recipe, list[str]]:
         """The same study without the models that need PyTorch and those that use them, and the labels of all these."""
@@ -199,7 +202,7 @@ def load_recipe(path: StrPath | None = None) -> Recipe:
     try:
         tables = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except FileNotFoundError:
-        raise MatineeError("there is no such recipe", where=str(path), hint="name a TOML file, see recipes/") from None
+        raise MatineeError("there is no such file", where=str(path), hint="name a TOML file, see recipes/") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MatineeError(f"not valid TOML: {error}", where=str(path), hint="correct that line") from None
     except OSError as error:
@@ -220,6 +223,9 @@ def _validated(tables: Mapping[str, Any], where: str) -> Recipe:
             predicts |= recipe.create(table).predicts()
     with _placed(where, "[evaluate]"):
         _check_evaluate(recipe, predicts)
+    if "tune" in recipe.model_fields_set:
+        with _placed(where, "[tune]"):
+            spaces(recipe.model, recipe.tune)
     with _placed(where, "[split]"):
         options = {name: value for name, value in recipe.split.items() if name != "strategy"}
         if "exclude_seen" in options:
@@ -256,6 +262,11 @@ def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
     name = ".".join(str(part) for part in place)
     if kind != "extra_forbidden":
         return f"{name}: {message.removeprefix('Value error, ')}" if name else message.removeprefix("Value error, ")
-    owners: dict[str, type[BaseModel]] = {"data": DataTable, "evaluate": EvaluateTable, "fit": FitTable}
+    owners: dict[str, type[BaseModel]] = {
+        "data": DataTable,
+        "evaluate": EvaluateTable,
+        "fit": FitTable,
+        "tune": TuneTable,
+    }
     near = did_you_mean(str(place[-1]), owners.get(str(place[0]), Recipe).model_fields, n=1)
     return f"unknown key {name!r}" + (f" ({near})" if near else "")

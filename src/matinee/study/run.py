@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +24,7 @@ from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.data.side_table_report import side_table_report
 from matinee.errors import MatineeError, MatineeWarning, option, worded_for
 from matinee.evaluate import audit
+from matinee.evaluate.evaluate import named
 from matinee.evaluate.lists import refuse_missing
 from matinee.evaluate.predictions import CLICK
 from matinee.explore import analyse
@@ -37,11 +38,12 @@ from matinee.report import Study, write_report
 from matinee.rules.applied import check_rules
 from matinee.store import MANIFEST, load_model, save_model
 from matinee.study.collect import collect, write_unit
-from matinee.study.folder import ANALYSIS, LOGS, RESULTS, RunFolder, Unit, units_of
+from matinee.study.folder import ANALYSIS, LOGS, METRICS, RECIPE, REPORT, RESULTS, RunFolder, Unit, units_of
 from matinee.study.measure import Measured, measure, our_warnings
 from matinee.study.reader import Run, open_run
 from matinee.study.recipe import Recipe
 from matinee.study.results import Curve, DataFacts, MetricRow, UnitCosts, UnitRecord
+from matinee.study.tracking import NO_TRACKING, Nested, Tracking, tracking
 
 PHASES = ("fit", "refit")
 
@@ -60,11 +62,12 @@ def run_study(
     *,
     data_dir: StrPath | None = None,
     overwrite: bool = False,
+    track: str | None = None,
     command: str = "",
     tell: Callable[[str], None] = lambda text: None,
 ) -> StudyResult:
-    """Run a recipe into a folder. tell: is given one line for each finished piece of work. A finished study is left as
-    it is.
+    """Run a recipe into a folder. tell: is given one line for each finished piece of work. track: "mlflow", or
+    "mlflow:URI", is told of what this call does. A finished study is left as it is.
 
     Raises MatineeError when the folder holds another study (unless overwrite) or no study, another process is writing
     to it, or the audit finds an event in both train and test.
@@ -75,8 +78,8 @@ def run_study(
     start = time.perf_counter()
     folder.mark()  # raises for a folder that is not ours, before a lock is put there
     make_folder(folder.path)
-    with locked(folder / ".lock"):
-        runner = Runner(recipe, folder, data_dir, tell)
+    with locked(folder / ".lock"), tracking(track, recipe.title) as tracked:
+        runner = Runner(recipe, folder, data_dir, tell, tracked)
         folder.claim(recipe.to_toml(), runner.sources, overwrite=overwrite)
         finished = [unit for unit in runner.units if folder.done(unit)]
         for unit in finished:
@@ -86,6 +89,7 @@ def run_study(
                 runner.work(unit)
         if len(finished) < len(runner.units) or not all((folder / name).is_file() for name in RESULTS):
             runner.collect(command)
+        tracked.artefacts([folder / RECIPE, folder / METRICS, folder / REPORT])
     run = open_run(folder.path)
     return StudyResult(run.path, run.record, time.perf_counter() - start, len(finished))
 
@@ -94,9 +98,11 @@ class Runner:
     """A recipe at work in its folder."""
 
     def __init__(
-        self, recipe: Recipe, folder: RunFolder, data_dir: StrPath | None, tell: Callable[[str], None]
-    ) -> None:
+        self, recipe: Recipe, folder: RunFolder, data_dir: StrPath | None, tell: Callable[[str], None],
+        tracked: Tracking = NO_TRACKING,
+    ) -> None:  # fmt: skip
         self.recipe, self.folder, self.data_dir, self.tell = recipe, folder, data_dir, tell
+        self.tracked, self._tracked = tracked, Nested()
         self.units = units_of(recipe)
         self.members = {member.label for model in recipe.model for member in recipe.members(model)}
         self._splits: tuple[int, list[Split]] | None = None
@@ -155,7 +161,10 @@ class Runner:
         with our_warnings() as texts:
             if unit.first or unit.model.label in self.members:
                 announce(self.recipe.create(unit.model), split.train, self.folder.path)
+            self._tracked = self.tracked.nested(f"{unit.split_name} {unit.model.label}", self._parameters(unit))
             model, found, record = self._fitted(unit, split)
+        self._tracked.metrics(results_of(record.metrics))
+        self._tracked.end()
         test = found["test"]
         if unit.first:
             save_model(model, self.folder / unit.saved_model, log=self.folder / LOGS)
@@ -174,6 +183,11 @@ class Runner:
         seconds = f"fit {record.costs.fit.seconds:.2f} s", f"{answering} {test.cost.seconds:.2f} s"
         summary = ", ".join(filter(None, [record.fit_summary, *test.summary, *seconds]))
         self.tell(f"{unit.split_name}  {unit.model.label}: {summary}")
+
+    def _parameters(self, unit: Unit) -> dict[str, object]:
+        """What a tracker is told of a unit."""
+        hyper_parameters = unit.model.resolved(self.recipe.create(unit.model))
+        return {"model": unit.model.name, "seed": unit.seed, "fold": unit.fold, **hyper_parameters}
 
     def _check(self, unit: Unit, split: Split) -> None:
         """Before the first unit of a split: whether each model that is left to do can be fitted on it."""
@@ -245,7 +259,8 @@ class Runner:
         checkpoint = self.folder / unit.checkpoint(phase)
         earlier = _seconds_of(checkpoint)
         with measured() as cost, worded_for("recipe"):
-            model.fit(data, valid=valid, seed=unit.seed, checkpoint=checkpoint, **self.recipe.fit.options)
+            told = self.recipe.fit.options | (self._tracked.hook if phase == "fit" else {})
+            model.fit(data, valid=valid, seed=unit.seed, checkpoint=checkpoint, **told)
         cost.seconds += earlier
         if unit.model.label in self.members:  # with a log of its own: both are removed when the split is done
             save_model(model, self.folder / unit.kept(phase))
@@ -306,6 +321,11 @@ class Runner:
         with our_warnings():
             found = analyse(lists, split.test, split.train)
         atomic_write(self.folder / ANALYSIS, found.to_json())
+
+
+def results_of(rows: Sequence[MetricRow]) -> dict[str, float]:
+    """Each mean that is known, by a name."""
+    return {f"{named(row.metric, row.k or 0)} {row.split}": row.value for row in rows if row.value is not None}
 
 
 def _seconds_of(checkpoint: Path) -> float:

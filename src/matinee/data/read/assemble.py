@@ -21,7 +21,9 @@ from matinee.data.read.options import Ids, Unit
 from matinee.data.read.tables import Table
 from matinee.data.read.times import Times, checked_times, time_column
 from matinee.data.side import EntityKind, Unmatched
-from matinee.errors import MatineeError, MatineeWarning, offered, option, suggestion, worded_for
+from matinee.errors import MatineeError, MatineeWarning, counted, either, offered, option, suggestion, worded_for
+
+SCALE = 21  # more levels of ratings than this are no scale
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,11 @@ def _with_events(data: Dataset, log: Log, dislike_below: float | None) -> Datase
 def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | None = None) -> Dataset:
     """One event per user and item, in the log's order.
 
-    last, first: by time, then by row. sum: the last event, with the ratings added up (1 each where there are none).
-    keep: all of them. distinct: of those in one second the first row (needs timestamps). error: raise MatineeError at
-    the first repeated pair; `place` names its row.
+    last, first: by time; in one second the event of the largest weight, then by row. sum: the last event, with the
+    ratings (1 each where there are none) and the weights added up; a MatineeWarning where the ratings look like a
+    scale. keep: all of them. distinct: of those in one second the one of the largest weight, then the first row (needs
+    timestamps). A MatineeWarning counts events that are left out with another weight than the one that stays. error:
+    raise MatineeError at the first repeated pair; `place` names its row.
     """
     if how not in get_args(Duplicates):
         raise MatineeError(f"unknown way with duplicates '{how}'", hint=suggestion(str(how), get_args(Duplicates)))
@@ -108,11 +112,7 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
     if how == "distinct":
         return _distinct(data)
     key = data.user.astype(np.int64) * data.n_items + data.item
-    order = np.arange(len(data)) if data.timestamp is None else np.argsort(data.timestamp, kind="stable")
-    if how == "error":
-        order = np.arange(len(data))
-    elif how in ("last", "sum"):
-        order = order[::-1]
+    order = _order(data, how)
     _, first, pair = np.unique(key[order], return_index=True, return_inverse=True)
     if len(first) == len(data):
         return data
@@ -125,22 +125,63 @@ def deduplicated(data: Dataset, how: Duplicates, place: Callable[[int], str] | N
         raise MatineeError(what, where=place(row) if place else f"event {row + 1}", hint=hint)
     result = data.rows(np.sort(rows))
     if how != "sum":
+        _warn_of_weights(data, order, rows[pair], how)
         return result
     at = np.argsort(rows, kind="stable")
     total = np.bincount(pair, weights=None if data.value is None else data.value[order]).astype(np.float32)
     weight = None if data.weight is None else np.bincount(pair, data.weight[order]).astype(np.float32)[at]
+    _warn_of_summed_scale(data, total)
     return replace(result, value=total[at], weight=weight)
 
 
+def _order(data: Dataset, how: Duplicates) -> NDArray[np.intp]:
+    """int64 (n,): row numbers, of each pair the event that stays first. In one second the largest weight is first."""
+    if how == "error":
+        return np.arange(len(data))
+    back = -1 if how in ("last", "sum") else 1
+    row = back * np.arange(len(data))
+    if data.timestamp is None:
+        return np.argsort(row)
+    return np.lexsort(
+        (row, back * data.timestamp) if data.weight is None else (row, -data.weight, back * data.timestamp)
+    )
+
+
+def _warn_of_weights(data: Dataset, left: NDArray[np.intp], stays: NDArray[np.intp], how: Duplicates) -> None:
+    """A MatineeWarning that counts events with another weight than the one that stays for them. left, stays: (n,)."""
+    n = 0 if data.weight is None else int(np.count_nonzero(data.weight[left] != data.weight[stays]))
+    if not n:
+        return
+    which = {"distinct": "of one second the largest weight stays", "last": "the last event stays"}
+    text = f"{data.name}: {counted(n, 'event')} left out as {either(n, 'a repeat', 'repeats')} with another weight than"
+    text += f" the event that stays ({which.get(how, 'the first event stays')}); {option('duplicates', 'sum')} adds"
+    warnings.warn(f"{text} weights up", MatineeWarning, stacklevel=3)
+
+
+def _warn_of_summed_scale(data: Dataset, total: NDArray[np.float32]) -> None:
+    """A MatineeWarning where the ratings that are added up look like a scale: at most 10, by whole or half steps."""
+    levels = np.zeros(0) if data.value is None else np.unique(data.value)
+    scale = 2 < len(levels) <= SCALE and levels[0] >= 0 and levels[-1] <= 10 and not np.any(levels * 2 % 1)
+    if scale:
+        text = f"{data.name}: {option('duplicates', 'sum')} adds up ratings from {levels[0]:g} to {levels[-1]:g}, and"
+        text += (
+            f" they now go from {total.min():g} to {total.max():g}; on a scale, {option('duplicates', 'last')} keeps"
+        )
+        warnings.warn(f"{text} the latest", MatineeWarning, stacklevel=3)
+
+
 def _distinct(data: Dataset) -> Dataset:
-    """Of events with equal user, item and timestamp the first."""
+    """Of events with equal user, item and timestamp the one of the largest weight, then the first."""
     if data.timestamp is None:
         hint = f"name the column of times: {option('timestamp', 'time')}, or choose {option('duplicates', 'last')}"
         hint = hint if offered("timestamp") else f"choose another way: {option('duplicates', 'last')}"
         raise MatineeError(f"{data.name} has no timestamps, so an event recorded twice looks like a repeat", hint=hint)
-    order = np.lexsort((data.timestamp, data.item, data.user))
+    weights = () if data.weight is None else (-data.weight,)
+    order = np.lexsort((*weights, data.timestamp, data.item, data.user))
     same = [array[order[1:]] == array[order[:-1]] for array in (data.user, data.item, data.timestamp)]
-    return data.rows(np.sort(order[np.append(True, ~np.logical_and.reduce(same))[: len(order)]]))
+    stays = np.append(True, ~np.logical_and.reduce(same))[: len(order)]
+    _warn_of_weights(data, order, order[stays][np.cumsum(stays) - 1], "distinct")
+    return data.rows(np.sort(order[stays]))
 
 
 def log_of(
@@ -226,7 +267,10 @@ def side_of(table: Table, column: str, features: pl.DataFrame) -> SideTable:
         ids = id_column(table, column)
     if ids.n_unique() < len(ids):
         row = int(np.flatnonzero(ids.is_first_distinct().not_().to_numpy())[0])
-        raise table.error(f"a second row describes {shown(ids[row])}", row, column, hint="keep one row for each id")
+        hint = "keep one row for each id"
+        if features.width == 1:  # a row for each genre
+            hint += f", for example a list: table.group_by({column!r}).agg({features.columns[0]!r}) in polars"
+        raise table.error(f"a second row describes {shown(ids[row])}", row, column, hint=hint)
     return SideTable(table, column, ids, features)
 
 
@@ -234,7 +278,9 @@ def _unmatched(what: EntityKind, side: SideTable | None, codes: NDArray[np.int32
     """The ids of a side table, of n in all, that are not among the log's codes."""
     if side is None:
         return ()
-    ids = n - len(np.unique(codes))  # an id has a code from the log or from the table
+    there = np.zeros(n, np.bool_)
+    there[codes] = True
+    ids = n - int(np.count_nonzero(there))  # an id has a code from the log or from the table
     return (*([Unmatched(what, side.table.name, ids)] if ids else []), *side.left_out)
 
 

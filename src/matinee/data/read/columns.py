@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from matinee.data.read.dialect import SEPARATORS
 from matinee.data.read.numbers import Checked, first, integers_of, numbers_of, shown
 from matinee.data.read.options import AUTO, Ids, Name
 from matinee.data.read.options import Unit as Unit
 from matinee.data.read.tables import Table
 from matinee.data.read.times import Times as Times
 from matinee.data.read.times import time_column as time_column
-from matinee.errors import MatineeError, offered, option
+from matinee.errors import MatineeError, near_misses, offered, option
 
 # Case and underscores do not matter: userId, USER_ID and user_id are one name. Two of them are a question, unless the
 # first, the role's own name, is there.
@@ -76,10 +77,11 @@ def _at(table: Table, role: str, position: int) -> str:
 def _absent(table: Table, role: str, name: Name) -> MatineeError:
     there = table.frame.columns
     if len(there) == 1 and table.is_text and role in ("user_id", "item_id"):
-        hint = (
-            f"{option('separator', ' ')} names the sign between columns; {option('format', 'sequences')} reads a user "
-        )
-        hint += f"and their items a line, {option('format', 'sessions')} a session of items a line"
+        sign = _other_sign(table)
+        hint = f"{option('separator', sign or ' ')} names the sign between columns"
+        if sign is None:
+            hint += f"; {option('format', 'sequences')} reads a user and their items a line, "
+            hint += f"{option('format', 'sessions')} a session of items a line"
         hint = hint if offered("separator", "format") else "correct the file"
         return MatineeError(f"there is only one column, {there[0][:40]!r}", where=table.name, hint=hint)
     if table.is_text and table.dialect.header is None and looks_like_an_event(table):
@@ -88,10 +90,22 @@ def _absent(table: Table, role: str, name: Name) -> MatineeError:
             f"say {option('header', False)} and where the columns are: {option('user_id', 1)}, {option('item_id', 2)}"
         )
         return MatineeError(what, where=table.name, hint=hint if offered("header") else "add a header")
-    hint = f"name it: {option(role, _likely(role, there))}" if offered(role) else f"rename the column to {role}"
+    near = [] if name == AUTO else near_misses(str(name), there, 1)
+    meant = f"did you mean {near[0]!r}? " if near else "name it: "
+    likely = near[0] if near else _likely(role, there)
+    hint = f"{meant}{option(role, likely)}" if offered(role) else f"rename the column to {role}"
     if table.dialect.header is False and offered(role):
         hint = f"say where it is: {option(role, 1)} for the first column"
     return MatineeError(f"there is no {_wanted(role, name)}; it has {_shown(there)}", where=table.name, hint=hint)
+
+
+def _other_sign(table: Table) -> str | None:
+    """The sign that would give the only column of a text file several, as its name and its first values have it."""
+    (column,) = table.frame.columns
+    rows = [column, *(str(value) for value in table.frame[column].head(5))]
+    counts = {sign: min(row.count(sign) for row in rows) for sign in SEPARATORS}
+    best = max(counts, key=lambda sign: counts[sign])
+    return best if table.is_text and counts[best] else None
 
 
 def _likely(role: str, there: Sequence[str]) -> str:
@@ -142,8 +156,19 @@ def by_position(table: Table) -> dict[str, str]:
         hint = f"say where they are: {option('user_id', 1)}, {option('item_id', 2)}"
         what = f"the file has no header, and its {len(there)} columns may be anything: first "
         what += _shown([str(value) for value in table.frame.row(0)]) if table.frame.height else "nothing"
+        if first_row_of_names(table):
+            hint = f"leave {option('header', False)} out, where the first row names the columns; or {hint}"
         raise MatineeError(what, where=table.name, hint=hint)
     return dict(zip(("user_id", "item_id", *found), there, strict=False))
+
+
+def first_row_of_names(table: Table) -> list[str]:
+    """The first row of a text file that is read without a header, where it looks like names of columns; else []."""
+    if table.dialect.header is None or not table.is_text or not table.frame.height:
+        return []
+    cells = [str(cell).strip() for cell in table.frame.row(0) if cell is not None]
+    roles = {role for role, names in NAMES.items() for cell in cells if plain(cell) in names}
+    return cells if len(roles) > 1 or cells == list(table.dialect.header or ()) else []
 
 
 def _kind(column: pl.Series, decimal: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,10 +11,9 @@ from typing import Any, Literal
 
 import polars as pl
 
-from matinee.data import side
 from matinee.data.dataset import Dataset, Duplicates
 from matinee.data.events import EventKinds, kinds_option, looks_like_kinds, no_kinds_option
-from matinee.data.read.assemble import Log, RawTables, SideTable, build, log_of, side_of
+from matinee.data.read.assemble import Log, RawTables, build, log_of
 from matinee.data.read.columns import NAMES, by_position, find_column, guess_types, plain
 from matinee.data.read.dialect import SEPARATORS
 from matinee.data.read.format_names import KNOWN
@@ -28,15 +26,24 @@ from matinee.data.read.options import (
     Ids,
     Name,
     ReadOptions,
-    TableFile,
     TextOptions,
     Unit,
+    known_options,
     parsed,
 )
 from matinee.data.read.sequences import read_sequences
-from matinee.data.read.tables import Dialect, Table, dialect_of, table_of
-from matinee.data.read.text import UTF8, compression, is_utf8, start
-from matinee.errors import COLUMNS, MatineeError, MatineeWarning, audience, listed, offered, option, worded_for
+from matinee.data.read.side_files import needed, side_table
+from matinee.data.read.suspicions import warn_of_names, warn_of_times
+from matinee.data.read.tables import Table, dialect_of, table_of
+from matinee.data.read.text import UTF8, compression, start
+from matinee.errors import (
+    COLUMNS,
+    MatineeError,
+    MatineeWarning,
+    listed,
+    offered,
+    option,
+)
 
 LARGE = 64_000_000  # bytes of a file whose numbers are not read as text first
 WEIGHTS = frozenset(
@@ -48,6 +55,7 @@ OF_LOGS = (*COLUMNS[:-1], *TextOptions.model_fields, "unit", "time_format", "ids
 Reader = Callable[[Any, ReadOptions], RawTables]
 
 
+@known_options
 def read(
     source: Any,
     *,
@@ -96,8 +104,8 @@ def read(
     times: the log's order is the order of time.
     users, items: side tables, a file, a `table` or a dataframe each with an id column named like the log's, by a
     usual name, or "id". A plain file is read as the log is, where that fits.
-    duplicates: what happens to a user's repeated events with one item. "keep" (default: ranking models count a pair
-    once, and sequences need repeats), "distinct" (of one second the first stays), "last", "first", "sum" or "error".
+    duplicates: of a user's events with one item "keep" (default: sequences need repeats), "distinct" (one a second, the
+    largest weight), "last", "first", "sum" (the last, with ratings and weights added up) or "error".
     header, separator, quote, escape, encoding, decimal, comment: how text files are written. header False: the first
     row is an event (columns by position: two are user and item, a third is a rating up to 1,000 or a time from 1e8 on,
     a fourth a time; others have to be named); a list names the columns. quote None: quotation marks are ordinary signs.
@@ -234,8 +242,8 @@ def _with_sides(parts: RawTables, options: ReadOptions) -> RawTables:
         if options.users is not None or parts.users is not None:
             hint = "leave the table of users out, or read the log without cutting it into sessions"
             raise MatineeError("users are described, and sessions are the users", where=log.table.name, hint=hint)
-    users = _side(options.users, "user_id", log.user.name, options) or parts.users
-    return RawTables(log, users, _side(options.items, "item_id", log.item.name, options) or parts.items)
+    users = side_table(options.users, "user_id", log.user.name, options) or parts.users
+    return RawTables(log, users, side_table(options.items, "item_id", log.item.name, options) or parts.items)
 
 
 def columns_log(table: Table, options: ReadOptions) -> Log:
@@ -243,7 +251,7 @@ def columns_log(table: Table, options: ReadOptions) -> Log:
     asked = {role: getattr(options, role) for role in COLUMNS}
     if table.dialect.header is False and asked["user_id"] == asked["item_id"] == AUTO:
         asked |= {role: name for role, name in by_position(table).items() if asked[role] == AUTO}
-    user_id, item_id = (_needed(table, role, asked[role]) for role in ("user_id", "item_id"))
+    user_id, item_id = (needed(table, role, asked[role]) for role in ("user_id", "item_id"))
     rating, timestamp = (find_column(table, role, asked[role], required=False) for role in ("rating", "timestamp"))
     weight = None if asked["weight"] == AUTO else find_column(table, "weight", asked["weight"], required=True)
     log = log_of(
@@ -258,6 +266,9 @@ def columns_log(table: Table, options: ReadOptions) -> Log:
         weight=weight,
         skip=options.bad_rows == "skip",
     )
+    warn_of_names(table)
+    if log.rating is not None and rating is not None:
+        warn_of_times(log.rating, table.name, rating)
     if log.context is not None and table.is_text:
         log = replace(log, context=guess_types(log.context, decimal=options.decimal))
     return log
@@ -287,67 +298,6 @@ def _warn_of_unused(log: Log, options: ReadOptions) -> None:
 def _numbers(values: pl.Series) -> bool:
     """Whether a column could be read as weights."""
     return not values.has_nulls() and values.dtype.is_numeric()
-
-
-def _needed(table: Table, role: str, name: Name) -> str:
-    found = find_column(table, role, name, required=True)
-    assert found is not None
-    return found
-
-
-def _side(source: Any, role: str, like: str, options: ReadOptions) -> SideTable | None:
-    """A side table: its ids, in a column named like the log's, by a usual name or "id", and its other columns."""
-    if source is None:
-        return None
-    written = isinstance(source, dict) and "path" in source  # else a dict is the table itself, by its columns
-    if written or isinstance(source, TableFile):
-        which: Literal["users", "items"] = "users" if role == "user_id" else "items"
-        with worded_for(audience(), without=set(ReadOptions.model_fields) - set(TableFile.model_fields), table=which):
-            return _side_table(parsed(TableFile, source) if written else source, role, like, options)
-    return _side_table(source, role, like, options)
-
-
-def _side_table(source: Any, role: str, like: str, options: ReadOptions) -> SideTable:
-    """The same of a table that is written as its own options say, or as the log."""
-    named: Name = AUTO
-    title: Name | None = None
-    if isinstance(source, TableFile):
-        table = table_of(source.path, dialect_of(source))
-        named, title = getattr(source, role) or AUTO, source.title
-    else:
-        table = table_of(source, like_the_log(source, options))
-    usual = named == AUTO and like in table.frame.columns
-    column = like if usual else _ids_of(table, role, named, own=isinstance(source, TableFile))
-    rest = table.frame.drop(column)
-    if role == "item_id":
-        rest = side.with_title(rest, None if title is None else _needed(table, "title", title))
-    decimal = table.dialect.decimal
-    rest = guess_types(rest, keep=side.TEXT, decimal=decimal) if table.is_text else rest
-    return side_of(table, column, side.described(rest))
-
-
-def _ids_of(table: Table, role: str, named: Name, *, own: bool) -> str:
-    """The ids of a side table: the column that is named, one with a usual name, or "id". own: the options are its own,
-    not the log's."""
-    only = [column for column in table.frame.columns if plain(column) == "id"]
-    if named == AUTO and len(only) == 1 and find_column(table, role, AUTO, required=False) is None:
-        return only[0]
-    with contextlib.nullcontext() if own else worded_for(audience(), without=(role,)):
-        return _needed(table, role, named)
-
-
-def like_the_log(source: Any, options: ReadOptions) -> Dialect:
-    """How a plain file beside the log is written: as the log, where that fits."""
-    if not isinstance(source, (str, Path)) or not Path(source).is_file():
-        return Dialect()
-    beginning = start(Path(source))
-    encoding = options.encoding
-    if encoding.lower() not in UTF8 and is_utf8(beginning):
-        encoding = "utf-8"
-    separator = options.separator
-    if separator is not None and separator.encode() not in beginning.partition(b"\n")[0]:
-        separator = None
-    return Dialect(separator, options.quote, encoding, None, options.escape, options.comment, options.decimal)
 
 
 def _warn(text: str) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -76,6 +78,8 @@ def _kinds(value: object) -> EventKinds | str | None:
 
 Format = Annotated[str, AfterValidator(_format)]
 Options = TypeVar("Options", bound=BaseModel)
+P = ParamSpec("P")
+T = TypeVar("T")
 Name = str | int
 """A column's name, or its position from 1."""
 Optional = Annotated[Name | None, BeforeValidator(_none)]
@@ -142,7 +146,9 @@ class FileOptions(TextOptions):
         None, description="events rated lower than this are dislikes: no likes, and not recommended to that user"
     )
     duplicates: Duplicates = Field(
-        "keep", description="what happens to a user's repeated events with one item; distinct: one a second stays"
+        "keep",
+        description="what happens to a user's repeated events with one item; distinct: one a second stays, of weights"
+        " the largest; sum: the last, with ratings and weights added up",
     )
 
 
@@ -200,3 +206,17 @@ _EXAMPLES: dict[str, object] = {
     "rating": "stars",
     "dislike_below": 3.0,
 }
+
+
+def known_options(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function, with near misses for an option that there is not."""
+
+    @functools.wraps(function)
+    def wrapped(*args: P.args, **options: P.kwargs) -> T:
+        for name in options:
+            if name not in known:
+                raise MatineeError(f"read has no option {name!r}", hint=suggestion(name, known))
+        return function(*args, **options)
+
+    known = list(inspect.signature(function).parameters)
+    return wrapped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,11 +14,11 @@ import polars as pl
 from matinee.data.read.columns import NAMES, by_position, checked_ratings, find_column, plain
 from matinee.data.read.log import WEIGHTS
 from matinee.data.read.numbers import numbers_of
-from matinee.data.read.options import AUTO
+from matinee.data.read.options import AUTO, NONE
 from matinee.data.read.tables import Table
 from matinee.data.read.times import checked_times
 from matinee.data.side import TITLES
-from matinee.errors import MatineeError, counted, either, option
+from matinee.errors import COLUMNS, MatineeError, counted, either, option
 
 _WORDS = {
     "user_id": "user|customer|visitor|member|reviewer|account|person|client|profile|subscriber|buyer|player|viewer"
@@ -50,7 +50,9 @@ FORMATS = [date + clock for date, clock in itertools.product(_DATES, _CLOCKS)] +
 @dataclass
 class Roles:
     """columns: role -> column, or its position from 1. options: those of `read` that the columns need. found: role ->
-    column, those that `read` finds by itself too. guessed: roles that no name told. doubts: what may be otherwise."""
+    column, those that `read` finds by itself too. guessed: roles that no name told. doubts: what may be otherwise.
+    given: role -> column, or "none", as somebody said, with unit and time_format. weight: a column that looks like
+    weights, which is not read."""
 
     columns: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
@@ -58,11 +60,25 @@ class Roles:
     guessed: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     time: str | None = None
+    given: dict[str, Any] = field(default_factory=dict)
+    weight: str | None = None
+
+    def take_given(self, table: Table) -> None:
+        """The columns that were said. Raises MatineeError for one that is not there."""
+        for role, name in self.given.items():
+            if role not in COLUMNS:
+                continue
+            column = None if name == NONE else find_column(table, role, name, required=True)
+            self.columns[role] = name
+            if column is not None:
+                self.found[role] = column
 
 
-def roles_of(table: Table) -> Roles:
-    """The likely roles of a table with names; without users or items where no column looks like them."""
-    roles = Roles()
+def roles_of(table: Table, given: Mapping[str, Any] | None = None) -> Roles:
+    """The likely roles of a table with names; without users or items where no column looks like them. given: role ->
+    column, those that are known. Raises MatineeError where one of them is not there."""
+    roles = Roles(given=dict(given or {}))
+    roles.take_given(table)
     for role in ("user_id", "item_id"):
         _by_name(table, role, roles)
     _times(table, roles)
@@ -71,9 +87,12 @@ def roles_of(table: Table) -> Roles:
     return roles
 
 
-def positions_of(table: Table) -> Roles:
-    """The likely roles of a table without a header, whose columns have positions."""
-    roles, names = Roles(guessed=["user_id", "item_id"]), table.frame.columns
+def positions_of(table: Table, given: Mapping[str, Any] | None = None) -> Roles:
+    """The likely roles of a table without a header, whose columns have positions. given: as in `roles_of`."""
+    given = dict(given or {})
+    roles, names = Roles(guessed=["user_id", "item_id"], given=given), table.frame.columns
+    if given:
+        return _beside_given(table, roles)
     try:
         roles.found = by_position(table)
         _check_time(table, roles)
@@ -100,6 +119,23 @@ def positions_of(table: Table) -> Roles:
     return roles
 
 
+def _beside_given(table: Table, roles: Roles) -> Roles:
+    """The roles that were said, users and items in the first columns that are left, and a column of times."""
+    names = table.frame.columns
+    roles.take_given(table)
+    roles.guessed = [role for role in roles.guessed if role not in roles.given]
+    for role in ("user_id", "item_id"):
+        free = [name for name in names if name not in roles.found.values()]
+        if role not in roles.found and free:
+            roles.found[role], roles.columns[role] = free[0], names.index(free[0]) + 1
+    free = [name for name in names if name not in roles.found.values()]
+    time = next((name for name in free if _holds_times(table, name)), None)
+    if time is not None and "timestamp" not in roles.given:
+        roles.found["timestamp"], roles.columns["timestamp"] = time, names.index(time) + 1
+    _check_time(table, roles)
+    return roles
+
+
 def fill_ids(table: Table, roles: Roles) -> None:
     """Take the first free columns for users and items that no name told, with a doubt."""
     for role in ("user_id", "item_id"):
@@ -112,13 +148,15 @@ def fill_ids(table: Table, roles: Roles) -> None:
 
 def _by_name(table: Table, role: str, roles: Roles) -> None:
     """The column that `read` finds, or the one whose name is most like the role."""
+    if role in roles.given:
+        return
     free = [name for name in table.frame.columns if name not in roles.found.values()]
     try:
         found = find_column(table, role, AUTO, required=False)
     except MatineeError as error:  # there are two
         roles.doubts.append(error.what)
         found = None
-    if found is not None:
+    if found is not None and found in free:
         roles.found[role] = found
         return
     ranked = sorted((rank, free.index(name), name) for name in free if (rank := _rank(role, name)) is not None)
@@ -161,7 +199,7 @@ def title_of(names: Iterable[str]) -> str | None:
 def _times(table: Table, roles: Roles) -> None:
     _by_name(table, "timestamp", roles)
     _better_times(table, roles)
-    if "timestamp" not in roles.found:
+    if "timestamp" not in roles.found and "timestamp" not in roles.given:
         free = [name for name in table.frame.columns if name not in roles.found.values()]
         if (name := next((name for name in free if _holds_times(table, name)), None)) is not None:
             roles.found["timestamp"] = roles.columns["timestamp"] = name
@@ -172,7 +210,7 @@ def _better_times(table: Table, roles: Roles) -> None:
     """Another column than one that only its name made times, where it holds none."""
     role = "timestamp"
     taken = roles.columns.get(role)
-    if taken is not None and not _moments(table, taken):
+    if role not in roles.given and taken is not None and not _moments(table, taken):
         free = [name for name in table.frame.columns if name not in roles.found.values() and _rank(role, name)]
         better = next((name for name in free if _moments(table, name)), None)
         if better is None:
@@ -223,7 +261,10 @@ def _holds_times(table: Table, column: str) -> bool:
 def _check_time(table: Table, roles: Roles) -> None:
     """The unit or format of the times that were found; columns of times that cannot be read are left out."""
     column = roles.found.get("timestamp")
-    if column is None:
+    told = [roles.given[name] for name in ("time_format", "unit") if name in roles.given]
+    if told:
+        roles.time = str(told[0])
+    if column is None or told:
         return
     if _wrong(table, column) <= 0.5:
         roles.time = _unit(table, column, roles)
@@ -235,6 +276,8 @@ def _check_time(table: Table, roles: Roles) -> None:
             ways = " or ".join(option("time_format", each) for each in fits[:2])
             roles.doubts.append(f"the dates in '{column}' may be month first or day first: {ways}; the first is taken")
         return
+    if "timestamp" in roles.given:
+        return  # reading it says what is wrong
     reason = ""
     try:
         checked, _ = checked_times(table, column, "auto", None)
@@ -309,11 +352,11 @@ def _ratings(table: Table, roles: Roles) -> None:
 
 def _weights(table: Table, roles: Roles) -> None:
     """A column that is named like weights, and holds them."""
+    if "weight" in roles.given:
+        return
     free = [name for name in table.frame.columns if name not in roles.found.values() and plain(name) in WEIGHTS]
     free = [name for name in free if _numbers(table, name)]
     if len(free) == 1 and "rating" not in roles.found:
         values = checked_ratings(table, free[0], "weight").values
         if (values > 0).all():
-            roles.found["weight"] = roles.columns["weight"] = free[0]
-            how = option("weight", None)
-            roles.doubts.append(f"'{free[0]}' looks like weights, and is read so; with {how} every event counts alike")
+            roles.weight = free[0]

@@ -26,11 +26,14 @@ class Shape:
     doubts: list[str] = field(default_factory=list)
 
 
-def shape_of(copy: Path, text: str, encoding: str) -> Shape:
-    """What the first lines of a file say; copy: the file they are from."""
+def shape_of(copy: Path, text: str, encoding: str, separator: str | None = None) -> Shape:
+    """What the first lines of a file say; copy: the file they are from. separator: the sign, where it is known."""
     shape = Shape({} if encoding == "utf-8" else {"encoding": encoding})
     lines = [line for line in text.split("\n")[:LINES] if line.strip()]
     lines = _without_comments([line.rstrip("\r") for line in lines], shape)
+    if separator is not None:
+        shape.separator = separator
+        return shape
     if not any(sign in line for line in lines[:20] for sign in (*SEPARATORS, DOUBLE_COLON)) or _ragged_tabs(lines):
         _of_spaces(lines, shape)
         return shape

@@ -4,358 +4,94 @@ from __future__ import annotations
 
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from matinee.data.dataset import Dataset
-from matinee.data.moments import moment_of
-from matinee.data.read.columns import checked_ids, looks_like_an_event, missing_words
 from matinee.data.read.formats import candidates, playlists
 from matinee.data.read.formats.base import head_of
-from matinee.data.read.log import read_as
-from matinee.data.read.options import ReadOptions, TextOptions, parsed
-from matinee.data.read.roles import Roles, fill_ids, positions_of, roles_of, title_of
-from matinee.data.read.sampled import HEAD, Sample, take
-from matinee.data.read.shapes import Shape, shape_of
+from matinee.data.read.log import OF_LOGS
+from matinee.data.read.look import LESS, Kind, Look, NotAllFitsError, sentence
+from matinee.data.read.options import NONE, ReadOptions, parsed
+from matinee.data.read.sampled import HEAD, take
 from matinee.data.read.sniffed import WHOLE_LINES as WHOLE_LINES
 from matinee.data.read.sniffed import Sniffed as Sniffed
-from matinee.data.read.tables import JSON, PARQUET, Table, dialect_of, table_of
 from matinee.data.read.text import plain_suffix
-from matinee.errors import COLUMNS, MatineeError, MatineeWarning, listed, option
+from matinee.errors import MatineeError, listed, option_name, suggestion
 from matinee.files import StrPath
 
-ROWS = 5
 SECONDS = 0.7  # for the files of a folder
-SMALL = 100_000  # bytes of each
-_ENDS = {"json": (".jsonl", *JSON), "parquet": PARQUET}
-_HOLDS = {"json": "JSON lines", "parquet": "Parquet"}
-LESS = 1_000_000  # bytes that are read where some rows do not fit
+WHOLE = 8_000_000  # bytes of a folder's files that are read whole
+SMALL = 100_000  # bytes that are read of each file of a larger folder
+MOST_SECONDS = 3.0  # for files of a folder that are small
 
 
-def sniff(path: StrPath) -> Sniffed:
+def sniff(path: StrPath, **options: Any) -> Sniffed:
     """Look at a file, or at each file of a folder. Read are the first 4 MB and, of files that are not compressed, the
     last one, whatever the size. What is empty, binary or broken is of the kind "other", and `problem` says why.
 
-    Raises MatineeError where there is no such file or folder.
+    options: those of `read` about columns, signs, times and ids, where something was guessed wrong: the file is then
+    looked at as a log with them, and `table` holds them.
+
+    Raises MatineeError where there is no such file or folder, and for options that there are not, or of a folder.
 
     Example: `print(mt.sniff("log.csv").toml)`
     """
+    given = given_options(options)
     where = Path(path)
     if not where.exists():
         raise MatineeError("there is no such file or folder", where=str(path), hint="check the path")
     if where.is_dir():
+        if given:
+            what = f"is a folder, and {option_name(next(iter(given)))} is about a file"
+            raise MatineeError(what, where=str(path), hint="name the file that is meant")
         return _folder(where)
-    return _file(where)
+    return look(where, given, "log" if given else None)
 
 
-def _file(path: Path, size: int = HEAD) -> Sniffed:
+def given_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of `sniff` as a recipe has them. Raises MatineeError for one that is unknown or wrong."""
+    given = {name: value for name, value in options.items() if value is not None or name in ("rating", "timestamp")}
+    for name in given:
+        if name not in OF_OPTIONS:
+            raise MatineeError(f"there is no option {name!r}", hint=suggestion(name, OF_OPTIONS))
+    checked = parsed(ReadOptions, given)
+    return {name: NONE if (value := getattr(checked, name)) is None else value for name in given}
+
+
+OF_OPTIONS = (*OF_LOGS, "weight")
+"""The options of `read` that `sniff` and `init_recipe` take."""
+
+
+def look(path: Path, given: Mapping[str, Any] | None = None, kind: Kind | None = None, size: int = HEAD) -> Sniffed:
+    """A file. given: options that are known, see `given_options`. kind: what it is known to be."""
+    given = given or {}
     try:
         n_bytes = path.stat().st_size
         if not path.is_file():
             raise MatineeError("is neither a file nor a folder", where=str(path), hint="name a file")
         try:
-            found = _looked(path, size)
-        except _NotAllFitsError as first:
-            found = _looked(path, LESS, first.error)
+            found = _looked(path, size, given, kind)
+        except NotAllFitsError as first:
+            found = _looked(path, LESS, given, kind, first.error)
     except (MatineeError, OSError) as error:
-        what = _sentence(error) if isinstance(error, MatineeError) else f"cannot be read: {error.strerror}"
+        what = sentence(error) if isinstance(error, MatineeError) else f"cannot be read: {error.strerror}"
         return Sniffed(path.as_posix(), "other", "other", n_bytes, problem=what)
     return replace(found, n_bytes=n_bytes)
 
 
-def _looked(path: Path, size: int, failed: MatineeError | None = None) -> Sniffed:
+def _looked(
+    path: Path, size: int, given: Mapping[str, Any], kind: Kind | None, failed: MatineeError | None = None
+) -> Sniffed:
     if playlists.looks(head_of(path)):  # one document, which cannot be cut
         name = playlists.FORMATS[0].name
         return Sniffed(path.as_posix(), "log", "json", 0, "its beginning", format=name, options={"format": name})
     with tempfile.TemporaryDirectory(prefix="matinee-") as folder:
-        return _Look(take(path, Path(folder), size), failed).sniffed()
-
-
-class _NotAllFitsError(Exception):
-    """A row of a large sample does not fit; to find out how it does takes long, so that is done with a smaller one."""
-
-    def __init__(self, error: MatineeError) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _sentence(error: MatineeError) -> str:
-    return f"{error.what}; {error.hint}" if error.hint else error.what
-
-
-@contextmanager
-def _recorded(doubts: list[str]) -> Iterator[None]:
-    """Warnings of reading become doubts."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        yield
-    doubts += [str(each.message) for each in caught if issubclass(each.category, MatineeWarning)]
-
-
-class _Look:
-    """One look at a sample: each step adds options, and the last one reads the sample with them."""
-
-    def __init__(self, sample: Sample, failed: MatineeError | None = None) -> None:
-        self.failed, self.large = failed, sample.kind != "parquet" and sample.copy.stat().st_size > 2 * LESS
-        self.sample, self.options, self.doubts = sample, dict[str, Any](), list[str]()
-        self.shape, self.roles, self.format = Shape(), Roles(), ""
-        self.table: Table | None = None
-        self.data: Dataset | None = None
-        self.problem: str | None = None
-        self.kind = "log"
-
-    def sniffed(self) -> Sniffed:
-        """All that was found."""
-        self._formats()
-        if self.data is None:
-            self._columns()
-        sample, table = self.sample, self.table
-        first, last = self._times()
-        rows, exact = self._rows()
-        named = sample.kind == "text" and not self.format and self.options.get("format") not in WHOLE_LINES
-        roles = {column: role for role, column in self.roles.found.items()}
-        names = [] if table is None else table.frame.columns
-        shown = names if self.options.get("header") is not False else [str(n) for n, _ in enumerate(names, start=1)]
-        columns = {label: roles.get(name, "") for label, name in zip(shown, names, strict=True)} or None
-        failed = self.kind == "log" and self.data is None
-        return Sniffed(
-            sample.path.as_posix(),
-            "other" if failed else self.kind,
-            sample.kind,
-            0,
-            sample.words,
-            sample.compression,
-            None if sample.kind == "parquet" else sample.encoding,
-            self.shape.separator if named else None,
-            table.dialect.mark if named and table is not None and self._quoted(table) else None,
-            table.dialect.header is None if named and table is not None else None,
-            self.format or None,
-            columns,
-            None if failed else self.options,
-            self.roles.time,
-            first,
-            last,
-            rows,
-            exact,
-            self._first_rows(),
-            tuple(dict.fromkeys(self._local(doubt) for doubt in self.doubts)),
-            tuple(self.roles.guessed),
-            None if self.problem is None else self._local(self.problem),
-        )
-
-    def _local(self, text: str) -> str:
-        """A text of reading about the file itself."""
-        return text.replace(str(self.sample.copy), str(self.sample.path))
-
-    # --- a known format -------------------------------------------------------------------------------------------
-
-    def _formats(self) -> None:
-        """The one format that the file is in, if it can be read so."""
-        found = [entry.name for entry in candidates(self.sample.copy)]
-        if len(found) > 1:
-            self.doubts.append(f"it could be in several formats: {listed(found)}; {option('format', found[0])} says so")
-        if len(found) != 1:
-            return
-        try:
-            with _recorded(self.doubts):
-                self.data = read_as(self.sample.copy, parsed(ReadOptions, {"format": found[0]}))
-            self.format = self.options["format"] = found[0]
-        except MatineeError as error:
-            self.doubts.append(f"it begins like the format {found[0]}, and cannot be read so: {error}")
-
-    # --- columns --------------------------------------------------------------------------------------------------
-
-    def _columns(self) -> None:
-        sample = self.sample
-        try:
-            if sample.kind == "text":
-                self.shape = shape_of(sample.copy, sample.text(), sample.encoding)
-                self.options |= self.shape.options
-                self.doubts += self.shape.doubts
-            if self.options.get("format") not in WHOLE_LINES:
-                self._find_roles(self._read_table())
-            if plain_suffix(sample.path) not in _ENDS.get(sample.kind, (plain_suffix(sample.path),)):
-                end = _ENDS[sample.kind][0]
-                self.problem = f"holds {_HOLDS[sample.kind]}, which is read where the name ends in {end}: rename it"
-                return
-            if self.kind == "log":
-                self._read_log()
-        except MatineeError as error:
-            self.problem = _sentence(error) if error.where is None else f"{error.where}: {_sentence(error)}"
-
-    def _read_table(self) -> Table:
-        """The sample's table. Where rows do not fit, quotes may be none, or rows are left out."""
-        ways: list[dict[str, Any]] = [{}, {"quote": "none"}, {"bad_rows": "skip"}]
-        failures = []
-        for way in ways if self.sample.kind == "text" else ways[:1]:
-            try:
-                given = {
-                    name: value for name, value in (self.options | way).items() if name in TextOptions.model_fields
-                }
-                notes: list[str] = []
-                with _recorded(notes):
-                    dialect = dialect_of(parsed(TextOptions, given), skip="bad_rows" in way)
-                    self.table = table_of(self.sample.copy, dialect)
-            except MatineeError as error:
-                failures.append(error)
-                if self.large:
-                    raise _NotAllFitsError(error) from None
-                continue
-            if len(self.table.skipped) > self.table.frame.height:
-                continue  # it is something else
-            self.options |= way
-            if way:
-                self._doubt(failures[0])
-            return self.table
-        raise failures[0]
-
-    def _find_roles(self, table: Table) -> None:
-        if table.frame.height == 0:
-            raise MatineeError("there is only one row" if table.is_text else "there are no rows")
-        if self.sample.kind == "text":
-            bare = self.options.get("header") is False
-            event = bare or looks_like_an_event(table)
-            roles = Roles() if bare else roles_of(table)
-            named = {"user_id", "item_id"} & roles.found.keys()
-            if event and not named:
-                self._without_header()
-                return
-            if event:
-                self.doubts.append("the first row is taken for names, though some of them look like values")
-        else:
-            roles = roles_of(table)
-        self.roles = roles
-        self._kind(table)
-        if self.kind == "log":
-            if table.frame.width < 2:
-                name = table.frame.columns[0][:40]
-                raise MatineeError(f"there is only one column, {name!r}", hint="a log has users and items")
-            fill_ids(table, roles)
-        self._ids(table)
-        self._adopt()
-
-    def _without_header(self) -> None:
-        self.options["header"] = False
-        table = self._read_table()
-        self.roles = positions_of(table)
-        self.doubts.append("the first row is taken for an event, not for names of columns")
-        self._ids(table)
-        self._adopt()
-
-    def _adopt(self) -> None:
-        keep = COLUMNS if self.kind == "log" else (f"{self.kind[:-1]}_id", "title")
-        self.options |= {role: name for role, name in self.roles.columns.items() if role in keep}
-        if self.kind == "log":
-            self.options |= self.roles.options
-            self.doubts += self.roles.doubts
-
-    def _kind(self, table: Table) -> None:
-        """Whether the table rather describes items or users: one has no column, and the other's values come once."""
-        once = {role: table.frame[name].n_unique() == table.frame.height for role, name in self.roles.found.items()}
-        for role, other in (("item_id", "user_id"), ("user_id", "item_id")):
-            if role in once and other not in once and once[role] and table.frame.width > 1:
-                self.kind = f"{role[:-3]}s"
-                self.roles.found = {role: self.roles.found[role]}
-                title = title_of(table.frame.columns)
-                if role == "item_id" and title is not None:
-                    self.roles.found["title"] = title
-
-    def _ids(self, table: Table) -> None:
-        """Doubts about ids: zeros at the beginning, and words for missing values."""
-        for role in ("user_id", "item_id"):
-            column = self.roles.found.get(role)
-            if column is None:
-                continue
-            ids = checked_ids(table, column).values
-            if ids.dtype != pl.String:
-                continue
-            if int(ids.str.contains(r"^\d+( \d+)+$").sum()) > 0.3 * len(ids):
-                text = (
-                    f"'{column}' holds several ids in a field, as queries of a test do: `[split] provided` reads such"
-                )
-                self.doubts.append(f"{text} files")
-            if ids.str.contains(r"^0\d+$").any():
-                self.doubts.append(f"ids in '{column}' begin with zeros, so they stay text")
-            if missing_words(ids).any():
-                word = ids.filter(missing_words(ids))[0]
-                ways = option("bad_rows", "skip"), option("ids", "text")
-                text = f"ids in '{column}' are words for missing values, such as {word!r}: {ways[0]} leaves these rows"
-                self.doubts.append(f"{text} out, {ways[1]} keeps them")
-
-    # --- reading --------------------------------------------------------------------------------------------------
-
-    def _read_log(self) -> None:
-        """The sample as `read` reads it; rows that cannot be read are left out where that helps."""
-        for way in ({}, {"bad_rows": "skip"}):
-            notes: list[str] = []
-            try:
-                with _recorded(notes):
-                    self.data = read_as(self.sample.copy, parsed(ReadOptions, self.options | way))
-            except MatineeError as error:
-                if way or self.options.get("format") in WHOLE_LINES or self.options.get("bad_rows") == "skip":
-                    raise
-                if self.large:
-                    raise _NotAllFitsError(error) from None
-                first = error
-                continue
-            if way:
-                self._doubt(first)
-            self.doubts += notes
-            self.options |= way
-            break
-        if self.failed is not None and not {"bad_rows", "quote"} & self.options.keys():
-            self._doubt(self.failed)  # it lies behind what was read the second time
-            self.options["bad_rows"] = "skip"
-
-    def _doubt(self, error: MatineeError) -> None:
-        """What had to be mended."""
-        self.doubts.append(str(error).replace("\n  hint: ", "; "))
-
-    def _quoted(self, table: Table) -> bool:
-        if table.dialect.quote is None:
-            return False
-        data = self.sample.copy.read_bytes().decode(self.sample.encoding, "replace")
-        return table.dialect.mark in data
-
-    def _rows(self) -> tuple[int | None, bool]:
-        sample, n = self.sample, 0
-        if sample.rows is not None:
-            return sample.rows, True
-        if self.table is not None and self.options.get("format") not in WHOLE_LINES:
-            n = self.table.frame.height
-        elif self.data is not None:
-            n = len(self.data)
-        return (n, True) if sample.whole else (None if sample.share is None else round(n / sample.share), False)
-
-    def _first_rows(self) -> tuple[dict[str, Any], ...]:
-        if self.data is not None:
-            return tuple(self.data.rows(pl.Series(range(min(ROWS, len(self.data)))).to_numpy()).to_frame().to_dicts())
-        return () if self.table is None else tuple(self.table.frame.head(ROWS).to_dicts())
-
-    def _times(self) -> tuple[datetime | None, datetime | None]:
-        """The first and the last time of the sample and of the file's end."""
-        logs = [self.data, self._tail()]
-        times = [log.timestamp for log in logs if log is not None and log.timestamp is not None and len(log)]
-        if not times:
-            return None, None
-        return moment_of(min(int(each.min()) for each in times)), moment_of(max(int(each.max()) for each in times))
-
-    def _tail(self) -> Dataset | None:
-        if self.sample.tail is None or self.data is None or self.data.timestamp is None:
-            return None
-        try:
-            with _recorded([]):
-                return read_as(self.sample.tail, parsed(ReadOptions, self.options))
-        except MatineeError as error:
-            self.doubts.append(f"its end cannot be read in the same way: {error.what}")
-            return None
+        sample = take(path, Path(folder), size)
+        if "encoding" in given:
+            sample = replace(sample, encoding=str(given["encoding"]))
+        return Look(sample, given, kind, failed).sniffed()
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------
@@ -366,19 +102,26 @@ def _folder(folder: Path) -> Sniffed:
     paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     other = ("", ".md", ".py", ".html", ".pdf", ".png", ".toml")
     paths.sort(key=lambda path: (plain_suffix(path) in other, -path.stat().st_size))  # large tables first: logs are
-    end, files = time.monotonic() + SECONDS, list[Sniffed]()
+    whole = sum(path.stat().st_size for path in paths if path.is_file()) < WHOLE
+    start, files = time.monotonic(), list[Sniffed]()
     for path in paths:
-        late = time.monotonic() > end
+        small = whole or path.stat().st_size <= SMALL
+        late = time.monotonic() > start + (MOST_SECONDS if small else SECONDS)
         if path.is_dir():
             n = sum(1 for _ in path.iterdir())
             files.append(Sniffed(path.as_posix(), "folder", "folder", 0, problem=f"a folder of {n:,}"))
         elif late:
             files.append(Sniffed(path.as_posix(), "other", "other", path.stat().st_size, problem="not looked at"))
         else:
-            files.append(_file(path, SMALL))
+            files.append(look(path, size=WHOLE if whole else SMALL))
+    files.sort(key=lambda each: each.path)
     found = [entry.name for entry in candidates(folder)]
     doubts = (f"it could be in several formats: {listed(found)}",) if len(found) > 1 else ()
-    problem = None if len(found) == 1 else "the folder is in no known layout: name one of its files"
+    problem = (
+        None
+        if len(found) == 1
+        else "the folder is in no known layout: name one of its files, or let `matinee init` find it"
+    )
     problem = "there are no files" if not files else problem
     options = {"format": found[0]} if len(found) == 1 else None
     format_ = found[0] if len(found) == 1 else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +26,8 @@ class Sniffed:
     none. guessed: roles that no name told. options: those of `read` that it needs, columns among them. time: "dates",
     a format, or the unit s, ms, us or ns. first, last: the times of the first and the last event of what was read.
     rows: all of the file; rows_exact False: estimated by bytes. rows None: not known. first_rows: as they would be
-    read. doubts: what may be otherwise, a sentence each. files: those of a folder.
+    read. doubts: what may be otherwise, a sentence each. files: those of a folder. suggested: further keys of [data]
+    that change what events count, such as a column of weights; they are comments in `toml`, and not in `table`.
 
     Example: `print(mt.sniff("log.csv").doubts)`
     """
@@ -53,6 +55,7 @@ class Sniffed:
     guessed: tuple[str, ...] = ()
     problem: str | None = None
     files: tuple[Sniffed, ...] = ()
+    suggested: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def table(self) -> dict[str, Any]:
@@ -69,7 +72,17 @@ class Sniffed:
         if self.kind in ("items", "users"):
             given = {name: value for name, value in (self.options or {}).items() if name in _OF_TABLES}
             return _line(self.kind, {"path": self.path, **given} if given else self.path)
-        return "" if not self.table else "\n".join(["[data]", *(_line(*each) for each in self.table.items())])
+        lines = ["[data]", *(_line(*each) for each in self.table.items()), *self.comments]
+        return "\n".join(lines) if self.table else ""
+
+    @property
+    def comments(self) -> list[str]:
+        """What is suggested, as lines that are comments."""
+        keys = dict(self.suggested)
+        if "weight" in keys:
+            columns = {**self.table.get("columns", {}), "weight": keys.pop("weight")}
+            keys = {"columns": columns, **keys}
+        return [f"# {_line(*each)}" for each in keys.items()]
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, with the table and its text."""
@@ -82,7 +95,8 @@ _OF_TABLES = (*TextOptions.model_fields, "user_id", "item_id", "title")
 
 def _line(key: str, value: Any) -> str:
     """One line of TOML."""
-    return f"{key} = {_value(value)}"
+    bare = re.fullmatch(r"[A-Za-z0-9_-]+", key) is not None
+    return f"{key if bare else _value(key)} = {_value(value)}"
 
 
 def _value(value: Any) -> str:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, PlainSerializer, SerializationInfo
+import numpy as np
+from pydantic import BeforeValidator, PlainSerializer, SerializationInfo, field_validator
 
-from matinee.data.dataset import Dataset
-from matinee.errors import MatineeError
+from matinee.data.arrays import Bools
+from matinee.data.dataset import Dataset, Queries
+from matinee.errors import MatineeError, MatineeWarning
 from matinee.models import registry
 from matinee.models.base import Fitted, Model, Shapes
+from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import FLOAT, LogSize
 
@@ -117,3 +121,34 @@ class Composite(Model):
                 f"the members are not those the {registry.name_of(self)} was saved with", hint="fit and save it again"
             )
         return super().restore(fitted)
+
+
+class Several(Composite):
+    """The family of composites whose members are one list, and all answer."""
+
+    member_fields = ("members",)
+
+    members: tuple[Submodel, ...] = tunable(..., "models: names, or tables of a name and hyper-parameters")
+
+    @field_validator("members", mode="before")
+    @classmethod
+    def _listed(cls, members: object) -> object:
+        if not isinstance(members, list | tuple) or not members:
+            raise ValueError("a list of at least one model is needed")
+        return members
+
+    def warn_of_no_valid(self, what: str) -> None:
+        """A MatineeWarning that members weigh the same, because there is no valid part to find `what` on."""
+        name = registry.name_of(self)
+        text = f"no valid part to find {what} of the {name} on, so all members weigh the same: pass valid"
+        warnings.warn(text, MatineeWarning, stacklevel=3)
+
+    def scores_unknown_items(self) -> bool:
+        return any(member.scores_unknown_items() for member in self.fitted.learned.members)
+
+    def fallback(self, queries: Queries) -> Bools:
+        """bool (B,): true where no member has an answer of its own; popularity is none, even from a member."""
+        every: tuple[Model, ...] = self.fitted.learned.members
+        members = [member for member in every if registry.name_of(member) != "popularity"]
+        nothing: Bools = np.all([member.fallback(queries) for member in members or every], axis=0)
+        return nothing

@@ -101,5 +101,5 @@ def _of_folder(folder: Path) -> Format:
         what, hint = f"the folder could be in several formats: {names}", "name one of them, or one of its files"
     else:
         what = f"the folder is in no known layout; it holds {there}"
-        hint = "name one log file; `matinee data formats` lists what folders are read, such as ratings.csv + movies.csv"
+        hint = "name one log file, or let `matinee init` find it; `matinee data formats` lists what folders are read"
     raise MatineeError(what, where=str(folder), hint=hint)

@@ -113,10 +113,11 @@ def test_an_empty_log() -> None:
 def test_a_split_shows_its_parts() -> None:
     parts = split.random(groups(), seed=3)
     texts = Page(html_of(parts)).texts
+    users, items = len(np.unique(parts.train.user)), len(np.unique(parts.train.item))
     assert texts[:3] == [
         "Split",
         "train",
-        f"log: {len(parts.train):,} events, {parts.train.n_users} users, {parts.train.n_items} items",
+        f"log: {len(parts.train):,} events, {users} users with events (of 91), {items} items with events (of 71)",
     ]
     answers = len(parts.test.truth.values)
     assert texts[5:7] == ["test", f"{len(parts.test)} queries, {answers:,} hidden answers"]

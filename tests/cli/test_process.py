@@ -60,7 +60,7 @@ def test_what_the_user_can_mend_is_two_and_one_message_on_stderr(world: World) -
     assert (done.returncode, done.stdout) == (2, "")
     error, hint = done.stderr.splitlines()
     assert error.startswith("error: ")
-    assert "no model is here" in error
+    assert error.endswith("nothing: there is no such folder")
     assert hint.startswith("  hint: ")
 
 

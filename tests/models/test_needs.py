@@ -30,6 +30,7 @@ from matinee.models.popularity import Popularity
 ROOT = Path(__file__).parents[2]
 COMPOSITES: dict[str, Any] = {
     "ensemble": {"members": ["ease", "item_knn"]},
+    "stacking": {"members": ["ease", "popularity"]},
     "rerank": {"first": "item_knn", "second": "lightgbm"},
     **{name: {"base": "item_knn"} for name in ("mmr", "calibrated", "popularity_discount")},
 }

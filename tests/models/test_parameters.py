@@ -25,6 +25,7 @@ from matinee.rank import recommend
 
 NEEDED: dict[str, dict[str, Any]] = {
     "ensemble": {"members": ["ease", "item_knn"]},
+    "stacking": {"members": ["ease", "item_knn"]},
     "rerank": {"first": "ease", "second": "item_knn"},
     **{name: {"base": "ease"} for name in ("mmr", "calibrated", "popularity_discount")},
 }
@@ -92,7 +93,7 @@ class TestMembers:
         model = Ensemble(members=[EASE(l2=3.0), ItemKNN(k=9)])
         params = model.get_params()
         assert (params["members__0"], params["members__0__l2"], params["members__1__k"]) == (EASE(l2=3.0), 3.0, 9)
-        assert set(model.get_params(deep=False)) == {"members", "weights", "method"}
+        assert set(model.get_params(deep=False)) == set(Ensemble.model_fields) > {"members", "weights", "method"}
         inner = Rerank(first="ease", second=model).get_params()
         assert inner["first__l2"] == 300.0
         assert inner["second__members__1__k"] == 9

@@ -31,6 +31,7 @@ def test_every_name_is_a_class_of_its_own() -> None:
     assert len(set(classes.values())) == len(classes)
     needed: dict[str, dict[str, Any]] = {
         "ensemble": {"members": ["ease"]},
+        "stacking": {"members": ["ease", "markov"]},
         "rerank": {"first": "ease", "second": "markov"},
         **{name: {"base": "ease"} for name in ("mmr", "calibrated", "popularity_discount")},
     }

@@ -54,7 +54,12 @@ def times(factor: float) -> Dataset:
 
 
 def test_who_uses_weights() -> None:
-    given: dict[str, Any] = {"ensemble": {"members": ["ease"]}, "rerank": {"first": "popularity", "second": "ease"}}
+    members = {"members": ["ease"]}
+    given: dict[str, Any] = {
+        "ensemble": members,
+        "stacking": members,
+        "rerank": {"first": "popularity", "second": "ease"},
+    }
     given |= {name: {"base": "ease"} for name in ("mmr", "calibrated", "popularity_discount")}
     found = {name for name in registry.names() if not registry.create(name, given.get(name, {})).uses_weights()}
     assert found == IGNORES

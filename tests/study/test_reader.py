@@ -90,7 +90,7 @@ def test_a_folder_that_is_no_finished_run_is_refused(lost: str, out: Path, tmp_p
     (tmp_path / "run" / lost).unlink()
     with pytest.raises(MatineeError, match=f"no finished run is here: there is no {lost}"):
         mt.open_run(tmp_path / "run")
-    with pytest.raises(MatineeError, match="no finished run"):
+    with pytest.raises(MatineeError, match="there is no such folder"):
         mt.open_run(tmp_path / "nothing")
 
 

@@ -57,8 +57,21 @@ def tunable(
 def validation_message(cls: type[BaseModel], error: ValidationError) -> MatineeError:
     """pydantic's findings about a model's hyper-parameters, as one error in our words."""
     name = registered_name(cls) or cls.__name__
-    found = "; ".join(_problem(cls, problem) for problem in error.errors())
+    found = "; ".join(_problem(cls, problem) for problem in _of_one_kind(error.errors()))
     return MatineeError(f"model {name!r}: {found}", hint=f"see `matinee models show {name}`")
+
+
+def _of_one_kind(problems: Sequence[Any]) -> list[Any]:
+    """Of a value that may be of several kinds (numbers, or lists of them), what is wrong with it as the first of them;
+    pydantic tells of each, and names the kind in the place."""
+    first: dict[Any, str] = {}
+    found = []
+    for problem in problems:
+        field, *rest = problem["loc"] or ("",)
+        kind = str(rest[0]) if rest and "[" in str(rest[0]) else ""
+        if first.setdefault(field, kind) == kind:
+            found.append(problem | {"loc": (field, *rest[1:])} if kind else problem)
+    return found
 
 
 def _problem(cls: type[BaseModel], problem: Any) -> str:

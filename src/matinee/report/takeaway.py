@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import polars as pl
 
 from matinee.data.dataset import Protocol
 from matinee.evaluate import Finding
@@ -15,6 +14,7 @@ from matinee.explore.recommended import ListFigures
 from matinee.report import format as words
 from matinee.report.format import THIN, percent
 from matinee.report.scores import ALPHA, Cell, HowTested, Row, Table, against, rows_behind
+from matinee.report.seconds import fit_seconds
 from matinee.report.study import Study
 
 FOUND = ("recall", "recall_capped", "hit_rate", "precision")  # metrics that count what was found
@@ -26,7 +26,7 @@ def sentences(study: Study, tables: Sequence[Table], lists: Mapping[str, ListFig
     best one recommends, and what the test is. lists: by label."""
     if not tables or (best := tables[0].rows[0]).cells[0] is None:
         return []
-    table, seconds = tables[0], _seconds(study.costs)
+    table, seconds = tables[0], fit_seconds(study)
     found = [
         _best(table, best, seconds),
         _as_good(table, seconds),
@@ -40,14 +40,6 @@ def sentences(study: Study, tables: Sequence[Table], lists: Mapping[str, ListFig
 def p_words(p: float) -> str:
     """p < .001, p = .013."""
     return f"p{THIN}<{THIN}.001" if p < 0.001 else f"p{THIN}={THIN}{p:.3f}".replace("0.", ".")
-
-
-def _seconds(costs: pl.DataFrame) -> dict[str, float]:
-    """What fitting took, the median over the runs, by label."""
-    if costs.is_empty():
-        return {}
-    middle = costs.group_by("label", maintain_order=True).agg(pl.col("fit_seconds").median())
-    return {label: value for label, value in middle.iter_rows() if value is not None}
 
 
 def _better(metric: str, name: str, one: Cell, other: Cell, than: str) -> str:

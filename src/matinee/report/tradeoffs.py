@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import polars as pl
-
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.explore.recommended import ListFigures
@@ -15,6 +13,7 @@ from matinee.report.format import listed
 from matinee.report.palette import Look
 from matinee.report.scatter import Across, Spot, front, scatter
 from matinee.report.scores import Table
+from matinee.report.seconds import fit_seconds, medians
 from matinee.report.sections import Plot
 from matinee.report.study import Study
 
@@ -29,17 +28,19 @@ def tradeoffs(
         return None
     plots = [
         plot
-        for xs, across, caption in _axes(study.costs, lists)
+        for xs, across, caption in _axes(study, lists)
         if (plot := _plot(tables[0], xs, across, caption, looks)) is not None
     ]
     return {"plots": plots, "column": named(*tables[0].columns[0])} if plots else None
 
 
-def _axes(costs: pl.DataFrame, lists: Mapping[str, ListFigures]) -> list[tuple[dict[str, float], Across, str]]:
+def _axes(study: Study, lists: Mapping[str, ListFigures]) -> list[tuple[dict[str, float], Across, str]]:
     out = []
-    for column, verb in (("fit_seconds", "fit"), ("recommend_seconds", "answer the test")):
+    answering = medians(study.costs, "recommend_seconds")
+    for took, verb in ((fit_seconds(study), "fit"), (answering, "answer the test")):
         across = Across(f"seconds to {verb} (logarithmic)", _seconds, logarithmic=True, less_is_better=True)
-        out.append((_medians(costs, column), across, f"Accuracy against seconds to {verb}"))
+        shown = {label: max(value, SHORTEST) for label, value in took.items()}
+        out.append((shown, across, f"Accuracy against seconds to {verb}"))
     share = Across("share of the catalogue recommended", _share, less_is_better=False)
     out.append(({label: f.coverage for label, f in lists.items()}, share, "Accuracy against coverage"))
     if lists:
@@ -47,14 +48,6 @@ def _axes(costs: pl.DataFrame, lists: Mapping[str, ListFigures]) -> list[tuple[d
         popular = Across(f"share of picks among the {head:,} most popular", _share)
         out.append(({label: f.head_share for label, f in lists.items()}, popular, "Accuracy against popular picks"))
     return out
-
-
-def _medians(costs: pl.DataFrame, column: str) -> dict[str, float]:
-    """Over the runs."""
-    if costs.is_empty():
-        return {}
-    middle = costs.group_by("label", maintain_order=True).agg(pl.col(column).median())
-    return {label: max(value, SHORTEST) for label, value in middle.iter_rows() if value is not None}
 
 
 def _plot(

@@ -203,7 +203,7 @@ class Stranger:
     def runs_a_study(self) -> None:
         (self.home / "study.toml").write_text(STUDY, "utf-8")
         self.matinee("run", "study.toml", "--out", "runs/study")
-        self.check_report("study", ["A study from a wheel", "popularity", "ease", "아가씨"])
+        self.check_report("study", ["A study from a wheel", "Popularity", "EASE", "아가씨"])
 
     def runs_the_default_study(self) -> None:
         """Of the package's own recipe, on a log of MovieLens 100K's size and layout: every user and film is in it."""
@@ -215,7 +215,7 @@ class Stranger:
         lines = [f"{u + 1}\t{i + 1}\t{1 + (u + i) % 5}\t{880_000_000 + n}" for n, (u, i) in enumerate(sorted(pairs))]
         (folder / "u.data").write_text("\n".join(lines) + "\n", "utf-8")
         self.matinee("run", "--data-dir", "data")
-        self.check_report("default", ["what will they watch next?", "ease_decayed", "pctm"])
+        self.check_report("default", ["what will they watch next?", "ease_decayed", "PCTM"])
 
     def check_report(self, name: str, texts: list[str]) -> None:
         page = (self.home / "runs" / name / "report.html").read_text("utf-8")

@@ -296,7 +296,7 @@ def test_probabilities_are_measured_and_drawn(log: Path, tmp_path: Path) -> None
     page = (out / "report.html").read_text()
     assert "<h3>Calibration</h3>" in page
     assert remarks[0] in page
-    assert page.count('aria-label="Calibration of popularity') == 1
+    assert page.count('aria-label="Calibration of Popularity') == 1
     assert any("ease predicts no ratings: no auc, gauc, logloss, rmse" in text for text in result.warnings)
 
 

@@ -1,4 +1,4 @@
-"""The process of a worker: `python -m matinee.study.tuning.worker`. It speaks pickles over stdin and stdout."""
+"""The process of a worker: `python -m matinee.study.tuning.worker`. It speaks JSON lines over stdin and stdout."""
 
 from __future__ import annotations
 

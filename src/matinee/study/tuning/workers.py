@@ -1,23 +1,28 @@
 """Doing the trials: here, or in processes of their own, each with its share of the threads.
 
-A process is driven by a thread of this one through two pipes of pickles. It ends when its pipe does, however this
+A process is driven by a thread of this one through two pipes of JSON lines. It ends when its pipe does, however this
 process ended.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
-import pickle
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from matinee.errors import MatineeError
+from matinee.evaluate.stopping import StoppingMetric
 from matinee.kernels.threads import LIMIT, n_threads
+from matinee.study.model_table import ModelTable
+from matinee.study.recipe import Recipe
 from matinee.study.tuning.objective import Objective, Outcome
 from matinee.study.tuning.trials import Job, Trials
 
@@ -70,7 +75,8 @@ class Worker:
     """A process that does one trial at a time, started when the first comes, and again where it died."""
 
     def __init__(self, objective: Objective, n: int) -> None:
-        self._told = (objective.recipe, objective.data_dir)
+        folder = None if objective.data_dir is None else str(objective.data_dir)
+        self._told = objective.recipe.model_dump(mode="json", exclude_none=True), folder
         self._threads = str(max(1, n_threads() // n))
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -78,17 +84,16 @@ class Worker:
         """One trial. Where the process dies in it, the trial has failed."""
         process = self._started()
         try:
-            _send(process.stdin, (job.table, job.metric))
+            _send(process.stdin, (job.table.model_dump(mode="json"), str(job.metric)))
             while True:
-                kind, said = pickle.load(process.stdout)  # type: ignore[arg-type]  # our own process
+                kind, said = _received(process.stdout)
                 if kind == "round":
                     _send(process.stdin, watch(job, *said))
                 elif kind == "bug":
-                    raise said
+                    raise RuntimeError(said)
                 else:
-                    outcome: Outcome = said
-                    return outcome
-        except (EOFError, OSError, pickle.UnpicklingError):
+                    return Outcome(**said | {"warnings": tuple(said["warnings"])})
+        except (EOFError, OSError):
             code = process.wait()
             self.end()
             killed = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
@@ -118,8 +123,16 @@ class Worker:
 
 
 def _send(pipe: Any, what: object) -> None:
-    pickle.dump(what, pipe)
+    pipe.write(json.dumps(what, default=float).encode() + b"\n")  # numpy has floats of its own
     pipe.flush()
+
+
+def _received(pipe: Any) -> Any:
+    """What the other side sent. Raises EOFError where it ended before it had sent all of it."""
+    line: bytes = pipe.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    return json.loads(line)
 
 
 def check_workers(n: int) -> None:
@@ -129,21 +142,22 @@ def check_workers(n: int) -> None:
 
 def serve(receive: Any, send: Any) -> None:
     """A worker's side: hear what the study is, then do one trial after the other, until the pipe ends."""
-    recipe, data_dir = pickle.load(receive)
-    objective = Objective(recipe, data_dir)
+    recipe, data_dir = _received(receive)
+    objective = Objective(Recipe.model_validate(recipe), data_dir)
 
     def watch(*said: float) -> str:
         _send(send, ("round", said))
-        answer: str = pickle.load(receive)
+        answer: str = _received(receive)
         return answer
 
     with contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            table, metric = pickle.load(receive)
+            table, metric = _received(receive)
             try:
-                found: Sequence[object] = ("done", objective(table, metric, watch))
+                outcome = objective(ModelTable.model_validate(table), StoppingMetric.parse(metric), watch)
+                found: Sequence[object] = ("done", asdict(outcome))
             except (EOFError, BrokenPipeError):
                 raise
             except Exception as error:  # noqa: BLE001 - the other side raises it
-                found = ("bug", error)
+                found = ("bug", "".join(traceback.format_exception(error)))
             _send(send, found)

@@ -15,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from matinee.data.dataset import Duplicates
+from matinee.data.read import tables
+from matinee.data.read.dialect import Dialect
 from matinee.data.read.log import read
 from matinee.data.read.options import Unit
 from matinee.errors import MatineeError, MatineeWarning
@@ -471,3 +473,38 @@ def test_noise_is_read_or_refused_in_words(
         else:
             places.append(data.name if len(data) else None)
         assert places[0], "either events, or a place in the file"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    rows=st.lists(
+        st.lists(st.text("1a: ", max_size=3), min_size=3, max_size=3) | st.lists(st.text("1:", max_size=2), max_size=4),
+        min_size=1,
+        max_size=5,
+    ),
+    end=st.sampled_from(("\n", "\r\n")),
+)
+def test_a_sign_written_twice_is_read_at_the_single_sign(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], end: str
+) -> None:
+    """The slow reference is the file with its separator rewritten, which is what is left for any other file."""
+    path = file(tmp_path_factory.mktemp("twice"), end.join("::".join(row) for row in rows) + end)
+    dialect = Dialect("::", header=["user", "item", "rating"])
+    with pytest.MonkeyPatch.context() as patch:
+        found = table_or_error(path, dialect)
+        patch.setattr(tables, "_twice_separated", lambda *_: None)
+        assert found == table_or_error(path, dialect)
+
+
+def table_or_error(path: Path, dialect: Dialect) -> list[tuple[Any, ...]] | str:
+    try:
+        return tables.text_table(path, dialect).frame.rows()
+    except MatineeError as error:
+        return str(error)
+
+
+def test_a_sign_written_twice_is_not_rewritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file(tmp_path, "7::b::4.5\n8::::3\n")
+    monkeypatch.setattr(tables, "quoting", None)  # it would be called on what was rewritten
+    found = tables.text_table(path, Dialect("::", header=["user", "item", "rating"]), {"rating": pl.Float64})
+    assert found.frame.rows() == [("7", "b", 4.5), ("8", None, 3.0)]

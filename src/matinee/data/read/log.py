@@ -52,6 +52,7 @@ WEIGHTS = frozenset(
 """Names, as `plain` writes them, of columns that say how much an event is."""
 OF_LOGS = (*COLUMNS[:-1], *TextOptions.model_fields, "unit", "time_format", "ids", "bad_rows")
 """Options about columns and signs, which a known format has of its own."""
+FIELDS = ReadOptions.model_fields
 Reader = Callable[[Any, ReadOptions], RawTables]
 
 
@@ -114,7 +115,7 @@ def read(
 
     Example: `data = mt.read("log.csv", user_id="user", item_id="film")`
     """
-    given = {key: value for key, value in locals().items() if key in ReadOptions.model_fields}
+    given = {key: x for key, x in locals().items() if key in FIELDS and x is not FIELDS[key].default}
     return read_as(source, parsed(ReadOptions, given), name=name)
 
 

@@ -89,7 +89,7 @@ Sign = Annotated[str | None, BeforeValidator(_none), AfterValidator(_one)]
 class TextOptions(BaseModel):
     """How a text file is written."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
     header: Annotated[bool | list[str], BeforeValidator(_header)] = Field(
         True, description="whether the first row names the columns; or the names of a file without such a row"
@@ -180,6 +180,8 @@ def table(path: str | Path, **options: Any) -> TableFile:
 
 def parsed(kind: type[Options], given: Mapping[str, Any]) -> Options:
     """Checked options. Raises MatineeError naming the first that is wrong."""
+    if not given and not any(field.is_required() for field in kind.model_fields.values()):
+        return kind.model_construct()  # the defaults, without the milliseconds of making pydantic's checks
     try:
         return kind(**given)
     except ValidationError as error:

@@ -508,3 +508,14 @@ def test_a_sign_written_twice_is_not_rewritten(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(tables, "quoting", None)  # it would be called on what was rewritten
     found = tables.text_table(path, Dialect("::", header=["user", "item", "rating"]), {"rating": pl.Float64})
     assert found.frame.rows() == [("7", "b", 4.5), ("8", None, 3.0)]
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_a_separator_of_two_signs_within_quotation_marks(tmp_path: Path, skip: bool) -> None:
+    broken = '"7::b\n' if skip else ""
+    log = '"us::er"::"item"\n"::1"::"a::"\n' + broken + '"2"::"b"\n'
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        found = tables.text_table(file(tmp_path, log), Dialect("::", skip=skip)).frame
+    assert found.columns == ["us::er", "item"]
+    assert found.rows() == [("::1", "a::"), ("2", "b")]

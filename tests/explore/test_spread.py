@@ -7,7 +7,7 @@ import statistics
 import numpy as np
 import pytest
 
-from matinee.evaluate.lists import gini
+from matinee.data.arrays import gini
 from matinee.explore.spread import Quartiles, Shares
 
 

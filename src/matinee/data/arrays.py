@@ -126,3 +126,13 @@ def summed_csr(row: NDArray[Any], column: NDArray[Any], value: NDArray[Any], sha
 def _offsets(lengths: ArrayLike) -> NDArray[np.int64]:
     """int64 (B + 1,): where each of B rows of these lengths starts, and where the last one ends."""
     return np.append(0, np.cumsum(lengths, dtype=np.int64))
+
+
+def gini(counts: NDArray[Any]) -> float:
+    """Half of the mean difference between two of (n,) counts, over their mean: 0 where all are equal, near 1 where one
+    has nearly all. 0 where there are none."""
+    n, total = len(counts), float(counts.sum())
+    if not total:
+        return 0.0
+    place = np.arange(1, n + 1)
+    return float(2 * np.dot(place, np.sort(counts).astype(np.float64)) / (n * total) - (n + 1) / n)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Ints, Ragged
+from matinee.data.arrays import Ints, Ragged, gini
 from matinee.data.dataset import Dataset
 from matinee.data.features.attributes import history_shares, item_column
 from matinee.errors import MatineeError
@@ -217,16 +217,6 @@ def coverage(item: Ints, train_counts: NDArray[np.integer], k: int) -> float:
     """Distinct items in the first k of all lists, over the items with a training event."""
     given = item[:, :k]
     return len(np.unique(given[given >= 0])) / max(int(np.count_nonzero(train_counts)), 1)
-
-
-def gini(counts: NDArray[Any]) -> float:
-    """Half of the mean difference between two of (n,) counts, over their mean: 0 where all are equal, near 1 where one
-    has nearly all. 0 where there are none."""
-    n, total = len(counts), float(counts.sum())
-    if not total:
-        return 0.0
-    place = np.arange(1, n + 1)
-    return float(2 * np.dot(place, np.sort(counts).astype(np.float64)) / (n * total) - (n + 1) / n)
 
 
 def _summed(item: Ints, rows: csr_array) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.evaluate.lists import gini
+from matinee.data.arrays import gini
 
 
 @dataclass(frozen=True)

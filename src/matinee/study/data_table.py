@@ -30,7 +30,7 @@ OF_FILES = (*COLUMNS, *(name for name in FileOptions.model_fields if name not in
 class Table(BaseModel):
     """A table of a recipe. Unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class _Source(Table):

@@ -145,7 +145,18 @@ def text_table(path: Path, dialect: Dialect = PLAIN, schema: Mapping[str, Any] |
         notes = ()  # `_lenient` counts line ends itself
     for note in notes:
         _warn(note)
-    return _named(_without_comments(table, source))
+    return _named(_own_signs(_without_comments(table, source)))
+
+
+def _own_signs(table: Table) -> Table:
+    """Separators of two signs that stand within quotation marks, and were read as 0x1f, as they are written."""
+    frame, sign = table.frame, table.dialect.separator or ","
+    if len(sign) < 2:
+        return table
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    inside = [name for name in texts if frame[name].str.contains(UNIT, literal=True).any()]
+    frame = frame.with_columns(pl.col(inside).str.replace_all(UNIT, sign, literal=True))
+    return replace(table, frame=frame.rename(lambda name: name.replace(UNIT, sign)))
 
 
 def _twice_separated(

@@ -47,8 +47,8 @@ class EvaluateTable(Table):
         ["recall", "ndcg", "hit_rate", "mrr"],
         min_length=1,
         description="also precision, map, recall_capped, recall_ndcg (.75 recall + .25 ndcg), disliked, and those of "
-        "[what lists are like](recommended.md); of predicted ratings rmse, mae, bce; of predicted labels (`label_min`) "
-        "auc, gauc, logloss too",
+        '[what lists are like](recommended.md); "recall:late": of one kind of hidden items (split mixed); of predicted '
+        "ratings rmse, mae, bce; of predicted labels (`label_min`) auc, gauc, logloss too",
     )
     convention: str = Field("matinee", description="whose definitions: matinee, or a library's for comparison")
     candidates: str | list[str] = Field(

@@ -20,7 +20,9 @@ from pydantic import model_validator
 from matinee import nn
 from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
+from matinee.data.features.attributes import item_column
 from matinee.models.families.histories import Histories as Histories
+from matinee.models.families.item_values import item_values
 from matinee.models.families.network import Network, device_of, import_torch, warn_of_nothing_to_learn
 from matinee.models.fields import tunable
 from matinee.models.needs import FLOAT, LogSize
@@ -297,10 +299,19 @@ class Sequence(Network):
 
 
 class SelfAttentive(Sequence):
-    """The family of transformers: what they are built of."""
+    """The family of transformers: what they are built of.
+
+    item_features: an item's vector is then the sum of its own and, for each of these columns of the item table, the
+    mean of the vectors of the item's values; it is both what is read and what is scored. Values of a single item and
+    missing ones count as unknown. An item without a training event is scored by its features alone, if it has any.
+    """
 
     special: ClassVar[int] = 0
     """Tokens beyond the items."""
+
+    item_features: tuple[str, ...] = tunable(
+        (), "columns of the item table whose values' vectors are added to the item vectors"
+    )
 
     n_blocks: int = tunable(2, "number of blocks", choices=[1, 2, 3, 4], ge=1)
     n_heads: int = tunable(1, "attention heads", choices=[1, 2, 4], ge=1)
@@ -312,6 +323,22 @@ class SelfAttentive(Sequence):
         if self.dim % self.n_heads:
             raise ValueError(f"{self.n_heads} attention heads do not divide vectors of dim = {self.dim}")
         return self
+
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        for column in self.item_features:
+            item_column(data.item_features, column)
+
+    def scores_unknown_items(self) -> bool:
+        """By their features alone."""
+        return bool(self.item_features)
+
+    def score_histories(self, queries: Queries) -> Floats:
+        scores = super().score_histories(queries)
+        if self.item_features:
+            shares = np.diff(self.net.features.begin.numpy())
+            scores[:, (self.fitted.popularity == 0) & (shares == 0)] = -np.inf  # nothing is known of them at all
+        return scores
 
     def layer_weights(self) -> float:
         dim, wide = self.dim, self.ffn_multiplier * self.dim
@@ -325,7 +352,10 @@ class SelfAttentive(Sequence):
 
     def transformer(self, data: Dataset, length: int, **options: Any) -> Module:
         """A fresh net for histories of up to so many events. options: as of TransformerNet."""
-
+        features = None
+        if self.item_features:
+            shares = item_values(data, self.item_features)
+            features = nn.side.ItemFeatures(shares, data.item_counts() > 0, self.dim)
         return nn.transformer.TransformerNet(
             data.n_items,
             length,
@@ -337,6 +367,7 @@ class SelfAttentive(Sequence):
             causal=self.causal,
             ffn_multiplier=self.ffn_multiplier,
             feed_forward=self.feed_forward,
+            features=features,
             **options,
         )
 

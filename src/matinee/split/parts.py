@@ -13,6 +13,7 @@ from matinee.data.arrays import Bools, Ints, Ragged, distinct
 from matinee.data.dataset import BESIDE_HISTORY, Dataset, Holdout, Protocol, Split
 from matinee.errors import MatineeError, counted, either, option
 from matinee.split.dislikes import Limits, excluded_words, known_until, of_part
+from matinee.split.moments import predicted_again
 from matinee.split.shares import at_least_one
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -168,6 +169,6 @@ def refitted(split: Split) -> tuple[Dataset, Holdout]:
     if words.startswith("train"):
         queries, words = split.train_valid.queries_of(test.queries.user), "train + valid"
         seen = {name: getattr(queries, name) for name in ("history", *BESIDE_HISTORY)}
-        test = replace(test, queries=replace(test.queries, **seen))
+        test = predicted_again(replace(test, queries=replace(test.queries, **seen)))
     protocol = replace(test.protocol, history=f"{words} (fitted on train + valid)")
     return split.train_valid, replace(test, protocol=protocol)

@@ -57,6 +57,11 @@ class EvaluateTable(Table):
         "`label_min`), or a file of sampled negatives for the test; several are measured side by side",
     )
     exclude_seen: bool = Field(True, description="false where repeats are answers (sessions): nothing is excluded")
+    moment: Literal["given", "events", "sessions"] = Field(
+        "given",
+        description="when it is asked: as the split says, or the user's own median interval between events, or "
+        "sessions (half an hour apart), after the last known event; for models that read times, and another protocol",
+    )
     refit: bool = Field(False, description="fit again on train + valid before the test; another protocol")
     test: Test | None = Field(
         None, description="the paired test of two models; when left out, t in the report and randomisation in `compare`"

@@ -46,4 +46,5 @@ class ItemFeatures(nn.Module):
 
     def added(self, own: Tensor) -> Tensor:
         """(n_items, dim): the items' own vectors, where they have one, and those of their features."""
-        return own * self.watched + self()
+        added: Tensor = own * self.watched + self()
+        return added

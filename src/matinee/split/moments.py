@@ -62,7 +62,7 @@ def predict(queries: Queries, between: Between = "events") -> NDArray[np.int64]:
 def predicted_again(holdout: Holdout) -> Holdout:
     """The holdout with its moments predicted from the histories that it now has, if they were predicted."""
     words = holdout.protocol.split
-    between: Between | None = next((b for b in ("events", "sessions") if WORDS[b] in words), None)  # type: ignore[misc]
+    between: Between | None = next((b for b in ("events", "sessions") if WORDS[b] in words), None)
     if between is None:
         return holdout
     return replace(holdout, queries=replace(holdout.queries, request_time=predict(holdout.queries, between)))

@@ -78,9 +78,7 @@ class Sequence(Network):
     target: Literal["next", "static"] = tunable(
         "next", "learn to find the next event, or events hidden from anywhere in a history"
     )
-    target_share: float = tunable(
-        0.2, "target static: share of a history's events to hide", low=0.1, high=0.6, gt=0.0, lt=1.0
-    )
+    target_share: float = tunable(0.2, "target static: share of a history's events to hide", gt=0.0, lt=1.0)
     dim: int = tunable(64, "length of an item's vector", choices=[32, 64, 128, 256], ge=1)
     dropout: float = tunable(0.1, "dropout of inputs and layer outputs", low=0.0, high=0.5, ge=0.0, lt=1.0)
     loss: LossName = tunable(

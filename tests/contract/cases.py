@@ -63,8 +63,11 @@ VARIANTS: Mapping[str, list[Hyper]] = {
             **{"dim": 8, "n_heads": 2, "max_len": 4, "windows": "all", "relative": True, "gated": True},
             **{"loss": "sampled_softmax", "n_negatives": 20, "negatives_for": "event", "sampling": "popularity"},
             **{"feed_forward": "swiglu", "epochs": 8, "batch_size": 20, "learning_rate": 0.01},
-        }
+        },
+        {**SMALL_LOG["sasrec"], "target": "static", "target_share": 0.4, "windows": "all", "max_len": 6},
     ],
+    "bert4rec": [{**SMALL_LOG["bert4rec"], "target": "static"}],
+    "cl4srec": [{**SMALL_LOG["cl4srec"], "target": "static", "contrast": 0.01}],
     "lightgbm": [{**SMALL_LOG["lightgbm"], "objective": "binary", "n_negatives": 5, "folds": 3}],
     "ensemble": [
         {"members": ["ease", "user_knn", "popularity"], "method": "zscore"},

@@ -29,13 +29,17 @@ DRAWN = [
     )
 ]
 """Trainings with negatives, dropout and cut histories: what is drawn must be drawn again."""
+STATIC: list[tuple[str, dict[str, Any]]] = [
+    ("sasrec", {"target": "static", "loss": "bce", "n_negatives": 5, "negatives_for": "event", "max_len": 4}),
+    ("bert4rec", {"target": "static", "target_share": 0.4}),
+]
 POINTWISE: list[tuple[str, dict[str, Any]]] = [
     ("neumf", {"pretrain": 3}),  # it goes on amid the epochs in which its parts are trained apart,
     ("neumf", {"pretrain": 2}),  # and with the first one in which they are trained together
     ("fm", {"sampling": "hard", "pooling": "attention"}),
     ("deepfm", {"sampling": "popularity", "dropout": 0.3, "batch_norm": True}),
 ]
-CASES: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in TRAINED), *DRAWN, *POINTWISE]
+CASES: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in TRAINED), *DRAWN, *STATIC, *POINTWISE]
 TRAIN, VALID = last_hidden(groups())
 
 

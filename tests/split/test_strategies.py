@@ -372,6 +372,28 @@ def test_mixed_hides_the_odd_one_among_the_latest() -> None:
 
 
 @few
+@given(data=logs(), seed=st.integers(0, 3))
+def test_mixed_tells_the_latest_from_those_drawn_anywhere(data: Dataset, seed: int) -> None:
+    try:
+        split = splits.mixed(data, valid=0.3, test=0.4, seed=seed)
+    except MatineeError:
+        assume(False)
+    gone: set[int] = set()
+    for part in (split.test, split.valid):
+        hidden, late = set(rows_of(part)), set()
+        for rows in by_user(data, [r for r in in_order(data) if r not in gone]).values():
+            mine = [r for r in rows if r in hidden]
+            late |= set(rows[len(rows) - math.ceil(len(mine) / 2) :]) if mine else set()
+        gone |= hidden
+        for kind, rows_of_kind in (("late", late), ("random", hidden - late)):
+            found = part.kinds[kind]
+            answers = {u: set(part.truth[b].tolist()) for b, u in enumerate(part.queries.user.tolist())}
+            for b, u in enumerate(part.queries.user.tolist()):
+                wanted = {int(data.item[r]) for r in rows_of_kind if data.user[r] == u} & answers[u]
+                assert found[b].tolist() == sorted(wanted)
+
+
+@few
 @given(data=logs(), n=st.integers(2, 5), seed=st.integers(0, 3), by=st.sampled_from(["row", "user"]))
 def test_folds_test_each_row_once(data: Dataset, n: int, seed: int, by: Any) -> None:
     try:

@@ -6,8 +6,8 @@ import hashlib
 import io
 import json
 import typing
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -293,13 +293,16 @@ class Protocol:
 @dataclass(frozen=True)
 class Holdout:
     """Queries and their hidden answers. truth: row b holds the relevant item codes of query b, each once. dislikes: row
-    b holds what query b's user dislikes, also later than the query; None where the log knows no dislikes."""
+    b holds what query b's user dislikes, also later than the query; None where the log knows no dislikes. kinds: name
+    -> the part of truth that was hidden in this way, rows as in truth ("late" and "random" in a mixed split); an item
+    that was hidden in two ways is in both."""
 
     queries: Queries
     truth: Ragged
     protocol: Protocol
     pairs: Pairs | None = None
     dislikes: Ragged | None = None
+    kinds: Mapping[str, Ragged] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.queries)

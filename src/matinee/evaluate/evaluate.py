@@ -138,8 +138,7 @@ class Evaluation:
             value = np.full(n, np.nan)
             value[part["query"].to_numpy()] = part["value"].cast(pl.Float64).to_numpy()
             values[str(name[0]), str(name[1]), int(str(name[2] or 0))] = value
-        weights = formulas.convention_of(protocol.metrics).weights
-        if any(metric in weights for _, metric, _ in values):
+        if any(formulas.weight_of(metric, protocol.metrics) for _, metric, _ in values):
             what = f"the means of the convention {protocol.metrics!r} cannot be had from values per query alone"
             raise MatineeError(what, hint="evaluate the recommendations again")
         return cls(values, user, users, protocol, queries)
@@ -207,7 +206,8 @@ def evaluate(
 
     metrics: names of evaluate.metrics.METRICS and evaluate.lists.OF_MODELS; convention: whose definitions
     (evaluate.metrics.CONVENTIONS); k: one or several cut-offs, none above the length of the lists. train: the log that
-    the models were fitted on, for the metrics of what lists are like. Intervals: see Evaluation.method.
+    the models were fitted on, for the metrics of what lists are like. "recall:late" is a metric of the answers of one
+    kind, where the holdout tells them apart (Holdout.kinds). Intervals: see Evaluation.method.
     Raises MatineeError for recommendations that answer other queries than the holdout's, for a list that names an item
     twice, and for a metric that needs a log, an item table or dislikes that are not there.
 
@@ -220,7 +220,8 @@ def evaluate(
         )
     models = dict(recs) if isinstance(recs, Mapping) else {label or "model": recs}
     cuts = formulas.cut_offs(k)
-    weights, computed = formulas.convention_of(convention).weights, formulas.formulas_of(metrics, convention)
+    computed = formulas.formulas_of(metrics, convention)
+    weights = {name: weight for name in computed if (weight := formulas.weight_of(name, convention)) is not None}
     of_models, known = formulas.model_formulas_of(metrics), _known(train, holdout, models)
     if not models:
         hint = "pass recommendations, or a label -> recommendations map"
@@ -231,7 +232,9 @@ def evaluate(
     warned: list[str] = []
     for name, rec in models.items():
         _check(rec, holdout, cuts, name)
-        hits = formulas.find_hits(rec.item, holdout.truth, k=max(cuts), dislikes=holdout.dislikes, known=known)
+        hits = formulas.find_hits(
+            rec.item, holdout.truth, k=max(cuts), dislikes=holdout.dislikes, known=known, kinds=holdout.kinds
+        )
         for metric, cut in product(of_models, cuts):
             totals[name, metric, cut] = Mean(of_models[metric](hits, cut), np.nan, np.nan, len(holdout))
         for metric, cut in product(computed, cuts):

@@ -21,6 +21,7 @@ from matinee.errors import MatineeError, suggestion
 from matinee.evaluate.hits import Hits as Hits
 from matinee.evaluate.hits import Values as Values
 from matinee.evaluate.hits import find_hits as find_hits
+from matinee.evaluate.hits import refuse_kind
 from matinee.evaluate.known import Known
 from matinee.evaluate.lists import OF_LISTS, OF_MODELS, check_option
 
@@ -263,8 +264,9 @@ def cut_offs(k: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def formulas_of(metrics: Sequence[str], convention: str) -> dict[str, Compute]:
-    """The formulas of those of these metrics that have a value a query. Raises MatineeError for a name that the
-    convention does not have, and for an option ("diversity:directors") of a metric that takes none."""
+    """The formulas of those of these metrics that have a value a query. "recall:late" counts the answers of one kind
+    alone (`Holdout.kinds`). Raises MatineeError for a name that the convention does not have, and for an option
+    ("diversity:directors") of a metric that takes none."""
     known = convention_of(convention).metrics
     of_models = OF_MODELS if convention == "matinee" else {}
     what = "metric" if convention == "matinee" else f"metric of the convention {convention!r}"
@@ -273,8 +275,35 @@ def formulas_of(metrics: Sequence[str], convention: str) -> dict[str, Compute]:
         plain, _, option = name.partition(":")
         if known_name(plain, what, [*known, *of_models]) in known:
             found[name] = partial(OF_LISTS[plain], column=option) if option and plain in OF_LISTS else known[plain]
-        check_option(name)
+        if kind := kind_of(name):
+            found[name] = partial(_of_kind, kind, known[plain])
+        else:
+            check_option(name)
     return found
+
+
+def kind_of(name: str) -> str:
+    """The kind of answers that a metric counts alone: "late" of "recall:late"; "" where it counts all."""
+    plain, _, kind = name.partition(":")
+    return kind if plain in OF_HITS and plain != "disliked" else ""
+
+
+def refuse_missing_kinds(metrics: Sequence[str], kinds: Mapping[str, Ragged]) -> None:
+    """Raise MatineeError where one of the metrics counts a kind of answers that a holdout does not tell apart."""
+    for kind in filter(None, map(kind_of, metrics)):
+        refuse_kind(kind, kinds)
+
+
+def weight_of(name: str, convention: str) -> Compute | None:
+    """What a query weighs in a metric's mean; None where all weigh the same."""
+    plain, kind = name.partition(":")[0], kind_of(name)
+    weight = convention_of(convention).weights.get(plain)
+    return weight if weight is None or not kind else partial(_of_kind, kind, weight)
+
+
+def _of_kind(kind: str, compute: Compute, hits: Hits, k: int) -> Values:
+    """float64 (B,): a metric of the answers of one kind."""
+    return compute(hits.of_kind(kind), k)
 
 
 def model_formulas_of(metrics: Sequence[str]) -> dict[str, ComputeOfModel]:

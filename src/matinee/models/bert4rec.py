@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from matinee import nn
 from matinee.data.arrays import Ragged
@@ -32,8 +33,9 @@ class BERT4Rec(SelfAttentive):
     histories has a gap at the end alone, which is what will be asked. Asked, a [MASK] follows the history.
     ask = "anywhere" is for splits that hide items from anywhere in a history: four gaps, evenly spread and one at the
     end, in the place of its oldest events where it is long, and the mean of their states. It takes many epochs: each
-    sees few of the items (Petrov & Macdonald, RecSys 2022). Deviations: as for SASRec; no output layer, items' vectors
-    alone.
+    sees few of the items (Petrov & Macdonald, RecSys 2022). target = "static" takes items out of the history instead
+    of masking them, and asks the [MASK] at its end for all of them; mask_share and last_share are not read then.
+    Deviations: as for SASRec; no output layer, items' vectors alone.
     """
 
     causal: ClassVar[bool] = False
@@ -53,8 +55,16 @@ class BERT4Rec(SelfAttentive):
     def build(self, data: Dataset) -> Module:
         return self.transformer(data, self.max_len + 1)
 
+    @model_validator(mode="after")
+    def _asked_as_taught(self) -> Self:
+        if self.target == "static" and self.ask == "anywhere":
+            raise ValueError('target = "static" teaches the gap at the end alone, so ask must be "end"')
+        return self
+
     def terms(self, lengths: NDArray[np.int64]) -> float:
         """In expectation: at least one of each."""
+        if self.target == "static":
+            return super().terms(lengths)
         drawn = lengths * self.mask_share + (1.0 - self.mask_share) ** lengths
         return float(((1.0 - self.last_share) * drawn + self.last_share).sum())
 

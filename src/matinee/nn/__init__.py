@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from matinee.nn import sampling as sampling
     from matinee.nn import sequences as sequences
     from matinee.nn import session as session
+    from matinee.nn import side as side
+    from matinee.nn import static as static
     from matinee.nn import train as train
     from matinee.nn import transformer as transformer
     from matinee.nn import vae as vae
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 LIGHT = ("rounds", "sampling")  # files that need no torch
 FILES = (
     *LIGHT, "blocks", "checkpoint", "fields", "interactions", "losses", "pretraining", "processes", "recurrent",
-    "sequences", "session", "train", "transformer", "vae",
+    "sequences", "session", "side", "static", "train", "transformer", "vae",
 )  # fmt: skip
 
 

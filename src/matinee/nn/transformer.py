@@ -12,6 +12,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 from matinee import kernels
 from matinee.nn.blocks import dense, dropout, item_table
 from matinee.nn.sequences import Packed
+from matinee.nn.side import ItemFeatures
 
 FeedForward = Literal["relu", "gelu", "swiglu"]
 
@@ -21,7 +22,8 @@ class TransformerNet(nn.Module):
 
     n_special: tokens beyond the items and the empty slot's (n_items), such as BERT4Rec's mask. median_gap: each event
     also has a vector of the time until the next event or request, in steps of log base 2 seconds, which tells a state
-    when the next event comes and nothing else of it; this many seconds where that is unknown. options: Transformer's.
+    when the next event comes and nothing else of it; this many seconds where that is unknown. features: what is added
+    to the items' vectors, those that are read and those that are scored. options: Transformer's.
     """
 
     STEPS = 32
@@ -39,9 +41,11 @@ class TransformerNet(nn.Module):
         relative: bool = False,
         median_gap: int | None = None,
         n_special: int = 0,
+        features: ItemFeatures | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
+        self.features = features
         self.n_items, self.dropout = n_items, dropout
         self.items = item_table(n_items + n_special, dim, empty=n_items)
         self.positions = nn.Embedding(length, dim)
@@ -57,10 +61,18 @@ class TransformerNet(nn.Module):
     @property
     def vectors(self) -> Tensor:
         """float32 (n_items, dim)."""
-        return self.items.weight[: self.n_items]
+        own = self.items.weight[: self.n_items]
+        return own if self.features is None else self.features.added(own)
+
+    def embedded(self, item: Tensor) -> Tensor:
+        """(N, dim): the vectors of these items, and of special tokens."""
+        if self.features is None:
+            read: Tensor = self.items(item)
+            return read
+        return F.embedding(item, torch.cat([self.vectors, self.items.weight[self.n_items :]]), padding_idx=self.n_items)
 
     def forward(self, packed: Packed) -> Tensor:
-        x = self.items(packed.item) + self.positions(packed.position)
+        x = self.embedded(packed.item) + self.positions(packed.position)
         if self.gaps is not None:
             gap = self.median_gap if packed.gap is None else packed.gap
             x = x + self.gaps(torch.frexp(1.0 + gap.double()).exponent.long() - 1)

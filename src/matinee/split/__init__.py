@@ -21,7 +21,8 @@ Dislikes (`Dataset.dislikes`) are no events of a split: those known when a query
 later are known to no model (dislikes.py says which). `allowing_dislikes` lets them be recommended.
 
 Only `temporal` sets `Queries.request_time`: to the cut. In the other splits it could only be the hidden event's own
-timestamp, which tells a model when the user came back.
+timestamp, which tells a model when the user came back. `predicted_moments` sets it from the history alone: the last
+event, and the user's own median interval.
 
 Every hidden row is an answer, and the whole catalogue is ranked. With `labelled` only rows labelled 1 are answers;
 `observed` and `sampled` rank other candidates. All three change a split's holdouts and their protocol.
@@ -30,6 +31,7 @@ Every hidden row is an answer, and the whole catalogue is ranked. With `labelled
 
 from matinee.split.candidates import labelled, observed, sampled, with_candidates
 from matinee.split.dislikes import allowing_dislikes
+from matinee.split.moments import predicted_moments
 from matinee.split.negatives import write_negatives
 from matinee.split.options import STRATEGIES, check, make
 from matinee.split.parts import refitted
@@ -39,6 +41,6 @@ from matinee.split.strategies import folds, latest, leave_one_out, mixed, random
 
 __all__ = [
     "STRATEGIES", "allowing_dislikes", "check", "folds", "labelled", "latest", "leave_one_out", "make", "mixed",
-    "observed", "provided", "random", "refitted", "sampled", "sessions", "strong", "temporal", "with_candidates",
-    "write_negatives",
+    "observed", "predicted_moments", "provided", "random", "refitted", "sampled", "sessions", "strong", "temporal",
+    "with_candidates", "write_negatives",
 ]  # fmt: skip

@@ -106,7 +106,14 @@ def _labelled(holdout: Holdout) -> Holdout:
         raise MatineeError(what, hint=hint)
     positive = pairs.label == 1
     truth = _items(pairs.query[positive], pairs.item[positive], holdout.queries.exclude)
-    return replace(holdout, truth=truth, protocol=replace(protocol, split=protocol.split + LABELLED))
+    kinds = {name: _within(rows, truth) for name, rows in holdout.kinds.items()}
+    return replace(holdout, truth=truth, kinds=kinds, protocol=replace(protocol, split=protocol.split + LABELLED))
+
+
+def _within(rows: Ragged, truth: Ragged) -> Ragged:
+    """int32 (B rows): the items of each row that are also in truth's."""
+    width = 1 + max(int(rows.values.max(initial=0)), int(truth.values.max(initial=0)))
+    return rows.keep(np.isin(rows.rows * width + rows.values, truth.rows * width + truth.values))
 
 
 def _items(query: NDArray[np.integer], item: Ints, exclude: Ragged) -> Ragged:

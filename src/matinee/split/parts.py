@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -12,6 +13,7 @@ from matinee.data.arrays import Bools, Ints, Ragged, distinct
 from matinee.data.dataset import BESIDE_HISTORY, Dataset, Holdout, Protocol, Split
 from matinee.errors import MatineeError, counted, either, option
 from matinee.split.dislikes import Limits, excluded_words, known_until, of_part
+from matinee.split.moments import predicted_again
 from matinee.split.shares import at_least_one
 
 TRAIN, VALID, TEST = 0, 1, 2
@@ -34,11 +36,13 @@ def assemble(
     seed: int | None = None,
     test_sees_valid: bool = False,
     cuts: tuple[int, int] | None = None,
+    kinds: Mapping[str, Bools] | None = None,
 ) -> Split:
     """The split in which row r of the log is in part[r] (TRAIN, VALID or TEST), int8 (n,).
 
     history = train (train + valid in the test where `test_sees_valid`); excluded = train in valid, train + valid in
-    the test. cuts: the request times of valid and test. Dislikes: see split/dislikes.py.
+    the test. cuts: the request times of valid and test. kinds: name -> bool (n,), how a row was hidden, if it was.
+    Dislikes: see split/dislikes.py.
     """
     train = VisibleRows("train", part == TRAIN)
     both = VisibleRows("train + valid", part != TEST)
@@ -46,8 +50,10 @@ def assemble(
     first, second = cuts or (None, None)
     early, late = known_until(data, train.rows, first), known_until(data, both.rows, second)
     asked = exclude_seen and train, exclude_seen and both
-    valid = holdout(data, part == VALID, ("valid", words), train, asked[0], time=first, until=early, measured=late)
-    test = holdout(data, part == TEST, ("test", words), seen, asked[1], time=second, until=late)
+    valid = holdout(
+        data, part == VALID, ("valid", words), train, asked[0], time=first, until=early, measured=late, kinds=kinds
+    )
+    test = holdout(data, part == TEST, ("test", words), seen, asked[1], time=second, until=late, kinds=kinds)
     return Split(of_part(data, train.rows, early), valid, test, of_part(data, both.rows, late), seed)
 
 
@@ -61,11 +67,13 @@ def holdout(
     time: int | None = None,
     until: Limits | None = None,
     measured: Limits | None = None,
+    kinds: Mapping[str, Bools] | None = None,
 ) -> Holdout:
     """One query for each user with a hidden row, in code order; pairs are the hidden rows by (user, time).
 
     hidden: bool (n,). name: (part, words of the split). exclude False: nothing. time: of all requests. until, measured:
-    before when dislikes are known, and are counted (None: all), int64 (n_users,); what is known is excluded.
+    before when dislikes are known, and are counted (None: all), int64 (n_users,); what is known is excluded. kinds: as
+    in `assemble`.
     """
     rows = data.order[hidden[data.order]]
     users, query = np.unique(data.user[rows], return_inverse=True)
@@ -84,7 +92,11 @@ def holdout(
     words = excluded_words(exclude.words if exclude else None, data)
     protocol = Protocol(data.fingerprint, name[1], name[0], history.words, words)
     pairs = data.pairs_at(rows, query)
-    return Holdout(queries, answers(query, pairs.item, excluded, data.n_items), protocol, pairs, disliked)
+    of_kind = {
+        name: answers(query[which[rows]], pairs.item[which[rows]], excluded, data.n_items)
+        for name, which in (kinds or {}).items()
+    }
+    return Holdout(queries, answers(query, pairs.item, excluded, data.n_items), protocol, pairs, disliked, of_kind)
 
 
 def _of_users(data: Dataset, users: Ints, rows: Bools) -> tuple[NDArray[np.int64], Ragged]:
@@ -157,6 +169,6 @@ def refitted(split: Split) -> tuple[Dataset, Holdout]:
     if words.startswith("train"):
         queries, words = split.train_valid.queries_of(test.queries.user), "train + valid"
         seen = {name: getattr(queries, name) for name in ("history", *BESIDE_HISTORY)}
-        test = replace(test, queries=replace(test.queries, **seen))
+        test = predicted_again(replace(test, queries=replace(test.queries, **seen)))
     protocol = replace(test.protocol, history=f"{words} (fitted on train + valid)")
     return split.train_valid, replace(test, protocol=protocol)

@@ -125,12 +125,13 @@ def temporal(data: Dataset, *, valid: Moment = 0.8, test: Moment = 0.9, exclude_
 def mixed(data: Dataset, *, valid: float = 0.2, test: float = 0.2, seed: int = 0, exclude_seen: bool = True) -> Split:
     """The film contest's form: of each user's n events h = floor(test n) are hidden, the ceil(h / 2) latest and
     floor(h / 2) drawn uniformly from the rest. Valid is taken the same way from the m events that remain: floor(valid
-    m). Users for whom a floor is 0 have no query there. valid = 0: no valid part."""
+    m). Users for whom a floor is 0 have no query there. valid = 0: no valid part. `Holdout.kinds` tells the two apart:
+    "late" and "random"."""
     shares.check_ratio("valid", valid, zero=True)
     shares.check_ratio("test", test)
     rng = generator(seed)
     user = data.user[data.order]
-    part = np.full(len(data), TRAIN)
+    part, late = np.full(len(data), TRAIN), np.zeros(len(data), np.bool_)
     for ratio, code in ((test, TEST), (valid, VALID)):
         key = rng.random(len(data))
         rest = np.flatnonzero(part == TRAIN)
@@ -138,11 +139,12 @@ def mixed(data: Dataset, *, valid: float = 0.2, test: float = 0.2, seed: int = 0
         hidden = share(ratio, m)
         uniform = hidden // 2
         early = m - 1 - place(user[rest]) >= hidden - uniform  # events after it in time: the others are the latest
-        part[rest[~early]] = code
+        part[rest[~early]], late[rest[~early]] = code, True
         rest = rest[early]
         part[rest[random_place(user[rest], key[rest]) < uniform[early]]] = code
     words = f"mixed, valid {words_of(valid)} of the rest, test {words_of(test)}{_untimed(data)}"
-    split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed)
+    kinds = {"late": _by_row(data, late) == 1, "random": _by_row(data, ~late) == 1}
+    split = assemble(data, _by_row(data, part), words, exclude_seen=exclude_seen, seed=seed, kinds=kinds)
     return checked(split, valid=valid > 0, hint="choose larger shares, or read more events per user")
 
 

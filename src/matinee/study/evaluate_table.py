@@ -47,8 +47,8 @@ class EvaluateTable(Table):
         ["recall", "ndcg", "hit_rate", "mrr"],
         min_length=1,
         description="also precision, map, recall_capped, recall_ndcg (.75 recall + .25 ndcg), disliked, and those of "
-        "[what lists are like](recommended.md); of predicted ratings rmse, mae, bce; of predicted labels (`label_min`) "
-        "auc, gauc, logloss too",
+        '[what lists are like](recommended.md); "recall:late": of one kind of hidden items (split mixed); of predicted '
+        "ratings rmse, mae, bce; of predicted labels (`label_min`) auc, gauc, logloss too",
     )
     convention: str = Field("matinee", description="whose definitions: matinee, or a library's for comparison")
     candidates: str | list[str] = Field(
@@ -57,6 +57,11 @@ class EvaluateTable(Table):
         "`label_min`), or a file of sampled negatives for the test; several are measured side by side",
     )
     exclude_seen: bool = Field(True, description="false where repeats are answers (sessions): nothing is excluded")
+    moment: Literal["given", "events", "sessions"] = Field(
+        "given",
+        description="when it is asked: as the split says, or the user's own median interval between events, or "
+        "sessions (half an hour apart), after the last known event; for models that read times, and another protocol",
+    )
     refit: bool = Field(False, description="fit again on train + valid before the test; another protocol")
     test: Test | None = Field(
         None, description="the paired test of two models; when left out, t in the report and randomisation in `compare`"

@@ -165,6 +165,8 @@ class Recipe(Table):
         seed = seed if self.split_seed is None else self.split_seed
         with worded_for("recipe", fallback=True):
             made = splits.make(data, self.split["strategy"], options, seed=seed)
+            if self.evaluate.moment != "given":
+                made = [splits.predicted_moments(split, self.evaluate.moment) for split in made]
         return made if self.data.label_min is None else [splits.labelled(split) for split in made]
 
     def files(self, data_dir: StrPath | None = None) -> list[Path]:

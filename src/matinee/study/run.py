@@ -26,6 +26,7 @@ from matinee.errors import MatineeError, MatineeWarning, option, worded_for
 from matinee.evaluate import audit
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.lists import refuse_missing
+from matinee.evaluate.metrics import refuse_missing_kinds
 from matinee.evaluate.predictions import CLICK
 from matinee.explore import analyse
 from matinee.files import StrPath, atomic_path, atomic_write, discard, locked, make_folder, sha256
@@ -152,7 +153,11 @@ class Runner:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", MatineeWarning)
             rules = self.recipe.evaluate.rules("test", self.data_dir)
-            return [splits.with_candidates(split.test, rule, split.train.users, split.train.items) for rule in rules]
+            made = [splits.with_candidates(split.test, rule, split.train.users, split.train.items) for rule in rules]
+        with worded_for("recipe"):
+            for test in made:
+                refuse_missing_kinds(self.recipe.evaluate.ranking, test.kinds)
+        return made
 
     def work(self, unit: Unit) -> None:
         """Fit one model on one split, measure it on valid and test, and keep what it leaves."""

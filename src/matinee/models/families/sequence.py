@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from matinee import nn
-from matinee.data.arrays import Floats, Ragged
+from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
+from matinee.data.features.attributes import item_column
+from matinee.models.families.histories import Histories as Histories
+from matinee.models.families.item_values import item_values
 from matinee.models.families.network import Network, device_of, import_torch, warn_of_nothing_to_learn
 from matinee.models.fields import tunable
 from matinee.models.needs import FLOAT, LogSize
@@ -39,58 +42,11 @@ LossName = Literal["cross_entropy", "sampled_softmax", "bce", "gbce", "bpr", "to
 
 
 @dataclass(frozen=True)
-class Histories:
-    """Histories, or pieces of them, and when their events happened, in parallel with item.values.
-
-    weights: what each event counts as a target; None: all the same. waits: how many seconds after an event the next one
-    came, or is asked for; None where nothing is known of it.
-    """
-
-    item: Ragged
-    times: NDArray[np.int64] | None
-    gaps: NDArray[np.int64] | None = None
-    weights: Floats | None = None
-
-    def __len__(self) -> int:
-        return len(self.item)
-
-    def take(self, rows: NDArray[np.int64]) -> Histories:
-        at = self.item.positions(rows)
-        return Histories(self.item.take(rows), *self._beside(at))
-
-    def where(self, mask: NDArray[np.bool_]) -> Histories:
-        """Only these events."""
-        return Histories(self.item.keep(mask), *self._beside(mask))
-
-    def _beside(self, index: NDArray[Any]) -> tuple[Any, ...]:
-        return tuple(None if x is None else x[index] for x in (self.times, self.gaps, self.weights))
-
-    def time_gaps(self, asked: NDArray[np.int64] | None = None) -> Histories:
-        """With waits, where there are times. asked: int64 (B,), when what follows the last event is asked for; without
-        it each history's own median wait stands for it (the upper of two; 0 of a single event)."""
-        if self.times is None:
-            return self
-        lengths = self.item.lengths
-        last = self.item.offsets[1:][lengths > 0] - 1
-        gaps = np.zeros_like(self.times)
-        gaps[:-1] = np.maximum(np.diff(self.times), 0)
-        gaps[last] = 0
-        if asked is not None:
-            gaps[last] = np.maximum(asked[lengths > 0] - self.times[last], 0)
-        else:
-            own = np.lexsort((gaps, np.isin(np.arange(len(gaps)), last), self.item.rows))  # by row, its last behind
-            several = lengths > 1
-            middle = self.item.offsets[:-1][several] + (lengths[several] - 1) // 2
-            gaps[self.item.offsets[1:][several] - 1] = gaps[own[middle]]
-        return Histories(self.item, self.times, gaps, self.weights)
-
-
-@dataclass(frozen=True)
 class TrainingBatch:
     """What a batch teaches: after the net has seen `packed`, its states at `slot` (N,) should find `target` (N,).
 
     They lie history after history; of_each: int64 (B,), how many each history has. weight: float32 (N,), what each
-    target counts; None: all 1.
+    target counts; None: all 1. Where one state finds all targets of a history, slot has one for each history.
     """
 
     packed: Packed
@@ -106,6 +62,10 @@ class Sequence(Network):
     build() gives a net with `forward(packed) -> (N, dim)`, a state at each slot, and `vectors`, (n_items, dim). Items
     without a training event say nothing: they are left out of histories. In a log with weights the loss of a target is
     multiplied by its event's weight over the mean of all; what a net sees of a history stays the same.
+
+    target = "static" is for splits that hide items from anywhere in a history. In each step a random share of a
+    history's events is taken out, and the state that would answer what is left should find all of them: the loss is the
+    mean over these, so that each history counts once.
     """
 
     causal: ClassVar[bool] = True
@@ -115,6 +75,10 @@ class Sequence(Network):
     windows: Literal["last", "all"] = tunable(
         "last", "train on the last max_len events of a history, or on all events, cut into windows"
     )
+    target: Literal["next", "static"] = tunable(
+        "next", "learn to find the next event, or events hidden from anywhere in a history"
+    )
+    target_share: float = tunable(0.2, "target static: share of a history's events to hide", gt=0.0, lt=1.0)
     dim: int = tunable(64, "length of an item's vector", choices=[32, 64, 128, 256], ge=1)
     dropout: float = tunable(0.1, "dropout of inputs and layer outputs", low=0.0, high=0.5, ge=0.0, lt=1.0)
     loss: LossName = tunable(
@@ -182,21 +146,31 @@ class Sequence(Network):
 
     def pieces(self, data: Dataset) -> Histories:
         """What an epoch walks over."""
-
-        item, at = nn.sequences.windows(data.histories(), self.max_len + 1, every=self.windows == "all")
+        histories, every = data.histories(), self.windows == "all"
+        if self.target == "static":
+            item, at = nn.static.pieces(histories, self.max_len, self.target_share, every=every)
+        else:
+            item, at = nn.sequences.windows(histories, self.max_len + 1, every=every)
         rows, weights = data.order[at], data.relative_weights()
         times = None if data.timestamp is None else data.timestamp[rows]
         return Histories(item, times, weights=None if weights is None else weights[rows])
 
     def terms(self, lengths: NDArray[np.int64]) -> float:
-        """How many events of such pieces are guessed."""
-        return float(lengths.sum() - len(lengths))
+        """How many events of such pieces are guessed; with static targets those of a piece count as one."""
+        return float(len(lengths) if self.target == "static" else lengths.sum() - len(lengths))
 
     def batch_loss(self, net: Any, batch: Histories, draw: Draw, step: Step) -> Tensor:
         """The loss summed over a batch of pieces, a tensor ()."""
-        examples = self.make_batch(net, batch, step)
+        static = self.target == "static"
+        examples = self.static_batch(net, batch, step) if static else self.make_batch(net, batch, step)
         states, negatives = net(examples.packed)[examples.slot], draw(examples, step)
-        return self.loss_of(states, net.vectors, examples.target, negatives, examples.weight)
+        if not static:
+            return self.loss_of(states, net.vectors, examples.target, negatives, examples.weight)
+        weight = nn.static.mean_weights(examples.of_each, examples.weight)
+        if negatives is None:
+            return nn.static.cross_entropy(states, net.vectors, examples.target, examples.of_each, weight)
+        states = states.repeat_interleave(examples.of_each, dim=0)
+        return self.loss_of(states, net.vectors, examples.target, negatives, weight)
 
     def make_batch(self, net: Any, batch: Histories, step: Step) -> TrainingBatch:
         """At each event but the last: what came next."""
@@ -209,6 +183,16 @@ class Sequence(Network):
         packed = self.packed(net, self.timed(net, batch).where(~ends))
         target = torch.from_numpy(batch.item.values[~starts].astype(np.int64)).to(device_of(net))
         return TrainingBatch(packed, packed.slot, target, packed.length, self.target_weights(net, batch, ~starts))
+
+    def static_batch(self, net: Any, batch: Histories, step: Step) -> TrainingBatch:
+        """Of what is left of each history, asked as a query is: all that was hidden."""
+        torch = import_torch()
+        item = batch.item
+        hidden = nn.static.hidden(item, self.target_share, np.random.default_rng([step.seed, 2]))
+        packed, slot = self.encode_query(net, self.timed(net, batch.where(~hidden)))
+        target = torch.from_numpy(item.values[hidden].astype(np.int64)).to(device_of(net))
+        of_each = torch.from_numpy(np.bincount(item.rows[hidden], minlength=len(item))).to(device_of(net))
+        return TrainingBatch(packed, slot[:, -1], target, of_each, self.target_weights(net, batch, hidden))
 
     def target_weights(self, net: Any, batch: Histories, mask: NDArray[np.bool_]) -> Tensor | None:
         """float32 (N,): the weights of the events where mask, which are the targets; None in a log without weights."""
@@ -313,10 +297,19 @@ class Sequence(Network):
 
 
 class SelfAttentive(Sequence):
-    """The family of transformers: what they are built of."""
+    """The family of transformers: what they are built of.
+
+    item_features: an item's vector is then the sum of its own and, for each of these columns of the item table, the
+    mean of the vectors of the item's values; it is both what is read and what is scored. Values of a single item and
+    missing ones count as unknown. An item without a training event is scored by its features alone, if it has any.
+    """
 
     special: ClassVar[int] = 0
     """Tokens beyond the items."""
+
+    item_features: tuple[str, ...] = tunable(
+        (), "columns of the item table whose values' vectors are added to the item vectors"
+    )
 
     n_blocks: int = tunable(2, "number of blocks", choices=[1, 2, 3, 4], ge=1)
     n_heads: int = tunable(1, "attention heads", choices=[1, 2, 4], ge=1)
@@ -328,6 +321,22 @@ class SelfAttentive(Sequence):
         if self.dim % self.n_heads:
             raise ValueError(f"{self.n_heads} attention heads do not divide vectors of dim = {self.dim}")
         return self
+
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        for column in self.item_features:
+            item_column(data.item_features, column)
+
+    def scores_unknown_items(self) -> bool:
+        """By their features alone."""
+        return bool(self.item_features)
+
+    def score_histories(self, queries: Queries) -> Floats:
+        scores = super().score_histories(queries)
+        if self.item_features:
+            shares = np.diff(self.net.features.begin.numpy())
+            scores[:, (self.fitted.popularity == 0) & (shares == 0)] = -np.inf  # nothing is known of them at all
+        return scores
 
     def layer_weights(self) -> float:
         dim, wide = self.dim, self.ffn_multiplier * self.dim
@@ -341,7 +350,10 @@ class SelfAttentive(Sequence):
 
     def transformer(self, data: Dataset, length: int, **options: Any) -> Module:
         """A fresh net for histories of up to so many events. options: as of TransformerNet."""
-
+        features = None
+        if self.item_features:
+            shares = item_values(data, self.item_features)
+            features = nn.side.ItemFeatures(shares, data.item_counts() > 0, self.dim)
         return nn.transformer.TransformerNet(
             data.n_items,
             length,
@@ -353,6 +365,7 @@ class SelfAttentive(Sequence):
             causal=self.causal,
             ffn_multiplier=self.ffn_multiplier,
             feed_forward=self.feed_forward,
+            features=features,
             **options,
         )
 

@@ -31,13 +31,13 @@ PAGE, RUN, SUBMISSION = "explore.html", "run", "submission.csv"
 
 @dataclass(frozen=True)
 class FoundingResult:
-    """What a founding study leaves. exploration: the page about the log. winner: the label of the ensemble that is best
-    on valid; of any model, where there is no ensemble. submission: its lists for all users, where the study has one."""
+    """What a founding study leaves. exploration: the page about the log. winner: the label of the model that is best on
+    valid, of an ensemble where there is one; submission: its lists for all users. Both where the study submits."""
 
     study: FoundingStudy
     run: StudyResult
     exploration: Path
-    winner: str
+    winner: str | None
     submission: Path | None
 
 
@@ -74,8 +74,8 @@ def founding_study(
     page = _explored(recipe, log, folder / PAGE, data_dir, overwrite=overwrite)
     recipe = _with_negatives(recipe, study, log, folder, overwrite=overwrite)
     run = run_study(recipe, folder / RUN, data_dir=data_dir, overwrite=overwrite, command=command, tell=tell)
-    best = winner(run)
-    return FoundingResult(study, run, page, best, _submitted(run, best, folder) if study.submits else None)
+    best = winner(run) if study.submits else None
+    return FoundingResult(study, run, page, best, None if best is None else _submitted(run, best, folder))
 
 
 def _of_log(recipe: Recipe, study: FoundingStudy, table: DataTable, data_dir: StrPath | None) -> Recipe:
@@ -112,13 +112,13 @@ def _with_negatives(recipe: Recipe, study: FoundingStudy, log: Dataset, folder: 
 
 
 def winner(run: Run) -> str:
-    """The label of the ensemble that is best on valid by what its weights were found for, or by the first metric of
-    lists; of any model where no ensemble has a value."""
+    """The label of the ensemble that is best on valid, by what its weights were found for or by the first metric; of
+    any model where there is no ensemble."""
     recipe = run.recipe
     rows = [row for row in run.rows if row.split == "valid" and row.value is not None and row.seed == recipe.seeds[0]]
     metric = recipe.fit.metric and StoppingMetric.parse(recipe.fit.metric)
     named = [row for row in rows if metric and (row.metric, row.k or 0) == (metric.name, metric.k)]
-    rows = named or [row for row in rows if row.metric == (recipe.evaluate.ranking or recipe.evaluate.metrics)[0]]
+    rows = named or [row for row in rows if row.metric == recipe.evaluate.metrics[0]]
     together = [row for row in rows if MEMBERS in registry.member_fields(row.model)]
     return max(together or rows, key=_value).label
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.resources import files as resources
 from pathlib import Path
 
@@ -174,14 +175,14 @@ def test_quick_bounds_rounds_and_says_so() -> None:
 
 def test_a_study_of_ratings_and_it_goes_on(rated: Path, tmp_path: Path, keep: Keep) -> None:
     keep("constant", "squared")
-    given = {"data": rated / "log.csv", "items": str(rated / "films.csv"), "quick": True}
-    found = mt.founding_study("matrix-factorisation", tmp_path / "out", **given)
+    study = partial(mt.founding_study, "matrix-factorisation", tmp_path / "out", data=rated / "log.csv", quick=True)
+    found = study(items=str(rated / "films.csv"))
     assert found.run.labels == ["constant", "squared"]
     assert found.run.record.title == "Predicted ratings, by matrix factorisation: log (quick: at most 2 epochs)"
     assert found.run.report.is_file()
     assert 'content="Matinee"' in found.exploration.read_text("utf-8")
     assert (found.winner, found.submission) == (None, None)
-    again = mt.founding_study("matrix-factorisation", tmp_path / "out", **given)
+    again = study(items=str(rated / "films.csv"))
     assert again.run.resumed == 2 * len(found.run.recipe.seeds)
     assert again.run.rows == found.run.rows
 
@@ -226,9 +227,9 @@ def test_next_content_draws_its_negatives(rated: Path, tmp_path: Path, keep: Kee
 
 def test_clicks_are_made_of_ones_own_ratings(rated: Path, tmp_path: Path, keep: Keep) -> None:
     keep("fm")
-    options = {"items": str(rated / "films.csv"), "users": str(rated / "users.csv")}
+    study = partial(mt.founding_study, "autoint", tmp_path / "out", data=rated / "log.csv", quick=True)
     with pytest.warns(MatineeWarning) as caught:
-        found = mt.founding_study("autoint", tmp_path / "out", data=rated / "log.csv", quick=True, **options)
+        found = study(items=str(rated / "films.csv"), users=str(rated / "users.csv"))
     texts = [str(each.message) for each in caught]
     assert "log: events rated 8 or more are likes, the others are not" in texts
     assert found.run.recipe.data.label_min == 8

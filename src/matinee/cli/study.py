@@ -47,7 +47,9 @@ def study(
         _list(as_json=as_json)
         return
     named_study(name)
-    table = log_options.table(data) if data is not None else _refuse_options(log_options)
+    table = None if data is None else log_options.table(data)
+    if table is None:
+        _refuse_options(log_options)
     command = shlex.join(["matinee", *sys.argv[1:]])
     with worded_for("command"):
         result = founding_study(

@@ -57,7 +57,7 @@ def founding_study(
     Models, fields and metrics that ask for what the log lacks are left out with a MatineeWarning each. Raises
     MatineeError where none is left, for an unknown study or option, and as `run_study` does.
 
-    Example: `mt.founding_study("tour", "runs/mine", data="log.csv", user_id="user", item_id="film", quick=True)`
+    Example: `mt.founding_study("matrix-factorisation", "runs/mf", data="log.csv", item_id="film", quick=True).run`
     """
     study = named_study(name)
     folder = Path("runs", name) if out is None else Path(out)

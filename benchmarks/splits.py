@@ -31,7 +31,7 @@ def next_100k(data_dir: Path) -> Split:
 
 
 def clicks_1m(data_dir: Path) -> Split:
-    """Label = rating >= 4, rows at random, valid .08 and test .2: the protocol of recipes/ml-1m-autoint.toml."""
+    """Label = rating >= 4, rows at random, valid .08 and test .2: the protocol of `matinee study autoint`."""
     data = mt.filter_events(mt.load("ml-1m", data_dir=data_dir), label_min=4.0)
     return split.random(data, valid=0.08, test=0.2, by="row", seed=42)
 

@@ -64,6 +64,8 @@ if TYPE_CHECKING:
     from matinee.store import save_model as save_model
     from matinee.study.compare import compare as compare
     from matinee.study.compare import power as power
+    from matinee.study.founding.catalogue import founding_studies as founding_studies
+    from matinee.study.founding.running import founding_study as founding_study
     from matinee.study.gate import gate as gate
     from matinee.study.history import score_history as score_history
     from matinee.study.init import init_recipe as init_recipe
@@ -105,6 +107,8 @@ _HOMES = {
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare", "power"],
+    "matinee.study.founding.catalogue": ["founding_studies"],
+    "matinee.study.founding.running": ["founding_study"],
     "matinee.study.gate": ["gate"],
     "matinee.study.history": ["score_history"],
     "matinee.study.init": ["init_recipe"],

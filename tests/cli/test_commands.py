@@ -40,6 +40,7 @@ from matinee.study.recipe import DataTable, Recipe
 
 COMMANDS: list[tuple[str, ...]] = [
     ("run",),
+    ("study",),
     ("init",),
     ("fit",),
     ("export",),

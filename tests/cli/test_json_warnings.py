@@ -18,6 +18,7 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
     """Each command with arguments that it answers."""
     return {
         ("run",): [world.recipe, "--out", out],
+        ("study",): ["next-content", "--data", world.log, "--quick", "--out", out],
         ("tune",): [world.recipe, "--out", out, "--trials", "2", "--no-test"],
         ("init",): [world.log, "--out", out],
         ("explore",): [world.log, "--items", world.items],
@@ -36,7 +37,7 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
 
 
 def test_no_command_is_forgotten(world: World, tmp_path: Path) -> None:
-    """A new one is added above. `data list` and `models list` answer with a list and cannot warn."""
+    """A new one is added above. `data list`, `models list` and `study` without a name answer with a list and cannot warn."""
     assert {names[0] for names in commands(world, tmp_path)} == set(app.COMMANDS)
 
 

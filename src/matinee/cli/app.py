@@ -25,6 +25,7 @@ from matinee.version import __version__
 # command -> module of matinee.cli that defines it, and its line in the overview
 COMMANDS = {
     "run": ("run", "Run a study: split, fit, measure, and write a report."),
+    "study": ("study", "Run one of the founding studies, on its data or on yours."),
     "tune": ("tune", "Find better hyper-parameters for the models of a recipe."),
     "init": ("init", "Write a recipe for your own files, with comments."),
     "explore": ("explore", "Say what a log holds, and what follows, on a page."),
@@ -42,6 +43,7 @@ COMMANDS = {
 # command -> the example below its help; the modules of `data` and `models` have a `group` of commands, with examples
 EXAMPLES = {
     "run": "recipes/ml-1m-static.toml --seeds 0,1,2 --set ease.l2=500",
+    "study": "film-contest --data log.csv --items films.csv",
     "tune": "recipes/ml-100k-next.toml --models ease,item_knn --trials 30",
     "init": "log.csv items.csv --out recipe.toml",
     "explore": "ml-100k --out ml-100k.html",

@@ -121,8 +121,8 @@ class LogOptions(ReadingOptions):
     min_user_events: Annotated[int, Option(metavar="N", min=0, help="Drop users with fewer events.")] = 0
     min_item_events: Annotated[int, Option(metavar="N", min=0, help="Drop items with fewer events.")] = 0
 
-    def load(self, source: str) -> Dataset:
-        """A data set by its name, or a log by its path. Warns where its side tables do not fit it."""
+    def table(self, source: str) -> DataTable:
+        """[data] of a data set by its name, or of a log by its path."""
         given = {name: value for name, value in asdict(self).items() if value is not None}
         data_dir = given.pop("data_dir", None)
         path = Path(source)
@@ -130,12 +130,14 @@ class LogOptions(ReadingOptions):
             if not (path.name == source or path.exists() or Path(data_dir or ".", source).exists()):
                 hint = "check the path, or use a name of `matinee data`"
                 raise MatineeError("there is no such file or folder", where=source, hint=hint)
-            columns = {role: given.pop(role) for role in COLUMNS if role in given}
             given |= _table(given, "users") | _table(given, "items")
-            events = _events(given)
-            parsed(ReadOptions, {name: value for name, value in given.items() if name in ReadOptions.model_fields})
-            table = DataTable(source=source, columns=columns, events=events, **given)
-            whole = table.read(data_dir)
+            return DataTable.of(source, given | {"events": _events(given)})
+
+    def load(self, source: str) -> Dataset:
+        """A data set by its name, or a log by its path. Warns where its side tables do not fit it."""
+        with worded_for("command"):
+            table = self.table(source)
+            whole = table.read(self.data_dir)
             log = table.filtered(whole)
             if self.min_rating is not None:
                 _warn_of_seen(whole, log, self.min_rating)

@@ -7,10 +7,11 @@ import shlex
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -24,7 +25,7 @@ from matinee.report.scores import CandidateRuleTable, Cell, Table, by_candidate_
 from matinee.split import write_negatives
 from matinee.study.evaluate_table import FILE_MARKS
 from matinee.study.recipe import Recipe, load_recipe
-from matinee.study.run import run_study
+from matinee.study.run import StudyResult, run_study
 
 OUT = Option(metavar="DIR", help="Run folder.", show_default="runs/NAME_OF_THE_RECIPE")
 
@@ -51,15 +52,29 @@ def run(
         screen.warn(f"{' and '.join(gone)} need PyTorch and are left out: pip install 'matinee[torch]'")
     folder = Path("runs", "default" if recipe is None else recipe.stem) if out is None else out
     command = shlex.join(["matinee", *sys.argv[1:]])
-    tell = partial(print, file=sys.stderr, flush=True) if as_json else _tell
+    tell = telling(as_json=as_json)
     result = run_study(study, folder, data_dir=data_dir, overwrite=overwrite, track=track, command=command, tell=tell)
     for text in (*result.warnings, *result.notes):
         screen.warn(text)
     if as_json:
-        place = {"out": str(result.path), "report": str(result.report)}
-        found = {name: getattr(result, name) for name in ("seconds", "resumed", "warnings", "notes")}
-        screen.emit(place | found | {"metrics": result.metrics.to_dicts()})
+        screen.emit({"out": str(result.path)} | found_in(result))
         return
+    show(result)
+
+
+def telling(*, as_json: bool) -> Callable[[str], None]:
+    """What a study tells while it runs goes to stdout, or to stderr where that is for JSON."""
+    return partial(print, file=sys.stderr, flush=True) if as_json else _tell
+
+
+def found_in(result: StudyResult) -> dict[str, Any]:
+    """What --json says of a finished study."""
+    found = {name: getattr(result, name) for name in ("seconds", "resumed", "warnings", "notes")}
+    return {"report": str(result.report), **found, "metrics": result.metrics.to_dicts()}
+
+
+def show(result: StudyResult) -> None:
+    """The tables of a finished study, and where its report is."""
     screen.say(f"\n{result.record.title}", "bold")
     tables = score_tables(result.metrics, result.protocols, result.metrics.clear())
     for number, part in enumerate(part for part in tables if part.split == "test"):

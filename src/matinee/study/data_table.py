@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -62,6 +62,14 @@ class DataTable(FileOptions, _Source):
         """TOML has dates of its own."""
         text = moment.isoformat() if isinstance(moment, date) else moment
         return checked(seconds, text) if isinstance(text, str) else text
+
+    @classmethod
+    def of(cls, source: StrPath, options: Mapping[str, Any]) -> Self:
+        """[data] of a log and further keys, with columns by their roles. Raises MatineeError for a wrong one."""
+        given = dict(options)
+        columns = {role: given.pop(role) for role in COLUMNS if role in given}
+        parsed(ReadOptions, {name: value for name, value in given.items() if name in ReadOptions.model_fields})
+        return parsed(cls, {"source": str(source), "columns": columns, **given})
 
     def load(self, data_dir: StrPath | None = None) -> Dataset:
         """Read and filter the log: a catalogue name, a path, or a path below data_dir."""

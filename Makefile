@@ -5,7 +5,7 @@ BIN := .venv/bin
 RECIPE ?=
 ARGS ?=
 
-.PHONY: run test lint types wheel-check check check-long bench bench-nets bench-reading studies clean help
+.PHONY: run test lint types wheel-check check check-long bench bench-nets bench-reading studies notebooks clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -18,6 +18,10 @@ help:
 
 .venv/.ready-dev: .venv/.ready
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+.venv/.ready-notebooks: .venv/.ready
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[torch,notebooks]'
 	@touch $@
 
 run: .venv/.ready
@@ -50,6 +54,14 @@ check-long: .venv/.ready-dev
 studies: .venv/.ready
 	for study in ml-1m-static ml-100k-random ml-100k-next ml-100k-half-life; do \
 		$(BIN)/matinee run recipes/$$study.toml --data-dir $(or $(DATA),../shared/data) || exit 1; \
+	done
+
+# the founding studies' notebooks, run whole into runs/notebooks; on ml-1m and ml-latest-small where DATA (../shared/data) has them
+notebooks: .venv/.ready-notebooks
+	mkdir -p runs/notebooks
+	for name in notebooks/*.ipynb; do \
+		MATINEE_DATA_DIR=$(abspath $(or $(DATA),../shared/data)) \
+			$(BIN)/jupyter execute $$name --output=$(CURDIR)/runs/$$name || exit 1; \
 	done
 
 # ours beside RecTools, irspack and implicit, in their own environment

@@ -94,7 +94,7 @@ def check_sdist(sdist: Path) -> None:
     """Whatever is needed to build, test and cite, and nothing that a run leaves behind."""
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for folder in ("src", "tests", "recipes", "docs", "benchmarks", ".ci", ".github"):
+    for folder in ("src", "tests", "recipes", "notebooks", "docs", "benchmarks", ".ci", ".github"):
         missing = {path.relative_to(ROOT).as_posix() for path in sources(ROOT / folder)} - names
         expect(not missing, f"the sdist lacks {sorted(missing)}")
     for name in (

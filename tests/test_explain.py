@@ -11,7 +11,7 @@ from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
-from matinee.explain import explain
+from matinee.explain import explain, reasons
 from matinee.models import registry
 from matinee.models.base import Model
 
@@ -114,3 +114,25 @@ def test_refuses_what_it_cannot_explain(log: Dataset) -> None:
         explain(model, replace(queries, history=Ragged.empty(1), history_ratings=None, history_times=None), 4)
     with pytest.raises(MatineeError, match="2 queries"):
         explain(model, log.queries([1, 2]), 4)
+
+
+def test_reasons_are_the_pushes_by_id_best_first(log: Dataset) -> None:
+    model = MODELS["ease"].fit(log)
+    queries = log.queries([7])
+    why, found = explain(model, queries, 4), reasons(model, queries, 4, k=3)
+    whole, history = why.score, queries.history[0].tolist()
+    pushes = {i: whole - score(model, [h for h in history if h != i], 4) for i in set(history)}
+    best = sorted(pushes, key=pushes.__getitem__, reverse=True)[:3]
+    assert found["item_id"].to_list() == best
+    assert found["push"].to_list() == pytest.approx([pushes[i] for i in best], abs=1e-6)
+    assert found["score_without"].to_list() == pytest.approx([whole - pushes[i] for i in best], abs=1e-6)
+    assert found["title"].to_list() == [None] * 3
+
+
+def test_reasons_of_a_single_item_are_unknown(log: Dataset) -> None:
+    model = MODELS["ease"].fit(log)
+    row = Ragged.from_lists([[5]])
+    found = reasons(model, Queries(user=np.array([-1], np.int32), history=row, exclude=row), 4)
+    assert found.rows() == [(5, None, None, None)]
+    with pytest.raises(MatineeError, match="k = 0"):
+        reasons(model, log.queries([7]), 4, k=0)

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from matinee.evaluate.evaluate import evaluate as evaluate
     from matinee.evaluate.files import hidden_pairs as hidden_pairs
     from matinee.evaluate.files import read_recommendations as read_recommendations
+    from matinee.explain import reasons as reasons
     from matinee.explore.analysis import analyse as analyse
     from matinee.explore.exploring import explore as explore
     from matinee.explore.front import front as front
@@ -94,6 +95,7 @@ _HOMES = {
     "matinee.errors": ["MatineeError"],
     "matinee.evaluate": ["evaluate"],
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],
+    "matinee.explain": ["reasons"],
     "matinee.explore": ["explore"],
     "matinee.explore.analysis": ["analyse"],
     "matinee.explore.front": ["front"],

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Queries, Scorer
+from matinee.data.ids import Id
+from matinee.data.items import find_items
+from matinee.data.query import Fitted
 from matinee.errors import MatineeError
 from matinee.rank import blocks
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -56,3 +63,31 @@ def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
     if not np.isfinite(scores[0]):
         raise MatineeError("the model cannot score this item: it never saw it", hint="explain another item")
     return Explanation(item, float(scores[0]), history, scores[1:])
+
+
+class FittedScorer(Scorer, Fitted, Protocol):
+    """A model that scores, with the log it was fitted on."""
+
+
+def reasons(model: FittedScorer, queries: Queries, item: Id, k: int = 10) -> pl.DataFrame:
+    """The k items of one person's history that raise an item's score most, best first: item_id, title (null where the
+    log has none), push, score_without.
+
+    item: a title or an id. push: the score for the whole history minus score_without, the score without this item; both
+    are null, and come first, where nothing known is left without it.
+    Raises MatineeError for an item that is not found, a k below 1, and as `explain` does.
+
+    Example: `mt.reasons(model, mt.query(model, user=196), "Heat (1995)", k=3)`
+    """
+    import polars as pl
+
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise MatineeError(f"k = {k!r} is not a number of items", hint="pass a whole number from 1")
+    data = model.data
+    why = explain(model, queries, find_items(item, data)[0])
+    order = np.argsort(-np.nan_to_num(why.push, nan=np.inf), kind="stable")[:k]
+    codes = why.history[order]
+    titles = [None] * len(codes) if data.item_titles is None else data.item_titles.gather(codes)
+    columns = {"push": why.push[order], "score_without": why.without[order]}
+    frame = pl.DataFrame({"item_id": data.items.series.gather(codes), "title": titles, **columns})
+    return frame.with_columns(pl.col("title").cast(pl.String), pl.col("push", "score_without").fill_nan(None))

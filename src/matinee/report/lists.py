@@ -40,8 +40,8 @@ class Frequent(NamedTuple):
 
 @dataclass(frozen=True)
 class ListTable:
-    """head: its first cell names the rows, whose first cells are names too. note: what the numbers mean. ranks: for each
-    row its place by each column but the first, from 0; empty where the order of rows means something."""
+    """head: its first cell names the rows, whose first cells are names too. note: what the numbers mean. ranks: for
+    each row its place by each column but the first, from 0; empty where the order of rows means something."""
 
     title: str
     head: Sequence[str]
@@ -140,7 +140,8 @@ def _top(found: Analysis, labels: Sequence[str]) -> Iterator[ListTable]:
     head = ["", *(SOURCES.get(of, label or "") for of, label in sources)]
     for (column,), part in found.top.group_by("column", maintain_order=True):
         cell = {
-            (of, label, rank): Frequent(str(value), percent(share)) for _, of, label, rank, value, _, share in part.iter_rows()
+            (of, label, rank): Frequent(str(value), percent(share))
+            for _, of, label, rank, value, _, share in part.iter_rows()
         }
         ranks = sorted(part["rank"].unique().to_list())
         rows = [[str(rank), *(cell.get((*source, rank), "–") for source in sources)] for rank in ranks]

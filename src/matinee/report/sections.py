@@ -255,13 +255,16 @@ def recommended(study: Study, found: Mapping[str, ListFigures]) -> dict[str, Any
         """As text, and as the tint of a cell."""
         return (f"{common[a, b]:.1f}", round(0.3 * common[a, b] / longest, 3)) if a != b else None
 
+    fallback = any(f.fallback > 0 for f in found.values())
     figures = [[f.n_distinct, f.coverage, f.head_share, f.median_events, f.fallback] for f in found.values()]
+    lower = [False, False, True, True, True]
+    shown = len(lower) if fallback else len(lower) - 1
     return {
         "rows": list(found.items()),
-        "ranks": places(figures, [False, False, True, True, True]),
+        "ranks": places([row[:shown] for row in figures], lower[:shown]),
         "head": next(iter(found.values())).head,
         "k": longest,
-        "fallback": any(f.fallback > 0 for f in found.values()),
+        "fallback": fallback,
         "overlap": [[shared(a, b) for b in models] for a in models],
     }
 

@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from matinee.store import save_model as save_model
     from matinee.study.compare import compare as compare
     from matinee.study.compare import power as power
+    from matinee.study.fronts import fronts as fronts
     from matinee.study.gate import gate as gate
     from matinee.study.history import score_history as score_history
     from matinee.study.init import init_recipe as init_recipe
@@ -103,6 +104,7 @@ _HOMES = {
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare", "power"],
+    "matinee.study.fronts": ["fronts"],
     "matinee.study.gate": ["gate"],
     "matinee.study.history": ["score_history"],
     "matinee.study.init": ["init_recipe"],

@@ -49,7 +49,7 @@ def front_plot(name: str, points: pl.DataFrame, x: str = "diversity") -> Markup:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         shares = x == "coverage"
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{100 * at:.0f} %" if shares else f"{at:.2f}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{100 * at:.0f} %" if shares else f"{at:.3g}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:.3f}".removeprefix("0")))
         axes.set_ylabel(metric)
 

@@ -30,7 +30,7 @@ def fronts(
 
     models: labels; when left out all that have a lam. Raises MatineeError where a run has none, and as `front`.
 
-    Example: `mt.fronts("runs/lists", [0.0, 0.5], metric="ndcg", k=10)`
+    Example: `mt.fronts("runs/small", [0.0, 0.5], column=None)`
     """
     import polars as pl
 

@@ -67,4 +67,4 @@ def _split(run: Run, part: Literal["valid", "test"], data_dir: StrPath | None) -
     split = recipe.split_data(recipe.load_data(data_dir), recipe.seeds[0], data_dir)[0]
     rule = recipe.evaluate.rules(part, data_dir)[0]
     holdout = splits.with_candidates(getattr(split, part), rule, split.train.users, split.train.items)
-    return replace(split, **{part: holdout})
+    return replace(split, valid=holdout) if part == "valid" else replace(split, test=holdout)

@@ -58,8 +58,8 @@ def test_methods_that_ranx_has_are_all_here() -> None:
 def test_fused_scores_are_those_of_ranx(method: Method, seed: int) -> None:
     scores = members(seed)
     mine, other = ours(scores, method), theirs(scores, method)
-    if method == "borda":  # 1 for the best to 0 for the last; ranx counts to 1 / n
-        other = (other * N_ITEMS - len(scores)) / (N_ITEMS - 1)
+    if method == "borda":  # from 1 for the best to 0 for the last; ranx counts from n to 1
+        other = (other - len(scores)) / (N_ITEMS - 1)
     np.testing.assert_allclose(mine, other, rtol=2e-5, atol=2e-5)
     places, _, _ = top_k(mine, 10)
     for row, line in zip(places, other, strict=True):

@@ -48,6 +48,7 @@ check: lint types wheel-check test
 
 # tests over ten seconds each
 check-long: .venv/.ready-dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebooks,oracles]'
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --strict-config"
 
 # the published rows of docs/results.md; needs ../shared/data or a copy of the data sets elsewhere

@@ -29,6 +29,9 @@ metrics = ["ndcg"]
 name = "popularity"
 [[model]]
 name = "ease"
+[[model]]
+name = "popularity_discount"
+base = "ease"
 """
 
 

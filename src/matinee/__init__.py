@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from matinee.study.compare import power as power
     from matinee.study.founding.catalogue import founding_studies as founding_studies
     from matinee.study.founding.running import founding_study as founding_study
+    from matinee.study.fronts import fronts as fronts
     from matinee.study.gate import gate as gate
     from matinee.study.history import score_history as score_history
     from matinee.study.init import init_recipe as init_recipe
@@ -109,6 +110,7 @@ _HOMES = {
     "matinee.study.compare": ["compare", "power"],
     "matinee.study.founding.catalogue": ["founding_studies"],
     "matinee.study.founding.running": ["founding_study"],
+    "matinee.study.fronts": ["fronts"],
     "matinee.study.gate": ["gate"],
     "matinee.study.history": ["score_history"],
     "matinee.study.init": ["init_recipe"],

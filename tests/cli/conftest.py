@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from cli.world import RECIPE, World, done
+from cli.world import LISTS, RECIPE, World, done
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +25,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "log.csv": "\n".join(log),
         "hidden.csv": "\n".join(hidden),
         "items.csv": "\n".join(["item_id,title,genres", *titles]),
+        "lists.toml": (RECIPE + LISTS)
+        .format(log=folder / "log.csv", items=folder / "items.csv")
+        .replace("[0, 1]", "[0]"),
         "small.toml": RECIPE.format(log=folder / "log.csv", items=folder / "items.csv"),
     }
     for name, text in files.items():
@@ -38,9 +41,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         folder / "models" / "ease",
         folder / "models" / "bare",
         folder / "runs" / "small",
+        folder / "runs" / "lists",
     )
     fit = ("fit", "ease", "--data", found.log, "--items", found.items, "--set", "l2=10")
     done(*fit, "--out", found.model)
     done(*fit, "--out", found.bare, "--without-histories")
     done("run", found.recipe, "--out", found.run)
+    done("run", folder / "lists.toml", "--out", found.lists)
     return found

@@ -29,6 +29,8 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
         ("explain",): [world.model, "--user", "7", "--item", "119"],
         ("evaluate",): [world.model, "--truth", world.hidden, "-k", "5"],
         ("compare",): [world.run],
+        ("analyse",): [world.run],
+        ("front",): [world.lists, "--lam", "0,0.5"],
         ("negatives",): [world.recipe, "--out", out, "--n", "3"],
         ("data", "show"): [world.log, "--items", world.items],
         ("data", "sniff"): [world.log, world.items],
@@ -41,7 +43,7 @@ def test_no_command_is_forgotten(world: World, tmp_path: Path) -> None:
     assert {names[0] for names in commands(world, tmp_path)} == set(app.COMMANDS)
 
 
-@pytest.mark.parametrize("command", list(commands(World(*[Path()] * 8), Path())), ids=" ".join)
+@pytest.mark.parametrize("command", list(commands(World(*[Path()] * 9), Path())), ids=" ".join)
 def test_the_json_has_the_warnings_of_stderr(
     command: tuple[str, ...], world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

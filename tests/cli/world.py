@@ -28,11 +28,22 @@ name = "popularity"
 name = "ease"
 l2 = 10.0
 """
+LISTS = """
+[[model]]
+name = "mmr"
+base = "ease"
+n = 8
+[[model]]
+name = "calibrated"
+label = "mild"
+base = "ease"
+n = 8
+"""
 
 
 @dataclass(frozen=True)
 class World:
-    """Where everything lies. hidden: pairs that are not in the log of `model`."""
+    """Where everything lies. hidden: pairs that are not in the log of `model`. lists: a run with lists ordered anew."""
 
     folder: Path
     log: Path
@@ -42,6 +53,7 @@ class World:
     model: Path
     bare: Path
     run: Path
+    lists: Path
 
 
 def ask(*arguments: str | Path) -> Result:

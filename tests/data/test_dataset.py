@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from matinee.data.arrays import Ragged
-from matinee.data.dataset import Dataset, Queries
+from matinee.data.dataset import Dataset, Holdout, Protocol, Queries
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 
@@ -23,6 +23,14 @@ def lists(ragged: Ragged) -> list[list[int]]:
     assert ragged.values.dtype == np.int32
     assert ragged.offsets[0] == 0
     return [ragged[b].tolist() for b in range(len(ragged))]
+
+
+@pytest.mark.parametrize(("n", "most"), [(1, 5), (7, 7), (7, 3), (10, 4), (1000, 1), (0, 3)])
+def test_spread_queries_are_evenly_far_apart(n: int, most: int) -> None:
+    queries = Queries(np.full(n, -1, np.int32), Ragged.empty(n), Ragged.empty(n))
+    found = Holdout(queries, Ragged.empty(n), Protocol("d", "s", "test", "", "")).spread(most).tolist()
+    step = (n - 1) / max(min(n, most) - 1, 1)
+    assert found == [int(step * at) for at in range(min(n, most))]
 
 
 class TestRagged:

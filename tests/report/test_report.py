@@ -16,6 +16,7 @@ from report_studies import HOSTILE, WORLD, make_data, make_study
 
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import Bin
+from matinee.explore import Analysis, analyse
 from matinee.report import Study, plots, write_report
 from matinee.report.page import render
 
@@ -69,6 +70,12 @@ def quiet_study(*args: object, **kwargs: object) -> Study:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MatineeWarning)  # small data is full of ties
         return make_study(*args, **kwargs)  # type: ignore[arg-type]
+
+
+def analysis_of(study: Study) -> Analysis:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatineeWarning)
+        return analyse(study.recommendations, study.split.test, study.split.train)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +205,7 @@ def test_the_readers_own_matplotlib_settings_change_nothing(study: Study) -> Non
 def test_protocols_never_share_a_table(study: Study) -> None:
     page = page_of(study)
     names = [name.split("-") for tag, attribute, name in page.attributes if (tag, attribute) == ("input", "name")]
-    assert {table for _, table, *_ in names} == {"1", "2", "costs"}
+    assert {table for _, table, *_ in names} == {"1", "2", "costs", "recommended", "groups"}
     words = [str(protocol) for protocol in study.protocols.values()]
     assert all(page.words.count(text) == 1 for text in words)
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from report_studies import HOSTILE, WORLD, make_data
-from test_report import quiet_study
+from test_report import analysis_of, quiet_study
 
 from matinee.report import Study
 from matinee.report.page import render
@@ -54,7 +55,9 @@ const measured = frame => {
     const box = e.getBoundingClientRect(), frame = e.closest("svg").getBoundingClientRect();
     if (box.left < frame.left - 1 || box.right > frame.right + 1 || box.bottom > frame.bottom + 1) cut.push(name(e));
   }
-  return {shown: root.clientWidth, needed: root.scrollWidth, wide, cut};
+  const sideways = Array.from(page.querySelectorAll("main .scroll")).filter(e => e.scrollWidth > e.clientWidth + 1)
+    .map(e => e.getAttribute("aria-label"));
+  return {shown: root.clientWidth, needed: root.scrollWidth, wide, cut, sideways};
 };
 onload = () => {
   const found = Array.from(document.querySelectorAll("iframe"), measured);
@@ -88,12 +91,14 @@ onload = () => {
 
 @dataclass(frozen=True)
 class Layout:
-    """shown: px there are. needed: px the content takes. wide, cut: elements beyond the page, labels beyond a plot."""
+    """shown: px there are. needed: px the content takes. wide, cut: elements beyond the page, labels beyond a plot.
+    sideways: tables that are wider than their place."""
 
     shown: int
     needed: int
     wide: list[str]
     cut: list[str]
+    sideways: list[str]
 
 
 def layouts(page: str, folder: Path) -> dict[int, Layout]:
@@ -151,6 +156,19 @@ def test_nothing_overflows(name: str, tmp_path: Path) -> None:
     for width, found in layouts(render(PAGES[name]()), tmp_path).items():
         assert found.shown == width
         assert (found.needed, found.wide, found.cut) == (width, [], [])
+
+
+def test_no_table_of_an_ordinary_run_scrolls_on_a_screen(tmp_path: Path) -> None:
+    """With everything that is known of the lists of twelve models, whose genres have long names."""
+    genres = pl.Series([["Documentary" if at % 3 else "Children's", "Film-Noir", f"Genre {at}"] for at in range(40)])
+    data = make_data()
+    assert data.item_features is not None
+    data = replace(data, item_features=data.item_features.with_columns(genres=genres))
+    study = quiet_study(data, labels=["popularity", *(f"model_{at}" for at in range(11))], k=(5, 10))
+    found = analysis_of(study)
+    page = layouts(render(replace(study, analysis=found)), tmp_path)
+    assert page[1440].sideways == []
+    assert "Table: Most frequent genres" in page[390].sideways
 
 
 def test_what_overflows_is_found(tmp_path: Path) -> None:

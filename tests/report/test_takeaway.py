@@ -16,8 +16,9 @@ from matinee.data.dataset import Protocol
 from matinee.evaluate import Finding
 from matinee.explore.recommended import ListFigures
 from matinee.report import Study
+from matinee.report.format import p_words
 from matinee.report.scores import score_tables
-from matinee.report.takeaway import p_words, sentences
+from matinee.report.takeaway import sentences
 
 USERS = list(range(60))
 PROTOCOL = Protocol("log", "random by user, valid .1, test .1", "test", "train", "train")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_report import page_of, quiet_study
+from test_report import analysis_of, page_of, quiet_study
 
+from matinee.report.page import render
 from matinee.report.palette import looks
 from matinee.report.scatter import Across, Spot, front, scatter
 from matinee.report.scores import Cell
@@ -55,3 +58,31 @@ def test_the_page_sets_accuracy_against_four_things() -> None:
         "seconds to fit", "seconds to answer the test", "coverage", "popular picks",
     ]  # fmt: skip
     assert not any(text.startswith("Accuracy") for text in page_of(quiet_study(labels=["popularity"])).words.split())
+
+
+def test_a_line_leads_from_a_base_to_what_orders_its_lists_anew() -> None:
+    """In the order of lam; what differs in more than lam begins a line of its own."""
+    study = quiet_study(labels=["popularity", "b", "near", "far", "other"])
+    said = {"base": "b", "places": 5}
+    values = {"near": said | {"lam": 0.25}, "far": said | {"lam": 0.75}, "other": said | {"lam": 0.5, "places": 7}}
+    analysis = analysis_of(study)
+    page = render(replace(study, hyper_parameters=values, analysis=analysis))
+    drawn = re.findall(r'aria-label="Accuracy against ([^.]*)', page)
+    assert drawn[2:] == ["coverage", "diversity", "calibration error", "popular picks"]
+    assert "by lam: b to near and far and b to other." in page
+    plain = render(replace(study, analysis=analysis))
+    assert "by lam" not in plain
+    assert "Accuracy against calibration" not in plain
+
+
+def test_a_line_goes_through_its_marks_in_order() -> None:
+    some = spots(1)[:4]
+    across = Across("share", str)
+    plain = scatter("s", some, "recall@5", across, "x", lower=False)
+    joined = scatter("s", some, "recall@5", across, "x", lower=False, lines=[[some[2].label, some[0].label]])
+    (added,) = set(re.findall(r'<path d="(M[^"]*)"', joined)) - set(re.findall(r'<path d="(M[^"]*)"', plain))
+    points = [tuple(map(float, point)) for point in re.findall(r"[ML] ([\d.]+) ([\d.]+)", added)]
+    assert len(points) == 2
+    # x grows to the right, y downwards
+    assert np.sign(points[1][0] - points[0][0]) == np.sign(some[0].x - some[2].x)
+    assert np.sign(points[0][1] - points[1][1]) == np.sign(some[0].cell.value - some[2].cell.value)

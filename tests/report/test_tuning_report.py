@@ -49,7 +49,8 @@ def test_hyper_parameters_have_own_and_best_values_and_their_share() -> None:
 def test_the_take_away_and_the_reasons_are_there_and_escaped() -> None:
     page = render(a_tuning())
     gain = (
-        "net: ndcg@10 on valid from 0.1250 to 0.2371 (+89.7\u202f%), on the test from 0.1111 to 0.1222 (+10.0\u202f%)."
+        "net: ndcg@10 on valid from 0.1250 to 0.2371 (+89.7\u202f%), on the test from 0.1111 to 0.1222 (+10.0\u202f%), "
+        "p\u202f=\u202f.062 (Wilcoxon test)."
     )
     assert gain in page
     assert "rater: rmse on valid from 1.2500 to 0.9800 (-21.6\u202f%); the test was not looked at." in page
@@ -58,6 +59,7 @@ def test_the_take_away_and_the_reasons_are_there_and_escaped() -> None:
     assert "thin &lt;ice&gt;" in page
     assert "<friends>" not in page
     assert "0.1001 to 0.1221" in page
+    assert "<b>+0.0111</b> -0.0009 to +0.0231; Wilcoxon test, p\u202f=\u202f.062" in page
     assert page == render(a_tuning())
 
 

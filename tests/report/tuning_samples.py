@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matinee.study.tuning.reader import Tuning
-from matinee.study.tuning.records import AxisRecord, LabelRecord, Look, Score, State, TrialRecord, TuningRecord
+from matinee.study.tuning.records import AxisRecord, Change, LabelRecord, Look, Score, State, TrialRecord, TuningRecord
 
 
 def trial(
@@ -41,6 +41,7 @@ def a_tuning(label: str = "net", title: str = "Films & <friends>", name: str = "
         label=label, model="net", metric="ndcg@10", lower=False, axes=axes, default=trials[0], best=trials[4],
         test_before=Score(value=0.1111, ci_low=0.1001, ci_high=0.1221),
         test_after=Score(value=0.1222, ci_low=0.1112, ci_high=0.1332),
+        change=Change(difference=0.0111, ci_low=-0.0009, ci_high=0.0231, test="wilcoxon", p=0.0625, n_users=12),
     )  # fmt: skip
     rater = LabelRecord(
         label="rater", model="rater", metric="rmse", lower=True, axes=(axis("k", 5, low=5, high=9),),

@@ -21,9 +21,11 @@ import matinee as mt
 from matinee.errors import MatineeError
 from matinee.files import locked
 from matinee.models.names import BUILT_IN
+from matinee.study.compare import compare
 from matinee.study.recipe import Recipe, load_recipe
 from matinee.study.tune import TuneResult, tune
 from matinee.study.tuning import sampler
+from matinee.study.tuning.reader import summary_rows
 from study import toy_models
 from study.conftest import RANDOM, recipe_of
 
@@ -139,6 +141,11 @@ def test_the_test_is_looked_at_once_with_own_and_best_values(
     assert one.test_before is not None
     assert one.test_after is not None
     assert {"item_knn_before": one.test_before.value, "item_knn": one.test_after.value} == means
+    (p,) = compare(found.run, "recall", 3, baseline="item_knn_before").tests
+    assert one.change is not None
+    assert (one.change.difference, one.change.p, one.change.test) == (p.difference, p.p, "randomisation")
+    assert one.change.difference == pytest.approx((one.test_after.value or 0) - (one.test_before.value or 0))
+    assert f"{p.p:.2g}" in summary_rows(found.record)[0]
     assert one.default is not None
     assert one.default.value == valid_of(tmp_path / "t" / "best", "item_knn_before", "recall", 3)
     tune(recipe, tmp_path / "t", trials=8)

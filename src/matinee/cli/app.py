@@ -35,6 +35,8 @@ COMMANDS = {
     "explain": ("ask", "Show which items of a history raise an item's score."),
     "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
     "compare": ("compare", "Put models side by side, with paired tests."),
+    "analyse": ("analyse", "Say what the models of a run recommend, one by one and in pairs."),
+    "front": ("analyse", "Say what accuracy costs: a run's re-ranked lists at many strengths."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
     "data": ("data", "List the named data sets, or say what files hold."),
@@ -53,6 +55,8 @@ EXAMPLES = {
     "explain": 'models/ease --user 196 --item "Fargo (1996)"',
     "evaluate": "models/ease --truth hidden.csv -k 10,20 --metrics recall,ndcg",
     "compare": "runs/a runs/b --metric ndcg -k 10 --baseline popularity",
+    "analyse": "runs/ml-1m --pair ease sasrec",
+    "front": "runs/lists --against coverage --out front.svg",
     "export": "runs/ml-1m sasrec --out models/sasrec",
     "negatives": "recipes/ml-1m-next.toml --out ml-1m.test.negative",
 }

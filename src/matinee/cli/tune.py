@@ -13,6 +13,7 @@ from typer import Argument, Option
 from matinee.cli import screen
 from matinee.cli.options import TRACK, DataDir, Json, Text, Texts, names, settings
 from matinee.cli.screen import Column
+from matinee.evaluate.paired import NAMES
 from matinee.study.recipe import load_recipe
 from matinee.study.space import NOT_ASKED
 from matinee.study.tune import tune as tune_study
@@ -67,12 +68,14 @@ def tune(
         if why != NOT_ASKED:
             screen.say(f"{label} is not tuned: {why}", "dim")
     screen.say()
-    heads = ("model", "metric", "trials", "own values", "best", "test before", "test after")
+    heads = ("model", "metric", "trials", "own values", "best", "test before", "test after", "p")
     columns = [Column(name, right=at > 1, keep=name not in ("metric", "trials")) for at, name in enumerate(heads)]
     rows = summary_rows(found.record)
     tested = any(row[5] or row[6] for row in rows)
     screen.table(columns[: None if tested else 5], [row[: None if tested else 5] for row in rows])
     screen.say("\nown values, best: of the recipe, and of the best trial, on valid; test: with a 95 % interval", "dim")
+    if (change := next((one.change for one in found.record.labels if one.change is not None), None)) is not None:
+        screen.say(f"p: {NAMES[change.test]} of the two on the test, paired by user; each model alone", "dim")
     again = f", {found.resumed} trials found done" if found.resumed else ""
     screen.say(f"{found.seconds:.1f} s{again}")
     screen.say(f"{found.path / 'best.toml'}\n{found.report}")

@@ -307,6 +307,10 @@ class Holdout:
     def __len__(self) -> int:
         return len(self.queries)
 
+    def spread(self, most: int) -> NDArray[np.int64]:
+        """int64 (at most `most`,): rows of queries, evenly spread over all of them."""
+        return np.unique(np.linspace(0, max(len(self) - 1, 0), min(len(self), most)).astype(np.int64))
+
     def __repr__(self) -> str:
         sizes = counted(len(self), "query", "queries"), counted(len(self.truth.values), "answer")
         return f"Holdout({', '.join(sizes)}: {self.protocol})"

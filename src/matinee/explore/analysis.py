@@ -77,6 +77,20 @@ class Analysis:
         found = self.metrics.filter((pl.col("metric") == metric) & (pl.col("label") == label))["value"]
         return None if found.is_empty() else found[0]
 
+    def pair(self, a: str, b: str) -> dict[str, Any]:
+        """What two models share, the fields of a row of `pairs`, seen from a. Raises MatineeError for an unknown label,
+        and for one model twice."""
+        for label in (a, b):
+            if label not in self.labels:
+                raise MatineeError(f"no model is called {label!r}", hint=f"use one of: {', '.join(self.labels)}")
+        if a == b:
+            raise MatineeError(f"a pair is two models, not {a!r} twice", hint="name another one")
+        there = self.pairs.filter(pl.col("a").is_in([a, b]) & pl.col("b").is_in([a, b]))
+        row = there.row(0, named=True)
+        if row["a"] != a:
+            row |= {"a": a, "b": b, "only_a": row["only_b"], "only_b": row["only_a"]}
+        return row
+
     def overlap(self) -> NDArray[np.float64]:
         """float64 (models, models): items that two models have in common for a query, on average, for a heat map; on
         the diagonal the mean length of a model's own lists."""

@@ -14,7 +14,7 @@ from matinee.data.dataset import Dataset
 from matinee.models.base import Learned
 from matinee.models.families.factors import Factors, Vectors, stop_unless_finite
 from matinee.models.families.network import NO_CURVE
-from matinee.models.fields import tunable
+from matinee.models.fields import disliked_share, tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import LogSize
 from matinee.nn.sampling import Disliked
@@ -58,14 +58,7 @@ class BPR(Factors):
     )
     epochs: int = tunable(60, "passes over the log", low=10, high=200, log=True, ge=1)
     stop_epoch: int | None = tunable(None, "stop at this epoch but keep the learning-rate schedule of `epochs`", ge=1)
-    dislikes: float = tunable(
-        0.0,
-        "share of the negatives that are the user's own dislikes, if there are any",
-        low=0.0,
-        high=1.0,
-        ge=0.0,
-        le=1.0,
-    )
+    dislikes: float = disliked_share()
     fold_epochs: int = tunable(20, "passes over a history to fold in a user", ge=1)
 
     def keeps_schedule(self) -> bool:

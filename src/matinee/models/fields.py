@@ -54,6 +54,12 @@ def tunable(
     )
 
 
+def disliked_share() -> Any:
+    """The hyper-parameter `dislikes` of models that draw negatives (nn/sampling.py, `Disliked`)."""
+    doc = "share of the negatives that are the user's own dislikes, if there are any"
+    return tunable(0.0, doc, low=0.0, high=1.0, ge=0.0, le=1.0)
+
+
 def validation_message(cls: type[BaseModel], error: ValidationError) -> MatineeError:
     """pydantic's findings about a model's hyper-parameters, as one error in our words."""
     name = registered_name(cls) or cls.__name__

@@ -14,7 +14,7 @@ from matinee.models.families.fusion import PrecomputedScorer
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.popularity import Popularity
-from matinee.rank import blocks, of_candidates, recommend
+from matinee.rank import of_candidates, recommend
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,7 @@ class Rerank(Composite):
     def scores_unknown_items(self) -> bool:
         return self.stages[0].scores_unknown_items()
 
-    def score_histories(self, queries: Queries) -> Floats:
-        n_items, candidates = len(self.items), queries.candidates
-        scores = np.empty((len(queries), n_items if candidates is None else candidates.shape[1]), np.float32)
-        for start, block in blocks(queries, max(n_items, scores.shape[1])):
-            scores[start : start + len(block)] = self._ordered(block)
-        return scores
-
-    def _ordered(self, queries: Queries) -> Floats:
-        """float32 (B, n_items) or (B, C), of as many queries as `recommend` takes at once."""
+    def score_block(self, queries: Queries) -> Floats:
         first, second = self.stages
         scores = first.score(replace(queries, candidates=None))
         best = recommend(PrecomputedScorer(first, scores), queries, self.n).item

@@ -21,7 +21,6 @@ from matinee.models.families.composite import Members, Several
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import LogSize
-from matinee.rank import blocks
 
 QUERIES, ASIDE = 20_000, 5  # queries of valid that are learned from at most; every fifth of them stops the trees
 
@@ -74,7 +73,7 @@ class Stacking(Several):
 
     def _grown(self, stack: Stack, data: Dataset, valid: Holdout, context: FitContext) -> Stack:
         features = stacked.StackedFeatures(stack.members, data.item_counts().astype(np.float32), self.n)
-        rows = np.unique(np.linspace(0, len(valid) - 1, min(len(valid), QUERIES)).astype(np.int64))
+        rows = valid.spread(QUERIES)
         aside = np.arange(len(rows)) % ASIDE == ASIDE - 1
         examples, check = (
             stacked.stacked_examples(features, stacked.queries_of(valid, part), data.n_items)
@@ -121,14 +120,7 @@ class Stacking(Several):
 
     # -- answering ---------------------------------------------------------------------------------------------------
 
-    def score_histories(self, queries: Queries) -> Floats:
-        n_items = len(self.items)
-        scores = np.empty((len(queries), n_items), np.float32)
-        for start, block in blocks(replace(queries, candidates=None), n_items):
-            scores[start : start + len(block)] = self._ordered(block)
-        return scores
-
-    def _ordered(self, queries: Queries) -> Floats:
+    def score_block(self, queries: Queries) -> Floats:
         """float32 (B, n_items): the trees' sums for the candidates, above all others."""
         learned: Stack = self.fitted.learned
         found = stacked.StackedFeatures(learned.members, self.fitted.popularity, self.n).of(queries)

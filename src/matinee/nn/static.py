@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -51,5 +49,6 @@ def cross_entropy(states: Tensor, vectors: Tensor, target: Tensor, of_each: Tens
     first = target[begin]
     wanted = vectors.new_zeros(len(states), vectors.shape[1])
     wanted = wanted.index_add(0, row, vectors[target] * weight[:, None].to(vectors.dtype))
-    apart: Any = vectors[first] * of_state[:, None].to(vectors.dtype) - wanted
-    return losses.cross_entropy(states, vectors, first, None, of_state) + (states * apart).sum()
+    apart = vectors[first] * of_state[:, None].to(vectors.dtype) - wanted
+    loss: Tensor = losses.cross_entropy(states, vectors, first, None, of_state) + (states * apart).sum()
+    return loss

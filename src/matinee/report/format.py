@@ -64,3 +64,8 @@ def seconds(value: float) -> str:
 
 def megabytes(value: float) -> str:
     return f"{value:,.0f}{THIN}MB" if value < 10_000 else f"{value / 1000:,.1f}{THIN}GB"
+
+
+def p_words(p: float) -> str:
+    """p < .001, p = .013."""
+    return f"p{THIN}<{THIN}.001" if p < 0.001 else f"p{THIN}={THIN}{p:.3f}".replace("0.", ".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -10,7 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from matinee.errors import MatineeError, listed
-from matinee.report.plots import HUES, INK, PAPER, SOFT, draw, labelled, placeholders
+from matinee.files import StrPath, atomic_write
+from matinee.report.plots import HUES, INK, PAPER, SOFT, as_file, draw, labelled, placeholders
 
 if TYPE_CHECKING:
     import polars as pl
@@ -47,11 +49,21 @@ def front_plot(name: str, points: pl.DataFrame, x: str = "diversity") -> Markup:
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.yaxis.set_major_locator(MaxNLocator(5))
         shares = x == "coverage"
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{100 * at:.0f} %" if shares else f"{at:.2f}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{100 * at:.0f} %" if shares else f"{at:.3g}"))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda at, _: f"{at:.3f}".removeprefix("0")))
         axes.set_ylabel(metric)
 
     return labelled(draw(paint, name, _alt(metric, x, lines), height=300, left=64), labels)
+
+
+def write_front(points: pl.DataFrame, path: StrPath, x: str = "diversity") -> None:
+    """The drawing as an .svg file that needs nothing else. Raises MatineeError as `front_plot`, and for another kind of
+    file."""
+    suffix = Path(path).suffix.lower()
+    if suffix != ".svg":
+        what = f"a front is drawn as .svg, not as {suffix or 'a file without suffix'!r}"
+        raise MatineeError(what, where=str(path), hint=f"name it {Path(path).stem or 'front'}.svg")
+    atomic_write(path, as_file(front_plot("front", points, x)))
 
 
 def _line(

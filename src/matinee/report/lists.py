@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 
 from matinee.evaluate.evaluate import named
+from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.explore import Analysis
 from matinee.report import format as words
 from matinee.report.format import THIN, percent
+from matinee.report.metric_groups import places
 
 CUTS = (1, 3, 5, 10, 20, 50, 100)
 SHOWN = 5  # models beside each other
@@ -28,14 +31,23 @@ LIKE = {
 SOURCES = {"history": "Histories", "hidden": "Hidden"}
 
 
+class Frequent(NamedTuple):
+    """A value, such as a genre, and how often it is found."""
+
+    value: str
+    share: str
+
+
 @dataclass(frozen=True)
 class ListTable:
-    """head: its first cell names the rows, whose first cells are names too. note: what the numbers mean."""
+    """head: its first cell names the rows, whose first cells are names too. note: what the numbers mean. ranks: for
+    each row its place by each column but the first, from 0; empty where the order of rows means something."""
 
     title: str
     head: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    rows: Sequence[Sequence[str | Frequent]]
     note: str
+    ranks: Sequence[Sequence[int]] = ()
 
 
 def list_tables(found: Analysis | None, labels: Sequence[str]) -> list[ListTable]:
@@ -49,11 +61,13 @@ def list_tables(found: Analysis | None, labels: Sequence[str]) -> list[ListTable
 
 def _alike(found: Analysis, labels: Sequence[str]) -> ListTable:
     there = [metric for metric in LIKE if any(found.value(metric, label) is not None for label in labels)]
-    rows = [[label, *(_four(found.value(metric, label)) for metric in there)] for label in labels]
+    values = [[found.value(metric, label) for metric in there] for label in labels]
+    rows = [[label, *map(_four, row)] for label, row in zip(labels, values, strict=True)]
+    ranks = places(values, [metric in LOWER_IS_BETTER for metric in there])
     note = f"Means over queries, the first {found.k} items. " + " ".join(
         f"{LIKE[metric]}: {words.METRICS[metric]}." for metric in there
     )
-    return ListTable("What the lists are like", ["Model", *(LIKE[metric] for metric in there)], rows, note)
+    return ListTable("What the lists are like", ["Model", *(LIKE[metric] for metric in there)], rows, note, ranks)
 
 
 def _by_popularity(found: Analysis, labels: Sequence[str]) -> ListTable:
@@ -63,10 +77,12 @@ def _by_popularity(found: Analysis, labels: Sequence[str]) -> ListTable:
     sizes = part.select("group", "n_items", "n_answers").unique(maintain_order=True).rows()
     head = [f"{group} ({items:,} items, {answers:,} answers)" for group, items, answers in sizes]
     value = {(label, group): x for label, group, x in part.select("label", "group", "value").iter_rows()}
-    rows = [[label, *(_four(value.get((label, group))) for group, *_ in sizes)] for label in labels]
+    values = [[value.get((label, group)) for group, *_ in sizes] for label in labels]
+    rows = [[label, *map(_four, row)] for label, row in zip(labels, values, strict=True)]
+    ranks = places(values, [metric in LOWER_IS_BETTER] * len(sizes))
     note = "Only answers of one group of items count. Each group holds about a third of the training events."
     title = "How well popular and rare items are found"
-    return ListTable(title, [named(metric, found.k), *head], rows if sizes else [], note)
+    return ListTable(title, [named(metric, found.k), *head], rows if sizes else [], note, ranks)
 
 
 def _by_k(found: Analysis, labels: Sequence[str]) -> ListTable:
@@ -77,25 +93,33 @@ def _by_k(found: Analysis, labels: Sequence[str]) -> ListTable:
         for label, k, x in frame.filter(pl.col("metric") == metric).select("label", "k", "value").iter_rows()
     }
     cuts = sorted({k for k in CUTS if k < found.k} | {found.k})
-    rows = [[label, *(_four(value.get((label, k))) for k in cuts)] for label in labels]
+    values = [[value.get((label, k)) for k in cuts] for label in labels]
+    rows = [[label, *map(_four, row)] for label, row in zip(labels, values, strict=True)]
+    ranks = places(values, [metric in LOWER_IS_BETTER] * len(cuts))
     note = "At several lengths of the list; the run’s analysis.json has every k."
-    return ListTable("How quality grows with k", [metric, *(f"k = {k}" for k in cuts)], rows, note)
+    return ListTable("How quality grows with k", [metric, *(f"k = {k}" for k in cuts)], rows, note, ranks)
 
 
 def _hits(found: Analysis, labels: Sequence[str]) -> ListTable | None:
     """The first model against every other."""
     if len(labels) < 2:
         return None
-    rows = []
+    counts: dict[str, list[int]] = {}
+    p_of: dict[str, float] = {}
     for a, b, *numbers, p in found.pairs.select("a", "b", "both", "only_a", "only_b", "neither", "p").iter_rows():
         if labels[0] in (a, b):
             both, one, other, neither = numbers if a == labels[0] else (numbers[0], numbers[2], numbers[1], numbers[3])
-            p_text = f"< {THIN}.001" if p < 0.001 else f"{p:.3f}"
-            rows.append([b if a == labels[0] else a, *(f"{n:,}" for n in (both, one, other, neither)), p_text])
-    rows.sort(key=lambda row: labels.index(row[0]))
+            label = b if a == labels[0] else a
+            counts[label], p_of[label] = [both, one, other, neither], p
+    others = [label for label in labels if label in counts]
+    rows = [
+        [label, *(f"{n:,}" for n in counts[label]), f"< {THIN}.001" if p_of[label] < 0.001 else f"{p_of[label]:.3f}"]
+        for label in others
+    ]
+    ranks = places([[*counts[label], p_of[label]] for label in others], [False] * 4 + [True])
     head = [f"{labels[0]} and …", "Both", f"Only {labels[0]}", "Only the other", "Neither", "p"]
     note = "Hidden answers found. p: whether each finds as many alone (McNemar’s test, the answers of a user together)."
-    return ListTable("What two models both find", head, rows, note)
+    return ListTable("What two models both find", head, rows, note, ranks)
 
 
 def _years(found: Analysis, labels: Sequence[str]) -> ListTable | None:
@@ -103,9 +127,11 @@ def _years(found: Analysis, labels: Sequence[str]) -> ListTable | None:
         return None
     of = {(of, label): years for of, label, *years in found.year_quartiles().iter_rows()}
     asked = [("history", None), ("hidden", None), *(("recommended", label) for label in labels)]
-    rows = [[SOURCES.get(key[0], key[1] or ""), *map(str, of[key])] for key in asked if key in of]
+    there = [key for key in asked if key in of]
+    rows = [[SOURCES.get(key[0], key[1] or ""), *map(str, of[key])] for key in there]
+    ranks = places([of[key] for key in there], [False] * 3)
     note = "The quarters of the events, answers and places of lists whose item has a year, by that year."
-    return ListTable("Release years", ["", "Lower quarter", "Median", "Upper quarter"], rows, note)
+    return ListTable("Release years", ["", "Lower quarter", "Median", "Upper quarter"], rows, note, ranks)
 
 
 def _top(found: Analysis, labels: Sequence[str]) -> Iterator[ListTable]:
@@ -114,7 +140,8 @@ def _top(found: Analysis, labels: Sequence[str]) -> Iterator[ListTable]:
     head = ["", *(SOURCES.get(of, label or "") for of, label in sources)]
     for (column,), part in found.top.group_by("column", maintain_order=True):
         cell = {
-            (of, label, rank): f"{value} {percent(share)}" for _, of, label, rank, value, _, share in part.iter_rows()
+            (of, label, rank): Frequent(str(value), percent(share))
+            for _, of, label, rank, value, _, share in part.iter_rows()
         }
         ranks = sorted(part["rank"].unique().to_list())
         rows = [[str(rank), *(cell.get((*source, rank), "–") for source in sources)] for rank in ranks]

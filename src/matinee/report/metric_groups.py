@@ -9,7 +9,7 @@ import numpy as np
 
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.report.format import listed
-from matinee.report.scores import Column, Table
+from matinee.report.scores import Table
 
 MOST = 7  # columns beside the names that the page has room for
 
@@ -99,12 +99,14 @@ def packed(sizes: Sequence[int]) -> list[list[int]]:
 
 def _group(table: Table, heads: dict[str, tuple[int, ...]]) -> Group:
     order = [table.columns.index((metric, k)) for metric, ks in heads.items() for k in ks]
-    by_column = [_ranks(table, at) for at in order]
-    return Group(heads, tuple(order), tuple(zip(*by_column, strict=True)))
+    values = [[None if (cell := row.cells[at]) is None else cell.value for at in order] for row in table.rows]
+    return Group(heads, tuple(order), places(values, [table.columns[at][0] in LOWER_IS_BETTER for at in order]))
 
 
-def _ranks(table: Table, at: int) -> list[int]:
-    column: Column = table.columns[at]
-    sign = 1 if column[0] in LOWER_IS_BETTER else -1
-    values = [np.inf if (cell := row.cells[at]) is None else sign * cell.value for row in table.rows]
-    return [int(place) for place in np.argsort(np.argsort(values, kind="stable"), kind="stable")]
+def places(values: Sequence[Sequence[float | None]], lower: Sequence[bool]) -> tuple[tuple[int, ...], ...]:
+    """For each row its place by each column, from 0: the largest first, or the lowest where `lower` says so; of equal
+    ones the upper row; rows without a value last."""
+    keys = np.array([[np.nan if x is None else x for x in row] for row in values], np.float64)
+    keys = keys.reshape(len(values), len(lower)) * np.where(lower, 1.0, -1.0)
+    order = np.argsort(np.where(np.isnan(keys), np.inf, keys), axis=0, kind="stable")
+    return tuple(tuple(row) for row in np.argsort(order, axis=0, kind="stable").tolist())

@@ -78,7 +78,12 @@ def _of_analysis(found: Analysis, names: Mapping[str, str]) -> Analysis:
 
 
 def _named_members(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    members = values.get("members")
-    if not isinstance(members, list | tuple):
-        return dict(values)
-    return {**values, "members": [names.get(one, one) if isinstance(one, str) else one for one in members]}
+    """Models that a model is made of: the members of an ensemble, the base of lists that are ordered anew."""
+    out = dict(values)
+    for field in ("members", "base"):
+        given = values.get(field)
+        if isinstance(given, str):
+            out[field] = names.get(given, given)
+        elif isinstance(given, list | tuple):
+            out[field] = [names.get(one, one) if isinstance(one, str) else one for one in given]
+    return out

@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -242,6 +243,15 @@ def placeholders(labels: Sequence[str]) -> dict[str, str]:
 def labelled(svg: Markup, labels: Mapping[str, str]) -> Markup:
     """The drawing with the texts in the place of their placeholders."""
     return Markup(re.sub(r"label-\d{4}(?=</text>)", lambda found: escape(labels[found[0]]), svg))
+
+
+def as_file(svg: Markup) -> str:
+    """A drawing as a file of its own, with the page's colours, light and dark."""
+    style = files("matinee.report").joinpath("templates", "style.css").read_text("utf-8")
+    colours = style[: style.index("* {")]
+    fonts = "svg{font-family:-apple-system,'Segoe UI',Roboto,Arial,sans-serif;background:var(--paper)}"
+    text = re.sub(r"^<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', svg)
+    return text.replace(">", f"><style>{colours}{fonts}</style>", 1) + "\n"
 
 
 def room_for(labels: Mapping[str, str]) -> float:

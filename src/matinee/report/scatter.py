@@ -49,8 +49,12 @@ def front(spots: Sequence[Spot], across: Across, *, lower: bool) -> list[Spot]:
     return sorted(kept, key=lambda spot: spot.x)
 
 
-def scatter(name: str, spots: Sequence[Spot], metric: str, across: Across, alt: str, *, lower: bool) -> Markup:
-    """The svg element. A line joins the models that no other one beats in both, where one side is better."""
+def scatter(
+    name: str, spots: Sequence[Spot], metric: str, across: Across, alt: str, *, lower: bool,
+    lines: Sequence[Sequence[str]] = (),
+) -> Markup:  # fmt: skip
+    """The svg element. A dotted line joins the models that no other one beats in both, where one side is better.
+    lines: labels that a line joins, in its order, in the colour of the last."""
     labels = plots.placeholders([spot.label for spot in spots])
     width = {
         spot.label: plots.DIGIT * plots.display_width(text) for spot, text in zip(spots, labels.values(), strict=True)
@@ -62,6 +66,8 @@ def scatter(name: str, spots: Sequence[Spot], metric: str, across: Across, alt: 
         if across.less_is_better is not None:
             best = front(spots, across, lower=lower)
             axes.plot([s.x for s in best], [s.cell.value for s in best], ":", color=SOFT, linewidth=1.5, alpha=0.7)
+        for line in lines:
+            _joined(axes, [spot for label in line for spot in spots if spot.label == label])
         for spot in spots:
             _mark(axes, spot)
         _scales(axes, spots, across)
@@ -76,6 +82,12 @@ def scatter(name: str, spots: Sequence[Spot], metric: str, across: Across, alt: 
                 )
 
     return plots.labelled(plots.draw(paint, name, alt, height=HEIGHT, left=66), labels)
+
+
+def _joined(axes: Axes, line: Sequence[Spot]) -> None:
+    if len(line) > 1:
+        xs, ys = [spot.x for spot in line], [spot.cell.value for spot in line]
+        axes.plot(xs, ys, color=HUES[line[-1].look.hue - 1], linewidth=1.5)
 
 
 def _mark(axes: Axes, spot: Spot) -> None:

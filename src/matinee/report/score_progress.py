@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from importlib.resources import files
 
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -62,11 +60,7 @@ def _apart(steps: Sequence[ScoreStep], better: Sequence[int]) -> list[int]:
 
 def svg_file(steps: Sequence[ScoreStep], metric: str) -> str:
     """The drawing as a file of its own, with the page's colours, light and dark."""
-    style = files("matinee.report").joinpath("templates", "style.css").read_text("utf-8")
-    colours = style[: style.index("* {")]
-    fonts = "svg{font-family:-apple-system,'Segoe UI',Roboto,Arial,sans-serif;background:var(--paper)}"
-    svg = re.sub(r"^<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', drawing(steps, metric))
-    return svg.replace(">", f"><style>{colours}{fonts}</style>", 1) + "\n"
+    return plots.as_file(drawing(steps, metric))
 
 
 def page(steps: Sequence[ScoreStep], metric: str, notes: Sequence[str]) -> str:

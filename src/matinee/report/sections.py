@@ -24,7 +24,7 @@ from matinee.explore.recommended import ListFigures
 from matinee.report import format as words
 from matinee.report import plots
 from matinee.report.format import THIN, percent
-from matinee.report.metric_groups import Grouped
+from matinee.report.metric_groups import Grouped, places
 from matinee.report.palette import Look
 from matinee.report.scores import Cell, Column, Table, rows_behind
 from matinee.report.study import Study
@@ -255,11 +255,16 @@ def recommended(study: Study, found: Mapping[str, ListFigures]) -> dict[str, Any
         """As text, and as the tint of a cell."""
         return (f"{common[a, b]:.1f}", round(0.3 * common[a, b] / longest, 3)) if a != b else None
 
+    fallback = any(f.fallback > 0 for f in found.values())
+    figures = [[f.n_distinct, f.coverage, f.head_share, f.median_events, f.fallback] for f in found.values()]
+    lower = [False, False, True, True, True]
+    shown = len(lower) if fallback else len(lower) - 1
     return {
         "rows": list(found.items()),
+        "ranks": places([row[:shown] for row in figures], lower[:shown]),
         "head": next(iter(found.values())).head,
         "k": longest,
-        "fallback": any(f.fallback > 0 for f in found.values()),
+        "fallback": fallback,
         "overlap": [[shared(a, b) for b in models] for a in models],
     }
 
@@ -283,10 +288,12 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
     if len(heads) < 2:
         return None
     value = {(label, group): value for label, group, value in means.select("label", "group", "value").iter_rows()}
+    values = [[value[label, group] for group, *_ in heads] for label in labels]
     return {
         "column": named(metric, k),
+        "ranks": places(values, [metric in LOWER_IS_BETTER] * len(heads)),
         "heads": [(f"{a:,}" if a == b else words.span(f"{a:,}", f"{b:,}"), f"{n:,}") for _, a, b, n in heads],
-        "rows": [(label, [f"{value[label, group]:.4f}" for group, *_ in heads]) for label in labels],
+        "rows": [(label, [f"{x:.4f}" for x in row]) for label, row in zip(labels, values, strict=True)],
     }
 
 

@@ -37,11 +37,6 @@ def sentences(study: Study, tables: Sequence[Table], lists: Mapping[str, ListFig
     return [sentence for sentence in found if sentence]
 
 
-def p_words(p: float) -> str:
-    """p < .001, p = .013."""
-    return f"p{THIN}<{THIN}.001" if p < 0.001 else f"p{THIN}={THIN}{p:.3f}".replace("0.", ".")
-
-
 def _better(metric: str, name: str, one: Cell, other: Cell, than: str) -> str:
     """one finds 12 % more of what was hidden than other, in the words of the metric."""
     change = abs(one.value / other.value - 1) if other.value else 0.0
@@ -70,7 +65,7 @@ def _best(table: Table, best: Row, seconds: Mapping[str, float]) -> str:
     if rival is None or (other := rival.cells[0]) is None:
         what = "" if best.model != BASELINE else ", which is to recommend what is popular"
         return f"{best.label} reaches {name} {cell.value:.4f}{what}{after}."
-    tested = "" if other.p is None else f", {p_words(other.p)}"
+    tested = "" if other.p is None else f", {words.p_words(other.p)}"
     return f"{best.label} {_better(metric, name, cell, other, rival.label)}{tested}{after}."
 
 
@@ -106,7 +101,7 @@ def _joined(study: Study, table: Table, row: Row) -> str:
         rows_behind(study.per_query, table.split, table.fingerprint), table.columns[0], row.label, [top],
         HowTested(study.tested.test, "none"),
     )  # fmt: skip
-    tested = "" if p is None else f", {p_words(float(p[0]))}"
+    tested = "" if p is None else f", {words.p_words(float(p[0]))}"
     who = f"{words.listed(list(members))} together ({row.label})"
     if p is not None and p[0] >= ALPHA:
         values = f"{name} {mine.value:.4f} against {known[top].value:.4f}"

@@ -1,8 +1,10 @@
-"""What accuracy costs: against seconds to fit and to answer, and against how much of the catalogue is recommended."""
+"""What accuracy costs: against seconds to fit and to answer, and against coverage, diversity and the like."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from matinee.evaluate.evaluate import named
@@ -20,40 +22,83 @@ from matinee.report.study import Study
 SHORTEST = 1e-3  # seconds; what took less stands here on a logarithmic axis
 
 
+@dataclass(frozen=True)
+class Against:
+    """What accuracy is set against. xs: by label."""
+
+    xs: Mapping[str, float]
+    across: Across
+    caption: str
+
+
 def tradeoffs(
     study: Study, tables: Sequence[Table], lists: Mapping[str, ListFigures], looks: Mapping[str, Look]
 ) -> dict[str, Any] | None:
-    """Drawings of the first table's first metric; None where fewer than two models have it."""
+    """Drawings of the first table's first metric, in groups; None where fewer than two models have it."""
     if not tables:
         return None
-    plots = [
-        plot
-        for xs, across, caption in _axes(study, lists)
-        if (plot := _plot(tables[0], xs, across, caption, looks)) is not None
-    ]
-    return {"plots": plots, "column": named(*tables[0].columns[0])} if plots else None
+    ways = orders_anew(study, tables[0])
+    said = [f"{way[0]} to {listed(way[1:])}" for way in ways]
+    groups = []
+    for title, against, lines in (
+        ("Against time", _of_time(study), ()),
+        ("Against coverage and diversity", _of_lists(study, lists, ordered=bool(ways)), ways),
+    ):
+        plots = [plot for one in against if (plot := _plot(tables[0], one, looks, lines)) is not None]
+        if plots:
+            groups.append({"title": title, "plots": plots, "lines": listed(said) if lines else ""})
+    return {"groups": groups, "column": named(*tables[0].columns[0])} if groups else None
 
 
-def _axes(study: Study, lists: Mapping[str, ListFigures]) -> list[tuple[dict[str, float], Across, str]]:
+def orders_anew(study: Study, table: Table) -> list[list[str]]:
+    """Of each model that orders the lists of another one by a lam: the base, then what differs in lam alone, by lam."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    there = {row.label for row in table.rows}
+    for row in table.rows:
+        values = dict(study.hyper_parameters.get(row.label, {}))
+        base, lam = values.get("base"), values.pop("lam", None)
+        if isinstance(base, str) and base in there and isinstance(lam, int | float):
+            key = json.dumps([base, row.model, values], sort_keys=True, default=str)
+            found.setdefault(key, []).append((float(lam), row.label))
+    return [[json.loads(key)[0], *(label for _, label in sorted(some))] for key, some in found.items()]
+
+
+def _of_time(study: Study) -> list[Against]:
     out = []
     answering = medians(study.costs, "recommend_seconds")
     for took, verb in ((fit_seconds(study), "fit"), (answering, "answer the test")):
         across = Across(f"seconds to {verb} (logarithmic)", _seconds, logarithmic=True, less_is_better=True)
         shown = {label: max(value, SHORTEST) for label, value in took.items()}
-        out.append((shown, across, f"Accuracy against seconds to {verb}"))
+        out.append(Against(shown, across, f"Accuracy against seconds to {verb}"))
+    return out
+
+
+def _of_lists(study: Study, lists: Mapping[str, ListFigures], *, ordered: bool) -> list[Against]:
+    """ordered: whether a model orders lists anew; what only such models seek is left out otherwise."""
     share = Across("share of the catalogue recommended", _share, less_is_better=False)
-    out.append(({label: f.coverage for label, f in lists.items()}, share, "Accuracy against coverage"))
+    out = [Against({label: f.coverage for label, f in lists.items()}, share, "Accuracy against coverage")]
+    if (analysis := study.analysis) is not None:
+        for metric, title, less in (
+            ("diversity", "diversity of genres within a list", False),
+            ("calibration_error", "calibration error of genres", True),
+        ):
+            xs = {label: x for label in lists if (x := analysis.value(metric, label)) is not None and x == x}
+            if ordered or metric == "diversity":
+                caption = f"Accuracy against {metric.replace('_', ' ')}"
+                out.append(Against(xs, Across(title, "{:.3g}".format, less_is_better=less), caption))
     if lists:
         head = next(iter(lists.values())).head
         popular = Across(f"share of picks among the {head:,} most popular", _share)
-        out.append(({label: f.head_share for label, f in lists.items()}, popular, "Accuracy against popular picks"))
+        xs = {label: f.head_share for label, f in lists.items()}
+        out.append(Against(xs, popular, "Accuracy against popular picks"))
     return out
 
 
 def _plot(
-    table: Table, xs: Mapping[str, float], across: Across, caption: str, looks: Mapping[str, Look]
+    table: Table, against: Against, looks: Mapping[str, Look], lines: Sequence[Sequence[str]] = ()
 ) -> Plot | None:
     metric, name = table.columns[0][0], named(*table.columns[0])
+    xs, across, caption = against.xs, against.across, against.caption
     spots = [
         Spot(row.label, xs[row.label], cell, looks[row.label])
         for row in table.rows
@@ -68,7 +113,7 @@ def _plot(
     if across.less_is_better is not None:
         best = [spot.label for spot in front(spots, across, lower=lower)]
         alt += f". No other beats in both: {listed(best)}"
-    return Plot(caption, scatter(f"tradeoff-{across.title}", spots, name, across, alt, lower=lower))
+    return Plot(caption, scatter(f"tradeoff-{across.title}", spots, name, across, alt, lower=lower, lines=lines))
 
 
 def _seconds(value: float) -> str:

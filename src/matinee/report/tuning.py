@@ -11,6 +11,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from matinee.errors import counted
+from matinee.evaluate.paired import NAMES
 from matinee.files import atomic_write
 from matinee.report import format as words
 from matinee.report import tuning_plots as plots
@@ -96,6 +97,8 @@ def gain(found: LabelRecord) -> str:
     if before is None or after is None or before.value is None or after.value is None:
         return f"{text}{_relative(own.value, best.value)}; the test was not looked at."
     on_test = f"on the test from {before.value:.4f} to {after.value:.4f}{_relative(before.value, after.value)}"
+    if found.change is not None:
+        on_test += f", {words.p_words(found.change.p)} ({NAMES[found.change.test]})"
     return f"{text}{_relative(own.value, best.value)}, {on_test}."
 
 
@@ -135,6 +138,9 @@ def figures(found: LabelRecord) -> list[Figure]:
         if score is not None and score.value is not None:
             whole = score_words(score)
             out.append(Figure(name, f"{score.value:.4f}", whole[whole.find("(") + 1 : -1] if "(" in whole else ""))
+    if (change := found.change) is not None:
+        span = f"{change.ci_low:+.4f} to {change.ci_high:+.4f}; {NAMES[change.test]}, {words.p_words(change.p)}"
+        out.append(Figure("Test, best minus own", f"{change.difference:+.4f}", span))
     return out
 
 

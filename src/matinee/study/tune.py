@@ -15,11 +15,14 @@ from typing import Any
 from matinee.errors import MatineeError, counted
 from matinee.evaluate import predictions
 from matinee.evaluate.metrics import formulas_of
+from matinee.evaluate.paired import Test
+from matinee.evaluate.significance import column_of, of_models, paired_test
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath, atomic_path, atomic_write, discard, locked, make_folder, sha256
 from matinee.profiling import machine
 from matinee.progress import Bar, open_bar
 from matinee.report.tuning import write_tuning_report
+from matinee.study.compare import joint_evaluation
 from matinee.study.folder import RECIPE
 from matinee.study.reader import Run, open_run
 from matinee.study.recipe import Recipe
@@ -31,7 +34,17 @@ from matinee.study.tuning.best import best_recipe, label_before, measuring, reci
 from matinee.study.tuning.folder import TuningFolder, mark_of
 from matinee.study.tuning.objective import Objective, lower_is_better
 from matinee.study.tuning.reader import Tuning, open_tuning, trial_frame
-from matinee.study.tuning.records import BEST, REPORT, TEST, TRIALS, TUNING, AxisRecord, LabelRecord, TrialRecord
+from matinee.study.tuning.records import (
+    BEST,
+    REPORT,
+    TEST,
+    TRIALS,
+    TUNING,
+    AxisRecord,
+    Change,
+    LabelRecord,
+    TrialRecord,
+)
 from matinee.study.tuning.records import TuningRecord as TuningRecord
 from matinee.study.tuning.sampler import import_optuna
 from matinee.study.tuning.store import Store
@@ -223,6 +236,7 @@ class Tuner:
             tests["test_after"] = score_of(run.rows, label, metric)
             before = label if best.own else label_before(self.recipe, label)
             tests["test_before"] = score_of(run.rows, before, metric)
+            tests["change"] = None if best.own else change_of(run, before, label, metric)
         return LabelRecord(
             label=label, model=space.table.name, metric=str(metric), lower=lower_is_better(metric),
             axes=tuple(
@@ -296,6 +310,19 @@ class Shown:
             self._bar = self._bar or open_bar(text, self._total)
             if self._bar is not None:
                 self._bar.show(text, self._total - left, self._total)
+
+
+def change_of(run: Run, before: str, after: str, metric: StoppingMetric) -> Change | None:
+    """Of two labels of the run that looked at the test, by the recipe's paired test, else randomisation; None where the
+    metric is one number of all lists."""
+    joint = joint_evaluation([run], metric.name, "test", None, only=[[before, after]])
+    column = column_of(joint, metric.name, metric.k or None)
+    if column in of_models(joint):
+        return None
+    name: Test = run.recipe.evaluate.test or "randomisation"
+    found = paired_test(joint, after, before, metric=column[0], k=column[1], test=name)
+    ends = {"difference": found.difference, "ci_low": found.ci_low, "ci_high": found.ci_high}
+    return Change(**ends, test=found.test, p=found.p, n_users=found.n_users)
 
 
 def _with_table(recipe: Recipe, given: Mapping[str, Any]) -> Recipe:

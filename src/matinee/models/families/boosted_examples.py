@@ -148,7 +148,7 @@ def validation(
         return RankingExamples(X, pairs.label[order], groups_of(pairs.query[order]))
     # so many queries, evenly spread over the holdout, that about `most` rows come of them
     n = max(1, int(np.searchsorted(np.cumsum(valid.truth.lengths) * (1 + draw.n), most, side="right")))
-    chosen = np.unique(np.linspace(0, max(len(valid) - 1, 0), min(n, len(valid))).astype(np.int64))
+    chosen = valid.spread(n)
     queries, truth = valid.queries.take(chosen), valid.truth.take(chosen)
     if not len(truth.values):
         return None

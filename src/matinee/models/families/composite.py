@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BeforeValidator, PlainSerializer, SerializationInfo, field_validator
 
-from matinee.data.arrays import Bools
+from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.models import registry
@@ -18,6 +18,7 @@ from matinee.models.base import Fitted, Model, Shapes
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import FLOAT, LogSize
+from matinee.rank import blocks
 
 
 def _validated(given: object) -> Model:
@@ -111,6 +112,20 @@ class Composite(Model):
         """Of each member the model to fit once more, not fitted."""
         again = [member.for_refit() for member in self.fitted.learned.members]
         return tuple(type(model).model_validate(model.model_dump()) for model in again)
+
+    def score_histories(self, queries: Queries) -> Floats:
+        """Block by block: what a composite makes of its members' scores takes several times their size."""
+        n_items = len(self.items)
+        asked = queries if self.scores_candidates() else replace(queries, candidates=None)
+        width = n_items if asked.candidates is None else asked.candidates.shape[1]
+        scores = np.empty((len(queries), width), np.float32)
+        for start, block in blocks(asked, max(n_items, width)):
+            scores[start : start + len(block)] = self.score_block(block)
+        return scores
+
+    def score_block(self, queries: Queries) -> Floats:
+        """float32 (B, n_items) or (B, C), as `score_histories`, of as many queries as `recommend` takes at once."""
+        raise NotImplementedError
 
     def for_refit(self) -> Self:
         return self.with_submodels(self.members_for_refit())

@@ -32,17 +32,20 @@ class MemberScores:
 
     def mixed(self, weights: Weights) -> Floats:
         """float32 (B, n_items): the weighted sum; -inf where no member can score. weights: (M,), or (B, M)."""
-        total = np.zeros(self.scorable.shape, np.float32)
+        total, part = np.zeros(self.scorable.shape, np.float32), np.empty(self.scorable.shape, np.float32)
         for scores, weight in zip(self.scores, weights.T.astype(np.float32), strict=True):
-            total += scores * (weight if weights.ndim == 1 else weight[:, None])
-        total[~self.scorable] = -np.inf
+            total += np.multiply(scores, weight if weights.ndim == 1 else weight[:, None], out=part)
+        if not self.scorable.all():
+            np.copyto(total, -np.inf, where=~self.scorable)
         return total
 
 
 def member_scores(members: Sequence[Scorer], queries: Queries, method: Method) -> MemberScores:
     """Ask every member, for the whole catalogue, and make their scores comparable."""
     found = [member.score(queries) for member in members]
-    scorable = np.any([scores != -np.inf for scores in found], axis=0)
+    scorable = found[0] != -np.inf
+    for scores in found[1:]:
+        scorable |= scores != -np.inf
     for scores in found:
         make_comparable(scores, queries.exclude, method)
     return MemberScores(found, scorable)

@@ -58,7 +58,7 @@ class Answers:
     @classmethod
     def of(cls, model: Mixing, holdout: Holdout, n: int) -> Answers:
         """Of at most QUERIES, evenly spread."""
-        rows = np.unique(np.linspace(0, len(holdout) - 1, min(len(holdout), QUERIES)).astype(np.int64))
+        rows = holdout.spread(QUERIES)
         return cls(model, holdout.queries.take(rows), holdout.truth.take(rows), n)
 
     def take(self, rows: NDArray[np.int64]) -> Answers:

@@ -19,7 +19,7 @@ from matinee.models.families.composite import Composite, Members, Submodel
 from matinee.models.families.fusion import PrecomputedScorer
 from matinee.models.fields import tunable
 from matinee.models.needs import FLOAT, LogSize
-from matinee.rank import blocks, of_candidates, recommend
+from matinee.rank import of_candidates, recommend
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -97,15 +97,7 @@ class Listwise(Composite):
     def scores_unknown_items(self) -> bool:
         return self.base_model.scores_unknown_items()
 
-    def score_histories(self, queries: Queries) -> Floats:
-        n_items, candidates = len(self.items), queries.candidates
-        scores = np.empty((len(queries), n_items if candidates is None else candidates.shape[1]), np.float32)
-        for start, block in blocks(queries, max(n_items, scores.shape[1])):
-            scores[start : start + len(block)] = self._reordered(block)
-        return scores
-
-    def _reordered(self, queries: Queries) -> Floats:
-        """float32 (B, n_items) or (B, C), of as many queries as `recommend` takes at once."""
+    def score_block(self, queries: Queries) -> Floats:
         scores = self.base_model.score(replace(queries, candidates=None))
         best = recommend(PrecomputedScorer(self.base_model, scores), queries, min(self.n, scores.shape[1]))
         chosen = self.choose(queries, best.item, relevance(best.score), min(self.places, best.k))

@@ -29,7 +29,7 @@ from matinee.models.families.pair_loss import PairLoss
 from matinee.models.families.pair_sides import chunks, item_sides, same_sides
 from matinee.models.families.pair_users import UserFolding
 from matinee.models.families.user_vectors import hashes_of
-from matinee.models.fields import tunable
+from matinee.models.fields import disliked_share, tunable
 from matinee.models.fitting import labelled
 from matinee.models.needs import FLOAT, LogSize
 
@@ -92,14 +92,7 @@ class Pointwise(Network):
     sampling: Literal["uniform", "popularity", "hard"] = tunable("uniform", "how negatives are sampled")
     alpha: float = tunable(0.75, "sampling popularity: in proportion to events^alpha", ge=0.0)
     hard_of: int = tunable(5, "sampling hard: each negative is the highest-scored of this many uniform ones", ge=1)
-    dislikes: float = tunable(
-        0.0,
-        "share of the negatives that are the user's own dislikes, if there are any",
-        low=0.0,
-        high=1.0,
-        ge=0.0,
-        le=1.0,
-    )
+    dislikes: float = disliked_share()
     init_std: float = tunable(0.01, "standard deviation of the initial vectors", low=1e-3, high=0.1, log=True, gt=0.0)
     fold_steps: int = tunable(20, "gradient steps to fold in a user", ge=1)
     fold_rate: float = tunable(0.05, "step size of folding in", gt=0.0)

@@ -93,18 +93,20 @@ class Tuning:
         return f"Tuning({str(self.path)!r}: {', '.join(self.labels)})"
 
     def _repr_html_(self) -> str:
-        columns = ["model", "metric", "trials", "own values", "best", "test before", "test after"]
+        columns = ["model", "metric", "trials", "own values", "best", "test before", "test after", "p"]
         table = html_table(columns, summary_rows(self.record), numbers=range(2, len(columns)), named=True)
         return html_panel(f"Tuning: {self.record.title}", table, html_notes(str(self.report)))
 
 
 def summary_rows(record: TuningRecord) -> list[list[str]]:
-    """label, metric, trials, the metric on valid with the recipe's own values and with the best, and on the test."""
+    """label, metric, trials, the metric on valid with the recipe's own values and with the best, and on the test; p of
+    the paired test of these two."""
     rows = []
     for found in record.labels:
         scores = [_number(trial) for trial in (found.default, found.best)]
         tests = [score_words(score) for score in (found.test_before, found.test_after)]
-        rows.append([found.label, found.metric, str(len(record.of(found.label))), *scores, *tests])
+        p = "" if found.change is None else f"{found.change.p:.2g}"
+        rows.append([found.label, found.metric, str(len(record.of(found.label))), *scores, *tests, p])
     return rows
 
 

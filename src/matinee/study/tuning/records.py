@@ -57,10 +57,22 @@ class Score(Record):
     ci_high: float | None
 
 
+class Change(Record):
+    """The best values against the recipe's own, on the same queries of the test. difference: best minus own, with the
+    95 % interval of Student's t. test, p: of a two-sided paired test (see `evaluate.PairedTest`), of this one pair."""
+
+    difference: float
+    ci_low: float
+    ci_high: float
+    test: str
+    p: float
+    n_users: int
+
+
 class LabelRecord(Record):
     """What tuning one model came to. metric: as in "ndcg@10". lower: whether less of it is better. default, best: the
     trial of the recipe's own values, and the best one; None where that failed, or all did. test_before, test_after: of
-    these two; None where the test was not looked at."""
+    these two; change: between them. None where the test was not looked at, change too where nothing was better."""
 
     label: str
     model: str
@@ -71,6 +83,7 @@ class LabelRecord(Record):
     best: TrialRecord | None
     test_before: Score | None = None
     test_after: Score | None = None
+    change: Change | None = None
 
     @property
     def changed(self) -> bool:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import BESIDE_HISTORY, Dataset, Holdout, Pairs, Queries, Split
-from matinee.errors import MatineeError, option, suggestion
+from matinee.errors import MatineeError, listed, option, suggestion
 from matinee.split import shares
 from matinee.split.dislikes import known_until, of_part
 from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, checked, dealt, holdout
@@ -41,11 +41,11 @@ class Task(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Task:
         """From "title", "title + first 5", "first 5" or "random 25"."""
-        words = re.fullmatch(r"(title)?(?:(?<=e) *\+ *)?(?:(first|random) (\d+))?", text.strip())
-        if words is None or (words[3] is not None and int(words[3]) < 1) or not (words[1] or words[2]):
+        words = re.fullmatch(r"title|(title *\+ *)?(first|random) (\d+)", text.strip())
+        if words is None or (words[3] is not None and int(words[3]) < 1):
             hint = 'write "title", "title + first 5", "first 5" or "random 25"'
             raise MatineeError(f"{text!r} is no task", hint=hint)
-        return cls(words[1] is not None, int(words[3] or 0), words[2] == "random")
+        return cls(text.strip().startswith("title"), int(words[3] or 0), words[2] == "random")
 
     def __str__(self) -> str:
         shown = [f"{'random' if self.random else 'first'} {self.n}"] if self.n else []
@@ -68,7 +68,7 @@ def lists(
     tasks: "title" (nothing else is shown), "title + first 5", "first 5", "random 25" and so on; or the name of several:
     "levels" (the title, then with the first 1, 5, 10, 25 and 100) or "challenge" (the ten of the RecSys Challenge 2018).
     `Holdout.tasks` has the task of each query. What rare items there are is a filter's (min_item_users), before the split.
-    Raises MatineeError for a task that cannot be read, or for which no list is long enough."""
+    A note says for which tasks no list is long enough. Raises MatineeError for a task that cannot be read."""
     shares.check_ratios(valid, test)
     asked = _tasks(tasks)
     rng = generator(seed)
@@ -78,10 +78,14 @@ def lists(
     words = f"lists, {words_of(valid)} of them in valid, {words_of(test)} in test"
 
     def held(name: str, code: int) -> Holdout:
-        return joined([_asked(data, part == code, key, task, (name, words), exclude_seen) for task in asked], asked)
+        there = part == code
+        return joined([_asked(data, there, key, task, (name, words), exclude_seen) for task in asked], asked)
 
     train, both = (of_part(data, rows, None) for rows in (part == TRAIN, part != TEST))
     split = Split(train, held("valid", VALID), held("test", TEST), both, seed)
+    missing = [str(task) for task in asked if str(task) not in split.test.tasks]
+    if missing:
+        split = replace(split, notes=(f"no list of test is long enough for {listed(missing)}",))
     return checked(split, valid=valid > 0, hint="choose smaller shares, or shorter tasks, or read longer lists")
 
 

@@ -128,6 +128,7 @@ def measured(holdout: Holdout, train: Dataset) -> Evaluation:
     return mt.evaluate(recs, holdout, k=[5, 20], metrics=["r_precision", "clicks", "r_precision_credit"], train=train)
 
 
+@pytest.mark.filterwarnings("ignore:.*falls inside a tie")
 def test_each_task_has_its_own_mean() -> None:
     split = splits.lists(DATA, test=0.4, tasks=TASKS, seed=2)
     evaluation = measured(split.test, split.train)

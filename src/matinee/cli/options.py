@@ -45,6 +45,8 @@ OfRun = Annotated[Text, Option("--model", metavar="LABEL", help="A model of the 
 HISTORY = Option(metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first.")
 History = Annotated[Texts, HISTORY]
 LIST_TITLE = "The title of a list, for models that read it; alone, of a list that is still empty."
+OF = "In place of items a column of the item table, such as artist, for models that predict it."
+OfColumn = Annotated[Text, Option("--of", metavar="COLUMN", help=OF)]
 ListTitle = Annotated[Text, Option("--title", metavar="TEXT", help=LIST_TITLE)]
 Where = Annotated[Texts, Option("--where", metavar="EXPR", help="Only items for which this is true; repeatable.")]
 DenyWhere = Annotated[Texts, Option("--deny-where", metavar="EXPR", help="No items for which it is true; repeatable.")]

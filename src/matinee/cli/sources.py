@@ -73,6 +73,9 @@ def build_queries(
         asked = model.data.queries(users, exclude_seen=exclude_seen)
         asked = asked if title is None else replace(asked, title=(title,) * len(asked))
         return requested_at(asked, at)
+    if title is not None and not model.reads_titles():
+        text = f"{type(model).__name__} does not read titles: --title changes nothing"
+        warnings.warn(text, MatineeWarning, stacklevel=2)
     if not watched and (history or title is None):
         raise MatineeError("--history is empty", hint="pass a title or an id")
     return requested_at(query(model, history=watched, title=title, exclude_seen=exclude_seen), at)

@@ -64,7 +64,8 @@ class Characters:
 class CharacterCNN(nn.Module):
     """Letters -> vectors -> convolutions of several widths, `filters` each -> ReLU -> the largest over all places.
 
-    Kim (EMNLP 2014) on characters. (B, L) codes -> (B, filters x widths); L may be less than a width: ends are padded.
+    Kim (EMNLP 2014) on characters. (B, L) codes -> (B, filters x widths). A window stands around each character of the
+    title, also at its ends, so that nothing depends on the other titles of a batch.
     """
 
     def __init__(self, n_codes: int, dim: int, widths: Sequence[int], filters: int) -> None:
@@ -89,17 +90,19 @@ class CharacterCNN(nn.Module):
             ends = nn.functional.pad(place[:, :-1], (width // 2, (width - 1) // 2), value=nothing)
             windows = ends.unfold(1, width, 1) + torch.arange(width, device=codes.device) * n
             table = (vectors @ weight).reshape(width * n, -1)
-            parts.append(torch.relu(largest(table, windows) + bias))
+            parts.append(torch.relu(largest(table, windows, codes != PADDING) + bias))
         return torch.cat(parts, dim=1)
 
 
-def largest(table: Tensor, windows: Tensor) -> Tensor:
-    """(B, F): for each column of the table, (R, F), the largest sum over a window's rows, int64 (B, L, width). The place
-    of the largest is found first, without gradients, which then go there alone."""
+def largest(table: Tensor, windows: Tensor, there: Tensor) -> Tensor:
+    """(B, F): for each column of the table, (R, F), the largest sum over a window's rows, int64 (B, L, width), of the
+    windows that are `there`, bool (B, L), or the first where none is. The place of the largest is found first, without
+    gradients, which then go there alone."""
     n_filters = table.shape[1]
     with torch.no_grad():
         sums = nn.functional.embedding_bag(windows.reshape(-1, windows.shape[2]), table, mode="sum")
-        best = sums.view(*windows.shape[:2], n_filters).argmax(dim=1)  # (B, F)
+        sums = sums.view(*windows.shape[:2], n_filters).masked_fill(~there[:, :, None], -torch.inf)
+        best = sums.argmax(dim=1)  # (B, F)
     rows = windows.gather(1, best[:, :, None].expand(-1, -1, windows.shape[2]))
     at = rows * n_filters + torch.arange(n_filters, device=table.device)[:, None]
     return table.reshape(-1).index_select(0, at.reshape(-1)).view(at.shape).sum(dim=2)

@@ -28,8 +28,23 @@ WATCHED = set().union(*HELD)
 TITLES = [["Rock & Roll", "비 오는 날", "🎄🎄", None, "", "ﬁnal RUN"][u % 6] for u in range(N_USERS)]
 GENRES = [[["jazz"], ["soul", "jazz"], None, [], ["punk", f"only {i}"]][i % 5] for i in range(N_ITEMS)]
 ARTISTS = [None if i == 17 else f"a{i % 4}" for i in range(N_ITEMS)]
-SMALL: dict[str, Any] = {"hidden": 5, "filters": 3, "letter_dim": 4, "batch_size": 9, "learning_rate": 0.01, "epochs": 4}
-ASKED = [([], "rock"), ([3], None), ([5, 9, 5], "비"), ([4], "💿"), ([11, 2], "run run run run"), ([17], "🎄 x"), ([], "")]
+SMALL: dict[str, Any] = {
+    "hidden": 5,
+    "filters": 3,
+    "letter_dim": 4,
+    "batch_size": 9,
+    "learning_rate": 0.01,
+    "epochs": 4,
+}
+ASKED = [
+    ([], "rock"),
+    ([3], None),
+    ([5, 9, 5], "비"),
+    ([4], "💿"),
+    ([11, 2], "run run run run"),
+    ([17], "🎄 x"),
+    ([], ""),
+]
 
 
 def described() -> Dataset:
@@ -87,8 +102,11 @@ def convolved(w: dict[str, Any], title: str | None) -> NDArray[np.float64]:
         weight, bias = w[f"title.letters.filters.{at}"], w["title.letters.bias"][at]
         for f in range(3):
             sums = [
-                sum(float(weight[k, :, f] @ vectors[p - width // 2 + k]) for k in range(width)
-                    if 0 <= p - width // 2 + k < length)
+                sum(
+                    float(weight[k, :, f] @ vectors[p - width // 2 + k])
+                    for k in range(width)
+                    if 0 <= p - width // 2 + k < length
+                )
                 for p in range(length)
             ]
             found.append(max(0.0, max(sums) + float(bias[f])))
@@ -225,7 +243,9 @@ def check_loss() -> None:
         target = multimodal.Target(batch(rows), at, torch.from_numpy(weight.astype(np.float64)), 0.4)
         loss = multimodal.logistic(code, vectors[at], bias[at], target)
         assert abs(loss.item() - slow_loss(z, rows, counts, 0.4)) < 1e-9
-        torch.autograd.gradcheck(lambda c, v, b, a=at, t=target: multimodal.logistic(c, v[a], b[a], t), (code, vectors, bias))
+        torch.autograd.gradcheck(
+            lambda c, v, b, a=at, t=target: multimodal.logistic(c, v[a], b[a], t), (code, vectors, bias)
+        )
     whole = slow_loss(z, rows, dict.fromkeys(range(10), 1.0), 0.4)
     sampled = []
     for seed in range(400):

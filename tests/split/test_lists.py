@@ -63,7 +63,9 @@ def test_each_hidden_list_is_asked_for_each_task_it_is_long_enough_for(seed: int
         queries = part.queries
         assert list(part.tasks) == [task for task, *_ in expected]
         assert queries.user.tolist() == [user for _, user, *_ in expected]
-        assert [row.tolist() for row in map(queries.history.__getitem__, range(len(part)))] == [h for *_, h, _ in expected]
+        assert [row.tolist() for row in map(queries.history.__getitem__, range(len(part)))] == [
+            h for *_, h, _ in expected
+        ]
         assert [set(queries.exclude[b].tolist()) for b in range(len(part))] == [set(h) for *_, h, _ in expected]
         assert [set(part.truth[b].tolist()) for b in range(len(part))] == [truth for *_, truth in expected]
         assert queries.title is not None
@@ -90,7 +92,9 @@ def test_what_is_shown_may_be_answered_again_where_nothing_is_excluded() -> None
     split = splits.lists(DATA, test=0.3, tasks="first 5", exclude_seen=False)
     assert not len(split.test.queries.exclude.values)
     assert split.test.queries.title is None
-    again = [set(split.test.truth[b].tolist()) & set(split.test.queries.history[b].tolist()) for b in range(len(split.test))]
+    again = [
+        set(split.test.truth[b].tolist()) & set(split.test.queries.history[b].tolist()) for b in range(len(split.test))
+    ]
     assert any(again), "lists that name an item twice"
 
 

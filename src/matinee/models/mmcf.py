@@ -55,11 +55,11 @@ class MMCF(Hybrid):
     learning_rate: float = tunable(2e-3, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
 
     def n_weights(self, size: LogSize) -> float:
-        return 2 * size.items * (3 * self.hidden + 2)  # about as many values of attributes as items
+        return (2 * self.hidden + 1) * size.items + self.hidden  # of side tables nothing is counted
 
     def step_bytes(self, size: LogSize) -> float:
         """Logits and their gradient, and the vectors of the columns that are looked at."""
-        columns = min(2 * size.items, self.sampled + self.batch_size * size.events / max(size.users, 1))
+        columns = min(size.items, self.sampled + self.batch_size * size.events / max(size.users, 1))
         return 4 * FLOAT * columns * (self.batch_size + self.hidden)
 
     def sides(self, columns: Columns, characters: Characters, start: Tensor) -> Module:

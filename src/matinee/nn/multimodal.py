@@ -144,12 +144,12 @@ class TiedAutoencoder(nn.Module):
         self.dropout = dropout_share
         self.encoder = SparseLinear(len(start), hidden)
         self.decoder = Output(hidden, start)
-        self.register_buffer("tied", torch.ones((), dtype=torch.bool))
+        self.register_buffer("tied", torch.ones(1, dtype=torch.int64))
 
     def untie(self) -> None:
         with torch.no_grad():
             self.decoder.weight.copy_(self.encoder.weight)
-            self.tied.fill_(value=False)
+            self.tied.zero_()
 
     def code(self, rows: SparseBatch) -> Tensor:
         """(B, hidden)."""

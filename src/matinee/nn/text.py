@@ -26,15 +26,15 @@ def plain(title: str | None) -> str:
 
 @dataclass(frozen=True)
 class Characters:
-    """points: uint32 (n,), the code points that are known, ascending; point p has the code FIRST + its place."""
+    """points: int64 (n,), the code points that are known, ascending; point p has the code FIRST + its place."""
 
-    points: NDArray[np.uint32]
+    points: NDArray[np.int64]
 
     @classmethod
     def fit(cls, titles: Iterable[str | None], *, min_count: int = 1) -> Characters:
         """The characters that stand in min_count titles or more."""
         counts = Counter(char for title in titles for char in set(plain(title)))
-        return cls(np.array(sorted(ord(char) for char, n in counts.items() if n >= min_count), np.uint32))
+        return cls(np.array(sorted(ord(char) for char, n in counts.items() if n >= min_count), np.int64))
 
     def __len__(self) -> int:
         """The number of codes, padding and unknown included."""
@@ -120,8 +120,6 @@ class CharacterLSTM(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """float32 (B, size)."""
         lengths = (codes != PADDING).sum(dim=1).clamp_min(1).cpu()
-        packed = nn.utils.rnn.pack_padded_sequence(
-            self.vectors(codes), lengths, batch_first=True, enforce_sorted=False
-        )
+        packed = nn.utils.rnn.pack_padded_sequence(self.vectors(codes), lengths, batch_first=True, enforce_sorted=False)
         _, (last, _) = self.lstm(packed)
         return torch.cat([last[0], last[1]], dim=1)

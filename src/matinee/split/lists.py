@@ -144,7 +144,9 @@ def _pairs(parts: list[Pairs], starts: NDArray[np.int64]) -> Pairs:
     import polars as pl
 
     query = [part.query + np.int32(start) for part, start in zip(parts, starts, strict=False)]
-    columns = {name: _together([getattr(part, name) for part in parts]) for name in ("user", "item", "timestamp", "label")}
+    columns = {
+        name: _together([getattr(part, name) for part in parts]) for name in ("user", "item", "timestamp", "label")
+    }
     tables = [part.context for part in parts if part.context is not None]
     return Pairs(query=np.concatenate(query), context=pl.concat(tables) if tables else None, **columns)
 

@@ -555,7 +555,14 @@ CASES: dict[str, list[Made]] = {
                     {
                         "name": "challenge",
                         "playlists": [
-                            {"name": "🎄", "num_holdouts": 9, "pid": 31, "num_tracks": 9, "tracks": [], "num_samples": 0},
+                            {
+                                "name": "🎄",
+                                "num_holdouts": 9,
+                                "pid": 31,
+                                "num_tracks": 9,
+                                "tracks": [],
+                                "num_samples": 0,
+                            },
                             {"num_holdouts": 4, "pid": 30, "num_tracks": 5, "tracks": [song("b")], "num_samples": 1},
                         ],
                     },
@@ -595,11 +602,19 @@ CASES: dict[str, list[Made]] = {
                         {"tags": [], "id": 9, "plylst_title": "", "songs": [], "like_cnt": 0, "updt_date": "2013"},
                     ]
                 ),
-                "val.json": json.dumps([{"tags": ["락"], "id": 8, "plylst_title": "Rock", "songs": [3], "like_cnt": 1}]),
+                "val.json": json.dumps(
+                    [{"tags": ["락"], "id": 8, "plylst_title": "Rock", "songs": [3], "like_cnt": 1}]
+                ),
                 "song_meta.json": json.dumps(
                     [
-                        {"id": n, "song_name": f"Song {n}", "artist_name_basket": ["Ann", f"B{n}"], "album_name": "X",
-                         "song_gn_gnr_basket": ["GN01"], "issue_date": date}
+                        {
+                            "id": n,
+                            "song_name": f"Song {n}",
+                            "artist_name_basket": ["Ann", f"B{n}"],
+                            "album_name": "X",
+                            "song_gn_gnr_basket": ["GN01"],
+                            "issue_date": date,
+                        }
                         for n, date in ((3, "20140512"), (5, "00000000"))
                     ]
                 ),

@@ -94,7 +94,7 @@ class Columns:
         if name not in self.names:
             what = f"{name!r} is no attribute of this model"
             hint = suggestion(name, self.names) if self.names else "fit it on a log whose item table has such columns"
-            raise MatineeError(f"{what}, which knows {listed(self.names) or 'none'}", hint=hint)
+            raise MatineeError(f"{what}, which knows {listed(self.names)}", hint=hint)
         at = self.names.index(name)
         start = self.n_items + sum(map(len, self.values[:at]))
         return self.values[at], slice(start, start + len(self.values[at]))

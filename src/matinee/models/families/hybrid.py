@@ -36,13 +36,13 @@ Titles = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class HybridWeights(NetWeights):
-    """names, of_item, value_share: the attributes, see Columns. characters: uint32 (n,), see nn.text. title_share:
+    """names, of_item, value_share: the attributes, see Columns. characters: int64 (n,), see nn.text. title_share:
     float64, the join, see counted_join."""
 
     names: TextFile
     of_item: csr_array
     value_share: Floats
-    characters: NDArray[np.uint32]
+    characters: NDArray[np.int64]
     title_share: counted_join.Shares
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:

@@ -215,7 +215,9 @@ def _below_header(path: Path, columns: list[str]) -> pl.DataFrame:
         if len(row) < len(columns):
             what = f"has {len(row)} fields where {len(columns)} are expected"
             raise MatineeError(what, where=f"{path.name}, row {number}", hint="correct that row")
-    return pl.DataFrame([row[: len(columns)] for row in rows[1:]], schema=dict.fromkeys(columns, pl.String), orient="row")
+    return pl.DataFrame(
+        [row[: len(columns)] for row in rows[1:]], schema=dict.fromkeys(columns, pl.String), orient="row"
+    )
 
 
 def _of_tags(head: Head) -> bool:

@@ -122,7 +122,7 @@ def slow_probabilities(w: dict[str, Any], names: list[str], items: list[int], ti
             if value in names:
                 x[N_ITEMS + names.index(value)] = 1.0
     x /= max(math.sqrt(float((x**2).sum())), 1e-6)
-    code = sigmoid(x @ w["rows.encoder.weight"] + w["rows.encoder.bias"])
+    code = np.tanh(x @ w["rows.encoder.weight"] + w["rows.encoder.bias"])
     vectors = w["rows.encoder.weight"] if w["rows.tied"] else w["rows.decoder.weight"]
     seen = sigmoid(vectors @ code + w["rows.decoder.bias"])
     if not says_something(title):

@@ -37,9 +37,9 @@ def query(
 
     source: a log, or a fitted model (its log is used). user: an id of the log. history: what someone new watched, as
     titles or ids, oldest first. title: the name of a list (a playlist), for models that read it; alone it asks for a
-    list that is still empty, and with a user it stands in place of theirs. at: the time of the request, for models that use it: Unix seconds, an ISO text, a date
-    or a datetime (UTC without a zone); None: the end of the history. exclude_seen: do not recommend watched items.
-    exclude_dislikes: nor those that a user of the log dislikes.
+    list that is still empty, and with a user it stands in place of theirs. at: the time of the request, for models that
+    use it: Unix seconds, an ISO text, a date or a datetime (UTC without a zone); None: the end of the history.
+    exclude_seen: do not recommend watched items. exclude_dislikes: nor those that a user of the log dislikes.
     Raises MatineeError unless one of user and history, or a title, is given, for an unknown user, for an item that is
     not found (see items.find_items), and for a model that was saved without histories.
 

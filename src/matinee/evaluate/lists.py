@@ -118,11 +118,11 @@ def ndcg_debiased(hits: Hits, k: int) -> Values:
 
 
 def r_precision_credit(hits: Hits, k: int, column: str = ARTIST) -> Values:
-    """float64 (B,): (hits@n + a quarter of the distinct artists that the first n items and the answers share) / n, where
-    n = |rel|, at most the first k items counting; by another column of the item table `r_precision_credit:directors`.
+    """float64 (B,): (hits@n + a quarter of the distinct artists that the first n items and the answers share) / n, n =
+    |rel|, at most the first k items counting; of another column of the item table: `r_precision_credit:directors`.
 
-    The R-precision of the RecSys Challenge 2018: (|S_T and G_T| + .25 |S_A and G_A|) / |G_T| (Zamani, Schedl, Lamere and
-    Chen, ACM TIST 2019). It can exceed 1."""
+    The R-precision of the RecSys Challenge 2018, (|S_T and G_T| + .25 |S_A and G_A|) / |G_T| (Zamani, Schedl, Lamere
+    and Chen, ACM TIST 2019). It can exceed 1."""
     item, known = _lists(hits, k)
     values, n_values = known.attribute(column).codes, len(known.attribute(column).values)
     row, place = np.nonzero((item >= 0) & (np.arange(item.shape[1]) < hits.relevant[:, None]))
@@ -132,7 +132,7 @@ def r_precision_credit(hits: Hits, k: int, column: str = ARTIST) -> Values:
     ]
     shared = np.asarray(both[0].multiply(both[1]).sum(axis=1), np.float64)
     found = hits.first(k).sum(axis=1) + CREDIT * shared
-    return found / np.where(hits.relevant > 0, hits.relevant, np.nan)
+    return np.asarray(found / np.where(hits.relevant > 0, hits.relevant, np.nan), np.float64)
 
 
 def _distinct_values(

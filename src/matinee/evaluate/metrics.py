@@ -99,8 +99,8 @@ def ndcg_challenge(hits: Hits, k: int) -> Values:
 
 def clicks(hits: Hits, k: int) -> Values:
     """float64 (B,): of lists shown ten at a time, how often one asks for the next ten before a relevant item is there:
-    floor((rank of the first hit - 1) / 10), and floor(k / 10) + 1 where none of the first k is relevant. Less is better.
-    RecSys Challenge 2018, where k is 500 and a miss counts 51."""
+    floor((rank of the first hit - 1) / 10), and floor(k / 10) + 1 where none of the first k is relevant. Less is
+    better. RecSys Challenge 2018, where k is 500 and a miss counts 51."""
     found = hits.hit[:, :k]
     first = np.where(found.any(axis=1), found.argmax(axis=1) // SHOWN_AT_ONCE, k // SHOWN_AT_ONCE + 1)
     return _where_relevant(hits, first.astype(np.float64))

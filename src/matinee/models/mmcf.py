@@ -32,8 +32,8 @@ class MMCF(Hybrid):
     beside ordinary denoising. A net of characters predicts the same from the title. The two probabilities are joined:
     the title's share falls with the number of items, as `valid` says or by the authors' rule 1 / (1 + n). A title alone
     answers for an empty list, and an item that training never saw is scored by its attributes.
-    Deviations: rows of length 1; a loss over a batch's own columns and a sample of the others, weighted up; the title's
-    net learns from a loss of its own, not through the join; AdamW for Adam.
+    Deviations: rows of length 1; tanh for the sigmoid of the code; a loss over a batch's own columns and a sample of
+    the others, weighted up; the title's net learns from a loss of its own, not through the join; AdamW for Adam.
     """
 
     hidden: int = tunable(250, "units of the code", choices=[100, 250, 500], ge=1)
@@ -66,10 +66,13 @@ class MMCF(Hybrid):
         rows = nn.multimodal.TiedAutoencoder(self.hidden, self.dropout, start)
         if not len(characters.points):  # no list has a title
             return nn.multimodal.TwoSides(rows, None)
-        if self.letters == "cnn":
-            net = nn.text.CharacterCNN(len(characters), self.letter_dim, self.widths, self.filters)
-        else:
-            net = nn.text.CharacterLSTM(len(characters), self.letter_dim, 2 * self.filters)
+        n, dim = len(characters), self.letter_dim
+        lstm, text = self.letters == "lstm", nn.text
+        net = (
+            text.CharacterLSTM(n, dim, 2 * self.filters)
+            if lstm
+            else text.CharacterCNN(n, dim, self.widths, self.filters)
+        )
         return nn.multimodal.TwoSides(rows, nn.multimodal.TitleNet(net, self.hidden, self.dropout, start))
 
     def loss_of_rows(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
@@ -77,8 +80,8 @@ class MMCF(Hybrid):
             net.rows.untie()
         rng = np.random.default_rng(step.seed)
         keep = self.least_kept, max(self.least_kept, self.most_kept)
-        n_items, given = net.columns.n_items, {"hidden_share": self.hidden_share, "keep": keep, "rng": rng}
-        seen = nn.multimodal.hide_and_seek(rows, n_items, **given)
+        n_items, share = net.columns.n_items, self.hidden_share
+        seen = nn.multimodal.hide_and_seek(rows, n_items, hidden_share=share, keep=keep, rng=rng)
         return net.rows.loss(seen, self._target(net, rows, rng))  # type: ignore[no-any-return]
 
     def loss_of_titles(self, net: Any, codes: Tensor, rows: SparseBatch, step: Step) -> Tensor:

@@ -17,7 +17,6 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee.nn.blocks import SparseBatch, SparseLinear, dropout
 
-
 PIECE = 1 << 22  # logits in memory at once
 
 
@@ -69,7 +68,8 @@ class Output(nn.Module):
 
     def loss(self, code: Tensor, target: Target, weight: Tensor | None = None) -> Tensor:
         """`logistic` of these logits, over the target's columns alone."""
-        vectors, bias = self.weight if weight is None else weight, self.bias
+        vectors: Tensor = self.weight if weight is None else weight
+        bias: Tensor = self.bias
         if len(target.columns) < len(bias):
             vectors, bias = vectors.index_select(0, target.columns), bias.index_select(0, target.columns)
         return logistic(code, vectors, bias, target)
@@ -105,7 +105,7 @@ def logistic(code: Tensor, vectors: Tensor, bias: Tensor, target: Target) -> Ten
 
 class _Logistic(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, code: Tensor, vectors: Tensor, bias: Tensor, target: Target) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, code: Tensor, vectors: Tensor, bias: Tensor, target: Target) -> Tensor:
         at, row = torch.searchsorted(target.columns, target.rows.item), target.rows.row
         zero_weight = target.alpha * target.weight
         total = code.new_zeros((), dtype=torch.float64)
@@ -129,12 +129,12 @@ class _Logistic(torch.autograd.Function):
         return total.to(code.dtype)
 
     @staticmethod
-    def backward(ctx: Any, outer: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, outer: Tensor) -> Any:
         return (*(outer * slope for slope in ctx.saved_tensors), None)
 
 
 class TiedAutoencoder(nn.Module):
-    """A row of length 1 -> sigmoid code, with dropout -> logits. While `tied`, the decoder is the encoder transposed;
+    """A row of length 1 -> tanh code, with dropout -> logits. While `tied`, the decoder is the encoder transposed;
     `untie` copies it, and each goes its own way from there."""
 
     tied: Tensor
@@ -153,7 +153,7 @@ class TiedAutoencoder(nn.Module):
 
     def code(self, rows: SparseBatch) -> Tensor:
         """(B, hidden)."""
-        return dropout(torch.sigmoid(self.encoder(rows.normalised())), self.dropout, training=self.training)
+        return dropout(torch.tanh(self.encoder(rows.normalised())), self.dropout, training=self.training)
 
     def forward(self, rows: SparseBatch) -> Tensor:
         """Logits (B, columns)."""

@@ -82,7 +82,9 @@ class CharacterCNN(nn.Module):
     def forward(self, codes: Tensor) -> Tensor:
         """float32 (B, size)."""
         # few letters are different: what each adds at each place is one table, whose rows are then summed over windows
-        letters, place = nn.functional.pad(codes, (0, 1), value=PADDING).unique(return_inverse=True)
+        letters, place = nn.functional.pad(codes, (0, 1), value=PADDING).unique(  # type: ignore[no-untyped-call]
+            return_inverse=True
+        )
         vectors, nothing = self.vectors(letters), int(place[0, -1])
         parts = []
         for weight, bias in zip(self.filters, self.bias, strict=True):

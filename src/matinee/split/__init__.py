@@ -1,9 +1,9 @@
 """Splits: pure functions of (data, seed) that decide what is hidden, what a model sees, and what it may not recommend.
 
-Every split of a log puts each of its rows in exactly one of train, valid and test (under `strong`, `lists` and `sessions`, a
-hidden user's other rows go with that user). Sorting by time is stable: equal timestamps keep the log's order; a log
-without timestamps is in the order of its rows. Random choices are drawn along (user, time), so shuffling rows of
-distinct times changes nothing. Shares are floored (`shares.py` says how) and valid = 0 means no valid part.
+Every split of a log puts each of its rows in exactly one of train, valid and test (under `strong`, `lists` and
+`sessions`, a hidden user's other rows go with that user). Sorting by time is stable: equal timestamps keep the log's
+order; a log without timestamps is in the order of its rows. Random choices are drawn along (user, time), so shuffling
+rows of distinct times changes nothing. Shares are floored (`shares.py` says how) and valid = 0 means no valid part.
 
 What a query sees:
 
@@ -40,7 +40,7 @@ from matinee.split.sessions import sessions
 from matinee.split.strategies import folds, latest, leave_one_out, mixed, random, strong, temporal
 
 __all__ = [
-    "STRATEGIES", "allowing_dislikes", "check", "folds", "labelled", "latest", "leave_one_out", "lists", "make", "mixed",
-    "observed", "provided", "random", "refitted", "sampled", "sessions", "strong", "temporal", "with_candidates",
-    "write_negatives",
+    "STRATEGIES", "allowing_dislikes", "check", "folds", "labelled", "latest", "leave_one_out", "lists", "make",
+    "mixed", "observed", "provided", "random", "refitted", "sampled", "sessions", "strong", "temporal",
+    "with_candidates", "write_negatives",
 ]  # fmt: skip

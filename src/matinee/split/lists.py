@@ -17,7 +17,7 @@ from matinee.data.dataset import BESIDE_HISTORY, Dataset, Holdout, Pairs, Querie
 from matinee.errors import MatineeError, listed, option, suggestion
 from matinee.split import shares
 from matinee.split.dislikes import known_until, of_part
-from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, checked, dealt, holdout
+from matinee.split.parts import TEST, TRAIN, VALID, VisibleRows, checked, dealt, holdout
 from matinee.split.shares import generator, place, random_place, words_of
 
 SHOWN = (1, 5, 10, 25, 100)
@@ -62,12 +62,12 @@ def lists(
     exclude_seen: bool = True,
 ) -> Split:
     """Hidden lists, to be continued. Of the U users (lists) with an event, max(1, floor(test U)) and max(1, floor(valid
-    U)) at random have no row in train. Each is asked about once for each task that it is long enough for: the first n of
-    its events, or n at random, are shown, and excluded, and the others are the answers; it needs more than n.
+    U)) at random have no row in train. Each is asked about once for each task that it is long enough for: the first n
+    of its events, or n at random, are shown, and excluded, and the others are the answers; it needs more than n.
 
     tasks: "title" (nothing else is shown), "title + first 5", "first 5", "random 25" and so on; or the name of several:
-    "levels" (the title, then with the first 1, 5, 10, 25 and 100) or "challenge" (the ten of the RecSys Challenge 2018).
-    `Holdout.tasks` has the task of each query. What rare items there are is a filter's (min_item_users), before the split.
+    "levels" (the title, then with the first 1, 5, 10, 25 and 100) or "challenge" (the ten of the RecSys Challenge
+    2018). `Holdout.tasks` has the task of each query. Leave out rare items before: `filter_events(min_item_users=5)`.
     A note says for which tasks no list is long enough. Raises MatineeError for a task that cannot be read."""
     shares.check_ratios(valid, test)
     asked = _tasks(tasks)

@@ -20,8 +20,8 @@ from matinee.evaluate.lists import OF_MODELS
 from matinee.evaluate.paired import Correction, Test, check_names
 from matinee.evaluate.power import ALPHA, POWER, Power, pair_powers
 from matinee.evaluate.predictions import LOWER_IS_BETTER
-from matinee.evaluate.tasks import of_task
 from matinee.evaluate.significance import column_of, joined, of_models, paired_tests
+from matinee.evaluate.tasks import of_task
 from matinee.files import StrPath
 from matinee.study.differences import refuse_differences
 from matinee.study.reader import Run, open_run

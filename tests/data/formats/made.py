@@ -629,7 +629,8 @@ CASES: dict[str, list[Made]] = {
     "tag_lists": [
         Made(
             {
-                "tags.csv": "userId,movieId,tag,timestamp\n2,60,funny,1445714994\n2,89, funny ,1445714996\n3,60,wet,9\n",
+                "tags.csv": "userId,movieId,tag,timestamp\n2,60,funny,1445714994\n2,89, funny ,1445714996\n3,60,wet,9"
+                "\n",
                 "movies.csv": "movieId,title,genres\n60,Rain (1999),Drama|War\n89,Sun (2001),Comedy\n",
             },
             "tags.csv",

@@ -373,7 +373,7 @@ def test_playlists_that_are_none(tmp_path: Path, text: str, message: str) -> Non
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('[{"id": 1, "plylst_title": "a", "songs": [2]}, {"plylst_title": "b", "songs": []}]', "m.json: object 2 has no id"),
+        ('[{"id": 1, "plylst_title": "a", "songs": [2]}, {"songs": []}]', "m.json: object 2 has no id"),
         ('[{"id": 1, "plylst_title": "a"}]', "m.json: object 1 has no songs"),
         ('[{"id": 1, "plylst_title": "a", "songs": []}]', "m.json: none of the 1 playlist has a song"),
         ('[{"id": 1, "plylst_title": "a", "songs": [{}]}]', "m.json: cannot be read: "),
@@ -400,7 +400,7 @@ def test_a_table_of_directors_that_is_cut_short(tmp_path: Path) -> None:
     made = case("tag_lists", 1)
     folder = made.folder(tmp_path / "set")
     (folder / "movie_directors.dat").write_text("movieID directorID\tdirectorName\n3\tann_lee\n")
-    with pytest.raises(MatineeError, match="movie_directors.dat, row 2: has 2 fields where 3 are expected"):
+    with pytest.raises(MatineeError, match=r"movie_directors\.dat, row 2: has 2 fields where 3 are expected"):
         read(folder, format="tag_lists")
 
 

@@ -18,7 +18,7 @@ from matinee.models.base import Fitted, Learned, Shapes, TextFile
 from matinee.models.families import counted_join
 from matinee.models.families.autoencoder import rows_of
 from matinee.models.families.columns import Columns
-from matinee.models.families.network import Network, NetWeights, device_of, import_torch
+from matinee.models.families.network import NetWeights, Network, device_of, import_torch
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 
@@ -133,7 +133,7 @@ class Hybrid(Network):
 
         def measured(part: Holdout, shares: counted_join.Shares) -> float:
             learned.net.title_share = shares
-            return measure(standing, part, metric)  # type: ignore[arg-type]
+            return measure(standing, part, metric)
 
         n, titled = standing._known(valid.queries), self._readable(learned.net, valid.queries.title)
         learned.net.title_share = counted_join.learned(valid, n, titled, measured)
@@ -152,7 +152,8 @@ class Hybrid(Network):
         if not self.learned_anything:
             return nothing
         titled = self._titled(queries) & (self.net.title is not None)
-        return nothing & ~titled & (self._rows(queries).lengths == 0)
+        unknown: Bools = self._rows(queries).lengths == 0
+        return nothing & ~titled & unknown
 
     def score_histories(self, queries: Queries) -> Floats:
         columns: Columns = self.net.columns
@@ -205,7 +206,8 @@ class Hybrid(Network):
 
     def _codes(self, net: Any, titles: Titles) -> Tensor:
         torch = import_torch()
-        return torch.from_numpy(net.characters.encode(titles, longest=self.max_title)).to(device_of(net))
+        codes: Tensor = torch.from_numpy(net.characters.encode(titles, longest=self.max_title)).to(device_of(net))
+        return codes
 
 
 def log_odds(columns: Columns, data: Dataset) -> Tensor:

@@ -163,7 +163,7 @@ def _of_melon(head: Head) -> bool:
 
 
 def tag_lists(source: Source) -> RawTables:
-    """A list is what one user gave one tag; the tag is its title, and USER/TAG its id (HetRec: the number of the tag)."""
+    """A list is what one user gave one tag; the tag is its title, and USER/TAG its id (HetRec: the tag's number)."""
     hetrec = source.log.name.startswith("user_tagged")
     dialect = Dialect("\t", quote=None) if hetrec else Dialect(",")
     table = text_table(source.log, dialect)

@@ -39,7 +39,7 @@ def slow(data: Dataset, users: list[int], tasks: list[str], seed: int) -> list[t
     key = dict(zip(data.order.tolist(), rng.random(len(data)).tolist(), strict=True))
     found = []
     for task in tasks:
-        title, _, which = task.rpartition(" + ") if " + " in task else ("", "", task)
+        _title, _, which = task.rpartition(" + ") if " + " in task else ("", "", task)
         how, n = which.split() if which != "title" else ("first", "0")
         for user in sorted(users):
             rows = [row for row in range(len(data)) if data.user[row] == user]

@@ -100,17 +100,7 @@ def recommend(
         attributes.show(fitted, queries, of, k, as_json=as_json)
         return
     recs = rank.recommend(fitted, queries, k, allow=allowed, deny=denied, rules=rules, progress=everyone)
-    if out is not None:
-        write_submission(recs.to_frame(), out)
-    rows = int((recs.item >= 0).sum())
-    if as_json and everyone:
-        screen.emit({"out": str(out), "users": len(recs), "rows": rows})
-    elif as_json:
-        _emit([_person(fitted, queries, row) | _ranked(fitted, recs, row) for row in range(len(queries))])
-    elif not everyone:
-        _show_answers(fitted, queries, recs)
-    if out is not None and not as_json:
-        screen.say(f"{counted(rows, 'recommendation')} for {counted(len(recs), 'user')} written to {out}")
+    _tell(fitted, queries, recs, out, everyone=everyone, as_json=as_json)
 
 
 def similar(
@@ -215,6 +205,23 @@ def _show_explained(model: Model, card: ItemCard, why: Explanation, k: int) -> N
         screen.say(f"\n{items}; show {either(more, 'it', 'them')} with -k {len(why.history)}.", "dim")
 
 
+def _tell(
+    fitted: Model, queries: Queries, recs: Recommendations, out: Path | None, *, everyone: bool, as_json: bool
+) -> None:
+    """Write the table, and print the answers."""
+    if out is not None:
+        write_submission(recs.to_frame(), out)
+    rows = int((recs.item >= 0).sum())
+    if as_json and everyone:
+        screen.emit({"out": str(out), "users": len(recs), "rows": rows})
+    elif as_json:
+        _emit([_person(fitted, queries, row) | _ranked(fitted, recs, row) for row in range(len(queries))])
+    elif not everyone:
+        _show_answers(fitted, queries, recs)
+    if out is not None and not as_json:
+        screen.say(f"{counted(rows, 'recommendation')} for {counted(len(recs), 'user')} written to {out}")
+
+
 def _check(everyone: bool, out: Path | None, *, named: bool) -> None:
     """Refuse options that do not fit together, before the model is loaded."""
     if out is not None:
@@ -259,7 +266,8 @@ def _show_answers(model: Model, queries: Queries, recs: Recommendations) -> None
         if row:
             screen.say()
         _show_person(model, queries, row)
-        _show_ranked(model, recs, row, "The model knows no item of this history, so these are popular items.")
+        what = "no item of this history" if len(queries.history[row]) else "nothing of this title"
+        _show_ranked(model, recs, row, f"The model knows {what}, so these are popular items.")
 
 
 def _show_person(model: Model, queries: Queries, row: int) -> None:

@@ -67,7 +67,7 @@ class Output(nn.Module):
         return F.linear(code, self.weight if weight is None else weight, self.bias)
 
     def loss(self, code: Tensor, target: Target, weight: Tensor | None = None) -> Tensor:
-        """`logistic` of these logits, over the target's columns alone."""
+        """`logistic` of these logits, over the target's columns alone, a tensor ()."""
         vectors: Tensor = self.weight if weight is None else weight
         bias: Tensor = self.bias
         if len(target.columns) < len(bias):
@@ -161,11 +161,12 @@ class TiedAutoencoder(nn.Module):
         return logits
 
     def loss(self, rows: SparseBatch, target: Target) -> Tensor:
-        """Of the logits for what rows show."""
+        """Of the logits for what rows show, a tensor ()."""
         return self.decoder.loss(self.code(rows), target, self._vectors)
 
     @property
     def _vectors(self) -> Tensor | None:
+        """(columns, hidden) of the encoder while it is the decoder too."""
         return self.encoder.weight if self.tied else None
 
 
@@ -190,7 +191,7 @@ class TitleNet(nn.Module):
         return logits
 
     def loss(self, codes: Tensor, target: Target) -> Tensor:
-        """Of the logits for these titles."""
+        """Of the logits for these titles, a tensor ()."""
         return self.decoder.loss(self.code_of(codes), target)
 
 

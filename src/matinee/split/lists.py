@@ -157,6 +157,6 @@ def _together(arrays: list[Any]) -> Any:
 
 
 def _stacked(parts: list[Ragged]) -> Ragged:
-    """int32: the rows of all parts, one below the other."""
+    """int32 (B rows): the rows of all parts, one below the other."""
     lengths = np.concatenate([part.lengths for part in parts])
     return Ragged.of_lengths(lengths, np.concatenate([part.values for part in parts]))

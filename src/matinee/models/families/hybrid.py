@@ -188,6 +188,7 @@ class Hybrid(Network):
         return found
 
     def _rows(self, queries: Queries) -> Ragged:
+        """int32 (B rows): columns of each history."""
         rows: Ragged = self.net.columns.rows(queries.history, self.fitted.popularity > 0)
         return rows
 
@@ -198,13 +199,16 @@ class Hybrid(Network):
         return np.diff(queries.history.keep(useful[queries.history.values]).matrix(len(useful)).indptr).astype(np.int64)
 
     def _titled(self, queries: Queries) -> Bools:
+        """bool (B,): queries whose title says something."""
         return self._readable(self.net, queries.title or (None,) * len(queries))
 
     def _readable(self, net: Any, titles: Titles) -> Bools:
+        """bool (B,)."""
         readable: Bools = net.characters.readable(titles, longest=self.max_title)
         return readable
 
     def _codes(self, net: Any, titles: Titles) -> Tensor:
+        """int64 (B, L)."""
         torch = import_torch()
         codes: Tensor = torch.from_numpy(net.characters.encode(titles, longest=self.max_title)).to(device_of(net))
         return codes

@@ -21,7 +21,7 @@ def recommend_attributes(model: Any, queries: Queries, column: str, k: int = 10)
     model: one that predicts attributes, such as MMCF. column: of its item table. Raises MatineeError for a model that
     does not, for an attribute that it did not learn, and for a k that is no whole number from 1.
 
-    Example: `mt.recommend_attributes(mt.models.MMCF(epochs=1).fit(split.train), split.test.queries, "genres", k=3)`
+    Example: `mt.recommend_attributes(mt.models.MMCF(epochs=1).fit(split.train), split.test.queries, "director", k=2)`
     """
     import polars as pl
 

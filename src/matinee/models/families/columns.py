@@ -56,9 +56,9 @@ class Columns:
                 kept_values.append(tuple(attribute.values[code] for code in kept.tolist()))
                 total = np.bincount(events.indices, events.data, minlength=shape[1])[kept]
                 shares.append(total / (on[kept] * items[kept]))
-        of_item = csr_array(hstack(parts, format="csr") if parts else (data.n_items, 0), dtype=np.float32)
+        of_item: Any = hstack(parts, format="csr") if parts else csr_array((data.n_items, 0))
         share = np.concatenate([*shares, np.empty(0)]).astype(np.float32)
-        return cls(tuple(kept_names), tuple(kept_values), of_item, share)
+        return cls(tuple(kept_names), tuple(kept_values), of_item.astype(np.float32), share)
 
     @classmethod
     def of_text(cls, text: str, of_item: csr_array, share: Floats) -> Columns:

@@ -75,7 +75,9 @@ def names(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
     data = mt.read("log.csv", user_id="user", item_id="film")
     items = {"film": data.items.decode(range(data.n_items))}
     titles = ["Heat (1995)", "Toy Story (1995)", *(f"Film {n}" for n in range(data.n_items - 2))]
-    data = mt.read("log.csv", user_id="user", item_id="film", items=items | {"title": titles})
+    directors = [("Ann Lee", "Bo Ek", "Cy Fox")[n % 3] for n in range(data.n_items)]
+    films = items | {"title": titles, "director": directors}
+    data = mt.read("log.csv", user_id="user", item_id="film", items=films)
     split = mt.split.random(data, seed=1)
     model = mt.models.EASE(l2=3.0).fit(data)
     recs = mt.recommend(mt.models.EASE().fit(split.train), split.test.queries, k=10)

@@ -22,6 +22,7 @@ from matinee.version import __version__ as __version__
 if TYPE_CHECKING:
     from matinee import models as models
     from matinee import split as split
+    from matinee.attributes import recommend_attributes as recommend_attributes
     from matinee.data.dataset import Dataset as Dataset
     from matinee.data.dataset import Queries as Queries
     from matinee.data.dislikes import Dislikes as Dislikes
@@ -82,6 +83,7 @@ if TYPE_CHECKING:
 # module -> the public names that it defines; those of the first are modules of their own
 _HOMES = {
     "matinee": ["models", "split"],
+    "matinee.attributes": ["recommend_attributes"],
     "matinee.data.dataset": ["Dataset", "Queries"],
     "matinee.data.dislikes": ["Dislikes"],
     "matinee.data.events": ["EventKinds", "apply_events", "with_dislikes", "with_kinds", "with_weights"],

@@ -42,12 +42,13 @@ Ranked = list[tuple[Id, float]]
 
 
 class Asked(NamedTuple):
-    """Which queries were answered: 16 hex digits each of their users, histories, exclusions and candidates."""
+    """Which queries were answered: 16 hex digits each of their users, histories, exclusions, candidates and titles."""
 
     users: str
     histories: str
     exclusions: str
     candidates: str
+    titles: str = ""
 
     @classmethod
     def of(cls, queries: Queries) -> Asked:
@@ -55,7 +56,8 @@ class Asked(NamedTuple):
         seen = _digest(history.offsets, history.values)
         excluded = seen if exclude is history else _digest(exclude.offsets, exclude.values)
         listed = "" if queries.candidates is None else _digest(queries.candidates)
-        return cls(_digest(queries.user), seen, excluded, listed)
+        titled = "" if queries.title is None else _digest(np.frombuffer(repr(queries.title).encode(), np.uint8))
+        return cls(_digest(queries.user), seen, excluded, listed, titled)
 
     def differing(self, other: Asked) -> list[str]:
         """The names of the parts that differ."""

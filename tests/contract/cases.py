@@ -22,6 +22,7 @@ SMALL_LOG: Mapping[str, Hyper] = {
     "auto_rec": {"hidden": 8, "epochs": 5},
     **{name: {"hidden": 16, **NET} for name in ("dae", "multi_dae", "cdae")},
     **{name: {"hidden": 16, "latent": 8, **NET} for name in ("multi_vae", "cvae")},
+    "mmcf": {"hidden": 16, "filters": 8, "letter_dim": 6, **NET},
     "rec_vae": {"hidden": 16, "latent": 8, **NET, "epochs": 25},
     **dict.fromkeys(("gmf", "fm"), PAIRS),
     **{name: {**PAIRS, "layers": (16, 8), "dropout": 0.0} for name in ("mlp", "neumf", "deepfm")},

@@ -75,6 +75,14 @@ def expected_by_popularity(b: int, holdout: Holdout, k: int) -> list[int]:
     return [item for item in order if item in allowed and item not in holdout.queries.exclude[b]][:k]
 
 
+def credited(listed: list[int], truth: list[int], column: str) -> float:
+    n = len(set(truth))
+    mine, theirs = (
+        {name for item in items if item < N_ITEMS for name in values_of(item, column)} for items in (listed[:n], truth)
+    )
+    return (len(set(listed[:n]) & set(truth)) + len(mine & theirs) / 4) / n if n else math.nan
+
+
 def place(item: int) -> float:
     return sorted(range(N_ITEMS), key=lambda code: (COUNTS[code], code)).index(item) / (N_ITEMS - 1)
 
@@ -90,6 +98,7 @@ SLOW: dict[str, Slow] = {
         len([item for item in top if item in truth and item not in expected_by_popularity(b, h, k)]) / k
     ),
     "novelty": lambda top, truth, k, b, h: mean([-math.log2(max(len(HOLDERS[i]), 1) / ACTIVE) for i in top]),
+    "r_precision_credit:directors": lambda top, truth, k, b, h: credited(top, truth, "directors"),
     "mean_popularity": lambda top, truth, k, b, h: mean([place(item) for item in top]),
     "head_share": lambda top, truth, k, b, h: mean([float(item in POPULAR[: -(-len(POPULAR) // 5)]) for item in top]),
     "head_share:3": lambda top, truth, k, b, h: mean([float(item in POPULAR[:3]) for item in top]),

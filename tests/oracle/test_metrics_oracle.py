@@ -27,6 +27,11 @@ def _dcg(gains: list[int]) -> float:
     return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, start=1))
 
 
+def _challenge_dcg(gains: list[int]) -> float:
+    """The first rank counts whole, rank i from 2 on 1 / log2(i)."""
+    return sum(gain if rank == 1 else gain / math.log2(rank) for rank, gain in enumerate(gains, start=1))
+
+
 def _average_precision(gains: list[int]) -> float:
     return sum(sum(gains[:rank]) / rank for rank, gain in enumerate(gains, start=1) if gain)
 
@@ -41,6 +46,9 @@ SLOW: dict[str, Callable[[list[int], int, int], float]] = {
     "mrr": lambda gains, n, k: max((1 / r for r, gain in enumerate(gains, start=1) if gain), default=0.0),
     "map": lambda gains, n, k: _average_precision(gains) / min(k, n),
     "disliked": lambda gains, n, k: sum(gains) / k,
+    "r_precision": lambda gains, n, k: sum(gains[:n]) / n,
+    "ndcg_challenge": lambda gains, n, k: _challenge_dcg(gains) / _challenge_dcg([1] * min(k, n)),
+    "clicks": lambda gains, n, k: float(gains.index(1) // 10 if 1 in gains else k // 10 + 1),
 }
 OF_DISLIKES = ("disliked",)
 """Metrics whose gains are disliked items."""

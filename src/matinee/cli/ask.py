@@ -12,7 +12,7 @@ import numpy as np
 from typer import Argument, Option
 
 from matinee import rank
-from matinee.cli import screen
+from matinee.cli import attributes, screen
 from matinee.cli.options import (
     At,
     DenyWhere,
@@ -20,7 +20,9 @@ from matinee.cli.options import (
     IncludeSeen,
     Json,
     K,
+    ListTitle,
     ModelDir,
+    OfColumn,
     OfRun,
     RulesFile,
     Texts,
@@ -51,6 +53,7 @@ def recommend(
     model: OfRun = None,
     user: Users = None,
     history: History = None,
+    title: ListTitle = None,
     everyone: Annotated[bool, Option("--all", help="All users of the model's log, into the file --out.")] = False,
     for_users: ForUsers = None,
     for_users_option: ForUsersOption = None,
@@ -68,13 +71,17 @@ def recommend(
     sample: Sample = None,
     include_seen: IncludeSeen = False,
     at: At = None,
+    of: OfColumn = None,
     as_json: Json = False,
 ) -> None:
-    """Recommend items to a user, to someone new, or to all users."""
+    """Recommend items to a user, to someone new, to a list by its title, or to all users."""
     asked = Submission(for_users, out, user_id, columns, wide, no_header, sample, for_users_option)
-    asked.check(others=bool(user) or bool(history) or everyone)
+    named = bool(user) or bool(history) or title is not None
+    asked.check(others=named or everyone)
     if for_users is None:
-        _check(everyone, out, named=bool(user) or bool(history))
+        _check(everyone, out, named=named)
+    if of is not None and (for_users is not None or everyone or out is not None):
+        raise MatineeError("--of shows attributes for one list or a few", hint="leave out --all, --for-users and --out")
     rules = rules_of(rules_file, where, deny_where)
     fitted = open_model(model_dir, model)
     allowed, denied = (
@@ -88,19 +95,12 @@ def recommend(
         refuse_no_histories(fitted.data)
         queries = requested_at(fitted.data.queries(exclude_seen=not include_seen), at)
     else:
-        queries = build_queries(fitted, user, history, at, exclude_seen=not include_seen)
+        queries = build_queries(fitted, user, history, at, exclude_seen=not include_seen, title=title)
+    if of is not None:
+        attributes.show(fitted, queries, of, k, as_json=as_json)
+        return
     recs = rank.recommend(fitted, queries, k, allow=allowed, deny=denied, rules=rules, progress=everyone)
-    if out is not None:
-        write_submission(recs.to_frame(), out)
-    rows = int((recs.item >= 0).sum())
-    if as_json and everyone:
-        screen.emit({"out": str(out), "users": len(recs), "rows": rows})
-    elif as_json:
-        _emit([_person(fitted, queries, row) | _ranked(fitted, recs, row) for row in range(len(queries))])
-    elif not everyone:
-        _show_answers(fitted, queries, recs)
-    if out is not None and not as_json:
-        screen.say(f"{counted(rows, 'recommendation')} for {counted(len(recs), 'user')} written to {out}")
+    _tell(fitted, queries, recs, out, everyone=everyone, as_json=as_json)
 
 
 def similar(
@@ -205,6 +205,23 @@ def _show_explained(model: Model, card: ItemCard, why: Explanation, k: int) -> N
         screen.say(f"\n{items}; show {either(more, 'it', 'them')} with -k {len(why.history)}.", "dim")
 
 
+def _tell(
+    fitted: Model, queries: Queries, recs: Recommendations, out: Path | None, *, everyone: bool, as_json: bool
+) -> None:
+    """Write the table, and print the answers."""
+    if out is not None:
+        write_submission(recs.to_frame(), out)
+    rows = int((recs.item >= 0).sum())
+    if as_json and everyone:
+        screen.emit({"out": str(out), "users": len(recs), "rows": rows})
+    elif as_json:
+        _emit([_person(fitted, queries, row) | _ranked(fitted, recs, row) for row in range(len(queries))])
+    elif not everyone:
+        _show_answers(fitted, queries, recs)
+    if out is not None and not as_json:
+        screen.say(f"{counted(rows, 'recommendation')} for {counted(len(recs), 'user')} written to {out}")
+
+
 def _check(everyone: bool, out: Path | None, *, named: bool) -> None:
     """Refuse options that do not fit together, before the model is loaded."""
     if out is not None:
@@ -249,13 +266,17 @@ def _show_answers(model: Model, queries: Queries, recs: Recommendations) -> None
         if row:
             screen.say()
         _show_person(model, queries, row)
-        _show_ranked(model, recs, row, "The model knows no item of this history, so these are popular items.")
+        what = "no item of this history" if len(queries.history[row]) else "nothing of this title"
+        _show_ranked(model, recs, row, f"The model knows {what}, so these are popular items.")
 
 
 def _show_person(model: Model, queries: Queries, row: int) -> None:
     user, watched = _person(model, queries, row)["user_id"], item_cards(model.data, queries.history[row])
     if user is None:
-        screen.say(f"for someone who watched {', '.join(card.name for card in watched)}\n")
+        title = None if queries.title is None else queries.title[row]
+        held = [f"who watched {', '.join(card.name for card in watched)}"] if watched else []
+        called = [] if title is None else [f"with a list called {title!r}"]
+        screen.say(f"for someone {' '.join([*held, *called])}\n")
         return
     last = watched[-SHOWN:]
     some = f", the last {len(last)}" if last != watched else ""

@@ -32,6 +32,7 @@ PROTOCOL = "The protocol, for runs under several; its first characters are enoug
 FIRST = "the first that measured the metric"
 TEST = Option(help="The paired test.", show_default="the recipe's, else randomisation")
 CORRECTION = Option(help="For several tests.", show_default="the recipe's, else holm")
+TASK = "Only the queries of one task, such as title + first 5, where the split has tasks."
 NEEDED = "Also say how many users each difference takes to be seen, and what these users can show."
 DIFFERENCE = "With --power: the difference to be seen, 0.002 or 2% of the other model's mean."
 GATE = "Whether NEW may replace OLD (the RUNs): the difference keeps to this margin; may be repeated. Exit code 3: no."
@@ -60,6 +61,7 @@ def compare(
         float | None, Option(metavar="SHARE", help="With --gate: of the one-sided interval.", show_default="0.95")
     ] = None,
     record: Annotated[Path | None, Option(metavar="FILE", help="With --gate: write the decision as JSON.")] = None,
+    task: Annotated[Text, Option(metavar="TASK", help=TASK, show_default="all of them")] = None,
     as_json: Json = False,
 ) -> None:
     """Put models side by side, with paired tests.
@@ -79,7 +81,7 @@ def compare(
                 "test": test,
                 "correction": correction,
             }
-            others |= {"power": power or None, "difference": difference, "plot": plot}
+            others |= {"power": power or None, "difference": difference, "plot": plot, "task": task}
             _refuse(others, "not used with --gate")
             _decide(runs, gate, as_json, **where, **given)
             return
@@ -87,7 +89,7 @@ def compare(
         if not power:
             _refuse({"difference": difference}, "used only with --power")
         opened = comparing.opened_runs(runs)
-        found = comparing.compare(opened, metric, k, baseline, **where, test=test, correction=correction)
+        found = comparing.compare(opened, metric, k, baseline, **where, test=test, correction=correction, task=task)
         needed = comparing.power(opened, metric, k, baseline, **where, difference=difference) if power else None
         history = score_history(opened, metric, k, **where) if len(runs) > 1 or plot else None
         if history is not None and plot is not None:

@@ -44,6 +44,10 @@ Users = Annotated[Texts, Option("--user", metavar="ID", help="A user of the mode
 OfRun = Annotated[Text, Option("--model", metavar="LABEL", help="A model of the run, where a run's folder is named.")]
 HISTORY = Option(metavar="TITLE_OR_ID", help="An item that someone new watched; repeat it, oldest first.")
 History = Annotated[Texts, HISTORY]
+LIST_TITLE = "The title of a list, for models that read it; alone, of a list that is still empty."
+OF = "In place of items a column of the item table, such as artist, for models that predict it."
+OfColumn = Annotated[Text, Option("--of", metavar="COLUMN", help=OF)]
+ListTitle = Annotated[Text, Option("--title", metavar="TEXT", help=LIST_TITLE)]
 Where = Annotated[Texts, Option("--where", metavar="EXPR", help="Only items for which this is true; repeatable.")]
 DenyWhere = Annotated[Texts, Option("--deny-where", metavar="EXPR", help="No items for which it is true; repeatable.")]
 RulesFile = Annotated[Path | None, Option("--rules", metavar="FILE", help="A TOML file with a table [rules].")]
@@ -120,6 +124,7 @@ class LogOptions(ReadingOptions):
     min_rating: Annotated[float | None, Option(metavar="R", help=MIN_RATING)] = None
     min_user_events: Annotated[int, Option(metavar="N", min=0, help="Drop users with fewer events.")] = 0
     min_item_events: Annotated[int, Option(metavar="N", min=0, help="Drop items with fewer events.")] = 0
+    min_item_users: Annotated[int, Option(metavar="N", min=0, help="Drop items of fewer users (lists).")] = 0
 
     def table(self, source: str) -> DataTable:
         """[data] of a data set by its name, or of a log by its path."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from matinee.data.dataset import Dataset, Queries
@@ -51,10 +52,12 @@ def check_out(folder: Path, *, overwrite: bool) -> None:
 
 def build_queries(
     model: Model, users: Sequence[str] | None, history: Sequence[str] | None, at: str | None, *,
-    exclude_seen: bool = True,
+    exclude_seen: bool = True, title: str | None = None,
 ) -> Queries:  # fmt: skip
-    """A query for each --user, or the one of --history."""
-    if (not users) == (not history):
+    """A query for each --user, or the one of --history and --title."""
+    if title is not None and not title.strip():
+        raise MatineeError("--title is empty", hint='pass the name of a list: --title "summer bbq"')
+    if (not users) == (not history) and (title is None or users):
         what = "both --user and --history are given" if users else "neither --user nor --history is given"
         hint = 'pass --user ID, or --history TITLE once for each item, e.g. --history "Toy Story (1995)"'
         raise MatineeError(what, hint=hint)
@@ -67,10 +70,15 @@ def build_queries(
             text = f"{counted(again, '--user names', '--user name')} a user again: users are answered once"
             warnings.warn(text, MatineeWarning, stacklevel=2)
         users = different
-        return requested_at(model.data.queries(users, exclude_seen=exclude_seen), at)
-    if not watched:
+        asked = model.data.queries(users, exclude_seen=exclude_seen)
+        asked = asked if title is None else replace(asked, title=(title,) * len(asked))
+        return requested_at(asked, at)
+    if title is not None and not model.reads_titles():
+        text = f"{type(model).__name__} does not read titles: --title changes nothing"
+        warnings.warn(text, MatineeWarning, stacklevel=2)
+    if not watched and (history or title is None):
         raise MatineeError("--history is empty", hint="pass a title or an id")
-    return requested_at(query(model, history=watched, exclude_seen=exclude_seen), at)
+    return requested_at(query(model, history=watched, title=title, exclude_seen=exclude_seen), at)
 
 
 def rules_of(file: Path | None, where: Sequence[str] | None, deny_where: Sequence[str] | None) -> Rules | None:

@@ -42,7 +42,8 @@ class Dataset(LogFrames):
     user, item: int32 (n,) codes. value: float32 (n,) ratings or strengths. timestamp: int64 (n,) Unix seconds.
     raw_rating: float32 (n,), the ratings from which the labels in value were made. context: n rows of further columns.
     user_features, item_features: row c describes code c (null where the table had none). unmatched: ids of side tables
-    that the log as read did not have. skipped_rows: rows of its file that cannot be read and were left out.
+    that the log as read did not have. Where users are lists (playlists, watch lists, tags), user_features has their
+    names as `title`, and queries carry them. skipped_rows: rows of its file that cannot be read and were left out.
     weight: float32 (n,), above 0, what each event counts. dislikes: events that say no, no rows (see data/events.py).
     Parts of a split share IdMaps: one code, one item.
     Raises MatineeError naming the row for codes out of range, values that are not finite and negative times.
@@ -209,7 +210,8 @@ class Dataset(LogFrames):
     def queries_at(self, rows: NDArray[np.int64], user: Ints, history: Ragged, exclude: Ragged) -> Queries:
         """Queries whose histories are these rows of the log, in parallel with history.values."""
         ratings, times, weights = (at_index(column, rows) for column in (self.value, self.timestamp, self.weight))
-        return Queries(user, history, exclude, ratings, times, history_weights=weights)
+        title = self.user_titles(user)
+        return Queries(user, history, exclude, ratings, times, title=title, history_weights=weights)
 
     def pairs_at(self, rows: NDArray[np.int64], query: NDArray[np.integer[Any]]) -> Pairs:
         """These rows of the log as pairs to predict. query: (len(rows),), as in Pairs."""
@@ -295,7 +297,8 @@ class Holdout:
     """Queries and their hidden answers. truth: row b holds the relevant item codes of query b, each once. dislikes: row
     b holds what query b's user dislikes, also later than the query; None where the log knows no dislikes. kinds: name
     -> the part of truth that was hidden in this way, rows as in truth ("late" and "random" in a mixed split); an item
-    that was hidden in two ways is in both."""
+    that was hidden in two ways is in both. tasks: what each query is one of ("title + first 5"), in words, where
+    numbers are wanted of each apart."""
 
     queries: Queries
     truth: Ragged
@@ -303,6 +306,7 @@ class Holdout:
     pairs: Pairs | None = None
     dislikes: Ragged | None = None
     kinds: Mapping[str, Ragged] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.queries)
@@ -331,6 +335,8 @@ class Holdout:
                 digest.update(rows.offsets.tobytes() + rows.values.tobytes())
         if self.queries.history_weights is not None:
             digest.update(b"weight" + self.queries.history_weights.tobytes())
+        if self.queries.title is not None:  # a holdout without has the fingerprint it had before there were titles
+            digest.update(b"title" + json.dumps(self.queries.title).encode())
         return digest.hexdigest()[:16]
 
 

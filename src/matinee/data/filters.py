@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Bools, Ints
+from matinee.data.arrays import Bools, Ints, distinct
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.data.moments import moment_of
@@ -30,13 +30,15 @@ def filter_events(
     label_min: float | None = None,
     min_user_events: int = 0,
     min_item_events: int = 0,
+    min_item_users: int = 0,
     since: Moment | None = None,
     until: Moment | None = None,
 ) -> Dataset:
     """Keep the events that pass all filters; rows keep their order.
 
     Ratings and dates first: rating >= min_rating and not in drop_ratings; since <= time < until (Unix seconds, ISO
-    text, date or datetime; without a zone: UTC); dates hold for dislikes too. Then users with fewer than
+    text, date or datetime; without a zone: UTC); dates hold for dislikes too. Then items of fewer than min_item_users
+    distinct users are removed (of lists: items on fewer than so many lists), counted once. Then users with fewer than
     min_user_events and items with fewer than min_item_events events are removed, again and again until both hold. They
     (and ids without an event) leave the ids and the side tables; a minimum of 0 removes nobody. Repeated events of one
     pair count each.
@@ -59,6 +61,9 @@ def filter_events(
     if until is not None:
         keep &= _needed(data.timestamp, "until", "time") < seconds(until)
         _check_left(keep, data, f"until = {until}")
+    if min_item_users > 0:
+        keep &= _users_of_items(data, keep)[data.item] >= min_item_users
+        _check_left(keep, data, f"min_item_users = {min_item_users}")
     if min_user_events > 0 or min_item_events > 0:
         keep = _k_core(data, keep, min_user_events, min_item_events)
         _check_left(keep, data, f"min_user_events = {min_user_events} with min_item_events = {min_item_events}")
@@ -67,7 +72,7 @@ def filter_events(
     if label_min is not None:
         raw_rating = _needed(result.value, "label_min", "rating")
         result = replace(result, value=(raw_rating >= np.float32(label_min)).astype(np.float32), raw_rating=raw_rating)
-    return _without_absent(result, users=min_user_events > 0, items=min_item_events > 0)
+    return _without_absent(result, users=min_user_events > 0, items=min_item_events > 0 or min_item_users > 0)
 
 
 def seen_again(data: Dataset, kept: Dataset, min_rating: float) -> int:
@@ -115,6 +120,12 @@ def _k_core(data: Dataset, keep: Bools, min_user: int, min_item: int) -> Bools:
         if good.all():
             return np.isin(np.arange(len(data)), rows, assume_unique=True)
         rows = rows[good]
+
+
+def _users_of_items(data: Dataset, keep: Bools) -> NDArray[np.int64]:
+    """int64 (n_items,): distinct users of each item among the events of `keep`, bool (n,)."""
+    pairs = distinct(data.user[keep].astype(np.int64) * data.n_items + data.item[keep])
+    return np.bincount(pairs % data.n_items, minlength=data.n_items)
 
 
 def _dislikes_between(data: Dataset, since: Moment | None, until: Moment | None) -> Dataset:

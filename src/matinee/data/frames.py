@@ -45,6 +45,8 @@ class LogFrames:
         @property
         def context(self) -> pl.DataFrame | None: ...
         @property
+        def user_features(self) -> pl.DataFrame | None: ...
+        @property
         def item_features(self) -> pl.DataFrame | None: ...
         @property
         def name(self) -> str: ...
@@ -75,6 +77,17 @@ class LogFrames:
         if table is None or "title" not in table.columns:
             return None
         return table["title"]
+
+    def user_titles(self, user: Ints) -> tuple[str | None, ...] | None:
+        """The titles of these users, int32 (n,), -1 = unknown, where users are lists (playlists) whose table has a
+        column `title`: None where a list has none, and None for all where there is no such column."""
+        table = self.user_features
+        if table is None or "title" not in table.columns:
+            return None
+        import polars as pl
+
+        found = table["title"].cast(pl.String).gather(np.where(user < 0, 0, user)).to_list()
+        return tuple(None if code < 0 else title for code, title in zip(user.tolist(), found, strict=True))
 
     @cached_property
     def titles(self) -> Titles:

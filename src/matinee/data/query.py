@@ -28,6 +28,7 @@ def query(
     *,
     user: Id | None = None,
     history: Sequence[Id] | Id | None = None,
+    title: str | None = None,
     at: Moment | None = None,
     exclude_seen: bool = True,
     exclude_dislikes: bool = True,
@@ -35,16 +36,17 @@ def query(
     """One query, from a user of the log or from someone new.
 
     source: a log, or a fitted model (its log is used). user: an id of the log. history: what someone new watched, as
-    titles or ids, oldest first. at: the time of the request, for models that use it: Unix seconds, an ISO text, a date
-    or a datetime (UTC without a zone); None: the end of the history. exclude_seen: do not recommend watched items.
-    exclude_dislikes: nor those that a user of the log dislikes.
-    Raises MatineeError unless exactly one of user and history is given, for an unknown user, for an item that is not
-    found (see items.find_items), and for a model that was saved without histories.
+    titles or ids, oldest first. title: the name of a list (a playlist), for models that read it; alone it asks for a
+    list that is still empty, and with a user it stands in place of theirs. at: the time of the request, for models that
+    use it: Unix seconds, an ISO text, a date or a datetime (UTC without a zone); None: the end of the history.
+    exclude_seen: do not recommend watched items. exclude_dislikes: nor those that a user of the log dislikes.
+    Raises MatineeError unless one of user and history, or a title, is given, for an unknown user, for an item that is
+    not found (see items.find_items), and for a model that was saved without histories.
 
     Example: `mt.recommend(model, mt.query(model, user=196), k=5)`
     """
     data = source if isinstance(source, Dataset) else source.data
-    if (user is None) == (history is None):
+    if (user is None) == (history is None) and (title is None or user is not None):
         given = "neither a user nor a history" if user is None else "both a user and a history"
         raise MatineeError(f"{given} is given", hint="pass user=ID, or history=[TITLE_OR_ID, ...]")
     if user is not None:
@@ -54,18 +56,21 @@ def query(
         except MatineeError as error:
             raise MatineeError(error.what, hint=f"for someone new give a history; {error.hint}") from None
     else:
-        watched = Ragged.from_lists([find_items(() if history is None else history, data)])
+        watched = Ragged.from_lists([find_items(() if history is None else history, data)])  # a title alone: empty
         exclude = watched if exclude_seen else Ragged.empty(1)
         queries = Queries(user=np.array([-1], np.int32), history=watched, exclude=exclude)
+    queries = queries if title is None else replace(queries, title=(title,) * len(queries))
     return queries if at is None else with_request_time(queries, at)
 
 
-def history(items: Sequence[Id] | Id, data: Dataset, *, at: int | None = None) -> Queries:
+def history(items: Sequence[Id] | Id, data: Dataset, *, title: str | None = None, at: int | None = None) -> Queries:
     """One query from someone new who watched these titles or ids, oldest first: `query(data, history=items)`.
+
+    title: the name of the list that holds them, for models that read it; the list may be empty then.
 
     Example: `mt.recommend(model, mt.history(["Heat (1995)"], data), k=5)`
     """
-    return query(data, history=items, at=at)
+    return query(data, history=items, title=title, at=at)
 
 
 def queries_of_codes(data: Dataset, user: Ints, *, exclude_seen: bool = True) -> Queries:

@@ -22,6 +22,7 @@ from matinee.evaluate.intervals import FEW, FEW_WORDS, Mean, Method, clusters_of
 from matinee.evaluate.known import Known
 from matinee.evaluate.metrics import Values
 from matinee.evaluate.predictions import ROOTED, UNBOUNDED
+from matinee.evaluate.tasks import by_task, task_cells, tasks_of
 from matinee.notebook import html_notes, html_panel, html_table
 from matinee.rank import Asked, Recommendations
 
@@ -43,6 +44,7 @@ class Evaluation:
     number is not the plain mean over queries. queries: 16 hex digits over the users and the answers: two seeds of one
     split share a protocol, but not this. notes: what a reader of the numbers should know, a sentence each. totals: what
     only all lists of a model together have (coverage, gini), without an interval; n_queries is the number of lists.
+    tasks: as in Holdout; `by_task` has the means of each.
     """
 
     values: Mapping[Key, Values]
@@ -54,6 +56,7 @@ class Evaluation:
     weights: Mapping[tuple[str, int], Values] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     totals: Mapping[Key, Mean] = field(default_factory=dict)
+    tasks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.user)
@@ -111,12 +114,18 @@ class Evaluation:
         schema = ["label", "metric", "k", "value", "ci_low", "ci_high", "n_queries", "protocol"]
         return pl.DataFrame(rows, schema=schema, orient="row")
 
+    def by_task(self) -> pl.DataFrame:
+        """label, metric, k, task, value, ci_low, ci_high, n_queries: one row a mean over the queries of a task."""
+        return by_task(self)
+
     def per_query(self) -> pl.DataFrame:
-        """query (row of the holdout), user_id (null = never seen), label, metric, k, value: answered queries only."""
+        """query (row of the holdout), user_id (null = never seen), label, metric, k, value, and task where there are
+        some: answered queries only."""
         import polars as pl
 
         ids = self.users.series.gather(pl.Series(self.user).replace(-1, None)).alias("user_id")
         base = pl.DataFrame({"query": np.arange(len(self), dtype=np.int32), "user_id": ids})
+        base = base.with_columns(task=pl.Series(self.tasks)) if self.tasks else base
         parts = []
         for (label, metric, k), value in self.values.items():
             key = {"label": pl.lit(label), "metric": pl.lit(metric), "k": pl.lit(k or None, pl.Int32)}
@@ -141,10 +150,11 @@ class Evaluation:
         if any(formulas.weight_of(metric, protocol.metrics) for _, metric, _ in values):
             what = f"the means of the convention {protocol.metrics!r} cannot be had from values per query alone"
             raise MatineeError(what, hint="evaluate the recommendations again")
-        return cls(values, user, users, protocol, queries)
+        return cls(values, user, users, protocol, queries, tasks=tasks_of(asked, n))
 
     def __str__(self) -> str:
-        return "\n".join([*_text_table(*self._cells()), "", *self._notes()])
+        by_task = [line for cells in task_cells(self) for line in ["", *_text_table(*cells)]]
+        return "\n".join([*_text_table(*self._cells()), *by_task, "", *self._notes()])
 
     def __repr__(self) -> str:
         return f"<Evaluation of {', '.join(self.labels)} on {counted(self.n_queries, 'query', 'queries')}>\n{self}"
@@ -152,7 +162,8 @@ class Evaluation:
     def _repr_html_(self) -> str:
         head, rows = self._cells()
         means = html_table(head, rows, numbers=range(1, len(head)), named=True)
-        return html_panel("Evaluation", means, html_notes(*self._notes()))
+        tasks = [html_table(h, r, numbers=range(1, len(h)), named=True) for h, r in task_cells(self)]
+        return html_panel("Evaluation", means, *tasks, html_notes(*self._notes()))
 
     @property
     def interval_words(self) -> str:
@@ -250,7 +261,8 @@ def evaluate(
     users, notes = next(iter(models.values())).users, _short_lists(holdout, min(cuts))
     asked, truth = holdout.queries.user, holdout.truth
     queries = fingerprint(asked, truth.offsets, truth.values)
-    return Evaluation(values, asked, users, protocol, queries, tuple(warned), weighed, notes, totals)
+    found = Evaluation(values, asked, users, protocol, queries, tuple(warned), weighed, notes, totals)
+    return replace(found, tasks=holdout.tasks)
 
 
 def by_activity(evaluation: Evaluation, lengths: NDArray[np.integer], *, n_groups: int = 4) -> pl.DataFrame:

@@ -48,6 +48,10 @@ class Hits:
         """int64 (B,): relevant items among the first k."""
         return np.asarray(np.count_nonzero(self.hit[:, :k], axis=1), np.int64)
 
+    def first(self, k: int) -> NDArray[np.bool_]:
+        """bool (B, min(k, K)): the hits among the first |rel| of a query, at most k."""
+        return self.hit[:, :k] & (np.arange(min(k, self.hit.shape[1])) < self.relevant[:, None])
+
 
 def refuse_kind(kind: str, kinds: Mapping[str, Ragged]) -> None:
     """Raise MatineeError where no answers are of this kind, naming those that there are."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Ints, Ragged, gini
+from matinee.data.arrays import Ints, Ragged, binary_csr, gini
 from matinee.data.dataset import Dataset
 from matinee.data.features.attributes import history_shares, item_column
 from matinee.errors import MatineeError
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 ALPHA = 0.01  # Steck's: the share of the history in the list's distribution, so that no value has the share 0
-GENRES = "genres"  # the column that is meant where none is named
+GENRES, ARTIST = "genres", "artist"  # the columns that are meant where none is named
+CREDIT = 0.25  # of a hit, for an artist
 _CHUNK = 512  # queries a thread takes at once
 _CELLS = 1 << 21  # of dense (queries, values) arrays held at once
 
@@ -116,6 +117,34 @@ def ndcg_debiased(hits: Hits, k: int) -> Values:
     return _of_answered(hits, dcg / np.where(ideal > 0, ideal, np.nan))
 
 
+def r_precision_credit(hits: Hits, k: int, column: str = ARTIST) -> Values:
+    """float64 (B,): (hits@n + a quarter of the distinct artists that the first n items and the answers share) / n, n =
+    |rel|, at most the first k items counting; of another column of the item table: `r_precision_credit:directors`.
+
+    The R-precision of the RecSys Challenge 2018, (|S_T and G_T| + .25 |S_A and G_A|) / |G_T| (Zamani, Schedl, Lamere
+    and Chen, ACM TIST 2019). It can exceed 1."""
+    item, known = _lists(hits, k)
+    values, n_values = known.attribute(column).codes, len(known.attribute(column).values)
+    row, place = np.nonzero((item >= 0) & (np.arange(item.shape[1]) < hits.relevant[:, None]))
+    both = [
+        _distinct_values(rows, codes, values, (len(item), n_values))
+        for rows, codes in ((row, item[row, place]), (known.truth.rows, known.truth.values))
+    ]
+    shared = np.asarray(both[0].multiply(both[1]).sum(axis=1), np.float64)
+    found = hits.first(k).sum(axis=1) + CREDIT * shared
+    return np.asarray(found / np.where(hits.relevant > 0, hits.relevant, np.nan), np.float64)
+
+
+def _distinct_values(
+    row: NDArray[np.integer[Any]], item: NDArray[np.integer[Any]], values: Ragged, shape: tuple[int, int]
+) -> csr_array:
+    """csr float32 (B, values): 1 where a row holds an item with the value. values: int32 (n_items rows)."""
+    there = item < len(values)  # an answer may be an item that the log does not know
+    row, item = row[there], item[there]
+    found = values.values[values.positions(item)]
+    return binary_csr(np.repeat(row, values.lengths[item]), found, shape)
+
+
 OF_LISTS: Mapping[str, Callable[..., Values]] = {
     "recall_debiased": recall_debiased,
     "ndcg_debiased": ndcg_debiased,
@@ -126,10 +155,11 @@ OF_LISTS: Mapping[str, Callable[..., Values]] = {
     "diversity": diversity,
     "diversity_cooccurrence": diversity_cooccurrence,
     "calibration_error": calibration,
+    "r_precision_credit": r_precision_credit,
 }
 """Metrics with a value a query, which need the log that was learned from."""
-WITH_COLUMN = ("diversity", "calibration_error")
-"""Those that take a column of the item table after a colon; genres where none is named."""
+WITH_COLUMN = {"diversity": GENRES, "calibration_error": GENRES, "r_precision_credit": ARTIST}
+"""Those that take a column of the item table after a colon, and which one where none is named."""
 
 
 def check_option(name: str) -> None:
@@ -155,7 +185,7 @@ def refuse_missing(metrics: Sequence[str], data: Dataset) -> None:
     for name in metrics:
         plain, _, column = name.partition(":")
         if plain in WITH_COLUMN:
-            item_column(data.item_features, column or GENRES)
+            item_column(data.item_features, column or WITH_COLUMN[plain])
 
 
 # --- numbers of all lists together ----------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from matinee.evaluate.lists import OF_LISTS, OF_MODELS, check_option
 
 Compute = Callable[[Hits, int], Values]
 ComputeOfModel = Callable[[Hits, int], float]
+SHOWN_AT_ONCE = 10  # items between two clicks
 
 
 def recall(hits: Hits, k: int) -> Values:
@@ -85,6 +86,27 @@ def disliked(hits: Hits, k: int) -> Values:
     return _where_relevant(hits, np.count_nonzero(hits.disliked[:, :k], axis=1) / k)
 
 
+def r_precision(hits: Hits, k: int) -> Values:
+    """float64 (B,): hits@|rel| / |rel|, of the first k where |rel| > k. As trec_eval's Rprec where k is large; with a
+    credit for artists see `r_precision_credit`."""
+    return _divide(hits.first(k).sum(axis=1), hits.relevant)
+
+
+def ndcg_challenge(hits: Hits, k: int) -> Values:
+    """float64 (B,): ndcg@k of the RecSys Challenge 2018 (its k is 500): DCG = hit[1] + the sum over r >= 2 of hit[r] /
+    log2(r), so ranks 1 and 2 weigh the same; the ideal has min(k, |rel|) hits first."""
+    return _ndcg_clipped_ranks(hits, k)
+
+
+def clicks(hits: Hits, k: int) -> Values:
+    """float64 (B,): of lists shown ten at a time, how often one asks for the next ten before a relevant item is there:
+    floor((rank of the first hit - 1) / 10), and floor(k / 10) + 1 where none of the first k is relevant. Less is
+    better. RecSys Challenge 2018, where k is 500 and a miss counts 51."""
+    found = hits.hit[:, :k]
+    first = np.where(found.any(axis=1), found.argmax(axis=1) // SHOWN_AT_ONCE, k // SHOWN_AT_ONCE + 1)
+    return _where_relevant(hits, first.astype(np.float64))
+
+
 OF_HITS: Mapping[str, Compute] = {
     "recall": recall,
     "recall_capped": recall_capped,
@@ -95,6 +117,9 @@ OF_HITS: Mapping[str, Compute] = {
     "mrr": mrr,
     "map": average_precision,
     "disliked": disliked,
+    "r_precision": r_precision,
+    "ndcg_challenge": ndcg_challenge,
+    "clicks": clicks,
 }
 """Those that ask the hits alone: early stopping and the tuning of ensembles know them too."""
 METRICS: Mapping[str, Compute] = {**OF_HITS, **OF_LISTS}

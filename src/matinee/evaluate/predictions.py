@@ -30,9 +30,12 @@ class _Names(frozenset[str]):
 
 LOWER_IS_BETTER: frozenset[str] = _Names(
     {"rmse", "mae", "bce", "logloss", "disliked", "calibration_error", "gini", "head_share", "mean_popularity"}
+    | {"clicks"}
 )
 """Of all metrics, those of lists included: fewer errors and dislikes, and less of what everybody gets anyway."""
-UNBOUNDED: frozenset[str] = _Names({"rmse", "mae", "bce", "logloss", "disliked", "calibration_error", "novelty"})
+UNBOUNDED: frozenset[str] = _Names(
+    {"rmse", "mae", "bce", "logloss", "disliked", "calibration_error", "novelty", "clicks", "r_precision_credit"}
+)
 """Metrics that may be above 1, and `disliked`."""
 ROOTED = ("rmse",)
 """Metrics that are the square root of the mean of their `row_values`."""

@@ -17,7 +17,7 @@ from matinee.errors import MatineeError, counted, listed
 from matinee.evaluate.evaluate import Evaluation, evaluate, named
 from matinee.evaluate.evaluate import by_activity as by_activity_of
 from matinee.evaluate.known import head_size
-from matinee.evaluate.lists import OF_LISTS, OF_MODELS, WITH_COLUMN
+from matinee.evaluate.lists import GENRES, OF_LISTS, OF_MODELS, WITH_COLUMN
 from matinee.explore import contents, pairs, recommended
 from matinee.files import StrPath
 from matinee.notebook import html_notes, html_panel, html_table
@@ -202,7 +202,8 @@ def analyse(
 
 def _measurable(train: Dataset, holdout: Holdout) -> tuple[list[str], list[str]]:
     """The metrics of lists that this log allows, and what is left out."""
-    names, left_out = [*OF_LISTS, *OF_MODELS], []
+    of_genres = [name for name in OF_LISTS if WITH_COLUMN.get(name, GENRES) == GENRES]  # the others measure accuracy
+    names, left_out = [*of_genres, *OF_MODELS], []
     if not _has(train, "genres"):
         names = [name for name in names if name not in WITH_COLUMN]
         left_out.append("no column genres in the table of items, so no diversity by genre and no calibration error")

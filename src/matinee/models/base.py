@@ -140,6 +140,10 @@ class Model(Parameters, ABC):
         """True where the model learns from, or is asked with, the order of a history."""
         return False
 
+    def reads_titles(self) -> bool:
+        """True where the titles of lists (`Queries.title`) count."""
+        return False
+
     def uses_weights(self) -> bool:
         """True where the weights of events (`Dataset.weight`) count; the docstring says how."""
         return False
@@ -239,10 +243,8 @@ class Model(Parameters, ABC):
             return scores
         if fallback.any():
             scores[fallback] = fitted.popularity
-        if not self.scores_unknown_items():
-            unknown = fitted.popularity == 0
-            if unknown.any():
-                scores[:, unknown] = -np.inf
+        if not self.scores_unknown_items() and (unknown := fitted.popularity == 0).any():
+            scores[:, unknown] = -np.inf
         return of_candidates(scores, candidates)
 
     def fallback(self, queries: Queries) -> Bools:

@@ -25,6 +25,7 @@ BUILT_IN = {
     "cdae": "matinee.models.cdae:CDAE",
     "multi_vae": "matinee.models.multi_vae:MultiVAE",
     "cvae": "matinee.models.cvae:CVAE",
+    "mmcf": "matinee.models.mmcf:MMCF",
     "rec_vae": "matinee.models.rec_vae:RecVAE",
     "gmf": "matinee.models.gmf:GMF",
     "mlp": "matinee.models.mlp:MLP",

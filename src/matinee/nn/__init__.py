@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matinee.nn import fields as fields
     from matinee.nn import interactions as interactions
     from matinee.nn import losses as losses
+    from matinee.nn import multimodal as multimodal
     from matinee.nn import pretraining as pretraining
     from matinee.nn import processes as processes
     from matinee.nn import recurrent as recurrent
@@ -26,14 +27,15 @@ if TYPE_CHECKING:
     from matinee.nn import session as session
     from matinee.nn import side as side
     from matinee.nn import static as static
+    from matinee.nn import text as text
     from matinee.nn import train as train
     from matinee.nn import transformer as transformer
     from matinee.nn import vae as vae
 
 LIGHT = ("rounds", "sampling")  # files that need no torch
 FILES = (
-    *LIGHT, "blocks", "checkpoint", "fields", "interactions", "losses", "pretraining", "processes", "recurrent",
-    "sequences", "session", "side", "static", "train", "transformer", "vae",
+    *LIGHT, "blocks", "checkpoint", "fields", "interactions", "losses", "multimodal", "pretraining", "processes",
+    "recurrent", "sequences", "session", "side", "static", "text", "train", "transformer", "vae",
 )  # fmt: skip
 
 

@@ -25,6 +25,11 @@ METRICS = {
     "map": "the sum, over the hits among the first k, of the precision at their ranks, divided by the smaller of k and "
     "the number of hidden items",
     "disliked": "the share of the first k that the user is known to dislike; lower is better",
+    "r_precision": "hits among as many items as are hidden, divided by their number",
+    "ndcg_challenge": "ndcg in which a hit at rank r counts 1 / log2(r) from the second rank on, where it counts 1 too",
+    "clicks": "how often ten more items are asked for before a hidden one is there; lower is better",
+    "r_precision_credit": "r_precision, with a quarter of a hit for each artist (or value of the column named) that "
+    "the list shares with the hidden items",
     "recall_debiased": "recall in which a hidden item weighs the more the rarer it is: 1 / √(its training events)",
     "ndcg_debiased": "ndcg with those weights as gains",
     "serendipity": "the share of the first k that are hidden items and not among the k most popular ones",

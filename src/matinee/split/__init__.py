@@ -1,15 +1,16 @@
 """Splits: pure functions of (data, seed) that decide what is hidden, what a model sees, and what it may not recommend.
 
-Every split of a log puts each of its rows in exactly one of train, valid and test (under `strong` and `sessions`, a
-hidden user's other rows go with that user). Sorting by time is stable: equal timestamps keep the log's order; a log
-without timestamps is in the order of its rows. Random choices are drawn along (user, time), so shuffling rows of
-distinct times changes nothing. Shares are floored (`shares.py` says how) and valid = 0 means no valid part.
+Every split of a log puts each of its rows in exactly one of train, valid and test (under `strong`, `lists` and
+`sessions`, a hidden user's other rows go with that user). Sorting by time is stable: equal timestamps keep the log's
+order; a log without timestamps is in the order of its rows. Random choices are drawn along (user, time), so shuffling
+rows of distinct times changes nothing. Shares are floored (`shares.py` says how) and valid = 0 means no valid part.
 
 What a query sees:
 
     random, mixed, temporal   history = train; excluded: train in valid, train + valid in test
     leave_one_out, latest     valid: both are train; test: both are train + valid
     strong                    both are the user's fold-in rows
+    lists                     both are what a task shows of the list
     sessions                  both are the session so far
     provided                  as random for files of pairs; as in the file for queries
 
@@ -31,6 +32,7 @@ Every hidden row is an answer, and the whole catalogue is ranked. With `labelled
 
 from matinee.split.candidates import labelled, observed, sampled, with_candidates
 from matinee.split.dislikes import allowing_dislikes
+from matinee.split.lists import lists
 from matinee.split.moments import predicted_moments
 from matinee.split.negatives import write_negatives
 from matinee.split.options import STRATEGIES, check, make
@@ -40,7 +42,8 @@ from matinee.split.sessions import sessions
 from matinee.split.strategies import folds, latest, leave_one_out, mixed, random, strong, temporal
 
 __all__ = [
-    "STRATEGIES", "allowing_dislikes", "check", "folds", "labelled", "latest", "leave_one_out", "make", "mixed",
-    "observed", "predicted_moments", "provided", "random", "refitted", "sampled", "sessions", "strong", "temporal",
+    "STRATEGIES", "allowing_dislikes", "check", "folds", "labelled", "latest", "leave_one_out", "lists", "make",
+    "mixed", "observed", "predicted_moments", "provided", "random", "refitted", "sampled", "sessions", "strong",
+    "temporal",
     "with_candidates", "write_negatives",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ from matinee.data.dataset import Dataset, Split
 from matinee.data.read.options import TableFile
 from matinee.errors import MatineeError, suggestion
 from matinee.split import strategies
+from matinee.split.lists import lists
 from matinee.split.provided import provided
 from matinee.split.sessions import sessions
 from matinee.split.shares import check_folds
@@ -33,6 +34,7 @@ STRATEGIES: dict[str, Callable[..., Split]] = {
     "temporal": strategies.temporal,
     "mixed": strategies.mixed,
     "strong": strategies.strong,
+    "lists": lists,
     "sessions": sessions,
     "provided": _files,
 }

@@ -33,7 +33,9 @@ def write_unit(
         e.per_query().with_columns(split=pl.lit(part), protocol=pl.lit(e.protocol.fingerprint))
         for part, e in evaluations
     ] or [pl.DataFrame(schema={"query": pl.Int32, "k": pl.Int32})]  # the model could answer nothing that is measured
-    per_run = pl.concat(per_query).with_columns(seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32))
+    per_run = pl.concat(per_query, how="diagonal").with_columns(
+        seed=pl.lit(unit.seed), fold=pl.lit(unit.fold, pl.Int32)
+    )
     with atomic_folder(folder / unit.part) as temp:
         per_run.write_parquet(temp / UNIT_VALUES)
         if recs is not None:

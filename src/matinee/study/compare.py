@@ -21,6 +21,7 @@ from matinee.evaluate.paired import Correction, Test, check_names
 from matinee.evaluate.power import ALPHA, POWER, Power, pair_powers
 from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.evaluate.significance import column_of, joined, of_models, paired_tests
+from matinee.evaluate.tasks import of_task
 from matinee.files import StrPath
 from matinee.study.differences import refuse_differences
 from matinee.study.reader import Run, open_run
@@ -33,6 +34,7 @@ RUN_ROW = ["seed", "fold", "query"]  # identifies a query within a run
 def compare(
     runs: Runs, metric: str | None = None, k: int | None = None, baseline: str | None = None, part: str = "test",
     protocol: str | None = None, *, test: Test | None = None, correction: Correction | None = None,
+    task: str | None = None,
 ) -> Comparison:  # fmt: skip
     """All models of the runs in one table, and paired tests of each pair in one column; with a baseline, of each other
     model against it. All seeds and folds of a run count as one; a user's queries are clustered in every test.
@@ -41,7 +43,8 @@ def compare(
     "valid". protocol: the first characters of a fingerprint, for runs under several protocols; when left out the first
     that measured the metric. A label that several runs use is preceded by its run's name. test: "randomisation", "t",
     "wilcoxon" or "bootstrap"; correction: "holm", "benjamini_hochberg" or "none"; when left out, what the first run's
-    recipe says, else randomisation and Holm.
+    recipe says, else randomisation and Holm. task: only the queries of this one ("title + first 5"), where queries have
+    tasks (split.lists).
 
     A number of all lists of a model (coverage, gini) stands in the table without an interval, and is not tested.
     Raises MatineeError for numbers under different protocols or of different queries, and for what was not measured.
@@ -53,6 +56,7 @@ def compare(
     test, correction = test or asked.test or "randomisation", correction or asked.correction or "holm"
     check_names(test, correction)
     joint = joint_evaluation(opened, metric, part, protocol)
+    joint = joint if task is None else of_task(joint, task)
     column = column_of(joint, metric, k)
     pairs = [] if column in of_models(joint) else _pairs(joint, column, baseline)
     tests = paired_tests(joint, column, pairs, test=test, correction=correction)

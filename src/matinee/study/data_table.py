@@ -21,7 +21,10 @@ from matinee.errors import COLUMNS, MatineeError, worded_for
 from matinee.files import StrPath
 from matinee.study.events_table import EventsTable
 
-FILTERS = ("min_rating", "drop_ratings", "label_min", "min_user_events", "min_item_events", "since", "until")
+FILTERS = (
+    *("min_rating", "drop_ratings", "label_min"),
+    *("min_user_events", "min_item_events", "min_item_users", "since", "until"),
+)
 OF_ALL = ("duplicates", "dislike_below")
 OF_FILES = (*COLUMNS, *(name for name in FileOptions.model_fields if name not in OF_ALL))
 """Options that a named set or a folder does not have."""
@@ -53,6 +56,9 @@ class DataTable(FileOptions, _Source):
     label_min: float | None = Field(None, description="ratings become 1 (at least this) or 0, after the filters")
     min_user_events: int = Field(0, ge=0, description="leave out users with fewer events; iterated with items")
     min_item_events: int = Field(0, ge=0, description="leave out items with fewer events; iterated with users")
+    min_item_users: int = Field(
+        0, ge=0, description="leave out items of fewer distinct users (on fewer lists); counted once"
+    )
     since: str | None = Field(None, description="keep events from this date or time on (ISO; UTC without a zone)")
     until: str | None = Field(None, description="keep events before this date or time")
 

@@ -46,7 +46,8 @@ class EvaluateTable(Table):
     metrics: list[str] = Field(
         ["recall", "ndcg", "hit_rate", "mrr"],
         min_length=1,
-        description="also precision, map, recall_capped, recall_ndcg (.75 recall + .25 ndcg), disliked, and those of "
+        description="also precision, map, recall_capped, recall_ndcg (.75 recall + .25 ndcg), disliked, those of "
+        "[playlists](playlists.md) (r_precision, ndcg_challenge, clicks), and those of "
         '[what lists are like](recommended.md); "recall:late": of one kind of hidden items (split mixed); of predicted '
         "ratings rmse, mae, bce; of predicted labels (`label_min`) auc, gauc, logloss too",
     )

@@ -547,7 +547,111 @@ CASES: dict[str, list[Made]] = {
             ],
             {"t:a": "Song a", "t:b": "Song b"},
             items={"artist": ["Somebody", "Somebody"]},
-            users={"name": ["Sleep", "Run (2015)", "Späti"], "num_followers": [1, 3, None]},
+            users={"title": ["Sleep", "Run (2015)", "Späti"], "num_followers": [1, 3, None]},
+        ),
+        Made(  # the challenge set: lists without a title, without tracks
+            {
+                "challenge_set.json": json.dumps(
+                    {
+                        "name": "challenge",
+                        "playlists": [
+                            {
+                                "name": "🎄",
+                                "num_holdouts": 9,
+                                "pid": 31,
+                                "num_tracks": 9,
+                                "tracks": [],
+                                "num_samples": 0,
+                            },
+                            {"num_holdouts": 4, "pid": 30, "num_tracks": 5, "tracks": [song("b")], "num_samples": 1},
+                        ],
+                    },
+                    indent=1,
+                )
+            },
+            "challenge_set.json",
+            [(30, "t:b", None, None)],
+            users={"title": [None, "🎄"], "num_holdouts": [4, 9]},
+        ),
+    ],
+    "titled_lists": [
+        Made(
+            {
+                "lists.csv": lines(
+                    "playlist_id,title,track_id,track_name,artist,pos,genres",
+                    "7,Run (2015),b,Song b,Nina,1,jazz|soul",
+                    "7,Run (2015),a,Song a,Iggy,2,punk",
+                    "2,,a,Song a,Iggy,1,punk",
+                )
+            },
+            "lists.csv",
+            [(7, "b", None, None), (7, "a", None, None), (2, "a", None, None)],
+            {"a": "Song a", "b": "Song b"},
+            context={"pos": [1, 2, 1]},
+            items={"artist": ["Iggy", "Nina"], "genres": [["punk"], ["jazz", "soul"]]},
+            users={"title": [None, "Run (2015)"]},
+            broken=(3, "7,Run (2015),,Song a,Iggy,2,punk", ", column 'track_id': the id is empty"),
+        ),
+    ],
+    "melon": [
+        Made(
+            {
+                "train.json": json.dumps(
+                    [
+                        {"tags": ["비"], "id": 61, "plylst_title": "비 오는 날 ☔", "songs": [5, 3], "like_cnt": 7},
+                        {"tags": [], "id": 9, "plylst_title": "", "songs": [], "like_cnt": 0, "updt_date": "2013"},
+                    ]
+                ),
+                "val.json": json.dumps(
+                    [{"tags": ["락"], "id": 8, "plylst_title": "Rock", "songs": [3], "like_cnt": 1}]
+                ),
+                "song_meta.json": json.dumps(
+                    [
+                        {
+                            "id": n,
+                            "song_name": f"Song {n}",
+                            "artist_name_basket": ["Ann", f"B{n}"],
+                            "album_name": "X",
+                            "song_gn_gnr_basket": ["GN01"],
+                            "issue_date": date,
+                        }
+                        for n, date in ((3, "20140512"), (5, "00000000"))
+                    ]
+                ),
+            },
+            "train.json",
+            [(61, 5, None, None), (61, 3, None, None), (8, 3, None, None)],
+            {3: "Song 3", 5: "Song 5"},
+            items={"artists": [["Ann", "B3"], ["Ann", "B5"]], "year": [2014, None], "album": ["X", "X"]},
+            users={"title": ["Rock", "", "비 오는 날 ☔"], "tags": [["락"], [], ["비"]], "like_cnt": [1, 0, 7]},
+        ),
+    ],
+    "tag_lists": [
+        Made(
+            {
+                "tags.csv": "userId,movieId,tag,timestamp\n2,60,funny,1445714994\n2,89, funny ,1445714996\n3,60,wet,9"
+                "\n",
+                "movies.csv": "movieId,title,genres\n60,Rain (1999),Drama|War\n89,Sun (2001),Comedy\n",
+            },
+            "tags.csv",
+            [("2/funny", 60, None, 1445714994), ("2/funny", 89, None, 1445714996), ("3/wet", 60, None, 9)],
+            users={"title": ["funny", "wet"]},
+            broken=(3, "2,x y,funny", ": has 3 fields where 4 are expected"),
+        ),
+        Made(
+            {
+                "user_taggedmovies-timestamps.dat": "userID\tmovieID\ttagID\ttimestamp\n7\t3\t1\t1162160415000\n"
+                "7\t3\t2\t1162160416000\n",
+                "tags.dat": "id\tvalue\n1\tcafé\n".encode("latin-1"),
+                "movies.dat": "id\ttitle\timdbID\tyear\n3\tRain\t01\t1999\n",
+                "movie_directors.dat": "movieID directorID\tdirectorName\n3\tann_lee\tAnn Lee\n",
+                "movie_genres.dat": "movieID\tgenre\n3\tDrama\n3\tWar\n",
+            },
+            "user_taggedmovies-timestamps.dat",
+            [("7/1", 3, None, 1162160415), ("7/2", 3, None, 1162160416)],
+            {3: "Rain"},
+            items={"directors": [["Ann Lee"]], "genres": [["Drama", "War"]], "year": [1999]},
+            users={"title": ["café", "2"]},
         ),
     ],
     "jester": [

@@ -245,14 +245,17 @@ def test_sessions_are_cut_from_a_format(tmp_path: Path) -> None:
     assert sorted(data.users.ids.tolist()) == ["0/1", "0/2", "7/1"]
 
 
+TITLED = ("million_playlist", "titled_lists", "melon", "tag_lists")
+
+
 @pytest.mark.parametrize(("name", "number"), ALL)
 def test_a_file_alone_brings_no_tables_of_other_files(tmp_path: Path, name: str, number: int) -> None:
     made = case(name, number)
     folder = made.folder(tmp_path / "set")
     with silent():
         data = read(folder / made.log, format=name)
-    assert data.user_features is None or name == "million_playlist"  # whose file holds the names of its users
-    assert data.unmatched == ()
+    assert data.user_features is None or name in TITLED  # whose files hold the titles of their users
+    assert data.unmatched == () or name in TITLED  # whose lists may be empty
     pairs = {(u, i, r if r is None else float(np.float32(r)), t) for u, i, r, t in made.rows}
     assert {row for row in rows(data) if row[:2] not in made.dislikes} <= pairs
 
@@ -365,6 +368,40 @@ def test_what_could_be_anything_is_recognised_as_nothing(tmp_path: Path, name: s
 def test_playlists_that_are_none(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(MatineeError, match=message):
         read(write(tmp_path, {"p.json": text}) / "p.json", format="million_playlist")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('[{"id": 1, "plylst_title": "a", "songs": [2]}, {"songs": []}]', "m.json: object 2 has no id"),
+        ('[{"id": 1, "plylst_title": "a"}]', "m.json: object 1 has no songs"),
+        ('[{"id": 1, "plylst_title": "a", "songs": []}]', "m.json: none of the 1 playlist has a song"),
+        ('[{"id": 1, "plylst_title": "a", "songs": [{}]}]', "m.json: cannot be read: "),
+        ('{"id": 1}', "m.json: holds no list of objects"),
+        ("[", "m.json: is no JSON: "),
+    ],
+)
+def test_melons_that_are_none(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(MatineeError, match=message):
+        read(write(tmp_path, {"m.json": text}) / "m.json", format="melon")
+
+
+def test_lists_whose_rows_disagree_about_their_title(tmp_path: Path) -> None:
+    path = write(tmp_path, {"l.csv": "list,title,item\n1,a,x\n1,b,y\n2,c,x\n"}) / "l.csv"
+    with warned("l.csv: 1 list has several titles; that of the first row is taken"):
+        data = read(path, format="titled_lists")
+    columns(data.user_features, {"title": ["a", "c"]})
+    assert data.item_features is None
+    with pytest.raises(MatineeError, match="there is no column itemid"):
+        read(write(tmp_path, {"n.csv": "list,title\n1,a\n"}) / "n.csv", format="titled_lists")
+
+
+def test_a_table_of_directors_that_is_cut_short(tmp_path: Path) -> None:
+    made = case("tag_lists", 1)
+    folder = made.folder(tmp_path / "set")
+    (folder / "movie_directors.dat").write_text("movieID directorID\tdirectorName\n3\tann_lee\n")
+    with pytest.raises(MatineeError, match=r"movie_directors\.dat, row 2: has 2 fields where 3 are expected"):
+        read(folder, format="tag_lists")
 
 
 def test_a_plain_log_is_read_as_one_under_auto(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def _written_table(source: Any, role: str, like: str, options: ReadOptions) -> S
     usual = named == AUTO and like in table.frame.columns
     column = like if usual else _ids_of(table, role, named, own=isinstance(source, TableFile))
     rest = table.frame.drop(column)
-    if role == "item_id":
+    if role == "item_id" or title is not None:  # a list has a title too, where somebody names its column
         rest = side.with_title(rest, None if title is None else needed(table, "title", title))
     decimal = table.dialect.decimal
     rest = guess_types(rest, keep=side.TEXT, decimal=decimal) if table.is_text else rest

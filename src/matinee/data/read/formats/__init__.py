@@ -17,6 +17,7 @@ from matinee.data.read.formats import (
     book_crossing,
     folders,
     json_lines,
+    lists,
     logs,
     mind,
     movielens,
@@ -39,6 +40,7 @@ _ENTRIES = (
     *logs.FORMATS,
     *mind.FORMATS,
     *playlists.FORMATS,
+    *lists.FORMATS,
     *tables.FORMATS,
     *folders.FORMATS,
 )

@@ -235,8 +235,9 @@ def events(
     return replace(log, context=guess_types(log.context)) if log.context is not None else log
 
 
-def described(table: Table, column: str, features: pl.DataFrame) -> SideTable | None:
-    """A side table; its first row for an id is kept, and later ones are counted. None where it describes nothing."""
+def described(table: Table, column: str, features: pl.DataFrame, *, whole: bool = False) -> SideTable | None:
+    """A side table; its first row for an id is kept, and later ones are counted. None where it describes nothing.
+    whole: titles are taken as they are, and not for a film's with a year at the end."""
     table.require(column)
     if features.width == 0:
         return None
@@ -245,7 +246,7 @@ def described(table: Table, column: str, features: pl.DataFrame) -> SideTable | 
         many = len(first) - int(first.sum())
         warn(f"{table.name}: {many:,} rows describe an id that an earlier row describes; the first row of each is kept")
         table, features = replace(table, frame=table.frame.filter(first)), features.filter(first)
-    return side_of(table, column, side.described(features))
+    return side_of(table, column, features if whole else side.described(features))
 
 
 def rated(table: Table, column: str, source: Source) -> tuple[Table, str | None]:

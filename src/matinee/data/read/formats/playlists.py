@@ -1,4 +1,4 @@
-"""Slices of the Million Playlist Dataset: one JSON object a file, with playlists and their tracks in it."""
+"""Slices of the Million Playlist Dataset and its challenge set: one JSON object a file, with playlists in it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OF_TRACKS = {"track_name": "title", "artist_name": "artist", "album_name": "albu
 TRACK = pl.Struct(dict.fromkeys(("track_uri", *OF_TRACKS), pl.String))
 PLAYLIST: dict[str, Any] = {
     **{"pid": pl.Int64, "name": pl.String, "description": pl.String},
-    **dict.fromkeys(("num_followers", "num_edits", "modified_at"), pl.Int64),
+    **dict.fromkeys(("num_followers", "num_edits", "modified_at", "num_holdouts"), pl.Int64),
     "tracks": pl.List(TRACK),
 }
 
@@ -95,9 +95,9 @@ def _tracks(path: Path, lists: pl.DataFrame) -> Table:
 
 
 def _named(lists: Table) -> SideTable | None:
-    """Names and numbers of playlists, those that a slice has."""
+    """Titles and numbers of playlists, those that a slice has."""
     there = [column.name for column in lists.frame.drop("pid") if column.null_count() < len(column)]
-    return described(lists, "pid", lists.frame.select(there))
+    return described(lists, "pid", lists.frame.select(there).rename({"name": "title"}, strict=False), whole=True)
 
 
 def _items(table: Table) -> SideTable | None:
@@ -118,8 +118,8 @@ FORMATS = (
     Format(
         "million_playlist",
         "the Million Playlist Dataset",
-        "mpd.slice.0-999.json and so on; or any one JSON file of playlists with pid and tracks",
-        "a track of a playlist, in its order; users are the playlists, with their names",
+        "mpd.slice.0-999.json and so on, challenge_set.json; or any JSON file of playlists with pid and tracks",
+        "a track of a playlist, in its order; users are the playlists, with their titles",
         looks,
         alike(looks, "*.json"),
         million_playlist,

@@ -1,0 +1,229 @@
+"""The family of hybrids: one net reads what a list holds and what its items are like, another its title."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee import nn
+from matinee.data.arrays import Bools, Floats, Ragged
+from matinee.data.dataset import Dataset, Holdout, Queries
+from matinee.data.validate import check_queries
+from matinee.evaluate.stopping import measure
+from matinee.models.base import Fitted, Learned, Shapes, TextFile
+from matinee.models.families import counted_join
+from matinee.models.families.autoencoder import rows_of
+from matinee.models.families.columns import Columns
+from matinee.models.families.network import NetWeights, Network, device_of, import_torch
+from matinee.models.fields import tunable
+from matinee.models.fitting import FitContext
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from torch import Tensor
+    from torch.nn import Module
+
+    from matinee.nn.blocks import SparseBatch
+    from matinee.nn.text import Characters
+    from matinee.nn.train import Pass, Step
+
+Titles = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class HybridWeights(NetWeights):
+    """names, of_item, value_share: the attributes, see Columns. characters: int64 (n,), see nn.text. title_share:
+    float64, the join, see counted_join."""
+
+    names: TextFile
+    of_item: csr_array
+    value_share: Floats
+    characters: NDArray[np.int64]
+    title_share: counted_join.Shares
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        return {"of_item": (n_items, len(self.value_share)), "title_share": (len(counted_join.KNOTS),)}
+
+
+class Hybrid(Network):
+    """A model whose net has two sides, `rows` and `title` (None where no list has one). A member says the nets and what
+    each learns from; encoding, joining and scoring are here."""
+
+    learned_type: ClassVar[type[Learned]] = HybridWeights
+
+    attributes: tuple[str, ...] = tunable(
+        (), "columns of the item table; none named: all of text or lists of texts, but titles"
+    )
+    min_lists: int = tunable(3, "lists that a value of an attribute must be on", ge=1)
+    max_title: int = tunable(25, "characters of a title that are read", ge=1)
+
+    @abstractmethod
+    def sides(self, columns: Columns, characters: Characters, start: Tensor) -> Module:
+        """A fresh net. start: (len(columns),), log odds that a list has each column."""
+
+    @abstractmethod
+    def loss_of_rows(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
+        """The loss of what lists hold, summed over the rows, a tensor ()."""
+
+    @abstractmethod
+    def loss_of_titles(self, net: Any, codes: Tensor, rows: SparseBatch, step: Step) -> Tensor:
+        """The loss of titles, int64 (B, L) codes, whose lists hold these rows, a tensor ()."""
+
+    # -- what a net is made of ---------------------------------------------------------------------------------------
+
+    def build(self, data: Dataset) -> Module:
+        columns = Columns.fit(data, self.attributes, self.min_lists)
+        users = np.flatnonzero(data.user_counts()).astype(np.int32)
+        characters = nn.text.Characters.fit(data.user_titles(users) or ())
+        return self._both(columns, characters, log_odds(columns, data))
+
+    def rebuilt(self, fitted: Fitted) -> Module:
+        learned, torch = fitted.learned, import_torch()
+        columns = Columns.of_text(learned.names, learned.of_item, learned.value_share)
+        net: Any = self._both(columns, nn.text.Characters(learned.characters), torch.zeros(len(columns)))
+        net.title_share = learned.title_share
+        return net  # type: ignore[no-any-return]
+
+    def _both(self, columns: Columns, characters: Characters, start: Tensor) -> Module:
+        net: Any = self.sides(columns, characters, start)
+        net.columns, net.characters, net.title_share = columns, characters, counted_join.by_rule()
+        return net  # type: ignore[no-any-return]
+
+    def learned_from(
+        self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]
+    ) -> HybridWeights:
+        known = net.columns
+        kept = TextFile(known.text), known.of_item, known.share, net.characters.points, net.title_share
+        return HybridWeights(weights, curve, *kept, net=net)
+
+    # -- training ------------------------------------------------------------------------------------------------------
+
+    def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
+        users = np.flatnonzero(data.user_counts() > 0).astype(np.int32)
+        rows = net.columns.rows(data.histories().take(users))
+        titles: Titles = data.user_titles(users) or (None,) * len(users)
+        titled = self._readable(net, titles)
+
+        def of_rows(batch: NDArray[np.int64], step: Step) -> Tensor:
+            return self.loss_of_rows(net, _batch(rows.take(batch)).to(device_of(net)), step)
+
+        def of_titles(batch: NDArray[np.int64], step: Step) -> Tensor:
+            batch = batch[titled[batch]]
+            if not len(batch):
+                return net.title.decoder.bias.sum() * 0.0  # type: ignore[no-any-return]
+            codes = self._codes(net, tuple(titles[row] for row in batch))
+            return self.loss_of_titles(net, codes, _batch(rows.take(batch)).to(codes.device), step)
+
+        found = [nn.train.Pass("rows", of_rows, list(net.rows.parameters()))]
+        if net.title is not None:
+            found.insert(0, nn.train.Pass("title", of_titles, list(net.title.parameters())))
+        return found, len(users)
+
+    def joined(self, learned: HybridWeights, data: Dataset, context: FitContext) -> HybridWeights:
+        """The same with the title's share as valid says, where it has lists with titles; else by the rule."""
+        valid = context.valid
+        if valid is None or valid.queries.title is None or learned.net.title is None:
+            return learned
+        metric = context.metric or self.stopping_metric(valid)
+        standing = self.standing(data, learned)
+
+        def measured(part: Holdout, shares: counted_join.Shares) -> float:
+            learned.net.title_share = shares
+            return measure(standing, part, metric)
+
+        n, titled = standing._known(valid.queries), self._readable(learned.net, valid.queries.title)
+        learned.net.title_share = counted_join.learned(valid, n, titled, measured)
+        return replace(learned, title_share=learned.net.title_share)
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    def reads_titles(self) -> bool:
+        return True
+
+    def scores_unknown_items(self) -> bool:
+        return self.is_fitted and self.fitted.learned.of_item.shape[1] > 0
+
+    def fallback(self, queries: Queries) -> Bools:
+        nothing = super().fallback(queries)
+        if not self.learned_anything:
+            return nothing
+        titled = self._titled(queries) & (self.net.title is not None)
+        unknown: Bools = self._rows(queries).lengths == 0
+        return nothing & ~titled & unknown
+
+    def score_histories(self, queries: Queries) -> Floats:
+        columns: Columns = self.net.columns
+        probability = self.probabilities(queries)
+        scores = probability[:, : columns.n_items].copy()
+        new = np.flatnonzero(self.fitted.popularity == 0)
+        if len(new):
+            scores[:, new] = columns.newcomers(probability, new)
+        return scores
+
+    def score_attributes(self, queries: Queries, column: str) -> tuple[tuple[str, ...], Floats]:
+        """The values of an attribute, and how likely each is on a list, float32 (B, values)."""
+        values, place = self.net.columns.of(column)
+        check_queries(queries, len(self.users), len(self.items))
+        return values, self.probabilities(queries)[:, place].copy()
+
+    def probabilities(self, queries: Queries) -> Floats:
+        """float32 (B, columns): of what a list holds and of its title, joined."""
+        torch, net = import_torch(), self.net
+        rows, titled = self._rows(queries), self._titled(queries)
+        share = counted_join.share_of(self._known(queries), net.title_share, titled).astype(np.float32)
+        if net.title is None:
+            share[:] = 0.0
+        with torch.inference_mode():
+            found: Floats = torch.sigmoid(net.rows(_batch(rows).to(device_of(net)))).float().cpu().numpy()
+            asked = np.flatnonzero(share)
+            if len(asked):
+                assert queries.title is not None
+                codes = self._codes(net, tuple(queries.title[row] for row in asked))
+                said = torch.sigmoid(net.title(codes)).float().cpu().numpy()
+                found[asked] += share[asked, None] * (said - found[asked])
+        return found
+
+    def _rows(self, queries: Queries) -> Ragged:
+        """int32 (B rows): columns of each history."""
+        rows: Ragged = self.net.columns.rows(queries.history, self.fitted.popularity > 0)
+        return rows
+
+    def _known(self, queries: Queries) -> NDArray[np.int64]:
+        """int64 (B,): distinct items of each history that say something: seen in training, or by their attributes."""
+        of_item = self.net.columns.of_item
+        useful = (self.fitted.popularity > 0) | (np.diff(of_item.indptr) > 0)
+        return np.diff(queries.history.keep(useful[queries.history.values]).matrix(len(useful)).indptr).astype(np.int64)
+
+    def _titled(self, queries: Queries) -> Bools:
+        """bool (B,): queries whose title says something."""
+        return self._readable(self.net, queries.title or (None,) * len(queries))
+
+    def _readable(self, net: Any, titles: Titles) -> Bools:
+        """bool (B,)."""
+        readable: Bools = net.characters.readable(titles, longest=self.max_title)
+        return readable
+
+    def _codes(self, net: Any, titles: Titles) -> Tensor:
+        """int64 (B, L)."""
+        torch = import_torch()
+        codes: Tensor = torch.from_numpy(net.characters.encode(titles, longest=self.max_title)).to(device_of(net))
+        return codes
+
+
+def log_odds(columns: Columns, data: Dataset) -> Tensor:
+    """float32 (len(columns),): log odds that a list of the log has each column, where a logistic loss begins."""
+    torch = import_torch()
+    users = np.flatnonzero(data.user_counts())
+    on = np.bincount(columns.rows(data.histories().take(users)).values, minlength=len(columns))
+    share = (on + 0.5) / (len(users) + 1.0)
+    odds: Tensor = torch.from_numpy(np.log(share / np.maximum(1.0 - share, 1e-3)).astype(np.float32))
+    return odds
+
+
+def _batch(rows: Ragged) -> SparseBatch:
+    """Rows of 1s as tensors."""
+    return rows_of(rows, np.ones(len(rows.values), np.float32), np.full(len(rows), -1))

@@ -1,0 +1,203 @@
+"""Rows of items and of what is known of the items: hide-and-seek, nets, and a loss over as many columns as one can pay.
+
+Columns 0..n_items - 1 are items, those after them are values of attributes (artists, directors).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from matinee.nn.blocks import SparseBatch, SparseLinear, dropout
+
+PIECE = 1 << 22  # logits in memory at once
+
+
+def hide_and_seek(
+    rows: SparseBatch, n_items: int, *, hidden_share: float, keep: tuple[float, float], rng: Generator
+) -> SparseBatch:
+    """What a row shows of itself in training: hidden entries have the value 0.
+
+    A share of the rows hide one side, all items or all attributes, with equal chances (a row that has one side alone
+    hides nothing). Of what is left each entry stays with a probability that is drawn for the row from `keep`.
+    """
+    row, item = rows.row.cpu().numpy(), rows.item.cpu().numpy()
+    hide, which, kept = rng.random(len(rows)), rng.random(len(rows)), rng.uniform(*keep, len(rows))
+    draw = rng.random(len(item))
+    is_item = item < n_items
+    n_of_items = np.bincount(row[is_item], minlength=len(rows))
+    both = (n_of_items > 0) & (np.bincount(row, minlength=len(rows)) > n_of_items)
+    side = np.where((hide < hidden_share) & both, np.where(which < 0.5, 1, 2), 0)  # 1: items are hidden, 2: attributes
+    shown = (draw < kept[row]) & (side[row] != np.where(is_item, 1, 2))
+    return replace(rows, value=rows.value * torch.from_numpy(shown).to(rows.value.device))
+
+
+def sampled_columns(
+    positive: NDArray[np.int64], n_columns: int, n_sampled: int, rng: Generator
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """int64 (C,), ascending, and float32 (C,): the columns a step's loss looks at, and how much each one counts. All of
+    the batch's own `positive` (distinct) count 1; of the others n_sampled are drawn, each for as many as there are, so
+    that the expected loss is that over all columns."""
+    others = np.setdiff1d(np.arange(n_columns), positive, assume_unique=True)
+    n = min(n_sampled, len(others))
+    drawn = others if n == len(others) else rng.choice(others, n, replace=False, shuffle=False)
+    columns = np.concatenate([positive, drawn])
+    weight = np.repeat([1.0, len(others) / max(n, 1)], [len(positive), n]).astype(np.float32)
+    order = np.argsort(columns)
+    return columns[order], weight[order]
+
+
+class Output(nn.Module):
+    """The last layer: a vector and a bias a column. The bias starts at `start`."""
+
+    def __init__(self, dim: int, start: Tensor) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(len(start), dim)))
+        self.bias = nn.Parameter(start.clone())
+
+    def forward(self, code: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Logits (B, columns). weight: in place of the layer's own."""
+        return F.linear(code, self.weight if weight is None else weight, self.bias)
+
+    def loss(self, code: Tensor, target: Target, weight: Tensor | None = None) -> Tensor:
+        """`logistic` of these logits, over the target's columns alone, a tensor ()."""
+        vectors: Tensor = self.weight if weight is None else weight
+        bias: Tensor = self.bias
+        if len(target.columns) < len(bias):
+            vectors, bias = vectors.index_select(0, target.columns), bias.index_select(0, target.columns)
+        return logistic(code, vectors, bias, target)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a step's logits are to become. rows: the entries that are 1. columns: int64 (C,), ascending, those that the
+    loss looks at, all of the rows' among them; weight: float32 (C,), how much each counts. alpha: what a 0 counts
+    beside a 1."""
+
+    rows: SparseBatch
+    columns: Tensor
+    weight: Tensor
+    alpha: float
+
+    @classmethod
+    def of(cls, rows: SparseBatch, n_columns: int, n_sampled: int, alpha: float, rng: Generator) -> Target:
+        """The rows' own columns and a sample of the others."""
+        own = np.unique(rows.item.cpu().numpy())
+        found, weight = sampled_columns(own, n_columns, n_sampled, rng)
+        columns, weights = (torch.from_numpy(array).to(rows.item.device) for array in (found, weight))
+        return cls(rows, columns, weights, alpha)
+
+
+def logistic(code: Tensor, vectors: Tensor, bias: Tensor, target: Target) -> Tensor:
+    """-sum of y log p + alpha (1 - y) log(1 - p), p = sigmoid(code @ vectors.T + bias), over rows and the target's
+    columns, of which each counts its weight (MMCF, eq. 4). code: (B, D), vectors: (C, D). The logits are computed in
+    pieces of rows, each of which adds its share to the loss and to the gradients."""
+    loss: Tensor = _Logistic.apply(code, vectors, bias, target)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _Logistic(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, code: Tensor, vectors: Tensor, bias: Tensor, target: Target) -> Tensor:
+        at, row = torch.searchsorted(target.columns, target.rows.item), target.rows.row
+        zero_weight = target.alpha * target.weight
+        total = code.new_zeros((), dtype=torch.float64)
+        of_code, of_vectors, of_bias = torch.empty_like(code), torch.empty_like(vectors), torch.zeros_like(bias)
+        ends = torch.cat([target.rows.offsets, target.rows.offsets.new_tensor([len(row)])]).tolist()
+        step = max(1, PIECE // max(len(bias), 1))
+        for start in range(0, len(code), step):
+            stop = min(start + step, len(code))
+            mine = slice(ends[start], ends[stop])
+            place = row[mine] - start, at[mine]
+            logits = torch.addmm(bias, code[start:stop], vectors.T)
+            there, counted = logits[place], zero_weight[at[mine]]
+            total += (F.softplus(logits) @ zero_weight).sum() - (counted * F.softplus(there)).sum()
+            total += F.softplus(-there).sum()
+            slope = torch.sigmoid_(logits).mul_(zero_weight)
+            slope[place] = torch.sigmoid(there) - 1.0
+            torch.mm(slope, vectors, out=of_code[start:stop])
+            of_vectors.addmm_(slope.T, code[start:stop], beta=1.0 if start else 0.0)
+            of_bias += slope.sum(dim=0)
+        ctx.save_for_backward(of_code, of_vectors, of_bias)
+        return total.to(code.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, outer: Tensor) -> Any:
+        return (*(outer * slope for slope in ctx.saved_tensors), None)
+
+
+class TiedAutoencoder(nn.Module):
+    """A row of length 1 -> tanh code, with dropout -> logits. While `tied`, the decoder is the encoder transposed;
+    `untie` copies it, and each goes its own way from there."""
+
+    tied: Tensor
+
+    def __init__(self, hidden: int, dropout_share: float, start: Tensor) -> None:
+        super().__init__()
+        self.dropout = dropout_share
+        self.encoder = SparseLinear(len(start), hidden)
+        self.decoder = Output(hidden, start)
+        self.register_buffer("tied", torch.ones(1, dtype=torch.int64))
+
+    def untie(self) -> None:
+        with torch.no_grad():
+            self.decoder.weight.copy_(self.encoder.weight)
+            self.tied.zero_()
+
+    def code(self, rows: SparseBatch) -> Tensor:
+        """(B, hidden)."""
+        return dropout(torch.tanh(self.encoder(rows.normalised())), self.dropout, training=self.training)
+
+    def forward(self, rows: SparseBatch) -> Tensor:
+        """Logits (B, columns)."""
+        logits: Tensor = self.decoder(self.code(rows), self._vectors)
+        return logits
+
+    def loss(self, rows: SparseBatch, target: Target) -> Tensor:
+        """Of the logits for what rows show, a tensor ()."""
+        return self.decoder.loss(self.code(rows), target, self._vectors)
+
+    @property
+    def _vectors(self) -> Tensor | None:
+        """(columns, hidden) of the encoder while it is the decoder too."""
+        return self.encoder.weight if self.tied else None
+
+
+class TitleNet(nn.Module):
+    """Letters -> features -> a tanh code, with dropout -> logits of all columns."""
+
+    def __init__(self, letters: nn.Module, hidden: int, dropout_share: float, start: Tensor) -> None:
+        super().__init__()
+        self.dropout = dropout_share
+        self.letters = letters
+        self.code = nn.Linear(letters.size, hidden)  # type: ignore[arg-type]
+        self.decoder = Output(hidden, start)
+
+    def code_of(self, codes: Tensor) -> Tensor:
+        """(B, hidden). codes: int64 (B, L)."""
+        features = dropout(self.letters(codes), self.dropout, training=self.training)
+        return torch.tanh(self.code(features))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Logits (B, columns)."""
+        logits: Tensor = self.decoder(self.code_of(codes))
+        return logits
+
+    def loss(self, codes: Tensor, target: Target) -> Tensor:
+        """Of the logits for these titles, a tensor ()."""
+        return self.decoder.loss(self.code_of(codes), target)
+
+
+class TwoSides(nn.Module):
+    """The two nets of MMCF side by side; `title` is None where no list has a title."""
+
+    def __init__(self, rows: TiedAutoencoder, title: TitleNet | None) -> None:
+        super().__init__()
+        self.rows, self.title = rows, title

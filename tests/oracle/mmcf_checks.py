@@ -1,0 +1,283 @@
+"""MMCF from its saved weights, hide-and-seek, letters, the loss and the join, entry by entry in plain Python."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from matinee.data.arrays import Ragged
+from matinee.data.dataset import Dataset, Holdout, Protocol, Queries
+from matinee.models.families import counted_join
+from matinee.models.families.autoencoder import rows_of
+from matinee.models.mmcf import MMCF
+from matinee.nn import multimodal
+from matinee.nn.text import Characters
+from oracle import truths
+
+N_USERS, N_ITEMS = 31, 19
+HELD = [seen - {4, 11, 17} for seen in truths.random_log(8, N_USERS, N_ITEMS)]
+WATCHED = set().union(*HELD)
+TITLES = [["Rock & Roll", "비 오는 날", "🎄🎄", None, "", "ﬁnal RUN"][u % 6] for u in range(N_USERS)]
+GENRES = [[["jazz"], ["soul", "jazz"], None, [], ["punk", f"only {i}"]][i % 5] for i in range(N_ITEMS)]
+ARTISTS = [None if i == 17 else f"a{i % 4}" for i in range(N_ITEMS)]
+SMALL: dict[str, Any] = {
+    "hidden": 5,
+    "filters": 3,
+    "letter_dim": 4,
+    "batch_size": 9,
+    "learning_rate": 0.01,
+    "epochs": 4,
+}
+ASKED = [
+    ([], "rock"),
+    ([3], None),
+    ([5, 9, 5], "비"),
+    ([4], "💿"),
+    ([11, 2], "run run run run"),
+    ([17], "🎄 x"),
+    ([], ""),
+]
+
+
+def described() -> Dataset:
+    """Items 4, 11 and 17 have no event; 17 has no artist either. Users 3, 4, 9, 10 ... have no title."""
+    data = truths.as_dataset(HELD, N_ITEMS)
+    users = pl.DataFrame({"title": TITLES[: data.n_users]})
+    return replace(data, user_features=users, item_features=pl.DataFrame({"genres": GENRES, "artist": ARTISTS}))
+
+
+DATA = described()
+
+
+def queries() -> Queries:
+    history = Ragged.from_lists([items for items, _ in ASKED])
+    titles = tuple(title for _, title in ASKED)
+    return Queries(np.full(len(ASKED), -1, np.int32), history, Ragged.empty(len(ASKED)), title=titles)
+
+
+def values_of(item: int) -> list[str]:
+    artist = [] if ARTISTS[item] is None else [f"artist {ARTISTS[item]}"]
+    return [f"genres {name}" for name in GENRES[item] or []] + artist
+
+
+def known_values(min_lists: int) -> list[str]:
+    """Values of two items or more, on min_lists lists or more; genres before artists, as the table has them."""
+    every = sorted({value for item in range(N_ITEMS) for value in values_of(item)}, key=lambda v: (v[0] != "g", v))
+    items = {value: [i for i in range(N_ITEMS) if value in values_of(i)] for value in every}
+    on = {value: sum(bool(seen & set(items[value])) for seen in HELD) for value in every}
+    return [value for value in every if on[value] >= min_lists and len(items[value]) > 1]
+
+
+def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def letters(title: str | None) -> list[str]:
+    return list(" ".join(unicodedata.normalize("NFKC", title or "").casefold().split()))
+
+
+def codes_of(title: str | None) -> list[int]:
+    known = sorted({char for said in TITLES for char in letters(said)})
+    return [known.index(char) + 2 if char in known else 1 for char in letters(title)][:25]
+
+
+def says_something(title: str | None) -> bool:
+    known = {char for said in TITLES for char in letters(said)} - {" "}
+    return any(char in known for char in letters(title)[:25])
+
+
+def convolved(w: dict[str, Any], title: str | None) -> NDArray[np.float64]:
+    """The largest value of each filter over all characters of a title."""
+    vectors = [w["title.letters.vectors.weight"][code] for code in codes_of(title)]
+    length, found = len(vectors), []
+    for at, width in enumerate((3, 5, 7, 9)):
+        weight, bias = w[f"title.letters.filters.{at}"], w["title.letters.bias"][at]
+        for f in range(3):
+            sums = [
+                sum(
+                    float(weight[k, :, f] @ vectors[p - width // 2 + k])
+                    for k in range(width)
+                    if 0 <= p - width // 2 + k < length
+                )
+                for p in range(length)
+            ]
+            found.append(max(0.0, max(sums) + float(bias[f])))
+    return np.array(found)
+
+
+def slow_probabilities(w: dict[str, Any], names: list[str], items: list[int], title: str | None) -> NDArray[np.float64]:
+    x = np.zeros(N_ITEMS + len(names))
+    for item in items:
+        if item in WATCHED:
+            x[item] = 1.0
+        for value in values_of(item):
+            if value in names:
+                x[N_ITEMS + names.index(value)] = 1.0
+    x /= max(math.sqrt(float((x**2).sum())), 1e-6)
+    code = np.tanh(x @ w["rows.encoder.weight"] + w["rows.encoder.bias"])
+    vectors = w["rows.encoder.weight"] if w["rows.tied"] else w["rows.decoder.weight"]
+    seen = sigmoid(vectors @ code + w["rows.decoder.bias"])
+    if not says_something(title):
+        return seen
+    features = convolved(w, title)
+    code = np.tanh(w["title.code.weight"] @ features + w["title.code.bias"])
+    said = sigmoid(w["title.decoder.weight"] @ code + w["title.decoder.bias"])
+    useful = {i for i in items if i in WATCHED or any(value in names for value in values_of(i))}
+    share = 1.0 / (1.0 + len(useful))  # the rule, at counts that are knots
+    return share * said + (1 - share) * seen
+
+
+def check_scores(tied_epochs: int = 2) -> None:
+    model = MMCF(**SMALL, tied_epochs=tied_epochs).fit(DATA)
+    w = {name: np.asarray(value, np.float64) for name, value in model.fitted.learned.weights.items()}
+    assert bool(w["rows.tied"]) == (tied_epochs >= SMALL["epochs"])
+    names = known_values(3)
+    assert len(w["rows.decoder.bias"]) == N_ITEMS + len(names)
+    scores = model.score(queries())
+    artists = [name for name in names if name.startswith("artist")]
+    labels, likely = model.score_attributes(queries(), "artist")
+    assert [f"artist {label}" for label in labels] == artists
+    for row, (items, title) in enumerate(ASKED):
+        if not says_something(title) and not items:
+            np.testing.assert_array_equal(np.argsort(-scores[row])[0], np.bincount(DATA.item).argmax())
+            continue
+        p = slow_probabilities(w, names, items, title)
+        np.testing.assert_allclose(likely[row], [p[N_ITEMS + names.index(name)] for name in artists], rtol=2e-4)
+        for item in range(N_ITEMS):
+            np.testing.assert_allclose(scores[row, item], slow_score(p, names, item), rtol=2e-4)
+
+
+def slow_score(p: NDArray[np.float64], names: list[str], item: int) -> float:
+    """The item's own probability, or what its attributes say of one that nobody watched."""
+    if item in WATCHED:
+        return float(p[item])
+    said = [value for value in values_of(item) if value in names]
+    parts = []
+    for value in said:
+        mine = {i for i in range(N_ITEMS) if value in values_of(i)}
+        shares = [len(seen & mine) / len(mine) for seen in HELD if seen & mine]
+        parts.append(p[N_ITEMS + names.index(value)] * sum(shares) / len(shares))
+    return sum(parts) / len(parts) if parts else -math.inf
+
+
+def check_untied() -> None:
+    check_scores(tied_epochs=99)
+
+
+def batch(rows: list[list[int]]) -> Any:
+    ragged = Ragged.from_lists(rows)
+    return rows_of(ragged, np.ones(len(ragged.values), np.float32), np.full(len(ragged), -1))
+
+
+def check_hide_and_seek() -> None:
+    """Each draw in its order: which rows hide, which side, how much stays; then entry by entry."""
+    rows = [[0, 3, 7, 8], [2, 5], [6, 9], [], [1, 6, 7, 8, 9], [4, 8]] * 40
+    n_items, keep = 6, (0.3, 0.9)
+    found = multimodal.hide_and_seek(
+        batch(rows), n_items, hidden_share=0.4, keep=keep, rng=np.random.default_rng(3)
+    ).value.tolist()
+    rng = np.random.default_rng(3)
+    hide, which, kept = rng.random(len(rows)), rng.random(len(rows)), rng.uniform(*keep, len(rows))
+    draws, expected, sides = iter(rng.random(sum(map(len, rows))).tolist()), [], set()
+    for b, row in enumerate(rows):
+        both = any(c < n_items for c in row) and any(c >= n_items for c in row)
+        hidden = ("items" if which[b] < 0.5 else "attributes") if both and hide[b] < 0.4 else ""
+        sides.add(hidden)
+        for column in row:
+            side = "items" if column < n_items else "attributes"
+            expected.append(float(next(draws) < kept[b] and side != hidden))
+    assert found == expected
+    assert sides == {"", "items", "attributes"}
+    everything = multimodal.hide_and_seek(
+        batch(rows), n_items, hidden_share=0.0, keep=(1.0, 1.0), rng=np.random.default_rng(0)
+    )
+    assert everything.value.tolist() == [1.0] * sum(map(len, rows))
+
+
+def check_characters() -> None:
+    found = Characters.fit(TITLES)
+    known = sorted({char for title in TITLES for char in letters(title)})
+    assert [chr(point) for point in found.points.tolist()] == known
+    assert {"비", "🎄", "f", "&", " "} <= set(known)  # NFKC makes two letters of a ligature
+    assert "R" not in known
+    assert "ﬁ" not in known
+    for title in [*TITLES, "ROCK  rock\t", "unbekannt ß", "💿", " ", "x" * 90]:
+        assert found.encode([title], longest=25)[0].tolist() == (codes_of(title) or [0])
+        assert found.readable([title], longest=25)[0] == says_something(title)
+    table = found.encode(["run", "", None, "비 오는 날 run"], longest=5)
+    assert table.shape == (4, 5)
+    assert [int((row > 0).sum()) for row in table] == [3, 0, 0, 5]
+    assert [chr(p) for p in Characters.fit(["ab", "bb", "c"], min_count=2).points.tolist()] == ["b"]
+
+
+def slow_loss(z: NDArray[np.float64], rows: list[list[int]], weight: dict[int, float], alpha: float) -> float:
+    total = 0.0
+    for b, row in enumerate(rows):
+        for column, counts in weight.items():
+            p = 1 / (1 + math.exp(-z[b, column]))
+            total -= math.log(p) if column in row else alpha * counts * math.log(1 - p)
+    return total
+
+
+def check_loss() -> None:
+    """Over all columns, over some that are weighted up, with its gradients; and the sample has the whole's mean."""
+    rng, rows = np.random.default_rng(5), [[0, 3, 7], [3], [], [1, 9]]
+    code, vectors, bias = (torch.tensor(rng.normal(size=n), requires_grad=True) for n in ((4, 3), (10, 3), 10))
+    z = (code @ vectors.T + bias).detach().numpy()
+    own = np.unique([c for row in rows for c in row])
+    for n_sampled in (2, 99):
+        columns, weight = multimodal.sampled_columns(own, 10, n_sampled, np.random.default_rng(1))
+        others = 10 - len(own)
+        counts = {int(c): 1.0 if c in own else others / min(n_sampled, others) for c in columns}
+        np.testing.assert_allclose(weight, list(counts.values()))
+        assert list(counts) == sorted(counts)
+        at = torch.from_numpy(columns)
+        target = multimodal.Target(batch(rows), at, torch.from_numpy(weight.astype(np.float64)), 0.4)
+        loss = multimodal.logistic(code, vectors[at], bias[at], target)
+        assert abs(loss.item() - slow_loss(z, rows, counts, 0.4)) < 1e-9
+        torch.autograd.gradcheck(
+            lambda c, v, b, a=at, t=target: multimodal.logistic(c, v[a], b[a], t), (code, vectors, bias)
+        )
+    whole = slow_loss(z, rows, dict.fromkeys(range(10), 1.0), 0.4)
+    sampled = []
+    for seed in range(400):
+        columns, weight = multimodal.sampled_columns(own, 10, 2, np.random.default_rng(seed))
+        sampled.append(slow_loss(z, rows, dict(zip(columns.tolist(), weight.tolist(), strict=True)), 0.4))
+    assert abs(np.mean(sampled) - whole) < 4 * np.std(sampled) / 20
+
+
+def check_join() -> None:
+    """By the rule, between knots, beyond the last; and learned where a title says much of short lists."""
+    rule = counted_join.by_rule()
+    assert rule.tolist() == [1 / (1 + n) for n in (0, 1, 2, 5, 10, 25, 50, 100)]
+    n, titled = np.array([0, 0, 1, 3, 300, 7]), np.array([True, False, True, True, True, False])
+    log = math.log
+    between = (1 / 3) + (1 / 6 - 1 / 3) * (log(4) - log(3)) / (log(6) - log(3))
+    np.testing.assert_allclose(counted_join.share_of(n, rule, titled), [1.0, 0.0, 0.5, between, 1 / 101, 0.0])
+    lists = Ragged.from_lists([[0]] * 6)
+    valid = Holdout(Queries(np.arange(6, dtype=np.int32), lists, lists), lists, Protocol("d", "s", "valid", "h", "e"))
+    asked = []
+
+    def measured(part: Holdout, shares: counted_join.Shares) -> float:
+        asked.append(part.queries.user.tolist())
+        best = {2: 0.9, 3: 0.2, 4: 0.0}[int(part.queries.user[0])]
+        return -abs(float(shares[0]) - best)
+
+    found = counted_join.learned(valid, n, titled, measured)
+    np.testing.assert_allclose(found, [1.0, 0.9, 0.2, *rule[3:7], 0.0])
+    assert {tuple(users) for users in asked} == {(2,), (3,), (4,)}
+
+
+CHECKS: dict[str, list[Callable[[], None]]] = {
+    "mmcf": [
+        check_scores, check_untied, check_hide_and_seek, check_characters, check_loss, check_join,
+    ],
+}  # fmt: skip

@@ -135,7 +135,7 @@ def joined(holdouts: list[Holdout], tasks: list[Task]) -> Holdout:
         replace(first.protocol, split=f"{first.protocol.split}, tasks {', '.join(names)}"),
         _pairs(pairs, starts),
         dislikes,
-        tuple(name for name, queries in zip(names, parts, strict=True) for _ in range(len(queries))),
+        tasks=tuple(name for name, queries in zip(names, parts, strict=True) for _ in range(len(queries))),
     )
 
 

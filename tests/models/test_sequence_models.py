@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -93,6 +94,14 @@ def test_trains_on_long_histories_and_in_bfloat16_nearly_as_well(name: str, wind
         losses[precision] = [epoch["train_loss"] or np.nan for epoch in model.curve]
     assert losses["bfloat16"] != losses["float32"]
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.02)
+
+
+@pytest.mark.parametrize("fastest", ["float32", "bfloat16"])
+def test_precision_auto_is_what_this_machine_is_fast_in(fastest: str) -> None:
+    named = small("gru4rec", precision=fastest, epochs=2).fit(groups(), seed=1)
+    with mock.patch("matinee.nn.train.fastest_precision", return_value=fastest):
+        chosen = small("gru4rec", precision="auto", epochs=2).fit(groups(), seed=1)
+    assert [epoch["train_loss"] for epoch in chosen.curve] == [epoch["train_loss"] for epoch in named.curve]
 
 
 @pytest.mark.parametrize("name", [*ALL, "prod2vec"])

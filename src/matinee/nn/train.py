@@ -322,3 +322,13 @@ def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def trainable(modules: Iterable[nn.Module]) -> list[nn.Parameter]:
     """The modules' parameters, each once."""
     return list(dict.fromkeys(parameter for module in modules for parameter in module.parameters()))
+
+
+def fastest_precision(device: str) -> Literal["float32", "bfloat16"]:
+    """bfloat16 where products in it are faster than in float32, by a processor's matrix units some four times. One
+    without AMX's or AVX-512's instructions for it takes ten times as long."""
+    kind = chosen_device(device).type
+    if kind == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    of_processor: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)() if kind == "cpu" else {}
+    return "bfloat16" if of_processor.get("amx_bf16") or of_processor.get("avx512_bf16") else "float32"

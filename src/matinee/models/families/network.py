@@ -71,7 +71,9 @@ class Trained(Model):
     ema_decay: float = tunable(0.0, "exponential moving average of the weights; 0 disables it", ge=0.0, lt=1.0)
     patience: int = tunable(10, "early stopping: epochs without a better validation", ge=1)
     stop_epoch: int | None = tunable(None, "stop at this epoch but keep the learning-rate schedule of `epochs`", ge=1)
-    precision: Literal["float32", "bfloat16"] = tunable("float32", "precision of matrix products in training")
+    precision: Literal["float32", "bfloat16", "auto"] = tunable(
+        "float32", "precision of matrix products in training; auto: bfloat16 where this machine is fast in it"
+    )
 
     def check(self, data: Dataset) -> None:
         super().check(data)
@@ -95,7 +97,10 @@ class Trained(Model):
     ) -> NDArray[np.float64]:
         """Train a net over n examples of this log. Returns the curve, float64 (epochs, 3): equal seeds give equal
         bytes. validate: measures the net as it stands on the context's valid."""
-        training = nn.train.Training(**{entry.name: getattr(self, entry.name) for entry in fields(nn.train.Training)})
+        given = {entry.name: getattr(self, entry.name) for entry in fields(nn.train.Training)}
+        if self.precision == "auto":
+            given["precision"] = nn.train.fastest_precision(context.device)
+        training = nn.train.Training(**given)
         about = {
             "model": type(self).__name__,
             "hyper_parameters": self.model_dump(mode="json", exclude={"stop_epoch"}),

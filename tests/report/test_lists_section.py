@@ -11,9 +11,13 @@ import pytest
 from test_report import analysis_of, quiet_study
 
 from matinee.evaluate.predictions import LOWER_IS_BETTER
+from matinee.report.format import listed, percent
 from matinee.report.lists import LIKE, Frequent, ListTable, list_tables
 from matinee.report.metric_groups import places
+from matinee.report.names import written
 from matinee.report.page import render
+from matinee.report.scores import score_tables
+from matinee.report.sections import groups
 from matinee.report.study import Study
 
 LABELS = ["popularity", "b", "c", "d"]
@@ -75,3 +79,34 @@ def test_the_page_has_a_switch_for_each_column(study: Study) -> None:
         else:
             assert not switches
             assert 'class="overlap"' in table or "<small>" in table
+
+
+def test_the_pair_that_finds_most(study: Study) -> None:
+    """In either list, by the pairs of the analysis; models made of others are left out."""
+    found = study.analysis
+    assert found is not None
+    rows = found.pairs.select("a", "b", "both", "only_a", "only_b", "neither").rows()
+    for composites in ((), ("c",)):
+        simple = [row for row in rows if not {row[0], row[1]} & set(composites)]
+        a, b, *counts, neither = max(simple, key=lambda row: sum(row[2:5]))
+        (note,) = [t.note for t in list_tables(found, LABELS, composites) if t.title == "What two models both find"]
+        total = sum(counts) + neither
+        assert f"Of all pairs {a} and {b} find most together, {sum(counts):,} of {total:,}, in two lists" in note
+
+
+def test_for_how_many_the_best_finds_nothing(study: Study) -> None:
+    tables = score_tables(study.metrics, study.protocols, study.per_query, study.tested)
+    found = groups(study, tables)
+    assert found is not None
+    metric, k = tables[0].columns[0]
+    rows = study.per_query.lazy().collect().filter(split="test", label=found["best"], metric=metric, k=k, seed=0)
+    lengths = study.split.test.queries.history.lengths
+    wanted = []
+    for span, _ in found["heads"]:
+        low, *high = (int(n.replace(",", "")) for n in re.findall(r"[\d,]+", span))
+        mine = [x for q, x in rows.select("query", "value").rows() if low <= lengths[q] <= (high or [low])[0]]
+        wanted.append(percent(sum(x == 0 for x in mine) / len(mine)))
+    assert found["missed"] == wanted
+    assert len(set(wanted)) > 1
+    name = written(found["best"])
+    assert f"For {listed(wanted)} of the queries in these quarters {name} finds nothing." in render(study)

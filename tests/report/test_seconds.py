@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import polars as pl
 
-from matinee.report.seconds import fit_seconds, medians
+from matinee.report.seconds import composites, fit_seconds, medians
 from matinee.report.study import Study
 
 
@@ -33,3 +33,9 @@ def test_what_has_no_costs() -> None:
         {"label": ["a", "b"], "fit_seconds": [None, 2.0]}, schema_overrides={"fit_seconds": pl.Float64}
     )
     assert medians(costs, "fit_seconds") == {"b": 2.0}
+
+
+def test_models_made_of_others() -> None:
+    costs = pl.DataFrame({"label": ["a", "b", "pair", "anew"], "fit_seconds": [0.0, 1.0, 0.0, 2.0]})
+    values = {"a": {}, "b": {"l2": 3.0}, "pair": {"members": ["a", "b"]}, "anew": {"base": "pair"}}
+    assert composites(cast(Study, SimpleNamespace(costs=costs, hyper_parameters=values))) == ["pair", "anew"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -163,3 +164,41 @@ def test_warnings_stand_beside_and_passed_checks_in_a_line(small: Study) -> None
     assert start < page.words.index("Warning Mind this") < end
     assert "2 checks passed this is fine; so." in page.words
     assert page.words.count("Mind this") == 1
+
+
+def test_how_many_users_would_tell_two_models_apart(small: Study) -> None:
+    """The counts of the sentence, from the textbook's normal approximation: n = ((1.96 + .84) sd / d)²."""
+    means = {"a": 0.2005, "b": 0.2}
+    found = told(small, means, noise=0.05, seconds={})
+    text = next(one for one in found if one.startswith("To tell"))
+    rng = np.random.default_rng(0)
+    values = [mean + 0.05 * rng.standard_normal((1, len(USERS))) for mean in means.values()]
+    apart = (values[0] - values[1])[0]
+    d, sd = abs(apart.mean()), apart.std(ddof=1)
+    match = re.fullmatch(
+        r"To tell a from b by the measured difference of ([\d.]+) takes about ([\d,]+) users; these 60 show "
+        r"differences from ([\d.]+) on \(with a power of 80 %, this pair alone\)\.",
+        text,
+    )
+    assert match is not None, text
+    assert match[1] == f"{d:.4f}"
+    assert int(match[2].replace(",", "")) == pytest.approx(((1.95996 + 0.84162) * sd / d) ** 2, rel=0.06)
+    assert float(match[3]) == pytest.approx((1.95996 + 0.84162) * sd / 60**0.5, rel=0.03)
+
+
+def test_nothing_is_said_of_more_users_where_the_best_stands_alone(small: Study) -> None:
+    found = told(small, {"a": 0.3, "b": 0.1}, seconds={})
+    assert not [one for one in found if one.startswith("To tell")]
+
+
+def test_who_is_better_by_other_measures(small: Study) -> None:
+    """b leads in ndcg and mrr, in mrr by nothing that shows; novelty is no measure of accuracy."""
+    rng, frames, queries = np.random.default_rng(1), [], []
+    for metric, a, b in (("recall", 0.3, 0.2), ("ndcg", 0.1, 0.2), ("mrr", 0.2, 0.2001), ("novelty", 1.0, 2.0)):
+        frames.append(metrics({"a": [a], "b": [b]}, metric=metric))
+        noisy = {label: x + 0.02 * rng.standard_normal((1, len(USERS))) for label, x in (("a", a), ("b", b))}
+        queries.append(per_query(noisy, USERS, metric=metric).with_columns(protocol=pl.lit("p")))
+    study = replace(small, metrics=pl.concat(frames), protocols={"p": PROTOCOL}, per_query=pl.concat(queries))
+    tables = score_tables(study.metrics, study.protocols, study.per_query)
+    found = [text for text in sentences(study, tables, {}) if "other measure" in text]
+    assert found == ["By 1 of the 2 other measures of accuracy (ndcg@10) b is significantly better than a."]

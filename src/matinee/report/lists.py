@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -41,21 +41,24 @@ class Frequent(NamedTuple):
 @dataclass(frozen=True)
 class ListTable:
     """head: its first cell names the rows, whose first cells are names too. note: what the numbers mean. ranks: for
-    each row its place by each column but the first, from 0; empty where the order of rows means something."""
+    each row its place by each column but the first, from 0; empty where the order of rows means something. folded:
+    shown when asked for. titles: the cells are titles of items, which need room."""
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str | Frequent]]
     note: str
     ranks: Sequence[Sequence[int]] = ()
+    folded: bool = False
+    titles: bool = False
 
 
-def list_tables(found: Analysis | None, labels: Sequence[str]) -> list[ListTable]:
-    """labels: the models, in the order of the page. Empty without an analysis."""
+def list_tables(found: Analysis | None, labels: Sequence[str], composites: Collection[str] = ()) -> list[ListTable]:
+    """labels: the models, in the order of the page. composites: those made of others. Empty without an analysis."""
     if found is None:
         return []
     tables: list[ListTable | None] = [_alike(found, labels), _by_popularity(found, labels), _by_k(found, labels)]
-    tables += [_hits(found, labels), _years(found, labels), *_top(found, labels)]
+    tables += [_hits(found, labels, composites), _years(found, labels), *_top(found, labels)]
     return [table for table in tables if table is not None and table.rows]
 
 
@@ -100,26 +103,38 @@ def _by_k(found: Analysis, labels: Sequence[str]) -> ListTable:
     return ListTable("How quality grows with k", [metric, *(f"k = {k}" for k in cuts)], rows, note, ranks)
 
 
-def _hits(found: Analysis, labels: Sequence[str]) -> ListTable | None:
-    """The first model against every other."""
+def _hits(found: Analysis, labels: Sequence[str], composites: Collection[str]) -> ListTable | None:
+    """The first model against every other, and which two find most together."""
     if len(labels) < 2:
         return None
     counts: dict[str, list[int]] = {}
     p_of: dict[str, float] = {}
     for a, b, *numbers, p in found.pairs.select("a", "b", "both", "only_a", "only_b", "neither", "p").iter_rows():
         if labels[0] in (a, b):
-            both, one, other, neither = numbers if a == labels[0] else (numbers[0], numbers[2], numbers[1], numbers[3])
+            both, one, other, _ = numbers if a == labels[0] else (numbers[0], numbers[2], numbers[1], numbers[3])
             label = b if a == labels[0] else a
-            counts[label], p_of[label] = [both, one, other, neither], p
+            counts[label], p_of[label] = [both, one, other, both + one + other], p
     others = [label for label in labels if label in counts]
     rows = [
-        [label, *(f"{n:,}" for n in counts[label]), f"< {THIN}.001" if p_of[label] < 0.001 else f"{p_of[label]:.3f}"]
+        [label, *(f"{n:,}" for n in counts[label]), f"<{THIN}.001" if p_of[label] < 0.001 else f"{p_of[label]:.3f}"]
         for label in others
     ]
     ranks = places([[*counts[label], p_of[label]] for label in others], [False] * 4 + [True])
-    head = [f"{labels[0]} and …", "Both", f"Only {labels[0]}", "Only the other", "Neither", "p"]
-    note = "Hidden answers found. p: whether each finds as many alone (McNemar’s test, the answers of a user together)."
+    head = [f"{labels[0]} and …", "Both", f"Only {labels[0]}", "Only the other", "Either", "p"]
+    note = f"Hidden answers among the first {found.k}. p: whether each finds as many alone (McNemar’s test, the "
+    note += "answers of a user together)." + _most_together(found.pairs, composites)
     return ListTable("What two models both find", head, rows, note, ranks)
+
+
+def _most_together(pairs: pl.DataFrame, composites: Collection[str]) -> str:
+    """The two models, not made of others, of which at least one finds most of the hidden answers."""
+    simple = pairs.filter(~pl.col("a").is_in(list(composites)) & ~pl.col("b").is_in(list(composites)))
+    if len(simple) < 2:
+        return ""
+    either = simple.with_columns(either=pl.col("both") + pl.col("only_a") + pl.col("only_b"))
+    top = either.row(int(either["either"].arg_max() or 0), named=True)
+    text = f" Of all pairs {top['a']} and {top['b']} find most together, {top['either']:,} of "
+    return text + f"{top['either'] + top['neither']:,}, in two lists: an ensemble of them has the places of one."
 
 
 def _years(found: Analysis, labels: Sequence[str]) -> ListTable | None:
@@ -138,15 +153,17 @@ def _top(found: Analysis, labels: Sequence[str]) -> Iterator[ListTable]:
     """The most frequent genres, directors and writers, the first models beside the histories."""
     sources = [("history", None), ("hidden", None), *(("recommended", label) for label in labels[:SHOWN])]
     head = ["", *(SOURCES.get(of, label or "") for of, label in sources)]
-    for (column,), part in found.top.group_by("column", maintain_order=True):
+    note = "Share of the items that have any; an item with several counts for each."
+    if len(labels) > SHOWN:
+        note += f" Of the models the first {SHOWN}."
+    for at, ((column,), part) in enumerate(found.top.group_by("column", maintain_order=True)):
         cell = {
             (of, label, rank): Frequent(str(value), percent(share))
             for _, of, label, rank, value, _, share in part.iter_rows()
         }
         ranks = sorted(part["rank"].unique().to_list())
         rows = [[str(rank), *(cell.get((*source, rank), "–") for source in sources)] for rank in ranks]
-        note = "Share of the items that have any; an item with several counts for each."
-        yield ListTable(f"Most frequent {column}", head, rows, note)
+        yield ListTable(f"Most frequent {column}", head, rows, note, folded=at > 0)
 
 
 def _four(value: float | None) -> str:

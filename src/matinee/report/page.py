@@ -13,12 +13,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matinee.errors import MatineeError
 from matinee.report import format as words
 from matinee.report import sections, takeaway
+from matinee.report.apart import apart
 from matinee.report.grids import grids
 from matinee.report.lists import list_tables
 from matinee.report.metric_groups import grouped
 from matinee.report.names import with_names, written
 from matinee.report.palette import looks
 from matinee.report.scores import by_candidate_rule, score_tables
+from matinee.report.seconds import composites
 from matinee.report.study import Study
 from matinee.report.tradeoffs import tradeoffs
 
@@ -57,11 +59,13 @@ def render(study: Study) -> str:
             by_candidate_rule=by_candidate_rule(tables),
             grids=grids(study, tables),
             calibrations=sections.calibrations(study, look),
-            costs=sections.costs(study.costs),
+            costs=sections.costs(study),
             trainings=sections.trainings(study, look),
             recommended=sections.recommended(study, lists),
             groups=sections.groups(study, tables),
-            list_tables=list_tables(study.analysis, list(study.recommendations)),
+            one_answer=one_answer,
+            apart=apart(study.recommendations, study.data),
+            list_tables=list_tables(study.analysis, list(study.recommendations), composites(study)),
             people=sections.sample(study),
             findings=sections.findings(study),
             passed=sections.passed(study),

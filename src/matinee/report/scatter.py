@@ -103,7 +103,7 @@ def _mark(axes: Axes, spot: Spot) -> None:
 
 def _scales(axes: Axes, spots: Sequence[Spot], across: Across) -> None:
     xs = np.array([spot.x for spot in spots])
-    axes.margins(x=0.1, y=0.08)
+    axes.margins(x=0.18, y=0.1)
     axes.autoscale_view()
     axes.yaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -126,9 +126,9 @@ SIDES: Sequence[Place] = (
 
 
 def _places(axes: Axes, spots: Sequence[Spot], width: Mapping[str, float]) -> dict[str, Place]:
-    """For each name the first side on which it covers no mark, name or interval, else the first without marks and
-    names; none where there is no room: the key above the drawings has it."""
-    at = {spot.label: axes.transData.transform((spot.x, spot.cell.value)) for spot in spots}
+    """For each name the first side on which it covers no mark, name or interval and no other mark is nearer than its
+    own, else the first without marks and names; none where there is no room: the key above the drawings has it."""
+    at = {spot.label: axes.transData.transform((spot.x, spot.cell.value)).tolist() for spot in spots}
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in at.values()]
     bars = [_bar(axes, spot) for spot in spots if spot.cell.ends is not None]
     frame, found = axes.get_figure(root=True).bbox, {}  # type: ignore[union-attr]
@@ -142,6 +142,7 @@ def _places(axes: Axes, spots: Sequence[Spot], width: Mapping[str, float]) -> di
             and box[1] >= 42
             and box[3] <= frame.y1 - 2
             and not any(_cross(box, other) for other in taken)
+            and not any(_away(box, side, at[other.label]) < _away(box, side, (x, y)) for other in spots)
         ]
         clear = [one for one in free if not any(_cross(one[1], bar) for bar in bars)]
         for side, box in (clear or free)[:1]:
@@ -155,6 +156,15 @@ def _box(x: float, y: float, side: Place, width: float) -> tuple[float, float, f
     (dx, dy), align = side
     left = x + dx - {"left": 0.0, "right": 1.0, "center": 0.5}[align] * width
     return left, y + dy - LINE / 2, left + width, y + dy + LINE / 2
+
+
+def _away(box: tuple[float, float, float, float], side: Place, mark: Sequence[float]) -> float:
+    """px from a mark to the end of a name that is towards its own: where another mark is nearer, the name would be
+    taken for that one's."""
+    (x, y), align = mark, side[1]
+    left = box[2] if align == "right" else box[0]
+    right = box[0] if align == "left" else box[2]
+    return float(np.hypot(max(left - x, x - right, 0), max(box[1] - y, y - box[3], 0)))
 
 
 def _bar(axes: Axes, spot: Spot) -> tuple[float, float, float, float]:

@@ -213,6 +213,17 @@ def against(
     Differences on the same query are summed over all queries and runs of a user, so a user counts once; a query of an
     unknown user counts as a user.
     """
+    found = differences(per_query, column, best, others)
+    if found is None:
+        return None
+    return CORRECTIONS[how.correction](np.array([TESTS[how.test](d) for d in found[0]]))
+
+
+def differences(
+    per_query: pl.DataFrame | pl.LazyFrame, column: Column, best: str, others: list[str]
+) -> tuple[list[NDArray[np.float64]], int] | None:
+    """How much more the best has than each other: one float64 (n_users,) each, summed over a user's queries and runs;
+    and how many queries of runs that were. None for fewer than two users, and where a model has no values."""
     of_column = (pl.col("metric") == column[0]) & (pl.col("k").fill_null(0) == column[1])
     rows = per_query.lazy().filter(of_column).collect()
     index = ["seed", "fold", "query", "who"]
@@ -221,12 +232,12 @@ def against(
     wide = rows.pivot(on="label", index=index, values="value", aggregate_function="first")
     if not others or any(label not in wide.columns for label in (best, *others)):
         return None
-    differences = [(pl.col(best) - pl.col(label)).alias(f"d{i}") for i, label in enumerate(others)]
-    sums = wide.drop_nulls([best, *others]).select("who", *differences).group_by("who", maintain_order=True).sum()
+    apart = [(pl.col(best) - pl.col(label)).alias(f"d{i}") for i, label in enumerate(others)]
+    known = wide.drop_nulls([best, *others])
+    sums = known.select("who", *apart).group_by("who", maintain_order=True).sum()
     if len(sums) < 2:
         return None
-    columns = [sums[f"d{i}"].to_numpy() for i in range(len(others))]
-    return CORRECTIONS[how.correction](np.array([TESTS[how.test](d) for d in columns]))
+    return [sums[f"d{i}"].to_numpy() for i in range(len(others))], len(known)
 
 
 def rows_behind(per_query: pl.DataFrame | pl.LazyFrame, split: str, fingerprint: str) -> pl.LazyFrame:

@@ -18,6 +18,12 @@ def medians(costs: pl.DataFrame, column: str) -> dict[str, float]:
     return {label: value for label, value in middle.iter_rows() if value is not None}
 
 
+def composites(study: Study) -> list[str]:
+    """Labels of the models that are made of others."""
+    own = dict.fromkeys(medians(study.costs, "fit_seconds"), 1.0)
+    return [label for label in own if _with_members(label, own, study.hyper_parameters, ()) > 1]
+
+
 def fit_seconds(study: Study) -> dict[str, float]:
     """What fitting took, by label; of a model made of others with what these took."""
     own = medians(study.costs, "fit_seconds")

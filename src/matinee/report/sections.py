@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from markupsafe import Markup
 
-from matinee.data.dataset import Dataset
+from matinee.data.dataset import Dataset, Holdout
 from matinee.data.side_table_report import SideTableReport
 from matinee.errors import counted
 from matinee.evaluate.evaluate import named
@@ -27,6 +27,7 @@ from matinee.report.format import THIN, percent
 from matinee.report.metric_groups import Grouped, places
 from matinee.report.palette import Look
 from matinee.report.scores import Cell, Column, Table, rows_behind
+from matinee.report.seconds import fit_seconds
 from matinee.report.study import Study
 
 MAX_PANELS = 4
@@ -34,6 +35,7 @@ N_PEOPLE = 5  # at most; fewer where there would be more than about N_LISTS list
 N_LISTS = 20
 MOST_ABREAST = 5  # lists of a user
 PARTS = {2: "half", 3: "third", 4: "quarter", 5: "fifth"}
+HITS = ("recall", "recall_capped", "hit_rate", "precision", "ndcg", "mrr", "map")  # 0 where nothing was found
 LEVELS = {"fail": "Failure", "warn": "Warning", "info": "Note"}
 
 
@@ -195,18 +197,30 @@ def calibrations(study: Study, looks: Mapping[str, Look]) -> list[Plot]:
     return out
 
 
-def costs(frame: pl.DataFrame) -> dict[str, Any] | None:
-    """Medians over runs, in the order given: on a shared machine single runs may take many times as long."""
+def costs(study: Study) -> dict[str, Any] | None:
+    """Medians over runs, in the order given: on a shared machine single runs may take many times as long. The time of a
+    model made of others is with theirs, and its own is beside it."""
+    frame = study.costs
     if frame.is_empty():
         return None
     medians = pl.col("fit_seconds", "recommend_seconds").median()
     middle = frame.group_by("label", maintain_order=True).agg(medians, pl.col("peak_mb").max())
+    own, whole = dict(middle.select("label", "fit_seconds").iter_rows()), fit_seconds(study)
+    fitting = pl.Series([whole.get(label) for label in own], dtype=pl.Float64)
+    middle = middle.with_columns(fit_seconds=fitting)
     ranks = middle.select(pl.exclude("label").rank("ordinal") - 1).rows()  # to sort by; unknown ones last
     rows = [
-        (label, words.seconds(fit), words.seconds(answer), "–" if peak is None else words.megabytes(peak), rank)
+        (
+            label, words.seconds(fit), words.seconds(own[label]) if fit != own[label] else "", words.seconds(answer),
+            "–" if peak is None else words.megabytes(peak), rank,
+        )
         for (label, fit, answer, peak), rank in zip(middle.iter_rows(), ranks, strict=True)
-    ]
-    return {"rows": rows, "n_runs": int(frame["label"].value_counts()["count"].to_numpy().max())}
+    ]  # fmt: skip
+    return {
+        "rows": rows,
+        "n_runs": int(frame["label"].value_counts()["count"].to_numpy().max()),
+        "n_queries": len(study.split.test),
+    }
 
 
 def trainings(study: Study, looks: Mapping[str, Look]) -> dict[str, Any] | None:
@@ -294,7 +308,17 @@ def groups(study: Study, tables: list[Table]) -> dict[str, Any] | None:
         "ranks": places(values, [metric in LOWER_IS_BETTER] * len(heads)),
         "heads": [(f"{a:,}" if a == b else words.span(f"{a:,}", f"{b:,}"), f"{n:,}") for _, a, b, n in heads],
         "rows": [(label, [f"{x:.4f}" for x in row]) for label, row in zip(labels, values, strict=True)],
+        "missed": _missed(part.filter(label=labels[0]), study.split.test, metric, k) if metric in HITS else [],
+        "best": labels[0],
     }
+
+
+def _missed(part: pl.DataFrame, test: Holdout, metric: str, k: int) -> list[str]:
+    """In each of the groups, the share of the queries for which a model finds nothing; empty without values."""
+    if part.is_empty():
+        return []
+    nothing = part.with_columns(value=(pl.col("value") == 0).cast(pl.Float64))
+    return [percent(x) for x in activity_groups(nothing, test, metric, k).sort("group")["value"]]
 
 
 def sample(study: Study) -> dict[str, Any] | None:

@@ -9,27 +9,33 @@ import numpy as np
 from matinee.data.dataset import Protocol
 from matinee.evaluate import Finding
 from matinee.evaluate.evaluate import named
-from matinee.evaluate.predictions import LOWER_IS_BETTER
+from matinee.evaluate.power import POWER, smallest_difference, users_needed
+from matinee.evaluate.predictions import CLICK, LOWER_IS_BETTER, RATING
 from matinee.explore.recommended import ListFigures
 from matinee.report import format as words
 from matinee.report.format import THIN, percent
-from matinee.report.scores import ALPHA, Cell, HowTested, Row, Table, against, rows_behind
+from matinee.report.scores import ALPHA, Cell, HowTested, Row, Table, against, differences, rows_behind
 from matinee.report.seconds import fit_seconds
 from matinee.report.study import Study
 
 FOUND = ("recall", "recall_capped", "hit_rate", "precision")  # metrics that count what was found
+ACCURACY = (*FOUND, "ndcg", "mrr", "map", "recall_ndcg", "r_precision", "ndcg_challenge", "clicks", *RATING, *CLICK)
 BASELINE = "popularity"
+SOME = 4  # names in a sentence
 
 
 def sentences(study: Study, tables: Sequence[Table], lists: Mapping[str, ListFigures]) -> list[str]:
-    """The first table's: who is best and by how much, who is as good for less, what joining models gives, how wide the
-    best one recommends, and what the test is. lists: by label."""
+    """The first table's: who is best and by how much, who is as good for less, what more users would tell, who is
+    better by another measure, what joining models gives, how wide the best one recommends, and what the test is.
+    lists: by label."""
     if not tables or (best := tables[0].rows[0]).cells[0] is None:
         return []
     table, seconds = tables[0], fit_seconds(study)
     found = [
         _best(table, best, seconds),
         _as_good(table, seconds),
+        _seen(study, table),
+        _elsewhere(table),
         *(_joined(study, table, row) for row in table.rows),
         _width(table, lists),
         _test(table.protocol, study.findings),
@@ -76,13 +82,55 @@ def _as_good(table: Table, seconds: Mapping[str, float]) -> str:
     best, near = table.rows[0].label, [row.label for row in table.rows if (c := row.cells[0]) is not None and c.close]
     if not near:
         return f"{best} is significantly better than every other model."
-    others = words.listed(near) if len(near) <= 4 else f"{len(near)} others"
+    others = words.listed(near) if len(near) <= SOME else f"{len(near)} others"
     text = f"{others} cannot be told from {best}"
     quick = min(near, key=lambda label: seconds.get(label, np.inf))
     if quick in seconds and best in seconds and seconds[quick] < 0.7 * seconds[best]:
         took = f"{words.seconds(seconds[quick])} instead of {words.seconds(seconds[best])}"
         text += f", and {'is' if len(near) == 1 else quick + ' is'} fitted in {took}"
     return text + "."
+
+
+def _seen(study: Study, table: Table) -> str:
+    """What these users can show between the best and the best of those that cannot be told from it, and how many users
+    the measured difference would take."""
+    best, column = table.rows[0], table.columns[0]
+    near = next((row for row in table.rows if (c := row.cells[0]) is not None and c.close), None)
+    if near is None:
+        return ""
+    rows = rows_behind(study.per_query, table.split, table.fingerprint)
+    found = differences(rows, column, best.label, [near.label])
+    if found is None or not (sums := found[0][0]).std():
+        return ""
+    per_user = sums * (len(sums) / found[1])  # so that their mean is that of the queries
+    sd, n, measured = float(per_user.std(ddof=1)), len(per_user), abs(float(per_user.mean()))
+    least, needed = smallest_difference(n, sd, power=POWER), users_needed(measured, sd, power=POWER)
+    users = "more users than can be had" if needed is None else f"about {words.count(_rounded(needed))} users"
+    text = f"To tell {best.label} from {near.label} by the measured difference of {measured:.4f} takes {users}; these "
+    return text + f"{n:,} show differences from {least:.4f} on (with a power of {percent(POWER)}, this pair alone)."
+
+
+def _rounded(n: int) -> int:
+    """Two digits: the spread behind it is no better known."""
+    return round(n, 2 - len(str(n)))
+
+
+def _elsewhere(table: Table) -> str:
+    """Who is significantly better than the first model by other measures of accuracy: the one with the most of them."""
+    others = [at for at, (metric, _) in enumerate(table.columns) if at and metric in ACCURACY]
+    behind: dict[str, list[str]] = {}
+    for at in others:
+        cell = table.rows[0].cells[at]
+        top = next((row.label for row in table.rows if (c := row.cells[at]) is not None and c.best), None)
+        if top is not None and cell is not None and cell.p is not None and cell.p < ALPHA:
+            behind.setdefault(top, []).append(named(*table.columns[at]))
+    if not behind:
+        return ""
+    label = max(behind, key=lambda label: len(behind[label]))
+    by = behind[label]
+    text = f"By {len(by)} of the {len(others)} other measures of accuracy" if len(others) > 1 else "By"
+    which = f" {by[0]}" if len(others) == 1 else f" ({words.listed(by)})" if len(by) <= SOME else ""
+    return f"{text}{which} {label} is significantly better than {table.rows[0].label}."
 
 
 def _joined(study: Study, table: Table, row: Row) -> str:

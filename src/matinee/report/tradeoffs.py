@@ -124,5 +124,5 @@ def _seconds(value: float) -> str:
 
 
 def _share(value: float) -> str:
-    """For an axis: 24 %, 98.5 %."""
-    return f"{100 * value:.4g} %"
+    """For an axis: 24 %, 98.5 %; nothing beyond the whole."""
+    return "" if not 0 <= value <= 1 else f"{100 * value:.4g} %"

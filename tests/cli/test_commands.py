@@ -94,7 +94,7 @@ def test_the_options_of_a_log_are_the_same_everywhere() -> None:
     of_recipes -= {"events"}
     only_in_recipes = {"drop_ratings", "label_min", "since", "until"}
     assert of_recipes - only_in_recipes == of_commands
-    filters = ("min_rating", "min_user_events", "min_item_events")
+    filters = ("min_rating", "min_user_events", "min_item_events", "min_item_users")
     assert {name: getattr(DataTable(), name) for name in filters} == {n: getattr(LogOptions(), n) for n in filters}
     of_python = set(inspect.signature(read).parameters) - {"source", "name"}
     assert of_python == set(ReadOptions.model_fields) == (of_commands | {"kinds"}) - set(filters)

@@ -28,7 +28,7 @@ from matinee.models.rerank import Rerank
 from matinee.models.svd import SVD
 from matinee.rank import recommend
 
-IGNORES = {"auto_rec", "bayesian_mf", "biased_mf", "lightgbm", "prod2vec"}
+IGNORES = {"auto_rec", "bayesian_mf", "biased_mf", "lightgbm", "mmcf", "prod2vec"}
 SHORT = {"epochs": 2, "batch_size": 30}
 QUICK: dict[str, dict[str, Any]] = {
     "bpr": {"n_factors": 8, "epochs": 3},

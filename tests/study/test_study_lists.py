@@ -87,7 +87,7 @@ def test_what_cannot_be_measured_is_refused_before_a_fit(log: Path, files: Path,
     refused(["ndcg", "diversity"], "no table of items, so no column 'genres'")
     refused(["ndcg", "diversity:directr"], "no column 'directr'", files / "films.csv")
     refused(["coverage"], "one number of all lists")
-    refused(["recall:genres"], "'recall:genres' is not a metric")
+    refused(["recall:genres"], "not told apart, so none is 'genres'")
     refused(["novelti"], "did you mean novelty")
     with pytest.raises(MatineeError, match="metric for early stopping"):
         recipe_of(tmp_path, text(log, None, ["ndcg"]) + '[fit]\nmetric = "novelty@3"\n')

@@ -98,9 +98,9 @@ def front(
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Say what accuracy costs: the re-ranked lists of a run at many strengths.
+    """Say what accuracy costs: re-ranked lists at many strengths.
 
-    Each model that orders lists by a lam (calibrated, mmr, popularity_discount) is asked once more at each lam, its
+    Each model of the run that orders lists by a lam (calibrated, mmr, popularity_discount) is asked once more at each lam, its
     base fitted as in the run, on the run's first split.
     """
     x = against or ("coverage" if no_column else "diversity")

@@ -36,7 +36,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
     "compare": ("compare", "Put models side by side, with paired tests."),
     "analyse": ("analyse", "Say what the models of a run recommend, one by one and in pairs."),
-    "front": ("analyse", "Say what accuracy costs: a run's re-ranked lists at many strengths."),
+    "front": ("analyse", "Say what accuracy costs: re-ranked lists at many strengths."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
     "data": ("data", "List the named data sets, or say what files hold."),

@@ -74,7 +74,10 @@ def recommend(
     of: OfColumn = None,
     as_json: Json = False,
 ) -> None:
-    """Recommend items to a user, to someone new, to a list by its title, or to all users."""
+    """Recommend items to a user, to someone new, or to all users.
+
+    Someone new is a history, the title of a list, or both.
+    """
     asked = Submission(for_users, out, user_id, columns, wide, no_header, sample, for_users_option)
     named = bool(user) or bool(history) or title is not None
     asked.check(others=named or everyone)

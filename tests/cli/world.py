@@ -33,11 +33,13 @@ LISTS = """
 name = "mmr"
 base = "ease"
 n = 8
+places = 2
 [[model]]
 name = "calibrated"
 label = "mild"
 base = "ease"
 n = 8
+places = 2
 """
 
 

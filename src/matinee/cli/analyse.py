@@ -100,8 +100,8 @@ def front(
 ) -> None:
     """Say what accuracy costs: re-ranked lists at many strengths.
 
-    Each model of the run that orders lists by a lam (calibrated, mmr, popularity_discount) is asked once more at each lam, its
-    base fitted as in the run, on the run's first split.
+    Each model of the run that orders lists by a lam (calibrated, mmr, popularity_discount) is asked once more at each
+    lam, its base fitted as in the run, on the run's first split.
     """
     x = against or ("coverage" if no_column else "diversity")
     with worded_for("command"):

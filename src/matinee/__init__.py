@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matinee.data.events import with_kinds as with_kinds
     from matinee.data.events import with_weights as with_weights
     from matinee.data.filters import filter_events as filter_events
+    from matinee.data.item_vectors import with_item_vectors as with_item_vectors
     from matinee.data.query import history as history
     from matinee.data.query import query as query
     from matinee.data.read.catalog import load as load
@@ -88,6 +89,7 @@ _HOMES = {
     "matinee.data.dislikes": ["Dislikes"],
     "matinee.data.events": ["EventKinds", "apply_events", "with_dislikes", "with_kinds", "with_weights"],
     "matinee.data.filters": ["filter_events"],
+    "matinee.data.item_vectors": ["with_item_vectors"],
     "matinee.data.query": ["history", "query"],
     "matinee.data.read.catalog": ["load"],
     "matinee.data.read.formats": ["formats"],

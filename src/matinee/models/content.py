@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 
-
 @dataclass(frozen=True)
 class ContentWeights(ItemWeights):
     """n_features: int32 (n_items,), known features of each item. vocabulary, idf: see Contents."""

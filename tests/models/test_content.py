@@ -27,7 +27,7 @@ def without_some_items(data: Dataset) -> tuple[Dataset, Any]:
 def test_new_items_go_to_those_who_watch_their_group(how: str) -> None:
     data = described()
     train, new = without_some_items(data)
-    model = Content(how=how, l2=20.0).fit(train)  # type: ignore[arg-type]
+    model = Content(how=how, l2=20.0).fit(train)
     assert model.scores_unknown_items()
     scores = model.score(train.queries())[:90]
     assert np.isfinite(scores[:, new]).all()

@@ -171,13 +171,14 @@ def test_dense_vectors_go_through_a_learned_linear_map(tmp_path: Path) -> None:
     vectors: list[list[float] | None] = [rng.normal(size=3).tolist() for _ in range(DATA.n_items)]
     vectors[3] = None
     assert DATA.item_features is not None
-    data = replace(DATA, item_features=DATA.item_features.with_columns(plot=pl.Series(vectors)))
+    described = DATA.item_features.with_columns(plot=pl.Series(vectors))
+    data = replace(DATA, item_features=described)
     model = registry.create("sasrec", {**SMALL, "item_features": ("genres", "plot")}).fit(data, seed=3)
     features = model.net.features  # type: ignore[attr-defined]
     table = features.values.weight.detach().numpy()
-    genres = sorted({g for row in data.item_features["genres"].to_list() for g in row or []} - {"lonely"})
+    genres = sorted({g for row in described["genres"].to_list() for g in row or []} - {"lonely"})
     assert len(table) == len(genres) + 3
-    for item, (names, vector) in enumerate(zip(data.item_features["genres"].to_list(), vectors, strict=True)):
+    for item, (names, vector) in enumerate(zip(described["genres"].to_list(), vectors, strict=True)):
         own = [genres.index(name) for name in names or [] if name in genres]
         wanted = sum(table[at] for at in own) / max(len(own), 1)
         if vector:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from matinee.data.dataset import Dataset
 from matinee.data.ids import Id
@@ -18,7 +18,7 @@ from matinee.files import StrPath
 
 
 def with_item_vectors(
-    data: Dataset, vectors: NDArray[Any] | StrPath, *, ids: Sequence[Id] | None = None, name: str = "vector"
+    data: Dataset, vectors: ArrayLike | StrPath, *, ids: Sequence[Id] | None = None, name: str = "vector"
 ) -> Dataset:
     """The log with a column of dense vectors in its table of items, which `content` and `item_features` read.
 
@@ -27,7 +27,7 @@ def with_item_vectors(
     how many ids the log does not have is warned of. In Parquet a column of lists of floats needs nothing of this.
     Raises MatineeError for another shape, an id that comes twice, and a number that is not finite.
 
-    Example: `mt.with_item_vectors(data, np.ones((data.n_items, 8)))`
+    Example: `mt.with_item_vectors(data, [[0.5, 1.0]] * data.n_items)`
     """
     import polars as pl
 
@@ -64,7 +64,7 @@ def _read(vectors: Any) -> NDArray[np.float32]:
 
 
 def _codes(data: Dataset, ids: Sequence[Id] | None, n: int) -> NDArray[np.int32]:
-    """int32 (n,): the item of each row, -1 where the log has none. Raises MatineeError where ids do not fit the rows."""
+    """int32 (n,): the item of each row, -1 where the log has none. Raises MatineeError where ids do not fit."""
     import polars as pl
 
     if ids is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Floats, Ints
 from matinee.data.dataset import Dataset, Queries
-from matinee.errors import MatineeWarning
+from matinee.errors import MatineeError, MatineeWarning
 from matinee.models.base import Learned, Shapes, TextFile
 from matinee.models.ease import EASE
+from matinee.models.families.feature_columns import cosines, regressed
 from matinee.models.families.item_item import ItemItem, ItemWeights
-from matinee.models.families.neighbours import nearest, nearest_bytes
+from matinee.models.families.neighbours import nearest_bytes
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import FLOAT, LogSize
@@ -70,45 +71,40 @@ class Content(ItemItem):
             )
             warnings.warn(what, MatineeWarning, stacklevel=4)
         if self.how == "cosine":
-            W: Any = self._cosines(F)
+            W: Any = cosines(F, self.k)
         else:
             watched = data.item_counts() > 0
             W = self.weights(data.strengths())
             asked = ~watched if self.own else np.ones(len(watched), np.bool_)
-            W[:, asked] = self._columns(W, F, watched, asked)
+            W[:, asked] = regressed(W, F, watched, asked, self.feature_l2)
         return ContentWeights(W, np.diff(F.indptr).astype(np.int32), TextFile(contents.text), contents.idf)
 
     def weights(self, X: csr_array) -> NDArray[np.float32]:
         """float32 (n_items, n_items): EASE's columns, from which those of new items are learned."""
         return EASE(l2=self.l2).weights(X)
 
-    def _cosines(self, F: csr_array) -> csr_array:
-        """csr float32 (n_items, n_items): column j holds the cosines of its k most similar items."""
-        T = F.T.tocsr()
+    def refuse_new_items(self) -> None:
+        super().refuse_new_items()
+        if not self.fitted.learned.n_features.any():
+            what = "this Content was fitted on a log without a table of items, so it cannot tell what new ones are like"
+            raise MatineeError(what, hint="fit it again on a log with one")
 
-        def similarities(start: int, stop: int) -> NDArray[np.float32]:
-            found: NDArray[np.float32] = (F[start:stop] @ T).toarray()
-            found[np.arange(stop - start), np.arange(start, stop)] = -np.inf
-            return found
+    def learned_with(self, data: Dataset, place: Ints) -> ContentWeights:
+        """Old columns stay; of a cosine model's, new items are among the neighbours."""
+        from matinee.data.features.content import Contents, described
 
-        return nearest(F.shape[0], F.shape[0], self.k, similarities).T.tocsr()  # row = history item
-
-    def _columns(self, W: NDArray[np.float32], F: csr_array, known: Bools, asked: Bools) -> NDArray[np.float32]:
-        """float32 (n_items, asked): what features say of these columns, from those of the known items. The regression
-        is solved in features or in items, whichever are fewer: (F'F + l I)^-1 F' = F'(FF' + l I)^-1."""
-        from scipy.linalg import solve
-
-        seen, new = F[known].astype(np.float64), F[asked].astype(np.float64)
-        few = seen.shape[1] <= seen.shape[0]
-        G = ((seen.T @ seen) if few else (seen @ seen.T)).toarray()
-        G[np.diag_indices_from(G)] += self.feature_l2
-        side = (new.T if few else seen @ new.T).toarray()
-        by_item = solve(G, side, assume_a="pos") if len(G) else side
-        if few:
-            by_item = seen @ by_item
-        found: NDArray[np.float32] = W[:, known] @ by_item.astype(np.float32)
-        found[np.flatnonzero(asked), np.arange(found.shape[1])] = 0.0  # an item says nothing of itself
-        return found
+        learned: ContentWeights = self.fitted.learned
+        F = Contents.of_text(learned.vocabulary, learned.idf).rows(described(data))
+        n_features = np.diff(F.indptr).astype(np.int32)
+        if self.how == "cosine":
+            return replace(learned, W=cosines(F, self.k), n_features=n_features)
+        known, new = data.item_counts() > 0, np.ones(data.n_items, np.bool_)
+        new[place] = False
+        W = np.zeros((data.n_items, data.n_items), np.float32)
+        old: Any = learned.W
+        W[np.ix_(place, place)] = old
+        W[:, new] = regressed(W, F, known, new, self.feature_l2)
+        return replace(learned, W=W, n_features=n_features)
 
     # -- answers -------------------------------------------------------------------------------------------------------
 

@@ -26,8 +26,9 @@ def item_values(data: Dataset, columns: Sequence[str]) -> csr_array:
     """csr float32 (n_items, n_values): for each column 1 over the number of an item's known values, at each of these.
 
     Dense vectors (lists of floats) are so many values, each weighing as its vector of length 1 says, so that what the
-    net adds is a learned linear map of them. Other lists have several values; numbers are put into up to 32 buckets, unless the column is named `..._id`; anything else
-    is a category. Raises MatineeError where a column is not in the item table, or cannot be read so.
+    net adds is a learned linear map of them. Other lists have several values; numbers are put into up to 32 buckets,
+    unless the column is named `..._id`; anything else is a category. Raises MatineeError where a column is not in the
+    item table, or cannot be read so.
     """
     from scipy.sparse import csr_array
 
@@ -37,9 +38,9 @@ def item_values(data: Dataset, columns: Sequence[str]) -> csr_array:
     for name in columns:
         column = item_column(data.item_features, name)
         if holds_vectors(column):
-            vectors = unit_rows(csr_array(dense(column))).tocoo()
-            rows.append(vectors.row.astype(np.int64))
-            at.append(n_values + vectors.col.astype(np.int64))
+            vectors = unit_rows(csr_array(dense(column)))
+            rows.append(np.repeat(np.arange(data.n_items), np.diff(vectors.indptr)))
+            at.append(n_values + vectors.indices.astype(np.int64))
             shares.append(vectors.data)
             n_values += vectors.shape[1]
             continue

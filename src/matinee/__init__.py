@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from matinee.evaluate.files import read_recommendations as read_recommendations
     from matinee.explain import reasons as reasons
     from matinee.explore.analysis import analyse as analyse
+    from matinee.explore.cold_start import cold_start as cold_start
     from matinee.explore.exploring import explore as explore
     from matinee.explore.front import front as front
     from matinee.models.fits import fits_here as fits_here
@@ -103,6 +104,7 @@ _HOMES = {
     "matinee.explain": ["reasons"],
     "matinee.explore": ["explore"],
     "matinee.explore.analysis": ["analyse"],
+    "matinee.explore.cold_start": ["cold_start"],
     "matinee.explore.front": ["front"],
     "matinee.models.fits": ["fits_here"],
     "matinee.models.hyper_parameters": ["describe", "learned_arrays"],

@@ -19,7 +19,8 @@ NEW = "new"
 def new_items(split: Split, share: float = 0.1, *, seed: int = 0) -> Split:
     """The split with some items new: of the n items with an event in train, max(1, floor(share n)) at random lose all
     of their events in train and in train_valid, and stand in no history. What a query's history held of them becomes
-    an answer, as if they had come out after it. `Holdout.kinds` has the answers that are new items as "new".
+    an answer, as if they had come out after it. `Holdout.kinds` has as "new" the answers without an event in train:
+    these, and what the split had hidden altogether.
 
     Raises MatineeError for a share that is not between 0 and 1, and where nothing would be left to train on.
 
@@ -39,11 +40,13 @@ def new_items(split: Split, share: float = 0.1, *, seed: int = 0) -> Split:
         f"{counted(len(chosen), 'item')} of {len(there):,} in train are new: {counted(events, 'event')} left out of "
         "train, and of histories, where they are answers"
     )
+    train = _without(split.train, new)
+    unseen = train.item_counts() == 0
     return replace(
         split,
-        train=_without(split.train, new),
-        valid=_asked(split.valid, new, words),
-        test=_asked(split.test, new, words),
+        train=train,
+        valid=_asked(split.valid, new, unseen, words),
+        test=_asked(split.test, new, unseen, words),
         train_valid=None if split.train_valid is None else _without(split.train_valid, new),
         notes=(*split.notes, note),
     )
@@ -62,7 +65,7 @@ def _without(data: Dataset, new: Bools) -> Dataset:
     return data.rows(~new[data.item])
 
 
-def _asked(holdout: Holdout, new: Bools, words: str) -> Holdout:
+def _asked(holdout: Holdout, new: Bools, unseen: Bools, words: str) -> Holdout:
     """New items out of the histories, and among the answers."""
     queries = holdout.queries
     gone = new[queries.history.values]
@@ -72,7 +75,7 @@ def _asked(holdout: Holdout, new: Bools, words: str) -> Holdout:
     truth = answers(whole.rows, whole.values, exclude, len(new))
     asked = replace(queries.keep_events(~gone), exclude=exclude)
     protocol = replace(holdout.protocol, split=holdout.protocol.split + words)
-    kinds = {**holdout.kinds, NEW: truth.keep(new[truth.values])}
+    kinds = {**holdout.kinds, NEW: truth.keep(unseen[truth.values])}
     return replace(holdout, queries=asked, truth=truth, kinds=kinds, protocol=protocol)
 
 

@@ -58,7 +58,8 @@ def items_new(split: Split) -> Bools:
     there = np.zeros(len(new), np.bool_)
     for part in (split.valid, split.test):
         there[part.truth.values] = True
-    return new & there
+    found: Bools = new & there
+    return found
 
 
 def _without(data: Dataset, new: Bools) -> Dataset:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged, unit_rows
 from matinee.data.dataset import Dataset
@@ -34,12 +35,13 @@ def item_values(data: Dataset, columns: Sequence[str]) -> csr_array:
 
     from matinee.data.features.vocabulary import fitted  # loads polars
 
-    rows, at, shares, n_values = [], [], [], 0
+    rows: list[NDArray[np.int64]] = []
+    at, shares, n_values = [], [], 0
     for name in columns:
         column = item_column(data.item_features, name)
         if holds_vectors(column):
             vectors = unit_rows(csr_array(dense(column)))
-            rows.append(np.repeat(np.arange(data.n_items), np.diff(vectors.indptr)))
+            rows.append(np.repeat(np.arange(data.n_items), np.diff(vectors.indptr)).astype(np.int64))
             at.append(n_values + vectors.indices.astype(np.int64))
             shares.append(vectors.data)
             n_values += vectors.shape[1]

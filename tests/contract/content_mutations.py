@@ -10,15 +10,15 @@ import numpy as np
 from contract.mutation import Patch, breaks
 from matinee.data.features.content import Contents
 from matinee.data.features.grams import Grams
-from matinee.models import content
 from matinee.models.content import Content
+from matinee.models.families import feature_columns
 from matinee.models.title_match import TitleMatch
 
 
 @breaks("check_cosines", "content")
 def neighbours_of_the_history_item(patch: Patch) -> None:
-    right = content.cosines
-    patch.setattr(content, "cosines", lambda F, k: right(F, k).T.tocsr())
+    right = feature_columns.cosines
+    patch.setattr("matinee.models.content.cosines", lambda F, k: right(F, k).T.tocsr())
 
 
 @breaks("check_cosines", "content")
@@ -35,14 +35,17 @@ def nothing_known_is_a_zero(patch: Patch) -> None:
 
 @breaks("check_ridge", "content")
 def regression_on_all_items(patch: Patch) -> None:
-    right = content.regressed
-    patch.setattr(content, "regressed", lambda W, F, known, *more: right(W, F, np.ones_like(known), *more))
+    right = feature_columns.regressed
+    patch.setattr(
+        "matinee.models.content.regressed",
+        lambda W, F, known, asked, l2: right(W, F, np.ones_like(known), asked, l2),
+    )
 
 
 @breaks("check_ridge", "content")
 def penalty_left_out(patch: Patch) -> None:
-    right = content.regressed
-    patch.setattr(content, "regressed", lambda *given: right(*given[:-1], 10 * given[-1]))
+    right = feature_columns.regressed
+    patch.setattr("matinee.models.content.regressed", lambda W, F, known, asked, l2: right(W, F, known, asked, 10 * l2))
 
 
 @breaks("check_title_match", "title_match")

@@ -55,7 +55,7 @@ class ColdStart:
         metric, k = rows.select("metric", "k").row(0) if len(rows) else ("", 0)
         return [f"{metric}@{k}", *(f"{n} known" for n in known)], found
 
-    def _parts(self) -> list[tuple[str, list[str], list[list[str]]]]:
+    def parts(self) -> list[tuple[str, list[str], list[list[str]]]]:
         """What each table is of, its head and its rows."""
         parts = [("Lists by how many of their items are known", *self.table())]
         if self.n_new:
@@ -63,23 +63,24 @@ class ColdStart:
             parts.append((words, *self.table(NEW)))
         return parts
 
-    def _notes(self) -> list[str]:
+    def words(self) -> list[str]:
+        """What stands below the tables, a sentence each."""
         said = [f"{listed(self.unable)}: cannot score a new item"] if self.unable else []
         return [*said, *self.notes]
 
     def __str__(self) -> str:
-        lines = [line for words, head, rows in self._parts() for line in (words, *_table(head, rows), "")]
-        return "\n".join([*lines, *self._notes()])
+        lines = [line for words, head, rows in self.parts() for line in (words, *_table(head, rows), "")]
+        return "\n".join([*lines, *self.words()])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         parts = [
             html_notes(words) + html_table(head, rows, numbers=range(1, len(head)), named=True)
-            for words, head, rows in self._parts()
+            for words, head, rows in self.parts()
             if rows
         ]
-        return html_panel("Cold start", *parts, html_notes(*self._notes()))
+        return html_panel("Cold start", *parts, html_notes(*self.words()))
 
 
 def cold_start(

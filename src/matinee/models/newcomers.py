@@ -9,7 +9,6 @@ import numpy as np
 
 from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
-from matinee.data.newcomers import with_new_items
 from matinee.errors import MatineeError
 from matinee.models.parameters import Parameters
 
@@ -33,6 +32,8 @@ class Newcomers(Parameters):
 
         Example: `mt.models.Content().fit(data).with_items({"item_id": [7001], "genres": [["Drama"]]})`
         """
+        from matinee.data.newcomers import with_new_items  # loads polars
+
         fitted = self.fitted
         self.refuse_new_items()
         data, place = with_new_items(fitted.data, table)

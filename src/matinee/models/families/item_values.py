@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,13 +35,14 @@ def item_values(data: Dataset, columns: Sequence[str]) -> csr_array:
 
     from matinee.data.features.vocabulary import fitted  # loads polars
 
-    rows: list[NDArray[np.int64]] = []
-    at, shares, n_values = [], [], 0
+    rows: list[NDArray[Any]] = []
+    at: list[NDArray[Any]] = []
+    shares, n_values = [], 0
     for name in columns:
         column = item_column(data.item_features, name)
         if holds_vectors(column):
             vectors = unit_rows(csr_array(dense(column)))
-            rows.append(np.repeat(np.arange(data.n_items), np.diff(vectors.indptr)).astype(np.int64))
+            rows.append(np.repeat(np.arange(data.n_items), np.diff(vectors.indptr)))
             at.append(n_values + vectors.indices.astype(np.int64))
             shares.append(vectors.data)
             n_values += vectors.shape[1]

@@ -43,6 +43,7 @@ CALLED = {name: getattr(mt, name) for name in sorted(set(mt.__all__) - WITHOUT)}
 METHODS = {
     "Dataset.to_frame": mt.Dataset.to_frame,
     "Dataset.to_pandas": mt.Dataset.to_pandas,
+    "Model.with_items": mt.models.Content.with_items,
     "Model.get_params": mt.models.EASE.get_params,
     "Model.set_params": mt.models.EASE.set_params,
     "Recommendations": type(mt.similar_items(mt.models.Popularity().fit(mt.read([(1, 2)])), 2, 1)),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from matinee.data.events import with_kinds as with_kinds
     from matinee.data.events import with_weights as with_weights
     from matinee.data.filters import filter_events as filter_events
+    from matinee.data.item_vectors import with_item_vectors as with_item_vectors
     from matinee.data.query import history as history
     from matinee.data.query import query as query
     from matinee.data.read.catalog import load as load
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from matinee.evaluate.files import read_recommendations as read_recommendations
     from matinee.explain import reasons as reasons
     from matinee.explore.analysis import analyse as analyse
+    from matinee.explore.cold_start import cold_start as cold_start
     from matinee.explore.exploring import explore as explore
     from matinee.explore.front import front as front
     from matinee.models.fits import fits_here as fits_here
@@ -88,6 +90,7 @@ _HOMES = {
     "matinee.data.dislikes": ["Dislikes"],
     "matinee.data.events": ["EventKinds", "apply_events", "with_dislikes", "with_kinds", "with_weights"],
     "matinee.data.filters": ["filter_events"],
+    "matinee.data.item_vectors": ["with_item_vectors"],
     "matinee.data.query": ["history", "query"],
     "matinee.data.read.catalog": ["load"],
     "matinee.data.read.formats": ["formats"],
@@ -101,6 +104,7 @@ _HOMES = {
     "matinee.explain": ["reasons"],
     "matinee.explore": ["explore"],
     "matinee.explore.analysis": ["analyse"],
+    "matinee.explore.cold_start": ["cold_start"],
     "matinee.explore.front": ["front"],
     "matinee.models.fits": ["fits_here"],
     "matinee.models.hyper_parameters": ["describe", "learned_arrays"],

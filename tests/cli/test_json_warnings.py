@@ -31,6 +31,7 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
         ("compare",): [world.run],
         ("analyse",): [world.run],
         ("front",): [world.lists, "--lam", "0,0.5"],
+        ("cold-start",): ["ease", "--data", world.log, "--items", world.items, "--known", "0,1", "-k", "2"],
         ("negatives",): [world.recipe, "--out", out, "--n", "3"],
         ("data", "show"): [world.log, "--items", world.items],
         ("data", "sniff"): [world.log, world.items],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from contract.logs import described, groups, titled
+from matinee.data.dataset import Dataset
 from matinee.models import registry
 
 Hyper = Mapping[str, Any]
@@ -53,6 +55,8 @@ VARIANTS: Mapping[str, list[Hyper]] = {
         {**LINEAR, "nonnegative": True, "half_life": 4.0},
         {**LINEAR, "dropout": 0.0, "user_damping": 0.0},
     ],
+    "content": [{"how": "ridge"}, {"how": "ridge", "own": False, "feature_l2": 0.5}],
+    "title_match": [{"match": "equal", "k": 7}],
     "ials": [{"nu": 0.5, "n_factors": 7}],
     "biased_mf": [{"loss": "bce"}, {"n_factors": 0}],
     "svd_ae": [{"share": 0.1}, {"half_life": 4.0}],
@@ -94,6 +98,14 @@ VARIANTS: Mapping[str, list[Hyper]] = {
     "mmr": [{"base": {"name": "item_knn", "k": 20}, "similarity": "attributes"}],
 }
 """Registry name -> further hyper-parameters that the model is run with."""
+
+LOGS: Mapping[str, Callable[[], Dataset]] = {"content": described, "title_match": titled}
+"""Registry name -> the log of the suite, where the model asks for tables; the others get `groups`."""
+
+
+def log_of(name: str) -> Callable[[], Dataset]:
+    return LOGS.get(name, groups)
+
 
 CASES: list[tuple[str, Hyper]] = [
     (name, hyper) for name in registry.names() for hyper in (SMALL_LOG.get(name, {}), *VARIANTS.get(name, []))

@@ -70,6 +70,29 @@ def groups() -> Dataset:
     )
 
 
+def described() -> Dataset:
+    """`groups` with a table of items: tags, mostly of their own group, a year and vectors around that of the group. The
+    items without an event have no row."""
+    data = groups()
+    rng = np.random.default_rng(2)
+    group = np.sort(np.random.default_rng(7).integers(0, N_GROUPS, N_ITEMS))
+    centres = rng.normal(size=(N_GROUPS, 5))
+    table: dict[str, list[Any]] = {"tags": [], "year": [], "vector": []}
+    for item in data.items.ids.tolist():
+        g = -1 if item in UNWATCHED else int(group[(item - 11) // 3])
+        tags = ["film", *rng.choice([f"{g}a", f"{g}b", f"{g}c", "x"], 2).tolist()]
+        vector = np.round(centres[g] + 0.4 * rng.normal(size=5), 3).tolist()
+        for name, value in (("tags", tags), ("year", 1990 + 2 * g + int(rng.integers(3))), ("vector", vector)):
+            table[name].append(None if g < 0 else value)
+    return replace(data, item_features=pl.DataFrame(table))
+
+
+def titled() -> Dataset:
+    """`groups` whose users are lists with titles; one has none."""
+    titles = [f"group {u % N_GROUPS} list {u % 7}" for u in range(N_USERS)]
+    return replace(groups(), user_features=pl.DataFrame({"title": [*titles, None]}))
+
+
 def last_hidden(data: Dataset, n: int = 2) -> tuple[Dataset, Holdout]:
     """Each user's last n events hidden: what remains to fit on, and the holdout."""
     rank_from_end = np.empty(len(data), np.int64)
@@ -90,7 +113,14 @@ def renamed(data: Dataset, seed: int | None) -> tuple[Dataset, NDArray[np.int32]
         place = np.arange(n) if seed is None else np.random.default_rng(seed).permutation(n)
         maps.append(IdMap([f"{kind}-{i:05d}" for i in range(n)], what=ids.what))
         codes.append(place.astype(np.int32))
-    same = replace(data, users=maps[0], items=maps[1], user=codes[0][data.user], item=codes[1][data.item])
+    tables = [
+        None if table is None else table[np.argsort(code)]
+        for table, code in zip((data.user_features, data.item_features), codes, strict=True)
+    ]
+    same = replace(
+        data, users=maps[0], items=maps[1], user=codes[0][data.user], item=codes[1][data.item],
+        user_features=tables[0], item_features=tables[1],
+    )  # fmt: skip
     return same, codes[0], codes[1]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.cases import CASES, SMALL_LOG, VARIANTS, case_id
+from contract.cases import CASES, SMALL_LOG, VARIANTS, case_id, log_of
 from contract.checks import CHECKS, Check
 from contract.shared import PROMISES, Case, exemptions
 from matinee.models import registry
@@ -29,7 +29,7 @@ pytestmark = [
 )
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     name, hyper = request.param
-    found = Case(lambda: registry.create(name, hyper))
+    found = Case(lambda: registry.create(name, hyper), log_of(name))
     yield found
     found.assert_untouched()
 

@@ -8,7 +8,13 @@ from functools import partial
 import pytest
 
 # importing them registers the mutations
-from contract import ensemble_mutations, general_mutations, item_mutations, net_mutations  # noqa: F401
+from contract import (  # noqa: F401
+    content_mutations,
+    ensemble_mutations,
+    general_mutations,
+    item_mutations,
+    net_mutations,
+)
 from contract.checks import CHECKS
 from contract.mutation import MUTATIONS, Mutation
 from contract.shared import Case

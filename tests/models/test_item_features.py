@@ -163,3 +163,26 @@ def test_features_tell_what_few_events_do_not() -> None:
         model.fit(train, valid=valid, seed=1)
         losses.append(model.curve[-1]["train_loss"] or np.nan)
     assert losses[1] < losses[0]
+
+
+def test_dense_vectors_go_through_a_learned_linear_map(tmp_path: Path) -> None:
+    """The part of features is V'v over |v|, beside the mean over genres; items without a vector get none of it."""
+    rng = np.random.default_rng(4)
+    vectors: list[list[float] | None] = [rng.normal(size=3).tolist() for _ in range(DATA.n_items)]
+    vectors[3] = None
+    assert DATA.item_features is not None
+    described = DATA.item_features.with_columns(plot=pl.Series(vectors))
+    data = replace(DATA, item_features=described)
+    model = registry.create("sasrec", {**SMALL, "item_features": ("genres", "plot")}).fit(data, seed=3)
+    features = model.net.features  # type: ignore[attr-defined]
+    table = features.values.weight.detach().numpy()
+    genres = sorted({g for row in described["genres"].to_list() for g in row or []} - {"lonely"})
+    assert len(table) == len(genres) + 3
+    for item, (names, vector) in enumerate(zip(described["genres"].to_list(), vectors, strict=True)):
+        own = [genres.index(name) for name in names or [] if name in genres]
+        wanted = sum(table[at] for at in own) / max(len(own), 1)
+        if vector:
+            wanted = wanted + np.array(vector) / np.linalg.norm(vector) @ table[len(genres) :]
+        np.testing.assert_allclose(features().detach().numpy()[item], wanted, rtol=1e-4, atol=1e-6)
+    again = load_model(save_model(model, tmp_path / "model"))
+    assert again.score(data.queries()).tobytes() == model.score(data.queries()).tobytes()

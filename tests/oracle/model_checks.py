@@ -16,6 +16,7 @@ from matinee.models.popularity import Popularity
 from matinee.models.user_knn import UserKNN
 from oracle import (
     boosted_checks,
+    content_checks,
     cvae_checks,
     ensemble_checks,
     factor_checks,
@@ -115,6 +116,7 @@ CHECKS: dict[str, list[Callable[[], None]]] = {
     **net_checks.CHECKS,
     **cvae_checks.CHECKS,
     **mmcf_checks.CHECKS,
+    **content_checks.CHECKS,
     **sequence_checks.CHECKS,
     **ensemble_checks.CHECKS,
     **boosted_checks.CHECKS,

@@ -37,6 +37,7 @@ COMMANDS = {
     "compare": ("compare", "Put models side by side, with paired tests."),
     "analyse": ("analyse", "Say what the models of a run recommend, one by one and in pairs."),
     "front": ("analyse", "Say what accuracy costs: re-ranked lists at many strengths."),
+    "cold-start": ("cold_start", "Measure models by how many items are known, and for new items."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
     "data": ("data", "List the named data sets, or say what files hold."),
@@ -57,6 +58,7 @@ EXAMPLES = {
     "compare": "runs/a runs/b --metric ndcg -k 10 --baseline popularity",
     "analyse": "runs/ml-1m --pair ease sasrec",
     "front": "runs/lists --against coverage --out front.svg",
+    "cold-start": "ease content --data ml-100k --known 0,1,5 --out known.svg",
     "export": "runs/ml-1m sasrec --out models/sasrec",
     "negatives": "recipes/ml-1m-next.toml --out ml-1m.test.negative",
 }
@@ -74,7 +76,7 @@ class LazyCommand(TyperCommand):
         name, part = str(self.name), typer.Typer(rich_markup_mode=None)
         module = import_module(f"matinee.cli.{COMMANDS[name][0]}")
         if name in EXAMPLES:
-            part.command(epilog=f"Example: matinee {name} {EXAMPLES[name]}")(getattr(module, name))
+            part.command(epilog=f"Example: matinee {name} {EXAMPLES[name]}")(getattr(module, name.replace("-", "_")))
         else:
             part.add_typer(module.group, name=name)
         return get_group(part).commands[name]

@@ -136,3 +136,12 @@ def gini(counts: NDArray[Any]) -> float:
         return 0.0
     place = np.arange(1, n + 1)
     return float(2 * np.dot(place, np.sort(counts).astype(np.float64)) / (n * total) - (n + 1) / n)
+
+
+def unit_rows(rows: csr_array) -> csr_array:
+    """csr float32: the rows over their Euclidean lengths; empty ones stay."""
+    from scipy.sparse import csr_array
+
+    length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1), np.float64).ravel())
+    scale = np.repeat(1.0 / np.maximum(length, 1e-12), np.diff(rows.indptr))
+    return csr_array(((rows.data * scale).astype(np.float32), rows.indices, rows.indptr), shape=rows.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
@@ -11,6 +12,11 @@ from matinee.errors import MatineeError, near_misses
 
 COMPARED = 300  # names that are compared letter by letter
 _BUCKETS = 64  # of letters, when they are counted
+
+
+def plain(title: str | None) -> str:
+    """A title as models read it: as Unicode sees it (NFKC), case folded, runs of spaces as one."""
+    return " ".join(unicodedata.normalize("NFKC", title or "").casefold().split())
 
 
 class Titles:

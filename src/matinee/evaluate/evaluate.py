@@ -153,8 +153,8 @@ class Evaluation:
         return cls(values, user, users, protocol, queries, tasks=tasks_of(asked, n))
 
     def __str__(self) -> str:
-        by_task = [line for cells in task_cells(self) for line in ["", *_text_table(*cells)]]
-        return "\n".join([*_text_table(*self._cells()), *by_task, "", *self._notes()])
+        by_task = [line for cells in task_cells(self) for line in ["", *text_table(*cells)]]
+        return "\n".join([*text_table(*self._cells()), *by_task, "", *self._notes()])
 
     def __repr__(self) -> str:
         return f"<Evaluation of {', '.join(self.labels)} on {counted(self.n_queries, 'query', 'queries')}>\n{self}"
@@ -390,7 +390,7 @@ def _tie_warnings(recs: Recommendations, cuts: tuple[int, ...], label: str) -> l
     return warned
 
 
-def _text_table(head: list[str], rows: list[list[str]]) -> list[str]:
+def text_table(head: list[str], rows: list[list[str]]) -> list[str]:
     widths = [max(len(row[c]) for row in [head, *rows]) for c in range(len(head))]
 
     def line(cells: list[str]) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matinee.models.calibrated import Calibrated as Calibrated
     from matinee.models.cdae import CDAE as CDAE
     from matinee.models.cl4srec import CL4SRec as CL4SRec
+    from matinee.models.content import Content as Content
     from matinee.models.cvae import CVAE as CVAE
     from matinee.models.dae import DAE as DAE
     from matinee.models.ease import EASE as EASE
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from matinee.models.stamp import STAMP as STAMP
     from matinee.models.svd import SVD as SVD
     from matinee.models.svd_ae import SVDAE as SVDAE
+    from matinee.models.title_match import TitleMatch as TitleMatch
     from matinee.models.user_knn import UserKNN as UserKNN
 
 

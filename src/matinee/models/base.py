@@ -28,7 +28,7 @@ from matinee.models.fields import validation_message
 from matinee.models.fit_warnings import warn_of_dislikes, warn_of_ignored_weights, warn_of_unread_times
 from matinee.models.fitting import FitContext
 from matinee.models.needs import FLOAT, SORTING, LogSize, Needs, refuse_too_large
-from matinee.models.parameters import Parameters
+from matinee.models.newcomers import Newcomers
 from matinee.nn.rounds import CURVE, OnRound
 from matinee.notebook import html_notes, html_panel
 from matinee.progress import RoundsBar
@@ -63,7 +63,7 @@ class Fitted:
     metric: str = ""
 
 
-class Model(Parameters, ABC):
+class Model(Newcomers, ABC):
     """A Scorer with hyper-parameters (its fields) and learned state (one private value).
 
     `fit` ignores any earlier fit and returns self. Two models are equal when class and hyper-parameters are.

@@ -13,6 +13,8 @@ BUILT_IN = {
     "ease": "matinee.models.ease:EASE",
     "slim": "matinee.models.slim:SLIM",
     "admm_slim": "matinee.models.admm_slim:AdmmSLIM",
+    "content": "matinee.models.content:Content",
+    "title_match": "matinee.models.title_match:TitleMatch",
     "svd": "matinee.models.svd:SVD",
     "svd_ae": "matinee.models.svd_ae:SVDAE",
     "ials": "matinee.models.ials:IALS",

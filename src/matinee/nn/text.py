@@ -5,7 +5,6 @@ A title is taken as Unicode sees it (NFKC, case folded, runs of spaces as one), 
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from matinee.data.titles import plain
+
 PADDING, UNKNOWN, FIRST = 0, 1, 2  # codes; characters of the vocabulary follow
-
-
-def plain(title: str | None) -> str:
-    """A title as it is read."""
-    return " ".join(unicodedata.normalize("NFKC", title or "").casefold().split())
 
 
 @dataclass(frozen=True)

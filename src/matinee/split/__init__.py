@@ -27,7 +27,8 @@ event, and the user's own median interval.
 
 Every hidden row is an answer, and the whole catalogue is ranked. With `labelled` only rows labelled 1 are answers;
 `observed` and `sampled` rank other candidates. All three change a split's holdouts and their protocol.
-`write_negatives` writes the file that `sampled` reads.
+`write_negatives` writes the file that `sampled` reads. `new_items` takes a share of the items out of training, which
+are answers wherever a history held them.
 """
 
 from matinee.split.candidates import labelled, observed, sampled, with_candidates
@@ -35,6 +36,7 @@ from matinee.split.dislikes import allowing_dislikes
 from matinee.split.lists import lists
 from matinee.split.moments import predicted_moments
 from matinee.split.negatives import write_negatives
+from matinee.split.new_items import items_new, new_items
 from matinee.split.options import STRATEGIES, check, make
 from matinee.split.parts import refitted
 from matinee.split.provided import provided
@@ -42,8 +44,7 @@ from matinee.split.sessions import sessions
 from matinee.split.strategies import folds, latest, leave_one_out, mixed, random, strong, temporal
 
 __all__ = [
-    "STRATEGIES", "allowing_dislikes", "check", "folds", "labelled", "latest", "leave_one_out", "lists", "make",
-    "mixed", "observed", "predicted_moments", "provided", "random", "refitted", "sampled", "sessions", "strong",
-    "temporal",
-    "with_candidates", "write_negatives",
+    "STRATEGIES", "allowing_dislikes", "check", "folds", "items_new", "labelled", "latest", "leave_one_out", "lists",
+    "make", "mixed", "new_items", "observed", "predicted_moments", "provided", "random", "refitted", "sampled",
+    "sessions", "strong", "temporal", "with_candidates", "write_negatives",
 ]  # fmt: skip

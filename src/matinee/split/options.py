@@ -15,10 +15,12 @@ from matinee.data.read.options import TableFile
 from matinee.errors import MatineeError, suggestion
 from matinee.split import strategies
 from matinee.split.lists import lists
+from matinee.split.new_items import new_items
 from matinee.split.provided import provided
 from matinee.split.sessions import sessions
-from matinee.split.shares import check_folds
+from matinee.split.shares import check_folds, check_ratio
 
+NEW_ITEMS = "new_items"
 File = str | Path | TableFile
 
 
@@ -43,12 +45,15 @@ STRATEGIES: dict[str, Callable[..., Split]] = {
 def make(data: Dataset, strategy: str, options: Mapping[str, object] | None = None, *, seed: int = 0) -> list[Split]:
     """The splits of a recipe's [split] table: one, or n of them for strategy "random" with the option `folds` = n.
 
-    options: arguments of the strategy's function by name (exclude_seen included). The seed goes to those that have one.
+    options: arguments of the strategy's function by name (exclude_seen included), and with every strategy `new_items`,
+    the share of the items without an event in train (see split.new_items). The seed goes to those that have one.
     Raises MatineeError naming the strategy or option that is unknown, missing or of the wrong type.
     """
     function, arguments = _call(strategy, options or {}, seed)
+    share = arguments.pop(NEW_ITEMS, 0.0)
     made = function(data, **arguments)
-    return [made] if isinstance(made, Split) else made
+    splits = [made] if isinstance(made, Split) else made
+    return [new_items(split, share, seed=seed) for split in splits] if share else splits
 
 
 def check(strategy: str, options: Mapping[str, object] | None = None) -> None:
@@ -73,8 +78,8 @@ def _call(
 def _typed(strategy: str, function: Callable[..., object], options: Mapping[str, object], seed: int) -> dict[str, Any]:
     """The options as the function's annotations want them ("0.1" from a command line becomes 0.1), and the seed."""
     parameters = inspect.signature(function).parameters
-    known = [name for name in parameters if name not in ("data", "seed")]
-    kinds = typing.get_type_hints(function)
+    known = [*(name for name in parameters if name not in ("data", "seed")), NEW_ITEMS]
+    kinds = typing.get_type_hints(function) | {NEW_ITEMS: float}
     arguments: dict[str, Any] = {"seed": seed} if "seed" in parameters else {}
     for name, value in options.items():
         if name not in known:
@@ -84,7 +89,8 @@ def _typed(strategy: str, function: Callable[..., object], options: Mapping[str,
         except ValidationError as error:
             hint = f"see split strategy {strategy!r}"
             raise MatineeError(f"split option {name} = {value!r}: {error.errors()[0]['msg']}", hint=hint) from None
+    check_ratio(NEW_ITEMS, arguments.get(NEW_ITEMS, 0.0), zero=True)
     for name in known:
-        if name not in arguments and parameters[name].default is inspect.Parameter.empty:
+        if name not in arguments and name in parameters and parameters[name].default is inspect.Parameter.empty:
             raise MatineeError(f"split strategy {strategy!r} needs the option {name!r}", hint=f"add {name} = ...")
     return arguments

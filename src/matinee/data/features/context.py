@@ -36,6 +36,7 @@ from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Dataset
 from matinee.data.features import vocabulary as vocab
 from matinee.data.features.side_columns import kinds
+from matinee.data.features.vectors import holds_vectors
 from matinee.data.features.vocabulary import AnyField, Bucketed, Categorical, DatePart, Kind, MultiValued, Numbers
 from matinee.errors import MatineeError, suggestion
 
@@ -268,6 +269,9 @@ def _kind(name: str, column: pl.Series, place: int | None, how: str | None) -> t
     if of.is_numeric() and place is None and not name.endswith("_id"):
         return "bucket", None
     if isinstance(of, (pl.List, pl.Array)) and place is None:
+        if holds_vectors(column):
+            hint = f"name some of its numbers, e.g. '{name}[0]:numeric', or use a model that reads vectors (content)"
+            raise MatineeError(f"'{name}' holds dense vectors, which are no values of a field", hint=hint)
         return "multi", None
     if of.is_temporal():
         hint = f"name a part of it, e.g. '{name}:year'; or leave it out"

@@ -60,6 +60,22 @@ class Columns:
         share = np.concatenate([*shares, np.empty(0)]).astype(np.float32)
         return cls(tuple(kept_names), tuple(kept_values), of_item.astype(np.float32), share)
 
+    def of_log(self, data: Dataset) -> Columns:
+        """The same values, for the items of a log with further ones."""
+        from scipy.sparse import csr_array
+
+        rows, at, start = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+        for name, values in zip(self.names, self.values, strict=True):
+            attribute, place = attribute_of(data, name), {value: start + at for at, value in enumerate(values)}
+            column = np.array([place.get(value, -1) for value in attribute.values], np.int64)[attribute.codes.values]
+            rows.append(attribute.codes.rows[column >= 0])
+            at.append(column[column >= 0])
+            start += len(values)
+        row, column = np.concatenate(rows), np.concatenate(at)
+        ones = np.ones(len(row), np.float32)
+        of_item = csr_array((ones, (row, column)), shape=(data.n_items, start))
+        return Columns(self.names, self.values, of_item, self.share)
+
     @classmethod
     def of_text(cls, text: str, of_item: csr_array, share: Floats) -> Columns:
         """From `text`, as a model keeps it."""

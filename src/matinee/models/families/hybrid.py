@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee import nn
-from matinee.data.arrays import Bools, Floats, Ragged
+from matinee.data.arrays import Bools, Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.data.validate import check_queries
 from matinee.evaluate.stopping import measure
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from matinee.nn.text import Characters
     from matinee.nn.train import Pass, Step
 
+OF_COLUMNS = ("encoder.weight", "decoder.weight", "decoder.bias")
+"""Weights of a net with a row, or a number, for each column."""
 Titles = tuple[str | None, ...]
 
 
@@ -99,6 +101,19 @@ class Hybrid(Network):
         known = net.columns
         kept = TextFile(known.text), known.of_item, known.share, net.characters.points, net.title_share
         return HybridWeights(weights, curve, *kept, net=net)
+
+    def learned_with(self, data: Dataset, place: Ints) -> HybridWeights:
+        """New items have no column of their own yet: their attributes say how they are scored."""
+        learned: HybridWeights = self.fitted.learned
+        columns = self.net.columns.of_log(data)
+        n = len(place)
+        kept = np.concatenate([place, data.n_items + np.arange(len(columns) - data.n_items)])
+        weights = dict(learned.weights)
+        for name, value in weights.items():
+            if name.endswith(OF_COLUMNS) and len(value) == n + len(columns) - data.n_items:
+                weights[name] = np.zeros((len(columns), *value.shape[1:]), value.dtype)
+                weights[name][kept] = value
+        return replace(learned, weights=weights, of_item=columns.of_item, net=None)
 
     # -- training ------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,169 @@
+"""Quality against what is known: someone with no item, with one, two, five...; and items that nobody watched yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from matinee import split as splits
+from matinee.data.dataset import Dataset, Split
+from matinee.errors import MatineeError, listed
+from matinee.evaluate.evaluate import Evaluation, evaluate, text_table
+from matinee.models import registry
+from matinee.models.base import Model
+from matinee.notebook import html_notes, html_panel, html_table
+from matinee.progress import track
+from matinee.rank import recommend
+
+if TYPE_CHECKING:
+    import polars as pl
+
+KNOWN = (0, 1, 2, 5, 10, 25)
+ALL, NEW = "all", "new"
+
+
+@dataclass(frozen=True, repr=False)
+class ColdStart:
+    """How good models are by how much is known.
+
+    frame: items ("all": the whole catalogue is ranked; "new": those without a training event alone), model, known (how
+    many items of the list are shown), metric, k, value, ci_low, ci_high, n_queries. unable: models that score no new
+    item. n_new: how many items were new; chance: recall@k of items drawn at random from these. notes: what a reader of
+    the numbers should know.
+
+    Example: `mt.cold_start(data, ["popularity", "ease"], known=[0, 1, 5], new_items=0).frame`
+    """
+
+    frame: pl.DataFrame
+    unable: tuple[str, ...]
+    n_new: int
+    chance: float
+    notes: tuple[str, ...]
+
+    def table(self, items: str = ALL) -> tuple[list[str], list[list[str]]]:
+        """The head and the rows of a table: a model a row, the number of known items a column."""
+        rows = self.frame.filter(items=items)
+        known = rows["known"].unique().sort().to_list()
+        found = []
+        for model in rows["model"].unique(maintain_order=True):
+            of = dict(rows.filter(model=model).select("known", "value").iter_rows())
+            found.append([model, *(f"{of[n]:.4f}" if n in of else "" for n in known)])
+        metric, k = rows.select("metric", "k").row(0) if len(rows) else ("", 0)
+        return [f"{metric}@{k}", *(f"{n} known" for n in known)], found
+
+    def parts(self) -> list[tuple[str, list[str], list[list[str]]]]:
+        """What each table is of, its head and its rows."""
+        parts = [("Lists by how many of their items are known", *self.table())]
+        if self.n_new:
+            words = f"New items alone, {self.n_new:,} of them; at random {self.chance:.4f}"
+            parts.append((words, *self.table(NEW)))
+        return parts
+
+    def words(self) -> list[str]:
+        """What stands below the tables, a sentence each."""
+        said = [f"{listed(self.unable)}: cannot score a new item"] if self.unable else []
+        return [*said, *self.notes]
+
+    def __str__(self) -> str:
+        lines = [line for words, head, rows in self.parts() for line in (words, *_table(head, rows), "")]
+        return "\n".join([*lines, *self.words()])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        parts = [
+            html_notes(words) + html_table(head, rows, numbers=range(1, len(head)), named=True)
+            for words, head, rows in self.parts()
+            if rows
+        ]
+        return html_panel("Cold start", *parts, html_notes(*self.words()))
+
+
+def cold_start(
+    data: Dataset, models: Mapping[str, Any] | Sequence[Any], known: Sequence[int] = KNOWN, *, metric: str = "ndcg",
+    k: int = 10, new_items: float = 0.1, valid: float = 0.1, test: float = 0.1, seed: int = 0,
+) -> ColdStart:  # fmt: skip
+    """How good models are for users (lists) of whom they know little, and for items that nobody watched.
+
+    models: names, models, or label -> one of these; each is fitted on train with valid for early stopping. Hidden users
+    are asked about with their title, where they have one, and their first `known` items (split.lists): at n are those
+    who have more than n. new_items: the share of the items that has no event in train (split.new_items); for those the
+    models are fitted once more, and rank new items alone, by recall@k. 0 leaves that out.
+    Raises MatineeError for numbers of items that are none, and as the split, fit and evaluate do.
+
+    Example: `mt.cold_start(data, ["popularity", "ease"], known=[0, 1, 5], new_items=0)`
+    """
+    named = models if isinstance(models, Mapping) else {_label(model): model for model in models}
+    if not named:
+        raise MatineeError("there is no model to study", hint='name some: ["popularity", "ease"]')
+    if not known or any(not isinstance(n, int | np.integer) or n < 0 for n in known) or len(set(known)) < len(known):
+        raise MatineeError(f"known = {list(known)} are no numbers of items", hint=f"say known={list(KNOWN)}")
+    titled = data.user_titles(np.arange(min(1, data.n_users), dtype=np.int32)) is not None
+    tasks = [_task(n, titled) for n in sorted(known)]
+    whole = splits.lists(data, valid=valid, test=test, tasks=tasks, seed=seed)
+    parts = {ALL: (whole, metric)}
+    if new_items:
+        parts[NEW] = (splits.new_items(whole, new_items, seed=seed), "recall")
+    new = splits.items_new(parts[NEW][0]) if new_items else np.zeros(data.n_items, np.bool_)
+    found: dict[str, list[Evaluation]] = {name: [] for name in parts}
+    unable = []
+    jobs = [(name, label) for name in parts for label in named]
+    for name, label in track(jobs, "fitting", total=len(jobs)):
+        split, measure = parts[name]
+        model = registry.as_model(named[label]).__sklearn_clone__().fit(split.train, valid=split.valid, seed=seed)
+        if name == NEW and not model.scores_unknown_items():
+            unable.append(label)
+        else:
+            found[name].append(_asked(model, split, label, measure, k, new if name == NEW else None))
+    frame = _frame(found)
+    return ColdStart(frame, tuple(unable), int(new.sum()), min(1.0, k / max(int(new.sum()), 1)), whole.notes)
+
+
+def _label(model: Any) -> str:
+    return model if isinstance(model, str) else registry.name_of(registry.as_model(model))
+
+
+def _task(n: int, titled: bool) -> str:
+    """As split.lists spells it."""
+    return "title" if n == 0 else f"title + first {n}" if titled else f"first {n}"
+
+
+def _asked(model: Model, split: Split, label: str, metric: str, k: int, new: Any) -> Evaluation:
+    """The model's lists for the test's queries, measured. new: bool (n_items,), the items that are ranked."""
+    holdout, allow = split.test, None
+    if new is not None:
+        holdout = replace(holdout, truth=holdout.kinds["new"], kinds={})
+        allow = model.items.decode(np.flatnonzero(new))
+    recs = recommend(model, holdout.queries, k, allow=allow)
+    if new is not None:  # where popularity answers, all new items are alike: an order by codes is no answer
+        recs = replace(recs, item=np.where(recs.fallback[:, None], np.int32(-1), recs.item))
+    return evaluate(recs, holdout, k=k, metrics=[metric], label=label, train=split.train)
+
+
+def _frame(found: Mapping[str, Sequence[Evaluation]]) -> pl.DataFrame:
+    """The columns of ColdStart.frame."""
+    import polars as pl
+
+    order = "items", "model", "known", "metric", "k", "value", "ci_low", "ci_high", "n_queries"
+    parts = [
+        evaluation.by_task().rename({"label": "model"}).with_columns(
+            items=pl.lit(items),
+            known=pl.col("task").map_elements(_number, return_dtype=pl.Int64),
+        )
+        for items, evaluations in found.items()
+        for evaluation in evaluations
+    ]  # fmt: skip
+    return pl.concat(parts).select(*order)
+
+
+def _number(task: str) -> int:
+    """How many items a task shows."""
+    return int((re.search(r"\d+", task) or ["0"])[0])
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    return text_table(head, rows) if rows else []

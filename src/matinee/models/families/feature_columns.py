@@ -1,0 +1,46 @@
+"""Columns of an item-item model from what items are like: F, csr (n_items, features), with rows of length 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from matinee.data.arrays import Bools
+from matinee.models.families.neighbours import nearest
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+def cosines(F: csr_array, k: int) -> csr_array:
+    """csr float32 (n_items, n_items): column j holds the cosines of its k most similar items."""
+    T = F.T.tocsr()
+
+    def similarities(start: int, stop: int) -> NDArray[np.float32]:
+        found: NDArray[np.float32] = (F[start:stop] @ T).toarray()
+        found[np.arange(stop - start), np.arange(start, stop)] = -np.inf
+        return found
+
+    return nearest(F.shape[0], F.shape[0], k, similarities).T.tocsr()  # row = history item, column = scored item
+
+
+def regressed(W: NDArray[np.float32], F: csr_array, known: Bools, asked: Bools, l2: float) -> NDArray[np.float32]:
+    """float32 (n_items, asked): columns of W by ridge regression of those of the known items on features.
+
+    It is solved in features or in known items, whichever are fewer: (F'F + l2 I)^-1 F' = F'(FF' + l2 I)^-1.
+    """
+    from scipy.linalg import solve
+
+    seen, new = F[known].astype(np.float64), F[asked].astype(np.float64)
+    few = seen.shape[1] <= seen.shape[0]
+    G = ((seen.T @ seen) if few else (seen @ seen.T)).toarray()
+    G[np.diag_indices_from(G)] += l2
+    side = (new.T if few else seen @ new.T).toarray()
+    by_item = solve(G, side, assume_a="pos") if len(G) else side
+    if few:
+        by_item = seen @ by_item
+    found: NDArray[np.float32] = W[:, known] @ by_item.astype(np.float32)
+    found[np.flatnonzero(asked), np.arange(found.shape[1])] = 0.0  # an item says nothing of itself
+    return found

@@ -79,7 +79,8 @@ def test_each_study_has_its_recipe_and_no_recipe_is_left_over() -> None:
 
 
 def test_the_tour_has_every_model_of_the_registry() -> None:
-    assert {table.name for table in named_study("tour").recipe().model} == set(registry.names())
+    """All but the one that answers titles of lists, which MovieLens has none of."""
+    assert {table.name for table in named_study("tour").recipe().model} == set(registry.names()) - {"title_match"}
 
 
 def test_a_near_miss_is_named() -> None:

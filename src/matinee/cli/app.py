@@ -37,7 +37,7 @@ COMMANDS = {
     "compare": ("compare", "Put models side by side, with paired tests."),
     "analyse": ("analyse", "Say what the models of a run recommend, one by one and in pairs."),
     "front": ("analyse", "Say what accuracy costs: re-ranked lists at many strengths."),
-    "cold-start": ("cold_start", "Measure models by how many items are known, and for new items."),
+    "cold-start": ("cold_start", "Measure models by how many items are known."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
     "data": ("data", "List the named data sets, or say what files hold."),

@@ -547,3 +547,25 @@ def test_files_beside_slices_are_named(tmp_path: Path) -> None:
     left = "2 files of the folder are no slices of playlists, and not read: log.csv, mpd.slice.1000-1999.json"
     with pytest.warns(MatineeWarning, match=left):
         assert len(mt.read(folder)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "spoiled"),
+    [
+        (
+            "netflix_prize",
+            {"combined_data_2.txt": "\n3,2005-09-06\n", "combined_data_10.txt": "4:\n70012,1,2005-01-01\n"},
+            "combined_data_2.txt",
+        ),
+        (
+            "melon",
+            {"train.json": ' "id": 61}]', "val.json": '[{"id": 8, "plylst_title": "", "songs": [3], "tags": []}]'},
+            "train.json",
+        ),
+    ],
+)
+def test_a_log_of_a_folder_that_begins_like_none_is_not_left_out(
+    tmp_path: Path, name: str, files: dict[str, str], spoiled: str
+) -> None:
+    with pytest.raises(MatineeError, match=spoiled):
+        read(write(tmp_path, files), format=name)

@@ -161,11 +161,12 @@ def named(*patterns: str) -> Callable[[Path], list[Path]]:
 
 
 def like(looks: Callable[[Head], bool], *patterns: str) -> Callable[[Path], list[Path]]:
-    """Logs of these names where the first of them also begins like a log."""
+    """Logs of these names where one of them also begins like a log. The others are logs too: reading one that does not
+    begin so says what is wrong with it."""
 
     def find(folder: Path) -> list[Path]:
         found = matching(folder, patterns)
-        return found if found and looks(head_of(found[0])) else []
+        return found if any(looks(head_of(path)) for path in found) else []
 
     return find
 

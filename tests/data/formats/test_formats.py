@@ -565,7 +565,7 @@ def test_files_beside_slices_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_log_of_a_folder_that_begins_like_none_is_not_left_out(
-    tmp_path: Path, name: str, files: dict[str, str], spoiled: str
+    tmp_path: Path, name: str, files: dict[str, str | bytes], spoiled: str
 ) -> None:
     with pytest.raises(MatineeError, match=spoiled):
         read(write(tmp_path, files), format=name)

@@ -33,7 +33,7 @@ def analyse(
     pair: Annotated[tuple[str, str] | None, PAIR] = None,
     as_json: Json = False,
 ) -> None:
-    """Say what the models of a run recommend, one by one and in pairs.
+    """Say what the models of a run recommend, alone and in pairs.
 
     Metrics of lists are means over the test's queries. Of two models: the items that both recommend to a query, and how
     many hidden answers both find, only one of them, or neither.

@@ -35,7 +35,7 @@ COMMANDS = {
     "explain": ("ask", "Show which items of a history raise an item's score."),
     "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
     "compare": ("compare", "Put models side by side, with paired tests."),
-    "analyse": ("analyse", "Say what the models of a run recommend, one by one and in pairs."),
+    "analyse": ("analyse", "Say what the models of a run recommend, alone and in pairs."),
     "front": ("analyse", "Say what accuracy costs: re-ranked lists at many strengths."),
     "cold-start": ("cold_start", "Measure models by how many items are known."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +12,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from matinee.errors import MatineeError
 from matinee.explore.cold_start import ALL
-from matinee.files import StrPath, atomic_write
-from matinee.report.plots import HUES, INK, PAPER, as_file, draw, labelled, placeholders, room_for
+from matinee.files import StrPath
+from matinee.report.plots import HUES, INK, PAPER, draw, labelled, placeholders, room_for, write_drawing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -61,11 +60,7 @@ def known_plot(name: str, points: pl.DataFrame, items: str = ALL) -> Markup:
 def write_known(points: pl.DataFrame, path: StrPath, items: str = ALL) -> None:
     """The drawing as an .svg file that needs nothing else. Raises MatineeError as `known_plot`, and for another kind of
     file."""
-    suffix = Path(path).suffix.lower()
-    if suffix != ".svg":
-        what = f"a study of cold starts is drawn as .svg, not as {suffix or 'a file without suffix'!r}"
-        raise MatineeError(what, where=str(path), hint=f"name it {Path(path).stem or 'known'}.svg")
-    atomic_write(path, as_file(known_plot("known", points, items)))
+    write_drawing(path, "a study of cold starts", lambda: known_plot("known", points, items))
 
 
 def _names(axes: Axes, lines: list[pl.DataFrame], labels: list[str], colours: list[str], height: float) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -11,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from matinee.errors import MatineeError, listed
-from matinee.files import StrPath, atomic_write
-from matinee.report.plots import HUES, INK, PAPER, SOFT, as_file, draw, labelled, placeholders
+from matinee.files import StrPath
+from matinee.report.plots import HUES, INK, PAPER, SOFT, draw, labelled, placeholders, write_drawing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,11 +58,7 @@ def front_plot(name: str, points: pl.DataFrame, x: str = "diversity") -> Markup:
 def write_front(points: pl.DataFrame, path: StrPath, x: str = "diversity") -> None:
     """The drawing as an .svg file that needs nothing else. Raises MatineeError as `front_plot`, and for another kind of
     file."""
-    suffix = Path(path).suffix.lower()
-    if suffix != ".svg":
-        what = f"a front is drawn as .svg, not as {suffix or 'a file without suffix'!r}"
-        raise MatineeError(what, where=str(path), hint=f"name it {Path(path).stem or 'front'}.svg")
-    atomic_write(path, as_file(front_plot("front", points, x)))
+    write_drawing(path, "a front", lambda: front_plot("front", points, x))
 
 
 def _line(

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 from markupsafe import Markup, escape
@@ -21,8 +22,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator
 
+from matinee.errors import MatineeError
 from matinee.evaluate import Bin
 from matinee.explore.log import Bars, Levels
+from matinee.files import StrPath, atomic_write
 from matinee.report import format as words
 from matinee.report.palette import N_HUES, SIZES, Look
 from matinee.report.scores import Cell
@@ -252,6 +255,15 @@ def as_file(svg: Markup) -> str:
     fonts = "svg{font-family:-apple-system,'Segoe UI',Roboto,Arial,sans-serif;background:var(--paper)}"
     text = re.sub(r"^<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', svg)
     return text.replace(">", f"><style>{colours}{fonts}</style>", 1) + "\n"
+
+
+def write_drawing(path: StrPath, what: str, make: Callable[[], Markup]) -> None:
+    """Write a drawing of `what` to an .svg file. Raises MatineeError for another kind of file, before it is drawn."""
+    suffix = Path(path).suffix.lower()
+    if suffix != ".svg":
+        text = f"{what} is drawn as .svg, not as {suffix or 'a file without suffix'!r}"
+        raise MatineeError(text, where=str(path), hint=f"name it {Path(path).stem or 'drawing'}.svg")
+    atomic_write(path, as_file(make()))
 
 
 def room_for(labels: Mapping[str, str]) -> float:

@@ -52,6 +52,7 @@ def test_methods_that_ranx_has_are_all_here() -> None:
     assert set(get_args(Method)) - set(WAYS) == {"softmax", "raw"}
 
 
+@pytest.mark.filterwarnings("ignore:unsafe cast from uint64 to int64")  # in ranx
 @pytest.mark.slow  # ranx compiles its loops when it is first asked, which takes most of a minute
 @pytest.mark.parametrize("method", WAYS)
 @pytest.mark.parametrize("seed", [0, 1])

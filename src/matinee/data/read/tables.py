@@ -114,7 +114,7 @@ def text_table(path: Path, dialect: Dialect = PLAIN, schema: Mapping[str, Any] |
         source = content(path)
     dialect = sniffed(path, dialect)
     if (twice := _twice_separated(source, path, dialect, schema)) is not None:
-        return twice
+        return _named(twice)
     if dialect.separator is not None and len(dialect.separator) > 1:
         source = content(path) if isinstance(source, Path) else source
         if UNIT.encode() in source:

@@ -99,29 +99,61 @@ def standard_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: An
     """scores[b, j] = (score - mean) / deviation, both over what is not excluded. Where it was -inf: the least of these
     scores, or, where j itself is excluded, the least of all, because excluded scores may be lower."""
     n, stamp = scores.shape[1], np.full(scores.shape[1], -1, np.int64)
+    counts = np.empty(n, np.bool_)
     for b in range(start, stop):
         row = scores[b]
         mark_excluded(stamp, b, offsets, excluded)
-        count, total, least, lowest = 0, 0.0, np.inf, np.inf
+        every = True
         for j in range(n):
-            if row[j] == -np.inf:
-                continue
-            lowest = min(lowest, row[j])
-            if stamp[j] != b:
-                count += 1
-                total += row[j]
-                least = min(least, row[j])
+            known = row[j] != -np.inf
+            counts[j] = known & (stamp[j] != b)
+            every &= known
+        count, total = count_and_sum(row, counts)
+        least, lowest = leasts(row, counts)
         mean = total / max(count, 1)
-        squares = 0.0  # in a second pass: the sum of squares minus the squared sum would lose digits
-        for j in range(n):
-            if stamp[j] != b and row[j] != -np.inf:
-                squares += (row[j] - mean) ** 2
+        squares = squares_around(row, counts, mean)  # the sum of squares minus the squared sum would lose digits
         scale = 0.0 if squares == 0.0 else 1.0 / np.sqrt(squares / count)
         if scale == 0.0:  # all equal, or none that counts
             least = lowest = mean
+        if not every:
+            for j in range(n):
+                if row[j] == -np.inf:
+                    row[j] = least if stamp[j] != b else lowest
         for j in range(n):
-            known = row[j] != -np.inf
-            row[j] = ((row[j] if known else least if stamp[j] != b else lowest) - mean) * scale
+            row[j] = (row[j] - mean) * scale
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+def count_and_sum(row: Any, counts: Any) -> tuple[int, float]:
+    """Of what counts: how many, and their sum, added up in several lanes."""
+    count, total = 0, 0.0
+    for j in range(len(row)):
+        count += counts[j]
+        total += np.float64(row[j] if counts[j] else np.float32(0.0))
+    return count, total
+
+
+@njit(nogil=True, cache=True, fastmath=True)
+def leasts(row: Any, counts: Any) -> tuple[float, float]:
+    """The least of what counts, and the least above -inf of all, in several lanes; with NaN in the row anything."""
+    most = np.float32(3.4028235e38)
+    least, lowest = most, most
+    for j in range(len(row)):
+        value = row[j] if row[j] >= -most else most
+        lowest = value if value < lowest else lowest
+        value = value if counts[j] else most
+        least = value if value < least else least
+    return least, lowest
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "nsz"})
+def squares_around(row: Any, counts: Any, mean: float) -> float:
+    """The sum of (score - mean) ** 2 of what counts, added up in several lanes."""
+    total = 0.0
+    for j in range(len(row)):
+        away = (np.float64(row[j]) if counts[j] else mean) - mean
+        total += away * away
+    return total
 
 
 @njit(nogil=True, cache=True)
@@ -145,6 +177,15 @@ def unit_rows(start: int, stop: int, offsets: Any, excluded: Any, scores: Any) -
         for j in range(n):
             known = row[j] != -np.inf
             row[j] = ((row[j] if known else least if stamp[j] != b else lowest) - np.float64(least)) * scale
+
+
+@njit(nogil=True, cache=True)
+def add_rows(start: int, stop: int, scores: Any, weights: Any, first: bool, total: Any) -> None:
+    """total[b] += weights[b] * scores[b], or = where it is the first. float32 (B, n), (B,), (B, n)."""
+    for b in range(start, stop):
+        weight, row, out = weights[b], scores[b], total[b]
+        for j in range(len(row)):
+            out[j] = weight * row[j] if first else out[j] + weight * row[j]
 
 
 @njit(nogil=True, cache=True)

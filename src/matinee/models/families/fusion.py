@@ -32,9 +32,14 @@ class MemberScores:
 
     def mixed(self, weights: Weights) -> Floats:
         """float32 (B, n_items): the weighted sum; -inf where no member can score. weights: (M,), or (B, M)."""
-        total, part = np.zeros(self.scorable.shape, np.float32), np.empty(self.scorable.shape, np.float32)
-        for scores, weight in zip(self.scores, weights.T.astype(np.float32), strict=True):
-            total += np.multiply(scores, weight if weights.ndim == 1 else weight[:, None], out=part)
+        total = np.empty(self.scorable.shape, np.float32)
+        weight_of = np.broadcast_to(weights, (len(total), len(self.scores))).T.astype(np.float32)
+
+        def add(start: int, stop: int) -> None:
+            for number, scores in enumerate(self.scores):
+                kernels.fusion.add_rows(start, stop, scores, weight_of[number], number == 0, total)
+
+        kernels.parallel(add, len(total), chunk=16)  # few rows, which stay in the cache from member to member
         if not self.scorable.all():
             np.copyto(total, -np.inf, where=~self.scorable)
         return total

@@ -24,3 +24,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}: set MATINEE_TEST_DATA to a folder that holds ml-100k, ml-1m, ...")
     return folder
+
+
+@pytest.hookimpl(tryfirst=True)  # before the groups are read
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--dist loadgroup` tests that share a fixture of a file or folder run in one process: it is made once."""
+    for item in items:
+        if isinstance(item, pytest.Function) and not any(item.iter_markers("xdist_group")):
+            defined = [one for found in item._fixtureinfo.name2fixturedefs.values() for one in found]
+            shared = {one.scope: one.baseid for one in defined if one.scope in ("session", "module") and one.baseid}
+            if shared:
+                item.add_marker(pytest.mark.xdist_group(shared.get("session") or shared["module"]))

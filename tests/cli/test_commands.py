@@ -173,6 +173,7 @@ def labels(found: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(row["label"] for row in found["metrics"]))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 def test_the_default_study_ends_with_a_net_and_a_pair(tmp_path: Path) -> None:
     found = answer("run", "--out", tmp_path / "x", "--set", "sasrec.epochs=1", "--set", "sasrec.dim=8")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -90,18 +91,19 @@ def results(out: Path) -> dict[str, bytes]:
     return {name: (out / name).read_bytes() for name in files}
 
 
-def moments() -> list[str]:
-    """Fourteen: nine uniform over the run's calls, and five in places that matter."""
+def moments() -> list[Any]:
+    """Fourteen: nine uniform over the run's calls, and five in places that matter. Eight of them are slow tests."""
     rng = np.random.default_rng(SEED)
     drawn = [f"call:{share:.6f}" for share in rng.random(9)]
-    return [
-        *drawn,
+    places = [
         "write:1",
         f"write:{rng.integers(2, 40)}",
         f"rename:{rng.integers(1, 40)}",
         "evaluation:1",
         "evaluation:5",
     ]
+    quick = {*drawn[:3], places[0], places[2], places[3]}
+    return [moment if moment in quick else pytest.param(moment, marks=pytest.mark.slow) for moment in [*drawn, *places]]
 
 
 @pytest.mark.parametrize("moment", moments())

@@ -31,6 +31,7 @@ def trials() -> list[str]:
     return [*drawn, f"call:{early[0]:.6f}+write:1", f"call:{early[1]:.6f}+validation:2"]
 
 
+@pytest.mark.slow
 def test_killed_trainings_end_as_an_undisturbed_one(tmp_path: Path) -> None:
     """One test for all moments: they share one process that has imported torch."""
     moments = trials()

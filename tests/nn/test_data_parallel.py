@@ -64,6 +64,7 @@ def check_resuming(two: Path) -> None:
         assert resumed[name].tobytes() == value.tobytes(), name
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path: Path) -> None:
     """One test, because starting torchrun is what takes long."""
     two, one = tmp_path / "two", tmp_path / "one"

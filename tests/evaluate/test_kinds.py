@@ -13,7 +13,9 @@ from matinee import split as splits
 from matinee.data.dataset import Holdout
 from matinee.errors import MatineeError
 from matinee.evaluate import Evaluation
+from matinee.evaluate.stopping import StoppingMetric, measure
 from matinee.models import registry
+from matinee.models.ensemble import Ensemble
 from matinee.rank import Recommendations
 
 PLAIN = ["recall", "recall_capped", "hit_rate", "precision", "ndcg", "mrr", "map"]
@@ -83,3 +85,37 @@ def test_a_split_that_does_not_tell_them_apart_says_so() -> None:
     recs = mt.recommend(registry.create("ease", {}).fit(split.train), split.test.queries, 6)
     with pytest.raises(MatineeError, match="not told apart, so none is 'late'"):
         mt.evaluate(recs, split.test, k=6, metrics=["recall:late"])
+
+
+def test_fits_stop_and_ensembles_weigh_by_one_kind_of_answers() -> None:
+    split = splits.mixed(groups(), valid=0.5, test=0.2, seed=3)
+    members = [registry.create(name, {}).fit(split.train) for name in ("ease", "markov", "popularity")]
+    late = StoppingMetric.parse("ndcg:late@5", split.valid)
+    assert str(late) == "ndcg:late@5"
+    alone = replace(split.valid, truth=split.valid.kinds["late"])
+    plain = StoppingMetric.parse("ndcg@5")
+    measured = [measure(model, split.valid, late) for model in members]
+    assert measured == [measure(model, alone, plain) for model in members]
+    assert measured != [measure(model, split.valid, plain) for model in members]
+    mine = Ensemble(members=members).fit(split.train, valid=split.valid, metric="ndcg:late@5")
+    theirs = Ensemble(members=members).fit(split.train, valid=alone, metric="ndcg@5")
+    of_all = Ensemble(members=members).fit(split.train, valid=split.valid, metric="ndcg@5")
+    assert mine.fitted.learned.weights.tolist() == theirs.fitted.learned.weights.tolist()
+    assert mine.fitted.learned.weights.tolist() != of_all.fitted.learned.weights.tolist()
+
+
+@pytest.mark.parametrize(
+    ("metric", "says"),
+    [
+        ("ndcg:lat@5", "did you mean late"),
+        ("ndgc:late@5", "did you mean ndcg"),
+        ("disliked:late@5", "counts no kind of answers"),
+    ],
+)
+def test_a_kind_that_is_none_is_refused_before_a_fit(metric: str, says: str) -> None:
+    split = splits.mixed(groups(), valid=0.5, test=0.2, seed=3)
+    with pytest.raises(MatineeError, match=says):
+        registry.create("ease", {}).fit(split.train, valid=split.valid, metric=metric)
+    halves = splits.random(groups(), seed=0)
+    with pytest.raises(MatineeError, match="not told apart"):
+        registry.create("ease", {}).fit(halves.train, valid=halves.valid, metric="ndcg:late@5")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import numpy as np
@@ -38,26 +38,47 @@ class Predictor(Scorer, Protocol):
 
 @dataclass(frozen=True)
 class StoppingMetric:
-    """A ranking metric with its cut-off k, or one of ERRORS with k = 0. `parse` checks the name."""
+    """A ranking metric with its cut-off k, or one of ERRORS with k = 0. `parse` checks the name. "recall:late"
+    counts the answers of one kind alone (`Holdout.kinds`)."""
 
     name: str
     k: int = 0
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """From "ndcg@10" or "rmse". Raises MatineeError naming near misses."""
+    def parse(cls, text: str, valid: Holdout | None = None) -> Self:
+        """From "ndcg@10", "ndcg:late@10" or "rmse". Raises MatineeError naming near misses, and for a kind of
+        answers that `valid` does not tell apart."""
         name, at, k = text.partition("@")
         if not at and name in ERRORS:
             return cls(name)
-        metrics.known_name(name, "metric for early stopping", [*metrics.OF_HITS, *ERRORS])
+        plain, _, kind = name.partition(":")
+        metrics.known_name(plain, "metric for early stopping", [*metrics.OF_HITS, *ERRORS])
+        if kind and not metrics.kind_of(name):
+            raise MatineeError(f"{plain} counts no kind of answers, got {text!r}", hint=f'write "{plain}@10", say')
         if name in ERRORS:
             raise MatineeError(f"{name} has no cut-off, got {text!r}", hint=f'write "{name}"')
         if not (k.isascii() and k.isdigit() and int(k) > 0):
             raise MatineeError(f"{name} needs a cut-off of 1 or more, got {text!r}", hint=f'write "{name}@10", say')
-        return cls(name, int(k))
+        asked = cls(name, int(k))
+        if valid is not None:
+            asked.part(valid)
+        return asked
 
     def __str__(self) -> str:
         return f"{self.name}@{self.k}" if self.k else self.name
+
+    @property
+    def formula(self) -> str:
+        """The metric's name without the kind of answers."""
+        return self.name.partition(":")[0]
+
+    def part(self, valid: Holdout) -> Holdout:
+        """The holdout with the answers that are counted. Raises MatineeError where it does not tell the kind apart."""
+        kind = metrics.kind_of(self.name)
+        if not kind:
+            return valid
+        metrics.refuse_missing_kinds([self.name], valid.kinds)
+        return replace(valid, truth=valid.kinds[kind])
 
 
 def measure(model: Predictor, valid: Holdout, metric: StoppingMetric) -> float:
@@ -72,9 +93,9 @@ def measure(model: Predictor, valid: Holdout, metric: StoppingMetric) -> float:
             return float("nan")
         predicted = model.predict(pairs, valid.queries)
         return -ERRORS[metric.name](pairs.label, predicted, rating_scale(model.data, valid))
-    item = recommend(model, valid.queries, metric.k).item
-    found = metrics.ranking(item, valid.truth, k=[metric.k], metrics=[metric.name], dislikes=valid.dislikes)
-    values = found[metric.name, metric.k]
+    item, truth = recommend(model, valid.queries, metric.k).item, metric.part(valid).truth
+    found = metrics.ranking(item, truth, k=[metric.k], metrics=[metric.formula], dislikes=valid.dislikes)
+    values = found[metric.formula, metric.k]
     answered = values[~np.isnan(values)] * (-1.0 if metric.name in predictions.LOWER_IS_BETTER else 1.0)
     return float(answered.mean()) if len(answered) else float("nan")
 

@@ -197,7 +197,7 @@ class Model(Newcomers, ABC):
         """
         if seed < 0:
             raise MatineeError(f"seed = {seed} is negative", hint="pass 0 or more")
-        asked = None if metric is None else StoppingMetric.parse(metric)
+        asked = None if metric is None else StoppingMetric.parse(metric, valid)
         with RoundsBar() as bar:
             path = None if checkpoint is None else Path(checkpoint)
             return self.fit_in(data, FitContext(valid, seed, asked, path, device, on_round, bar))

@@ -68,7 +68,7 @@ def select_members(
 
     Example: `print(mt.select_members(models, split.valid, steps=5))`
     """
-    asked = StoppingMetric.parse(metric)
+    asked = StoppingMetric.parse(metric, valid)
     if not models:
         raise MatineeError("there are no models to choose from", hint="pass a dict of label -> fitted model")
     if not asked.k:
@@ -78,7 +78,9 @@ def select_members(
     if loose:
         raise MatineeError(f"{loose[0]} is not fitted", hint="fit every model of the pool on the same training log")
     joined = Ensemble(members=members, method=method, weights=(1.0,) * len(members)).fit(members[0].data)
-    weights, path = fusion_weights.greedy(fusion_weights.Answers.of(joined, valid, len(members)), asked, steps)
+    weights, path = fusion_weights.greedy(
+        fusion_weights.Answers.of(joined, asked.part(valid), len(members)), asked, steps
+    )
     order = [number for number in np.argsort(-weights, kind="stable").tolist() if weights[number] > 0]
     return Selection(
         metric,

@@ -130,7 +130,7 @@ def qualities(answers: Answers, tried: Sequence[Weights], metric: StoppingMetric
 
     Members are asked once about a block of queries, whatever the number of weights.
     """
-    name, k = metric.name, metric.k
+    name, k = metric.formula, metric.k
     total, asked = np.zeros(len(tried)), 0
     for queries, truth, known in answers:
         # Members are asked once; every weighting is a sum of the same comparable scores.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,75 +15,86 @@ from matinee.data.dataset import Dataset, Queries
 from matinee.models.base import Model
 from matinee.models.ensemble import Ensemble
 from matinee.models.families import fusion, fusion_weights
-from matinee.models.families.fusion import MemberScores
 from matinee.models.fitting import FitContext
 from matinee.store import learned
 
 
+def rows_are(patch: Patch, change: Callable[..., None]) -> None:
+    """change(right, start, stop, offsets, excluded, scores) makes rows comparable in place of right(start, ...)."""
+    right = fusion.comparable_rows
+    patch.setattr(fusion, "comparable_rows", lambda method: partial(change, right(method)))
+
+
+def weights_are(patch: Patch, change: Callable[[Any], Any]) -> None:
+    right = fusion.mixed_scores
+    patch.setattr(
+        fusion, "mixed_scores", lambda members, q, method, weights: right(members, q, method, change(weights))
+    )
+
+
 @breaks("check_ensemble", "ensemble")
 def ranks_reversed(patch: Patch) -> None:
-    right = fusion.make_comparable
+    def wrong(right: Any, start: int, stop: int, offsets: Any, excluded: Any, scores: Floats) -> None:
+        rows = scores[start:stop]
+        rows[np.isfinite(rows)] *= -1
+        right(start, stop, offsets, excluded, scores)
 
-    def wrong(scores: Floats, exclude: Ragged, method: fusion.Method) -> None:
-        scores[np.isfinite(scores)] *= -1
-        right(scores, exclude, method)
-
-    patch.setattr(fusion, "make_comparable", wrong)
+    rows_are(patch, wrong)
 
 
 @breaks("check_ensemble", "ensemble")
 def excluded_items_count(patch: Patch) -> None:
-    right = fusion.make_comparable
-    patch.setattr(fusion, "make_comparable", lambda s, exclude, method: right(s, Ragged.empty(len(s)), method))
+    rows_are(
+        patch, lambda right, start, stop, offsets, excluded, scores: right(start, stop, 0 * offsets, excluded, scores)
+    )
 
 
 @breaks("check_ensemble", "ensemble")
 def raw_scores_added(patch: Patch) -> None:
-    patch.setattr(fusion, "make_comparable", lambda s, exclude, method: np.maximum(s, -1e6, out=s))
+    def wrong(right: Any, start: int, stop: int, offsets: Any, excluded: Any, scores: Floats) -> None:
+        np.maximum(scores[start:stop], -1e6, out=scores[start:stop])
+
+    rows_are(patch, wrong)
 
 
 @breaks("check_ensemble", "ensemble")
 def weights_forgotten(patch: Patch) -> None:
-    right = MemberScores.mixed
-    patch.setattr(MemberScores, "mixed", lambda self, weights: right(self, np.full_like(weights, 1 / len(weights))))
+    weights_are(patch, lambda weights: np.full_like(weights, 1 / len(weights)))
 
 
 @breaks("check_ensemble", "ensemble")
 def weights_of_the_wrong_members(patch: Patch) -> None:
-    right = MemberScores.mixed
-    patch.setattr(MemberScores, "mixed", lambda self, weights: right(self, weights[::-1]))
+    weights_are(patch, lambda weights: weights[::-1])
 
 
 @breaks("check_ensemble", "ensemble")
 def last_member_forgotten(patch: Patch) -> None:
-    right = fusion.member_scores
-    patch.setattr(fusion, "member_scores", lambda members, q, method: right([*members[:-1], members[0]], q, method))
+    right = fusion.mixed_scores
+    patch.setattr(fusion, "mixed_scores", lambda members, *asked: right([*members[:-1], members[0]], *asked))
 
 
 @breaks("check_members_that_cannot_score_every_item", "ensemble")
 def items_left_out_that_one_member_cannot_score(patch: Patch) -> None:
-    right = fusion.member_scores
+    def every(scores: Any, start: int, stop: int) -> Any:
+        return np.all([each[start:stop] != -np.inf for each in scores], axis=0)
 
-    def parts(members: Any, queries: Queries, method: fusion.Method) -> MemberScores:
-        scorable = np.all([member.score(queries) > -np.inf for member in members], axis=0)
-        return replace(right(members, queries, method), scorable=scorable)
-
-    patch.setattr(fusion, "member_scores", parts)
+    patch.setattr(fusion, "scorable_rows", every)
 
 
 @breaks("candidates_score_as_in_the_whole_catalogue", "ensemble")
 def ranks_among_the_candidates(patch: Patch) -> None:
-    def parts(self: Ensemble, queries: Queries, asked: Any = None) -> MemberScores:
-        members = self.fitted.learned.members
-        whole = fusion.member_scores(members, replace(queries, candidates=None), self.method)
-        if queries.candidates is None:
-            return whole
-        found = fusion.member_scores(members, replace(queries, exclude=Ragged.empty(len(queries))), self.method)
-        for every, some in zip(whole.scores, found.scores, strict=True):
-            np.put_along_axis(every, np.maximum(queries.candidates, 0), some, axis=1)
+    right = Ensemble.score_histories
+
+    def among(self: Ensemble, queries: Queries) -> Floats:
+        whole = right(self, queries)
+        if queries.candidates is not None:
+            members, weights = self.fitted.learned.members, self.fitted.learned.weights
+            asked = replace(queries, exclude=Ragged.empty(len(queries)))
+            found = fusion.mixed_scores(members, asked, self.method, weights)
+            np.put_along_axis(whole, np.maximum(queries.candidates, 0), found, axis=1)
         return whole
 
-    patch.setattr(Ensemble, "member_scores", parts)
+    patch.setattr(Ensemble, "score_histories", among)
 
 
 @breaks("refit_ignores_earlier_fit", "ensemble")

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from pydantic import model_validator
 
-from matinee.data.arrays import Bools, Floats
+from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.models.families import fusion, fusion_weights
 from matinee.models.families.composite import Several
@@ -111,10 +111,10 @@ class Ensemble(Several):
         if self.quotas is not None:
             return fusion.by_quotas(learned.members, replace(queries, candidates=None), self.quotas)
         asked = np.atleast_2d(learned.weights).max(axis=0) > 0
-        return self.member_scores(queries, asked).mixed(learned.weights_for(queries, self.grouped_by)[..., asked])
+        members = [learned.members[number] for number in np.flatnonzero(asked)]
+        weights = learned.weights_for(queries, self.grouped_by)[..., asked]
+        return fusion.mixed_scores(members, replace(queries, candidates=None), self.method, weights)
 
-    def member_scores(self, queries: Queries, asked: Bools | None = None) -> fusion.MemberScores:
-        """The members' comparable scores of the whole catalogue. asked: bool (M,), which members; None: all."""
-        members = self.fitted.learned.members
-        members = members if asked is None else [members[number] for number in np.flatnonzero(asked)]
-        return fusion.member_scores(members, replace(queries, candidates=None), self.method)
+    def member_scores(self, queries: Queries) -> fusion.MemberScores:
+        """The members' comparable scores of the whole catalogue."""
+        return fusion.member_scores(self.fitted.learned.members, replace(queries, candidates=None), self.method)

@@ -105,7 +105,7 @@ def _by_member(weights: Weights, queries: int) -> Floats:
 
 def scorable_rows(scores: Sequence[Floats], start: int, stop: int) -> Bools:
     """bool (stop - start, n_items): whether any member can score the item."""
-    found = scores[0][start:stop] != -np.inf
+    found: Bools = scores[0][start:stop] != -np.inf
     for other in scores[1:]:
         found |= other[start:stop] != -np.inf
     return found

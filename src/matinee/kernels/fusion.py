@@ -135,8 +135,8 @@ def count_and_sum(row: Any, counts: Any) -> tuple[int, float]:
 
 @njit(nogil=True, cache=True, fastmath=True)
 def leasts(row: Any, counts: Any) -> Any:
-    """(float32, float32): the least of what counts, and the least above -inf of all, in several lanes; with NaN in the row
-    anything."""
+    """(float32, float32): the least of what counts, and the least above -inf of all, in several lanes. With NaN in the
+    row anything."""
     most = np.float32(3.4028235e38)
     least, lowest = most, most
     for j in range(len(row)):

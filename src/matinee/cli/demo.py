@@ -11,7 +11,7 @@ from typer import Argument, Option
 from matinee.cli.options import DataDir
 from matinee.cli.run import telling
 from matinee.demo.start import default_models, serve
-from matinee.demo.words import LANGUAGES, Language
+from matinee.demo.words import LANGUAGES
 from matinee.errors import MatineeError
 
 FOLDERS = Argument(metavar="MODEL_DIR...", help="Folders of models or runs.", show_default="the default study's run")
@@ -34,5 +34,4 @@ def demo(
         raise MatineeError(f"--language {language} is not known", hint=f"use one of: {', '.join(LANGUAGES)}")
     tell = partial(telling(as_json=False))
     shown = folders or [default_models(data_dir=data_dir, tell=tell)]
-    chosen: Language = language  # type: ignore[assignment]
-    serve(shown, port=port, language=chosen, browser=browser, tell=tell)
+    serve(shown, port=port, language=language, browser=browser, tell=tell)

@@ -71,7 +71,7 @@ def _weights(shown: Sequence[Shown], say: Say) -> tuple[tuple[str, tuple[float, 
 
 def _moment(opened: Opened, say: Say, asked: Asked) -> Asked:
     """Year, month and hour of the request, for models that read them."""
-    reading, years = [each for each in opened.shown if reads_moment(each.model)], asking.years(opened.data)
+    reading, years = [each for each in opened.shown if reads_moment(each)], asking.years(opened.data)
     if not reading or years is None:
         return asked
     if not st.toggle(say["moment_on"].format(names=_names(reading)), key="moment"):
@@ -85,7 +85,7 @@ def _moment(opened: Opened, say: Say, asked: Asked) -> Asked:
 
 def _who(opened: Opened, say: Say) -> tuple[tuple[str, Any], ...]:
     """Columns of the table of users, for models that read them."""
-    reading = [each for each in opened.shown if reads_people(each.model)]
+    reading = [each for each in opened.shown if reads_people(each)]
     choices = asking.people_columns(opened.data) if reading else {}
     if not choices:
         return ()

@@ -9,6 +9,7 @@ from html import escape
 
 from matinee.data.items import ItemCard
 from matinee.report.palette import Look
+from matinee.search import article_first
 
 # degrees of the colour wheel, for genres in English and Korean; others get one by their letters
 HUES = {
@@ -20,7 +21,7 @@ HUES = {
     "스릴러": 216, "전쟁": 92, "서부": 28,
 }  # fmt: skip
 LONGEST = 180  # letters of a title that are shown
-_LONG = re.compile(r"\S{24,}")
+_LONG = re.compile(r"\S{12,}")  # a word that needs the smaller letters of a poster
 _CONTROLS = dict.fromkeys([*range(32), 127, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F], " ")
 
 
@@ -39,6 +40,11 @@ def label(value: object, most: int = 90) -> str:
     """A text as Markdown that shows it as it is, for the label of a button: signs are escaped, and a colon cannot begin
     an emoji's name (a word joiner follows it)."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", cut(value, most)).replace("\\:", "\\:⁠")
+
+
+def name(card: ItemCard) -> str:
+    """The title as people say it: without the year, its article first. Plain text."""
+    return article_first(card.name_without_year)
 
 
 def hue(card: ItemCard) -> int:
@@ -60,42 +66,48 @@ def facts(card: ItemCard, most: int = 3) -> str:
     return " · ".join([*parts, *(text(genre, 30) for genre in card.genres[:most])])
 
 
+def without_scripts(page: str) -> str:
+    """A whole page that may neither run scripts nor fetch anything, whatever it holds."""
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    return f'<!doctype html><meta http-equiv="Content-Security-Policy" content="{policy}">{page}'
+
+
 def poster(card: ItemCard, note: str = "") -> str:
     """A film as a poster: its title in serif on the colour of its genre. note: a line below, plain text."""
-    name = text(card.name_without_year, 90)
-    size = "small" if len(name) > 34 or _LONG.search(name) else ""
+    title = text(name(card), 90)
+    size = "small" if len(title) > 34 or _LONG.search(title) else ""
     year = "" if card.year is None else f'<span class="y">{card.year}</span>'
     kinds = " · ".join(text(genre, 24) for genre in card.genres[:2])
     below = f'<span class="n">{text(note)}</span>' if note else ""
     return (
         f'<div class="mt-poster {size}" style="{_tint(card)}"><span class="k">{kinds}</span>'
-        f'<span class="t" dir="auto">{name}</span>{year}{below}</div>'
+        f'<span class="t" dir="auto">{title}</span>{year}{below}</div>'
     )
 
 
 def row(place: int, card: ItemCard, why: str = "", also: Iterable[tuple[Look, str]] = (), new: str = "") -> str:
     """A film of a list: place, title, year and genres, why it stands there, and who else has it. new: a mark, for a
     film that was not in the list before."""
-    marks = "".join(shape(look, name) for look, name in also)
+    marks = "".join(shape(look, model) for look, model in also)
     fresh = f'<span class="new">{text(new)}</span>' if new else ""
     reason = f'<span class="w" dir="auto">{text(why, 140)}</span>' if why else ""
     others = f'<span class="also">{marks}</span>' if marks else ""
     return (
         f'<div class="mt-row" style="{_tint(card)}"><span class="p">{place}</span><div>'
-        f'<span class="t" dir="auto">{text(card.name_without_year, 120)}</span>{fresh}'
+        f'<span class="t" dir="auto">{text(name(card), 120)}</span>{fresh}'
         f'<span class="f">{facts(card)}{others}</span>{reason}</div></div>'
     )
 
 
-def shape(look: Look, name: str) -> str:
+def shape(look: Look, model: str) -> str:
     """The mark of a model."""
-    return f'<span class="mt-shape hue{look.hue}" title="{text(name)}">{look.character}</span>'
+    return f'<span class="mt-shape hue{look.hue}" title="{text(model)}">{look.character}</span>'
 
 
-def head(look: Look, name: str, note: str = "") -> str:
+def head(look: Look, model: str, note: str = "") -> str:
     """The head of a model's list."""
     below = f'<span class="n">{text(note)}</span>' if note else ""
-    return f'<div class="mt-head">{shape(look, name)}<h3 dir="auto">{text(name, 60)}</h3>{below}</div>'
+    return f'<div class="mt-head">{shape(look, model)}<h3 dir="auto">{text(model, 60)}</h3>{below}</div>'
 
 
 def shares(parts: Sequence[tuple[str, float]]) -> str:
@@ -113,26 +125,26 @@ def pushes(parts: Sequence[tuple[str, float | None]], nothing: str) -> str:
     that cannot be told."""
     largest = max((abs(push) for _, push in parts if push is not None), default=0.0) or 1.0
     lines = []
-    for name, push in parts:
+    for title, push in parts:
         width = 0.0 if push is None else abs(push) / largest
         side = "" if push is None or push >= 0 else " class=down"
         value = text(nothing) if push is None else f"{push:+.4g}"
         lines.append(
-            f'<li{side}><span dir="auto">{text(name, 90)}</span><i style="width:{width:.0%}"></i><b>{value}</b></li>'
+            f'<li{side}><span dir="auto">{text(title, 90)}</span><i style="width:{width:.0%}"></i><b>{value}</b></li>'
         )
     return f'<ul class="mt-pushes">{"".join(lines)}</ul>'
 
 
 def shared_table(heads: Sequence[tuple[Look, str]], counts: Sequence[Sequence[int]], k: int) -> str:
     """How many items each two lists share, as a table whose cells are darker the more they share."""
-    top = "".join(f"<th>{shape(look, name)}</th>" for look, name in heads)
+    top = "".join(f"<th>{shape(look, model)}</th>" for look, model in heads)
     rows = []
-    for at, (look, name) in enumerate(heads):
+    for at, (look, model) in enumerate(heads):
         cells = "".join(
             '<td class="own">–</td>' if column == at else f'<td style="--s:{count / max(k, 1):.2f}">{count}</td>'
             for column, count in enumerate(counts[at])
         )
-        rows.append(f"<tr><th>{shape(look, name)} {text(name, 40)}</th>{cells}</tr>")
+        rows.append(f"<tr><th>{shape(look, model)} {text(model, 40)}</th>{cells}</tr>")
     return f'<table class="mt-shared"><thead><tr><th></th>{top}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
 
 

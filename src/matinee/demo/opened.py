@@ -13,6 +13,7 @@ import numpy as np
 from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
 from matinee.data.items import ItemCard, item_cards
+from matinee.data.query import with_request_time
 from matinee.errors import MatineeError, counted
 from matinee.models import registry
 from matinee.models.base import Model
@@ -22,14 +23,14 @@ from matinee.models.mmr import cosines
 from matinee.models.popularity import Popularity
 from matinee.report.names import readable
 from matinee.report.palette import Look, looks
-from matinee.search import TitleIndex
+from matinee.search import JOINED, TitleIndex
 from matinee.store import MANIFEST, load_model
 from matinee.study.folder import REPORT
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-BLEND = "blend"
+BLEND = "Blend"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ class Opened:
     @cached_property
     def cards(self) -> list[ItemCard]:
         """Of each item, in code order."""
-        return item_cards(self.data, np.arange(self.data.n_items))
+        return item_cards(self.data, range(self.data.n_items))
 
     @cached_property
     def titles(self) -> TitleIndex:
@@ -80,6 +81,12 @@ class Opened:
     def similarity(self) -> csr_array:
         """csr float32 (n_items, n_items): what diversity is measured by, see MMR."""
         return cosines(self.data)
+
+    def search(self, query: str, n: int) -> list[int]:
+        """At most n item codes; similar spellings only where no title fits."""
+        found = self.titles.find(query, n)
+        whole = [match for match in found if match.score >= JOINED]
+        return [int(match.id) for match in whole or found]
 
     def model(self, label: str) -> Shown:
         return next(each for each in self.shown if each.label == label)
@@ -194,11 +201,9 @@ def _unused(label: str, taken: Mapping[str, Model]) -> str:
 
 
 @cache
-def reads_moment(model: Model) -> bool:
+def reads_moment(shown: Shown) -> bool:
     """Whether the time of a request changes scores: asked of the model itself."""
-    from matinee.data.query import with_request_time
-
-    data = model.data
+    model, data = shown.model, shown.model.data
     if data.timestamp is None:
         return False
     first = int(data.timestamp.min())
@@ -208,8 +213,9 @@ def reads_moment(model: Model) -> bool:
 
 
 @cache
-def reads_people(model: Model) -> bool:
+def reads_people(shown: Shown) -> bool:
     """Whether what a request says of who asks changes scores: asked of the model itself, for somebody unknown."""
+    model = shown.model
     table = model.data.user_features
     if table is None or not table.width:
         return False

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 import streamlit as st
 
-from matinee.data.dataset import Dataset
 from matinee.demo import cards
 from matinee.demo.opened import Opened, sizes
 from matinee.explore import explore
@@ -18,9 +17,9 @@ HEIGHT = 900
 
 
 @lru_cache(maxsize=2)
-def _explored(data: Dataset) -> tuple[Exploration, str]:
+def _explored(opened: Opened) -> tuple[Exploration, str]:
     """What the log holds, and the page about it."""
-    found = explore(data)
+    found = explore(opened.data)
     return found, explored.page([found], [])
 
 
@@ -28,9 +27,8 @@ def show(opened: Opened, say: Mapping[str, str]) -> None:
     data = opened.data
     st.html(cards.lead(data.name, say["data_title"], sizes(data)))
     with st.spinner(""):
-        found, page = _explored(data)
-    f = found.figures
+        found, page = _explored(opened)
     st.html(cards.sentences([(each.topic, each.found, each.so) for each in found.takeaways]))
-    st.download_button(say["download"], page, f"{f.n_items}-items.html", "text/html")
+    st.download_button(say["download"], page, "explore.html", "text/html")
     with st.expander(say["whole_page"]):
-        st.iframe(page, height=HEIGHT)
+        st.iframe(cards.without_scripts(page), height=HEIGHT)

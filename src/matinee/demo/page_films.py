@@ -61,6 +61,12 @@ def _add(kind: str, code: int) -> None:
     chosen(kind).append(code)
 
 
+def _pick(code: int) -> None:
+    """Of what was searched for: the search is done."""
+    _add("picked", code)
+    st.session_state["search"] = ""
+
+
 def _remove(code: int) -> None:
     for kind in ("picked", "liked", "disliked"):
         st.session_state[kind] = [each for each in chosen(kind) if each != code]
@@ -78,15 +84,13 @@ def _someone_new(opened: Opened, say: Say) -> Asked:
     query = st.text_input(say["search"], placeholder=say["search_hint"], key="search")
     picked = [*chosen("picked"), *chosen("liked")]
     if query.strip():
-        found = [int(match.id) for match in opened.titles.find(query, FOUND) if match.id not in picked]
+        found = [code for code in opened.search(query, FOUND) if code not in picked]
         with st.container(horizontal=True, key="found", gap="xsmall"):
             for code in found:
                 card = opened.cards[code]
-                year = "" if card.year is None or card.name_without_year == card.name else f" · {card.year}"
-                st.button(
-                    f"＋ {cards.label(card.name_without_year)}{year}", key=f"found-{code}", on_click=_add,
-                    args=("picked", code),
-                )  # fmt: skip
+                year = "" if card.year is None else f" · {card.year}"
+                title = cards.label(f"+ {cards.name(card)}{year}")
+                st.button(title, key=f"found-{code}", on_click=_pick, args=(code,))
         if not found:
             st.html(f'<p class="mt-note">{cards.text(say["nothing"].format(query=query))}</p>')
     if not picked:
@@ -105,7 +109,7 @@ def _posters(opened: Opened, codes: Sequence[int], word: str, kind: str | None) 
         for code in codes:
             with st.container(width=POSTER, gap="xsmall"):
                 st.html(cards.poster(opened.cards[code]))
-                name = cards.label(f"{word}: {opened.cards[code].name}")
+                name = cards.label(f"{word}: {cards.name(opened.cards[code])}")
                 given: dict[str, Any] = {"on_click": _add, "args": (kind, code)}
                 given = given if kind else {"on_click": _remove, "args": (code,)}
                 st.button(word, key=f"{word}-{code}", help=name, width="stretch", **given)
@@ -166,11 +170,11 @@ def _lists(opened: Opened, say: Say, found: Sequence[Answer], before: Mapping[st
 
 
 def _film(opened: Opened, say: Say, label: str, place: int, film: Film, also: Iterable[Any], fresh: str) -> None:
-    names = [cards.cut(opened.cards[code].name_without_year, 40) for code in because(film)]
+    names = [cards.cut(cards.name(opened.cards[code]), 40) for code in because(film)]
     why = say["because"].format(names=say["and"].join(names)) if names else ""
     with st.container(horizontal=True, vertical_alignment="center", gap=None, key=f"row-{label}-{film.code}"):
         st.html(cards.row(place, film.card, why, also, fresh))
-        name = cards.label(film.card.name)
+        name = cards.label(cards.name(film.card))
         for kind, sign, word in (("liked", "♥", "like"), ("disliked", "✕", "dislike")):
             st.button(
                 sign, key=f"{word}-{label}-{film.code}", help=say[word].format(title=name), type="tertiary",
@@ -185,5 +189,5 @@ def _disliked(opened: Opened, say: Say) -> None:
     st.html(f'<p class="mt-note">{cards.text(say["disliked"])}</p>')
     with st.container(horizontal=True, key="found-disliked", gap="xsmall"):
         for code in codes:
-            name = cards.label(opened.cards[code].name)
+            name = cards.label(cards.name(opened.cards[code]))
             st.button(f"✕ {name}", key=f"back-{code}", help=say["remove"], on_click=_remove, args=(code,))

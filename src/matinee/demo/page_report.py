@@ -21,4 +21,4 @@ def show(opened: Opened, say: Mapping[str, str]) -> None:
     name = names[0] if len(names) == 1 else st.selectbox(say["run"], names)
     page = opened.reports[name].read_text("utf-8")
     st.download_button(say["download"], page, f"{name}.html", "text/html")
-    st.iframe(page, height=HEIGHT)
+    st.iframe(cards.without_scripts(page), height=HEIGHT)

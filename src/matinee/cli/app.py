@@ -40,6 +40,7 @@ COMMANDS = {
     "cold-start": ("cold_start", "Measure models by how many items are known."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
+    "demo": ("demo", "Show models on a page: pick films, see their lists side by side."),
     "data": ("data", "List the named data sets, or say what files hold."),
     "models": ("models", "List the models, show a fitted one, or what fits this machine."),
 }
@@ -60,12 +61,13 @@ EXAMPLES = {
     "front": "runs/lists --against coverage --out front.svg",
     "cold-start": "ease content --data ml-100k --known 0,1,5 --out known.svg",
     "export": "runs/ml-1m sasrec --out models/sasrec",
+    "demo": "runs/ml-1m models/ease --open",
     "negatives": "recipes/ml-1m-next.toml --out ml-1m.test.negative",
 }
 BUG, FIXABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy of click in newer versions of typer
 # package -> extra of ours that installs it
-EXTRAS = {"torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow"}
+EXTRAS = {"torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow", "streamlit": "demo"}
 
 
 class LazyCommand(TyperCommand):

@@ -17,7 +17,7 @@ SETTINGS = ["fsync=off", "max_connections=50"]  # a killed server loses nothing 
 class Cluster:
     """One server on a free port of the loopback. Raises Missing where there is none, or it cannot be started."""
 
-    class Missing(Exception):
+    class Missing(Exception):  # noqa: N818
         """Why there is no PostgreSQL."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The event store, the same on SQLite and PostgreSQL: nothing lost, nothing twice, in order, and clear when it fails."""
+"""The event store, the same on SQLite and PostgreSQL: nothing lost or twice, in order, and clear when it fails."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_threads_and_a_second_store_write_in_turn(store: EventStore, url: str) -
 
 
 def test_a_store_is_there_again_when_it_is_opened_again(url: str) -> None:
-    with pytest.raises(MatineeError, match="no such file|holds no events of Matinee"):
+    with pytest.raises(MatineeError, match=r"no such file|holds no events of Matinee"):
         EventStore.open(url, create=False)
     with EventStore.open(url) as store:
         store.add([A])

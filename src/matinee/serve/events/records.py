@@ -14,11 +14,11 @@ LONGEST = 256
 """Characters of an id or a key: PostgreSQL's index takes no entry over 2,700 bytes."""
 
 
-class StoreUnavailable(MatineeError):
+class StoreUnavailable(MatineeError):  # noqa: N818 - a state, which the caller waits out
     """The event store cannot be reached, or cannot write: nothing of this call was kept. Try it again later."""
 
 
-class KeyReused(MatineeError):
+class KeyReused(MatineeError):  # noqa: N818
     """A key came again with other content: nothing of this call was kept. The client has to use another key."""
 
 

@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from matinee.rules import Pin as Pin
     from matinee.rules import Quota as Quota
     from matinee.rules import Rules as Rules
+    from matinee.serve.app import create_app as create_app
+    from matinee.serve.client import Client as Client
     from matinee.similar import similar_users as similar_users
     from matinee.store import export_model as export_model
     from matinee.store import load_model as load_model
@@ -111,6 +113,8 @@ _HOMES = {
     "matinee.models.pool": ["member_contributions", "select_members"],
     "matinee.rank": ["recommend", "similar_items"],
     "matinee.rules": ["Boost", "Pin", "Quota", "Rules"],
+    "matinee.serve.app": ["create_app"],
+    "matinee.serve.client": ["Client"],
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare", "power"],

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from matinee.files import StrPath
 from matinee.serve import schemas
 from matinee.serve.guard import LOOPBACK, Guard, Handler
-from matinee.serve.limits import Limits
+from matinee.serve.limits import IDENTITY, SESSION, Limits
 from matinee.serve.live import LiveModels, named_folders
 from matinee.serve.openapi import EXAMPLES, describe
 from matinee.serve.problems import PROBLEM, Problem, Reply, invalid
@@ -49,13 +49,18 @@ def create_app(
     limits = limits or Limits()
     live = LiveModels(named_folders(models))
     telemetry = Telemetry(log)
-    service = Service(live, Routing.of(list(live.now), routing, experiment), limits, telemetry)
+    stored = None
+    if events is not None:
+        from matinee.serve.stored import Stored  # loads SQLAlchemy
+
+        stored = Stored(events, limits, telemetry.store_failures.inc)
+    service = Service(live, Routing.of(list(live.now), routing, experiment), limits, telemetry, stored)
     ids = RequestIds()
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        service.close()
+        await service.close()
 
     app = FastAPI(
         title="Matinee", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None,
@@ -81,6 +86,7 @@ def _posts(service: Service) -> dict[tuple[str, str], Handler]:
         ("POST", "/v1/recommend"): _reading(schemas.RecommendRequest, service.recommend),
         ("POST", "/v1/recommend/batch"): _reading(schemas.BatchRequest, service.recommend_batch),
         ("POST", "/v1/explain"): _reading(schemas.ExplainRequest, service.explain),
+        ("POST", "/v1/events"): _reading(schemas.EventsRequest, service.add_events),
     }
 
 
@@ -120,6 +126,13 @@ def _add_gets(app: FastAPI, service: Service) -> None:
             raise Problem(422, "query: name a title, or a part of one")
         return _response(await service.items(text, query.k(), query.text("model"), _id(request)))
 
+    async def delete_user(request: Request) -> Response:
+        given = request.path_params["id"]
+        person = (None, given.removeprefix(SESSION)) if given.startswith(SESSION) else (given, None)
+        if not given.removeprefix(SESSION) or len(given) > IDENTITY:
+            raise Problem(422, f"id: 1 to {IDENTITY} characters")
+        return _response(await service.delete_user(*person, _id(request)))
+
     async def models(request: Request) -> Response:
         return _response(await service.list_models(_id(request)))
 
@@ -137,6 +150,7 @@ def _add_gets(app: FastAPI, service: Service) -> None:
 
     _add(app, "GET", "/v1/similar/{item:path}", similar)
     _add(app, "GET", "/v1/items", items)
+    _add(app, "DELETE", "/v1/users/{id:path}", delete_user)
     _add(app, "GET", "/v1/models", models)
     _add(app, "POST", "/v1/models/{name}/reload", reload)
     _add(app, "GET", "/live", live)

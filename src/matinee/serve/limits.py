@@ -19,7 +19,11 @@ HISTORY = 5_000
 LISTED = 10_000
 """Items to allow or deny."""
 TEXT = 500
-"""Characters of an id, a title or a query."""
+"""Characters of a title or a query."""
+IDENTITY = 200
+"""Characters of an id or a key: the event store keeps 256, and SESSION is among them."""
+SESSION = "session:"
+"""Before the id of a session, where it stands for a person: a user may have the same id."""
 EXPLAINED = 200
 """The newest items of a history that are left out in turn to explain an item."""
 

@@ -97,6 +97,19 @@ EXAMPLES = {
         "explain", "Say which items of a history raise an item's score", schemas.ExplainAnswer, schemas.ExplainRequest,
         {"a user": {"user": 196, "item": "Fargo (1996)", "k": 3}}, also=NO_ITEM,
     ),
+    ("POST", "/v1/events"): Route(
+        "events", "Store what people did", schemas.EventsAnswer, schemas.EventsRequest,
+        {
+            "a user watched": {"events": [{"user": 196, "item": 50, "key": "3f6c-1"}]},
+            "a session dislikes": {"events": [{"session_id": "a81f", "item": 50, "kind": "dislike", "key": "3f6c-2"}]},
+            "a rating": {"events": [{"user": 196, "item": 50, "kind": "rating", "rating": 4, "time": 893286638, "key": "3f6c-3"}]},
+        },
+        also=((404, "The service keeps no events"), (409, "A key came before with another event: nothing was stored")),
+    ),
+    ("DELETE", "/v1/users/{id:path}"): Route(
+        "delete_user", "Delete the stored events of a user, or of session:ID", schemas.DeletedAnswer, path={"id": "196"},
+        also=((404, "The service keeps no events"),),
+    ),
     ("GET", "/v1/similar/{item:path}"): Route(
         "similar", "Recommend what goes with one item", schemas.SimilarAnswer, path={"item": "50"},
         query={"k": 10, "model": "ease"}, also=NO_ITEM,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -47,14 +48,19 @@ class Problem(Exception):
 
 
 def invalid(error: ValidationError) -> Problem:
-    """A body that does not fit: where and why, and not what it held."""
-    found = [
-        {"field": ".".join(map(str, each["loc"])), "message": each["msg"].removeprefix("Value error, ")}
-        for each in error.errors(include_url=False, include_input=False, include_context=False)[:SHOWN]
-    ]
-    first = found[0]
-    where = f"{first['field']}: " if first["field"] else ""
-    return Problem(422, f"{where}{first['message']}", errors=found)
+    """A body that does not fit: where and why, and not what it held. What may be one of several kinds is told what each
+    of them needs."""
+    found: dict[str, dict[str, None]] = {}
+    for each in error.errors(include_url=False, include_input=False, include_context=False):
+        parts = [str(part) for part in each["loc"] if isinstance(part, int) or not _KIND.search(part)]
+        found.setdefault(".".join(parts), {})[each["msg"].removeprefix("Value error, ")] = None
+    told = [{"field": field, "message": ", or ".join(messages)} for field, messages in list(found.items())[:SHOWN]]
+    first = told[0]
+    return Problem(422, ": ".join(filter(None, (first["field"], first["message"]))), errors=told)
+
+
+_KIND = re.compile(r"[\[-]|^(int|str|bool|float|none|Watched)$")
+"""What pydantic puts among the names of fields where there are several kinds."""
 
 
 def unfit(error: MatineeError, status: int = 422) -> Problem:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model_validator
 
-from matinee.serve.limits import ALL_K, BATCH, HISTORY, LISTED, MODEL_NAME, TEXT, K
+from matinee.serve.limits import ALL_K, BATCH, HISTORY, IDENTITY, LISTED, MODEL_NAME, SESSION, TEXT, K
 
 
 def _readable(text: str) -> str:
@@ -18,7 +18,8 @@ def _readable(text: str) -> str:
 
 ShortText = Annotated[str, Field(min_length=1, max_length=TEXT), AfterValidator(_readable)]
 Number = Annotated[int, Strict(), Field(ge=-(2**63), lt=2**63)]
-Identifier = Number | ShortText
+Identity = Annotated[str, Field(min_length=1, max_length=IDENTITY), AfterValidator(_readable)]
+Identifier = Number | Identity
 Second = Annotated[int, Strict(), Field(ge=0, lt=2**40, description="Unix seconds")]
 Rating = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
 ModelName = Annotated[str, Field(pattern=f"^{MODEL_NAME.pattern}$", description="in place of the one routing chooses")]
@@ -38,11 +39,21 @@ class Watched(_Body):
     rating: Rating | None = None
 
 
+def _no_session(user: int | str) -> int | str:
+    """Raises ValueError: the events of a session stand under this name."""
+    if isinstance(user, str) and user.startswith(SESSION):
+        raise ValueError(f"a user's id does not begin with {SESSION!r}: give session_id")
+    return user
+
+
+User = Annotated[Identifier, AfterValidator(_no_session)]
+
+
 class Asker(_Body):
     """Who asks: a user or a session, whose history is known, what someone watched, or both."""
 
-    user: Identifier | None = Field(None, description="an id of the log, or of stored events")
-    session_id: ShortText | None = Field(None, description="in place of a user: someone without an account")
+    user: User | None = Field(None, description="an id of the log, or of stored events")
+    session_id: Identity | None = Field(None, description="in place of a user: someone without an account")
     history: tuple[Identifier | Watched, ...] = Field((), max_length=HISTORY, description="oldest first, behind the known one")
     title: ShortText | None = Field(None, description=TITLE)
     model: ModelName | None = None
@@ -98,13 +109,13 @@ class ExplainRequest(Asker):
 class EventBody(_Body):
     """key: of your choice, another for each event. The same event with the same key is stored once."""
 
-    user: Identifier | None = None
-    session_id: ShortText | None = None
+    user: User | None = None
+    session_id: Identity | None = None
     item: Identifier
     kind: Literal["watch", "rating", "dislike"] = "watch"
     time: Second | None = Field(None, description="without: the time of arrival")
     rating: Rating | None = None
-    key: ShortText
+    key: Identity
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -18,13 +18,17 @@ from matinee.explain import explain
 from matinee.serve import asking
 from matinee.serve.asking import Ask, Ranked
 from matinee.serve.batching import Batcher
+from matinee.serve.events.records import Event, KeyReused, StoreUnavailable
 from matinee.serve.limits import EXPLAINED, Limits
 from matinee.serve.live import Live, LiveModels
-from matinee.serve.problems import Problem, Reply, unfit, unknown
+from matinee.serve.problems import Problem, Reply, too_busy, unfit, unknown
 from matinee.serve.routing import Routing
-from matinee.serve.schemas import Asker, BatchRequest, ExplainRequest, RecommendRequest
+from matinee.serve.schemas import Asker, BatchRequest, EventBody, EventsRequest, ExplainRequest, RecommendRequest
 from matinee.serve.states import State, StateCache, person_of, state_of
 from matinee.serve.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from matinee.serve.stored import Stored
 
 T = TypeVar("T")
 
@@ -32,19 +36,21 @@ T = TypeVar("T")
 class Service:
     """Models, routing, what is known of people, and the threads that work. Its methods are the routes."""
 
-    def __init__(self, models: LiveModels, routing: Routing, limits: Limits, telemetry: Telemetry) -> None:
-        self.models, self.routing, self.limits, self.telemetry = models, routing, limits, telemetry
+    def __init__(
+        self, models: LiveModels, routing: Routing, limits: Limits, telemetry: Telemetry, events: Stored | None
+    ) -> None:
+        self.models, self.routing, self.telemetry, self.events = models, routing, telemetry, events
         self.states = StateCache(limits.cached_users)
         self.batcher: Batcher[Ask, Ranked | Problem] = Batcher(asking.answer, telemetry.batch.observe)
         self.slow = ThreadPoolExecutor(1, "slow")  # what must not hold up the others
-        self.store = ThreadPoolExecutor(2, "store")
         for live in models.now.values():
             self._tell_serving(live)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        if self.events is not None:
+            await self.events.close()
         self.batcher.close()
-        for pool in (self.slow, self.store):
-            pool.shutdown(wait=False, cancel_futures=True)
+        self.slow.shutdown(wait=False, cancel_futures=True)
 
     # -- recommendations ---------------------------------------------------------------------------------------------
 
@@ -110,7 +116,7 @@ class Service:
             return found
         reading = self.states.reading(person)
         try:
-            events = await self.stored(person)
+            events = await self._stored(person)
             state = state_of(live, person, events)
         except BaseException:
             self.states.drop(reading)
@@ -121,15 +127,53 @@ class Service:
             self.states.put(reading, live.version, state)
         return state
 
-    async def stored(self, person: str) -> Any:
+    async def _stored(self, person: str) -> Sequence[Event] | None:
         """The events of the store, oldest first; None where it cannot be read."""
-        return ()
+        return () if self.events is None else await self.events.history(person)
 
     def _ready(self, live: Live, state: State, request: RecommendRequest) -> Ask:
         try:
             return asking.ready(live, state, request)
         except MatineeError as error:
             raise unfit(error) from None
+
+    # -- events ------------------------------------------------------------------------------------------------------
+
+    async def add_events(self, request: EventsRequest, request_id: str) -> Reply:
+        """Store events. When this answers, they are on the disk, and the next recommendation knows them."""
+        store = self._store()
+        live = self.models.now[self.routing.default]
+        events = [_event(live, event) for event in request.events]
+        try:
+            stored = await store.add(events)
+        except KeyReused as error:
+            raise unfit(error, 409) from None
+        except StoreUnavailable:
+            raise too_busy("the event store is not available: nothing was stored, send the same again later", 5) from None
+        finally:  # where it took too long they may be stored all the same
+            self.states.forget({event.person for event in events})
+        for event, new in zip(events, stored, strict=True):
+            if new:
+                self.telemetry.events.labels(event.kind).inc()
+        return Reply.of({"request_id": request_id, "stored": stored}, events=len(events))
+
+    async def delete_user(self, user: Id | None, session: str | None, request_id: str) -> Reply:
+        """Delete what the store has of somebody."""
+        store = self._store()
+        person = person_of(self.models.now[self.routing.default], user, session)
+        assert person is not None
+        try:
+            deleted = await store.delete(person)
+        except StoreUnavailable:
+            raise too_busy("the event store is not available: nothing was deleted, send the same again later", 5) from None
+        finally:
+            self.states.forget([person])
+        return Reply.of({"request_id": request_id, "deleted": deleted})
+
+    def _store(self) -> Stored:
+        if self.events is None:
+            raise unknown("this service keeps no events: start it with --events")
+        return self.events
 
     # -- items -------------------------------------------------------------------------------------------------------
 
@@ -181,7 +225,9 @@ class Service:
         return Reply.of({"status": "ready", "events": self.events_status()})
 
     def events_status(self) -> str:
-        return "off"
+        if self.events is None:
+            return "off"
+        return "available" if self.events.up else "unavailable"
 
     def metrics(self) -> bytes:
         self.telemetry.cached.set(len(self.states))
@@ -196,15 +242,19 @@ class Service:
             raise unknown("there is no such model: GET /v1/models lists them")
         return now[name]
 
-    async def list_models(self, request_id: str) -> Reply:
-        models = [
+    def described(self) -> list[dict[str, Any]]:
+        """The models that serve, as JSON."""
+        return [
             {
                 "name": live.name, "kind": live.kind, "version": live.version, "share": self.routing.shares[live.name],
                 "users": live.data.n_users, "items": live.data.n_items, "events": len(live.data), "loaded": live.loaded,
             }
             for live in self.models.now.values()
         ]  # fmt: skip
-        return Reply.of({"request_id": request_id, "experiment": self.routing.experiment, "models": models})
+
+    async def list_models(self, request_id: str) -> Reply:
+        experiment, models = self.routing.experiment, self.described()
+        return Reply.of({"request_id": request_id, "experiment": experiment, "models": models})
 
     async def reload(self, name: str, request_id: str) -> Reply:
         """Load a model's folder again. One that is no good is refused, and the old one serves on."""
@@ -233,6 +283,18 @@ class Service:
             return await asyncio.get_running_loop().run_in_executor(self.slow, work)
         except MatineeError as error:
             raise unfit(error) from None
+
+
+def _event(live: Live, event: EventBody) -> Event:
+    """As the store has it: ids as text, an item by its id. Raises Problem."""
+    person = person_of(live, event.user, event.session_id)
+    assert person is not None
+    try:
+        code = live.item(event.item)
+        item = str(event.item if code < 0 else live.ids[code])  # one that a later model may know
+        return Event(person, item, event.kind, event.time, event.rating, event.key)
+    except MatineeError as error:
+        raise unfit(error) from None
 
 
 def _items(live: Live, codes: list[int], scores: list[float | None]) -> list[dict[str, Any]]:

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats, Ints
 from matinee.data.ids import Id
+from matinee.serve.limits import SESSION
 from matinee.serve.live import Live
 
-SESSION = "session:"
-"""Before the id of a session, where it stands for a person: a user may have the same id."""
 VERSIONS = 8  # of models, of which a person's states are kept
 
 

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from matinee.rules import Pin as Pin
     from matinee.rules import Quota as Quota
     from matinee.rules import Rules as Rules
+    from matinee.search import TitleIndex as TitleIndex
     from matinee.serve.app import create_app as create_app
     from matinee.serve.client import Client as Client
     from matinee.similar import similar_users as similar_users
@@ -113,6 +114,7 @@ _HOMES = {
     "matinee.models.pool": ["member_contributions", "select_members"],
     "matinee.rank": ["recommend", "similar_items"],
     "matinee.rules": ["Boost", "Pin", "Quota", "Rules"],
+    "matinee.search": ["TitleIndex"],
     "matinee.serve.app": ["create_app"],
     "matinee.serve.client": ["Client"],
     "matinee.similar": ["similar_users"],

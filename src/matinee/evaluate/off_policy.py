@@ -117,9 +117,9 @@ def off_policy(
     probability, watched, and share). lists: what the other model would have shown: request -> items, best first; or a
     dataframe or file of request, position and item_id. Positions that an answer of the log did not have are left out,
     as are answers for which there is no list.
-    clip: weights above this are cut to it. The estimates vary less, and IPS can only become lower. candidates: the items that randomised answers were drawn from; when left out,
-    those that were ever shown. Which of them one person could not be shown is not known here: let the lists keep to
-    what that person could be recommended.
+    clip: weights above this are cut to it. The estimates vary less, and IPS can only become lower. candidates: the
+    items that randomised answers were drawn from; when left out, those that were ever shown. Which of them one person
+    could not be shown is not known here: let the lists keep to what that person could be recommended.
 
     Warns where the effective sample size is small, and counts answers without a list. Raises MatineeError for a log
     without any randomisation, where nothing can be said of an item that was not shown; for missing columns and

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import Self
+from typing import Any, Self
 
 from matinee.errors import MatineeError
 from matinee.serve.events.database import Database, make_private, sa
@@ -13,6 +13,9 @@ from matinee.serve.events.records import Answer, Event, KeyReused
 from matinee.serve.events.tables import ANSWERS, EVENTS, SHOWN, WHEN, found_version, prepare, refuse_newer
 
 TIMEOUT = 10.0
+IMPRESSION = (
+    "request", "time", "person", "model", "version", "arm", "share", "candidates", "position", "item", "probability",
+)  # fmt: skip
 KEYS_AT_ONCE = 500
 """Keys that one statement asks for: old SQLites take 999."""
 
@@ -117,6 +120,15 @@ class EventStore:
         """All events by time, then by arrival, in one state of the store."""
         with self._database.reading() as connection:
             yield from _events(connection, None)
+
+    def impressions(self) -> Iterator[tuple[Any, ...]]:
+        """Every item of every answer, as a tuple of IMPRESSION, by the answer's time, arrival and position."""
+        columns = [(SHOWN if name in SHOWN.c and name != "request" else ANSWERS).c[name] for name in IMPRESSION]
+        asked = sa.select(*columns).join_from(ANSWERS, SHOWN, ANSWERS.c.request == SHOWN.c.request)
+        asked = asked.order_by(ANSWERS.c.time, ANSWERS.c.number, SHOWN.c.position)
+        with self._database.reading() as connection:
+            for row in connection.execution_options(yield_per=5_000).execute(asked):
+                yield tuple(row)
 
     def close(self) -> None:
         self._database.close()

@@ -33,6 +33,7 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
         ("front",): [world.lists, "--lam", "0,0.5"],
         ("cold-start",): ["ease", "--data", world.log, "--items", world.items, "--known", "0,1", "-k", "2"],
         ("negatives",): [world.recipe, "--out", out, "--n", "3"],
+        ("serve",): [world.model, "--check"],
         ("data", "show"): [world.log, "--items", world.items],
         ("data", "sniff"): [world.log, world.items],
         ("models", "show"): [world.model],

@@ -2,8 +2,8 @@
 
 .venv/bin/python benchmarks/load.py --data-dir ../shared/data --models ease,markov --rates 50,200,400,600
 
-The service and this script share the machine, on loopback alone. A request's time runs from when it was due. Each is for
-a random user of the log (200,000 different ones at most), with k items, on one of a few connections that stay open.
+The service and this script share the machine, on loopback alone. A request's time runs from when it was due. Each is
+for a random user of the log, with k items, on one of a few connections that stay open.
 --peer PYTHON serves implicit's ALS behind the plainest FastAPI application with an interpreter that has both.
 """
 
@@ -211,8 +211,8 @@ def measured(service: Service, rate: float, given: argparse.Namespace, users: li
 
 def request(user: int | str, k: int, where: str | None) -> bytes:
     body = json.dumps({"user": user, "k": k} | ({} if where is None else {"where": where})).encode()
-    head = f"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    head = "POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 async def ask(port: int, requests: list[bytes], rate: float, connections: int, chance: random.Random) -> Load:

@@ -45,5 +45,3 @@ def plain(folders: dict[str, Path]) -> Iterator[App]:
     """The same without events, for all tests that change nothing."""
     with started(mt.create_app(folders)) as running:
         yield running
-
-

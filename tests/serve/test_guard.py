@@ -20,7 +20,9 @@ TOKEN = "0123456789abcdef-token"
 JSON = (b"content-type", b"application/json")
 
 
-async def call(app: Any, parts: Iterable[bytes], headers: list[tuple[bytes, bytes]], *, wait: float = 0.0) -> tuple[int, dict[str, Any], int]:
+async def call(
+    app: Any, parts: Iterable[bytes], headers: list[tuple[bytes, bytes]], *, wait: float = 0.0
+) -> tuple[int, dict[str, Any], int]:
     """Status and JSON of a POST to /v1/recommend whose body comes in parts; how many of them were taken."""
     rest, sent, taken = list(parts), list[dict[str, Any]](), 0
 
@@ -106,7 +108,12 @@ def test_a_token_is_asked_for_everywhere_but_of_health(folders: dict[str, Path])
     log = io.BytesIO()
     with started(mt.create_app(folders["ease"], token=TOKEN, log=log)) as running:
         paths = ["/v1/models", "/metrics", "/openapi.json", "/v1/similar/7", "/nothing"]
-        wrong = [{}, {"authorization": f"Bearer {TOKEN}x"}, {"authorization": f"Basic {TOKEN}"}, {"authorization": "Bearer \xe9"}]
+        wrong = [
+            {},
+            {"authorization": f"Bearer {TOKEN}x"},
+            {"authorization": f"Basic {TOKEN}"},
+            {"authorization": "Bearer \xe9"},
+        ]
         for headers in wrong:
             for path in paths:
                 answer = running.client.get(path, headers={k: v.encode("latin-1") for k, v in headers.items()})

@@ -35,7 +35,9 @@ def test_each_user_of_the_log_gets_what_the_library_recommends(
         assert (answer["user_known"], answer["fallback"], answer["arm"]) == (True, False, None)
 
 
-def test_titles_version_and_model_are_those_of_the_folder(plain: App, data: mt.Dataset, folders: dict[str, Path]) -> None:
+def test_titles_version_and_model_are_those_of_the_folder(
+    plain: App, data: mt.Dataset, folders: dict[str, Path]
+) -> None:
     answer = plain.ask(user=100, k=3)
     titles = data.item_titles
     assert titles is not None
@@ -191,7 +193,13 @@ def _never(plain: App) -> int:
 
 
 def test_queries_of_urls_are_checked(plain: App) -> None:
-    for path in ("/v1/similar/117?k=0", "/v1/similar/117?k=1e3", "/v1/similar/117?x=1", "/v1/items", "/v1/items?query=a&k=2000"):
+    for path in (
+        "/v1/similar/117?k=0",
+        "/v1/similar/117?k=1e3",
+        "/v1/similar/117?x=1",
+        "/v1/items",
+        "/v1/items?query=a&k=2000",
+    ):
         assert plain.client.get(path).status_code == 422, path
     assert plain.client.get("/v1/similar/5").status_code == 404
     assert plain.client.get("/v1/similar/117?model=other").status_code == 404
@@ -199,7 +207,11 @@ def test_queries_of_urls_are_checked(plain: App) -> None:
 
 def test_models_health_and_metrics(plain: App) -> None:
     models = plain.client.get("/v1/models").json()["models"]
-    assert [(m["name"], m["kind"], m["share"]) for m in models] == [("ease", "ease", 1.0), ("pop", "popularity", 0.0), ("markov", "markov", 0.0)]
+    assert [(m["name"], m["kind"], m["share"]) for m in models] == [
+        ("ease", "ease", 1.0),
+        ("pop", "popularity", 0.0),
+        ("markov", "markov", 0.0),
+    ]
     assert plain.client.get("/live").json() == {"status": "live"}
     assert plain.client.get("/ready").json() == {"status": "ready", "events": "off"}
     plain.ask(user=100)

@@ -17,9 +17,13 @@ def kept(path: Path) -> list[dict[str, Any]]:
     """The answers of a store with their items, in the order of the requests."""
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
-        answers = [dict(row._mapping) for row in connection.execute(sa.text("select * from matinee_answers order by number"))]
+        answers = [
+            dict(row._mapping) for row in connection.execute(sa.text("select * from matinee_answers order by number"))
+        ]
         for answer in answers:
-            asked = sa.text("select item, position, probability from matinee_shown where request = :r order by position")
+            asked = sa.text(
+                "select item, position, probability from matinee_shown where request = :r order by position"
+            )
             answer["items"] = [tuple(row) for row in connection.execute(asked, {"r": answer["request"]})]
     engine.dispose()
     return answers
@@ -36,7 +40,11 @@ def test_answers_of_routing_are_kept_with_their_arm(folders: dict[str, Path], tm
     assert [answer["request"] for answer in found] == [answer["request_id"] for answer in given]
     assert [answer["person"] for answer in found] == ["100", "101", "102", "session:s"]
     for answer, record in zip(given, found, strict=True):
-        assert (record["model"], record["version"], record["arm"]) == (answer["model"], answer["version"], answer["arm"])
+        assert (record["model"], record["version"], record["arm"]) == (
+            answer["model"],
+            answer["version"],
+            answer["arm"],
+        )
         assert record["items"] == [(str(item), place, 1.0) for place, item in enumerate(ids(answer), start=1)]
         assert (record["share"], answer["randomised"]) == (0.0, False)
 
@@ -74,7 +82,7 @@ def candidates_of_everyone(running: App) -> dict[int, int]:
 def test_options_that_do_not_fit_are_refused(folders: dict[str, Path], tmp_path: Path) -> None:
     for wrong in ({"explore": 0.1}, {"record_answers": True}):
         with pytest.raises(mt.MatineeError, match="there is none"):
-            mt.create_app(folders, **wrong)  # type: ignore[arg-type]
+            mt.create_app(folders, **wrong)
     for share in (1.0, -0.1):
         with pytest.raises(mt.MatineeError, match="no share"):
             mt.create_app(folders, events=str(tmp_path / "e.db"), explore=share)

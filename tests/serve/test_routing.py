@@ -39,7 +39,7 @@ def test_weights_that_make_no_sense_are_refused(weights: dict[str, float]) -> No
 
 
 def test_answers_say_their_arm_and_keep_it(folders: dict[str, object]) -> None:
-    with started(mt.create_app(folders, routing={"ease": 1, "pop": 1}, experiment="e")) as running:  # type: ignore[arg-type]
+    with started(mt.create_app(folders, routing={"ease": 1, "pop": 1}, experiment="e")) as running:
         check_arms(running, Routing.of(["ease", "pop", "markov"], {"ease": 1, "pop": 1}, "e"))
 
 

@@ -24,6 +24,7 @@ from matinee.serve.server import Server, _config
 from serve.world import free_port, process, until
 
 pytest.importorskip("httptools")
+JSON = "Content-Type: application/json\r\n"
 TOKEN = "a-token-of-the-tests-0123"
 
 
@@ -37,7 +38,9 @@ def memory(pid: int) -> float:
 
 
 @pytest.fixture(scope="module")
-def running(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def running(
+    folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     at = tmp_path_factory.mktemp("server")
     (at / "token").write_text(TOKEN + "\n")
     with process(
@@ -55,29 +58,35 @@ def client(running: tuple[Any, int]) -> Iterator[mt.Client]:
 
 def test_the_client_asks_everything_that_there_is(client: mt.Client, ease: mt.models.Model) -> None:
     found = client.recommend(103, k=4)
-    assert [(item.item_id, item.score) for item in found.items] == mt.recommend(ease, mt.query(ease, user=103), 4)._ranked(0)
+    assert [(item.item_id, item.score) for item in found.items] == mt.recommend(
+        ease, mt.query(ease, user=103), 4
+    )._ranked(0)
     assert (found.model, found.arm, found.fallback, found.user_known) == ("ease", "ease", False, True)
     assert client.recommend(history=["Film 11 é", 4], k=2).unknown_items == (4,)
     one, wrong = client.recommend_batch([{"user": 103, "k": 4}, {"user": 103, "model": "none"}])
     assert one.items == found.items  # type: ignore[union-attr]
     assert isinstance(wrong, ServiceProblem)
     assert wrong.status == 404
-    assert [item.item_id for item in client.similar("Film 11 é", 3)] == [i for i, _ in mt.similar_items(ease, 117, 3)._ranked(0)]
+    assert [item.item_id for item in client.similar("Film 11 é", 3)] == [
+        i for i, _ in mt.similar_items(ease, 117, 3)._ranked(0)
+    ]
     assert client.explain(117, 103, k=2)["reasons"]
     assert client.find_items("film 11")[0] == (117, "Film 11 é")
     assert client.add_events([{"user": 103, "item": found.items[0].item_id, "key": "c1"}]) == [True]
     assert client.recommend(103, k=4).items != found.items
     assert client.delete_user(103) == 1
     assert client.recommend(103, k=4).items == found.items
-    assert {model["name"]: model["version"] for model in client.models()}["ease"] == client.reload("ease") == found.version
+    assert (
+        {model["name"]: model["version"] for model in client.models()}["ease"] == client.reload("ease") == found.version
+    )
 
 
 def test_the_client_says_what_is_wrong(running: tuple[Any, int], client: mt.Client) -> None:
     with pytest.raises(ServiceProblem, match="less than or equal to 1000"):
         client.recommend(1, k=5000)
-    with pytest.raises(ServiceProblem, match="Bearer") as refused:
-        with mt.Client(f"http://127.0.0.1:{running[1]}") as stranger:
-            stranger.models()
+    stranger = mt.Client(f"http://127.0.0.1:{running[1]}")
+    with stranger, pytest.raises(ServiceProblem, match="Bearer") as refused:
+        stranger.models()
     assert refused.value.status == 401
     with pytest.raises(mt.MatineeError, match="no answer"):
         mt.Client("http://127.0.0.1:9").models()
@@ -97,7 +106,7 @@ def test_headers_without_an_end_are_not_read_for_ever(running: tuple[Any, int]) 
 def test_memory_stays_where_it_is_under_slow_and_long_bodies(running: tuple[subprocess.Popen[bytes], int]) -> None:
     server, port = running
     before = memory(server.pid)
-    head = f"POST /v1/recommend HTTP/1.1\r\nHost: films\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
+    head = f"POST /v1/recommend HTTP/1.1\r\nHost: films\r\nAuthorization: Bearer {TOKEN}\r\n{JSON}"
     with contextlib.ExitStack() as opened:
         clients = [opened.enter_context(connected(port)) for _ in range(120)]
         for n, client in enumerate(clients):
@@ -130,9 +139,9 @@ def test_a_slow_client_is_let_go(folders: dict[str, Path]) -> None:
             with connected(port) as slow:
                 slow.sendall(start)
                 assert slow.recv(100) == b""
-        head = b"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+        head = f"POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 9\r\n\r\n"
         with connected(port) as slow:
-            slow.sendall(head + b"{")
+            slow.sendall(head.encode() + b"{")
             assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
 
@@ -153,8 +162,10 @@ def in_a_thread(app: Any, limits: Limits) -> Iterator[int]:
 
 def test_sigterm_gives_the_answers_under_way_and_ends(folders: dict[str, Path]) -> None:
     with process(folders["ease"], "--events", "none", "--quiet") as (server, port), contextlib.ExitStack() as opened:
-        content = json.dumps({"requests": [{"user": 100 + n % 40, "where": "year > 1960"} for n in range(100)]}).encode()
-        head = "POST /v1/recommend/batch HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        content = json.dumps(
+            {"requests": [{"user": 100 + n % 40, "where": "year > 1960"} for n in range(100)]}
+        ).encode()
+        head = f"POST /v1/recommend/batch HTTP/1.1\r\nHost: localhost\r\n{JSON}"
         asked = [opened.enter_context(connected(port)) for _ in range(3)]
         opened.enter_context(connected(port))  # one that is idle holds nothing up
         for client in asked:

@@ -1,4 +1,4 @@
-"""What is known of people: the log, then stored events, in their order; and states that are never older than an event."""
+"""What is known of people: the log, then stored events by their times; no state is older than an event."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def test_events_stand_in_a_history_by_their_times(live: Live, data: mt.Dataset) 
     between = int(times[0]) + 1
     new = [i for i in range(data.n_items) if i not in logged.history.values][:2]
     ids = data.items.decode(new)
-    state = state_of(live, "100", [event(ids[0], between), event(ids[1], times[-1] + 5, "rating", 2.0), event(99999, 5)])
+    state = state_of(
+        live, "100", [event(ids[0], between), event(ids[1], times[-1] + 5, "rating", 2.0), event(99999, 5)]
+    )
     n = int((times < between).sum())
     expected = [*logged.history.values[:n], new[0], *logged.history.values[n:], new[1]]
     assert state.item.tolist() == expected

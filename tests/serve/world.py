@@ -40,9 +40,11 @@ def made_log(rng: np.random.Generator) -> mt.Dataset:
         n = int(rng.integers(4, 18))
         items = rng.choice(N_ITEMS, n, replace=False, p=weight / weight.sum())
         times = 1_000_000_000 + np.sort(rng.integers(0, 10**7, n))
-        rows += [(100 + user, 10 * int(i) + 7, int(rng.integers(1, 6)), int(t)) for i, t in zip(items, times, strict=True)]
+        rows += [
+            (100 + user, 10 * int(i) + 7, int(rng.integers(1, 6)), int(t)) for i, t in zip(items, times, strict=True)
+        ]
     log = pl.DataFrame(rows, schema=["user_id", "item_id", "rating", "timestamp"], orient="row")
-    items = pl.DataFrame(
+    table = pl.DataFrame(
         {
             "item_id": [10 * i + 7 for i in range(N_ITEMS)],
             "title": ["Twins" if i in (3, 5) else f"Film {i:02d} é" for i in range(N_ITEMS)],
@@ -50,7 +52,7 @@ def made_log(rng: np.random.Generator) -> mt.Dataset:
             "genres": [[GENRES[i % 4], GENRES[(i // 4) % 4]] for i in range(N_ITEMS)],
         }
     )
-    return mt.read(log, items=items, rating="rating", timestamp="timestamp")
+    return mt.read(log, items=table, rating="rating", timestamp="timestamp")
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,9 @@ def serve(
     Models are loaded and checked before the first request. POST /v1/models/NAME/reload loads one again.
     """
     if as_json and not check:
-        raise MatineeError("a service has no answer of its own to print as JSON", hint="add --check, or leave out --json")
+        raise MatineeError(
+            "a service has no answer of its own to print as JSON", hint="add --check, or leave out --json"
+        )
     from matinee.serve.app import create_app  # loads FastAPI
     from matinee.serve.guard import LOOPBACK
     from matinee.serve.limits import Limits

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
@@ -14,14 +14,14 @@ from matinee.errors import MatineeError
 from matinee.files import StrPath
 from matinee.serve import schemas
 from matinee.serve.guard import LOOPBACK, Guard, Handler
-from matinee.serve.limits import IDENTITY, SESSION, Limits
+from matinee.serve.limits import IDENTITY, SESSION, TEXT, K, Limits
 from matinee.serve.live import LiveModels, named_folders
 from matinee.serve.openapi import EXAMPLES, describe
 from matinee.serve.problems import PROBLEM, Problem, Reply, invalid
 from matinee.serve.recording import Recorder
 from matinee.serve.routing import Routing
 from matinee.serve.service import Service
-from matinee.serve.telemetry import TEXT, RequestIds, Telemetry
+from matinee.serve.telemetry import PLAIN, RequestIds, Telemetry
 from matinee.version import __version__
 
 if TYPE_CHECKING:
@@ -49,8 +49,9 @@ def create_app(
     no events are taken. routing: weights of the models that share the users; None: the first answers all. experiment:
     the name under which users are dealt. explore: the share of lists that are drawn at random, so that other models
     can be judged by what people did. record_answers: whether what people are shown is kept in the event store; None:
-    where it has a use, with several models that share the users or randomised lists. token: what every request must bring. allowed_hosts: the names by which the
-    service may be addressed. log: where a line of JSON for each request goes.
+    where it has a use, with several models that share the users or randomised lists. token: what every request must
+    bring. allowed_hosts: the names by which the service may be addressed. log: where a line of JSON for each request
+    goes.
     Raises MatineeError for a model that cannot serve, and options that do not fit.
 
     Example: `app = mt.create_app({"ease": "models/ease"})`
@@ -79,9 +80,7 @@ def create_app(
     for (method, path), handler in fast.items():
         _add(app, method, path, _endpoint(handler))
     _add_gets(app, service)
-    app.add_middleware(
-        Guard, limits=limits, telemetry=telemetry, token=token, hosts=allowed_hosts, fast=fast, ids=ids
-    )
+    app.add_middleware(Guard, limits=limits, telemetry=telemetry, token=token, hosts=allowed_hosts, fast=fast, ids=ids)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_error)
     describe(app)
@@ -99,7 +98,9 @@ def _stored(events: str | None, limits: Limits, telemetry: Telemetry) -> Stored 
 def _recorder(stored: Stored | None, explore: float, recording: bool) -> Recorder | None:
     """Raises MatineeError where answers cannot be kept, or lists would be drawn for nothing."""
     if stored is None and (explore or recording):
-        raise MatineeError("what people are shown is kept in an event store, and there is none", hint="name one: events")
+        raise MatineeError(
+            "what people are shown is kept in an event store, and there is none", hint="name one: events"
+        )
     if explore and not recording:
         raise MatineeError("lists would be drawn at random, and not kept", hint="keep answers, or set explore to 0")
     return Recorder(stored, explore) if stored is not None and recording else None
@@ -142,7 +143,9 @@ def _add_gets(app: FastAPI, service: Service) -> None:
 
     async def similar(request: Request) -> Response:
         query = _Query(request, {"k", "model"})
-        return _response(await service.similar(request.path_params["item"], query.k(), query.text("model"), _id(request)))
+        return _response(
+            await service.similar(request.path_params["item"], query.k(), query.text("model"), _id(request))
+        )
 
     async def items(request: Request) -> Response:
         query = _Query(request, {"query", "k", "model"})
@@ -153,10 +156,9 @@ def _add_gets(app: FastAPI, service: Service) -> None:
 
     async def delete_user(request: Request) -> Response:
         given = request.path_params["id"]
-        person = (None, given.removeprefix(SESSION)) if given.startswith(SESSION) else (given, None)
         if not given.removeprefix(SESSION) or len(given) > IDENTITY:
             raise Problem(422, f"id: 1 to {IDENTITY} characters")
-        return _response(await service.delete_user(*person, _id(request)))
+        return _response(await service.delete_user(given, _id(request)))
 
     async def models(request: Request) -> Response:
         return _response(await service.list_models(_id(request)))
@@ -171,7 +173,7 @@ def _add_gets(app: FastAPI, service: Service) -> None:
         return _response(await service.ready())
 
     async def metrics(request: Request) -> Response:
-        return Response(service.metrics(), media_type=TEXT)
+        return Response(service.metrics(), media_type=PLAIN)
 
     _add(app, "GET", "/v1/similar/{item:path}", similar)
     _add(app, "GET", "/v1/items", items)
@@ -201,14 +203,14 @@ class _Query:
 
     def text(self, name: str) -> str | None:
         text = self.given.get(name)
-        if text is not None and len(text) > schemas.TEXT:
-            raise Problem(422, f"{name}: at most {schemas.TEXT} characters")
+        if text is not None and len(text) > TEXT:
+            raise Problem(422, f"{name}: at most {TEXT} characters")
         return text
 
     def k(self) -> int:
         text = self.given.get("k", "10")
-        if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= schemas.K):
-            raise Problem(422, f"k: a whole number from 1 to {schemas.K:,}")
+        if not (text.isascii() and text.isdecimal() and len(text) <= 4 and 1 <= int(text) <= K):
+            raise Problem(422, f"k: a whole number from 1 to {K:,}")
         return int(text)
 
 

@@ -86,12 +86,16 @@ def watched(live: Live, state: State, asker: Asker) -> tuple[State, list[Id], li
         told.append("the model's log has no times: those of the history are not read")
     if rated and live.data.value is None:
         told.append("the model's log has no ratings: those of the history are not read")
-    return _joined(live, state, [e for e, code in zip(events, codes, strict=True) if code >= 0], codes[codes >= 0]), unknown, told
+    return (
+        _joined(live, state, [e for e, code in zip(events, codes, strict=True) if code >= 0], codes[codes >= 0]),
+        unknown,
+        told,
+    )
 
 
 def _joined(live: Live, state: State, events: Sequence[Watched], codes: Ints) -> State:
-    """The state with these events behind it; what nobody told of them is as in the log on average, or left out where the
-    whole history is the request's."""
+    """The state with these events behind it; what nobody told of them is as in the log on average, or left out where
+    the whole history is the request's."""
     told = not len(state.item)  # the history is the request's alone
     rating, time, weight = state.rating, state.time, state.weight
     if rating is not None:
@@ -155,7 +159,7 @@ def answer(asks: Sequence[Ask]) -> list[Ranked | Problem]:
     return [found[row] for row in range(len(asks))]
 
 
-def _group(asks: list[Ask]) -> list[Ranked | Problem]:
+def _group(asks: list[Ask]) -> Sequence[Ranked | Problem]:
     try:
         if asks[0].alone:
             return [_alone(asks[0])]
@@ -166,7 +170,7 @@ def _group(asks: list[Ask]) -> list[Ranked | Problem]:
         return [error if isinstance(error, Problem) else unfit(error)]
 
 
-def _alone(ask: Ask) -> Ranked | Problem:
+def _alone(ask: Ask) -> Ranked:
     """One request with lists, rules, or columns of its own."""
     request, live = ask.request, ask.live
     with _RECORDING, warnings.catch_warnings(record=True) as caught:
@@ -184,15 +188,14 @@ def _alone(ask: Ask) -> Ranked | Problem:
             model, queries, request.k, allow=allow, deny=live.model.items.decode(ask.deny), rules=rules or None
         )
     told = tuple(dict.fromkeys(str(each.message) for each in caught if issubclass(each.category, MatineeWarning)))
-    (only,) = ranked([ask], found)
-    return replace(only, told=told)
+    return replace(ranked([ask], found)[0], told=told)
 
 
 _RECORDING = threading.Lock()
 """Python keeps the filters of warnings for all threads."""
 
 
-def ranked(asks: Sequence[Ask], found: rank.Recommendations) -> list[Ranked | Problem]:
+def ranked(asks: Sequence[Ask], found: rank.Recommendations) -> list[Ranked]:
     """The rows of a block as answers."""
     rows = zip(asks, kept(found, [ask.request.k for ask in asks]), found.fallback.tolist(), strict=True)
     return [Ranked(ask, items, scores, popular) for ask, (items, scores), popular in rows]

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Generic, TypeVar
 
 A = TypeVar("A")
@@ -52,7 +53,16 @@ class Batcher(Generic[A, B]):
             self._go_on(loop)
             return
         work = loop.run_in_executor(self._thread, self._timed, asks)
-        work.add_done_callback(lambda done: (_tell(futures, done.result()), self._next(loop)))
+        work.add_done_callback(partial(self._done, loop, futures))
+
+    def _done(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        futures: list[asyncio.Future[B]],
+        work: asyncio.Future[list[B] | Exception],
+    ) -> None:
+        _tell(futures, work.result())
+        self._next(loop)
 
     def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
         self._running = bool(self._waiting)

@@ -85,7 +85,8 @@ class Client:
 
     def explain(self, item: Id, user: Id | None = None, *, k: int = 5, **asked: Any) -> dict[str, Any]:
         """Which items of the history raise an item's score: the answer of /v1/explain."""
-        return self._ask("POST", "/v1/explain", _given(item=item, user=user, k=k, **asked))
+        answer: dict[str, Any] = self._ask("POST", "/v1/explain", _given(item=item, user=user, k=k, **asked))
+        return answer
 
     def add_events(self, events: Sequence[Mapping[str, Any]]) -> list[bool]:
         """Store events: user or session_id, item, kind, time, rating, key. All or none; False: stored before."""
@@ -165,8 +166,9 @@ def _items(answer: Mapping[str, Any]) -> tuple[Recommended, ...]:
 
 def _recommendation(answer: Mapping[str, Any]) -> Recommendation:
     names = ("model", "version", "arm", "fallback", "user_known", "request_id")
-    lists = {name: tuple(answer[name]) for name in ("unknown_items", "warnings")}
-    return Recommendation(items=_items(answer), **{name: answer[name] for name in names}, **lists)
+    values: dict[str, Any] = {name: answer[name] for name in names}
+    values |= {name: tuple(answer[name]) for name in ("unknown_items", "warnings")}
+    return Recommendation(items=_items(answer), **values)
 
 
 def _problem(answer: Mapping[str, Any]) -> ServiceProblem:

@@ -89,7 +89,8 @@ class Guard:
         await self._read(given, receive, body)
         handler = self.fast.get((method, path))
         if path in UNQUEUED:
-            return await self._route(scope, send, bytes(body), seen)
+            await self._route(scope, send, bytes(body), seen)
+            return None
         if self.active >= self.limits.queue:
             raise too_busy("too many requests are waiting: come again in a moment")
         if method == "POST" and body and not _is_json(given.get(b"content-type", b"")):
@@ -99,7 +100,8 @@ class Guard:
             if handler is not None:
                 seen.route = path
                 return await handler(bytes(body), seen.request_id)
-            return await self._route(scope, send, bytes(body), seen)
+            await self._route(scope, send, bytes(body), seen)
+            return None
         finally:
             self.active -= 1
 

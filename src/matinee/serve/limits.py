@@ -30,10 +30,10 @@ EXPLAINED = 200
 
 @dataclass(frozen=True)
 class Limits:
-    """queue: requests that are worked on or wait; the next ones are told to come again. body_seconds: for a whole body.
-    receiving,
-    buffered: bodies that are being received, and their bytes in all; more are told to come again. store_seconds: for a history of the event store,
-    without which recommendations go on. drain_seconds: for the last answers when the service ends."""
+    """queue: requests that are worked on or wait; the next ones are told to come again. body_seconds, header_seconds:
+    for a whole body, and for what stands before it. receiving, buffered: bodies that are being received, and their
+    bytes in all; more are told to come again. store_seconds: for a history of the event store, without which
+    recommendations go on. drain_seconds: for the last answers when the service ends."""
 
     queue: int = 256
     body_seconds: float = 10.0

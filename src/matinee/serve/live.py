@@ -204,8 +204,8 @@ _SWAPPING = threading.Lock()
 
 
 def named_folders(folders: Mapping[str, Any] | Any) -> dict[str, Path]:
-    """Names and folders: of a mapping, of a folder, or of several, which are named after themselves. Raises MatineeError
-    for names that do not fit, and for a name that two have."""
+    """Names and folders: of a mapping, of a folder, or of several, which are named after themselves. Raises
+    MatineeError for names that do not fit, and for a name that two have."""
     if isinstance(folders, Mapping):
         return {check_name(str(name)): Path(folder) for name, folder in folders.items()}
     paths = [Path(folder) for folder in ([folders] if isinstance(folders, str | Path) else folders)]

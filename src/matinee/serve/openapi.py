@@ -10,7 +10,9 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from matinee.rules import Rules
 from matinee.serve import schemas
+from matinee.serve.limits import MODEL_NAME, TEXT, K
 
 PROBLEMS = {
     400: "The request cannot be read", 401: "No token, or another", 408: "The body came too slowly",
@@ -42,11 +44,16 @@ class Route:
         else:
             found[200]["content"] = _content("application/json", self.answer)
         for status, words in sorted({**PROBLEMS, **dict(self.also)}.items()):
-            found[status] = {"description": words, "content": _content("application/problem+json", schemas.ProblemAnswer)}
+            found[status] = {
+                "description": words,
+                "content": _content("application/problem+json", schemas.ProblemAnswer),
+            }
         return found
 
     def extra(self) -> dict[str, Any]:
-        extra: dict[str, Any] = {"parameters": [*self._parameters("path", self.path), *self._parameters("query", self.query)]}
+        extra: dict[str, Any] = {
+            "parameters": [*self._parameters("path", self.path), *self._parameters("query", self.query)]
+        }
         if self.body is not None:
             content = _content("application/json", self.body)
             content["application/json"]["examples"] = {
@@ -58,11 +65,11 @@ class Route:
     def _parameters(self, where: str, given: dict[str, Any] | None) -> list[dict[str, Any]]:
         found = []
         for name, example in (given or {}).items():
-            schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": schemas.TEXT}
+            schema: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": TEXT}
             if isinstance(example, int):
-                schema = {"type": "integer", "minimum": 1, "maximum": schemas.K, "default": 10}
+                schema = {"type": "integer", "minimum": 1, "maximum": K, "default": 10}
             elif name == "model":
-                schema = {"type": "string", "pattern": schemas.MODEL_NAME.pattern.join("^$")}
+                schema = {"type": "string", "pattern": MODEL_NAME.pattern.join("^$")}
             needed = where == "path" or name.endswith("*")
             found.append(
                 {"name": name.rstrip("*"), "in": where, "required": needed, "schema": schema, "example": example}
@@ -85,7 +92,7 @@ EXAMPLES = {
             "a session": {"session_id": "a81f", "history": [50], "exclude_seen": True},
             "with rules": {
                 "user": 196, "where": "year >= 1990", "deny": [50],
-                "rules": {"pin": [{"item": "Fargo (1996)", "place": 1}], "quota": [{"column": "genres", "value": "Drama", "at_most": 3}]},
+                "rules": {"pin": [{"item": 100, "place": 1}], "quota": [{"column": "directors", "at_most": 1}]},
             },
         }, also=NO_MODEL,
     ),
@@ -102,12 +109,13 @@ EXAMPLES = {
         {
             "a user watched": {"events": [{"user": 196, "item": 50, "key": "3f6c-1"}]},
             "a session dislikes": {"events": [{"session_id": "a81f", "item": 50, "kind": "dislike", "key": "3f6c-2"}]},
-            "a rating": {"events": [{"user": 196, "item": 50, "kind": "rating", "rating": 4, "time": 893286638, "key": "3f6c-3"}]},
+            "a rating": {"events": [{"user": 196, "item": 50, "kind": "rating", "rating": 4, "key": "3f6c-3"}]},
         },
         also=((404, "The service keeps no events"), (409, "A key came before with another event: nothing was stored")),
     ),
     ("DELETE", "/v1/users/{id:path}"): Route(
-        "delete_user", "Delete the stored events of a user, or of session:ID", schemas.DeletedAnswer, path={"id": "196"},
+        "delete_user", "Delete the stored events of a user, or of session:ID", schemas.DeletedAnswer,
+        path={"id": "196"},
         also=((404, "The service keeps no events"),),
     ),
     ("GET", "/v1/similar/{item:path}"): Route(
@@ -115,7 +123,8 @@ EXAMPLES = {
         query={"k": 10, "model": "ease"}, also=NO_ITEM,
     ),
     ("GET", "/v1/items"): Route(
-        "items", "Find items by their titles", schemas.ItemsAnswer, query={"query*": "star wars", "k": 10, "model": "ease"},
+        "items", "Find items by their titles", schemas.ItemsAnswer,
+        query={"query*": "star wars", "k": 10, "model": "ease"},
         also=NO_MODEL,
     ),
     ("GET", "/v1/models"): Route("models", "List the models that serve", schemas.ModelsAnswer),
@@ -129,14 +138,19 @@ EXAMPLES = {
 }  # fmt: skip
 
 
+def _kinds() -> list[type[BaseModel]]:
+    """Of all bodies and answers, and rules."""
+    kinds = [value for value in vars(schemas).values() if isinstance(value, type) and issubclass(value, BaseModel)]
+    return [kind for kind in kinds if kind.__module__ == schemas.__name__ and kind.__name__[0] != "_"] + [Rules]
+
+
 def describe(app: FastAPI) -> None:
     """Let the application describe itself with our schemas, which its router does not read."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            kinds = [value for value in vars(schemas).values() if isinstance(value, type) and issubclass(value, BaseModel)]
-            public = [kind for kind in kinds if kind.__module__ == schemas.__name__ and not kind.__name__.startswith("_")]
-            _, parts = models_json_schema([(kind, "validation") for kind in public], ref_template=REF)
+            _, parts = models_json_schema([(kind, "validation") for kind in _kinds()], ref_template=REF)
+            parts["$defs"]["RecommendRequest"]["properties"]["rules"] = {"$ref": REF.format(model="Rules")}
             found = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes,
             )  # fmt: skip

@@ -32,7 +32,7 @@ class Reply:
         return cls(status, orjson.dumps(value), noted=noted)
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818 - its name in RFC 9457
     """An answer that is no success. detail: what is wrong and how to mend it, for whoever wrote the request."""
 
     def __init__(self, status: int, detail: str, *, headers: tuple[tuple[str, str], ...] = (), **more: Any) -> None:

@@ -52,13 +52,21 @@ User = Annotated[Identifier, AfterValidator(_no_session)]
 class Asker(_Body):
     """Who asks: a user or a session, whose history is known, what someone watched, or both."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("user", "session_id", "history", "title")]}
+    )
+
     user: User | None = Field(None, description="an id of the log, or of stored events")
     session_id: Identity | None = Field(None, description="in place of a user: someone without an account")
-    history: tuple[Identifier | Watched, ...] = Field((), max_length=HISTORY, description="oldest first, behind the known one")
+    history: tuple[Identifier | Watched, ...] = Field(
+        (), max_length=HISTORY, description="oldest first, behind the known one"
+    )
     title: ShortText | None = Field(None, description=TITLE)
     model: ModelName | None = None
     at: Second | None = Field(None, description="time of the request; without: the end of the history")
-    context: dict[ShortText, Cell] = Field({}, max_length=100, description="columns of the log's events, for models that read them")
+    context: dict[ShortText, Cell] = Field(
+        {}, max_length=100, description="columns of the log's events, for models that read them"
+    )
     user_features: dict[ShortText, Cell] = Field({}, max_length=100, description="who asks, for models that read it")
 
     @model_validator(mode="after")
@@ -81,9 +89,11 @@ class RecommendRequest(Asker):
     k: Annotated[int, Strict(), Field(ge=1, le=K)] = 10
     allow: tuple[Identifier, ...] | None = Field(None, max_length=LISTED, description="only these items")
     deny: tuple[Identifier, ...] = Field((), max_length=LISTED, description="none of these items")
-    where: Annotated[str, Field(max_length=4_000)] | None = Field(None, description="an expression over the items' table")
+    where: Annotated[str, Field(max_length=4_000)] | None = Field(
+        None, description="an expression over the items' table"
+    )
     exclude_seen: Annotated[bool, Strict()] = True
-    rules: dict[str, Any] = Field({}, description="as [rules] of a recipe: where, deny_where, allow, deny, boost, pin, quota")
+    rules: dict[str, Any] = Field({}, description="mt.Rules, which reads them on the thread where they are applied")
     diversity: Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)] = Field(
         0.0, description="0: the model's list; up to 1: items unlike each other first (MMR, by who watched them)"
     )
@@ -147,7 +157,9 @@ class Served(BaseModel):
     request_id: str
     model: str
     version: str
-    arm: str | None = Field(description="the model routing chose for this user; null: the request named a model, or nobody")
+    arm: str | None = Field(
+        description="the model routing chose for this user; null: the request named a model, or nobody"
+    )
 
 
 class Answer(Served):
@@ -156,7 +168,9 @@ class Answer(Served):
     user_known: bool = Field(description="whether the log or stored events know this user")
     history_items: int = Field(description="events of the history that the model answered by")
     events_read: bool = Field(description="false: the event store could not be read, and the log alone was used")
-    unknown_items: list[int | str] = Field(description="of history, allow and deny: not in the model's catalogue, and left out")
+    unknown_items: list[int | str] = Field(
+        description="of history, allow and deny: not in the model's catalogue, and left out"
+    )
     warnings: list[str]
     items: list[RankedItem]
 

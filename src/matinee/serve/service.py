@@ -19,7 +19,7 @@ from matinee.serve import asking
 from matinee.serve.asking import Ask, Ranked
 from matinee.serve.batching import Batcher
 from matinee.serve.events.records import Event, KeyReused, StoreUnavailable
-from matinee.serve.limits import EXPLAINED, Limits
+from matinee.serve.limits import EXPLAINED, SESSION, Limits
 from matinee.serve.live import Live, LiveModels
 from matinee.serve.problems import Problem, Reply, too_busy, unfit, unknown
 from matinee.serve.recording import Recorder
@@ -156,7 +156,9 @@ class Service:
         except KeyReused as error:
             raise unfit(error, 409) from None
         except StoreUnavailable:
-            raise too_busy("the event store is not available: nothing was stored, send the same again later", 5) from None
+            raise too_busy(
+                "the event store is not available: nothing was stored, send the same again later", 5
+            ) from None
         finally:  # where it took too long they may be stored all the same
             self.states.forget({event.person for event in events})
         for event, new in zip(events, stored, strict=True):
@@ -164,15 +166,18 @@ class Service:
                 self.telemetry.events.labels(event.kind).inc()
         return Reply.of({"request_id": request_id, "stored": stored}, events=len(events))
 
-    async def delete_user(self, user: Id | None, session: str | None, request_id: str) -> Reply:
-        """Delete what the store has of somebody."""
+    async def delete_user(self, user: str, request_id: str) -> Reply:
+        """Delete what the store has of a user, or of session:ID."""
         store = self._store()
-        person = person_of(self.models.now[self.routing.default], user, session)
+        given = (None, user.removeprefix(SESSION)) if user.startswith(SESSION) else (user, None)
+        person = person_of(self.models.now[self.routing.default], *given)
         assert person is not None
         try:
             deleted = await store.delete(person)
         except StoreUnavailable:
-            raise too_busy("the event store is not available: nothing was deleted, send the same again later", 5) from None
+            raise too_busy(
+                "the event store is not available: nothing was deleted, send the same again later", 5
+            ) from None
         finally:
             self.states.forget([person])
         return Reply.of({"request_id": request_id, "deleted": deleted})
@@ -201,10 +206,14 @@ class Service:
         state = await self.state(live, request)
         asked = RecommendRequest(**request.model_dump(exclude={"item", "k"}, exclude_unset=True))
         ask = self._ready(live, state, asked)
-        why = await self._slowly(lambda: explain(live.model, asking.queries_of([ask], exclude=False), code, most=EXPLAINED))
+        why = await self._slowly(
+            lambda: explain(live.model, asking.queries_of([ask], exclude=False), code, most=EXPLAINED)
+        )
         order = np.argsort(-np.nan_to_num(why.push, nan=np.inf), kind="stable")[: request.k]
         numbers = zip(why.history[order].tolist(), why.push[order].tolist(), why.without[order].tolist(), strict=True)
-        reasons = [_item(live, i) | {"push": _number(push), "score_without": _number(rest)} for i, push, rest in numbers]
+        reasons = [
+            _item(live, i) | {"push": _number(push), "score_without": _number(rest)} for i, push, rest in numbers
+        ]
         served = {"request_id": request_id, "model": live.name, "version": live.version, "arm": arm}
         body = served | _item(live, code) | {
             "score": why.score, "history_items": len(ask.state.item), "unknown_items": ask.unknown, "reasons": reasons,
@@ -307,8 +316,7 @@ def _event(live: Live, event: EventBody) -> Event:
 def _items(live: Live, codes: list[int], scores: list[float | None]) -> list[dict[str, Any]]:
     ids, titles = live.ids, live.titles
     return [
-        {"item_id": ids[code], "title": titles[code], "score": score}
-        for code, score in zip(codes, scores, strict=True)
+        {"item_id": ids[code], "title": titles[code], "score": score} for code, score in zip(codes, scores, strict=True)
     ]
 
 

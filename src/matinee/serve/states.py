@@ -83,8 +83,8 @@ def state_of(live: Live, person: str | None, events: Sequence[Stored] | None) ->
 
 
 def with_events(live: Live, state: State, events: Iterable[Stored]) -> State:
-    """A state with further events, in the order of their times where the log has times. Events of the store that the log
-    has already, from a refit, count once."""
+    """A state with further events, in the order of their times where the log has times. Events of the store that the
+    log has already, from a refit, count once."""
     new: list[tuple[int, float, int]] = []  # item, rating, time
     disliked: dict[int, None] = dict.fromkeys(state.disliked.tolist())
     logged = _pairs(state)

@@ -14,7 +14,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 SECONDS = (0.001, 0.002, 0.003, 0.005, 0.007, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Telemetry:
@@ -25,12 +25,21 @@ class Telemetry:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
-        self.requests = Counter("matinee_requests", "Answers by route and status", ["route", "status"], registry=registry)
+        self.requests = Counter(
+            "matinee_requests", "Answers by route and status", ["route", "status"], registry=registry
+        )
         self.seconds = Histogram(
-            "matinee_request_seconds", "From the first byte to the answer", ["route"], buckets=SECONDS, registry=registry
+            "matinee_request_seconds",
+            "From the first byte to the answer",
+            ["route"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self.batch = Histogram(
-            "matinee_batch_requests", "Requests answered as one block", buckets=(1, 2, 4, 8, 16, 32, 64), registry=registry
+            "matinee_batch_requests",
+            "Requests answered as one block",
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=registry,
         )
         self.fallbacks = Counter("matinee_fallbacks", "Answers by popularity", ["model"], registry=registry)
         self.events = Counter("matinee_events", "Stored events", ["kind"], registry=registry)

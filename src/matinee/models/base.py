@@ -282,9 +282,7 @@ class Model(Newcomers, ABC):
 
     @property
     def fitted(self) -> Fitted:
-        # what `self._fitted` means, past pydantic's search: it is read some twenty times for an answer
-        private = self.__pydantic_private__
-        found: Fitted | None = None if private is None else private["_fitted"]
+        found: Fitted | None = (self.__pydantic_private__ or {}).get("_fitted")  # past pydantic's search: often asked
         if found is None:
             raise MatineeError(
                 f"{type(self).__name__} is not fitted", hint="call .fit(data) first, or load a fitted model"

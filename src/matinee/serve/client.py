@@ -52,9 +52,7 @@ class Client:
 
     Each method raises MatineeError with what the service says, and where it cannot be reached.
 
-    Example:
-        client = mt.Client("http://127.0.0.1:8000")
-        client.close()
+    Example: `client = mt.Client("http://127.0.0.1:8000")`
     """
 
     def __init__(self, url: str = "http://127.0.0.1:8000", *, token: str | None = None, timeout: float = 10.0) -> None:

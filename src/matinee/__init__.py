@@ -63,6 +63,9 @@ if TYPE_CHECKING:
     from matinee.rules import Pin as Pin
     from matinee.rules import Quota as Quota
     from matinee.rules import Rules as Rules
+    from matinee.search import TitleIndex as TitleIndex
+    from matinee.serve.app import create_app as create_app
+    from matinee.serve.client import Client as Client
     from matinee.serve.events.export import export_events as export_events
     from matinee.similar import similar_users as similar_users
     from matinee.store import export_model as export_model
@@ -115,6 +118,9 @@ _HOMES = {
     "matinee.models.pool": ["member_contributions", "select_members"],
     "matinee.rank": ["recommend", "similar_items"],
     "matinee.rules": ["Boost", "Pin", "Quota", "Rules"],
+    "matinee.search": ["TitleIndex"],
+    "matinee.serve.app": ["create_app"],
+    "matinee.serve.client": ["Client"],
     "matinee.serve.events.export": ["export_events"],
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],

@@ -38,9 +38,10 @@ class Explanation:
         return np.float32(self.score) - self.without
 
 
-def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
+def explain(model: Scorer, queries: Queries, item: int, *, most: int | None = None) -> Explanation:
     """Explain the score of one item code for one query: n + 1 histories are scored, in blocks of bounded memory.
 
+    most: only so many of the newest items are left out in turn; None: all.
     The user counts as unseen on both sides, so that models with user vectors fold in each history alike.
     Raises MatineeError for an empty history, an item the model cannot score, or more queries than one.
     """
@@ -49,7 +50,7 @@ def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
     if model.fallback(queries)[0]:
         raise MatineeError("the model knows nothing in this history, so popularity answers", hint="add an item")
     last = len(queries.history.values) - 1 - np.unique(queries.history.values[::-1], return_index=True)[1]
-    history = queries.history.values[np.sort(last)]
+    history = queries.history.values[np.sort(last)][-most if most else 0 :]
     # row 0: the whole history; row r: without history[r - 1]; nothing else of the query changes
     n = len(history) + 1
     every = queries.take(np.zeros(n, np.int64))

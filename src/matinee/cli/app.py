@@ -39,6 +39,7 @@ COMMANDS = {
     "front": ("analyse", "Say what accuracy costs: re-ranked lists at many strengths."),
     "cold-start": ("cold_start", "Measure models by how many items are known."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
+    "serve": ("serve", "Answer requests for recommendations over HTTP."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
     "data": ("data", "List the named data sets, or say what files hold."),
     "models": ("models", "List the models, show a fitted one, or what fits this machine."),
@@ -60,12 +61,16 @@ EXAMPLES = {
     "front": "runs/lists --against coverage --out front.svg",
     "cold-start": "ease content --data ml-100k --known 0,1,5 --out known.svg",
     "export": "runs/ml-1m sasrec --out models/sasrec",
+    "serve": "models/ease --port 8000",
     "negatives": "recipes/ml-1m-next.toml --out ml-1m.test.negative",
 }
 BUG, FIXABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy of click in newer versions of typer
 # package -> extra of ours that installs it
-EXTRAS = {"torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow"}
+EXTRAS = {
+    "torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow",
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "orjson", "prometheus_client", "sqlalchemy"), "serve"),
+}  # fmt: skip
 
 
 class LazyCommand(TyperCommand):

@@ -1,4 +1,4 @@
-"""`export-events`, `evaluate-log` and `refit`: what a service has kept, as a log, as a judge, and for the next model."""
+"""`export-events`, `evaluate-log` and `refit`: what a service has kept, for a log, a judgement and the next model."""
 
 from __future__ import annotations
 

@@ -26,10 +26,10 @@ def test_export_says_how_to_read_the_log(world: World, tmp_path: Path) -> None:
 def test_evaluate_log_is_the_function(world: World) -> None:
     with pytest.warns(MatineeWarning):
         expected = mt.evaluate_log(world.model, str(world.store), clip=2.0)
-    found = answer("evaluate-log", world.model, "--events", world.store, "--clip", 2)
+    found = answer("evaluate-log", world.model, "--events", world.store, "--clip", "2")
     assert {name: found[name] for name in expected.to_dict()} == json.loads(json.dumps(expected.to_dict()))
     assert any("effective sample size" in text for text in found["warnings"])
-    text = done("evaluate-log", world.model, "--events", world.store, "-k", 2)
+    text = done("evaluate-log", world.model, "--events", world.store, "-k", "2")
     assert "the other model, SNIPS" in text
     assert "answers to" in text
 

@@ -156,7 +156,7 @@ def _estimated(slots: pl.DataFrame, clip: float | None) -> OffPolicy:
 
     def per_list(values: NDArray[np.float64]) -> NDArray[np.float64]:
         """float64 (n answers,): the sums of the slots' values."""
-        return np.bincount(answer, values, minlength=len(of))
+        return np.bincount(answer, values, minlength=len(of)).astype(np.float64)
 
     def mean(values: NDArray[np.float64]) -> Mean:
         return _mean(values, None, of_answer)
@@ -165,7 +165,7 @@ def _estimated(slots: pl.DataFrame, clip: float | None) -> OffPolicy:
     total, squares = float(weight.sum()), float((weight**2).sum())
     length = float(filled.sum()) / len(of)
     ratio = _mean(reward, weight, person) if total else Mean(np.nan, np.nan, np.nan, 0)
-    snips = Mean(*(length * end for end in ratio[:3]), len(of))
+    snips = Mean(length * ratio.value, length * ratio.low, length * ratio.high, len(of))
     return OffPolicy(
         logged=mean(logged), ips=mean(ips), snips=snips, difference=mean(ips - logged), requests=len(of),
         people=len(np.unique(person)), slots=int(filled.sum()), matched=int(same.sum()),

@@ -50,6 +50,7 @@ def test_events_come_behind_the_log() -> None:
     assert found.new.tolist() == [False, False, False, True, True]
     assert (found.added, found.repeated) == (3, 0)
     assert found.data.items.ids.tolist() == [10, 15, 20, 30]
+    assert found.data.item_features is not None
     assert found.data.item_features["title"].to_list() == ["Ten", None, "Twenty", "Thirty"]
     assert found.data.context is None
     assert found.data.weight is None
@@ -121,4 +122,5 @@ def test_a_log_without_times_or_ratings_with_weights_and_a_context() -> None:
     data = found.data
     assert (data.timestamp, data.value) == (None, None)
     np.testing.assert_array_equal(data.weight, [3.0, 2.0, 1.0])
+    assert data.context is not None
     assert data.context.to_dict(as_series=False) == {"place": ["home", "bus", None]}

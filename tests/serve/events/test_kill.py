@@ -70,7 +70,7 @@ def test_postgres_is_stopped_and_started_under_load(cluster: Cluster, stops: int
                 sent[who].append(event.key)
                 added_after[who] += running.is_set()
                 n += 1
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the thread's, which the test then tells
             failures.append(error)
 
     running = threading.Event()
@@ -78,20 +78,22 @@ def test_postgres_is_stopped_and_started_under_load(cluster: Cluster, stops: int
         threads = [threading.Thread(target=add, args=[store, who]) for who in range(4)]
         for thread in threads:
             thread.start()
-        for _ in range(stops):
-            until(lambda: failures or min(map(len, sent)) >= 5)
-            cluster.stop()
-            until(lambda: failures or min(refused[who] for who in range(4)) >= 1)
-            cluster.start()
-            added_after.clear()
-            running.set()
-            until(lambda: failures or min(added_after[who] for who in range(4)) >= 5)
-            running.clear()
-            refused.clear()
-            assert not failures, failures
-        stopped.set()
-        for thread in threads:
-            thread.join()
+        try:
+            for _ in range(stops):
+                until(lambda: failures or min(map(len, sent)) >= 5)
+                cluster.stop()
+                until(lambda: failures or min(refused[who] for who in range(4)) >= 1)
+                cluster.start()
+                added_after.clear()
+                running.set()
+                until(lambda: failures or min(added_after[who] for who in range(4)) >= 5)
+                running.clear()
+                refused.clear()
+                assert not failures, failures
+        finally:
+            stopped.set()
+            for thread in threads:
+                thread.join()
         found = Counter(event.key for event in store.events())
     assert not failures
     assert set(found.values()) == {1}

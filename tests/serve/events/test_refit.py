@@ -62,11 +62,11 @@ def test_the_gate_is_that_of_models_fitted_before_the_cut(
     with EventStore.open(url) as store:
         frame = event_frame(store)
     whole = joined(data, frame).data
-    cut = LATER + 320
-    train = whole.rows(whole.timestamp < cut)  # type: ignore[operator]
-    old = mt.models.EASE(l2=5.0).fit(train.rows(train.timestamp < LATER))  # type: ignore[operator]
+    assert whole.timestamp is not None
+    late = whole.timestamp >= LATER + 320
+    train = whole.rows(~late)
+    old = mt.models.EASE(l2=5.0).fit(whole.rows(whole.timestamp < LATER))
     new = mt.models.EASE(l2=5.0).fit(train)
-    late = whole.timestamp >= cut  # type: ignore[operator]
     ndcg: dict[str, list[float]] = {"old": [], "new": []}
     for user in np.unique(whole.user[late]):
         seen = train.item[train.user == user]

@@ -127,9 +127,9 @@ def _known(log: Dataset, coded: dict[str, NDArray[np.int32]], events: pl.DataFra
     there: set[tuple[int, ...]] = set()
     for user, item, at in parts:
         mine = np.isin(user, coded["user"])
-        columns = [user[mine], item[mine], *([] if times is None or at is None else [at[mine]])]
+        columns: list[NDArray[Any]] = [user[mine], item[mine], *([] if times is None or at is None else [at[mine]])]
         there.update(zip(*(column.tolist() for column in columns), strict=True))
-    asked = [coded["user"], coded["item"], *([] if times is None else [times])]
+    asked: list[NDArray[Any]] = [coded["user"], coded["item"], *([] if times is None else [times])]
     rows = zip(*(column.tolist() for column in asked), strict=True)
     return np.array([row in there or row[:2] in there for row in rows], np.bool_)
 
@@ -148,17 +148,17 @@ def _concatenated(log: Dataset, coded: dict[str, NDArray[np.int32]], events: pl.
     if log.context is not None:
         row = pl.Series([None] * n + list(range(len(log))) + [None] * m, dtype=pl.Int64)
         context = log.context.select(pl.all().gather(row)).hstack(context)
-    times: dict[str, Any] = {"timestamp": None}
+    columns: dict[str, Any] = {}
     if log.timestamp is not None:
         first = np.full(n, log.timestamp.min(initial=0)) if no is None or no.timestamp is None else no.timestamp
         arrived = np.floor(events["time"].to_numpy()).astype(np.int64)
-        times = {"timestamp": np.concatenate([first[:n], log.timestamp, arrived])}
-    columns = {name: np.concatenate([empty if no is None else getattr(no, name), getattr(log, name), coded[name]])
-               for name in ("user", "item")}  # fmt: skip
+        columns["timestamp"] = np.concatenate([first, log.timestamp, arrived])
+    for name in ("user", "item"):
+        columns[name] = np.concatenate([empty if no is None else getattr(no, name), getattr(log, name), coded[name]])
     value, raw = _ratings(log, events, n)
     ones = None if log.weight is None else np.concatenate([np.ones(n), log.weight, np.ones(m)]).astype(np.float32)
     return replace(
-        log, **columns, **times, value=value, raw_rating=raw, weight=ones, context=context, dislikes=None, unmatched=(),
+        log, **columns, value=value, raw_rating=raw, weight=ones, context=context, dislikes=None, unmatched=(),
     )  # fmt: skip
 
 

@@ -161,7 +161,9 @@ def refit(
     with EventStore.open(events, create=False) as store:
         frame, where = event_frame(store, dislike_below=dislike_below), store.where
     both = joined(whole, frame, ratings_only=old.predicts())
-    check, gates, fitted = None, (), None
+    check: _Check | None = None
+    gates: tuple[GateRecord, ...] = ()
+    fitted: Model | None = None
     if asked:
         check = _Check.of(both, frame, held_out)
         tell(f"comparing on {check.words}")

@@ -19,6 +19,8 @@ STORE = "sqlite:///matinee-events.db"
 NAME = "A model under a name of your choice, in place of its folder's; repeatable."
 ROUTE = "A model's share of the users, in any unit; without: the first model answers all. Repeatable."
 EVENTS = "Where events are kept: a file of SQLite, a URL of SQLite or PostgreSQL, or none."
+EXPLORE = "Share of lists drawn at random and kept, so that other models can be judged by what people did."
+RECORD = "Keep what people are shown; without either: where several models share the users, or lists are drawn."
 TOKEN_FILE = f"A file with the token that requests must bring; or the environment variable {TOKEN}."
 HOST = "Address to listen on. Others than loopback need a token."
 ALLOWED = "A name by which clients call this service, * for any; repeatable."
@@ -31,6 +33,8 @@ def serve(
     route: Annotated[Texts, Option("--route", metavar="NAME=WEIGHT", help=ROUTE)] = None,
     experiment: Annotated[str, Option(metavar="NAME", help="Under another name users are dealt anew.")] = "default",
     events: Annotated[str, Option(metavar="URL", help=EVENTS)] = STORE,
+    explore: Annotated[float, Option(min=0.0, max=0.5, help=EXPLORE)] = 0.0,
+    record_answers: Annotated[bool | None, Option("--record-answers/--no-record-answers", help=RECORD)] = None,
     host: Annotated[str, Option(metavar="ADDRESS", help=HOST)] = "127.0.0.1",
     port: Annotated[int, Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 8000,
     token_file: Annotated[Path | None, Option(metavar="FILE", help=TOKEN_FILE)] = None,
@@ -60,6 +64,8 @@ def serve(
         events=None if check or events == "none" else events,
         routing=_weights(route),
         experiment=experiment,
+        explore=0.0 if check else explore,
+        record_answers=None if check else record_answers,
         token=token,
         allowed_hosts=LOOPBACK if check else hosts_of(host, token, allowed_host or ()),
         limits=limits,

@@ -282,11 +282,14 @@ class Model(Newcomers, ABC):
 
     @property
     def fitted(self) -> Fitted:
-        if self._fitted is None:
+        # what `self._fitted` means, past pydantic's search: it is read some twenty times for an answer
+        private = self.__pydantic_private__
+        found: Fitted | None = None if private is None else private["_fitted"]
+        if found is None:
             raise MatineeError(
                 f"{type(self).__name__} is not fitted", hint="call .fit(data) first, or load a fitted model"
             )
-        return self._fitted
+        return found
 
     @property
     def is_fitted(self) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 
+from matinee.errors import MatineeError
 from matinee.files import StrPath
 from matinee.serve import schemas
 from matinee.serve.guard import LOOPBACK, Guard, Handler
@@ -17,10 +18,14 @@ from matinee.serve.limits import IDENTITY, SESSION, Limits
 from matinee.serve.live import LiveModels, named_folders
 from matinee.serve.openapi import EXAMPLES, describe
 from matinee.serve.problems import PROBLEM, Problem, Reply, invalid
+from matinee.serve.recording import Recorder
 from matinee.serve.routing import Routing
 from matinee.serve.service import Service
 from matinee.serve.telemetry import TEXT, RequestIds, Telemetry
 from matinee.version import __version__
+
+if TYPE_CHECKING:
+    from matinee.serve.stored import Stored
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -31,6 +36,8 @@ def create_app(
     events: str | None = None,
     routing: Mapping[str, float] | None = None,
     experiment: str = "default",
+    explore: float = 0.0,
+    record_answers: bool | None = None,
     token: str | None = None,
     allowed_hosts: Iterable[str] = LOOPBACK,
     limits: Limits | None = None,
@@ -40,7 +47,9 @@ def create_app(
 
     models: folders by name, or folders, which are named after themselves. events: the URL of the event store; None:
     no events are taken. routing: weights of the models that share the users; None: the first answers all. experiment:
-    the name under which users are dealt. token: what every request must bring. allowed_hosts: the names by which the
+    the name under which users are dealt. explore: the share of lists that are drawn at random, so that other models
+    can be judged by what people did. record_answers: whether what people are shown is kept in the event store; None:
+    where it has a use, with several models that share the users or randomised lists. token: what every request must bring. allowed_hosts: the names by which the
     service may be addressed. log: where a line of JSON for each request goes.
     Raises MatineeError for a model that cannot serve, and options that do not fit.
 
@@ -49,12 +58,11 @@ def create_app(
     limits = limits or Limits()
     live = LiveModels(named_folders(models))
     telemetry = Telemetry(log)
-    stored = None
-    if events is not None:
-        from matinee.serve.stored import Stored  # loads SQLAlchemy
-
-        stored = Stored(events, limits, telemetry.store_failures.inc)
-    service = Service(live, Routing.of(list(live.now), routing, experiment), limits, telemetry, stored)
+    dealt = Routing.of(list(live.now), routing, experiment)
+    stored = _stored(events, limits, telemetry)
+    several = sum(share > 0 for share in dealt.shares.values()) > 1
+    recording = bool(explore or several) and stored is not None if record_answers is None else record_answers
+    service = Service(live, dealt, limits, telemetry, stored, _recorder(stored, explore, recording))
     ids = RequestIds()
 
     @contextlib.asynccontextmanager
@@ -78,6 +86,23 @@ def create_app(
     app.add_exception_handler(HTTPException, _http_error)
     describe(app)
     return app
+
+
+def _stored(events: str | None, limits: Limits, telemetry: Telemetry) -> Stored | None:
+    if events is None:
+        return None
+    from matinee.serve.stored import Stored  # loads SQLAlchemy
+
+    return Stored(events, limits, telemetry.store_failures.inc)
+
+
+def _recorder(stored: Stored | None, explore: float, recording: bool) -> Recorder | None:
+    """Raises MatineeError where answers cannot be kept, or lists would be drawn for nothing."""
+    if stored is None and (explore or recording):
+        raise MatineeError("what people are shown is kept in an event store, and there is none", hint="name one: events")
+    if explore and not recording:
+        raise MatineeError("lists would be drawn at random, and not kept", hint="keep answers, or set explore to 0")
+    return Recorder(stored, explore) if stored is not None and recording else None
 
 
 def _posts(service: Service) -> dict[tuple[str, str], Handler]:

@@ -46,13 +46,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Ranked:
-    """The answer to an Ask. item: int32 (n,), best first. score: as Python has them, None = no number."""
+    """The answer to an Ask. item: codes, best first. score: None = no number. drawn: the list was drawn at random."""
 
     ask: Ask
     item: list[int]
     score: list[float | None]
     fallback: bool
     told: tuple[str, ...] = ()
+    drawn: bool = False
 
 
 def ready(live: Live, state: State, request: RecommendRequest) -> Ask:

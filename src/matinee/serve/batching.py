@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Generic, TypeVar
@@ -10,11 +11,15 @@ from typing import Generic, TypeVar
 A = TypeVar("A")
 B = TypeVar("B")
 MOST = 64
+HERE = 0.004
+"""Seconds of work that are done on the loop's own thread: handing over and back costs as much as a short answer."""
+RECENT = 0.1  # weight of the newest measurement
 
 
 class Batcher(Generic[A, B]):
-    """Calls answer(asks) on one thread, with all that came since the last call began. Nothing waits for others to
-    come. on_batch(n) is told the size of each."""
+    """Calls answer(asks) with all that came since the last call began: nothing waits for others to come. What is
+    expected to take long is done on a thread, and other routes are answered meanwhile. on_batch(n) is told each size.
+    """
 
     def __init__(
         self, answer: Callable[[Sequence[A]], list[B]], on_batch: Callable[[int], None], *, most: int = MOST
@@ -23,6 +28,7 @@ class Batcher(Generic[A, B]):
         self._waiting: list[tuple[A, asyncio.Future[B]]] = []
         self._thread = ThreadPoolExecutor(1, "answers")
         self._running = False
+        self._each = HERE  # seconds of a request, lately
 
     async def ask(self, ask: A) -> B:
         loop = asyncio.get_running_loop()
@@ -37,26 +43,41 @@ class Batcher(Generic[A, B]):
         taken, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
         taken = [(ask, future) for ask, future in taken if not future.done()]  # whose client left
         if not taken:
-            self._running = bool(self._waiting)
-            if self._running:
-                loop.call_soon(self._next, loop)
+            self._go_on(loop)
             return
         self._on_batch(len(taken))
-        work = loop.run_in_executor(self._thread, self._answer, [ask for ask, _ in taken])
-        work.add_done_callback(lambda done: self._told(loop, [future for _, future in taken], done))
+        asks, futures = [ask for ask, _ in taken], [future for _, future in taken]
+        if self._each * len(asks) < HERE:
+            _tell(futures, self._timed(asks))
+            self._go_on(loop)
+            return
+        work = loop.run_in_executor(self._thread, self._timed, asks)
+        work.add_done_callback(lambda done: (_tell(futures, done.result()), self._next(loop)))
 
-    def _told(
-        self, loop: asyncio.AbstractEventLoop, futures: list[asyncio.Future[B]], done: asyncio.Future[list[B]]
-    ) -> None:
-        error = done.exception()
-        for row, future in enumerate(futures):
-            if future.done():
-                continue
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(done.result()[row])
-        self._next(loop)
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._running = bool(self._waiting)
+        if self._running:
+            loop.call_soon(self._next, loop)
+
+    def _timed(self, asks: Sequence[A]) -> list[B] | Exception:
+        start = time.perf_counter()
+        try:
+            return self._answer(asks)
+        except Exception as error:  # noqa: BLE001 - it is raised where the requests wait
+            return error
+        finally:
+            each = (time.perf_counter() - start) / len(asks)
+            self._each += RECENT * (each - self._each)
 
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _tell(futures: Sequence[asyncio.Future[B]], answers: list[B] | Exception) -> None:
+    for row, future in enumerate(futures):
+        if future.done():
+            continue
+        if isinstance(answers, Exception):
+            future.set_exception(answers)
+        else:
+            future.set_result(answers[row])

@@ -49,6 +49,8 @@ class Guard:
         self.token = None if token is None else _digest(token)
         self.hosts = {host.lower() for host in hosts}
         self.active = 0
+        telemetry.active.set_function(lambda: self.active)
+        self.receiving = 0
         self.buffered = 0  # bytes of bodies that are not yet answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -123,24 +125,32 @@ class Guard:
             return
         if length is not None and (not length.isdigit() or int(length) > BODY):
             raise _too_long()
+        limits = self.limits
+        if self.receiving >= limits.receiving or self.buffered >= limits.buffered:
+            raise too_busy("too many bodies are coming in: come again in a moment")
+        self.receiving += 1
         try:
-            async with asyncio.timeout(self.limits.body_seconds):
-                while True:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Problem(400, "the request ended before its body", headers=_CLOSE)
-                    part = message.get("body", b"")
-                    body += part
-                    self.buffered += len(part)
-                    if len(body) > BODY:
-                        raise _too_long()
-                    if not message.get("more_body", False):
-                        return
-                    if self.buffered > self.limits.buffered:
+            async with asyncio.timeout(limits.body_seconds):
+                while await self._more(receive, body):
+                    if self.buffered > limits.buffered:
                         raise too_busy("too many bodies are coming in: come again in a moment")
         except TimeoutError:
-            what = f"the body did not come within {self.limits.body_seconds:g} seconds"
+            what = f"the body did not come within {limits.body_seconds:g} seconds"
             raise Problem(408, what, headers=_CLOSE) from None
+        finally:
+            self.receiving -= 1
+
+    async def _more(self, receive: Receive, body: bytearray) -> bool:
+        """Take the next part of a body; whether there are more. Raises Problem."""
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "the request ended before its body", headers=_CLOSE)
+        part = message.get("body", b"")
+        body += part
+        self.buffered += len(part)
+        if len(body) > BODY:
+            raise _too_long()
+        return bool(message.get("more_body", False))
 
     async def _route(self, scope: Scope, send: Send, body: bytes, seen: Seen) -> None:
         """Let the router answer."""

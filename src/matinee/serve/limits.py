@@ -31,13 +31,15 @@ EXPLAINED = 200
 @dataclass(frozen=True)
 class Limits:
     """queue: requests that are worked on or wait; the next ones are told to come again. body_seconds: for a whole body.
-    buffered: bytes of bodies of all requests that are being received. store_seconds: for a history of the event store,
+    receiving,
+    buffered: bodies that are being received, and their bytes in all; more are told to come again. store_seconds: for a history of the event store,
     without which recommendations go on. drain_seconds: for the last answers when the service ends."""
 
     queue: int = 256
     body_seconds: float = 10.0
     header_seconds: float = 10.0
-    buffered: int = 16 << 20
+    receiving: int = 64
+    buffered: int = 8 << 20
     store_seconds: float = 2.0
     drain_seconds: float = 8.0
     cached_users: int = 10_000

@@ -24,6 +24,7 @@ from matinee.models import registry
 from matinee.models.base import Model
 from matinee.models.families.listwise import Described
 from matinee.models.mmr import MMR, cosines
+from matinee.search import TitleIndex
 from matinee.serve.limits import check_name
 from matinee.store import load_model, read_manifest
 
@@ -91,7 +92,11 @@ class Live:
 
     def find(self, query: str, k: int) -> list[dict[str, Any]]:
         """Items by their titles, best first."""
-        return [{"item_id": self.ids[code], "title": self.titles[code]} for code in self.data.titles.near(query, k)]
+        return [{"item_id": found.id, "title": found.title} for found in self._index.find(query, k)]
+
+    @cached_property
+    def _index(self) -> TitleIndex:
+        return TitleIndex.of(self.ids, self.titles, self.model.fitted.popularity)
 
     def item(self, given: Id) -> int:
         """The code of a title or an id, -1 where there is none. Raises MatineeError where several share the title."""

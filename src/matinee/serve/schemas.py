@@ -152,6 +152,7 @@ class Served(BaseModel):
 
 class Answer(Served):
     fallback: bool = Field(description="popularity answered: the model knows nothing of the history")
+    randomised: bool = Field(description="the list was drawn at random, for what can be learned from it")
     user_known: bool = Field(description="whether the log or stored events know this user")
     history_items: int = Field(description="events of the history that the model answered by")
     events_read: bool = Field(description="false: the event store could not be read, and the log alone was used")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import signal
 from collections.abc import Iterable
 from typing import Any
 
@@ -52,15 +53,19 @@ def check_token(token: str) -> str:
 
 def run(app: FastAPI, *, host: str, port: int, limits: Limits | None = None) -> None:
     """Serve until SIGTERM or SIGINT; answers under way are given up to `drain_seconds`."""
-    limits = limits or Limits()
-    config = uvicorn.Config(
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them once more when all is done
+        signal.signal(number, lambda *_: None)
+    Server(_config(app, host, port, limits or Limits())).run()
+
+
+def _config(app: FastAPI, host: str, port: int, limits: Limits) -> uvicorn.Config:
+    return uvicorn.Config(
         app, host=host, port=port, http=_protocol(limits), log_level="warning", access_log=False, server_header=False,
         timeout_keep_alive=30, timeout_graceful_shutdown=round(limits.drain_seconds), ws="none", proxy_headers=False,
     )  # fmt: skip
-    _Server(config).run()
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn's, which says where it listens."""
 
     async def startup(self, sockets: Any = None) -> None:

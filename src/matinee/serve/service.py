@@ -22,6 +22,7 @@ from matinee.serve.events.records import Event, KeyReused, StoreUnavailable
 from matinee.serve.limits import EXPLAINED, Limits
 from matinee.serve.live import Live, LiveModels
 from matinee.serve.problems import Problem, Reply, too_busy, unfit, unknown
+from matinee.serve.recording import Recorder
 from matinee.serve.routing import Routing
 from matinee.serve.schemas import Asker, BatchRequest, EventBody, EventsRequest, ExplainRequest, RecommendRequest
 from matinee.serve.states import State, StateCache, person_of, state_of
@@ -37,9 +38,11 @@ class Service:
     """Models, routing, what is known of people, and the threads that work. Its methods are the routes."""
 
     def __init__(
-        self, models: LiveModels, routing: Routing, limits: Limits, telemetry: Telemetry, events: Stored | None
-    ) -> None:
+        self, models: LiveModels, routing: Routing, limits: Limits, telemetry: Telemetry, events: Stored | None = None,
+        recorder: Recorder | None = None,
+    ) -> None:  # fmt: skip
         self.models, self.routing, self.telemetry, self.events = models, routing, telemetry, events
+        self.recorder = recorder
         self.states = StateCache(limits.cached_users)
         self.batcher: Batcher[Ask, Ranked | Problem] = Batcher(asking.answer, telemetry.batch.observe)
         self.slow = ThreadPoolExecutor(1, "slow")  # what must not hold up the others
@@ -78,11 +81,15 @@ class Service:
         ranked = found[0] if isinstance(found, list) else found
         if isinstance(ranked, Problem):
             raise ranked
+        person = person_of(live, request.user, request.session_id)
+        if self.recorder is not None and arm is not None and person is not None:
+            ranked = self.recorder.shown(ask, ranked, arm, person, request_id)
         if ranked.fallback:
             self.telemetry.fallbacks.labels(live.name).inc()
         served = {"request_id": request_id, "model": live.name, "version": live.version, "arm": arm}
         body = served | {
             "fallback": ranked.fallback,
+            "randomised": ranked.drawn,
             "user_known": state.known,
             "history_items": len(ask.state.item),
             "events_read": state.read,

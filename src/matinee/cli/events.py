@@ -69,7 +69,7 @@ def evaluate_log(
 ) -> None:
     """Estimate what a model's lists would have been worth to the people whom a service answered.
 
-    By IPS and SNIPS, from answers that were partly random: serve with --explore 0.05, or route between models.
+    By IPS and SNIPS, from answers that were partly random: serve with --explore 0.05.
     """
     from matinee.serve.events.replay import evaluate_log as evaluated
 

@@ -130,7 +130,7 @@ def off_policy(
     log = _checked(_table(shown, SHOWN))
     if not (log["probability"] < 1).any():
         what = "nothing in this log was left to chance: each item stood where it did with probability 1, so nothing is"
-        hint = f"serve with {option('explore', 0.05)}, which makes 5 % of the answers random, or route between models"
+        hint = f"serve with {option('explore', 0.05)}: 5 % of the answers are then random"
         raise MatineeError(f"{what} known of what another model would have shown", where="shown", hint=hint)
     if clip is not None and not clip > 0:
         raise MatineeError(f"clip is {clip!r}", where="clip", hint="use a number above 0, such as 100, or None")

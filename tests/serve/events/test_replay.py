@@ -95,6 +95,20 @@ def test_a_model_that_saw_the_log_is_told(data: mt.Dataset, folders: dict[str, P
     assert any(f"{n} events of its log are from after the first answer" in str(one.message) for one in told)
 
 
+def test_answers_with_rules_of_their_own_do_not_count(
+    data: mt.Dataset, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    url = str(tmp_path / "events.db")
+    served(data, url, share=0.5)
+    with pytest.warns(MatineeWarning, match="effective sample size"):
+        before = evaluate_log(folders["ease"], url)
+    with EventStore.open(url) as store:
+        store.add_answers([Answer("own", LATER, "100", "pop", "v", "pop", (Shown("7", 1, 1.0),), 0.0, 0)])
+    with pytest.warns(MatineeWarning) as told:
+        assert evaluate_log(folders["ease"], url) == before
+    assert any("1 answer without a randomised share is left out" in str(one.message) for one in told)
+
+
 def test_without_chance_it_refuses(data: mt.Dataset, folders: dict[str, Path], tmp_path: Path) -> None:
     served(data, str(tmp_path / "events.db"), share=0.0)
     with pytest.raises(MatineeError, match="nothing in this log was left to chance"):

@@ -53,8 +53,9 @@ def evaluate_log(
     `off_policy`. served: folders of the models that served, from whose items the random answers were drawn; when left
     out, the items that were ever shown.
 
-    Warns where the model was fitted on events from after the first answer: it has seen what it is judged by, and its
-    value is too high. Raises MatineeError for a log without any randomisation, and as `off_policy` and `load_model`.
+    Where some answers have a randomised share, only those count: the others had rules of the request's own. Warns where
+    the model was fitted on events from after the first answer: it has seen what it is judged by. Raises MatineeError
+    for a log without any randomisation, and as `off_policy` and `load_model`.
 
     Example: `print(mt.evaluate_log("models/ease", "events.db"))`
     """
@@ -70,11 +71,26 @@ def evaluate_log(
         raise MatineeError("holds no answers", where=where, hint="let `matinee serve --events` answer some requests")
     if not (shown["probability"] < 1).any():
         return off_policy(shown, {})  # which says that nothing was left to chance
+    shown = _without_own_rules(shown)
     _warn_of_what_was_seen(live, float(shown["timestamp"].min()))  # type: ignore[arg-type]
     k = int(shown["position"].max()) if k is None else k  # type: ignore[arg-type]
     catalogue = {str(item) for folder in served for item in load_model(folder).items.ids.tolist()}
     lists = replayed(live, answers_of(shown), events, k)
     return off_policy(shown.filter(shown["position"] <= k), lists, clip=clip, candidates=catalogue or None)
+
+
+def _without_own_rules(shown: pl.DataFrame) -> pl.DataFrame:
+    """What was shown in answers of which some are random. Where there are such, the others had rules of the request's
+    own, which are not known here; a MatineeWarning counts them."""
+    drawn = shown["share"] > 0
+    if not drawn.any() or drawn.all():
+        return shown
+    n = shown.filter(~drawn)["request"].n_unique()
+    text = (
+        f"{counted(n, 'answer')} without a randomised share {either(n, 'is', 'are')} left out: rules of the request's"
+    )
+    warnings.warn(f"{text} own may have made {either(n, 'it', 'them')}", MatineeWarning, stacklevel=3)
+    return shown.filter(drawn)
 
 
 def answers_of(shown: pl.DataFrame) -> list[Answered]:

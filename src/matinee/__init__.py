@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from matinee.serve.app import create_app as create_app
     from matinee.serve.client import Client as Client
     from matinee.serve.events.export import export_events as export_events
+    from matinee.serve.events.refit import refit as refit
+    from matinee.serve.events.replay import evaluate_log as evaluate_log
     from matinee.similar import similar_users as similar_users
     from matinee.store import export_model as export_model
     from matinee.store import load_model as load_model
@@ -122,6 +124,8 @@ _HOMES = {
     "matinee.serve.app": ["create_app"],
     "matinee.serve.client": ["Client"],
     "matinee.serve.events.export": ["export_events"],
+    "matinee.serve.events.refit": ["refit"],
+    "matinee.serve.events.replay": ["evaluate_log"],
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare", "power"],

@@ -81,7 +81,8 @@ def test_intervals_are_of_answers_clustered_by_person() -> None:
     residuals = [sum(value - mean for value in of.values()) for of in ips.values()]
     groups = len(ips)
     error = np.sqrt(groups / (groups - 1) * sum(x * x for x in residuals)) / 200
-    assert (found.ips.value, found.ips.half) == (pytest.approx(mean), pytest.approx(1.959964 * error, rel=1e-6))
+    assert found.ips.value == pytest.approx(mean)
+    assert found.ips.half == pytest.approx(1.959964 * error, rel=1e-6)
     total = sum(w for of in ratio.values() for w, _ in of)
     value = sum(w * r for of in ratio.values() for w, r in of) / total
     residuals = [sum(w * (r - value) for w, r in of) for of in ratio.values()]

@@ -130,7 +130,7 @@ def off_policy(
     log = _checked(_table(shown, SHOWN))
     if not (log["probability"] < 1).any():
         what = "nothing in this log was left to chance: each item stood where it did with probability 1, so nothing is"
-        hint = f"serve with {option('explore', 0.05)}, which makes 5 % of the answers random, or route between models"
+        hint = f"serve with {option('explore', 0.05)}: 5 % of the answers are then random"
         raise MatineeError(f"{what} known of what another model would have shown", where="shown", hint=hint)
     if clip is not None and not clip > 0:
         raise MatineeError(f"clip is {clip!r}", where="clip", hint="use a number above 0, such as 100, or None")
@@ -156,7 +156,7 @@ def _estimated(slots: pl.DataFrame, clip: float | None) -> OffPolicy:
 
     def per_list(values: NDArray[np.float64]) -> NDArray[np.float64]:
         """float64 (n answers,): the sums of the slots' values."""
-        return np.bincount(answer, values, minlength=len(of))
+        return np.bincount(answer, values, minlength=len(of)).astype(np.float64)
 
     def mean(values: NDArray[np.float64]) -> Mean:
         return _mean(values, None, of_answer)
@@ -165,7 +165,7 @@ def _estimated(slots: pl.DataFrame, clip: float | None) -> OffPolicy:
     total, squares = float(weight.sum()), float((weight**2).sum())
     length = float(filled.sum()) / len(of)
     ratio = _mean(reward, weight, person) if total else Mean(np.nan, np.nan, np.nan, 0)
-    snips = Mean(*(length * end for end in ratio[:3]), len(of))
+    snips = Mean(length * ratio.value, length * ratio.low, length * ratio.high, len(of))
     return OffPolicy(
         logged=mean(logged), ips=mean(ips), snips=snips, difference=mean(ips - logged), requests=len(of),
         people=len(np.unique(person)), slots=int(filled.sum()), matched=int(same.sum()),

@@ -37,11 +37,13 @@ def test_fit_reads_what_was_exported(url: str, tmp_path: Path, suffix: str) -> N
     assert found.kinds == {"dislike": 1, "rating": 2, "watch": 2}
     data = mt.read(out, **found.options)
     assert data.users.ids.tolist() == ([7, 8, 9] if suffix != "parquet" else ["7", "8", "9"])
+    assert data.timestamp is not None
     rows = zip(data.users.decode(data.user), data.items.decode(data.item), data.timestamp.tolist(), strict=True)
     assert [tuple(map(int, row)) for row in rows] == [(7, 101, 1000), (9, 103, 1001), (8, 103, 1002), (7, 102, 1003)]
     assert data.dislikes is not None
     assert (data.dislikes.user.tolist(), data.dislikes.item.tolist()) == ([1], [0])
     assert data.value is None  # a watch has no rating, and so the log has none
+    assert data.context is not None
     assert pl.Series(data.context["rated"]).to_list() == [None, None, 2.0, 4.0]
     mt.models.EASE().fit(data)
 

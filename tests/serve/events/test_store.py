@@ -112,12 +112,17 @@ def test_what_is_deleted_is_not_in_the_file(tmp_path: Path) -> None:
 
 
 def test_a_request_is_answered_once(store: EventStore, url: str) -> None:
-    store.add_answers([answer("r1", "ann", "101", "102"), answer("r0", "ann")])
-    with pytest.raises(KeyReused, match="kept before"):
-        store.add_answers([answer("r3", "bob", "7"), answer("r1", "ann", "8")])
+    first = answer("r1", "ann", "101", "102")
+    store.add_answers([first, answer("r0", "ann"), first])
+    store.add_answers([answer("r2", "bob", "5"), first])  # sent again, since it was not heard to be kept
+    for other in (answer("r1", "bob", "101", "102"), answer("r1", "ann", "101", "102", version="v2")):
+        with pytest.raises(KeyReused, match="'r1' was answered before"):
+            store.add_answers([answer("r3", "bob", "7"), other])
+    with pytest.raises(KeyReused, match="'r4' was answered before"):
+        store.add_answers([answer("r4", "bob", "7"), answer("r4", "bob", "8")])
     store.add_answers([])
-    assert [row[1] for row in tables(url)["matinee_answers"]] == ["r1", "r0"]
-    assert tables(url)["matinee_shown"] == [("r1", 1, "101", 0.25), ("r1", 2, "102", 0.5)]
+    assert [row[1] for row in tables(url)["matinee_answers"]] == ["r1", "r0", "r2"]
+    assert tables(url)["matinee_shown"] == [("r1", 1, "101", 0.25), ("r1", 2, "102", 0.5), ("r2", 1, "5", 0.25)]
 
 
 def test_threads_and_a_second_store_write_in_turn(store: EventStore, url: str) -> None:

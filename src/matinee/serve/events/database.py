@@ -21,6 +21,8 @@ try:
 except ImportError:
     raise MatineeError("the event store needs SQLAlchemy", hint="pip install 'matinee[serve]'") from None
 
+__all__ = ["Database", "make_private", "sa"]
+
 LOCK = 7_108_311_921
 """The advisory lock of PostgreSQL that the one writer holds: any number that nobody else uses."""
 EXAMPLE = "use sqlite:///events.db, or postgresql://USER:PASSWORD@HOST/DATABASE"

@@ -100,21 +100,24 @@ class EventStore:
         return removed
 
     def add_answers(self, answers: Iterable[Answer]) -> None:
-        """Keep what people were shown: all, or none where an error is raised. Raises KeyReused for a request's id that
-        was kept before."""
+        """Keep what people were shown: all, or none where an error is raised. An answer that was kept before, as by a
+        call that was not heard to succeed, is not kept twice. Raises KeyReused for another answer to such a request."""
+        fresh: dict[str, Answer] = {}
         answers = list(answers)
-        rows = [{name: getattr(answer, name) for name in _OF_ANSWER} for answer in answers]
-        shown = [asdict(one) | {"request": answer.request} for answer in answers for one in answer.items]
-        if not rows:
-            return
-        try:
-            with self._database.writing() as connection:
-                connection.execute(sa.insert(ANSWERS), rows)
-                if shown:
-                    connection.execute(sa.insert(SHOWN), shown)
-        except sa.exc.IntegrityError:
-            what = "one of these requests was kept before"
-            raise KeyReused(what, where="request", hint="give each request an id of its own") from None
+        with self._database.writing() as connection:
+            known = self._by_request(connection, [answer.request for answer in answers])
+            for answer in answers:
+                facts = _facts(answer)
+                if known.setdefault(answer.request, facts) != facts or fresh.get(answer.request, answer) != answer:
+                    what = f"the request {answer.request!r} was answered before, in another way"
+                    raise KeyReused(what, where="request", hint="give each request an id of its own")
+                if known[answer.request] is facts:
+                    fresh[answer.request] = answer
+            shown = [asdict(one) | {"request": answer.request} for answer in fresh.values() for one in answer.items]
+            if fresh:
+                connection.execute(sa.insert(ANSWERS), [_facts(answer) for answer in fresh.values()])
+            if shown:
+                connection.execute(sa.insert(SHOWN), shown)
 
     def events(self) -> Iterator[Event]:
         """All events by time, then by arrival, in one state of the store."""
@@ -148,9 +151,24 @@ class EventStore:
                 found[row.key] = Event(*row)
         return found
 
+    def _by_request(self, connection: sa.Connection, requests: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What is known of the answers to these requests, but for their items."""
+        found = {}
+        for start in range(0, len(requests), KEYS_AT_ONCE):
+            some = requests[start : start + KEYS_AT_ONCE]
+            columns = [ANSWERS.c[name] for name in _OF_ANSWER]
+            for row in connection.execute(sa.select(*columns).where(ANSWERS.c.request.in_(some))):
+                found[row.request] = dict(zip(_OF_ANSWER, row, strict=True))
+        return found
+
 
 _OF_EVENT = [EVENTS.c[name] for name in ("person", "item", "kind", "time", "rating", "key")]
 _OF_ANSWER = ("request", "time", "person", "model", "version", "arm", "share", "candidates")
+
+
+def _facts(answer: Answer) -> dict[str, Any]:
+    """An answer without its items, as a row."""
+    return {name: getattr(answer, name) for name in _OF_ANSWER}
 
 
 def _events(connection: sa.Connection, which: sa.ColumnElement[bool] | None) -> Iterator[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -38,32 +39,42 @@ class Explanation:
         return np.float32(self.score) - self.without
 
 
-def explain(model: Scorer, queries: Queries, item: int, *, most: int | None = None) -> Explanation:
+def explain(model: Scorer, queries: Queries, item: int) -> Explanation:
     """Explain the score of one item code for one query: n + 1 histories are scored, in blocks of bounded memory.
 
-    most: only so many of the newest items are left out in turn; None: all.
     The user counts as unseen on both sides, so that models with user vectors fold in each history alike.
     Raises MatineeError for an empty history, an item the model cannot score, or more queries than one.
     """
+    return explain_items(model, queries, [item])[0]
+
+
+def explain_items(
+    model: Scorer, queries: Queries, items: Sequence[int] | Ints, *, newest: int | None = None
+) -> list[Explanation]:
+    """`explain` of several item codes, for the price of one. newest: only so many of the latest distinct items of the
+    history are left out in turn, all others stay; None: each."""
     if len(queries) != 1:
         raise MatineeError(f"{len(queries)} queries cannot be explained at once", hint="pass one query")
     if model.fallback(queries)[0]:
         raise MatineeError("the model knows nothing in this history, so popularity answers", hint="add an item")
     last = len(queries.history.values) - 1 - np.unique(queries.history.values[::-1], return_index=True)[1]
-    history = queries.history.values[np.sort(last)][-most if most else 0 :]
+    history = queries.history.values[np.sort(last)[-newest if newest else 0 :]]
     # row 0: the whole history; row r: without history[r - 1]; nothing else of the query changes
     n = len(history) + 1
     every = queries.take(np.zeros(n, np.int64))
     left = every.keep_events(every.history.values != np.append(-1, history)[every.history.rows])
     variants = replace(left, user=np.full(n, -1, np.int32), exclude=Ragged.empty(n), candidates=None)
-    scores = np.empty(len(variants), np.float32)
+    scores = np.empty((len(variants), len(items)), np.float32)
     for start, block in blocks(variants, len(model.items)):
         rows = slice(start, start + len(block))
-        scores[rows] = model.score(block)[:, item]
+        scores[rows] = model.score(block)[:, items]
         scores[rows][model.fallback(block)] = np.nan
-    if not np.isfinite(scores[0]):
+    if not np.isfinite(scores[0]).all():
         raise MatineeError("the model cannot score this item: it never saw it", hint="explain another item")
-    return Explanation(item, float(scores[0]), history, scores[1:])
+    return [
+        Explanation(int(item), float(scores[0, column]), history, scores[1:, column])
+        for column, item in enumerate(items)
+    ]
 
 
 class FittedScorer(Scorer, Fitted, Protocol):

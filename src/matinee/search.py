@@ -22,7 +22,8 @@ LONG = 0.1  # how much a letter of the title that was not typed counts, beside 1
 _Places = dict[str, list[int]]
 _LAST = chr(0x10FFFF)
 _ARTICLE = r"the|an?|l['’]|l[aeo]s?|une?|d(?:er|ie|as|en|et|e)|e(?:ine?|l|n|t)|het|il|gli"
-_MOVED = re.compile(rf"^(.+), ({_ARTICLE})(?=\s*(?:\(|$))\s*", re.IGNORECASE)  # "Matrix, The (1999)"
+_APOSTROPHES = "'’"
+_MOVED = re.compile(rf"^(.+), ({_ARTICLE})(?=\s*(?:\(|$))", re.IGNORECASE)  # "Matrix, The (1999)"
 _FIRST = re.compile(rf"^(?:{_ARTICLE}) (?=.)")
 _SIGNS = re.compile(r"[\W_]+")
 _YEAR = re.compile(r" (?:1[89]|20)\d\d$")
@@ -47,6 +48,11 @@ def searchable(text: str) -> str:
     letters = "".join(c for c in decomposed if not unicodedata.combining(c)).translate(_LETTERS)
     words = "".join(c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in letters).split()
     return " ".join(words or letters.split())  # a title of signs alone keeps them
+
+
+def article_first(title: str) -> str:
+    """ "Matrix, The (1999)" -> "The Matrix (1999)"."""
+    return _MOVED.sub(lambda found: f"{found[2]}{'' if found[2][-1] in _APOSTROPHES else ' '}{found[1]}", title)
 
 
 class TitleMatch(NamedTuple):
@@ -140,7 +146,7 @@ class TitleIndex:
 
 def _forms(title: str) -> list[str]:
     """A title as it may be typed: whole, without its article, and both without the year at the end."""
-    text = searchable(_MOVED.sub(r"\2 \1 ", title))
+    text = searchable(article_first(title))
     forms = [text, _FIRST.sub("", text)]
     return list(dict.fromkeys([*forms, *(_YEAR.sub("", form) for form in forms)]))
 

@@ -44,6 +44,7 @@ COMMANDS = {
     "evaluate-log": ("events", "Judge a model by a service's partly random answers."),
     "refit": ("events", "Fit a model again with stored events, and swap it in."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
+    "demo": ("demo", "Show models on a page: pick films, see their lists side by side."),
     "data": ("data", "List the named data sets, or say what files hold."),
     "models": ("models", "List the models, show a fitted one, or what fits this machine."),
 }
@@ -68,13 +69,14 @@ EXAMPLES = {
     "export-events": "matinee-events.db --out log.csv --impressions shown.csv",
     "evaluate-log": "models/next --events matinee-events.db",
     "refit": "models/ease --events matinee-events.db --out models/next --gate ndcg@10=-0.5%",
+    "demo": "runs/ml-1m models/ease --open",
     "negatives": "recipes/ml-1m-next.toml --out ml-1m.test.negative",
 }
 BUG, FIXABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy of click in newer versions of typer
 # package -> extra of ours that installs it
 EXTRAS = {
-    "torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow",
+    "torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow", "streamlit": "demo",
     **dict.fromkeys(("fastapi", "starlette", "uvicorn", "orjson", "prometheus_client", "sqlalchemy"), "serve"),
 }  # fmt: skip
 

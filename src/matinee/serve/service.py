@@ -207,7 +207,7 @@ class Service:
         asked = RecommendRequest(**request.model_dump(exclude={"item", "k"}, exclude_unset=True))
         ask = self._ready(live, state, asked)
         why = await self._slowly(
-            lambda: explain(live.model, asking.queries_of([ask], exclude=False), code, most=EXPLAINED)
+            lambda: explain(live.model, asking.queries_of([ask], exclude=False), code, newest=EXPLAINED)
         )
         order = np.argsort(-np.nan_to_num(why.push, nan=np.inf), kind="stable")[: request.k]
         numbers = zip(why.history[order].tolist(), why.push[order].tolist(), why.without[order].tolist(), strict=True)

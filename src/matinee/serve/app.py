@@ -6,11 +6,18 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel, ValidationError
-from starlette.exceptions import HTTPException
 
 from matinee.errors import MatineeError
+
+try:
+    import orjson  # noqa: F401
+    import prometheus_client  # noqa: F401
+    from fastapi import FastAPI, Request, Response
+    from starlette.exceptions import HTTPException
+except ImportError as error:
+    raise MatineeError(f"a service needs {error.name}", hint="pip install 'matinee[serve]'") from None
+
 from matinee.files import StrPath
 from matinee.serve import schemas
 from matinee.serve.guard import LOOPBACK, Guard, Handler

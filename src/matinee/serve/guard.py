@@ -167,7 +167,7 @@ class Guard:
             await send(message)
 
         await self.app(scope, received, sent)
-        seen.route = getattr(scope.get("route"), "path", seen.route)
+        seen.route = getattr(scope.get("route"), "path", seen.route).replace(":path", "")
 
     def _tell(self, scope: Scope, seen: Seen, seconds: float) -> None:
         self.telemetry.answered(seen.route, seen.status, seconds)

@@ -14,7 +14,7 @@ import numpy as np
 from matinee import rank
 from matinee.data.ids import Id
 from matinee.errors import MatineeError
-from matinee.explain import explain
+from matinee.explain import explain_items
 from matinee.serve import asking
 from matinee.serve.asking import Ask, Ranked
 from matinee.serve.batching import Batcher
@@ -207,7 +207,7 @@ class Service:
         asked = RecommendRequest(**request.model_dump(exclude={"item", "k"}, exclude_unset=True))
         ask = self._ready(live, state, asked)
         why = await self._slowly(
-            lambda: explain(live.model, asking.queries_of([ask], exclude=False), code, newest=EXPLAINED)
+            lambda: explain_items(live.model, asking.queries_of([ask], exclude=False), [code], newest=EXPLAINED)[0]
         )
         order = np.argsort(-np.nan_to_num(why.push, nan=np.inf), kind="stable")[: request.k]
         numbers = zip(why.history[order].tolist(), why.push[order].tolist(), why.without[order].tolist(), strict=True)

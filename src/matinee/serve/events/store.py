@@ -130,9 +130,7 @@ class EventStore:
         asked = sa.select(*columns).join_from(ANSWERS, SHOWN, ANSWERS.c.request == SHOWN.c.request)
         asked = asked.order_by(ANSWERS.c.time, ANSWERS.c.number, SHOWN.c.position)
         with self._database.reading() as connection:
-            if which is None:  # of one person there are few: a cursor on the server would cost three round trips more
-        connection = connection.execution_options(yield_per=5_000)
-    for row in connection.execute(asked):
+            for row in connection.execution_options(yield_per=5_000).execute(asked):
                 yield tuple(row)
 
     def close(self) -> None:

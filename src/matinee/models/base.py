@@ -284,9 +284,8 @@ class Model(Newcomers, ABC):
     def fitted(self) -> Fitted:
         found: Fitted | None = (self.__pydantic_private__ or {}).get("_fitted")  # past pydantic's search: often asked
         if found is None:
-            raise MatineeError(
-                f"{type(self).__name__} is not fitted", hint="call .fit(data) first, or load a fitted model"
-            )
+            hint = "call .fit(data) first, or load a fitted model"
+            raise MatineeError(f"{type(self).__name__} is not fitted", hint=hint)
         return found
 
     @property

@@ -14,6 +14,8 @@ K = 1_000
 BATCH = 256
 ALL_K = 25_600
 """Items of all lists of a batch."""
+SLOW = 2 * BATCH
+"""Questions with rules, lists or explanations that wait."""
 HISTORY = 5_000
 """Events of a history."""
 LISTED = 10_000

@@ -19,7 +19,7 @@ from matinee.serve import asking
 from matinee.serve.asking import Ask, Ranked
 from matinee.serve.batching import Batcher
 from matinee.serve.events.records import Event, KeyReused, StoreUnavailable
-from matinee.serve.limits import EXPLAINED, SESSION, Limits
+from matinee.serve.limits import EXPLAINED, SESSION, SLOW, Limits
 from matinee.serve.live import Live, LiveModels
 from matinee.serve.problems import Problem, Reply, too_busy, unfit, unknown
 from matinee.serve.recording import Recorder
@@ -46,6 +46,7 @@ class Service:
         self.states = StateCache(limits.cached_users)
         self.batcher: Batcher[Ask, Ranked | Problem] = Batcher(asking.answer, telemetry.batch.observe)
         self.slow = ThreadPoolExecutor(1, "slow")  # what must not hold up the others
+        self._slow_waiting = 0
         for live in models.now.values():
             self._tell_serving(live)
 
@@ -74,14 +75,13 @@ class Service:
 
     async def answer(self, request: RecommendRequest, request_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """An answer, and what the log says of it."""
-        live, arm = self.choose(request)
-        state = await self.state(live, request)
+        live, arm, person = self.choose(request)
+        state = await self.state(live, person)
         ask = self._ready(live, state, request)
         found = await (self._slowly(partial(asking.answer, [ask])) if ask.alone else self.batcher.ask(ask))
         ranked = found[0] if isinstance(found, list) else found
         if isinstance(ranked, Problem):
             raise ranked
-        person = person_of(live, request.user, request.session_id)
         if self.recorder is not None and arm is not None and person is not None:
             ranked = self.recorder.shown(ask, ranked, arm, person, request_id)
         if ranked.fallback:
@@ -99,23 +99,22 @@ class Service:
         }
         return body, {"model": live.name, "version": live.version, "arm": arm, "fallback": ranked.fallback}
 
-    def choose(self, request: Asker) -> tuple[Live, str | None]:
-        """The model that answers, and the arm where routing chose it."""
+    def choose(self, request: Asker) -> tuple[Live, str | None, str | None]:
+        """The model that answers, the arm where routing chose it, and who asks, as events have them."""
         now = self.models.now
+        default = now[self.routing.default]
+        person = person_of(default, request.user, request.session_id)
         if request.model is not None:
             if request.model not in now:
                 raise unknown(f"there is no model {request.model!r}: GET /v1/models lists them")
-            return now[request.model], None
-        default = now[self.routing.default]
-        person = person_of(default, request.user, request.session_id)
+            return now[request.model], None, person
         if person is None:
-            return default, None
+            return default, None, None
         arm = self.routing.arm(person)
-        return now[arm], arm
+        return now[arm], arm, person
 
-    async def state(self, live: Live, request: Asker) -> State:
+    async def state(self, live: Live, person: str | None) -> State:
         """What is known of whoever asks, apart from the request's own history."""
-        person = person_of(live, request.user, request.session_id)
         if person is None:
             return state_of(live, None, ())
         found = self.states.get(person, live.version)
@@ -201,9 +200,9 @@ class Service:
         return Reply.of(body, model=live.name, version=live.version)
 
     async def explain(self, request: ExplainRequest, request_id: str) -> Reply:
-        live, arm = self.choose(request)
+        live, arm, person = self.choose(request)
         code = self._code(live, request.item)
-        state = await self.state(live, request)
+        state = await self.state(live, person)
         asked = RecommendRequest(**request.model_dump(exclude={"item", "k"}, exclude_unset=True))
         ask = self._ready(live, state, asked)
         why = await self._slowly(
@@ -294,11 +293,16 @@ class Service:
         self.telemetry.serving.labels(live.name, live.version, live.kind).set(1)
 
     async def _slowly(self, work: Callable[[], T]) -> T:
-        """On the thread for what takes longer. Raises Problem for what does not fit."""
+        """On the thread for what takes longer. Raises Problem for what does not fit, and where too much waits."""
+        if self._slow_waiting >= SLOW:
+            raise too_busy("too much that takes long is waiting: come again in a moment")
+        self._slow_waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self.slow, work)
         except MatineeError as error:
             raise unfit(error) from None
+        finally:
+            self._slow_waiting -= 1
 
 
 def _event(live: Live, event: EventBody) -> Event:

@@ -18,7 +18,7 @@ with warnings.catch_warnings():
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-FEW, MANY = 12, 1_000  # requests to each of eleven routes
+FEW, MANY = 8, 1_000  # requests to each of eleven routes
 ROUTES = [
     ("POST", "/v1/recommend"), ("POST", "/v1/recommend/batch"), ("POST", "/v1/explain"), ("POST", "/v1/events"),
     ("GET", "/v1/similar/{item}"), ("GET", "/v1/items"), ("GET", "/v1/models"), ("POST", "/v1/models/{name}/reload"),

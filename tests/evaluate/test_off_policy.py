@@ -87,10 +87,8 @@ def test_intervals_are_of_answers_clustered_by_person() -> None:
     value = sum(w * r for of in ratio.values() for w, r in of) / total
     residuals = [sum(w * (r - value) for w, r in of) for of in ratio.values()]
     error = 3 * np.sqrt(groups / (groups - 1) * sum(x * x for x in residuals)) / total
-    assert (found.snips.value, found.snips.half) == (
-        pytest.approx(3 * value),
-        pytest.approx(1.959964 * error, rel=1e-6),
-    )
+    assert found.snips.value == pytest.approx(3 * value)
+    assert found.snips.half == pytest.approx(1.959964 * error, rel=1e-6)
 
 
 # --- a world whose true values are known ------------------------------------------------------------------------------

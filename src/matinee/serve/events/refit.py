@@ -41,6 +41,7 @@ from matinee.version import __version__
 if TYPE_CHECKING:
     import polars as pl
 
+Tell = Callable[[str], None]
 GATE = "ndcg@10=-0.5%"
 HELD_OUT = 0.2
 
@@ -54,6 +55,11 @@ class FittedFacts(Record):
     data: str
     events: int
     sha256: str | None
+
+    @classmethod
+    def of(cls, folder: StrPath, model: Model, data: Dataset, *, saved: bool = True) -> Self:
+        digest = read_manifest(Path(folder)).digest if saved else None
+        return cls(folder=str(folder), model=name_of(model), data=data.name, events=len(data), sha256=digest)
 
 
 class RefitDecision(Record):
@@ -131,7 +137,7 @@ def refit(
     token: str | None = None,
     data_dir: StrPath | None = None,
     seed: int = 0,
-    tell: Callable[[str], None] | None = None,
+    tell: Tell | None = None,
 ) -> Refit:
     """Fit a saved model again on its log and the events of a store, save it to `out` if it passes the gates, and let a
     running service swap it in.
@@ -161,21 +167,14 @@ def refit(
     with EventStore.open(events, create=False) as store:
         frame, where = event_frame(store, dislike_below=dislike_below), store.where
     both = joined(whole, frame, ratings_only=old.predicts())
-    check: _Check | None = None
-    gates: tuple[GateRecord, ...] = ()
+    check = _Check.of(both, frame, held_out) if asked else None
+    gates = () if check is None else check.tried(Path(model), asked, confidence, seed, tell)
     fitted: Model | None = None
-    if asked:
-        check = _Check.of(both, frame, held_out)
-        tell(f"comparing on {check.words}")
-        gates = check.tried(Path(model), asked, confidence, seed)
     if all(one.passed for one in gates):
         tell(f"fitting {name_of(old)} on {counted(len(both.data), 'event')}")
         fitted = load_model(model).for_refit().fit(both.data, seed=seed)
         save_model(fitted, target)
-    facts = [
-        FittedFacts(folder=str(at), model=name_of(old), data=data.name, events=len(data), sha256=_digest(at, there))
-        for at, data, there in ((model, whole, True), (out, both.data, fitted is not None))
-    ]
+    facts = [FittedFacts.of(model, old, whole), FittedFacts.of(out, old, both.data, saved=fitted is not None)]
     decision = _decision(facts, both, where, check, gates, confidence, seed)
     atomic_write(target.with_name(f"{target.name}.decision.json") if record is None else record, decision.to_json())
     swapped = None
@@ -236,8 +235,11 @@ class _Check:
     def words(self) -> str:
         return f"{counted(self.n, 'event')} of {counted(len(self.holdout), 'person', 'people')} from {utc(self.cut)} on"
 
-    def tried(self, folder: Path, gates: Sequence[Gate], confidence: float, seed: int) -> tuple[GateRecord, ...]:
+    def tried(
+        self, folder: Path, gates: Sequence[Gate], confidence: float, seed: int, tell: Tell
+    ) -> tuple[GateRecord, ...]:
         """Each gate, by both models fitted as they would have been at the cut."""
+        tell(f"comparing on {self.words}")
         k = max([gate.k for gate in gates] + [1])
         lists = {}
         for label, data in (("new", self.before), ("old", self.old)):
@@ -263,10 +265,6 @@ def _log(given: StrPath | Dataset | None, model: Model, data_dir: StrPath | None
     if Path(given).suffix == ".toml":
         return load_recipe(given).load_data(data_dir)
     return DataTable.of(given, {}).load(data_dir)
-
-
-def _digest(folder: StrPath, there: bool) -> str | None:
-    return read_manifest(Path(folder)).digest if there else None
 
 
 def _verdict(gates: Sequence[GateRecord], confidence: float) -> str:

@@ -50,6 +50,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("evaluate",),
     ("compare",),
     ("negatives",),
+    ("demo",),
 ]
 GROUPS: list[tuple[str, ...]] = [
     ("data",),

@@ -1,14 +1,16 @@
-"""A page that shows 30 hostile titles in every way in which the demo shows titles. Run by Streamlit."""
+"""A page that shows titles, given as JSON, in every way in which the demo shows titles. Run by Streamlit."""
+
+import json
+import sys
 
 import streamlit as st
-from films import HOSTILE
 
 from matinee.data.items import ItemCard
 from matinee.demo import cards
 from matinee.report.palette import Look
 
-LOOK = Look(1, "o")
-for at, title in enumerate(HOSTILE):
+LOOK, TITLES = Look(1, "o"), json.loads(sys.argv[1])
+for at, title in enumerate(TITLES):
     card = ItemCard(at, title, 1999, (title, "Drama"))
     with st.container(key=f"html-{at}"):
         st.html(cards.poster(card, title) + cards.row(1, card, title, [(LOOK, title)], title))
@@ -18,5 +20,6 @@ for at, title in enumerate(HOSTILE):
     with st.container(key=f"label-{at}"):
         st.button(cards.label(title), key=f"button-{at}", help=cards.label(title))
     st.markdown(cards.label(title))
-    st.selectbox(cards.label(title), [title], format_func=lambda each: cards.cut(each, 90), key=f"box-{at}")
+
+st.multiselect(cards.label(TITLES[0]), TITLES, TITLES, format_func=lambda each: cards.cut(each, 90))
 st.html("<p class=done>done</p>")

@@ -3,6 +3,7 @@ that a title says is executed, and nothing is fetched from elsewhere."""
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -79,6 +80,7 @@ def demo(models: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
+    playwright.expect.set_options(timeout=30_000)  # of a busy machine
     with playwright.sync_playwright() as started:
         browser = started.chromium.launch(executable_path=BROWSER, args=QUIET)
         yield browser
@@ -160,10 +162,11 @@ def test_hostile_titles_are_shown_as_text(chromium: Any) -> None:
     port = free_port(None)
     options = [f"--{name}={str(value).lower()}" for name, value in {**OPTIONS, "server.port": port}.items()]
     script = Path(__file__).with_name("hostile_page.py")
-    for address in served(["streamlit", "run", str(script), *options], port):
+    for address in served(["streamlit", "run", str(script), *options, "--", json.dumps(HOSTILE)], port):
         visit = Visit(chromium, address, 1440)
         page = visit.page
         page.wait_for_selector(".done")
+        page.wait_for_selector(f".st-key-label-{len(HOSTILE) - 1} button")
         page.wait_for_timeout(500)
         found = page.evaluate(LOOK_AT, len(HOSTILE))
         for title, (html, foreign, label, marked) in zip(HOSTILE, found, strict=True):

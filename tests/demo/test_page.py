@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -132,3 +134,22 @@ page_report.show(found, words("en"))
     assert "What the log holds" in html(found)
     assert "popularity" in html(found)
     assert "come from no run" in found.info[0].value
+
+
+def test_a_title_is_asked_for_where_a_model_reads_titles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    titles = ["road trip", "noir night"] * 30
+    data = replace(log(), user_features=pl.DataFrame({"title": titles}))
+    mt.save_model(mt.models.TitleMatch().fit(data), tmp_path / "title_match")
+    app = opened(tmp_path / "title_match", "en", monkeypatch)
+    app.text_input(key="title").input("noir").run()
+    assert not app.exception
+    expected = mt.recommend(mt.models.TitleMatch().fit(data), mt.history([], data, title="noir"), 10).item[0]
+    assert lists(app) == [f"title_match-{code}" for code in expected.tolist()]
+
+
+def test_somebody_unknown_is_told_so(app: AppTest) -> None:
+    app.session_state["who"] = "A person from the data"
+    app.session_state["user"] = "nobody"
+    app.run()
+    assert not app.exception
+    assert app.warning[0].value == "Nobody in the data has the id nobody."

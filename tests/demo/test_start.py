@@ -12,6 +12,7 @@ from cli.world import ask
 from demo.films import log
 from matinee.demo import start
 from matinee.demo.start import HOST, OPTIONS, default_models, free_port
+from matinee.study.recipe import load_recipe
 
 
 def test_a_taken_port_is_refused_and_the_next_free_one_found() -> None:
@@ -38,7 +39,7 @@ def test_the_default_study_is_run_once(tmp_path: Path, monkeypatch: pytest.Monke
         '[split]\nstrategy = "random"\n[evaluate]\nk = [5]\nmetrics = ["ndcg"]\n[[model]]\nname = "popularity"\n'
     )
     monkeypatch.chdir(tmp_path)
-    study = start.load_recipe(recipe)
+    study = load_recipe(recipe)
     monkeypatch.setattr(start, "load_recipe", lambda: study)
     told: list[str] = []
     found = default_models(data_dir=None, tell=told.append)

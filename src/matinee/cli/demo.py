@@ -14,7 +14,7 @@ from matinee.demo.start import default_models, serve
 from matinee.demo.words import LANGUAGES
 from matinee.errors import MatineeError
 
-FOLDERS = Argument(metavar="MODEL_DIR...", help="Folders of models or runs.", show_default="the default study's run")
+FOLDERS = Argument(metavar="MODEL_DIR", help="Folders of models or runs.", show_default="the default study's run")
 PORT = Option(min=1, max=65535, metavar="N", help="Port on this machine.", show_default="the first free from 8501")
 
 

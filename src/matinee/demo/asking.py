@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset
 from matinee.data.ids import Id
-from matinee.data.queries import Queries, at_index
+from matinee.data.moments import moment_of
+from matinee.data.queries import Queries
 from matinee.data.query import with_request_time
 
 if TYPE_CHECKING:
@@ -115,8 +116,8 @@ def moment(year: int, month: int, hour: int) -> int:
 
 
 def years(data: Dataset) -> tuple[int, int] | None:
-    """The first and the last year of the log, None where it has no times, or all in one moment."""
-    times = at_index(data.timestamp, slice(None))
+    """The first and the last year of the log, None where it has no times."""
+    times = data.timestamp
     if times is None or not len(times):
         return None
-    return tuple(datetime.fromtimestamp(int(second), UTC).year for second in (times.min(), times.max()))  # type: ignore[return-value]
+    return moment_of(float(times.min())).year, moment_of(float(times.max())).year

@@ -60,7 +60,7 @@ def _tint(card: ItemCard) -> str:
     return f"--g:{max(degrees, 0)};--c:{'.13' if degrees >= 0 else '0'}"
 
 
-def facts(card: ItemCard, most: int = 3) -> str:
+def facts(card: ItemCard, most: int = 2) -> str:
     """Year and genres."""
     parts = [str(card.year)] if card.year is not None else []
     return " · ".join([*parts, *(text(genre, 30) for genre in card.genres[:most])])

@@ -27,6 +27,7 @@ OPTIONS: dict[str, object] = {
     "server.enableStaticServing": False,
     "browser.gatherUsageStats": False,
     "logger.hideWelcomeMessage": True,
+    "logger.level": "warning",
     "client.toolbarMode": "minimal",
     "client.showErrorDetails": "none",
     "theme.font": "sans-serif",

@@ -12,6 +12,7 @@ import pytest
 
 import matinee as mt
 from matinee.models import registry
+from matinee.serve.events import Answer, Event, EventStore, Shown
 
 WITHOUT = {"models", "split", "MatineeError", "__version__"}  # modules, and what is raised
 FETCHES = "load"
@@ -65,7 +66,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         mt.run_study(mt.load_recipe("recipe.toml"), "runs/small")
         mt.export_model("runs/small", "ease", "models/ease")
         mt.tune(mt.load_recipe("recipe.toml"), "runs/tuned", trials=2)
+        _store("events.db")
     return folder
+
+
+def _store(file: str) -> None:
+    """What a service keeps: partly random answers, and what people then watched."""
+    with EventStore.open(file) as store:
+        for n in range(60):
+            user, time, items = str(180 + n % 40), 2_000_000_000.0 + n, [str(10 + n % 17), str(30 + n % 5)]
+            shown = tuple(Shown(item, at, 0.25) for at, item in enumerate(items, 1))
+            store.add_answers([Answer(f"r{n}", time, user, "ease", "v1", "ease", shown, 0.5, 20)])
+            store.add([Event(user, items[n % 2], "watch", time + 5, None, f"k{n}")])
 
 
 @pytest.fixture
@@ -86,7 +98,9 @@ def names(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
     found = {"mt": mt, "clicks": clicks, "data": data, "split": split, "model": model, "recs": recs}
     models = {"ease": mt.models.EASE().fit(split.train), "item_knn": mt.models.ItemKNN().fit(split.train)}
     ensemble = mt.models.Ensemble(members=list(models.values()), weights=[2, 1]).fit(split.train)
-    return found | {"models": models, "ensemble": ensemble}
+    mt.export_events("events.db", "log-of-events.csv", impressions="shown.csv")
+    offline = {"shown": "shown.csv", "lists": {f"r{n}": [10 + n % 17, 11] for n in range(60)}}
+    return found | {"models": models, "ensemble": ensemble} | offline
 
 
 def test_every_name_has_an_example() -> None:

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
     from matinee.evaluate.evaluate import evaluate as evaluate
     from matinee.evaluate.files import hidden_pairs as hidden_pairs
     from matinee.evaluate.files import read_recommendations as read_recommendations
+    from matinee.evaluate.off_policy import OffPolicy as OffPolicy
+    from matinee.evaluate.off_policy import off_policy as off_policy
     from matinee.explain import reasons as reasons
     from matinee.explore.analysis import analyse as analyse
     from matinee.explore.cold_start import cold_start as cold_start
@@ -62,6 +64,11 @@ if TYPE_CHECKING:
     from matinee.rules import Quota as Quota
     from matinee.rules import Rules as Rules
     from matinee.search import TitleIndex as TitleIndex
+    from matinee.serve.app import create_app as create_app
+    from matinee.serve.client import Client as Client
+    from matinee.serve.events.export import export_events as export_events
+    from matinee.serve.events.refit import refit as refit
+    from matinee.serve.events.replay import evaluate_log as evaluate_log
     from matinee.similar import similar_users as similar_users
     from matinee.store import export_model as export_model
     from matinee.store import load_model as load_model
@@ -102,6 +109,7 @@ _HOMES = {
     "matinee.errors": ["MatineeError"],
     "matinee.evaluate": ["evaluate"],
     "matinee.evaluate.files": ["hidden_pairs", "read_recommendations"],
+    "matinee.evaluate.off_policy": ["OffPolicy", "off_policy"],
     "matinee.explain": ["reasons"],
     "matinee.explore": ["explore"],
     "matinee.explore.analysis": ["analyse"],
@@ -113,6 +121,11 @@ _HOMES = {
     "matinee.rank": ["recommend", "similar_items"],
     "matinee.rules": ["Boost", "Pin", "Quota", "Rules"],
     "matinee.search": ["TitleIndex"],
+    "matinee.serve.app": ["create_app"],
+    "matinee.serve.client": ["Client"],
+    "matinee.serve.events.export": ["export_events"],
+    "matinee.serve.events.refit": ["refit"],
+    "matinee.serve.events.replay": ["evaluate_log"],
     "matinee.similar": ["similar_users"],
     "matinee.store": ["export_model", "load_model", "save_model"],
     "matinee.study.compare": ["compare", "power"],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
 from cli.world import LISTS, RECIPE, World, done
+from matinee.serve.events import Answer, Event, EventStore, Kind, Shown
 
 
 @pytest.fixture(scope="session")
@@ -48,4 +50,18 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     done(*fit, "--out", found.bare, "--without-histories")
     done("run", found.recipe, "--out", found.run)
     done("run", folder / "lists.toml", "--out", found.lists)
+    _store(folder / "events.db")
     return found
+
+
+def _store(file: Path) -> None:
+    """Events of 40 people after the log, some of them by whom it does not know, and answers that were partly random."""
+    draw = random.Random(9)
+    with EventStore.open(str(file)) as store:
+        for n in range(120):
+            user, time = str(draw.randint(1, 44)), 50_000.0 + 10 * n
+            items = [str(item) for item in draw.sample(range(100, 120), 3)]
+            shown = tuple(Shown(item, at, 0.3) for at, item in enumerate(items, 1))
+            store.add_answers([Answer(f"r{n}", time, user, "ease", "v1", "ease", shown, 0.3, 20)])
+            kind: Kind = "dislike" if n % 9 == 0 else "watch"
+            store.add([Event(user, draw.choice(items), kind, time + 5, None, f"k{n}")])

@@ -57,6 +57,11 @@ class World:
     run: Path
     lists: Path
 
+    @property
+    def store(self) -> Path:
+        """Events and answers of a service, later than the log."""
+        return self.folder / "events.db"
+
 
 def ask(*arguments: str | Path) -> Result:
     """`matinee ARGUMENTS`, in this process."""

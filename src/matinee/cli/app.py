@@ -39,6 +39,10 @@ COMMANDS = {
     "front": ("analyse", "Say what accuracy costs: re-ranked lists at many strengths."),
     "cold-start": ("cold_start", "Measure models by how many items are known."),
     "export": ("fit", "Copy a model of a run to a folder that stands alone."),
+    "serve": ("serve", "Answer requests for recommendations over HTTP."),
+    "export-events": ("events", "Write the events that a service has kept as a log."),
+    "evaluate-log": ("events", "Judge a model by a service's partly random answers."),
+    "refit": ("events", "Fit a model again with stored events, and swap it in."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
     "demo": ("demo", "Show models on a page: pick films, see their lists side by side."),
     "data": ("data", "List the named data sets, or say what files hold."),
@@ -61,13 +65,20 @@ EXAMPLES = {
     "front": "runs/lists --against coverage --out front.svg",
     "cold-start": "ease content --data ml-100k --known 0,1,5 --out known.svg",
     "export": "runs/ml-1m sasrec --out models/sasrec",
+    "serve": "models/ease --port 8000",
+    "export-events": "matinee-events.db --out log.csv --impressions shown.csv",
+    "evaluate-log": "models/next --events matinee-events.db",
+    "refit": "models/ease --events matinee-events.db --out models/next --gate ndcg@10=-0.5%",
     "demo": "runs/ml-1m models/ease --open",
     "negatives": "recipes/ml-1m-next.toml --out ml-1m.test.negative",
 }
 BUG, FIXABLE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 UsageError: Any = typer.BadParameter.__base__  # of click, or of the copy of click in newer versions of typer
 # package -> extra of ours that installs it
-EXTRAS = {"torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow", "streamlit": "demo"}
+EXTRAS = {
+    "torch": "torch", "lightgbm": "boost", "optuna": "tune", "mlflow": "mlflow", "streamlit": "demo",
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "orjson", "prometheus_client", "sqlalchemy"), "serve"),
+}  # fmt: skip
 
 
 class LazyCommand(TyperCommand):

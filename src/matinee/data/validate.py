@@ -50,7 +50,7 @@ def check_pairs(pairs: Pairs, n_users: int, n_items: int, n_queries: int | None)
 
 def _check_ragged(rows: Ragged, n: int, n_items: int, what: str) -> None:
     offsets = rows.offsets
-    if len(rows) != n or offsets[0] != 0 or offsets[-1] != len(rows.values) or (np.diff(offsets) < 0).any():
+    if len(rows) != n or offsets[0] != 0 or offsets[-1] != len(rows.values) or (offsets[1:] < offsets[:-1]).any():
         raise MatineeError(f"{what} is not {n} rows of item codes", hint="build it with Ragged.from_lists")
     _check_codes(rows.values, 0, n_items, f"{what} item")
 

@@ -282,11 +282,11 @@ class Model(Newcomers, ABC):
 
     @property
     def fitted(self) -> Fitted:
-        if self._fitted is None:
-            raise MatineeError(
-                f"{type(self).__name__} is not fitted", hint="call .fit(data) first, or load a fitted model"
-            )
-        return self._fitted
+        found: Fitted | None = (self.__pydantic_private__ or {}).get("_fitted")  # past pydantic's search: often asked
+        if found is None:
+            hint = "call .fit(data) first, or load a fitted model"
+            raise MatineeError(f"{type(self).__name__} is not fitted", hint=hint)
+        return found
 
     @property
     def is_fitted(self) -> bool:

@@ -123,18 +123,18 @@ def simulated(rng: np.random.Generator, n: int, likes: Any, logged: Any, other: 
 
 @pytest.mark.filterwarnings("ignore:the effective sample size")
 def test_ips_has_no_bias_and_its_interval_covers_the_truth() -> None:
-    """In 100 logs of 2,000 answers each."""
-    rng, logs = np.random.default_rng(11), 100
+    """In 60 logs of 1,000 answers each."""
+    rng, logs = np.random.default_rng(11), 60
     likes, logged, other = world(rng)
     truth = float(np.mean([(likes[u, other[u]] * SEEN_AT).sum() for u in range(len(likes))]))
-    found = [off_policy(*simulated(rng, 2_000, likes, logged, other)) for _ in range(logs)]
+    found = [off_policy(*simulated(rng, 1_000, likes, logged, other)) for _ in range(logs)]
     ips, snips = (np.array([getattr(one, name).value for one in found]) for name in ("ips", "snips"))
     error = ips.std(ddof=1) / np.sqrt(logs)
     assert abs(ips.mean() - truth) < 3 * error
     assert abs(snips.mean() - truth) < 3 * error + 0.01
     assert snips.std() < ips.std()
     assert {one.unreachable for one in found} == {0.0}
-    for name, least in (("ips", 0.88), ("snips", 0.88)):  # three standard errors below 95 %
+    for name, least in (("ips", 0.86), ("snips", 0.86)):  # three standard errors below 95 %
         ends = [getattr(one, name) for one in found]
         assert np.mean([end.low <= truth <= end.high for end in ends]) >= least, name
     naive = np.mean([(likes[u, logged[u]] * SEEN_AT).sum() for u in range(len(likes))])

@@ -49,8 +49,8 @@ def test_fewer_candidates_than_asked_for_make_a_shorter_list() -> None:
 
 @pytest.mark.parametrize("k", [2, 4])
 def test_the_frequencies_are_the_probabilities(k: int) -> None:
-    """Each (position, item) that is shown in 3,000 answers, over routing and draws, beside what was recorded."""
-    rng, n, share, arms = np.random.default_rng(k), 3_000, 0.3, [A, B, EMPTY]
+    """Each (position, item) that is shown in 2,000 answers, over routing and draws, beside what was recorded."""
+    rng, n, share, arms = np.random.default_rng(k), 2_000, 0.3, [A, B, EMPTY]
     weights = np.array([arm.weight for arm in arms]) / sum(arm.weight for arm in arms)
     seen: Counter[tuple[int, int]] = Counter()
     recorded: dict[tuple[int, int], float] = {}

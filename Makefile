@@ -5,7 +5,7 @@ BIN := .venv/bin
 RECIPE ?=
 ARGS ?=
 
-.PHONY: run test lint types wheel-check check check-long bench bench-nets bench-reading studies notebooks clean help
+.PHONY: run test lint types wheel-check check check-long soak bench bench-nets bench-reading studies notebooks clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -50,6 +50,10 @@ check: lint types wheel-check test
 check-long: .venv/.ready-dev
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebooks,oracles]'
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --strict-config"
+
+# the service's faults at full number: 200 kills, 200 swaps, 10,000 requests by its schema; under thirty minutes
+soak: .venv/.ready-dev
+	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --strict-config" tests/serve
 
 # the published rows of docs/results.md; needs ../shared/data or a copy of the data sets elsewhere
 studies: .venv/.ready

@@ -139,6 +139,19 @@ def test_attributes_that_are_not_there() -> None:
         mt.recommend_attributes(mt.models.EASE().fit(DATA), DATA.queries([1]), "artist")
 
 
+def test_each_net_answers_alone(model: mt.models.MMCF, tmp_path: Path) -> None:
+    asked = replace(DATA.queries([0, 1, 2]), title=("jazz", None, "동요"))
+    untitled = replace(asked, title=(None, None, None))
+    items, title = model.part("items"), model.part("title")
+    np.testing.assert_array_equal(items.score(asked), model.score(untitled))
+    np.testing.assert_array_equal(title.score(asked)[1], model.score(untitled)[1])
+    alone = mt.query(DATA, title="jazz")
+    np.testing.assert_allclose(title.score(asked)[0], model.score(alone)[0], rtol=1e-5)
+    assert not np.array_equal(items.score(alone), model.score(alone)), "what an empty list holds is not its title"
+    loaded = mt.load_model(mt.save_model(title, tmp_path / "title"))
+    np.testing.assert_array_equal(loaded.score(asked), title.score(asked))
+
+
 def test_an_ensemble_reads_titles_where_a_member_does() -> None:
     members = (mt.models.TitleMatch(), mt.models.EASE())
     model = mt.models.Ensemble(members=members, weights=(0.6, 0.4), method="zscore").fit(DATA)

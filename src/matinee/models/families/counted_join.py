@@ -28,10 +28,9 @@ def by_rule() -> Shares:
 
 
 def share_of(n: NDArray[np.integer], shares: Shares, titled: NDArray[np.bool_]) -> Shares:
-    """float64 (B,): what the title's answer weighs, the other weighing the rest: 0 without a title, 1 for a list that
-    holds nothing that is known. n: (B,), known items of each list. titled: bool (B,), where a title says something."""
-    between = np.interp(np.log1p(n), np.log1p(KNOTS), shares)
-    return np.where(titled, np.where(n == 0, 1.0, between), 0.0)
+    """float64 (B,): what the title's answer weighs, the other weighing the rest: 0 without a title. n: (B,), known
+    items of each list. titled: bool (B,), where a title says something."""
+    return np.where(titled, np.interp(np.log1p(n), np.log1p(KNOTS), shares), 0.0)
 
 
 def learned(n: NDArray[np.integer], quality: NDArray[np.float64]) -> Shares:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -184,6 +185,17 @@ class Hybrid(Network):
         titled = self._titled(queries) & (self.net.title is not None)
         unknown: Bools = self._rows(queries).lengths == 0
         return nothing & ~titled & unknown
+
+    def part(self, name: Literal["items", "title"]) -> Self:
+        """The fitted model as it answers by one of its nets: by what lists hold, or by their titles, alone.
+
+        Example: `model.part("title")`"""
+        shares = np.full(len(counted_join.KNOTS), 1.0 if name == "title" else 0.0)
+        net = copy(self.net)
+        net.title_share = shares
+        alone = self.model_copy()
+        alone._fitted = replace(self.fitted, learned=replace(self.fitted.learned, title_share=shares, net=net))
+        return alone
 
     def score_histories(self, queries: Queries) -> Floats:
         return self._of_items(self.probabilities(queries))

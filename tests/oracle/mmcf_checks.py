@@ -124,15 +124,15 @@ def slow_probabilities(w: dict[str, Any], names: list[str], items: list[int], ti
     x /= max(math.sqrt(float((x**2).sum())), 1e-6)
     code = np.tanh(x @ w["rows.encoder.weight"] + w["rows.encoder.bias"])
     vectors = w["rows.encoder.weight"] if w["rows.tied"] else w["rows.decoder.weight"]
-    seen = sigmoid(vectors @ code + w["rows.decoder.bias"])
+    seen = vectors @ code + w["rows.decoder.bias"]
     if not says_something(title):
-        return seen
+        return sigmoid(seen)
     features = convolved(w, title)
     code = np.tanh(w["title.code.weight"] @ features + w["title.code.bias"])
-    said = sigmoid(w["title.decoder.weight"] @ code + w["title.decoder.bias"])
+    said = w["title.decoder.weight"] @ code + w["title.decoder.bias"]
     useful = {i for i in items if i in WATCHED or any(value in names for value in values_of(i))}
     share = 1.0 / (1.0 + len(useful))  # the rule, at counts that are knots
-    return share * said + (1 - share) * seen
+    return sigmoid(share * said + (1 - share) * seen)
 
 
 def check_scores(tied_epochs: int = 2) -> None:

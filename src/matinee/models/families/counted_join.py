@@ -1,4 +1,7 @@
-"""Two answers joined with weights that depend on how many items a list holds: the title's share of the whole."""
+"""Two answers joined with weights that depend on how many items a list holds: the title's share of the log odds.
+
+A mean of log odds lets each answer say no, where a mean of probabilities is that of the surer one (logarithmic opinion
+pool: Genest & Zidek, Statistical Science 1986)."""
 
 from __future__ import annotations
 
@@ -31,6 +34,15 @@ def share_of(n: NDArray[np.integer], shares: Shares, titled: NDArray[np.bool_]) 
     """float64 (B,): what the title's answer weighs, the other weighing the rest: 0 without a title. n: (B,), known
     items of each list. titled: bool (B,), where a title says something."""
     return np.where(titled, np.interp(np.log1p(n), np.log1p(KNOTS), shares), 0.0)
+
+
+def probability(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32, of the same shape: 1 / (1 + exp(-x)), in place."""
+    with np.errstate(over="ignore"):  # exp(-x) of a very negative x is infinite, and the answer 0
+        np.exp(np.negative(log_odds, out=log_odds), out=log_odds)
+    log_odds += 1.0
+    result: NDArray[np.float32] = np.reciprocal(log_odds, out=log_odds)
+    return result
 
 
 def learned(n: NDArray[np.integer], quality: NDArray[np.float64]) -> Shares:

@@ -165,7 +165,7 @@ class Hybrid(Network):
             answers = truth.slice(start, start + len(block))
             columns = []
             for share in counted_join.GRID.astype(np.float32):
-                scores = self._of_items(items + share * (title - items))
+                scores = self._of_items(counted_join.probability(items + share * (title - items)))
                 listed = recommend(PrecomputedScorer(self, scores), block, metric.k).item
                 columns.append(quality_of(listed, answers, metric))
             yield np.stack(columns, axis=1)
@@ -216,24 +216,24 @@ class Hybrid(Network):
         return values, self.probabilities(queries)[:, place].copy()
 
     def probabilities(self, queries: Queries) -> Floats:
-        """float32 (B, columns): of what a list holds and of its title, joined."""
+        """float32 (B, columns): of what a list holds and of its title, their log odds joined."""
         share = counted_join.share_of(self._known(queries), self.net.title_share, self._titled(queries))
         asked = (share > 0) & (self.net.title is not None)
         found, said = self._sides(queries, asked)
         found[asked] += share[asked, None].astype(np.float32) * (said - found[asked])
-        return found
+        return counted_join.probability(found)
 
     def _sides(self, queries: Queries, asked: Bools) -> tuple[Floats, Floats]:
-        """float32 (B, columns), (asked rows, columns): the probabilities by what lists hold, and by their titles, which
-        only the queries of `asked`, bool (B,), are asked for."""
+        """float32 (B, columns), (asked rows, columns): the log odds by what lists hold, and by their titles, which only
+        the queries of `asked`, bool (B,), are asked for."""
         torch, net = import_torch(), self.net
         with torch.inference_mode():
             rows = _batch(self._rows(queries)).to(device_of(net))
-            found: Floats = torch.sigmoid(net.rows(rows)).float().cpu().numpy()
+            found: Floats = net.rows(rows).float().cpu().numpy()
             titles = tuple((queries.title or ())[row] for row in np.flatnonzero(asked))
             if not titles:
                 return found, np.empty((0, found.shape[1]), np.float32)
-            said: Floats = torch.sigmoid(net.title(self._codes(net, titles))).float().cpu().numpy()
+            said: Floats = net.title(self._codes(net, titles)).float().cpu().numpy()
         return found, said
 
     def _rows(self, queries: Queries) -> Ragged:

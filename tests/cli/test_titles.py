@@ -105,7 +105,7 @@ def test_vectors_of_items_are_named_on_the_command_line(lists: Path) -> None:
         "--item-vectors-ids",
         f"sound={lists.parent / 'v.txt'}",
     ]
-    options = ["--data", lists, "--format", "titled_lists", "--set", 'attributes=["sound"]', "--set", "k=9"]
+    options = ["--data", str(lists), "--format", "titled_lists", "--set", 'attributes=["sound"]', "--set", "k=9"]
     done("fit", "content", *options, *vectors, "--out", lists.parent / "by_sound")
     scores = mt.load_model(lists.parent / "by_sound").fitted.learned.W.toarray()
     np.testing.assert_allclose(scores, (rows @ rows.T) * (1 - np.eye(20)), atol=1e-6)

@@ -193,7 +193,7 @@ def check_title_match_with_attributes() -> None:
     names, users = ("genres", "country"), [-1, 0, -1, 3, -1]
     said = [SAID[0], SAID[1], None, None, SAID[2]]
     histories = [[1, 2, 3], [0, 5], [22], [9, 10, 11, 0], []]
-    table = dict(zip(names, (GENRES, COUNTRY), strict=True))
+    table: dict[str, list[Any]] = {"genres": GENRES, "country": [*COUNTRY]}
 
     def document(items: Sequence[int]) -> list[str]:
         cells = [(name, column[item]) for name, column in table.items() for item in items]

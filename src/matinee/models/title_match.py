@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,7 +136,7 @@ def weighted_values(data: Dataset, names: tuple[str, ...]) -> csr_array:
     U lists (users) U_v having the value; 0 columns without names. Raises MatineeError for a column that is absent."""
     from scipy.sparse import csr_array, diags_array, hstack
 
-    parts = [csr_array((data.n_items, 0), dtype=np.float32)]
+    parts: list[Any] = [csr_array((data.n_items, 0), dtype=np.float32)]
     n_lists = int(np.count_nonzero(data.user_counts()))
     for name in names:
         attribute = attribute_of(data, name)

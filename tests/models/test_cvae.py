@@ -236,10 +236,10 @@ def test_items_without_an_event_get_what_their_features_say(decoder_hidden: int,
         ridge = Ridge(alpha=2.0, fit_intercept=False).fit(features[watched], output[watched] - mean)
         wanted = mean + ridge.predict(features[~watched]).reshape(-1, len(mean))
         np.testing.assert_allclose(output[~watched], wanted, rtol=1e-3, atol=1e-4)
-    scores = model.score(kept.queries_of(np.arange(2)))
+    scores = model.score(kept.queries_of(np.arange(2, dtype=np.int32)))
     assert (scores[:, [4, 11]] == -np.inf).all(), "nothing is known of them"
     assert np.isfinite(np.delete(scores, [4, 11], axis=1)).all()
     loaded = store.load_model(store.save_model(model, tmp_path / "model"))
-    np.testing.assert_array_equal(loaded.score(kept.queries_of(np.arange(2))), scores)
+    np.testing.assert_array_equal(loaded.score(kept.queries_of(np.arange(2, dtype=np.int32))), scores)
     plain = cvae("both", decoder_hidden=decoder_hidden).fit(kept)
-    assert (plain.score(kept.queries_of(np.arange(1)))[:, new] == -np.inf).all()
+    assert (plain.score(kept.queries_of(np.arange(1, dtype=np.int32)))[:, new] == -np.inf).all()

@@ -49,4 +49,4 @@ def shares_of_known(F: csr_array, known: Bools, asked: Bools, l2: float) -> NDAr
     by_item = solve(G, side, assume_a="pos") if len(G) else side
     if few:
         by_item = seen @ by_item
-    return by_item.astype(np.float32)  # type: ignore[no-any-return]
+    return by_item.astype(np.float32)

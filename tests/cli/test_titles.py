@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import matinee as mt
 from cli.world import World, answer, done, refused
 
 RECIPE = """
@@ -91,3 +93,21 @@ def test_a_study_of_lists_has_a_table_for_each_task(lists: Path) -> None:
     values = {row["label"]: row["value"] for row in alone["metrics"] if row["metric"] == "r_precision"}
     assert values["item_knn"] == values["popularity"]
     assert "no query is of the task 'titles'" in refused("compare", run, "--task", "titles")
+
+
+def test_vectors_of_items_are_named_on_the_command_line(lists: Path) -> None:
+    rows = np.eye(2)[np.arange(20) // 10]
+    np.save(lists.parent / "v.npy", rows)
+    (lists.parent / "v.txt").write_text("\n".join(map(str, range(20))), "utf-8")
+    vectors = [
+        "--item-vectors",
+        f"sound={lists.parent / 'v.npy'}",
+        "--item-vectors-ids",
+        f"sound={lists.parent / 'v.txt'}",
+    ]
+    options = ["--data", str(lists), "--format", "titled_lists", "--set", 'attributes=["sound"]', "--set", "k=9"]
+    done("fit", "content", *options, *vectors, "--out", lists.parent / "by_sound")
+    scores = mt.load_model(lists.parent / "by_sound").fitted.learned.W.toarray()
+    np.testing.assert_allclose(scores, (rows @ rows.T) * (1 - np.eye(20)), atol=1e-6)
+    lost = refused("fit", "content", *options, *vectors[2:], "--out", lists.parent / "no")
+    assert "--item-vectors-ids sound is about vectors that are not named" in lost

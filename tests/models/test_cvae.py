@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from sklearn.linear_model import Ridge
 
 from contract.checks import CHECKS
 from contract.logs import N_GROUPS, groups, one_query
@@ -18,6 +19,7 @@ from contract.shared import Case
 from matinee import store
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import Dataset, Queries
+from matinee.data.features.content import Contents
 from matinee.data.read.log import read
 from matinee.errors import MatineeError
 from matinee.models.cvae import CVAE
@@ -211,3 +213,33 @@ def test_what_a_request_brings_is_checked(table: pl.DataFrame, said: str) -> Non
     model = cvae("users", epochs=1).fit(described())
     with pytest.raises(MatineeError, match=said):
         model.score(replace(one_query([0, 1]), user_features=table))
+
+
+@pytest.mark.parametrize("decoder_hidden", [0, 6])
+def test_items_without_an_event_get_what_their_features_say(decoder_hidden: int, tmp_path: Path) -> None:
+    """Outputs by scikit-learn's ridge, one number at a time."""
+    data = described()
+    new = [1, 4, 11]
+    genres = data.item_features["genres"].to_list() if data.item_features is not None else []
+    genres[4] = None
+    table = pl.DataFrame({"genres": genres})
+    kept = replace(data.rows(~np.isin(data.item, new)), item_features=table)
+    named = {"item_features": ("genres",), "feature_l2": 2.0, "decoder_hidden": decoder_hidden}
+    model = cvae("both", **named).fit(kept)
+    w = model.fitted.learned.weights
+    last = "decoder.2" if decoder_hidden else "decoder"
+    features = Contents.fit(table, ("genres",)).rows(table).toarray()
+    watched = kept.item_counts() > 0
+    assert set(new) < set(np.flatnonzero(~watched).tolist()), "two more are in no list of the log"
+    for output in (w[f"{last}.weight"], w[f"{last}.bias"][:, None]):
+        mean = output[watched].mean(axis=0)
+        ridge = Ridge(alpha=2.0, fit_intercept=False).fit(features[watched], output[watched] - mean)
+        wanted = mean + ridge.predict(features[~watched]).reshape(-1, len(mean))
+        np.testing.assert_allclose(output[~watched], wanted, rtol=1e-3, atol=1e-4)
+    scores = model.score(kept.queries_of(np.arange(2, dtype=np.int32)))
+    assert (scores[:, [4, 11]] == -np.inf).all(), "nothing is known of them"
+    assert np.isfinite(np.delete(scores, [4, 11], axis=1)).all()
+    loaded = store.load_model(store.save_model(model, tmp_path / "model"))
+    np.testing.assert_array_equal(loaded.score(kept.queries_of(np.arange(2, dtype=np.int32))), scores)
+    plain = cvae("both", decoder_hidden=decoder_hidden).fit(kept)
+    assert (plain.score(kept.queries_of(np.arange(1, dtype=np.int32)))[:, new] == -np.inf).all()

@@ -188,7 +188,39 @@ def check_title_match() -> None:
         close(found, truth)
 
 
+def check_title_match_with_attributes() -> None:
+    """Lists as documents of their items' values beside their titles, by scikit-learn."""
+    names, users = ("genres", "country"), [-1, 0, -1, 3, -1]
+    said = [SAID[0], SAID[1], None, None, SAID[2]]
+    histories = [[1, 2, 3], [0, 5], [22], [9, 10, 11, 0], []]
+    table: dict[str, list[Any]] = {"genres": GENRES, "country": [*COUNTRY]}
+
+    def document(items: Sequence[int]) -> list[str]:
+        cells = [(name, column[item]) for name, column in table.items() for item in items]
+        return [f"{n} {value}" for n, cell in cells for value in ([cell] if isinstance(cell, str) else cell or [])]
+
+    by_title = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), binary=True, preprocessor=plain)
+    by_title.fit([title for title in LISTS if title])
+    by_value = TfidfVectorizer(analyzer=lambda row: row).fit([document(sorted(held)) for held in HELD])
+    T = by_title.transform([title or "" for title in LISTS]).toarray()
+    V = by_value.transform([document(sorted(held)) for held in HELD]).toarray()
+    S = by_title.transform([one or "" for one in said]).toarray()
+    W = by_value.transform([document(items) for items in histories]).toarray()
+    queries = Queries(
+        np.array(users, np.int32), Ragged.from_lists(histories), Ragged.empty(len(users)), title=tuple(said)
+    )
+    count = np.bincount(DATA.item, minlength=N_ITEMS)
+    truth = np.empty((len(users), N_ITEMS))
+    for q, user in enumerate(users):
+        alike = [0.0 if u == user else float(S[q] @ T[u] + W[q] @ V[u]) for u in range(N_USERS)]
+        truth[q] = 0.2 * count / N_USERS
+        for u in truths.nearest(alike, 6):
+            truth[q, sorted(HELD[u])] += alike[u]
+    truth[:, count == 0] = -np.inf
+    close(TitleMatch(k=6, prior=0.2, attributes=names).fit(titled()).score(queries), truth)
+
+
 CHECKS: dict[str, list[Callable[[], None]]] = {
     "content": [check_cosines, check_ridge],
-    "title_match": [check_pieces_are_those_of_scikit_learn, check_title_match],
+    "title_match": [check_pieces_are_those_of_scikit_learn, check_title_match, check_title_match_with_attributes],
 }

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged
-from matinee.data.dataset import Dataset, Holdout, Protocol, Queries
+from matinee.data.dataset import Dataset, Queries
 from matinee.models.families import counted_join
 from matinee.models.families.autoencoder import rows_of
 from matinee.models.mmcf import MMCF
@@ -124,15 +124,15 @@ def slow_probabilities(w: dict[str, Any], names: list[str], items: list[int], ti
     x /= max(math.sqrt(float((x**2).sum())), 1e-6)
     code = np.tanh(x @ w["rows.encoder.weight"] + w["rows.encoder.bias"])
     vectors = w["rows.encoder.weight"] if w["rows.tied"] else w["rows.decoder.weight"]
-    seen = sigmoid(vectors @ code + w["rows.decoder.bias"])
+    seen = vectors @ code + w["rows.decoder.bias"]
     if not says_something(title):
-        return seen
+        return sigmoid(seen)
     features = convolved(w, title)
     code = np.tanh(w["title.code.weight"] @ features + w["title.code.bias"])
-    said = sigmoid(w["title.decoder.weight"] @ code + w["title.decoder.bias"])
+    said = w["title.decoder.weight"] @ code + w["title.decoder.bias"]
     useful = {i for i in items if i in WATCHED or any(value in names for value in values_of(i))}
     share = 1.0 / (1.0 + len(useful))  # the rule, at counts that are knots
-    return share * said + (1 - share) * seen
+    return sigmoid(share * said + (1 - share) * seen)
 
 
 def check_scores(tied_epochs: int = 2) -> None:
@@ -262,18 +262,25 @@ def check_join() -> None:
     log = math.log
     between = (1 / 3) + (1 / 6 - 1 / 3) * (log(4) - log(3)) / (log(6) - log(3))
     np.testing.assert_allclose(counted_join.share_of(n, rule, titled), [1.0, 0.0, 0.5, between, 1 / 101, 0.0])
-    lists = Ragged.from_lists([[0]] * 6)
-    valid = Holdout(Queries(np.arange(6, dtype=np.int32), lists, lists), lists, Protocol("d", "s", "valid", "h", "e"))
-    asked = []
+    # Short lists are best with a large share, long ones with a small one, and one list of two wants the contrary.
+    n = np.array([1, 1, 2, 2, 30, 60, 60])
+    best = np.array([0.9, 0.8, 0.7, 0.0, 0.1, 0.05, 0.2])
+    quality = -np.abs(counted_join.GRID - best[:, None])
+    quality = np.vstack([quality, np.full(len(counted_join.GRID), np.nan)])
+    found = counted_join.learned(np.append(n, 5), quality)
 
-    def measured(part: Holdout, shares: counted_join.Shares) -> float:
-        asked.append(part.queries.user.tolist())
-        best = {2: 0.9, 3: 0.2, 4: 0.0}[int(part.queries.user[0])]
-        return -abs(float(shares[0]) - best)
+    def slow(half: float, slope: float) -> float:
+        at = [1 / (1 + (knot / half) ** slope) for knot in counted_join.KNOTS]
+        shares = [np.interp(math.log(1 + m), np.log1p(counted_join.KNOTS), at) for m in n]
+        return float(np.mean([np.interp(s, counted_join.GRID, q) for s, q in zip(shares, quality, strict=False)]))
 
-    found = counted_join.learned(valid, n, titled, measured)
-    np.testing.assert_allclose(found, [1.0, 0.9, 0.2, *rule[3:7], 0.0])
-    assert {tuple(users) for users in asked} == {(2,), (3,), (4,)}
+    tried = {(h, s): slow(h, s) for h in counted_join.HALVES for s in counted_join.SLOPES}
+    half, slope = max(tried, key=lambda key: tried[key])
+    np.testing.assert_allclose(found, [1 / (1 + (knot / half) ** slope) for knot in (0, 1, 2, 5, 10, 25, 50, 100)])
+    assert found[1] > 0.6 > 0.25 > found[-1], "it falls, and not as the rule does"
+    assert (np.diff(found) < 0).all()
+    nothing = np.full((2, len(counted_join.GRID)), np.nan)
+    assert counted_join.learned(np.array([1, 2]), nothing).tolist() == rule.tolist()
 
 
 CHECKS: dict[str, list[Callable[[], None]]] = {

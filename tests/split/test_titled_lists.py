@@ -77,6 +77,26 @@ def test_each_hidden_list_is_asked_for_each_task_it_is_long_enough_for(seed: int
         assert len(part.pairs) == hidden_rows
 
 
+def test_fewer_lists_to_train_on_are_among_the_more() -> None:
+    whole = splits.lists(DATA, valid=0.2, test=0.4, tasks=TASKS, seed=2)
+    before: set[int] = set()
+    for n in (3, 8, 14):
+        split = splits.lists(DATA, valid=0.2, test=0.4, tasks=TASKS, seed=2, train_lists=n)
+        users = set(split.train.user.tolist())
+        assert len(users) == n
+        assert before <= users <= set(whole.train.user.tolist())
+        for part, other in ((split.valid, whole.valid), (split.test, whole.test)):
+            np.testing.assert_array_equal(part.queries.user, other.queries.user)
+            np.testing.assert_array_equal(part.truth.values, other.truth.values)
+        assert split.train_valid is not None
+        assert set(split.train_valid.user.tolist()) == users | set(split.valid.queries.user.tolist())
+        counts = np.bincount(DATA.user, minlength=DATA.n_users)
+        assert len(split.train) == counts[list(users)].sum()
+        before = users
+    with pytest.raises(MatineeError, match=r"train_lists = 15, and train has 14 lists"):
+        splits.lists(DATA, valid=0.2, test=0.4, tasks=TASKS, train_lists=15)
+
+
 def test_the_challenge_has_ten_tasks_and_a_seed_makes_them_again() -> None:
     assert len(SETS["challenge"]) == 10
     assert all(str(Task.parse(text)) == text for names in SETS.values() for text in names)

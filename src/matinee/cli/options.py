@@ -29,7 +29,7 @@ from matinee.errors import (
     option_name,
     worded_for,
 )
-from matinee.study.data_table import DataTable
+from matinee.study.data_table import DataTable, VectorsFile
 from matinee.study.events_table import NONE, EventsTable
 
 Text = str | None
@@ -57,6 +57,8 @@ KIND_COLUMN = "Column that says what kind of event a row is; none: all kinds cou
 KIND = "What an event of a kind counts: above 0 a like, below 0 a dislike, 0 left out; repeat it for each kind."
 KEEP_KIND = "A kind of event that stays, all others are left out; may be repeated."
 MIN_RATING = "Keep events rated at least R; others are forgotten, also as seen: --dislike-below R remembers them."
+VECTORS = "A column of dense vectors of items, a .npy file with a row for each item in the order of ids; repeatable."
+VECTORS_IDS = "The ids of the rows of --item-vectors NAME, one a line of a text file; may be repeated."
 OTHER_ID = {"users": "item_id", "items": "user_id"}
 TRACK = Option("--track", metavar="mlflow[:URI]", help="Tell MLflow: parameters, metrics by round, results, files.")
 At = Annotated[Text, Option(metavar="TIME", help=AT, show_default="the end of the history")]
@@ -115,6 +117,8 @@ class LogOptions(ReadingOptions):
     items: Annotated[Text, _reading("items", "FILE")] = None
     items_option: Annotated[Texts, _of_table("items")] = None
     users_option: Annotated[Texts, _of_table("users")] = None
+    item_vectors: Annotated[Texts, Option(metavar="NAME=FILE", help=VECTORS)] = None
+    item_vectors_ids: Annotated[Texts, Option(metavar="NAME=FILE", help=VECTORS_IDS)] = None
     kind_column: Annotated[Text, Option(metavar="COLUMN", help=KIND_COLUMN)] = None
     kind: Annotated[Texts, Option(metavar="NAME=WEIGHT", help=KIND)] = None
     keep_kind: Annotated[Texts, Option(metavar="NAME", help=KEEP_KIND)] = None
@@ -135,7 +139,7 @@ class LogOptions(ReadingOptions):
             if not (path.name == source or path.exists() or Path(data_dir or ".", source).exists()):
                 hint = "check the path, or use a name of `matinee data`"
                 raise MatineeError("there is no such file or folder", where=source, hint=hint)
-            given |= _table(given, "users") | _table(given, "items")
+            given |= _table(given, "users") | _table(given, "items") | _vectors(given)
             return DataTable.of(source, given | {"events": _events(given)})
 
     def load(self, source: str) -> Dataset:
@@ -171,6 +175,17 @@ def _table(given: dict[str, Any], name: Literal["users", "items"]) -> dict[str, 
         raise MatineeError(f"--{name}-option path: the file is named by --{name}", hint="leave it out")
     with worded_for("command", table=name):
         return {name: parsed(TableFile, {"path": given[name], **options})}
+
+
+def _vectors(given: dict[str, Any]) -> dict[str, Any]:
+    """{item_vectors: the files}; their options are taken out of `given`."""
+    files = pairs(given.pop("item_vectors", None), "--item-vectors", "poster=posters.npy")
+    ids = pairs(given.pop("item_vectors_ids", None), "--item-vectors-ids", "poster=posters.txt")
+    for name in ids:
+        if name not in files:
+            what = f"--item-vectors-ids {name} is about vectors that are not named"
+            raise MatineeError(what, hint=f"add --item-vectors {name}=FILE.npy")
+    return {"item_vectors": {name: VectorsFile(path=path, ids=ids.get(name)) for name, path in files.items()}}
 
 
 def _events(given: dict[str, Any]) -> EventsTable | None:

@@ -83,3 +83,20 @@ def _codes(data: Dataset, ids: Sequence[Id] | None, n: int) -> NDArray[np.int32]
         what = f"{counted(n - len(known), 'vector')} of items that {data.name} does not have: left out"
         warnings.warn(what, MatineeWarning, stacklevel=3)
     return code
+
+
+def ids_of_file(path: StrPath, data: Dataset) -> list[Id]:
+    """The ids of a text file, one a line, of the kind that the log's are. Raises MatineeError for a file that cannot be
+    read, and for text where the log has whole numbers."""
+    try:
+        lines = Path(path).read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        what = f"no ids can be read ({error})"
+        raise MatineeError(what, where=str(path), hint="write one id a line, in UTF-8") from None
+    if not data.items.series.dtype.is_integer():
+        return [*lines]
+    for number, line in enumerate(lines, 1):
+        if not line.strip().removeprefix("-").isdecimal():
+            what, hint = f"the id {line[:40]!r} is no whole number", f"{data.name} has whole numbers: write them"
+            raise MatineeError(what, where=f"{path}, line {number}", hint=hint)
+    return [int(line) for line in lines]

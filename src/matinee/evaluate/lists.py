@@ -122,7 +122,8 @@ def r_precision_credit(hits: Hits, k: int, column: str = ARTIST) -> Values:
     |rel|, at most the first k items counting; of another column of the item table: `r_precision_credit:directors`.
 
     The R-precision of the RecSys Challenge 2018, (|S_T and G_T| + .25 |S_A and G_A|) / |G_T| (Zamani, Schedl, Lamere
-    and Chen, ACM TIST 2019). It can exceed 1."""
+    and Chen, ACM TIST 2019): artists of hits count too, so it is above figures that give the quarter for missed tracks
+    alone, and can exceed 1."""
     item, known = _lists(hits, k)
     values, n_values = known.attribute(column).codes, len(known.attribute(column).values)
     row, place = np.nonzero((item >= 0) & (np.arange(item.shape[1]) < hits.relevant[:, None]))

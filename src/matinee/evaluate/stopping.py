@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from matinee.data.arrays import Floats
+from matinee.data.arrays import Floats, Ragged
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries, Scorer
 from matinee.errors import MatineeError
 from matinee.evaluate import metrics, predictions
@@ -93,11 +93,19 @@ def measure(model: Predictor, valid: Holdout, metric: StoppingMetric) -> float:
             return float("nan")
         predicted = model.predict(pairs, valid.queries)
         return -ERRORS[metric.name](pairs.label, predicted, rating_scale(model.data, valid))
-    item, truth = recommend(model, valid.queries, metric.k).item, metric.part(valid).truth
-    found = metrics.ranking(item, truth, k=[metric.k], metrics=[metric.formula], dislikes=valid.dislikes)
-    values = found[metric.formula, metric.k]
-    answered = values[~np.isnan(values)] * (-1.0 if metric.name in predictions.LOWER_IS_BETTER else 1.0)
+    item = recommend(model, valid.queries, metric.k).item
+    values = quality_of(item, metric.part(valid).truth, metric, valid.dislikes)
+    answered = values[~np.isnan(values)]
     return float(answered.mean()) if len(answered) else float("nan")
+
+
+def quality_of(
+    item: NDArray[np.int32], truth: Ragged, metric: StoppingMetric, dislikes: Ragged | None = None
+) -> NDArray[np.float64]:
+    """float64 (B,): a ranking metric of each list, int32 (B, k or more); more is better, NaN without an answer."""
+    found = metrics.ranking(item, truth, k=[metric.k], metrics=[metric.formula], dislikes=dislikes)
+    values: NDArray[np.float64] = found[metric.formula, metric.k]
+    return -values if metric.name in predictions.LOWER_IS_BETTER else values
 
 
 def rating_scale(data: Dataset, valid: Holdout | None = None) -> Scale:

@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 
 from matinee import nn
-from matinee.data.arrays import Floats
+from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.side_columns import Fields
 from matinee.errors import MatineeError
 from matinee.models.families.autoencoder import log_odds
+from matinee.models.families.feature_columns import shares_of_known
 from matinee.models.families.network import import_torch
 from matinee.models.fields import tunable
 from matinee.models.multi_vae import MultiVAE
@@ -34,6 +35,14 @@ class Table:
     rows: csr_array
 
 
+@dataclass(frozen=True)
+class Described:
+    """features: csr float32 (n_items, features), see Contents. watched: bool (n_items,), items with an event."""
+
+    features: csr_array
+    watched: Bools
+
+
 class CVAE(MultiVAE):
     """Conditional variational autoencoder (Sohn, Lee & Yan, NeurIPS 2015) with Multi-VAE's likelihood and loss.
 
@@ -45,6 +54,10 @@ class CVAE(MultiVAE):
              for somebody new what `Queries.user_features` brings, else zeros, which training shows for a share of users
     history: of the items in the history, the share that has each genre, director, writer..., and their mean numbers;
              in training of the items that dropout leaves, or c would tell what is to be found
+
+    The output of an item without an event learned nothing. With `item_features` it is the one that ridge regression on
+    these columns makes of the others' (attribute-to-feature mapping: Gantner et al., ICDM 2010): the mean output and
+    F (F'F + feature_l2 I)^-1 f of what each of them is beside it; -inf is the score where nothing is known of an item.
 
     A log without such tables is an ordinary case: c is empty, and this is Multi-VAE. The vocabulary is a function of
     the tables saved with the model, and is fitted from them again when it is loaded.
@@ -58,6 +71,11 @@ class CVAE(MultiVAE):
     hidden_share: float = tunable(
         0.1, "share of users whose side vector is hidden in training", low=0.0, high=0.5, ge=0.0, lt=1.0
     )
+
+    item_features: tuple[str, ...] = tunable(
+        (), "columns of the item table by which items without an event are scored; none: they are not"
+    )
+    feature_l2: float = tunable(3.0, "item_features: ridge of the regression", low=0.1, high=100.0, log=True, gt=0.0)
 
     def build(self, data: Dataset) -> Module:
         users = None if self.condition == "history" else self.table(data.user_features)
@@ -74,7 +92,41 @@ class CVAE(MultiVAE):
             n_side=width,
         )
         net.side_tables = users, items  # kept with the net: one cannot be had without the other
+        net.described = self.described(data)
         return net  # type: ignore[no-any-return]
+
+    def described(self, data: Dataset) -> Described | None:
+        """What is known of items, where `item_features` are named."""
+        if not self.item_features:
+            return None
+        from matinee.data.features.content import Contents, described  # loads polars
+
+        table = described(data, self.item_features)
+        return Described(Contents.fit(table, self.item_features).rows(table), data.item_counts() > 0)
+
+    def finish(self, net: Any) -> None:
+        """Give items without an event the outputs that their features say."""
+        if net.described is None or net.described.watched.all():
+            return
+        torch, known = import_torch(), net.described
+        last = net.decoder[-1] if self.decoder_hidden else net.decoder
+        shares = torch.from_numpy(shares_of_known(known.features, known.watched, ~known.watched, self.feature_l2).T)
+        watched = torch.from_numpy(known.watched)
+        with torch.no_grad():
+            for output in (last.weight, last.bias):
+                others = output[watched]
+                mean = others.mean(dim=0)
+                output[~watched] = mean + torch.tensordot(shares, others - mean, dims=1)
+
+    def scores_unknown_items(self) -> bool:
+        return bool(self.item_features)
+
+    def score_histories(self, queries: Queries) -> Floats:
+        scores = super().score_histories(queries)
+        known: Described | None = self.net.described
+        if known is not None:
+            scores[:, ~known.watched & (np.diff(known.features.indptr) == 0)] = -np.inf
+        return scores
 
     def table(self, features: pl.DataFrame | None) -> Table | None:
         """None where nothing is known."""

@@ -29,11 +29,13 @@ class MMCF(Hybrid):
 
     An autoencoder reads and predicts a list's items and their attributes (artists, directors). At first its decoder is
     the encoder transposed, and it plays hide-and-seek: of some lists it sees the attributes alone, or the items alone,
-    beside ordinary denoising. A net of characters predicts the same from the title. The two probabilities are joined:
-    the title's share falls with the number of items, as `valid` says or by the authors' rule 1 / (1 + n). A title alone
-    answers for an empty list, and an item that training never saw is scored by its attributes.
-    Deviations: rows of length 1; tanh for the sigmoid of the code; a loss over a batch's own columns and a sample of
-    the others, weighted up; the title's net learns from a loss of its own, not through the join; AdamW for Adam.
+    beside ordinary denoising. A net of characters predicts the same from the title. The two are joined: the
+    title's share falls with the number of items n as 1 / (1 + (n / half)^slope), both as `valid` says, or by the
+    authors' rule 1 / (1 + n). A title alone answers for an empty list, and an item that training never saw is scored by
+    its attributes. `part("items")` and `part("title")` are the model with one net alone.
+    Deviations: log odds are joined, not probabilities; rows of length 1; tanh for the sigmoid of the code; a loss over
+    a batch's own columns and a sample of the others, weighted up; the title's net learns from a loss of its own, not
+    through the join; AdamW for Adam.
     """
 
     hidden: int = tunable(250, "units of the code", choices=[100, 250, 500], ge=1)

@@ -1,16 +1,17 @@
-"""TitleMatch: what stands on lists with an equal or a similar title."""
+"""TitleMatch: what stands on lists with an equal or a similar title, or with items that are alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Bools, Floats
+from matinee.data.arrays import Bools, Floats, unit_rows
 from matinee.data.dataset import Dataset, Queries
+from matinee.data.features.attributes import attribute_of
 from matinee.data.features.grams import Grams
 from matinee.models.base import Model, Shapes, TextFile
 from matinee.models.families.item_item import weighted_rows
@@ -29,17 +30,21 @@ PIECES = 40
 
 @dataclass(frozen=True)
 class TitledLists:
-    """lists: csr (n_users, n_items), 1 (or the weight) per pair. titles: csr (pieces, n_users), a column a list; see
-    Grams, as for pieces, idf and whole."""
+    """lists: csr (n_users, n_items), 1 (or the weight) per pair. titles: csr (pieces + values, n_users), a column a
+    list; see Grams, as for pieces, idf and whole. of_item: csr float32 (n_items, values), the idf of each value of an
+    item's attributes."""
 
     lists: csr_array
     titles: csr_array
     pieces: TextFile
     idf: Floats
     whole: bool
+    of_item: csr_array
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
-        return {"lists": (n_users, n_items), "titles": (len(self.idf), n_users), "idf": self.idf.shape}
+        n_values = self.of_item.shape[1]
+        titles = len(self.idf) + n_values, n_users
+        return {"lists": (n_users, n_items), "titles": titles, "of_item": (n_items, n_values), "idf": self.idf.shape}
 
     @cached_property
     def grams(self) -> Grams:
@@ -53,7 +58,10 @@ class TitleMatch(Model):
     Of lists (users) with a title, the k most similar to the query's by the cosine of TF-IDF rows, see Grams; each adds
     its similarity to its items. match = "equal": an equal title has the similarity 1, any other 0. Added is what
     popularity says, as prior lists of similarity 1 would: score_i = sum_l s_l x_li + prior n_i / U, U lists. That alone
-    answers where there is no title; the items of a history do not count. A list is not its own neighbour.
+    answers where nothing is said. A list is not its own neighbour.
+
+    The items of a history do not count, but for their `attributes` where these are named: then a list is also a row of
+    length 1 of how often each value (artist) is on it, by TF-IDF, and the cosine of these rows is added.
     """
 
     learned_type = TitledLists
@@ -64,6 +72,7 @@ class TitleMatch(Model):
 
     k: int = tunable(100, "lists that vote", low=10, high=1000, log=True, ge=1)
     match: Literal["similar", "equal"] = tunable("similar", "titles that vote", choices=["similar", "equal"])
+    attributes: tuple[str, ...] = tunable((), "columns of the item table whose values count beside titles")
     prior: float = tunable(0.1, "lists that popularity counts as", low=0.001, high=10.0, log=True, gt=0.0)
 
     def reads_titles(self) -> bool:
@@ -73,24 +82,32 @@ class TitleMatch(Model):
         return True
 
     def learn(self, data: Dataset, context: FitContext) -> TitledLists:
+        from scipy.sparse import csr_array
+
         users = np.flatnonzero(data.user_counts()).astype(np.int32)
         titles: list[str | None] = [None] * data.n_users
         for user, title in zip(users.tolist(), data.user_titles(users) or (), strict=False):
             titles[user] = title
         grams = Grams.fit(titles, whole=self.match == "equal")
-        columns = grams.rows(titles).T.tocsr()
-        return TitledLists(data.strengths(), columns, TextFile(grams.text), grams.idf, grams.whole)
+        of_item = weighted_values(data, self.attributes)
+        rows = _beside(grams.rows(titles), unit_rows(csr_array(data.matrix() @ of_item)))
+        kept = TextFile(grams.text), grams.idf, grams.whole, of_item
+        return TitledLists(data.strengths(), rows.T.tocsr(), *kept)
 
     def fallback(self, queries: Queries) -> Bools:
-        """bool (B,): true where a title is given and no list has one like it."""
+        """bool (B,): true where a title is given and no list has one like it, or anything else that counts."""
         titled = np.array([bool(title) for title in queries.title or (None,) * len(queries)], np.bool_)
         nothing: Bools = titled & (np.diff(self._asked(queries).indptr) == 0)
         return nothing
 
     def _asked(self, queries: Queries) -> csr_array:
-        """csr float32 (B, pieces)."""
+        """csr float32 (B, pieces + values)."""
+        from scipy.sparse import csr_array
+
         learned: TitledLists = self.fitted.learned
-        return learned.grams.rows(queries.title or (None,) * len(queries))
+        titles = learned.grams.rows(queries.title or (None,) * len(queries))
+        held = queries.history.matrix(len(self.items)) @ learned.of_item
+        return _beside(titles, unit_rows(csr_array(held)))
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: TitledLists = self.fitted.learned
@@ -112,3 +129,29 @@ class TitleMatch(Model):
 
     def fit_bytes(self, size: LogSize) -> float:
         return 28 * size.events + self.learned_bytes(size)
+
+
+def weighted_values(data: Dataset, names: tuple[str, ...]) -> csr_array:
+    """csr float32 (n_items, values): the idf of each value of an item in these columns, 1 + ln((1 + U) / (1 + U_v)), of
+    U lists (users) U_v having the value; 0 columns without names. Raises MatineeError for a column that is absent."""
+    from scipy.sparse import csr_array, diags_array, hstack
+
+    parts: list[Any] = [csr_array((data.n_items, 0), dtype=np.float32)]
+    n_lists = int(np.count_nonzero(data.user_counts()))
+    for name in names:
+        attribute = attribute_of(data, name)
+        ones = np.ones(len(attribute.codes.values), np.float32)
+        shape = data.n_items, len(attribute.values)
+        part = csr_array((ones, attribute.codes.values, attribute.codes.offsets), shape=shape)
+        on = np.bincount((data.matrix() @ part).indices, minlength=shape[1])
+        parts.append(part @ diags_array(1.0 + np.log((1.0 + n_lists) / (1.0 + on))))
+    found: csr_array = hstack(parts, format="csr").astype(np.float32)
+    return found
+
+
+def _beside(titles: csr_array, values: csr_array) -> csr_array:
+    """csr (n, pieces + values)."""
+    from scipy.sparse import hstack
+
+    both: csr_array = hstack([titles, values], format="csr")
+    return both

@@ -106,27 +106,33 @@ def logistic(code: Tensor, vectors: Tensor, bias: Tensor, target: Target) -> Ten
 class _Logistic(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, code: Tensor, vectors: Tensor, bias: Tensor, target: Target) -> Tensor:
+        kind = code.device.type
+        products = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else code.dtype
         at, row = torch.searchsorted(target.columns, target.rows.item), target.rows.row
         zero_weight = target.alpha * target.weight
         total = code.new_zeros((), dtype=torch.float64)
-        of_code, of_vectors, of_bias = torch.empty_like(code), torch.empty_like(vectors), torch.zeros_like(bias)
+        of_code, of_vectors = vectors.new_empty(code.shape), torch.zeros_like(vectors)
+        of_bias = torch.zeros_like(bias)
         ends = torch.cat([target.rows.offsets, target.rows.offsets.new_tensor([len(row)])]).tolist()
         step = max(1, PIECE // max(len(bias), 1))
-        for start in range(0, len(code), step):
-            stop = min(start + step, len(code))
-            mine = slice(ends[start], ends[stop])
-            place = row[mine] - start, at[mine]
-            logits = torch.addmm(bias, code[start:stop], vectors.T)
-            there, counted = logits[place], zero_weight[at[mine]]
-            total += (F.softplus(logits) @ zero_weight).sum() - (counted * F.softplus(there)).sum()
-            total += F.softplus(-there).sum()
-            slope = torch.sigmoid_(logits).mul_(zero_weight)
-            slope[place] = torch.sigmoid(there) - 1.0
-            torch.mm(slope, vectors, out=of_code[start:stop])
-            of_vectors.addmm_(slope.T, code[start:stop], beta=1.0 if start else 0.0)
-            of_bias += slope.sum(dim=0)
+        with torch.autocast(kind, enabled=False):  # sums are not rounded, whatever products are
+            codes, weights = code.to(products), vectors.to(products)
+            for start in range(0, len(code), step):
+                stop = min(start + step, len(code))
+                mine = slice(ends[start], ends[stop])
+                place = row[mine] - start, at[mine]
+                logits = torch.mm(codes[start:stop], weights.T).to(bias.dtype).add_(bias)
+                there, counted = logits[place], zero_weight[at[mine]]
+                total += (F.softplus(logits) @ zero_weight).sum() - (counted * F.softplus(there)).sum()
+                total += F.softplus(-there).sum()
+                slope = torch.sigmoid_(logits).mul_(zero_weight)
+                slope[place] = torch.sigmoid(there) - 1.0
+                of_bias += slope.sum(dim=0)
+                slope = slope.to(products)
+                of_code[start:stop] = torch.mm(slope, weights)
+                of_vectors += torch.mm(slope.T, codes[start:stop])
         ctx.save_for_backward(of_code, of_vectors, of_bias)
-        return total.to(code.dtype)
+        return total.to(vectors.dtype)
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> Any:

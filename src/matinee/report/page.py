@@ -22,6 +22,7 @@ from matinee.report.palette import looks
 from matinee.report.scores import by_candidate_rule, score_tables
 from matinee.report.seconds import composites
 from matinee.report.study import Study
+from matinee.report.tasks import task_tables
 from matinee.report.tradeoffs import tradeoffs
 
 Part = TypeVar("Part")
@@ -63,6 +64,7 @@ def render(study: Study) -> str:
             trainings=sections.trainings(study, look),
             recommended=sections.recommended(study, lists),
             groups=sections.groups(study, tables),
+            tasks=task_tables(study, tables),
             one_answer=one_answer,
             apart=apart(study.recommendations, study.data),
             list_tables=list_tables(study.analysis, list(study.recommendations), composites(study)),

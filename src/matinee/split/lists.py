@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from matinee.data.arrays import Ragged
 from matinee.data.dataset import BESIDE_HISTORY, Dataset, Holdout, Pairs, Queries, Split
-from matinee.errors import MatineeError, listed, option, suggestion
+from matinee.errors import MatineeError, counted, listed, option, suggestion
 from matinee.split import shares
 from matinee.split.dislikes import known_until, of_part
 from matinee.split.parts import TEST, TRAIN, VALID, VisibleRows, checked, dealt, holdout
 from matinee.split.shares import generator, place, random_place, words_of
 
+LEFT_OUT = -1  # beside TRAIN, VALID and TEST: of no part
 SHOWN = (1, 5, 10, 25, 100)
 SETS = {
     "levels": ("title", *(f"title + first {n}" for n in SHOWN)),
@@ -58,6 +59,7 @@ def lists(
     valid: float = 0.1,
     test: float = 0.1,
     tasks: str | list[str] = "levels",
+    train_lists: int | None = None,
     seed: int = 0,
     exclude_seen: bool = True,
 ) -> Split:
@@ -67,13 +69,18 @@ def lists(
 
     tasks: "title" (nothing else is shown), "title + first 5", "first 5", "random 25" and so on; or the name of several:
     "levels" (the title, then with the first 1, 5, 10, 25 and 100) or "challenge" (the ten of the RecSys Challenge
-    2018). `Holdout.tasks` has the task of each query. Leave out rare items before: `filter_events(min_item_users=5)`.
+    2018). `Holdout.tasks` has the task of each query. train_lists: so many lists of train alone stay, at random, those
+    of a smaller number among those of a larger, valid and test being the same: what more lists are worth. Leave out
+    rare items before: `filter_events(min_item_users=5)`.
     A note says for which tasks no list is long enough. Raises MatineeError for a task that cannot be read."""
     shares.check_ratios(valid, test)
     asked = _tasks(tasks)
     rng = generator(seed)
     lists_of_log = rng.permutation(np.flatnonzero(data.user_counts() > 0))
-    part = dealt(lists_of_log, data.n_users, valid, test)[data.user]
+    part_of_list = dealt(lists_of_log, data.n_users, valid, test)
+    if train_lists is not None:
+        part_of_list[_beyond(lists_of_log[part_of_list[lists_of_log] == TRAIN], train_lists)] = LEFT_OUT
+    part = part_of_list[data.user]
     key = rng.random(len(data))
     words = f"lists, {words_of(valid)} of them in valid, {words_of(test)} in test"
 
@@ -81,12 +88,20 @@ def lists(
         there = part == code
         return joined([_asked(data, there, key, task, (name, words), exclude_seen) for task in asked], asked)
 
-    train, both = (of_part(data, rows, None) for rows in (part == TRAIN, part != TEST))
+    train, both = (of_part(data, rows, None) for rows in (part == TRAIN, (part == TRAIN) | (part == VALID)))
     split = Split(train, held("valid", VALID), held("test", TEST), both, seed)
     missing = [str(task) for task in asked if str(task) not in split.test.tasks]
     if missing:
         split = replace(split, notes=(f"no list of test is long enough for {listed(missing)}",))
     return checked(split, valid=valid > 0, hint="choose smaller shares, or shorter tasks, or read longer lists")
+
+
+def _beyond(lists_of_train: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+    """int64 (lists - n,): those after the first n. Raises MatineeError where there are not as many."""
+    if not 1 <= n <= len(lists_of_train):
+        hint = f"choose 1 to {len(lists_of_train):,}: {option('train_lists', len(lists_of_train))}"
+        raise MatineeError(f"train_lists = {n}, and train has {counted(len(lists_of_train), 'list')}", hint=hint)
+    return lists_of_train[n:]
 
 
 def _tasks(tasks: str | list[str]) -> list[Task]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from matinee.data.dataset import Dataset
 from matinee.data.events import apply_events
 from matinee.data.filters import filter_events, seconds
+from matinee.data.item_vectors import ids_of_file, with_item_vectors
 from matinee.data.read import catalog
 from matinee.data.read.assemble import deduplicated
 from matinee.data.read.format_names import KNOWN
@@ -46,8 +47,22 @@ class _Source(Table):
     )
 
 
+class VectorsFile(Table):
+    """Dense vectors of items in a file. path: .npy, float (n, d). ids: a text file of the items of its rows, one a
+    line; without it they are all items of the log in the order of their ids."""
+
+    path: str
+    ids: str | None = None
+
+
 class DataTable(FileOptions, _Source):
     """[data]: where the log is and which events count."""
+
+    item_vectors: dict[str, str | VectorsFile] = Field(
+        {},
+        description='columns of dense vectors of items, each a .npy file, `{ poster = "p.npy" }`, a row for each item '
+        'in the order of ids, or `{ path = "p.npy", ids = "p.txt" }`, whose rows are the items of these lines',
+    )
 
     min_rating: float | None = Field(
         None, description="keep events rated at least this; the others are forgotten, also as seen"
@@ -89,7 +104,12 @@ class DataTable(FileOptions, _Source):
     def read(self, data_dir: StrPath | None = None) -> Dataset:
         """The log before the filters."""
         with worded_for("recipe", fallback=True):
-            return self._read(data_dir)
+            data = self._read(data_dir)
+            for name, file in self.item_vectors.items():
+                given = VectorsFile(path=file) if isinstance(file, str) else file
+                ids = None if given.ids is None else ids_of_file(located(given.ids, data_dir), data)
+                data = with_item_vectors(data, located(given.path, data_dir), ids=ids, name=name)
+            return data
 
     def _read(self, data_dir: StrPath | None) -> Dataset:
         path = located(self.source, data_dir)

@@ -94,6 +94,10 @@ class Composite(Model):
         """True where a member does."""
         return any(member.uses_weights() for member in self.submodels())
 
+    def reads_titles(self) -> bool:
+        """True where a member does."""
+        return any(member.reads_titles() for member in self.submodels())
+
     def fitted_members(self, data: Dataset, context: FitContext) -> tuple[Model, ...]:
         """The members, fitted on this log."""
         for number, member in enumerate(self.submodels()):

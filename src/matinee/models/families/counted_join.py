@@ -1,54 +1,70 @@
-"""Two answers joined with weights that depend on how many items a list holds: the title's share of the whole."""
+"""Two answers joined with weights that depend on how many items a list holds: the title's share of the log odds.
+
+A mean of log odds lets each answer say no, where a mean of probabilities is that of the surer one (logarithmic opinion
+pool: Genest & Zidek, Statistical Science 1986)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.dataset import Holdout, Queries
-
 KNOTS = np.array([0, 1, 2, 5, 10, 25, 50, 100])
 """Numbers of items at which a share is kept; between them it is linear in log(1 + n), beyond the last it stays."""
-GRID = np.linspace(0.0, 1.0, 11)
+GRID = np.linspace(0.0, 1.0, 21)
+"""Shares that are tried on valid."""
+HALVES = tuple(2.0 ** np.arange(-10, 8))
+SLOPES = (0.125, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 Shares = NDArray[np.float64]
+
+
+def falling(half: float, slope: float) -> Shares:
+    """float64 (len(KNOTS),): 1 / (1 + (n / half)^slope), a logistic function of log n: the title counts as much as the
+    rest where a list holds `half` items."""
+    return 1.0 / (1.0 + (KNOTS / half) ** slope)
 
 
 def by_rule() -> Shares:
     """float64 (len(KNOTS),): 1 / (1 + n), the title counting as much as one item (MMCF's authors)."""
-    return 1.0 / (1.0 + KNOTS)
+    return falling(1.0, 1.0)
 
 
 def share_of(n: NDArray[np.integer], shares: Shares, titled: NDArray[np.bool_]) -> Shares:
-    """float64 (B,): what the title's answer weighs, the other weighing the rest: 0 without a title, 1 for a list that
-    holds nothing that is known. n: (B,), known items of each list. titled: bool (B,), where a title says something."""
-    between = np.interp(np.log1p(n), np.log1p(KNOTS), shares)
-    return np.where(titled, np.where(n == 0, 1.0, between), 0.0)
+    """float64 (B,): what the title's answer weighs, the other weighing the rest: 0 without a title. n: (B,), known
+    items of each list. titled: bool (B,), where a title says something."""
+    return np.where(titled, np.interp(np.log1p(n), np.log1p(KNOTS), shares), 0.0)
 
 
-def learned(
-    valid: Holdout, n: NDArray[np.integer], titled: NDArray[np.bool_], measured: Callable[[Holdout, Shares], float]
-) -> Shares:
-    """float64 (len(KNOTS),): at each knot the share of GRID that measures best on the titled lists of valid nearest to
-    it; of equal ones that nearest to the rule, which also stands where valid has no such list. measured(lists, shares):
-    more is better."""
-    found = by_rule()
-    nearest = np.abs(np.log1p(n)[:, None] - np.log1p(KNOTS)).argmin(axis=1)
-    for knot in range(1, len(KNOTS)):
-        rows = np.flatnonzero(titled & (nearest == knot))
-        if not len(rows):
-            continue
-        part = part_of(valid, rows)
-        tried = sorted(GRID.tolist(), key=lambda share: abs(share - by_rule()[knot]))
-        values = [measured(part, np.full(len(KNOTS), share)) for share in tried]
-        if not np.isnan(values).any():
-            found[knot] = tried[int(np.argmax(values))]
-    return found
+def probability(log_odds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """float32, of the same shape: 1 / (1 + exp(-x)), in place."""
+    with np.errstate(over="ignore"):  # exp(-x) of a very negative x is infinite, and the answer 0
+        np.exp(np.negative(log_odds, out=log_odds), out=log_odds)
+    log_odds += 1.0
+    result: NDArray[np.float32] = np.reciprocal(log_odds, out=log_odds)
+    return result
 
 
-def part_of(holdout: Holdout, rows: NDArray[np.integer]) -> Holdout:
-    """The holdout of these queries alone, without pairs."""
-    queries: Queries = holdout.queries.take(rows)
-    dislikes = None if holdout.dislikes is None else holdout.dislikes.take(rows)
-    return Holdout(queries, holdout.truth.take(rows), holdout.protocol, dislikes=dislikes)
+def learned(n: NDArray[np.integer], quality: NDArray[np.float64]) -> Shares:
+    """float64 (len(KNOTS),): of the shares that fall with n as `falling` says, those with the best mean quality over
+    all lists, whatever their lengths, since few of one length say little; of equal ones those nearest to the rule.
+
+    n: (B,), known items of each list, above 0. quality: (B, len(GRID)), how good the answer is where the title's share
+    is that of GRID, more is better; linear between them, NaN where nothing is asked for."""
+    asked = ~np.isnan(quality).any(axis=1)
+    if not asked.any():
+        return by_rule()
+    n, quality = n[asked], quality[asked]
+    tried = [falling(half, slope) for half, slope in product(HALVES, SLOPES)]
+    tried.sort(key=lambda shares: float(np.abs(shares - by_rule()).sum()))
+    means = [float(_between(quality, share_of(n, shares, np.ones(len(n), np.bool_))).mean()) for shares in tried]
+    return tried[int(np.argmax(means))]
+
+
+def _between(quality: NDArray[np.float64], share: Shares) -> NDArray[np.float64]:
+    """float64 (B,): quality, (B, len(GRID)), at each row's share."""
+    place = share * (len(GRID) - 1)
+    low = np.minimum(place.astype(np.int64), len(GRID) - 2)
+    row, part = np.arange(len(share)), place - low
+    result: NDArray[np.float64] = (1.0 - part) * quality[row, low] + part * quality[row, low + 1]
+    return result

@@ -27,7 +27,15 @@ def cosines(F: csr_array, k: int) -> csr_array:
 
 
 def regressed(W: NDArray[np.float32], F: csr_array, known: Bools, asked: Bools, l2: float) -> NDArray[np.float32]:
-    """float32 (n_items, asked): columns of W by ridge regression of those of the known items on features.
+    """float32 (n_items, asked): columns of W by ridge regression of those of the known items on features."""
+    found: NDArray[np.float32] = W[:, known] @ shares_of_known(F, known, asked, l2)
+    found[np.flatnonzero(asked), np.arange(found.shape[1])] = 0.0  # an item says nothing of itself
+    return found
+
+
+def shares_of_known(F: csr_array, known: Bools, asked: Bools, l2: float) -> NDArray[np.float32]:
+    """float32 (known, asked): how much of each known item is in what ridge regression on features makes of another:
+    F (F'F + l2 I)^-1 f', F being the known items' rows.
 
     It is solved in features or in known items, whichever are fewer: (F'F + l2 I)^-1 F' = F'(FF' + l2 I)^-1.
     """
@@ -41,6 +49,4 @@ def regressed(W: NDArray[np.float32], F: csr_array, known: Bools, asked: Bools, 
     by_item = solve(G, side, assume_a="pos") if len(G) else side
     if few:
         by_item = seen @ by_item
-    found: NDArray[np.float32] = W[:, known] @ by_item.astype(np.float32)
-    found[np.flatnonzero(asked), np.arange(found.shape[1])] = 0.0  # an item says nothing of itself
-    return found
+    return by_item.astype(np.float32)

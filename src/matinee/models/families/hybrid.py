@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee import nn
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
-from matinee.data.dataset import Dataset, Holdout, Queries
+from matinee.data.dataset import Dataset, Queries
 from matinee.data.validate import check_queries
-from matinee.evaluate.stopping import measure
+from matinee.evaluate.stopping import StoppingMetric, quality_of
 from matinee.models.base import Fitted, Learned, Shapes, TextFile
 from matinee.models.families import counted_join
 from matinee.models.families.autoencoder import rows_of
 from matinee.models.families.columns import Columns
+from matinee.models.families.fusion import PrecomputedScorer
 from matinee.models.families.network import NetWeights, Network, device_of, import_torch
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
+from matinee.rank import blocks, recommend
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 
 OF_COLUMNS = ("encoder.weight", "decoder.weight", "decoder.bias")
 """Weights of a net with a row, or a number, for each column."""
+QUERIES = 10_000
+"""At most so many of valid say what the title weighs."""
 Titles = tuple[str | None, ...]
 
 
@@ -143,16 +149,26 @@ class Hybrid(Network):
         valid = context.valid
         if valid is None or valid.queries.title is None or learned.net.title is None:
             return learned
-        metric = context.metric or self.stopping_metric(valid)
+        metric = context.metric if context.metric is not None and context.metric.k else self.stopping_metric(valid)
         standing = self.standing(data, learned)
-
-        def measured(part: Holdout, shares: counted_join.Shares) -> float:
-            learned.net.title_share = shares
-            return measure(standing, part, metric)
-
-        n, titled = standing._known(valid.queries), self._readable(learned.net, valid.queries.title)
-        learned.net.title_share = counted_join.learned(valid, n, titled, measured)
+        rows = valid.spread(QUERIES)
+        asked = standing._titled(valid.queries.take(rows)) & (standing._known(valid.queries.take(rows)) > 0)
+        queries, truth = valid.queries.take(rows[asked]), valid.truth.take(rows[asked])
+        quality = np.concatenate([np.empty((0, len(counted_join.GRID))), *standing._by_share(queries, truth, metric)])
+        learned.net.title_share = counted_join.learned(standing._known(queries), quality)
         return replace(learned, title_share=learned.net.title_share)
+
+    def _by_share(self, queries: Queries, truth: Ragged, metric: StoppingMetric) -> Iterator[NDArray[np.float64]]:
+        """float64 (rows, len(GRID)), block by block: each query's metric where the title has each share."""
+        for start, block in blocks(queries, len(self.items)):
+            items, title = self._sides(block, np.ones(len(block), np.bool_))
+            answers = truth.slice(start, start + len(block))
+            columns = []
+            for share in counted_join.GRID.astype(np.float32):
+                scores = self._of_items(counted_join.probability(items + share * (title - items)))
+                listed = recommend(PrecomputedScorer(self, scores), block, metric.k).item
+                columns.append(quality_of(listed, answers, metric))
+            yield np.stack(columns, axis=1)
 
     # -- answers -------------------------------------------------------------------------------------------------------
 
@@ -170,10 +186,24 @@ class Hybrid(Network):
         unknown: Bools = self._rows(queries).lengths == 0
         return nothing & ~titled & unknown
 
+    def part(self, name: Literal["items", "title"]) -> Self:
+        """The fitted model as it answers by one of its nets: by what lists hold, or by their titles, alone.
+
+        Example: `model.part("title")`"""
+        shares = np.full(len(counted_join.KNOTS), 1.0 if name == "title" else 0.0)
+        net = copy(self.net)
+        net.title_share = shares
+        alone = self.model_copy()
+        alone._fitted = replace(self.fitted, learned=replace(self.fitted.learned, title_share=shares, net=net))
+        return alone
+
     def score_histories(self, queries: Queries) -> Floats:
+        return self._of_items(self.probabilities(queries))
+
+    def _of_items(self, probability: Floats) -> Floats:
+        """float32 (B, n_items): of the columns' probabilities those of items, new ones by their attributes."""
         columns: Columns = self.net.columns
-        probability = self.probabilities(queries)
-        scores = probability[:, : columns.n_items].copy()
+        scores: Floats = probability[:, : columns.n_items].copy()
         new = np.flatnonzero(self.fitted.popularity == 0)
         if len(new):
             scores[:, new] = columns.newcomers(probability, new)
@@ -186,21 +216,25 @@ class Hybrid(Network):
         return values, self.probabilities(queries)[:, place].copy()
 
     def probabilities(self, queries: Queries) -> Floats:
-        """float32 (B, columns): of what a list holds and of its title, joined."""
+        """float32 (B, columns): of what a list holds and of its title, their log odds joined."""
+        share = counted_join.share_of(self._known(queries), self.net.title_share, self._titled(queries))
+        asked = (share > 0) & (self.net.title is not None)
+        found, said = self._sides(queries, asked)
+        found[asked] += share[asked, None].astype(np.float32) * (said - found[asked])
+        return counted_join.probability(found)
+
+    def _sides(self, queries: Queries, asked: Bools) -> tuple[Floats, Floats]:
+        """float32 (B, columns), (asked rows, columns): the log odds by what lists hold, and by their titles, which only
+        the queries of `asked`, bool (B,), are asked for."""
         torch, net = import_torch(), self.net
-        rows, titled = self._rows(queries), self._titled(queries)
-        share = counted_join.share_of(self._known(queries), net.title_share, titled).astype(np.float32)
-        if net.title is None:
-            share[:] = 0.0
         with torch.inference_mode():
-            found: Floats = torch.sigmoid(net.rows(_batch(rows).to(device_of(net)))).float().cpu().numpy()
-            asked = np.flatnonzero(share)
-            if len(asked):
-                assert queries.title is not None
-                codes = self._codes(net, tuple(queries.title[row] for row in asked))
-                said = torch.sigmoid(net.title(codes)).float().cpu().numpy()
-                found[asked] += share[asked, None] * (said - found[asked])
-        return found
+            rows = _batch(self._rows(queries)).to(device_of(net))
+            found: Floats = net.rows(rows).float().cpu().numpy()
+            titles = tuple((queries.title or ())[row] for row in np.flatnonzero(asked))
+            if not titles:
+                return found, np.empty((0, found.shape[1]), np.float32)
+            said: Floats = net.title(self._codes(net, titles)).float().cpu().numpy()
+        return found, said
 
     def _rows(self, queries: Queries) -> Ragged:
         """int32 (B rows): columns of each history."""

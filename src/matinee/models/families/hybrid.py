@@ -153,7 +153,7 @@ class Hybrid(Network):
         standing = self.standing(data, learned)
         rows = valid.spread(QUERIES)
         asked = standing._titled(valid.queries.take(rows)) & (standing._known(valid.queries.take(rows)) > 0)
-        queries, truth = valid.queries.take(rows[asked]), valid.truth.take(rows[asked])
+        queries, truth = valid.queries.take(rows[asked]), metric.part(valid).truth.take(rows[asked])
         quality = np.concatenate([np.empty((0, len(counted_join.GRID))), *standing._by_share(queries, truth, metric)])
         learned.net.title_share = counted_join.learned(standing._known(queries), quality)
         return replace(learned, title_share=learned.net.title_share)

@@ -21,7 +21,9 @@ def n_threads() -> int:
 
 def parallel(run: Callable[[int, int], Any], n: int, *, chunk: int) -> None:
     """Call run(start, stop) over 0..n in chunks, on this thread and others, one a core; a single chunk on this one."""
-    helpers = min(n_threads(), -(-n // chunk)) - 1
+    helpers = (
+        min(n_threads(), -(-n // chunk)) - 1 if n > chunk else 0
+    )  # a few rows need not know how many cores there are
     if helpers < 1:
         run(0, n)
         return

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from matinee.errors import MatineeError
-from matinee.serve.guard import LOOPBACK
+from matinee.serve.guard import LOOPBACK, Guard, Receive, Scope, Send
 from matinee.serve.limits import Limits
 
 HEADERS = 32 << 10
@@ -58,10 +58,25 @@ def run(app: FastAPI, *, host: str, port: int, limits: Limits | None = None) -> 
     Server(_config(app, host, port, limits or Limits())).run()
 
 
+def front(app: FastAPI) -> Any:
+    """ASGI: the routes that are asked most go straight to the guard. FastAPI's layers before it do nothing for them,
+    and take a tenth of the time."""
+    app.middleware_stack = guard = app.build_middleware_stack()
+    while not isinstance(guard, Guard):
+        guard = guard.app  # type: ignore[attr-defined]
+
+    async def asked(scope: Scope, receive: Receive, send: Send) -> None:
+        near = scope["type"] == "http" and (scope["method"], scope["path"]) in guard.fast
+        await (guard if near else app)(scope, receive, send)
+
+    return asked
+
+
 def _config(app: FastAPI, host: str, port: int, limits: Limits) -> uvicorn.Config:
     return uvicorn.Config(
-        app, host=host, port=port, http=_protocol(limits), log_level="warning", access_log=False, server_header=False,
-        timeout_keep_alive=30, timeout_graceful_shutdown=round(limits.drain_seconds), ws="none", proxy_headers=False,
+        front(app), host=host, port=port, http=_protocol(limits), ws="none", log_level="warning", access_log=False,
+        timeout_keep_alive=30, timeout_graceful_shutdown=round(limits.drain_seconds), proxy_headers=False,
+        server_header=False,
     )  # fmt: skip
 
 

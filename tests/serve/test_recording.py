@@ -45,7 +45,7 @@ def test_answers_of_routing_are_kept_with_their_arm(folders: dict[str, Path], tm
             answer["version"],
             answer["arm"],
         )
-        assert record["items"] == [(str(item), place, 1.0) for place, item in enumerate(ids(answer), start=1)]
+        assert [row[:2] for row in record["items"]] == [(str(item), at) for at, item in enumerate(ids(answer), start=1)]
         assert (record["share"], answer["randomised"]) == (0.0, False)
 
 

@@ -20,7 +20,7 @@ from serve.world import App, ids, started, until
 ROUTE = {"ease": 3, "pop": 1}
 WEIGHT = {"ease": 0.75, "pop": 0.25}
 K = 4
-HISTORIES = [[7, 47], [17, 57, 97], [27], [107, 37, 247], [7, 17, 27, 37]]
+HISTORIES = [[87, 497], [7, 37], [27], [107, 37, 247], [307, 577]]  # in some the arms agree at one or two places
 
 
 @pytest.fixture
@@ -52,13 +52,14 @@ def many(running: App, n: int) -> list[dict[str, Any]]:
 
 
 def test_the_probabilities_are_those_by_hand_and_the_frequencies(folders: dict[str, Path], tmp_path: Path) -> None:
-    n, at = 2_000, tmp_path / "e.db"
+    n, at = 1_250, tmp_path / "e.db"
     with started(mt.create_app(folders, events=str(at), routing=ROUTE)) as running:
         lists = [best(running, history) for history in HISTORIES]
         given = many(running, n)
         assert running.client.get("/metrics").text.count("matinee_answers_not_recorded 0.0") == 1
-    found = kept(at)
-    assert [record["request"] for record in found] == [answer["request_id"] for answer in given]
+    by_request = {record["request"]: record for record in kept(at)}
+    found = [by_request[answer["request_id"]] for answer in given]
+    assert len(by_request) == n
     seen: Counter[tuple[int, int, str]] = Counter()
     recorded: dict[tuple[int, int, str], float] = {}
     for row, record in enumerate(found):

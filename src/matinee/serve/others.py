@@ -147,7 +147,7 @@ class Others:
 
 
 def recorded(chosen: Chosen, others: Sequence[Arm]) -> Answer:
-    """What is kept: the items at their positions, with their probabilities."""
+    """What is kept: the items at their positions, with their probabilities over these arms and the draw."""
     answer, ids = chosen.answer, chosen.ask.live.ids
     found = probabilities(chosen.shown, [chosen.own, *others], answer.share, chosen.ask.request.k)
     items = zip(chosen.shown.tolist(), found.tolist(), strict=True)

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import matinee as mt
-from matinee.serve import others
+from matinee.serve import asking, others
 from serve.test_recording import kept
 from serve.world import App, ids, started, until
 
@@ -158,7 +158,7 @@ def test_an_arm_that_cannot_answer_shows_nothing(
         def fails(asks: object) -> None:
             raise MemoryError
 
-        monkeypatch.setattr(others.asking, "answer", fails)
+        monkeypatch.setattr(asking, "answer", fails)
         assert running.ask(session_id="s0", history=[7], k=K)["arm"] == "ease"
     assert {answer.status_code for answer in answers} == {200, 422}
     *unable, failed = kept(at)
@@ -183,7 +183,7 @@ def test_rules_of_the_request_hold_for_the_other_arm_too(folders: dict[str, Path
 def test_the_client_does_not_wait_and_too_much_is_dropped_and_counted(
     folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at, go, answer = tmp_path / "e.db", threading.Event(), others.asking.answer
+    at, go, answer = tmp_path / "e.db", threading.Event(), asking.answer
     monkeypatch.setattr(others, "WAITING", 3)
 
     def held(asks: Any) -> Any:
@@ -191,7 +191,7 @@ def test_the_client_does_not_wait_and_too_much_is_dropped_and_counted(
         return answer(asks)
 
     with started(mt.create_app(folders, events=str(at), routing=ROUTE)) as running:
-        monkeypatch.setattr(others.asking, "answer", held)
+        monkeypatch.setattr(asking, "answer", held)
         first = running.ask(user=100)
         until(lambda: running.service.recorder._others._block)  # type: ignore[union-attr]
         given = [running.ask(user=100 + n) for n in range(1, 6)]

@@ -114,14 +114,19 @@ class Others:
             self._block = [self._waiting.popleft() for _ in range(min(BLOCK, len(self._waiting)))]
             block = list(self._block)
             self._bytes -= sum(chosen.size for chosen in block)
-            answers = await loop.run_in_executor(self._thread, self._recorded, block)
-            for chosen, answer in zip(block, answers, strict=True):
+            try:
+                answers = await loop.run_in_executor(self._thread, self._recorded, block)
+            except Exception:  # the next block may do
+                logger.exception("%d answers are not recorded", len(block))
+                answers = []
+                self._drop(len(block))
+            for chosen, answer in zip(block, answers, strict=False):
                 if chosen in self._block:  # nobody asked to forget it
                     self._keep(answer)
             self._block = []
 
     def _recorded(self, block: Sequence[Chosen]) -> list[Answer]:
-        """The answers with their items. Never raises: what fails is an arm that shows nothing."""
+        """The answers with their items. A model that fails is an arm that shows nothing."""
         pairs = [(chosen, other) for chosen in block for other in chosen.others]
         lists = iter(_lists(pairs))
         arms = [[self._arm(chosen, other, next(lists)) for other in chosen.others] for chosen in block]

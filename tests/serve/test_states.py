@@ -87,9 +87,9 @@ def test_a_state_read_before_an_event_is_not_kept_after_it(live: Live) -> None:
     cache, state = StateCache(2), state_of(live, "100", ())
     reading = cache.reading("100")
     cache.forget(["100"])  # the event came between the read and its end
-    cache.put(reading, "v", state)
+    cache.put(reading, {"v": state})
     assert cache.get("100", "v") is None
-    cache.put(cache.reading("100"), "v", state)
+    cache.put(cache.reading("100"), {"v": state})
     assert cache.get("100", "v") is state
     assert cache.get("100", "w") is None
     cache.forget(["100"])
@@ -99,14 +99,14 @@ def test_a_state_read_before_an_event_is_not_kept_after_it(live: Live) -> None:
 def test_the_cache_keeps_those_who_asked_last_and_of_few_versions(live: Live) -> None:
     cache, state = StateCache(2), state_of(live, "100", ())
     for person in ("a", "b"):
-        cache.put(cache.reading(person), "v", state)
+        cache.put(cache.reading(person), {"v": state})
     assert cache.get("a", "v") is state
-    cache.put(cache.reading("c"), "v", state)
+    cache.put(cache.reading("c"), {"v": state})
     assert [cache.get(person, "v") for person in "abc"] == [state, None, state]
     for version in range(100):
-        cache.put(cache.reading("a"), str(version), state)
+        cache.put(cache.reading("a"), {str(version): state})
     assert len(cache._states["a"]) < 12
     assert (len(cache), cache._reading) == (2, {})
     off = StateCache(0)
-    off.put(off.reading("a"), "v", state)
+    off.put(off.reading("a"), {"v": state})
     assert off.get("a", "v") is None

@@ -52,7 +52,8 @@ class OffPolicy:
 
     requests, people, slots: on which they rest; matched: slots in which both showed the same item. effective: Kish's
     effective sample size. unreachable: the share of the other model's slots whose item the log could not have shown
-    there. clip: the largest weight that was let, and clipped how many were larger; None: no limit.
+    there; too high where routing alone might have shown it, which the log does not say. clip: the largest weight that
+    was let, and clipped how many were larger; None: no limit.
 
     Example: `print(mt.off_policy(shown, lists))`
     """

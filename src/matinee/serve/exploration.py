@@ -33,7 +33,8 @@ class Arm:
     """What one of the routed models would answer. items: int (n,) codes, best first. candidates: int (C,) distinct
     codes that it may recommend here. weight: how likely it is to answer, in comparison with the others.
 
-    The codes of all arms must mean the same items: translate them where catalogues differ."""
+    The codes of all arms must mean the same items: translate them where catalogues differ. -1 stands for any item that
+    the arm whose list is shown does not have. Without items it shows nothing: an arm that cannot answer."""
 
     items: Ints
     candidates: Ints
@@ -55,24 +56,28 @@ def explored(
         raise MatineeError(f"the share of randomised answers is {share!r}", hint=f"use {option('explore', 0.05)}, say")
     own = Arm(np.asarray(items, np.int32), candidates, weight)
     k = len(own.items) if k is None else k
-    n = len(candidates)
-    shown = own.items[:k]
-    if share and n and rng.random() < share:
-        shown = np.asarray(candidates)[rng.choice(n, min(k, n), replace=False)].astype(np.int32)
+    shown = drawn(own.items, candidates, share, rng, k)
     return shown, probabilities(shown, [own, *others], share, k)
+
+
+def drawn(items: Ints, candidates: Ints, share: float, rng: np.random.Generator, k: int) -> Ints:
+    """The list to show, int32 (n,): steps 2 and 3. It depends on the arm that answers alone."""
+    n = len(candidates)
+    if share and n and rng.random() < share:
+        return np.asarray(candidates)[rng.choice(n, min(k, n), replace=False)].astype(np.int32)
+    return items[:k]
 
 
 def probabilities(shown: Ints, arms: Sequence[Arm], share: float, k: int) -> NDArray[np.float64]:
     """float64 (n,): with which probability each item of a list, int (n,), stands at its position, by the rule above."""
-    total = sum(arm.weight for arm in arms)
-    found = np.zeros(len(shown))
+    total, found = 0.0, np.zeros(len(shown))
     for arm in arms:
-        n, drawn = len(arm.candidates), share if len(arm.candidates) else 0.0
+        n, part = len(arm.candidates), share if len(arm.candidates) else 0.0
         length = min(len(shown), len(arm.items))
         here = np.zeros(len(shown))
-        here[:length] = (1 - drawn) * (np.asarray(arm.items)[:length] == shown[:length])
-        if drawn:
+        here[:length] = (1 - part) * (np.asarray(arm.items)[:length] == shown[:length])
+        if part:
             reached = np.arange(len(shown)) < min(k, n)
-            here += drawn / n * (np.isin(shown, arm.candidates) & reached)
-        found += arm.weight / total * here
-    return found
+            here += part / n * (np.isin(shown, arm.candidates) & reached)
+        total, found = total + arm.weight, found + arm.weight * here
+    return np.minimum(found / total, 1.0)  # 1 exactly where all arms agree

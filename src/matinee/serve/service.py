@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import PurePath
@@ -21,6 +21,7 @@ from matinee.serve.batching import Batcher
 from matinee.serve.events.records import Event, KeyReused, StoreUnavailable
 from matinee.serve.limits import EXPLAINED, SESSION, SLOW, Limits
 from matinee.serve.live import Live, LiveModels
+from matinee.serve.others import Other
 from matinee.serve.problems import Problem, Reply, too_busy, unfit, unknown
 from matinee.serve.recording import Recorder
 from matinee.serve.routing import Routing
@@ -51,6 +52,8 @@ class Service:
             self._tell_serving(live)
 
     async def close(self) -> None:
+        if self.recorder is not None:
+            await self.recorder.close()
         if self.events is not None:
             await self.events.close()
         self.batcher.close()
@@ -75,15 +78,18 @@ class Service:
 
     async def answer(self, request: RecommendRequest, request_id: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """An answer, and what the log says of it."""
-        live, arm, person = self.choose(request)
-        state = await self.state(live, person)
+        now = self.models.now
+        live, arm, person = self.choose(request, now)
+        others = self._others(now, arm, person)
+        state, *of_others = await self.known((live, *others), person)
         ask = self._ready(live, state, request)
         found = await (self._slowly(partial(asking.answer, [ask])) if ask.alone else self.batcher.ask(ask))
         ranked = found[0] if isinstance(found, list) else found
         if isinstance(ranked, Problem):
             raise ranked
         if self.recorder is not None and arm is not None and person is not None:
-            ranked = self.recorder.shown(ask, ranked, arm, person, request_id)
+            might = [Other(*one, self.routing.shares[one[0].name]) for one in zip(others, of_others, strict=True)]
+            ranked = self.recorder.shown(ask, ranked, arm, person, request_id, self.routing.shares[arm], might)
         if ranked.fallback:
             self.telemetry.fallbacks.labels(live.name).inc()
         served = {"request_id": request_id, "model": live.name, "version": live.version, "arm": arm}
@@ -99,9 +105,9 @@ class Service:
         }
         return body, {"model": live.name, "version": live.version, "arm": arm, "fallback": ranked.fallback}
 
-    def choose(self, request: Asker) -> tuple[Live, str | None, str | None]:
-        """The model that answers, the arm where routing chose it, and who asks, as events have them."""
-        now = self.models.now
+    def choose(self, request: Asker, now: Mapping[str, Live]) -> tuple[Live, str | None, str | None]:
+        """The model that answers, the arm where routing chose it, and who asks, as events have them. now: the models
+        that serve."""
         default = now[self.routing.default]
         person = person_of(default, request.user, request.session_id)
         if request.model is not None:
@@ -113,25 +119,33 @@ class Service:
         arm = self.routing.arm(person)
         return now[arm], arm, person
 
-    async def state(self, live: Live, person: str | None) -> State:
-        """What is known of whoever asks, apart from the request's own history."""
+    def _others(self, now: Mapping[str, Live], arm: str | None, person: str | None) -> tuple[Live, ...]:
+        """The models that might have answered, where that is recorded."""
+        if self.recorder is None or arm is None or person is None:
+            return ()
+        return tuple(now[name] for name, share in self.routing.shares.items() if share > 0 and name != arm)
+
+    async def known(self, lives: Sequence[Live], person: str | None) -> list[State]:
+        """What is known of whoever asks, apart from the request's own history, as each of the models reads it: all from
+        the same events."""
         if person is None:
-            return state_of(live, None, ())
-        found = self.states.get(person, live.version)
-        if found is not None:
+            return [state_of(live, None, ()) for live in lives]
+        cached = [self.states.get(person, live.version) for live in lives]
+        found = [state for state in cached if state is not None]
+        if len(found) == len(lives):
             return found
         reading = self.states.reading(person)
         try:
             events = await self._stored(person)
-            state = state_of(live, person, events)
+            found = [state_of(live, person, events) for live in lives]
         except BaseException:
             self.states.drop(reading)
             raise
         if events is None:  # the next request asks the store again
             self.states.drop(reading)
         else:
-            self.states.put(reading, live.version, state)
-        return state
+            self.states.put(reading, {live.version: state for live, state in zip(lives, found, strict=True)})
+        return found
 
     async def _stored(self, person: str) -> Sequence[Event] | None:
         """The events of the store, oldest first; None where it cannot be read."""
@@ -171,6 +185,8 @@ class Service:
         given = (None, user.removeprefix(SESSION)) if user.startswith(SESSION) else (user, None)
         person = person_of(self.models.now[self.routing.default], *given)
         assert person is not None
+        if self.recorder is not None:
+            self.recorder.forget(person)
         try:
             deleted = await store.delete(person)
         except StoreUnavailable:
@@ -200,9 +216,9 @@ class Service:
         return Reply.of(body, model=live.name, version=live.version)
 
     async def explain(self, request: ExplainRequest, request_id: str) -> Reply:
-        live, arm, person = self.choose(request)
+        live, arm, person = self.choose(request, self.models.now)
         code = self._code(live, request.item)
-        state = await self.state(live, person)
+        (state,) = await self.known([live], person)
         asked = RecommendRequest(**request.model_dump(exclude={"item", "k"}, exclude_unset=True))
         ask = self._ready(live, state, asked)
         why = await self._slowly(
@@ -246,6 +262,7 @@ class Service:
 
     def metrics(self) -> bytes:
         self.telemetry.cached.set(len(self.states))
+        self.telemetry.not_recorded.set(0 if self.events is None else self.events.dropped)
         return self.telemetry.text()
 
     # -- models ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -155,8 +155,8 @@ class StateCache:
             self._reading.setdefault(person, set()).add(begun)
             return begun
 
-    def put(self, reading: Reading, version: str, state: State) -> None:
-        """Keep what was read, unless the person was forgotten meanwhile."""
+    def put(self, reading: Reading, states: Mapping[str, State]) -> None:
+        """Keep what was read, for each model version, unless the person was forgotten meanwhile."""
         with self._lock:
             self._end(reading)
             if reading.stale or not self.most:
@@ -164,7 +164,7 @@ class StateCache:
             kept = self._states.setdefault(reading.person, {})
             if len(kept) > VERSIONS:  # of models that serve no more
                 kept.clear()
-            kept[version] = state
+            kept.update(states)
             self._states.move_to_end(reading.person)
             while len(self._states) > self.most:
                 self._states.popitem(last=False)

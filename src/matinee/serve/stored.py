@@ -63,11 +63,17 @@ class Stored:
     def keep_answer(self, answer: Answer) -> None:
         """Keep what somebody was shown, soon: answers do not wait for it."""
         if len(self._answers) >= WAITING:
-            self.dropped += 1
+            self.drop(1)
             return
         self._answers.append(answer)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write_soon())
+
+    def drop(self, n: int) -> None:
+        """Count answers that are not kept."""
+        if not self.dropped:
+            logger.warning("answers come faster than they can be recorded: some are left out, see /metrics")
+        self.dropped += n
 
     async def close(self) -> None:
         """Write what is waiting."""

@@ -44,6 +44,9 @@ class Telemetry:
         self.fallbacks = Counter("matinee_fallbacks", "Answers by popularity", ["model"], registry=registry)
         self.events = Counter("matinee_events", "Stored events", ["kind"], registry=registry)
         self.store_failures = Counter("matinee_store_failures", "Times the event store failed", registry=registry)
+        self.not_recorded = Gauge(
+            "matinee_answers_not_recorded", "Answers that too much waited before to be kept", registry=registry
+        )
         self.reloads = Counter("matinee_reloads", "Models loaded again", ["model", "result"], registry=registry)
         self.active = Gauge("matinee_requests_active", "Requests that are worked on or wait", registry=registry)
         self.cached = Gauge("matinee_cached_users", "Users whose history is in memory", registry=registry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 import matinee as mt
@@ -13,7 +14,7 @@ from matinee.data.dataset import Queries
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.serve.events import Answer, Event, EventStore, Shown
 from matinee.serve.events.export import export_events
-from matinee.serve.events.replay import evaluate_log
+from matinee.serve.events.replay import _without_own_rules, evaluate_log
 from matinee.serve.exploration import explored
 
 LATER = 1_010_000_000.0  # after every event of the models' log
@@ -116,3 +117,13 @@ def test_without_chance_it_refuses(data: mt.Dataset, folders: dict[str, Path], t
     EventStore.open(str(tmp_path / "empty.db")).close()
     with pytest.raises(MatineeError, match="holds no answers"):
         evaluate_log(folders["ease"], str(tmp_path / "empty.db"))
+
+
+def test_answers_with_rules_of_their_own_are_left_out_of_a_routed_log() -> None:
+    """They have no candidates. A log in which none has any (of an earlier version) is taken as it is."""
+    shown = pl.DataFrame({"request": ["a", "a", "b", "c"], "share": [0.0] * 4, "candidates": [9, 9, 0, 7]})
+    with pytest.warns(MatineeWarning, match="1 answer without a randomised share is left out"):
+        found = _without_own_rules(shown)
+    assert found["request"].to_list() == ["a", "a", "c"]
+    none = shown.with_columns(candidates=pl.lit(0))
+    assert _without_own_rules(none).equals(none)

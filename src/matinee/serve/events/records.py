@@ -70,7 +70,8 @@ class Shown:
 class Answer:
     """One list that somebody was shown. request: an id of the request, never used again. person: as of an `Event`.
     arm: which of the routed models answered. share: of randomised answers, when it was given. candidates: how many
-    items a randomised list was, or would have been, drawn from."""
+    items a randomised list was, or would have been, drawn from; 0 where the request had rules of its own,
+    and where nothing was left to chance."""
 
     request: str
     time: float

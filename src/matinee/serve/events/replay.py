@@ -53,9 +53,9 @@ def evaluate_log(
     `off_policy`. served: folders of the models that served, from whose items the random answers were drawn; when left
     out, the items that were ever shown.
 
-    Where some answers have a randomised share, only those count: the others had rules of the request's own. Warns where
-    the model was fitted on events from after the first answer: it has seen what it is judged by. Raises MatineeError
-    for a log without any randomisation, and as `off_policy` and `load_model`.
+    Where some answers were random, or might have been (they have candidates), only those count: the others had rules of
+    the request's own. Warns where the model was fitted on events from after the first answer: it has seen what it is
+    judged by. Raises MatineeError for a log in which nothing was left to chance, and as `off_policy` and `load_model`.
 
     Example: `print(mt.evaluate_log("models/ease", "events.db"))`
     """
@@ -80,17 +80,17 @@ def evaluate_log(
 
 
 def _without_own_rules(shown: pl.DataFrame) -> pl.DataFrame:
-    """What was shown in answers of which some are random. Where there are such, the others had rules of the request's
-    own, which are not known here; a MatineeWarning counts them."""
-    drawn = shown["share"] > 0
-    if not drawn.any() or drawn.all():
+    """What was shown in answers that were random, or might have been. Where there are such, the others had rules of the
+    request's own, which are not known here; a MatineeWarning counts them."""
+    free = (shown["share"] > 0) | (shown["candidates"] > 0)
+    if not free.any() or free.all():
         return shown
-    n = shown.filter(~drawn)["request"].n_unique()
+    n = shown.filter(~free)["request"].n_unique()
     text = (
         f"{counted(n, 'answer')} without a randomised share {either(n, 'is', 'are')} left out: rules of the request's"
     )
     warnings.warn(f"{text} own may have made {either(n, 'it', 'them')}", MatineeWarning, stacklevel=3)
-    return shown.filter(drawn)
+    return shown.filter(free)
 
 
 def answers_of(shown: pl.DataFrame) -> list[Answered]:

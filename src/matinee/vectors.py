@@ -57,7 +57,7 @@ def write_vectors(model: Model, out: StrPath, *, users: StrPath | None = None, p
     For every family score = user . item, so a store must search by the inner product, not by the cosine: lengths count.
     There is no column of biases; they are entries of the vectors that face a 1 of the other side.
     svd, ials, bpr: the score. svd with centred, biased_mf, bayesian_mf, auto_rec: the rating before it is cut to the
-    log's range; biased_mf with loss "bce": the logit. bayesian_mf has its samples side by side, users' over their number.
+    log's range; biased_mf with loss "bce": the logit. bayesian_mf joins its samples, users' over their number.
     sasrec, bert4rec, cl4srec, gru4rec, narm, stamp: the net's state at the end of the history, and the vectors of its
     output layer, those of item_features added. prod2vec: the mean vector of the history's items, and what it faces.
 

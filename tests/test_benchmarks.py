@@ -141,3 +141,19 @@ def test_versions_that_read_different_events_end_the_race(module: Any, monkeypat
     assert row == {"log": "log", "version": "this", **found, **measured}
     with pytest.raises(SystemExit, match="log: the versions read different events"):
         reading.race("log", Path("log.csv"), {"this": Path("src"), "against": Path("other")}, 2)
+
+
+def test_indices_of_vectors_are_measured_against_an_exact_search(module: Any) -> None:
+    pytest.importorskip("faiss")
+    found = dict(module("vector_index").measured(2_000, 300)[1])
+    assert all(0.0 <= value <= 1.0 for value in found.values())
+    assert found["HNSW, M = 32, efSearch = 256"] > 0.95
+    probes = [value for name, value in found.items() if name.startswith("IVF")]
+    assert probes == sorted(probes)
+    assert probes[0] < probes[-1]
+
+
+def test_recall_of_an_index_is_the_share_of_the_exact_items(module: Any) -> None:
+    pytest.importorskip("faiss")
+    exact = np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
+    assert module("vector_index").recall(np.array([[4, 9, 1, 0], [5, 6, 7, 9]]), exact) == pytest.approx(5 / 8)

@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from matinee.submissions import check_submission as check_submission
     from matinee.submissions import submission as submission
     from matinee.submissions import write_submission as write_submission
+    from matinee.vectors import write_vectors as write_vectors
 
 # module -> the public names that it defines; those of the first are modules of their own
 _HOMES = {
@@ -141,6 +142,7 @@ _HOMES = {
     "matinee.study.tune": ["tune"],
     "matinee.study.tuning.reader": ["open_tuning"],
     "matinee.submissions": ["check_submission", "submission", "write_submission"],
+    "matinee.vectors": ["write_vectors"],
 }
 _PUBLIC = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = ["__version__", *_PUBLIC]

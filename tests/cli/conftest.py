@@ -48,6 +48,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     fit = ("fit", "ease", "--data", found.log, "--items", found.items, "--set", "l2=10")
     done(*fit, "--out", found.model)
     done(*fit, "--out", found.bare, "--without-histories")
+    done("fit", "svd", *fit[2:-2], "--set", "n_factors=4", "--out", found.factors)
     done("run", found.recipe, "--out", found.run)
     done("run", folder / "lists.toml", "--out", found.lists)
     _store(folder / "events.db")

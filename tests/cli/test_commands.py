@@ -50,6 +50,7 @@ COMMANDS: list[tuple[str, ...]] = [
     ("evaluate",),
     ("compare",),
     ("negatives",),
+    ("vectors",),
     ("demo",),
 ]
 GROUPS: list[tuple[str, ...]] = [

@@ -36,6 +36,7 @@ def commands(world: World, out: Path) -> dict[tuple[str, ...], list[object]]:
         ("evaluate-log",): [world.model, "--events", world.store],
         ("refit",): [world.model, "--events", world.store, "--out", out, "--gate", "none"],
         ("negatives",): [world.recipe, "--out", out, "--n", "3"],
+        ("vectors",): [world.factors, "--out", f"{out}.parquet", "--users", f"{out}-users.parquet"],
         ("serve",): [world.model, "--check"],
         ("data", "show"): [world.log, "--items", world.items],
         ("data", "sniff"): [world.log, world.items],

@@ -58,6 +58,11 @@ class World:
     lists: Path
 
     @property
+    def factors(self) -> Path:
+        """A model of vectors on the same log."""
+        return self.folder / "models" / "svd"
+
+    @property
     def store(self) -> Path:
         """Events and answers of a service, later than the log."""
         return self.folder / "events.db"

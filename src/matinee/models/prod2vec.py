@@ -140,9 +140,18 @@ class Prod2vec(Model):
 
     def score_histories(self, queries: Queries) -> Floats:
         learned: Prod2vecState = self.fitted.learned
+        scores: Floats = self.vectors(queries) @ learned.right
+        return scores
+
+    def item_vectors(self) -> Floats:
+        """float32 (n_items, f): what vectors of histories are multiplied with."""
+        learned: Prod2vecState = self.fitted.learned
+        return learned.right.T
+
+    def vectors(self, queries: Queries) -> Floats:
+        """float32 (B, f), row = query: the mean vector of the history's items, weighted by age."""
+        learned: Prod2vecState = self.fitted.learned
         history = known_events(queries, self.fitted.popularity, self.max_len).history
         fading = 0.0 if self.half_life is None else 1.0 / self.half_life
         weight = shares(history, 0.5 ** (ages(history) * fading))
-        mean = weighted_rows(learned.left, history.offsets, history.values, weight.astype(np.float32))
-        scores: Floats = mean @ learned.right
-        return scores
+        return weighted_rows(learned.left, history.offsets, history.values, weight.astype(np.float32))

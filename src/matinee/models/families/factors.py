@@ -106,8 +106,13 @@ class Factors(Model):
         return hashes_of(data, rated=self.uses_ratings(), weighed=self.uses_weights())
 
     def score_histories(self, queries: Queries) -> Floats:
-        scores: Floats = self.vectors(queries) @ self.fitted.learned.V.T
+        scores: Floats = self.vectors(queries) @ self.item_vectors().T
         return scores
+
+    def item_vectors(self) -> Floats:
+        """float32 (n_items, f), row = item: what user vectors are multiplied with."""
+        learned: Vectors = self.fitted.learned
+        return learned.V
 
     def vectors(self, queries: Queries) -> Floats:
         """float32 (B, f), row = query: the user vector that answers it."""

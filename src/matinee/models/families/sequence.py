@@ -269,23 +269,36 @@ class Sequence(Network):
     # -- answering ---------------------------------------------------------------------------------------------------
 
     def score_histories(self, queries: Queries) -> Floats:
+        return self.answered(queries, len(self.items), lambda histories: self.states(histories) @ self.net.vectors.T)
+
+    def vectors(self, queries: Queries) -> Floats:
+        """float32 (B, dim), row = query: the state that is scored against `item_vectors`; zeros for a history of which
+        nothing is known."""
+        return self.answered(queries, self.net.vectors.shape[1], self.states)
+
+    def item_vectors(self) -> Floats:
+        """float32 (n_items, dim): what states are scored against."""
+        vectors: Floats = self.net.vectors.detach().cpu().numpy()
+        return vectors
+
+    def answered(self, queries: Queries, width: int, answer: Callable[[Histories], Tensor]) -> Floats:
+        """float32 (B, width): answers, (rows, width), to blocks of the histories that are not empty; else zeros."""
+        torch = import_torch()
         known = self.fitted.popularity[queries.history.values] > 0
         histories = self.timed(self.net, Histories(queries.history, queries.history_times), queries.request_time).where(
             known
         )
-        scores = np.zeros((len(queries), len(self.items)), np.float32)
-        for rows in blocks(histories.item.lengths, self.max_len):
-            scores[rows] = self.answers(histories.take(rows))
-        return scores
-
-    def answers(self, histories: Histories) -> Floats:
-        """float32 (B, n_items); no history is empty."""
-        torch = import_torch()
-        net = self.net
+        found = np.zeros((len(queries), width), np.float32)
         with torch.inference_mode():
-            packed, slot = self.encode_query(net, histories)
-            scores: Floats = (net(packed)[slot].mean(dim=1) @ net.vectors.T).cpu().numpy()
-        return scores
+            for rows in blocks(histories.item.lengths, self.max_len):
+                found[rows] = answer(histories.take(rows)).cpu().numpy()
+        return found
+
+    def states(self, histories: Histories) -> Tensor:
+        """(B, dim); no history is empty."""
+        packed, slot = self.encode_query(self.net, histories)
+        states: Tensor = self.net(packed)[slot].mean(dim=1)
+        return states
 
     def encode_query(self, net: Any, histories: Histories) -> tuple[Packed, Tensor]:
         """What the net sees of whole histories, and the slots (B, M) whose mean state answers."""

@@ -23,8 +23,8 @@ class FitTable(Table):
 
     metric: str | None = Field(
         None,
-        description="what early stopping measures on valid, e.g. recall@20, or recall:late@20 for one kind of hidden items; "
-        "when left out, each model's own",
+        description="what early stopping measures on valid, e.g. recall@20, or recall:late@20 for one kind of hidden "
+        "items; when left out, each model's own",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="where nets train; auto: the GPU where there is one"

@@ -34,7 +34,7 @@ def connected(port: int) -> socket.socket:
 
 def memory(pid: int) -> float:
     """Megabytes of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096 / 1e6
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * 4096 / 1e6
 
 
 @pytest.fixture(scope="module")

@@ -93,6 +93,8 @@ def test_the_options_of_a_log_are_the_same_everywhere() -> None:
     of_commands = {field.name for field in fields(LogOptions)} - {"data_dir", "users_option", "items_option"}
     assert {"kind_column", "kind", "keep_kind"} <= of_commands  # the keys of `events`, and of Python's `kinds`
     of_commands -= {"kind_column", "kind", "keep_kind"}
+    assert "item_vectors_ids" in of_commands  # in a recipe a key of the file's table
+    of_commands -= {"item_vectors_ids"}
     of_recipes -= {"events"}
     only_in_recipes = {"drop_ratings", "label_min", "since", "until"}
     assert of_recipes - only_in_recipes == of_commands

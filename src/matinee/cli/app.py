@@ -31,7 +31,7 @@ COMMANDS = {
     "explore": ("explore", "Say what a log holds, and what follows, on a page."),
     "fit": ("fit", "Fit a model on a whole log and save it."),
     "recommend": ("ask", "Recommend items to a user, to someone new, or to all users."),
-    "similar": ("ask", "Recommend what goes with one item, or name users like a user."),
+    "similar": ("ask", "Recommend what goes with an item, or users like a user."),
     "explain": ("ask", "Show which items of a history raise an item's score."),
     "evaluate": ("evaluate", "Measure a model, or any recommendations, on hidden pairs."),
     "compare": ("compare", "Put models side by side, with paired tests."),
@@ -45,9 +45,9 @@ COMMANDS = {
     "evaluate-log": ("events", "Judge a model by a service's partly random answers."),
     "refit": ("events", "Fit a model again with stored events, and swap it in."),
     "negatives": ("run", "Draw sampled negatives for a recipe's test."),
-    "demo": ("demo", "Show models on a page: pick films, see their lists side by side."),
+    "demo": ("demo", "Show models on a page: pick films, compare their lists."),
     "data": ("data", "List the named data sets, or say what files hold."),
-    "models": ("models", "List the models, show a fitted one, or what fits this machine."),
+    "models": ("models", "List models, show a fitted one, or what fits here."),
 }
 # command -> the example below its help; the modules of `data` and `models` have a `group` of commands, with examples
 EXAMPLES = {

@@ -114,7 +114,7 @@ def similar(
     k: K = 10,
     as_json: Json = False,
 ) -> None:
-    """Recommend what goes with one item, or name users like a user.
+    """Recommend what goes with an item, or users like a user.
 
     Users are alike where they watched the same: the cosine of their histories, in which rare items weigh more.
     """

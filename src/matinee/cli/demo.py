@@ -25,7 +25,7 @@ def demo(
     browser: Annotated[bool, Option("--open", help="Open the page in the browser.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show models on a page: pick films, see their lists side by side.
+    """Show models on a page: pick films, compare their lists.
 
     The page is on this machine alone. Models must be of one log, as those of a run are. Without a folder the default
     study is shown; it is run first where it was not.

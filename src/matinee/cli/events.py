@@ -40,7 +40,7 @@ def export_events(
     dislike_below: Annotated[float | None, DISLIKES] = None,
     as_json: Json = False,
 ) -> None:
-    """Write stored events as a log that `fit` reads."""
+    """Write the events that a service has kept as a log."""
     from matinee.serve.events.export import export_events as exported
 
     with worded_for("command"):
@@ -67,7 +67,9 @@ def evaluate_log(
     served: Annotated[list[Path] | None, Option(metavar="MODEL_DIR", help=SERVED)] = None,
     as_json: Json = False,
 ) -> None:
-    """Estimate what a model's lists would have been worth to the people whom a service answered.
+    """Judge a model by a service's partly random answers.
+
+    What its lists would have been worth to the people whom the service answered.
 
     By IPS and SNIPS, from answers that were partly random: serve with --explore 0.05.
     """
@@ -99,7 +101,9 @@ def refit(
     overwrite: Annotated[bool, Option("--overwrite", help="Replace the model in NEW_DIR.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Fit a model again on its log and the stored events, and swap it in if it is no worse.
+    """Fit a model again with stored events, and swap it in.
+
+    It learns from its log and the events, and is swapped in if it is no worse.
 
     Old and new are compared as they would have been before the latest events, by what people did then. The exit code
     is 0 where the new model was saved, and 3 where a gate was not passed.

@@ -27,7 +27,7 @@ from matinee.store import read_manifest
 from matinee.study.values import format_value
 
 LEAST = {"value": 12, "type": 8, "range": 8, "meaning": 20}
-HELP = "List the models, show a fitted one, or what fits this machine."
+HELP = "List models, show a fitted one, or what fits here."
 DATA = "A named data set, a file or a folder: show which models can be fitted on it here."
 SIZE = "The same for a log of this size, e.g. 6040,3706,1000209."
 group = typer.Typer(help=HELP, epilog="Example: matinee models show ease")

@@ -23,7 +23,9 @@ def vectors(
     users: Annotated[Path | None, Option(metavar="FILE.parquet", help=USERS)] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the item and user vectors of a factor or sequence model as Parquet.
+    """Write item and user vectors for a vector store.
+
+    Of factor and sequence models, as Parquet.
 
     A score of the model is the inner product of a user's vector and an item's.
     """

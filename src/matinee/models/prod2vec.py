@@ -57,9 +57,7 @@ class Prod2vec(Model):
     neighbours: Literal["earlier", "both"] = tunable("earlier", "which side of an event its neighbours lie on")
     n_negatives: int = tunable(5, "negatives for each pair", low=1, high=20, log=True, ge=1)
     alpha: float = tunable(0.0, "negatives are sampled in proportion to events^alpha", low=-1.0, high=1.0)
-    subsample: float = tunable(
-        0.0, "subsample items more frequent than this share of events (word2vec); 0: none", ge=0.0, lt=1.0
-    )
+    subsample: float = tunable(0.0, "thin out items above this share of events (word2vec); 0: none", ge=0.0, lt=1.0)
     learning_rate: float = tunable(
         0.05, "initial learning rate; falls linearly to 0", low=0.01, high=0.3, log=True, gt=0.0
     )
@@ -69,9 +67,7 @@ class Prod2vec(Model):
         "output", "compare the history with output vectors, or with input vectors (item2vec)"
     )
     max_len: int = tunable(20, "number of recent events used", low=1, high=100, log=True, ge=1)
-    half_life: float | None = tunable(
-        None, "half-life of an event's weight, in events (None: all weigh the same)", gt=0.0
-    )
+    half_life: float | None = tunable(None, "half-life of an event's weight, in events (None: all alike)", gt=0.0)
 
     def reads_order(self) -> bool:
         return True
@@ -139,19 +135,16 @@ class Prod2vec(Model):
         return Prod2vecState(unit, np.ascontiguousarray(unit.T), NO_CURVE)
 
     def score_histories(self, queries: Queries) -> Floats:
-        learned: Prod2vecState = self.fitted.learned
-        scores: Floats = self.vectors(queries) @ learned.right
+        scores: Floats = self.vectors(queries) @ self.fitted.learned.right
         return scores
 
     def item_vectors(self) -> Floats:
         """float32 (n_items, f): what vectors of histories are multiplied with."""
-        learned: Prod2vecState = self.fitted.learned
-        return learned.right.T
+        right: Floats = self.fitted.learned.right
+        return right.T
 
     def vectors(self, queries: Queries) -> Floats:
         """float32 (B, f), row = query: the mean vector of the history's items, weighted by age."""
-        learned: Prod2vecState = self.fitted.learned
         history = known_events(queries, self.fitted.popularity, self.max_len).history
-        fading = 0.0 if self.half_life is None else 1.0 / self.half_life
-        weight = shares(history, 0.5 ** (ages(history) * fading))
-        return weighted_rows(learned.left, history.offsets, history.values, weight.astype(np.float32))
+        weight = shares(history, 0.5 ** (ages(history) * (1.0 / (self.half_life or np.inf)))).astype(np.float32)
+        return weighted_rows(self.fitted.learned.left, history.offsets, history.values, weight)

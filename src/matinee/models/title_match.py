@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools, Floats, unit_rows
 from matinee.data.dataset import Dataset, Queries
-from matinee.data.features.attributes import attribute_of
 from matinee.data.features.grams import Grams
 from matinee.models.base import Model, Shapes, TextFile
+from matinee.models.families.feature_columns import weighted_values
 from matinee.models.families.item_item import weighted_rows
 from matinee.models.families.neighbours import nearest
 from matinee.models.fields import tunable
@@ -129,24 +129,6 @@ class TitleMatch(Model):
 
     def fit_bytes(self, size: LogSize) -> float:
         return 28 * size.events + self.learned_bytes(size)
-
-
-def weighted_values(data: Dataset, names: tuple[str, ...]) -> csr_array:
-    """csr float32 (n_items, values): the idf of each value of an item in these columns, 1 + ln((1 + U) / (1 + U_v)), of
-    U lists (users) U_v having the value; 0 columns without names. Raises MatineeError for a column that is absent."""
-    from scipy.sparse import csr_array, diags_array, hstack
-
-    parts: list[Any] = [csr_array((data.n_items, 0), dtype=np.float32)]
-    n_lists = int(np.count_nonzero(data.user_counts()))
-    for name in names:
-        attribute = attribute_of(data, name)
-        ones = np.ones(len(attribute.codes.values), np.float32)
-        shape = data.n_items, len(attribute.values)
-        part = csr_array((ones, attribute.codes.values, attribute.codes.offsets), shape=shape)
-        on = np.bincount((data.matrix() @ part).indices, minlength=shape[1])
-        parts.append(part @ diags_array(1.0 + np.log((1.0 + n_lists) / (1.0 + on))))
-    found: csr_array = hstack(parts, format="csr").astype(np.float32)
-    return found
 
 
 def _beside(titles: csr_array, values: csr_array) -> csr_array:

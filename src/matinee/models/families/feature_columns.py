@@ -1,13 +1,15 @@
-"""Columns of an item-item model from what items are like: F, csr (n_items, features), with rows of length 1."""
+"""Matrices from what items are like; F is csr (n_items, features), with rows of length 1."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Bools
+from matinee.data.dataset import Dataset
+from matinee.data.features.attributes import attribute_of
 from matinee.models.families.neighbours import nearest
 
 if TYPE_CHECKING:
@@ -50,3 +52,21 @@ def shares_of_known(F: csr_array, known: Bools, asked: Bools, l2: float) -> NDAr
     if few:
         by_item = seen @ by_item
     return by_item.astype(np.float32)
+
+
+def weighted_values(data: Dataset, names: tuple[str, ...]) -> csr_array:
+    """csr float32 (n_items, values): the idf of each value of an item in these columns, 1 + ln((1 + U) / (1 + U_v)), of
+    U lists (users) U_v having the value; 0 columns without names. Raises MatineeError for a column that is absent."""
+    from scipy.sparse import csr_array, diags_array, hstack
+
+    parts: list[Any] = [csr_array((data.n_items, 0), dtype=np.float32)]
+    n_lists = int(np.count_nonzero(data.user_counts()))
+    for name in names:
+        attribute = attribute_of(data, name)
+        ones = np.ones(len(attribute.codes.values), np.float32)
+        shape = data.n_items, len(attribute.values)
+        part = csr_array((ones, attribute.codes.values, attribute.codes.offsets), shape=shape)
+        on = np.bincount((data.matrix() @ part).indices, minlength=shape[1])
+        parts.append(part @ diags_array(1.0 + np.log((1.0 + n_lists) / (1.0 + on))))
+    found: csr_array = hstack(parts, format="csr").astype(np.float32)
+    return found

@@ -816,6 +816,7 @@ def test_models_show_a_nets_own_weights(world: World, tmp_path: Path) -> None:
     assert "curve" not in arrays
 
 
+@pytest.mark.slow
 def test_the_weights_that_were_found_are_told(world: World, tmp_path: Path) -> None:
     text = world.recipe.read_text() + '[[model]]\nname = "ensemble"\nlabel = "pair"\nmembers = ["popularity", "ease"]\n'
     (tmp_path / "r.toml").write_text(text.replace("seeds = [0, 1]", "seeds = [0]"))

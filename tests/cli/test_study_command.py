@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import matinee as mt
 from cli.world import World, answer, done, refused
 
@@ -25,6 +27,7 @@ def test_what_is_refused_before_any_work(world: World, tmp_path: Path) -> None:
     assert "no model of the recipe is called 'eas'" in refused("study", "tour", "--set", "eas.l2=3")
 
 
+@pytest.mark.slow
 def test_a_study_of_ones_own_log(world: World, tmp_path: Path) -> None:
     """The report, the page about the log, and the number of epochs that was asked for."""
     out = tmp_path / "out"

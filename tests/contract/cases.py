@@ -113,6 +113,14 @@ CASES: list[tuple[str, Hyper]] = [
 """Every model as the suite runs it: on the small log with its defaults or SMALL_LOG, then with its VARIANTS."""
 
 
+SLOW_VARIANTS = {"lightgbm", "rerank", "sasrec", "bert4rec", "cl4srec", "gru4rec"}
+"""Models whose VARIANTS take five to thirty seconds each: `make check-long` runs them, `make test` the first case."""
+
+
+def is_slow(name: str, hyper: Hyper) -> bool:
+    return name in SLOW_VARIANTS and hyper in VARIANTS.get(name, [])
+
+
 def case_id(name: str, hyper: Hyper) -> str:
     """The name and the settings, as a test's id."""
     return "-".join([name, *(f"{value}" for value in hyper.values())])

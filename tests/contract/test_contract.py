@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.cases import CASES, SMALL_LOG, VARIANTS, case_id, log_of
+from contract.cases import CASES, SMALL_LOG, VARIANTS, Hyper, case_id, is_slow, log_of
 from contract.checks import CHECKS, Check
 from contract.shared import PROMISES, Case, exemptions
 from matinee.models import registry
@@ -22,10 +22,21 @@ pytestmark = [
 ]
 
 
+def slow_marks(name: str, hyper: Hyper) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.slow] if is_slow(name, hyper) else []
+
+
 # With `--dist loadgroup` one worker runs all checks of a case, and so fits its models once.
 @pytest.fixture(
     scope="module",
-    params=[pytest.param(case, id=case_id(*case), marks=pytest.mark.xdist_group(case_id(*case))) for case in CASES],
+    params=[
+        pytest.param(
+            case,
+            id=case_id(*case),
+            marks=[pytest.mark.xdist_group(case_id(*case)), *slow_marks(*case)],
+        )
+        for case in CASES
+    ],
 )
 def case(request: pytest.FixtureRequest) -> Iterator[Case]:
     name, hyper = request.param

@@ -119,7 +119,7 @@ class Visit:
         self.page.wait_for_selector('.stApp[data-test-script-state="notRunning"]')
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1440, "dark"), (390, "light")])
+@pytest.mark.parametrize(("width", "scheme"), [(1440, "dark"), pytest.param(390, "light", marks=pytest.mark.slow)])
 def test_three_films_give_ten_and_a_like_changes_them(chromium: Any, demo: str, width: int, scheme: str) -> None:
     visit = Visit(chromium, demo, width, scheme)
     page, expect, picked = visit.page, playwright.expect, ["Heat", "Fargo", "The Matrix"]

@@ -111,7 +111,13 @@ def test_no_titles_at_all_and_no_attributes_are_ordinary_cases() -> None:
 
 @pytest.mark.parametrize(
     "changed",
-    [{"letters": "lstm"}, {"sampled": 3}, {"tied_epochs": 60}, {"attributes": ("artist",)}, {"precision": "bfloat16"}],
+    [
+        {"letters": "lstm"},
+        {"sampled": 3},
+        pytest.param({"tied_epochs": 60}, marks=pytest.mark.slow),
+        {"attributes": ("artist",)},
+        pytest.param({"precision": "bfloat16"}, marks=pytest.mark.slow),
+    ],
 )
 def test_variants_learn_too(changed: dict[str, Any]) -> None:
     model = mt.models.MMCF(**{**SMALL, "epochs": 60, **changed}).fit(DATA)

@@ -64,7 +64,10 @@ def test_all_factor_and_sequence_models_have_vectors() -> None:
     assert not {"ease", "popularity", "multi_vae", "ensemble"} & set(NAMES)
 
 
-@pytest.mark.parametrize(("name", "hyper"), [*((name, {}) for name in NAMES), *MORE])
+@pytest.mark.parametrize(
+    ("name", "hyper"),
+    [*((name, {}) for name in NAMES), *(pytest.param(*each, marks=pytest.mark.slow) for each in MORE)],
+)
 @pytest.mark.filterwarnings("ignore:left out")
 def test_products_of_what_is_read_back_are_the_scores(name: str, hyper: dict[str, Any], tmp_path: Path) -> None:
     model = fitted(name, **hyper)

@@ -151,7 +151,9 @@ def _grid(models: list[dict[str, Any]]) -> Study:
     return replace(study, hyper_parameters=said)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] if "crowded" in name else []) for name in PAGES]
+)
 def test_nothing_overflows(name: str, tmp_path: Path) -> None:
     for width, found in layouts(render(PAGES[name]()), tmp_path).items():
         assert found.shown == width

@@ -21,9 +21,8 @@ def n_threads() -> int:
 
 def parallel(run: Callable[[int, int], Any], n: int, *, chunk: int) -> None:
     """Call run(start, stop) over 0..n in chunks, on this thread and others, one a core; a single chunk on this one."""
-    helpers = (
-        min(n_threads(), -(-n // chunk)) - 1 if n > chunk else 0
-    )  # a few rows need not know how many cores there are
+    n_chunks = -(-n // chunk)
+    helpers = min(n_threads(), n_chunks) - 1 if n_chunks > 1 else 0  # for one chunk cores are not counted
     if helpers < 1:
         run(0, n)
         return

@@ -25,7 +25,7 @@ FEW_ROWS = 16  # of scores, which stay in the cache from one pass over them to t
 class MemberScores:
     """The scores of M members for B queries. scores: M arrays float32 (B, n_items), comparable and finite.
 
-    able: (B, n_items), whether any member can score the item.
+    scorable: (B, n_items), whether any member can score the item.
     """
 
     scores: Sequence[Floats]
@@ -34,9 +34,11 @@ class MemberScores:
     def mixed(self, weights: Weights) -> Floats:
         """float32 (B, n_items): the weighted sum; -inf where no member can score. weights: (M,), or (B, M)."""
         total, weight_of = np.empty(self.scorable.shape, np.float32), _by_member(weights, len(self.scorable))
-        kernels.parallel(partial(_add, self.scores, weight_of, total), len(total), chunk=FEW_ROWS)
-        if not self.scorable.all():
-            np.copyto(total, -np.inf, where=~self.scorable)
+
+        def mix(start: int, stop: int) -> None:
+            _mix_rows(start, stop, self.scores, weight_of, self.scorable[start:stop], total)
+
+        kernels.parallel(mix, len(total), chunk=FEW_ROWS)
         return total
 
 
@@ -59,9 +61,7 @@ def mixed_scores(members: Sequence[Scorer], queries: Queries, method: Method, we
         scorable = scorable_rows(found, start, stop)
         for scores in found:
             rows(start, stop, exclude.offsets, exclude.values, scores)
-        _add(found, weight_of, total, start, stop)
-        if not scorable.all():
-            np.copyto(total[start:stop], -np.inf, where=~scorable)
+        _mix_rows(start, stop, found, weight_of, scorable, total)
 
     kernels.parallel(mix, len(total), chunk=FEW_ROWS)
     return total
@@ -111,9 +111,14 @@ def scorable_rows(scores: Sequence[Floats], start: int, stop: int) -> Bools:
     return found
 
 
-def _add(scores: Sequence[Floats], weight_of: Floats, total: Floats, start: int, stop: int) -> None:
+def _mix_rows(
+    start: int, stop: int, scores: Sequence[Floats], weight_of: Floats, scorable: Bools, total: Floats
+) -> None:
+    """Write the weighted sums of these rows into total (B, n_items). scorable: bool (stop - start, n_items)."""
     for number, member in enumerate(scores):
         kernels.fusion.add_rows(start, stop, member, weight_of[number], number == 0, total)
+    if not scorable.all():
+        np.copyto(total[start:stop], -np.inf, where=~scorable)
 
 
 def by_quotas(members: Sequence[Scorer], queries: Queries, quotas: Sequence[int]) -> Floats:

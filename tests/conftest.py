@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from markupsafe import Markup
 
 settings.register_profile("matinee", deadline=None)  # test processes share the cores, and first examples compile
 settings.load_profile("matinee")
@@ -24,6 +25,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data in {folder}: set MATINEE_TEST_DATA to a folder that holds ml-100k, ml-1m, ...")
     return folder
+
+
+@pytest.fixture
+def no_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what a report says: drawing takes most of its time."""
+    from matinee.report import plots
+
+    monkeypatch.setattr(plots, "draw", lambda paint, name, alt, **sizes: Markup("<svg></svg>"))
 
 
 @pytest.hookimpl(tryfirst=True)  # before the groups are read

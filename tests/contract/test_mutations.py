@@ -22,6 +22,8 @@ from matinee.errors import MatineeError
 from matinee.models import registry
 from oracle import model_checks
 
+pytestmark = pytest.mark.slow  # they try the checks, not the models
+
 
 def check_of(mutation: Mutation) -> Callable[[], None]:
     """The check named for a mutation, ready to run on a model of its own."""

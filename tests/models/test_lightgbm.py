@@ -131,7 +131,7 @@ def test_nearest_examples_are_what_a_first_stage_brings(monkeypatch: pytest.Monk
 # --- learning ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("objective", ["lambdarank", "binary"])
+@pytest.mark.parametrize("objective", ["lambdarank", pytest.param("binary", marks=pytest.mark.slow)])
 def test_early_stopping_keeps_the_best_round(objective: str, hidden: tuple[Dataset, Holdout]) -> None:
     train, valid = hidden
     model = registry.create(

@@ -288,7 +288,7 @@ class TestNegatives:
         same = self.drawn(data, users, seed, sampling=sampling, n_negatives=n)
         assert found.tolist() == same.tolist()
 
-    @pytest.mark.parametrize("sampling", ["uniform", "hard"])
+    @pytest.mark.parametrize("sampling", [pytest.param("uniform", marks=pytest.mark.slow), "hard"])
     def test_what_a_user_disliked_sinks(self, sampling: str) -> None:
         """Items 0 and 1 are watched alike; the users of one half dislike item 0, those of the other item 1."""
         user, item = np.divmod(np.arange(400, dtype=np.int32), 10)

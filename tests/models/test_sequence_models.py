@@ -85,7 +85,7 @@ def test_order_matters_and_what_is_older_than_max_len_does_not(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("windows", ["last", "all"])
+@pytest.mark.parametrize("windows", ["last", pytest.param("all", marks=pytest.mark.slow)])
 def test_trains_on_long_histories_and_in_bfloat16_nearly_as_well(name: str, windows: str) -> None:
     """Histories longer than max_len, repeats in them; and the same with products of three digits."""
     losses = {}

@@ -43,6 +43,10 @@ CASES: list[tuple[str, dict[str, Any]]] = [*((name, {}) for name in TRAINED), *D
 TRAIN, VALID = last_hidden(groups())
 
 
+def takes_seconds(name: str, hyper: dict[str, Any]) -> bool:
+    return name in {"rec_vae", "autoint_plus", "cl4srec"} or hyper.get("loss") in {"gbce", "bpr_max", "sampled_softmax"}
+
+
 class Stop(Exception):  # noqa: N818 - a power cut, not an error
     pass
 
@@ -69,7 +73,11 @@ def interrupted(model: Trained, path: Path, epoch: int, monkeypatch: pytest.Monk
             model.fit(TRAIN, valid=VALID, seed=3, checkpoint=path)
 
 
-@pytest.mark.parametrize(("name", "hyper"), CASES, ids=lambda x: x if isinstance(x, str) else x.get("loss", ""))
+@pytest.mark.parametrize(
+    ("name", "hyper"),
+    [pytest.param(*case, marks=[pytest.mark.slow] if takes_seconds(*case) else []) for case in CASES],
+    ids=lambda x: x if isinstance(x, str) else x.get("loss", ""),
+)
 def test_interrupted_and_fitted_again(
     name: str, hyper: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

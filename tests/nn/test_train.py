@@ -78,7 +78,9 @@ class TestSameBytes:
             nets.append(weights(net))
         assert all(nets[0][name] != nets[1][name] for name in nets[0] if passes is alternating or name != "memory")
 
-    @pytest.mark.parametrize("optimiser", ["adam", "rmsprop", "nadam"])
+    @pytest.mark.parametrize(
+        "optimiser", ["adam", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rmsprop", "nadam"))]
+    )
     def test_every_optimiser_is_resumed(self, optimiser: Any, tmp_path: Path) -> None:
         training = replace(PLAN, optimiser=optimiser)
         straight, expected = loop(training=training, checkpoint=tmp_path / "straight")
@@ -94,7 +96,7 @@ class TestSameBytes:
             assert weights(net) == weights(expected), epoch
             assert contents(path) == contents(tmp_path / "straight")
 
-    @pytest.mark.parametrize("average", [0.0, 0.9])
+    @pytest.mark.parametrize("average", [pytest.param(0.0, marks=pytest.mark.slow), 0.9])
     @pytest.mark.parametrize("passes", [together, alternating])
     def test_stopped_in_any_epoch_and_resumed(
         self, passes: Callable[[Toy], list[Pass]], average: float, tmp_path: Path
@@ -127,7 +129,7 @@ class TestSameBytes:
     def test_stopped_at_any_step_and_resumed(self, tmp_path: Path) -> None:
         straight, expected = loop()
         straight.run()
-        for stop_at in range(1, 4 * 5 * PLAN.epochs, 11):
+        for stop_at in range(1, 4 * 5 * PLAN.epochs, 29):
             path = tmp_path / f"{stop_at}"
             running, net = loop(checkpoint=path)
             running.passes = stopping(running.passes, stop_at)

@@ -367,7 +367,7 @@ class TestAgainstDrawn:
             assert torch.isfinite(of_states).all()
             assert torch.isfinite(of_vectors).all()
 
-    @pytest.mark.parametrize("states_in", [torch.float32, torch.bfloat16])
+    @pytest.mark.parametrize("states_in", [pytest.param(torch.float32, marks=pytest.mark.slow), torch.bfloat16])
     def test_under_autocast_only_products_are_rounded(
         self, formula: Formula, plain: Plain, log_q: Tensor | None, states_in: torch.dtype
     ) -> None:
@@ -537,6 +537,7 @@ print(more(20_000, 16, losses.cross_entropy), more(5_000, 64, against_own))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a peak from the one before")
+@pytest.mark.slow
 def test_logits_are_never_all_in_memory() -> None:
     """20,000 states against 20,000 items, whose logits are 1,600 MB; 5,000 against 256 of their own, whose vectors are
     330, and again for their gradients."""

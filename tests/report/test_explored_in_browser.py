@@ -28,7 +28,7 @@ def awkward() -> str:
     return page(both.logs, both.overlaps)
 
 
-@pytest.mark.parametrize("case", ["ordinary", "awkward"])
+@pytest.mark.parametrize("case", [pytest.param("ordinary", marks=pytest.mark.slow), "awkward"])
 def test_nothing_overflows(case: str, tmp_path: Path) -> None:
     html = awkward() if case == "awkward" else page([mt.explore(busy())], [])
     for width, found in layouts(html, tmp_path).items():

@@ -16,7 +16,6 @@ from test_report import page_of, quiet_study
 
 from matinee.report import Study, panels, plots
 from matinee.report.grids import Layout, centre, grids, laid_out, leading, varying
-from matinee.report.page import render
 from matinee.report.scores import Cell, Row, Table, score_tables
 
 LOSSES: list[dict[str, Any]] = [
@@ -182,6 +181,7 @@ def test_the_table_is_sorted_and_holds_each_model_once(crossed: Study) -> None:
         assert levels == [str(said[label][name]) for name in found["names"]]
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_fewer_than_four_or_all_alike_are_no_grid(crossed: Study) -> None:
     few = study_of({f"e{i}": {"l2": i} for i in range(3)})
     assert "by its hyper-parameters" not in page_of(few).words
@@ -212,7 +212,7 @@ def test_names_of_values_are_only_text() -> None:
     page = page_of(study)
     assert "by its hyper-parameters" in page.words
     assert set(page.tags) <= set(page_of(quiet_study(labels=["popularity", "x"])).tags) | {"use"}
-    assert "label-0" not in render(study)
+    assert "label-0" not in page.html
 
 
 def test_ids_stay_unique_with_several_grids(crossed: Study) -> None:

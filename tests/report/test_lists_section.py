@@ -67,6 +67,7 @@ def _check(table: ListTable, lower: set[str]) -> None:
         assert shown == sorted(shown, reverse=name not in lower), (table.title, name)
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_the_page_has_a_switch_for_each_column(study: Study) -> None:
     page = render(study)
     section = page[page.index('id="recommended"') : page.index('id="data"')]
@@ -94,6 +95,7 @@ def test_the_pair_that_finds_most(study: Study) -> None:
         assert f"Of all pairs {a} and {b} find most together, {sum(counts):,} of {total:,}, in two lists" in note
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_for_how_many_the_best_finds_nothing(study: Study) -> None:
     tables = score_tables(study.metrics, study.protocols, study.per_query, study.tested)
     found = groups(study, tables)

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import replace
 
 import polars as pl
+import pytest
 from test_report import page_of, quiet_study
 
 from matinee.errors import MatineeWarning
@@ -45,12 +46,14 @@ def test_each_part_of_a_study_is_renamed() -> None:
     assert with_names(replace(study, metrics=pl.DataFrame())).costs["label"][0] == "popularity"
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_the_page_says_no_other_name() -> None:
     words = page_of(quiet_study()).words
     assert "EASE" in words
     assert " ease " not in words
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_the_analysis_is_renamed_too() -> None:
     study = quiet_study()
     with warnings.catch_warnings():

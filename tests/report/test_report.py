@@ -30,6 +30,7 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
+        self.html = html
         self.tags: Counter[str] = Counter()
         self.attributes: list[tuple[str, str, str]] = []
         self.text: list[str] = []
@@ -118,6 +119,7 @@ def test_ordinary_cases_render(case: str) -> None:
     assert not re.search(r"\bnan\b", page.words)
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_frames_may_be_empty(study: Study) -> None:
     none = pl.DataFrame()
     bare = replace(
@@ -129,6 +131,7 @@ def test_frames_may_be_empty(study: Study) -> None:
     assert "t-test" in page_of(study).words
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_values_per_query_may_stay_in_their_file(study: Study, tmp_path: Path) -> None:
     assert isinstance(study.per_query, pl.DataFrame)
     study.per_query.write_parquet(tmp_path / "values.parquet")
@@ -202,6 +205,7 @@ def test_the_readers_own_matplotlib_settings_change_nothing(study: Study) -> Non
         assert render(study) == before
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_protocols_never_share_a_table(study: Study) -> None:
     page = page_of(study)
     names = [name.split("-") for tag, attribute, name in page.attributes if (tag, attribute) == ("input", "name")]
@@ -223,6 +227,7 @@ def test_calibration_is_drawn_for_each_model(study: Study) -> None:
     assert max(ids.values()) == 1
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_remarks_stand_under_their_table(study: Study) -> None:
     fingerprint, other = study.protocols
     page = page_of(replace(study, remarks={fingerprint: ["this flatters"]}))
@@ -240,6 +245,7 @@ def test_recommendations_must_answer_the_test(study: Study) -> None:
         render(replace(study, recommendations={"ease": short}))
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_hits_are_the_hidden_items(study: Study) -> None:
     page = page_of(study)
     holdout, recs = study.split.test, study.recommendations
@@ -284,6 +290,7 @@ def test_one_measure_has_one_axis(shared: bool) -> None:
     assert (">training<" in svg, ">validation<" in svg) == (shared, shared)
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_people_are_shown_with_ratings_and_genres(study: Study) -> None:
     page = page_of(study)
     assert "What they rated best, beside what each model recommends" in page.words
@@ -296,6 +303,7 @@ def test_people_are_shown_with_ratings_and_genres(study: Study) -> None:
     assert "rated" not in unrated.words
 
 
+@pytest.mark.usefixtures("no_drawings")
 @pytest.mark.parametrize(
     ("n_models", "people"), [(1, "Five users"), (4, "Four users"), (9, "Two users"), (12, "A user")]
 )
@@ -305,6 +313,7 @@ def test_many_models_leave_room_for_fewer_people(n_models: int, people: str) -> 
     assert page.tags["article"] == ["A user", "Two users", "Three users", "Four users", "Five users"].index(people) + 1
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_what_is_known_of_items_is_told() -> None:
     data = make_data(titles=["A (1990)", "B"])
     assert "Items: 40 of 40 in the log are described; missing: year 20." in page_of(quiet_study(data)).words
@@ -312,6 +321,7 @@ def test_what_is_known_of_items_is_told() -> None:
     assert "What is known of users and items" not in bare.words
 
 
+@pytest.mark.usefixtures("no_drawings")
 def test_colours_have_contrast(study: Study) -> None:
     """WCAG AA, 4.5 to 1, for every colour of text, on paper and on the strongest tint, light and dark."""
     rules = re.findall(r":root \{(.*?)\}", render(study), re.DOTALL)

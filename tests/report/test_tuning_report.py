@@ -64,7 +64,10 @@ def test_the_take_away_and_the_reasons_are_there_and_escaped() -> None:
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
-@pytest.mark.parametrize(("label", "title", "name"), [("net", "Films", "rate"), ("n" * 90, "Wort" * 60, "r" * 60)])
+@pytest.mark.parametrize(
+    ("label", "title", "name"),
+    [pytest.param("net", "Films", "rate", marks=pytest.mark.slow), ("n" * 90, "Wort" * 60, "r" * 60)],
+)
 def test_nothing_overflows(label: str, title: str, name: str, tmp_path: Path) -> None:
     for width, found in layouts(render(a_tuning(label, title, name)), tmp_path).items():
         assert found.shown == width

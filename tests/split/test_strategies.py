@@ -23,8 +23,8 @@ from matinee.data.dataset import Dataset, Holdout, Split
 from matinee.data.ids import IdMap
 from matinee.errors import MatineeError
 
-# fourteen cases times four properties: 50 logs each; a busy machine is no failure
-few = settings(max_examples=50)
+# fourteen cases times four properties: 20 logs each; a busy machine is no failure
+few = settings(max_examples=20)
 
 Rows = list[tuple[int, int, int]]  # user, item, time
 

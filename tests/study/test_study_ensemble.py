@@ -69,7 +69,7 @@ def left_in_parts(out: Path) -> list[str]:
 # --- what is fitted, and on what --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("refit", [False, True])
+@pytest.mark.parametrize("refit", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize("split", [RANDOM, '[split]\nstrategy = "random"\nfolds = 2\nvalid = 0.1\n'])
 def test_members_are_fitted_once_for_each_split(
     refit: bool, split: str, make: Make, fits: Counter[str], tmp_path: Path
@@ -158,8 +158,17 @@ def test_the_cost_of_a_training_counts_its_epochs_before_a_kill(
 # --- killed, resumed, made again --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("refit", [False, True])
-@pytest.mark.parametrize("lost", [None, "ease", "net"])
+@pytest.mark.parametrize(
+    ("refit", "lost"),
+    [
+        (True, None),
+        (False, "net"),
+        *(
+            pytest.param(*case, marks=pytest.mark.slow)
+            for case in [(False, None), (False, "ease"), (True, "ease"), (True, "net")]
+        ),
+    ],
+)
 def test_a_study_killed_at_its_ensemble_goes_on_with_the_members_it_has(
     refit: bool, lost: str | None, make: Make, fits: Counter[str], tmp_path: Path, monkeypatch: Patch
 ) -> None:

@@ -1,4 +1,4 @@
-"""30 hostile titles in a real browser: neither the report nor the page of an explored log executes or loads anything."""
+"""30 hostile titles in a real browser: neither the report nor the page of a log executes or loads anything."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def report(titles: list[str]) -> str:
 
 def explored(titles: list[str]) -> str:
     found = mt.explore(replace(busy(titles), name=titles[0]))
-    return page(found.logs, [])
+    return page([found], [])
 
 
 def plain(text: str) -> str:

@@ -52,7 +52,7 @@ RULES = st.fixed_dictionaries(
 FITTING: dict[str, Values] = {
     "user": st.integers(95, 100 + N_USERS),  # some are in no log
     "session_id": st.sampled_from(["a", "b 한국어", "session:"]),
-    "history": lists(ITEMS) | lists(event(time=SECONDS)) | lists(event(time=SECONDS, rating=st.floats(-5, 5))),
+    "history": lists(ITEMS, 1) | lists(event(time=SECONDS), 1) | lists(event(time=SECONDS, rating=st.floats(-5, 5)), 1),
     "title": st.sampled_from(["road trip", "영화", "🎬"]),
     "item": ITEMS,
     "model": st.sampled_from(["ease", "pop", "markov"]),
@@ -81,15 +81,27 @@ APART = {"session_id": "user"}  # who asks has one of them
 def fitted(draw: Any, given: Any) -> Any:
     """What the schema gave (a body, or what stands in a URL), with the catalogue's values in the places of the same
     names. Whatever else it holds stays."""
-    if isinstance(given, list):
-        return [draw(fitted(each)) for each in given]
     if not isinstance(given, dict):
         return given
-    found = {
-        name: draw(FITTING[name]) if name in FITTING else draw(fitted(value))
+    return {
+        name: draw(FITTING[name]) if name in FITTING else value
         for name, value in given.items()
         if APART.get(name) not in given
     }
+
+
+@st.composite
+def fitted_body(draw: Any, given: Any) -> Any:
+    """The same of a body, in which somebody asks, or did something."""
+    if isinstance(given, list):
+        return [draw(fitted_body(each)) for each in given]
+    found = draw(fitted(given))
+    if not isinstance(found, dict):
+        return found
+    for name in {"events", "requests"} & set(found):
+        return found | {name: draw(fitted_body(found[name]))}
     if "key" in found and not {"user", "session_id"} & set(found):
         found["user"] = draw(FITTING["user"])
+    elif "key" not in found and ("item" in found or not {"user", "session_id", "title"} & set(found)):
+        found["history"] = draw(FITTING["history"])  # why an item is asked of what is known
     return found

@@ -22,7 +22,7 @@ with warnings.catch_warnings():
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from serve.fitting import fitted
+from serve.fitting import fitted, fitted_body
 
 FEW, MANY = 8, 1_000  # requests to each of eleven routes
 ROUTES = [
@@ -61,8 +61,8 @@ def fuzz(running: App, method: str, path: str, count: int) -> dict[int, int]:
     )  # fmt: skip
     def ask(case: Any, fits: bool, data: Any) -> None:
         if fits:
-            for part in ("body", "path_parameters", "query"):
-                setattr(case, part, data.draw(fitted(getattr(case, part))))
+            for part, values in (("body", fitted_body), ("path_parameters", fitted), ("query", fitted)):
+                setattr(case, part, data.draw(values(getattr(case, part))))
         given = case.as_transport_kwargs(base_url="http://localhost")
         asked = {name: given[name] for name in ("method", "url", "headers", "params", "json") if name in given}
         body = given.get("data")

@@ -228,13 +228,13 @@ def measured(service: Service, rate: float, given: argparse.Namespace, users: li
 
 def held(service: Service, given: argparse.Namespace, users: list[int | str]) -> Iterator[dict[str, Any]]:
     """The service's memory before the first request and after each SAMPLE of them."""
-    chance, errors = random.Random(0), 0
+    chance, errors, step = random.Random(0), 0, min(SAMPLE, 1000)
     yield {"requests": 0, "errors": 0, "mb": service.megabytes()}
-    for done in range(0, given.memory, 1000):
-        requests = [varied(done + n, chance, given.k, users) for n in range(1000)]
+    for done in range(0, given.memory, step):
+        requests = [varied(done + n, chance, given.k, users) for n in range(step)]
         errors += asyncio.run(ask(service.port, requests, math.inf, given.connections, chance)).errors
-        if (done + 1000) % SAMPLE == 0:
-            yield {"requests": done + 1000, "errors": errors, "mb": service.megabytes()}
+        if (done + step) % SAMPLE == 0:
+            yield {"requests": done + step, "errors": errors, "mb": service.megabytes()}
 
 
 def varied(number: int, chance: random.Random, k: int, users: list[int | str]) -> bytes:

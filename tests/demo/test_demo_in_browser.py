@@ -138,7 +138,8 @@ def test_three_films_give_ten_and_a_like_changes_them(chromium: Any, demo: str, 
     visit = Visit(chromium, demo, width, scheme)
     page, expect, picked = visit.page, playwright.expect, ["Heat", "Fargo", "The Matrix"]
     search = page.get_by_label("Search for a film")
-    expect(search).to_be_visible()
+    # Streamlit fetches the code of a widget when the page first has one: posters are there before the search is
+    expect(search).to_be_visible(timeout=120_000)
     page.wait_for_selector(".mt-poster")
     for at, title in enumerate(picked):  # by keyboard alone
         search.focus()

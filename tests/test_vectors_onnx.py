@@ -29,10 +29,10 @@ LENGTHS = [1, 4, 9, 2, 7]  # max_len is 6 here
     ],
 )
 def test_onnx_makes_the_vectors_of_the_model(name: str, hyper: dict[str, Any], tmp_path: Path) -> None:
-    for package in ("onnx", "onnxscript", "onnxruntime"):
+    _, _, onnxruntime = (
         pytest.importorskip(package, reason=f"{package} is not installed")
-    import onnxruntime
-
+        for package in ("onnx", "onnxscript", "onnxruntime")
+    )
     model = fitted(name, **{"dim": 8, "max_len": 6, **hyper})
     mt.write_vectors(model, tmp_path / "items.parquet", onnx=tmp_path / "net.onnx")
     table = pl.read_parquet(tmp_path / "items.parquet")

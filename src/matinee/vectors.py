@@ -84,16 +84,15 @@ def write_vectors(
     if not isinstance(model, WithVectors):
         raise _without(model)
     files = [Path(path) for path in (out, users) if path is not None]
-    if onnx is not None:
-        _check_onnx(model, Path(onnx))
+    followed = None if onnx is None else _followed(model, Path(onnx))
     _check(model, files)
     data = model.data
     vectors = model.item_vectors()
     scored = _scored(model)
     _tell(int((~scored).sum()), "item", "without a training event")
-    if onnx is not None:
+    if onnx is not None and followed is not None:
         with atomic_path(onnx) as temp:
-            nn.exported.write_onnx(model.net, scored, model.fitted.popularity > 0, temp)
+            nn.exported.write_onnx(followed.net, scored, followed.fitted.popularity > 0, temp)
     _write(_frame(data.items, "item_id", data.item_features, vectors, scored), files[0])
     if users is None:
         return VectorFiles(vectors.shape[1], int(scored.sum()), None)
@@ -129,8 +128,8 @@ def _check(model: Model, files: list[Path]) -> None:
         refuse_no_histories(model.data)
 
 
-def _check_onnx(model: Model, file: Path) -> None:
-    """Raise MatineeError where torch's exporter cannot follow the net."""
+def _followed(model: Model, file: Path) -> SASRec:
+    """The model, whose net torch's exporter can follow. Raises MatineeError for others."""
     if file.suffix != ".onnx":
         raise MatineeError("a net is written as ONNX", where=str(file), hint="name a file *.onnx")
     if not isinstance(model, SASRec):
@@ -139,6 +138,7 @@ def _check_onnx(model: Model, file: Path) -> None:
     if model.time_gaps or model.relative:
         name = "time_gaps" if model.time_gaps else "relative"
         raise MatineeError(f"a net with {name} is not written as ONNX", hint=f"fit it without {name}")
+    return model
 
 
 def _scored(model: Model) -> Bools:

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 import matinee as mt
-from demo.films import HOSTILE, log
+from demo.films import log
+from hostile import TITLES as HOSTILE
 from matinee.demo.cards import cut
 from matinee.demo.start import HOST, OPTIONS
 

@@ -57,7 +57,8 @@ def among(net: TransformerNet, kept: Bools) -> TransformerNet:
     vectors = net.vectors.detach()[torch.from_numpy(kept)]
     one = copy.deepcopy(net)
     one.features, one.n_items = None, len(vectors)
-    one.items = nn.Embedding.from_pretrained(torch.cat([vectors, vectors.new_zeros(1, vectors.shape[1])]))
+    table = torch.cat([vectors, vectors.new_zeros(1, vectors.shape[1])])
+    one.items = nn.Embedding(len(table), table.shape[1], _weight=table)
     return one
 
 
@@ -86,4 +87,5 @@ def write_onnx(net: TransformerNet, kept: Bools, read: Bools, path: Path) -> Non
             program = torch.onnx.export(query, (example,), dynamo=True, verbose=False, dynamic_shapes=(free,), **names)
     finally:
         logger.setLevel(level)
+    assert program is not None
     program.save(path)

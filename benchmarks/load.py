@@ -5,6 +5,8 @@
 The service and this script share the machine, on loopback alone. A request's time runs from when it was due. Each is
 for a random user of the log, with k items, on one of a few connections that stay open.
 --peer PYTHON serves implicit's ALS behind the plainest FastAPI application with an interpreter that has both.
+--memory N asks N requests, each as soon as one before is answered, and prints what the service holds after each 10,000.
+A third of them is for users, a third for sessions that bring a history, a third filters; no two of these are the same.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import math
 import os
 import random
 import signal
@@ -36,6 +39,8 @@ from timing import environment
 
 MOST_SECONDS = 120.0
 MOST_REQUESTS = 250_000
+SAMPLE = 10_000
+"""Requests between two looks at the memory."""
 PEER = Path(__file__).with_name("load_peer.py")
 
 
@@ -52,8 +57,11 @@ def main() -> None:
     parser.add_argument("--where", help="an expression in every request: filters")
     parser.add_argument("--events", default="none", help="the service's event store; default: %(default)s")
     parser.add_argument("--peer", type=Path, help="an interpreter with implicit, fastapi and uvicorn")
+    parser.add_argument("--memory", type=int, metavar="N", help="memory over N requests, in place of rates")
     parser.add_argument("--out", type=Path, help="JSON lines")
     given = parser.parse_args()
+    if given.memory is not None and not SAMPLE <= given.memory <= MOST_REQUESTS:
+        parser.error(f"--memory is from {SAMPLE:,} to {MOST_REQUESTS:,} requests")
     if given.seconds > MOST_SECONDS:
         parser.error(f"--seconds is at most {MOST_SECONDS:g}")
     machine = environment()
@@ -61,12 +69,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temp:
         for name, command, users in servers(given, Path(temp)):
             with started(name, command) as service:
-                for rate in map(float, given.rates.split(",")):
-                    row = measured(service, rate, given, users)
+                for row in rows(service, given, users):
                     print(line(name, row), flush=True)
                     if given.out is not None:
                         with given.out.open("a", encoding="utf-8", newline="\n") as file:
                             file.write(json.dumps({"model": name, **row, **machine}) + "\n")
+
+
+def rows(service: Service, given: argparse.Namespace, users: list[int | str]) -> Iterator[dict[str, Any]]:
+    """What is measured of a service, a row at a time."""
+    if given.memory is not None:
+        yield from held(service, given, users)
+        return
+    for rate in map(float, given.rates.split(",")):
+        yield measured(service, rate, given, users)
 
 
 def servers(given: argparse.Namespace, temp: Path) -> Iterator[tuple[str, list[str], list[int | str]]]:
@@ -196,7 +212,8 @@ def measured(service: Service, rate: float, given: argparse.Namespace, users: li
     """One rate for a while; a second of it before, which is not counted."""
     chance = random.Random(round(rate))
     n = min(round(rate * given.seconds), MOST_REQUESTS)
-    requests = [request(chance.choice(users), given.k, given.where) for _ in range(n)]
+    more = {} if given.where is None else {"where": given.where}
+    requests = [request({"user": chance.choice(users), "k": given.k} | more) for _ in range(n)]
     asyncio.run(ask(service.port, requests[: round(rate)], rate, given.connections, chance))
     cpu, own, start = service.cpu(), time.process_time(), time.perf_counter()
     load = asyncio.run(ask(service.port, requests, rate, given.connections, chance))
@@ -209,14 +226,35 @@ def measured(service: Service, rate: float, given: argparse.Namespace, users: li
     }  # fmt: skip
 
 
-def request(user: int | str, k: int, where: str | None) -> bytes:
-    body = json.dumps({"user": user, "k": k} | ({} if where is None else {"where": where})).encode()
+def held(service: Service, given: argparse.Namespace, users: list[int | str]) -> Iterator[dict[str, Any]]:
+    """The service's memory before the first request and after each SAMPLE of them."""
+    chance, errors, step = random.Random(0), 0, min(SAMPLE, 1000)
+    yield {"requests": 0, "errors": 0, "mb": service.megabytes()}
+    for done in range(0, given.memory, step):
+        requests = [varied(done + n, chance, given.k, users) for n in range(step)]
+        errors += asyncio.run(ask(service.port, requests, math.inf, given.connections, chance)).errors
+        if (done + step) % SAMPLE == 0:
+            yield {"requests": done + step, "errors": errors, "mb": service.megabytes()}
+
+
+def varied(number: int, chance: random.Random, k: int, users: list[int | str]) -> bytes:
+    """One of three kinds of requests; what could be kept for the next one (session, history, expression) is new."""
+    if number % 3 == 0:
+        return request({"user": chance.choice(users), "k": k})
+    if number % 3 == 1:
+        history = [{"item": chance.randrange(1, 3000), "time": number} for _ in range(chance.randrange(1, 40))]
+        return request({"session_id": f"s{number}", "history": history, "k": k})
+    return request({"user": chance.choice(users), "k": k, "where": f"year < {1930 + number % 71} or year > {number}"})
+
+
+def request(asked: dict[str, Any]) -> bytes:
+    body = json.dumps(asked).encode()
     head = "POST /v1/recommend HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
 async def ask(port: int, requests: list[bytes], rate: float, connections: int, chance: random.Random) -> Load:
-    """Send them at exponential intervals, and wait for the answers."""
+    """Send them at exponential intervals, or (math.inf) as soon as they are answered; wait while answers come."""
     loop, load = asyncio.get_running_loop(), Load()
     opened = [await loop.create_connection(lambda: Connection(load), "127.0.0.1", port) for _ in range(connections)]
     due = time.perf_counter() + 0.01
@@ -224,10 +262,12 @@ async def ask(port: int, requests: list[bytes], rate: float, connections: int, c
         while (left := due - time.perf_counter()) > 0:
             await asyncio.sleep(left)
         load.send(due, each)
-        due += chance.expovariate(rate)
-    end = time.perf_counter() + 30
+        due += 0.0 if rate == math.inf else chance.expovariate(rate)
+    done, end = 0, time.perf_counter() + 30
     while len(load.seconds) < len(requests) and time.perf_counter() < end:
         await asyncio.sleep(0.01)
+        if len(load.seconds) > done:
+            done, end = len(load.seconds), time.perf_counter() + 30
     load.errors += len(requests) - len(load.seconds)
     for transport, _ in opened:
         transport.close()
@@ -235,6 +275,8 @@ async def ask(port: int, requests: list[bytes], rate: float, connections: int, c
 
 
 def line(name: str, row: dict[str, Any]) -> str:
+    if "rate" not in row:
+        return f"{name:14} {row['requests']:8,} requests  {row['errors']} errors  {row['mb']:7.1f} MB"
     return (
         f"{name:14} {row['rate']:6.0f}/s  p50 {row['p50']:7.2f}  p90 {row['p90']:7.2f}  p99 {row['p99']:7.2f} ms  "
         f"{row['errors']} errors  {row['answered']:6.1f} answered/s  {row['cpu_ms']:5.2f} ms processor time "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from matinee import nn
 from matinee.data.arrays import Bools, Floats, Ragged
 from matinee.data.dataset import Queries
 from matinee.data.ids import IdMap
@@ -17,6 +18,7 @@ from matinee.errors import MatineeError, MatineeWarning, counted
 from matinee.files import StrPath, atomic_path
 from matinee.models import registry
 from matinee.models.base import Model
+from matinee.models.sasrec import SASRec
 from matinee.progress import track
 
 if TYPE_CHECKING:
@@ -47,12 +49,24 @@ class VectorFiles:
     users: int | None
 
 
-def write_vectors(model: Model, out: StrPath, *, users: StrPath | None = None, progress: bool = False) -> VectorFiles:
-    """Write a model's item vectors to a Parquet file, and its users' to a second one.
+def write_vectors(
+    model: Model,
+    out: StrPath,
+    *,
+    users: StrPath | None = None,
+    onnx: StrPath | None = None,
+    progress: bool = False,
+) -> VectorFiles:
+    """Write a model's item vectors to a Parquet file, its users' to a second one, and the net that makes users' vectors
+    to a third.
 
     out: a row an item: item_id, title (where the log has titles), vector, f float32 in a list of fixed size. users: a
     row a user of the log: user_id, title (where users are lists with names), vector, what the history as it stands in
     the log gives. `vectors(queries)` of the model gives the same for any other history.
+
+    onnx: a net from histories to vectors, of sasrec and cl4srec without time_gaps and relative. item, int64 (batch,
+    places), are rows of `out`, from 0, oldest first, and anywhere their number for nothing; at most max_len places: the
+    latest events count. It gives vector, float32 (batch, f), zeros of an empty history.
 
     For every family score = user . item, so a store must search by the inner product, not by the cosine: lengths count.
     There is no column of biases; they are entries of the vectors that face a 1 of the other side.
@@ -63,18 +77,22 @@ def write_vectors(model: Model, out: StrPath, *, users: StrPath | None = None, p
 
     Items and users to whom the model gives no score of its own (no training event; popularity answers) are left out,
     and a MatineeWarning counts them. Raises MatineeError for a model without vectors, one that learned nothing, users
-    of a model without histories, and a file that is not .parquet.
+    of a model without histories, a net that ONNX cannot follow, and a file that is not .parquet or .onnx.
 
     Example: `mt.write_vectors(mt.models.SVD(n_factors=2).fit(data), "items.parquet", users="users.parquet")`
     """
     if not isinstance(model, WithVectors):
         raise _without(model)
     files = [Path(path) for path in (out, users) if path is not None]
+    followed = None if onnx is None else _followed(model, Path(onnx))
     _check(model, files)
     data = model.data
     vectors = model.item_vectors()
     scored = _scored(model)
     _tell(int((~scored).sum()), "item", "without a training event")
+    if onnx is not None and followed is not None:
+        with atomic_path(onnx) as temp:
+            nn.exported.write_onnx(followed.net, scored, followed.fitted.popularity > 0, temp)
     _write(_frame(data.items, "item_id", data.item_features, vectors, scored), files[0])
     if users is None:
         return VectorFiles(vectors.shape[1], int(scored.sum()), None)
@@ -108,6 +126,19 @@ def _check(model: Model, files: list[Path]) -> None:
         raise MatineeError(what, hint="fit it on a log where users have two events or more")
     if len(files) > 1:
         refuse_no_histories(model.data)
+
+
+def _followed(model: Model, file: Path) -> SASRec:
+    """The model, whose net torch's exporter can follow. Raises MatineeError for others."""
+    if file.suffix != ".onnx":
+        raise MatineeError("a net is written as ONNX", where=str(file), hint="name a file *.onnx")
+    if not isinstance(model, SASRec):
+        what = f"the way of {type(model).__name__} from a history to a vector is not written as ONNX"
+        raise MatineeError(what, hint="use sasrec or cl4srec")
+    if model.time_gaps or model.relative:
+        name = "time_gaps" if model.time_gaps else "relative"
+        raise MatineeError(f"a net with {name} is not written as ONNX", hint=f"fit it without {name}")
+    return model
 
 
 def _scored(model: Model) -> Bools:

@@ -29,7 +29,7 @@ def test_json_says_what_was_written(world: World, tmp_path: Path) -> None:
     out = tmp_path / "items.parquet"
     found = answer("vectors", world.factors, "--out", out)
     assert found.pop("warnings") == ["left out: 1 item without a training event"]
-    assert found == {"out": str(out), "users_out": None, "width": 6, "items": 20, "users": None}
+    assert found == {"out": str(out), "users_out": None, "onnx": None, "width": 6, "items": 20, "users": None}
 
 
 def test_models_without_vectors_are_refused_with_those_that_have_them(world: World, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 
 import matinee as mt
+from hostile import TITLES as HOSTILE
 
 ORDINARY = [
     ("Matrix, The (1999)", "Action|Sci-Fi"), ("Heat (1995)", "Crime|Drama"), ("Amélie (2001)", "Comedy|Romance"),
@@ -15,17 +16,6 @@ ORDINARY = [
     ("Jaws (1975)", "Action"), ("Rocky (1976)", "Drama"), ("Big (1988)", "Comedy"), ("Gandhi (1982)", "Drama"),
     ("Speed (1994)", "Action"), ("Clue (1985)", "Mystery"), ("Antz (1998)", "Animation"), ("Babe (1995)", "Family"),
 ]  # fmt: skip
-HOSTILE = [
-    "<script>window.hacked=1</script>", "<img src=x onerror=window.hacked=1>", '"><svg onload=window.hacked=1>',
-    "' onmouseover='window.hacked=1", "</div></div><h1>huge", "<style>*{display:none}</style>",
-    "<iframe src=//evil.test>", "[click](javascript:window.hacked=1)", "![x](http://evil.test/x.png)",
-    "**bold** _it_ `code`", "# Heading", "- item", "1. item", "> quote", ":red[red] :smile: :material/delete:",
-    "$x^2$ and $$y$$", "a\nb\tc\rd", "\u202eevil\u202c rtl", "شبهای روشن", "{{ 7 * 7 }} {% raw %}", "${7*7} #{7*7}",
-    "&lt;script&gt; &amp; &#60;", "http://evil.test www.evil.test", "| a | b |\n|---|---|", "~~gone~~ ==mark==",
-    "\\*escaped\\*", "a" * 400, "Die " + "sehr " * 60 + "lange", "<a href='javascript:window.hacked=1'>x</a>",
-    "\x00\x07🎬👩‍👩‍👧",
-]  # fmt: skip
-assert len(HOSTILE) == 30
 
 
 def log(*, hostile: bool = False, n_users: int = 60, seed: int = 3) -> mt.Dataset:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from demo.films import HOSTILE
+from hostile import TITLES as HOSTILE
 from matinee.data.items import ItemCard
 from matinee.demo import cards
 from matinee.report.palette import Look

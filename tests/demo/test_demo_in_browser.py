@@ -6,21 +6,24 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import matinee as mt
-from demo.films import HOSTILE, log
+from demo.films import log
+from hostile import TITLES as HOSTILE
 from matinee.demo.cards import cut
-from matinee.demo.start import OPTIONS, free_port
+from matinee.demo.start import HOST, OPTIONS
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -46,22 +49,35 @@ pytestmark = [
 ]
 
 
-def served(command: list[str], port: int) -> Iterator[str]:
-    """The address of a page while its server runs."""
-    server = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            except (urllib.error.URLError, OSError):
-                assert server.poll() is None, server.communicate()[0].decode()
-                time.sleep(0.2)
-        yield address
-    finally:
-        server.send_signal(signal.SIGINT)
-        server.wait(timeout=20)
+def served(command: Callable[[int], list[str]]) -> Iterator[str]:
+    """The address of a page while its server runs, by its command for a port.
+
+    The system chooses the port: the first free one from 8501 on would be the same for another run of these tests, whose
+    page would then be asked until this server finds its port taken."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port = probe.getsockname()[1]
+    address = f"http://{HOST}:{port}"
+    with tempfile.TemporaryFile("a+b") as told:  # a pipe that nobody reads would stop a server that says much
+        server = subprocess.Popen([sys.executable, "-m", *command(port)], stdout=told, stderr=subprocess.STDOUT)
+
+        def runs() -> bool:
+            told.seek(0)
+            return server.poll() is None
+
+        try:
+            for _ in range(300):
+                assert runs(), told.read().decode()
+                try:
+                    urllib.request.urlopen(address, timeout=5).close()
+                    break
+                except (urllib.error.URLError, OSError):
+                    time.sleep(0.2)
+            yield address
+            assert runs(), told.read().decode()
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(timeout=20)
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +90,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(models: Path) -> Iterator[str]:
-    port = free_port(None)
-    yield from served(["matinee", "demo", str(models), "--port", str(port)], port)
+    yield from served(lambda port: ["matinee", "demo", str(models), "--port", str(port)])
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +138,10 @@ class Visit:
 def test_three_films_give_ten_and_a_like_changes_them(chromium: Any, demo: str, width: int, scheme: str) -> None:
     visit = Visit(chromium, demo, width, scheme)
     page, expect, picked = visit.page, playwright.expect, ["Heat", "Fargo", "The Matrix"]
-    page.wait_for_selector(".mt-poster")
     search = page.get_by_label("Search for a film")
+    # Streamlit fetches the code of a widget when the page first has one: posters are there before the search is
+    expect(search).to_be_visible(timeout=120_000)
+    page.wait_for_selector(".mt-poster")
     for at, title in enumerate(picked):  # by keyboard alone
         search.focus()
         page.keyboard.type(title.lower())
@@ -159,10 +176,13 @@ def test_three_films_give_ten_and_a_like_changes_them(chromium: Any, demo: str, 
 
 
 def test_hostile_titles_are_shown_as_text(chromium: Any) -> None:
-    port = free_port(None)
-    options = [f"--{name}={str(value).lower()}" for name, value in {**OPTIONS, "server.port": port}.items()]
     script = Path(__file__).with_name("hostile_page.py")
-    for address in served(["streamlit", "run", str(script), *options, "--", json.dumps(HOSTILE)], port):
+
+    def command(port: int) -> list[str]:
+        options = [f"--{name}={str(value).lower()}" for name, value in {**OPTIONS, "server.port": port}.items()]
+        return ["streamlit", "run", str(script), *options, "--", json.dumps(HOSTILE)]
+
+    for address in served(command):
         visit = Visit(chromium, address, 1440)
         page = visit.page
         page.wait_for_selector(".done")

@@ -31,3 +31,9 @@ def test_each_request_of_a_rate_is_asked_and_timed(folders: dict[str, Path], mon
         assert "0 errors" in load.line("ease", row)
         given.where = "no_such_column > 3"
         assert load.measured(service, 100.0, given, [100])["errors"] == 40
+        monkeypatch.setattr(load, "SAMPLE", 30)
+        given.memory = 60
+        rows = list(load.held(service, given, [100, 101]))
+        assert [(row["requests"], row["errors"]) for row in rows] == [(0, 0), (30, 0), (60, 0)]
+        assert all(row["mb"] > 10 for row in rows)
+        assert "60 requests  0 errors" in load.line("ease", rows[-1])

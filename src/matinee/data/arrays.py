@@ -125,7 +125,10 @@ def summed_csr(row: NDArray[Any], column: NDArray[Any], value: NDArray[Any], sha
 
 def _offsets(lengths: ArrayLike) -> NDArray[np.int64]:
     """int64 (B + 1,): where each of B rows of these lengths starts, and where the last one ends."""
-    return np.append(0, np.cumsum(lengths, dtype=np.int64))
+    lengths = np.asarray(lengths)
+    offsets = np.zeros(len(lengths) + 1, np.int64)  # half the time of np.append, of a few
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
 
 
 def gini(counts: NDArray[Any]) -> float:

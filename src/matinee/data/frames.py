@@ -70,7 +70,7 @@ class LogFrames:
         """
         return in_pandas(self.to_frame())
 
-    @property
+    @cached_property
     def item_titles(self) -> pl.Series | None:
         """The items' titles in code order, null where an item has none; None where no item table has them."""
         table = self.item_features

@@ -127,7 +127,7 @@ def pushes(parts: Sequence[tuple[str, float | None]], nothing: str) -> str:
     lines = []
     for title, push in parts:
         width = 0.0 if push is None else abs(push) / largest
-        side = "" if push is None or push >= 0 else " class=down"
+        side = " class=untold" if push is None else " class=down" if push < 0 else ""
         value = text(nothing) if push is None else f"{push:+.4g}"
         lines.append(
             f'<li{side}><span dir="auto">{text(title, 90)}</span><i style="width:{width:.0%}"></i><b>{value}</b></li>'

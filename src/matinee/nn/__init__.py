@@ -14,6 +14,7 @@ from matinee.nn.backend import import_torch as import_torch
 if TYPE_CHECKING:
     from matinee.nn import blocks as blocks
     from matinee.nn import checkpoint as checkpoint
+    from matinee.nn import exported as exported
     from matinee.nn import fields as fields
     from matinee.nn import interactions as interactions
     from matinee.nn import losses as losses
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 LIGHT = ("rounds", "sampling")  # files that need no torch
 FILES = (
-    *LIGHT, "blocks", "checkpoint", "fields", "interactions", "losses", "multimodal", "pretraining", "processes",
-    "recurrent", "sequences", "session", "side", "static", "text", "train", "transformer", "vae",
+    *LIGHT, "blocks", "checkpoint", "exported", "fields", "interactions", "losses", "multimodal", "pretraining",
+    "processes", "recurrent", "sequences", "session", "side", "static", "text", "train", "transformer", "vae",
 )  # fmt: skip
 
 

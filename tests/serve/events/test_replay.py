@@ -24,26 +24,28 @@ def served(data: mt.Dataset, url: str, *, share: float) -> list[tuple[str, str, 
     """A service that shows the five most popular items that a person has not seen, a share of its answers random, to
     some people of the log and one who is new. Some watch, dislike or rate what they see. Returns its answers."""
     rng, counts = np.random.default_rng(5), data.item_counts()
-    people, seen, requests = ["100", "103", "117", "session:x"], dict[str, set[int]](), []
+    people, seen = ["100", "103", "117", "session:x"], dict[str, set[int]]()
+    answers, events = list[Answer](), list[Event]()
     for person in people:
         code = data.users.find(person)
         seen[person] = set(data.histories()[code].tolist()) if code >= 0 else set()
-    with EventStore.open(url) as store:
-        for n in range(120):
-            person, time = people[int(rng.integers(4))], LATER + 100 * n + 0.5
-            left = np.array([item for item in range(data.n_items) if item not in seen[person]])
-            items, chances = explored(left[np.argsort(-counts[left], kind="stable")[:5]], left, share, rng)
-            ids = [str(item) for item in data.items.decode(items)]
-            shown = tuple(Shown(i, at, float(p)) for at, (i, p) in enumerate(zip(ids, chances, strict=True), 1))
-            store.add_answers([Answer(f"r{n}", time, person, "pop", "v", "pop", shown, share, len(left))])
-            requests.append((f"r{n}", person, time))
-            if rng.random() < 0.5:
-                kind = ("watch", "dislike", "rating")[int(rng.integers(3))]
-                rating = 4.0 if kind == "rating" else None
-                chosen = int(rng.integers(5))
-                store.add([Event(person, ids[chosen], kind, time + 7.0, rating, f"k{n}")])  # type: ignore[arg-type]
-                seen[person].add(int(items[chosen]))
-    return requests
+    for n in range(120):
+        person, time = people[int(rng.integers(4))], LATER + 100 * n + 0.5
+        left = np.array([item for item in range(data.n_items) if item not in seen[person]])
+        items, chances = explored(left[np.argsort(-counts[left], kind="stable")[:5]], left, share, rng)
+        ids = [str(item) for item in data.items.decode(items)]
+        shown = tuple(Shown(i, at, float(p)) for at, (i, p) in enumerate(zip(ids, chances, strict=True), 1))
+        answers.append(Answer(f"r{n}", time, person, "pop", "v", "pop", shown, share, len(left)))
+        if rng.random() < 0.5:
+            kind = ("watch", "dislike", "rating")[int(rng.integers(3))]
+            rating = 4.0 if kind == "rating" else None
+            chosen = int(rng.integers(5))
+            events.append(Event(person, ids[chosen], kind, time + 7.0, rating, f"k{n}"))  # type: ignore[arg-type]
+            seen[person].add(int(items[chosen]))
+    with EventStore.open(url) as store:  # two transactions: each waits for the disk
+        store.add_answers(answers)
+        store.add(events)
+    return [(answer.request, answer.person, answer.time) for answer in answers]
 
 
 def lists_by_hand(model: mt.models.Model, url: str, answers: list[tuple[str, str, float]]) -> dict[str, list[str]]:

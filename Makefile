@@ -48,7 +48,7 @@ check: lint types wheel-check test
 
 # tests over ten seconds each
 check-long: .venv/.ready-dev
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebooks,oracles]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[notebooks,oracles,onnx]'
 	$(BIN)/pytest -m slow -o addopts="-q --strict-markers --strict-config"
 
 # the service's faults at full number: 200 kills, 200 swaps, 10,000 requests by its schema; under thirty minutes

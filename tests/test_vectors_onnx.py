@@ -72,5 +72,5 @@ def test_what_cannot_be_written_as_onnx_is_refused_before_any_file(
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(MatineeError, match="an ONNX file needs onnxscript") as error:
         mt.write_vectors(fitted("sasrec"), items, onnx=net)
-    assert error.value.hint == "pip install onnx onnxscript"
+    assert error.value.hint == "pip install 'matinee[onnx]'"
     assert not list(tmp_path.iterdir())

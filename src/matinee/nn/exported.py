@@ -71,7 +71,7 @@ def write_onnx(net: TransformerNet, kept: Bools, read: Bools, path: Path) -> Non
         try:
             import_module(package)
         except ImportError:
-            raise MatineeError(f"an ONNX file needs {package}", hint="pip install onnx onnxscript") from None
+            raise MatineeError(f"an ONNX file needs {package}", hint="pip install 'matinee[onnx]'") from None
     counts = torch.from_numpy(read[kept])
     query = PaddedQuery(among(net, kept).cpu(), torch.cat([counts, counts.new_zeros(1)])).eval()
     most = net.positions.num_embeddings

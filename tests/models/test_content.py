@@ -12,7 +12,6 @@ import pytest
 from contract.logs import described, one_query, titled
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError, MatineeWarning
-from matinee.models import registry
 from matinee.models.content import Content
 from matinee.models.title_match import TitleMatch
 from matinee.rank import recommend

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from matinee.nn.blocks import SparseBatch
-    from matinee.nn.text import Characters
     from matinee.nn.multimodal import ReadTitles
+    from matinee.nn.text import Characters
     from matinee.nn.train import Step
 
 

@@ -15,7 +15,6 @@ from matinee.data.dataset import Dataset
 from matinee.data.features.attributes import item_column
 from matinee.data.features.side_columns import Fields, kinds
 from matinee.data.features.vectors import dense, dense_of, holds_vectors
-from matinee.errors import MatineeError
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -14,10 +14,11 @@ and, to read a column in another way than its type's, how:
     item.year:decade            a part of a date, or of a year
     user.age:categorical        categorical, multi, numeric (standardised), bucket or vector
 
-Otherwise numbers are put in buckets, lists are multi-valued, lists of floats dense vectors, and the rest, with numbers
-named `..._id`, is categorical. A dense vector, over its length, is one field, whose vector is a learned linear map of it.
+Otherwise numbers are put in buckets, lists of floats are dense vectors, other lists multi-valued, and the rest, with
+numbers named `..._id`, is categorical. A dense vector, over its length, is one field, through a learned linear map.
 Each field has a range of codes: first that of missing values, then that of values unknown to training, then one a
-value, or a number of a dense vector. One table of `n_codes` rows serves all fields, also for new users and items. `requests` makes the codes.
+value, or a number of a dense vector.
+One table of `n_codes` rows serves all fields, also for new users and items. `requests` makes the codes.
 """
 
 from __future__ import annotations

@@ -78,7 +78,9 @@ class Hybrid(Network):
     max_title: int = tunable(25, "characters of a title that are read", ge=1)
     pieces: bool = tunable(True, "read titles by runs of 2 to 4 letters too, by TF-IDF")
     value_titles: bool = tunable(True, "values of attributes are titles too, of lists of their items")
-    title_epochs: int = tunable(20, "epochs of the net that reads titles, at most", ge=1)
+    title_epochs: int | None = tunable(
+        None, "most epochs of the net that reads titles; None: `epochs`", ge=1
+    )
 
     @abstractmethod
     def sides(self, columns: Columns, characters: Characters, n_pieces: int, start: Tensor) -> Module:
@@ -183,19 +185,20 @@ class Hybrid(Network):
             return replace(learned, title_share=net.title_share)
         net.begin_titles()
         only, n = self.pass_of_titles(net, data)
-        shorter = self.model_copy(update={"epochs": self.title_epochs, "stop_epoch": None})
+        epochs = self.epochs if self.title_epochs is None else self.title_epochs
+        longest = self.model_copy(update={"epochs": epochs, "stop_epoch": None})
         told = replace(context.of_member(1), valid=titled_alone(context.valid))
         standing = self.standing(data, learned).part("title")
-        curve = shorter.train(net, [only], n, data, told, told.measuring(standing))
+        curve = longest.train(net, [only], n, data, told, told.measuring(standing))
         found = self.learned_from(net, data, {name: x.numpy() for name, x in net.state_dict().items()}, learned.curve)
         return replace(found, title_curve=curve)
 
     def for_refit(self) -> Self:
         """Takes the epochs of both nets along."""
         metrics = self.fitted.learned.title_curve[:, 2]
-        if not np.isfinite(metrics).any():
-            return super().for_refit()
-        return super().for_refit().model_copy(update={"title_epochs": int(np.nanargmax(metrics)) + 1})
+        measured = bool(np.isfinite(metrics).any())
+        epochs = int(np.nanargmax(metrics)) + 1 if measured else len(metrics) or self.title_epochs
+        return super().for_refit().model_copy(update={"title_epochs": epochs})
 
     def joined(self, learned: HybridWeights, data: Dataset, context: FitContext) -> HybridWeights:
         """The same with the title's share as valid says, where it has lists with titles; else by the rule."""

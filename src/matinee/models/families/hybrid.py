@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterator
 from copy import copy
@@ -47,22 +48,21 @@ Titles = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class HybridWeights(NetWeights):
-    """names, of_item, value_share: the attributes, see Columns. characters: int64 (n,), see nn.text. pieces, idf: of
-    titles' words, see Grams. title_share: float64, the join, see counted_join. title_curve: float64 (epochs, 3), of the
-    net that reads titles."""
+    """texts: JSON of two texts, those of Columns and of Grams. of_item, value_share: the attributes, see Columns.
+    characters: int64 (n,), see nn.text. idf: of the pieces of titles' words, see Grams. title_share: float64, the join,
+    see counted_join. title_curve: float64 (epochs, 3), of the net that reads titles."""
 
-    names: TextFile
+    texts: TextFile
     of_item: csr_array
     value_share: Floats
     characters: NDArray[np.int64]
-    pieces: TextFile
     idf: Floats
     title_share: counted_join.Shares
     title_curve: NDArray[np.float64]
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
-        join = {"title_share": (len(counted_join.KNOTS),), "title_curve": self.title_curve.shape}
-        return {"of_item": (n_items, len(self.value_share)), "idf": self.idf.shape, **join}
+        sides = {"of_item": (n_items, len(self.value_share)), "title_share": (len(counted_join.KNOTS),)}
+        return {**sides, "idf": self.idf.shape}
 
 
 class Hybrid(Network):
@@ -78,9 +78,7 @@ class Hybrid(Network):
     max_title: int = tunable(25, "characters of a title that are read", ge=1)
     pieces: bool = tunable(True, "read titles by runs of 2 to 4 letters too, by TF-IDF")
     value_titles: bool = tunable(True, "values of attributes are titles too, of lists of their items")
-    title_epochs: int | None = tunable(
-        None, "most epochs of the net that reads titles; None: `epochs`", ge=1
-    )
+    title_epochs: int | None = tunable(None, "most epochs of the net that reads titles; None: `epochs`", ge=1)
 
     @abstractmethod
     def sides(self, columns: Columns, characters: Characters, n_pieces: int, start: Tensor) -> Module:
@@ -104,8 +102,9 @@ class Hybrid(Network):
 
     def rebuilt(self, fitted: Fitted) -> Module:
         learned, torch = fitted.learned, import_torch()
-        columns = Columns.of_text(learned.names, learned.of_item, learned.value_share)
-        grams = Grams.of_text(learned.pieces, learned.idf)
+        attributes, pieces = json.loads(learned.texts)
+        columns = Columns.of_text(attributes, learned.of_item, learned.value_share)
+        grams = Grams.of_text(pieces, learned.idf)
         net: Any = self._both(columns, nn.text.Characters(learned.characters), grams, torch.zeros(len(columns)))
         net.title_share = learned.title_share
         return net  # type: ignore[no-any-return]
@@ -136,9 +135,9 @@ class Hybrid(Network):
         self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]
     ) -> HybridWeights:
         known = net.columns
-        kept = TextFile(known.text), known.of_item, known.share
-        read = net.characters.points, TextFile(net.grams.text), net.grams.idf
-        return HybridWeights(weights, curve, *kept, *read, net.title_share, NO_CURVE, net=net)
+        texts = TextFile(json.dumps([known.text, net.grams.text], ensure_ascii=False))
+        kept = known.of_item, known.share, net.characters.points, net.grams.idf, net.title_share
+        return HybridWeights(weights, curve, texts, *kept, NO_CURVE, net=net)
 
     def learned_with(self, data: Dataset, place: Ints) -> HybridWeights:
         """New items have no column of their own yet: their attributes say how they are scored."""
@@ -176,8 +175,10 @@ class Hybrid(Network):
         return nn.train.Pass("title", of_titles, list(net.title.parameters())), len(kept)
 
     def learn(self, data: Dataset, context: FitContext) -> HybridWeights:
-        """The net of rows first. That of titles learns longer or shorter, so it has an early stopping of its own."""
-        learned = super().learn(data, context.of_member(0))
+        """The net of rows first. That of titles learns longer or shorter, so it has an early stopping of its own, and
+        where there are titles each has a checkpoint."""
+        titles = data.user_titles(np.flatnonzero(data.user_counts()).astype(np.int32)) or ()
+        learned = super().learn(data, context.of_member(0) if any(map(plain, titles)) else context)
         assert isinstance(learned, HybridWeights)
         net = learned.net
         net.title_share = counted_join.by_rule()

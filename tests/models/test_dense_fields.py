@@ -137,6 +137,8 @@ def test_vectors_that_do_not_fit_are_refused() -> None:
     with pytest.raises(MatineeError, match=r"'genres' has the type .*, not vectors") as error:
         fitted("fm", fields=("user", "item.genres:vector"))
     assert "without :vector" in str(error.value)
+    with pytest.raises(MatineeError, match="'shape' has no vector of a row that has an event"):
+        fitted("fm", log([None, None, None, None, [1.0]]))
     fields = ContextFields.fit(log(), FIELDS)
     with pytest.raises(MatineeError, match="have 2 numbers, not 3 as in training"):
         ContextTables(fields, log([[1.0, 2.0]] * 5))

@@ -246,7 +246,8 @@ def default_names(tables: Tables, *, ids: bool = True) -> list[str]:
 
 
 def _clear(table: pl.DataFrame) -> list[str]:
-    return [*kinds(table), *(column.name for column in table.iter_columns() if holds_vectors(column))]
+    vectors = (c.name for c in table.iter_columns() if holds_vectors(c) and c.null_count() < len(c))
+    return [*kinds(table), *vectors]
 
 
 def parsed(names: Sequence[str] | None, tables: Tables) -> list[tuple[ContextField, FieldKind | None]]:

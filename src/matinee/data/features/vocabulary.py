@@ -198,12 +198,16 @@ class Vectors(_Field):
     """A dense vector a row, of `size` numbers."""
 
     kind: Literal["vector"] = "vector"
-    size: int = Field(ge=0)
+    size: int = Field(ge=1)
 
     @classmethod
     def fit(cls, column: pl.Series) -> Vectors:
-        """Raises MatineeError where these are no lists of numbers, of one length."""
-        return cls(name=column.name, size=dense(_lists_of_numbers(column)).shape[1])
+        """Raises MatineeError where these are no lists of numbers, of one length, or where there is none."""
+        size = dense(_lists_of_numbers(column)).shape[1]
+        if not size:
+            what = f"column '{column.name}' has no vector of a row that has an event"
+            raise MatineeError(what, hint="leave the field out, or check whose vectors they are")
+        return cls(name=column.name, size=size)
 
     @property
     def labels(self) -> tuple[str, ...]:

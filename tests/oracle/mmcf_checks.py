@@ -213,10 +213,11 @@ def check_authors() -> None:
 
 def check_titles_of_values() -> None:
     """A value is called a list of its most frequent items, no more than the longest list has, and of itself."""
-    net, names = MMCF(**SMALL).build(DATA), known_values(3)
+    net: Any = MMCF(**SMALL).build(DATA)
+    names = known_values(3)
     count = [sum(item in seen for seen in HELD) for item in range(N_ITEMS)]
     for most in (2, 99):
-        labels, rows = net.columns.named(DATA.item_counts(), most)  # type: ignore[union-attr, operator]
+        labels, rows = net.columns.named(DATA.item_counts(), most)
         assert list(labels) == [name.split(" ", 1)[1] for name in names]
         for place, name in enumerate(names):
             mine = sorted(
@@ -252,12 +253,12 @@ def check_taught() -> None:
 
 def check_the_autoencoder_stays() -> None:
     """Titles are learned after it, and change nothing of it."""
-    without = MMCF(**SMALL).fit(replace(DATA, user_features=None)).fitted.learned
-    learned = MMCF(**SMALL, title_epochs=3).fit(DATA).fitted.learned
-    for name in without.weights:  # type: ignore[attr-defined]
-        np.testing.assert_array_equal(learned.weights[name], without.weights[name])  # type: ignore[attr-defined]
-    assert learned.title_curve.shape == (3, 3)  # type: ignore[attr-defined]
-    assert learned.title_curve[2, 1] < learned.title_curve[0, 1]  # type: ignore[attr-defined]
+    without: Any = MMCF(**SMALL).fit(replace(DATA, user_features=None)).fitted.learned
+    learned: Any = MMCF(**SMALL, title_epochs=3).fit(DATA).fitted.learned
+    for name in without.weights:
+        np.testing.assert_array_equal(learned.weights[name], without.weights[name])
+    assert learned.title_curve.shape == (3, 3)
+    assert learned.title_curve[2, 1] < learned.title_curve[0, 1]
 
 
 def batch(rows: list[list[int]]) -> Any:

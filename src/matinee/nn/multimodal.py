@@ -68,14 +68,18 @@ class Output(nn.Module):
 
     def forward(self, code: Tensor, weight: Tensor | None = None) -> Tensor:
         """Logits (B, columns). weight: in place of the layer's own."""
-        return F.linear(code, self.weight if weight is None else weight, self.bias)
+        return F.linear(code, self._vectors(weight), self.bias)
+
+    def _vectors(self, weight: Tensor | None) -> Tensor:
+        vectors = self.weight if weight is None else weight
+        assert vectors is not None
+        return vectors
 
     def loss(
         self, code: Tensor, target: Target, weight: Tensor | None = None, teacher: Teacher | None = None
     ) -> Tensor:
         """`logistic` of these logits, over the target's columns alone, a tensor ()."""
-        vectors = self.weight if weight is None else weight
-        assert vectors is not None
+        vectors = self._vectors(weight)
         bias: Tensor = self.bias
         if len(target.columns) < len(bias):
             vectors, bias = vectors.index_select(0, target.columns), bias.index_select(0, target.columns)
@@ -208,6 +212,7 @@ class TiedAutoencoder(nn.Module):
 
     def untie(self) -> None:
         with torch.no_grad():
+            assert self.decoder.weight is not None
             self.decoder.weight.copy_(self.encoder.weight)
             self.tied.zero_()
 
@@ -231,8 +236,10 @@ class TiedAutoencoder(nn.Module):
     @property
     def vectors(self) -> Tensor:
         """(columns, hidden) of the decoder, which is the encoder while they are tied."""
-        vectors: Tensor = self.encoder.weight if self.tied else self.decoder.weight
-        return vectors
+        if self.tied:
+            return self.encoder.weight
+        assert self.decoder.weight is not None
+        return self.decoder.weight
 
 
 @dataclass(frozen=True)

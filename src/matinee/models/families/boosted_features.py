@@ -96,7 +96,7 @@ class FeatureBuilder:
         self.fields = [fields[name] for name in tables.names]
         self.singles = [field for field in self.fields if field.single]
         self.lists = [field for field in self.fields if field.multi]
-        dense = [field for field in self.fields if isinstance(field.vocabulary, Vectors)]
+        dense = [(f.name, f.vocabulary.size) for f in self.fields if isinstance(f.vocabulary, Vectors)]
         starts, ends = (
             tables.fields.starts,
             {f.name: s.stop for f, s in zip(fields.values(), tables.fields.ranges, strict=True)},
@@ -112,7 +112,7 @@ class FeatureBuilder:
                 for v in range(a, b)
                 if b - a <= MOST_VALUES
             ),
-            *(f"{field.name} {place}" for field in dense for place in range(field.vocabulary.size)),
+            *(f"{name} {place}" for name, size in dense for place in range(size)),
             *("history length", "history mean", "days since the last event", "item count", "item mean"),
             *("days since the item's last event", "days since the item's first event"),
             *("similar", "similar to the latest", "similar, by rating"),

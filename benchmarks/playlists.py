@@ -48,7 +48,9 @@ def main() -> None:
     titled, artists = len(data.users), model.net.columns.of_item.shape[1]
     for name, seconds, n in (("lists", ends[0] - start, asked.lists), ("titles", ends[1] - ends[0], titled + artists)):
         steps = math.ceil(n / model.batch_size)
-        print(f"{name}: {steps} steps, {steps / seconds:.2f} a second of the processor, making the net included")
+        print(
+            f"{name}: {steps} steps, {steps / seconds:.2f} a second of the processor, what is made before them included"
+        )
     took = []
     for each in range(12):
         query = mt.history([each, each + 1], data, title="summer chill")

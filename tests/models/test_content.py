@@ -12,7 +12,6 @@ import pytest
 from contract.logs import described, one_query, titled
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError, MatineeWarning
-from matinee.models import registry
 from matinee.models.content import Content
 from matinee.models.title_match import TitleMatch
 from matinee.rank import recommend
@@ -95,10 +94,3 @@ def test_titles_of_any_kind_are_asked_for() -> None:
     popular = np.argsort(-data.item_counts(), kind="stable")[:5].tolist()
     assert [row == popular for row in recs.item.tolist()] == [False, False, True, True, True, True, True]
     assert TitleMatch().fit(described()).reads_titles()
-
-
-def test_context_models_say_that_they_read_no_vectors() -> None:
-    with pytest.raises(MatineeError, match=r"'item\.vector' holds dense vectors") as error:
-        registry.create("fm", {"fields": ["user", "item", "item.vector"], "epochs": 1}).fit(described())
-    assert "'item.vector[0]:numeric'" in str(error.value)
-    registry.create("fm", {"fields": ["user", "item", "item.vector[0]:numeric"], "epochs": 1}).fit(described())

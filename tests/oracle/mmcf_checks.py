@@ -84,19 +84,43 @@ def letters(title: str | None) -> list[str]:
     return list(" ".join(unicodedata.normalize("NFKC", title or "").casefold().split()))
 
 
-def codes_of(title: str | None) -> list[int]:
-    known = sorted({char for said in TITLES for char in letters(said)})
+Texts = list[str | None]
+
+
+def texts_of(names: list[str], *, value_titles: bool) -> Texts:
+    """What titles are learned from: those of lists that hold something, then the values of attributes."""
+    titles = [title for title, seen in zip(TITLES, HELD, strict=True) if seen and letters(title)]
+    return [*titles, *(name.split(" ", 1)[1] for name in names if value_titles)]
+
+
+def codes_of(title: str | None, texts: Texts) -> list[int]:
+    known = sorted({char for said in texts for char in letters(said)})
     return [known.index(char) + 2 if char in known else 1 for char in letters(title)][:25]
 
 
-def says_something(title: str | None) -> bool:
-    known = {char for said in TITLES for char in letters(said)} - {" "}
+def says_something(title: str | None, texts: Texts) -> bool:
+    known = {char for said in texts for char in letters(said)} - {" "}
     return any(char in known for char in letters(title)[:25])
 
 
-def convolved(w: dict[str, Any], title: str | None) -> NDArray[np.float64]:
+def pieces_of(title: str | None) -> set[str]:
+    words = [f" {word} " for word in "".join(letters(title)).split()]
+    return {word[a : a + n] for word in words for n in (2, 3, 4) for a in range(len(word)) if a + n <= len(word)}
+
+
+def tf_idf(title: str | None, texts: Texts) -> dict[int, float]:
+    known = sorted(set().union(*map(pieces_of, texts)))
+    found = {}
+    for piece in pieces_of(title) & set(known):
+        holders = sum(piece in pieces_of(text) for text in texts)
+        found[known.index(piece)] = 1.0 + math.log((1.0 + len(texts)) / (1.0 + holders))
+    length = math.sqrt(sum(x * x for x in found.values()))
+    return {place: x / length for place, x in found.items()}
+
+
+def convolved(w: dict[str, Any], title: str | None, texts: Texts) -> NDArray[np.float64]:
     """The largest value of each filter over all characters of a title."""
-    vectors = [w["title.letters.vectors.weight"][code] for code in codes_of(title)]
+    vectors = [w["title.letters.vectors.weight"][code] for code in codes_of(title, texts)]
     length, found = len(vectors), []
     for at, width in enumerate((3, 5, 7, 9)):
         weight, bias = w[f"title.letters.filters.{at}"], w["title.letters.bias"][at]
@@ -113,7 +137,19 @@ def convolved(w: dict[str, Any], title: str | None) -> NDArray[np.float64]:
     return np.array(found)
 
 
-def slow_probabilities(w: dict[str, Any], names: list[str], items: list[int], title: str | None) -> NDArray[np.float64]:
+def slow_title(w: dict[str, Any], title: str | None, texts: Texts) -> NDArray[np.float64]:
+    """Log odds by a title."""
+    mixed = w["title.code.weight"] @ convolved(w, title, texts) + w["title.code.bias"]
+    if "title.pieces.weight" in w:
+        said = [x * w["title.pieces.weight"][place] for place, x in tf_idf(title, texts).items()]
+        mixed = mixed + sum(said, w["title.pieces.bias"])
+    own = w["rows.encoder.weight"] if w["rows.tied"] else w["rows.decoder.weight"]
+    return np.asarray(w.get("title.decoder.weight", own) @ np.tanh(mixed) + w["title.decoder.bias"])
+
+
+def slow_probabilities(
+    w: dict[str, Any], names: list[str], items: list[int], title: str | None, texts: Texts
+) -> NDArray[np.float64]:
     x = np.zeros(N_ITEMS + len(names))
     for item in items:
         if item in WATCHED:
@@ -125,31 +161,30 @@ def slow_probabilities(w: dict[str, Any], names: list[str], items: list[int], ti
     code = np.tanh(x @ w["rows.encoder.weight"] + w["rows.encoder.bias"])
     vectors = w["rows.encoder.weight"] if w["rows.tied"] else w["rows.decoder.weight"]
     seen = vectors @ code + w["rows.decoder.bias"]
-    if not says_something(title):
+    if not says_something(title, texts):
         return sigmoid(seen)
-    features = convolved(w, title)
-    code = np.tanh(w["title.code.weight"] @ features + w["title.code.bias"])
-    said = w["title.decoder.weight"] @ code + w["title.decoder.bias"]
+    said = slow_title(w, title, texts)
     useful = {i for i in items if i in WATCHED or any(value in names for value in values_of(i))}
     share = 1.0 / (1.0 + len(useful))  # the rule, at counts that are knots
     return sigmoid(share * said + (1 - share) * seen)
 
 
-def check_scores(tied_epochs: int = 2) -> None:
-    model = MMCF(**SMALL, tied_epochs=tied_epochs).fit(DATA)
+def check_scores(tied_epochs: int = 2, **hyper: Any) -> None:
+    model = MMCF(**{**SMALL, "tied_epochs": tied_epochs, **hyper}).fit(DATA)
     w = {name: np.asarray(value, np.float64) for name, value in model.fitted.learned.weights.items()}
     assert bool(w["rows.tied"]) == (tied_epochs >= SMALL["epochs"])
     names = known_values(3)
+    texts = texts_of(names, value_titles=model.value_titles)
     assert len(w["rows.decoder.bias"]) == N_ITEMS + len(names)
     scores = model.score(queries())
     artists = [name for name in names if name.startswith("artist")]
     labels, likely = model.score_attributes(queries(), "artist")
     assert [f"artist {label}" for label in labels] == artists
     for row, (items, title) in enumerate(ASKED):
-        if not says_something(title) and not items:
+        if not says_something(title, texts) and not items:
             np.testing.assert_array_equal(np.argsort(-scores[row])[0], np.bincount(DATA.item).argmax())
             continue
-        p = slow_probabilities(w, names, items, title)
+        p = slow_probabilities(w, names, items, title, texts)
         np.testing.assert_allclose(likely[row], [p[N_ITEMS + names.index(name)] for name in artists], rtol=2e-4)
         for item in range(N_ITEMS):
             np.testing.assert_allclose(scores[row, item], slow_score(p, names, item), rtol=2e-4)
@@ -168,8 +203,62 @@ def slow_score(p: NDArray[np.float64], names: list[str], item: int) -> float:
     return sum(parts) / len(parts) if parts else -math.inf
 
 
-def check_untied() -> None:
+def check_tied() -> None:
     check_scores(tied_epochs=99)
+
+
+def check_authors() -> None:
+    check_scores(title_decoder="own", taught=0.0, pieces=False, value_titles=False)
+
+
+def check_titles_of_values() -> None:
+    """A value is called a list of its most frequent items, no more than the longest list has, and of itself."""
+    net: Any = MMCF(**SMALL).build(DATA)
+    names = known_values(3)
+    count = [sum(item in seen for seen in HELD) for item in range(N_ITEMS)]
+    for most in (2, 99):
+        labels, rows = net.columns.named(DATA.item_counts(), most)
+        assert list(labels) == [name.split(" ", 1)[1] for name in names]
+        for place, name in enumerate(names):
+            mine = sorted(
+                (i for i in range(N_ITEMS) if name in values_of(i) and count[i]), key=lambda i: (-count[i], i)
+            )
+            assert rows[place].tolist() == sorted([*mine[:most], N_ITEMS + place])
+    _, examples = MMCF(**SMALL).pass_of_titles(net, DATA)
+    assert examples == len(texts_of(names, value_titles=True))
+
+
+def check_taught() -> None:
+    """The loss against targets that a teacher softens, its gradients, and a teacher that is left as it is."""
+    rng, rows = np.random.default_rng(6), [[0, 3, 7], [3], [], [1, 9]]
+    code, bias = (torch.tensor(rng.normal(size=n), requires_grad=True) for n in ((4, 3), 10))
+    vectors, other = (torch.tensor(rng.normal(size=n)) for n in ((10, 3), (4, 3)))
+    teacher = multimodal.Teacher(other, vectors, torch.tensor(rng.normal(size=10)), 0.3)
+    at, weight = torch.tensor([0, 1, 3, 5, 7, 9]), torch.tensor([1.0, 1, 1, 2.5, 1, 1], dtype=torch.float64)
+    target = multimodal.Target(batch(rows), at, weight, 0.4)
+
+    def loss(code: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return multimodal.logistic(code, vectors[at], bias[at], target, teacher.of(at))
+
+    wanted = 0.0
+    for b, row in enumerate(rows):
+        for column, counts in zip(at.tolist(), weight.tolist(), strict=True):
+            taught = 1 / (1 + math.exp(-float(other[b] @ vectors[column] + teacher.bias[column])))
+            y = 0.3 * taught + 0.7 * (column in row)
+            p = 1 / (1 + math.exp(-float((code[b] @ vectors[column] + bias[column]).detach())))
+            wanted -= counts * (y * math.log(p) + 0.4 * (1 - y) * math.log(1 - p))
+    assert abs(float(loss(code, bias).detach()) - wanted) < 1e-9
+    torch.autograd.gradcheck(loss, (code, bias))
+
+
+def check_the_autoencoder_stays() -> None:
+    """Titles are learned after it, and change nothing of it."""
+    without: Any = MMCF(**SMALL).fit(replace(DATA, user_features=None)).fitted.learned
+    learned: Any = MMCF(**SMALL, title_epochs=3).fit(DATA).fitted.learned
+    for name in without.weights:
+        np.testing.assert_array_equal(learned.weights[name], without.weights[name])
+    assert learned.title_curve.shape == (3, 3)
+    assert learned.title_curve[2, 1] < learned.title_curve[0, 1]
 
 
 def batch(rows: list[list[int]]) -> Any:
@@ -210,8 +299,8 @@ def check_characters() -> None:
     assert "R" not in known
     assert "ﬁ" not in known
     for title in [*TITLES, "ROCK  rock\t", "unbekannt ß", "💿", " ", "x" * 90]:
-        assert found.encode([title], longest=25)[0].tolist() == (codes_of(title) or [0])
-        assert found.readable([title], longest=25)[0] == says_something(title)
+        assert found.encode([title], longest=25)[0].tolist() == (codes_of(title, [*TITLES]) or [0])
+        assert found.readable([title], longest=25)[0] == says_something(title, [*TITLES])
     table = found.encode(["run", "", None, "비 오는 날 run"], longest=5)
     assert table.shape == (4, 5)
     assert [int((row > 0).sum()) for row in table] == [3, 0, 0, 5]
@@ -285,6 +374,7 @@ def check_join() -> None:
 
 CHECKS: dict[str, list[Callable[[], None]]] = {
     "mmcf": [
-        check_scores, check_untied, check_hide_and_seek, check_characters, check_loss, check_join,
+        check_scores, check_tied, check_authors, check_titles_of_values, check_taught, check_the_autoencoder_stays,
+        check_hide_and_seek, check_characters, check_loss, check_join,
     ],
 }  # fmt: skip

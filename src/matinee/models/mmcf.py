@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from matinee.nn.blocks import SparseBatch
+    from matinee.nn.multimodal import ReadTitles
     from matinee.nn.text import Characters
     from matinee.nn.train import Step
 
@@ -33,9 +34,15 @@ class MMCF(Hybrid):
     title's share falls with the number of items n as 1 / (1 + (n / half)^slope), both as `valid` says, or by the
     authors' rule 1 / (1 + n). A title alone answers for an empty list, and an item that training never saw is scored by
     its attributes. `part("items")` and `part("title")` are the model with one net alone.
+
+    Beyond the paper, as titles of a few thousand lists teach a net of characters little: it learns when the autoencoder
+    has, whose decoder it shares (`title_decoder`), and is taught by that net's answers to whole lists (`taught`,
+    soft targets); the pieces of a title's words are read beside its characters (`pieces`); the values of attributes,
+    such as artists, are titles of lists of their items (`value_titles`). The authors' model is title_decoder =
+    "own", taught = 0, pieces = False, value_titles = False.
     Deviations: log odds are joined, not probabilities; rows of length 1; tanh for the sigmoid of the code; a loss over
     a batch's own columns and a sample of the others, weighted up; the title's net learns from a loss of its own, not
-    through the join; AdamW for Adam.
+    through the join, and after the other; AdamW for Adam.
     """
 
     hidden: int = tunable(250, "units of the code", choices=[100, 250, 500], ge=1)
@@ -52,6 +59,12 @@ class MMCF(Hybrid):
     filters: int = tunable(100, "filters of each width; half the size of the LSTM", choices=[50, 100, 200], ge=1)
     widths: tuple[int, ...] = tunable((3, 5, 7, 9), "widths of the filters, in characters")
     letter_dim: int = tunable(50, "dimensions of a character's vector", choices=[25, 50, 100], ge=1)
+    title_decoder: Literal["shared", "own"] = tunable(
+        "shared", "the layer behind a title's code: the autoencoder's, as it has learned it, or one of its own"
+    )
+    taught: float = tunable(
+        0.5, "share of the autoencoder's answer in what a title is to predict", low=0.0, high=0.9, ge=0.0, le=1.0
+    )
     join: Literal["valid", "rule"] = tunable("valid", "where the title's share comes from; without valid the rule")
     batch_size: int = tunable(250, "lists in a step", ge=1)
     learning_rate: float = tunable(2e-3, "step size", low=1e-4, high=1e-2, log=True, gt=0.0)
@@ -64,7 +77,7 @@ class MMCF(Hybrid):
         columns = min(size.items, self.sampled + self.batch_size * size.events / max(size.users, 1))
         return 4 * FLOAT * columns * (self.batch_size + self.hidden)
 
-    def sides(self, columns: Columns, characters: Characters, start: Tensor) -> Module:
+    def sides(self, columns: Columns, characters: Characters, n_pieces: int, start: Tensor) -> Module:
         rows = nn.multimodal.TiedAutoencoder(self.hidden, self.dropout, start)
         if not len(characters.points):  # no list has a title
             return nn.multimodal.TwoSides(rows, None)
@@ -75,7 +88,9 @@ class MMCF(Hybrid):
             if lstm
             else text.CharacterCNN(n, dim, self.widths, self.filters)
         )
-        return nn.multimodal.TwoSides(rows, nn.multimodal.TitleNet(net, self.hidden, self.dropout, start))
+        shared = self.title_decoder == "shared"
+        title = nn.multimodal.TitleNet(net, self.hidden, self.dropout, start, n_pieces=n_pieces, shared=shared)
+        return nn.multimodal.TwoSides(rows, title)
 
     def loss_of_rows(self, net: Any, rows: SparseBatch, step: Step) -> Tensor:
         if net.rows.tied and step.epoch > self.tied_epochs:
@@ -86,13 +101,13 @@ class MMCF(Hybrid):
         seen = nn.multimodal.hide_and_seek(rows, n_items, hidden_share=share, keep=keep, rng=rng)
         return net.rows.loss(seen, self._target(net, rows, rng))  # type: ignore[no-any-return]
 
-    def loss_of_titles(self, net: Any, codes: Tensor, rows: SparseBatch, step: Step) -> Tensor:
-        return net.title.loss(codes, self._target(net, rows, np.random.default_rng(step.seed)))  # type: ignore[no-any-return]
+    def loss_of_titles(self, net: Any, titles: ReadTitles, rows: SparseBatch, step: Step) -> Tensor:
+        target = self._target(net, rows, np.random.default_rng(step.seed))
+        return net.loss_of_titles(titles, rows, target, self.taught)  # type: ignore[no-any-return]
 
     def _target(self, net: Any, rows: SparseBatch, rng: Generator) -> Any:
         return nn.multimodal.Target.of(rows, len(net.columns), self.sampled, self.alpha, rng)
 
     def learn(self, data: Dataset, context: FitContext) -> HybridWeights:
         learned = super().learn(data, context)
-        assert isinstance(learned, HybridWeights)
         return self.joined(learned, data, context) if self.join == "valid" else learned

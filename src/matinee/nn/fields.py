@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from matinee.data.arrays import Bools, Ragged
-from matinee.data.features.requests import EncodedFields
+from matinee.data.features.requests import DenseRows, EncodedFields
 
 Pooling = Literal["mean", "sum", "attention"]
 
 
 class FieldVectors(nn.Module):
-    """A vector of `width` numbers for each code of `ContextFields`; for a list of codes, their pooled vectors.
+    """A vector of `width` numbers for each code of `ContextFields`; for a list of codes, their pooled vectors; for a
+    dense vector, a linear map of it: the sum of its codes' vectors, each times its number.
 
     attention pools by weights softmax(v . q) over a list's vectors v, with a learned q that starts at 0: a mean.
     """
@@ -34,7 +35,7 @@ class FieldVectors(nn.Module):
         self.query = nn.Parameter(torch.zeros(width)) if pooling == "attention" else None
 
     def forward(self, part: EncodedFields) -> Tensor:
-        """float32 (n, fields, width): the single-valued fields, then the lists."""
+        """float32 (n, fields, width): the single-valued fields, the lists, then dense vectors."""
         device = self.table.weight.device
         vectors: Tensor = self.table(torch.from_numpy(part.single).to(device))
         if part.numeric:
@@ -42,7 +43,14 @@ class FieldVectors(nn.Module):
             weight[:, list(part.numeric)] = torch.from_numpy(part.number).to(device)
             vectors = vectors * weight[:, :, None]
         bags = [self.pooled(bag)[:, None] for bag in part.bags]
-        return torch.cat([vectors, *bags], dim=1)
+        dense = [self.mapped(rows)[:, None] for rows in part.dense]
+        return torch.cat([vectors, *bags, *dense], dim=1)
+
+    def mapped(self, rows: DenseRows) -> Tensor:
+        """float32 (n, width)."""
+        weight = torch.from_numpy(rows.weight).to(self.table.weight.device)
+        found: Tensor = weight @ self.table.weight[rows.start : rows.start + weight.shape[1]]
+        return found
 
     def pooled(self, bag: Ragged) -> Tensor:
         """float32 (n, width); no row of the bag may be empty."""

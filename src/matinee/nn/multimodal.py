@@ -55,24 +55,36 @@ def sampled_columns(
 
 
 class Output(nn.Module):
-    """The last layer: a vector and a bias a column. The bias starts at `start`."""
+    """The last layer: a vector and a bias a column. The bias starts at `start`. own: false where the vectors are always
+    another layer's, which `forward` and `loss` are given."""
 
-    def __init__(self, dim: int, start: Tensor) -> None:
+    weight: Tensor | None
+
+    def __init__(self, dim: int, start: Tensor, *, own: bool = True) -> None:
         super().__init__()
-        self.weight = nn.Parameter(nn.init.xavier_normal_(torch.empty(len(start), dim)))
+        vectors = nn.Parameter(nn.init.xavier_normal_(torch.empty(len(start), dim))) if own else None
+        self.register_parameter("weight", vectors)
         self.bias = nn.Parameter(start.clone())
 
     def forward(self, code: Tensor, weight: Tensor | None = None) -> Tensor:
         """Logits (B, columns). weight: in place of the layer's own."""
-        return F.linear(code, self.weight if weight is None else weight, self.bias)
+        return F.linear(code, self._vectors(weight), self.bias)
 
-    def loss(self, code: Tensor, target: Target, weight: Tensor | None = None) -> Tensor:
+    def _vectors(self, weight: Tensor | None) -> Tensor:
+        vectors = self.weight if weight is None else weight
+        assert vectors is not None
+        return vectors
+
+    def loss(
+        self, code: Tensor, target: Target, weight: Tensor | None = None, teacher: Teacher | None = None
+    ) -> Tensor:
         """`logistic` of these logits, over the target's columns alone, a tensor ()."""
-        vectors: Tensor = self.weight if weight is None else weight
+        vectors = self._vectors(weight)
         bias: Tensor = self.bias
         if len(target.columns) < len(bias):
             vectors, bias = vectors.index_select(0, target.columns), bias.index_select(0, target.columns)
-        return logistic(code, vectors, bias, target)
+            teacher = None if teacher is None else teacher.of(target.columns)
+        return logistic(code, vectors, bias, target, teacher)
 
 
 @dataclass(frozen=True)
@@ -95,23 +107,68 @@ class Target:
         return cls(rows, columns, weights, alpha)
 
 
-def logistic(code: Tensor, vectors: Tensor, bias: Tensor, target: Target) -> Tensor:
+@dataclass(frozen=True)
+class Teacher:
+    """Another net's answer to the same rows, of which a target is a `share`, the rest being what the rows hold (soft
+    targets: Hinton, Vinyals & Dean, 2015). code: (B, D), vectors: (C, D), bias: (C,), of its logits."""
+
+    code: Tensor
+    vectors: Tensor
+    bias: Tensor
+    share: float
+
+    def of(self, columns: Tensor) -> Teacher:
+        """Of these columns alone."""
+        return replace(self, vectors=self.vectors.index_select(0, columns), bias=self.bias.index_select(0, columns))
+
+    def target(self, rows: slice, place: tuple[Tensor, Tensor]) -> Tensor:
+        """(b, C): what these rows' probabilities are to become; `place`: where they hold a column."""
+        wanted = torch.addmm(self.bias, self.code[rows], self.vectors.T).sigmoid_().mul_(self.share)
+        wanted[place] += 1.0 - self.share
+        return wanted
+
+
+def logistic(code: Tensor, vectors: Tensor, bias: Tensor, target: Target, teacher: Teacher | None = None) -> Tensor:
     """-sum of y log p + alpha (1 - y) log(1 - p), p = sigmoid(code @ vectors.T + bias), over rows and the target's
-    columns, of which each counts its weight (MMCF, eq. 4). code: (B, D), vectors: (C, D). The logits are computed in
-    pieces of rows, each of which adds its share to the loss and to the gradients."""
-    loss: Tensor = _Logistic.apply(code, vectors, bias, target)  # type: ignore[no-untyped-call]
+    columns, of which each counts its weight (MMCF, eq. 4). code: (B, D), vectors: (C, D). y is 1 or 0, or what a
+    teacher makes of it. The logits are computed in pieces of rows, each of which adds its share to the loss and to the
+    gradients."""
+    loss: Tensor = _Logistic.apply(code, vectors, bias, target, teacher)  # type: ignore[no-untyped-call]
     return loss
+
+
+def _hard(logits: Tensor, place: tuple[Tensor, Tensor], zero_weight: Tensor) -> tuple[Tensor, Tensor]:
+    """The loss (), and its slope by the logits (b, C), in their memory: 1 at each `place`, else 0 of zero_weight."""
+    there, counted = logits[place], zero_weight[place[1]]
+    loss = (F.softplus(logits) @ zero_weight).sum() - (counted * F.softplus(there)).sum() + F.softplus(-there).sum()
+    slope = torch.sigmoid_(logits).mul_(zero_weight)
+    slope[place] = torch.sigmoid(there) - 1.0
+    return loss, slope
+
+
+def _soft(logits: Tensor, wanted: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+    """The same for targets (b, C) between 0 and 1: y softplus(-z) + alpha (1 - y) softplus(z), which is
+    (y + alpha (1 - y)) softplus(z) - y z."""
+    pull = wanted * (1.0 - target.alpha) + target.alpha
+    weight = target.weight.to(logits.dtype)
+    loss = ((pull * F.softplus(logits) - wanted * logits) @ weight).sum()
+    return loss, torch.sigmoid_(logits).mul_(pull).sub_(wanted).mul_(weight)
 
 
 class _Logistic(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, code: Tensor, vectors: Tensor, bias: Tensor, target: Target) -> Tensor:
+    def forward(
+        ctx: Any, code: Tensor, vectors: Tensor, bias: Tensor, target: Target, teacher: Teacher | None
+    ) -> Tensor:
         kind = code.device.type
         products = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else code.dtype
         at, row = torch.searchsorted(target.columns, target.rows.item), target.rows.row
         zero_weight = target.alpha * target.weight
         total = code.new_zeros((), dtype=torch.float64)
-        of_code, of_vectors = vectors.new_empty(code.shape), torch.zeros_like(vectors)
+        of_code = vectors.new_empty(code.shape)
+        of_vectors = (
+            torch.zeros_like(vectors) if ctx.needs_input_grad[1] else None
+        )  # another net's are left as they are
         of_bias = torch.zeros_like(bias)
         ends = torch.cat([target.rows.offsets, target.rows.offsets.new_tensor([len(row)])]).tolist()
         step = max(1, PIECE // max(len(bias), 1))
@@ -122,21 +179,22 @@ class _Logistic(torch.autograd.Function):
                 mine = slice(ends[start], ends[stop])
                 place = row[mine] - start, at[mine]
                 logits = torch.mm(codes[start:stop], weights.T).to(bias.dtype).add_(bias)
-                there, counted = logits[place], zero_weight[at[mine]]
-                total += (F.softplus(logits) @ zero_weight).sum() - (counted * F.softplus(there)).sum()
-                total += F.softplus(-there).sum()
-                slope = torch.sigmoid_(logits).mul_(zero_weight)
-                slope[place] = torch.sigmoid(there) - 1.0
+                if teacher is None:
+                    loss, slope = _hard(logits, place, zero_weight)
+                else:
+                    loss, slope = _soft(logits, teacher.target(slice(start, stop), place), target)
+                total += loss
                 of_bias += slope.sum(dim=0)
                 slope = slope.to(products)
                 of_code[start:stop] = torch.mm(slope, weights)
-                of_vectors += torch.mm(slope.T, codes[start:stop])
+                if of_vectors is not None:
+                    of_vectors += torch.mm(slope.T, codes[start:stop])
         ctx.save_for_backward(of_code, of_vectors, of_bias)
         return total.to(vectors.dtype)
 
     @staticmethod
     def backward(ctx: Any, outer: Tensor) -> Any:
-        return (*(outer * slope for slope in ctx.saved_tensors), None)
+        return (*(None if slope is None else outer * slope for slope in ctx.saved_tensors), None, None)
 
 
 class TiedAutoencoder(nn.Module):
@@ -154,51 +212,72 @@ class TiedAutoencoder(nn.Module):
 
     def untie(self) -> None:
         with torch.no_grad():
+            assert self.decoder.weight is not None
             self.decoder.weight.copy_(self.encoder.weight)
             self.tied.zero_()
 
+    def whole_code(self, rows: SparseBatch) -> Tensor:
+        """(B, hidden), without dropout."""
+        return torch.tanh(self.encoder(rows.normalised()))
+
     def code(self, rows: SparseBatch) -> Tensor:
         """(B, hidden)."""
-        return dropout(torch.tanh(self.encoder(rows.normalised())), self.dropout, training=self.training)
+        return dropout(self.whole_code(rows), self.dropout, training=self.training)
 
     def forward(self, rows: SparseBatch) -> Tensor:
         """Logits (B, columns)."""
-        logits: Tensor = self.decoder(self.code(rows), self._vectors)
+        logits: Tensor = self.decoder(self.code(rows), self.vectors)
         return logits
 
     def loss(self, rows: SparseBatch, target: Target) -> Tensor:
         """Of the logits for what rows show, a tensor ()."""
-        return self.decoder.loss(self.code(rows), target, self._vectors)
+        return self.decoder.loss(self.code(rows), target, self.vectors)
 
     @property
-    def _vectors(self) -> Tensor | None:
-        """(columns, hidden) of the encoder while it is the decoder too."""
-        return self.encoder.weight if self.tied else None
+    def vectors(self) -> Tensor:
+        """(columns, hidden) of the decoder, which is the encoder while they are tied."""
+        if self.tied:
+            return self.encoder.weight
+        assert self.decoder.weight is not None
+        return self.decoder.weight
+
+
+@dataclass(frozen=True)
+class ReadTitles:
+    """B titles. codes: int64 (B, L), of characters, see nn.text. pieces: rows of the pieces of their words, by TF-IDF,
+    see Grams; None where they are not read."""
+
+    codes: Tensor
+    pieces: SparseBatch | None = None
 
 
 class TitleNet(nn.Module):
-    """Letters -> features -> a tanh code, with dropout -> logits of all columns."""
+    """Letters -> features -> a tanh code, with dropout -> logits of all columns.
 
-    def __init__(self, letters: nn.Module, hidden: int, dropout_share: float, start: Tensor) -> None:
+    n_pieces: where there are some, a vector for each piece of a title's words is added to the code before tanh (as in
+    fastText: Joulin, Grave, Bojanowski & Mikolov, EACL 2017). shared: columns have the vectors of the other net.
+    """
+
+    def __init__(
+        self, letters: nn.Module, hidden: int, dropout_share: float, start: Tensor, *, n_pieces: int, shared: bool
+    ) -> None:
         super().__init__()
         self.dropout = dropout_share
         self.letters = letters
         self.code = nn.Linear(letters.size, hidden)  # type: ignore[arg-type]
-        self.decoder = Output(hidden, start)
+        self.pieces = SparseLinear(n_pieces, hidden) if n_pieces else None
+        self.decoder = Output(hidden, start, own=not shared)
+        self.shared = shared
 
-    def code_of(self, codes: Tensor) -> Tensor:
-        """(B, hidden). codes: int64 (B, L)."""
-        features = dropout(self.letters(codes), self.dropout, training=self.training)
-        return torch.tanh(self.code(features))
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Logits (B, columns)."""
-        logits: Tensor = self.decoder(self.code_of(codes))
-        return logits
-
-    def loss(self, codes: Tensor, target: Target) -> Tensor:
-        """Of the logits for these titles, a tensor ()."""
-        return self.decoder.loss(self.code_of(codes), target)
+    def code_of(self, titles: ReadTitles) -> Tensor:
+        """(B, hidden)."""
+        features = dropout(self.letters(titles.codes), self.dropout, training=self.training)
+        mixed = self.code(features)
+        if self.pieces is None:
+            return torch.tanh(mixed)
+        assert titles.pieces is not None
+        mixed = mixed + self.pieces(titles.pieces.corrupted(self.dropout, training=self.training))
+        return dropout(torch.tanh(mixed), self.dropout, training=self.training)
 
 
 class TwoSides(nn.Module):
@@ -207,3 +286,31 @@ class TwoSides(nn.Module):
     def __init__(self, rows: TiedAutoencoder, title: TitleNet | None) -> None:
         super().__init__()
         self.rows, self.title = rows, title
+
+    def begin_titles(self) -> None:
+        """A title that says nothing is to answer as an empty list does, where columns have the same vectors."""
+        if self.title is not None and self.title.shared:
+            with torch.no_grad():
+                self.title.decoder.bias.copy_(self.rows.decoder.bias)
+
+    def of_titles(self, titles: ReadTitles) -> Tensor:
+        """Logits (B, columns)."""
+        assert self.title is not None
+        logits: Tensor = self.title.decoder(self.title.code_of(titles), self._shared)
+        return logits
+
+    def loss_of_titles(self, titles: ReadTitles, rows: SparseBatch, target: Target, taught: float) -> Tensor:
+        """Of the logits for these titles, a tensor (). taught: what the other net's answer to the lists' whole rows is
+        of the target; that net is left as it is."""
+        assert self.title is not None
+        teacher = None
+        if taught > 0.0:
+            with torch.no_grad():
+                code, bias = self.rows.whole_code(rows), self.rows.decoder.bias.detach()
+            teacher = Teacher(code, self.rows.vectors.detach(), bias, taught)
+        return self.title.decoder.loss(self.title.code_of(titles), target, self._shared, teacher)
+
+    @property
+    def _shared(self) -> Tensor | None:
+        assert self.title is not None
+        return self.rows.vectors.detach() if self.title.shared else None

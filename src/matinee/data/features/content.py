@@ -14,8 +14,7 @@ from matinee.data.arrays import Floats, unit_rows
 from matinee.data.dataset import Dataset
 from matinee.data.features.attributes import item_column
 from matinee.data.features.side_columns import Fields, kinds
-from matinee.data.features.vectors import dense, holds_vectors
-from matinee.errors import MatineeError
+from matinee.data.features.vectors import dense, dense_of, holds_vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -119,10 +118,6 @@ def _words(table: pl.DataFrame, read: Any) -> pl.DataFrame:
 
 def _vectors(table: pl.DataFrame, name: str, size: int) -> Floats:
     """float32 (n, size): the vectors of a column, 0 where it is absent. Raises MatineeError for another length."""
-    if name not in table.columns or table[name].null_count() == len(table):
+    if name not in table.columns:
         return np.zeros((len(table), size), np.float32)
-    found = dense(table[name])
-    if found.shape[1] != size:
-        what = f"the vectors of column {name!r} have {found.shape[1]} numbers, not {size} as in training"
-        raise MatineeError(what, hint="make them with the same encoder")
-    return found
+    return dense_of(table[name], size)

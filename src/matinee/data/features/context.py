@@ -12,11 +12,13 @@ and, to read a column in another way than its type's, how:
 
     item.genres[0]              one element of a list
     item.year:decade            a part of a date, or of a year
-    user.age:categorical        categorical, multi, numeric (standardised) or bucket
+    user.age:categorical        categorical, multi, numeric (standardised), bucket or vector
 
-Otherwise numbers are put in buckets, lists are multi-valued, and the rest, with numbers named `..._id`, is categorical.
+Otherwise numbers are put in buckets, lists of floats are dense vectors, other lists multi-valued, and the rest, with
+numbers named `..._id`, is categorical. A dense vector, over its length, is one field, through a learned linear map.
 Each field has a range of codes: first that of missing values, then that of values unknown to training, then one a
-value. One table of `n_codes` rows serves all fields, also for new users and items. `requests` makes the codes.
+value, or a number of a dense vector.
+One table of `n_codes` rows serves all fields, also for new users and items. `requests` makes the codes.
 """
 
 from __future__ import annotations
@@ -37,7 +39,16 @@ from matinee.data.dataset import Dataset
 from matinee.data.features import vocabulary as vocab
 from matinee.data.features.side_columns import kinds
 from matinee.data.features.vectors import holds_vectors
-from matinee.data.features.vocabulary import AnyField, Bucketed, Categorical, DatePart, Kind, MultiValued, Numbers
+from matinee.data.features.vocabulary import (
+    AnyField,
+    Bucketed,
+    Categorical,
+    DatePart,
+    Kind,
+    MultiValued,
+    Numbers,
+    Vectors,
+)
 from matinee.errors import MatineeError, suggestion
 
 MISSING, UNKNOWN, RESERVED = 0, 1, 2
@@ -46,6 +57,7 @@ MISSING, UNKNOWN, RESERVED = 0, 1, 2
 Source = Literal["user", "item", "context", "time"]
 Group = Literal["user", "moment", "item", "pair"]
 Tables = Mapping[str, pl.DataFrame]
+FieldKind = Kind | Literal["vector"]
 
 _MOMENT, _AGE = "moment", "age"
 _PARTS = (*get_args(DatePart), _AGE)
@@ -64,7 +76,7 @@ class ContextField(vocab.Strict):
     column: str | None = None
     place: int | None = Field(default=None, ge=0)
     part: DatePart | None = None
-    vocabulary: AnyField | None = None
+    vocabulary: AnyField | Vectors | None = None
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -83,6 +95,16 @@ class ContextField(vocab.Strict):
     def multi(self) -> bool:
         """True where a row has several codes."""
         return isinstance(self.vocabulary, MultiValued)
+
+    @property
+    def dense(self) -> bool:
+        """True where a row has a dense vector."""
+        return isinstance(self.vocabulary, Vectors)
+
+    @property
+    def single(self) -> bool:
+        """True where a row has one code."""
+        return not (self.multi or self.dense)
 
     def read(self, tables: Tables, n: int) -> pl.Series:
         """The raw column; n rows of null where it or its table is absent. Raises MatineeError for wrong types."""
@@ -103,6 +125,7 @@ class ContextField(vocab.Strict):
         of their vectors."""
         vocabulary = self.vocabulary
         assert vocabulary is not None
+        assert not isinstance(vocabulary, Vectors)
         codes = vocabulary.encode(column)
         if isinstance(codes, Numbers):
             weight = np.where(codes.missing, np.float32(1.0), codes.value)
@@ -112,6 +135,15 @@ class ContextField(vocab.Strict):
             missing = Ragged.from_rows(nothing, np.full(len(nothing), MISSING, np.int32), len(codes))
             return Ragged(codes.offsets, codes.values + np.int32(1)).join(missing), None
         return spread(codes, vocabulary.missing(column) if isinstance(vocabulary, Categorical) else codes == 0), None
+
+    def mapped(self, column: pl.Series) -> Floats:
+        """float32 (n, RESERVED + size), what each code of this field weighs: the numbers of a dense vector, and 1 at
+        MISSING where there is none."""
+        assert isinstance(self.vocabulary, Vectors)
+        vectors, missing = self.vocabulary.encode(column)
+        found = np.zeros((len(vectors), RESERVED + self.vocabulary.size), np.float32)
+        found[:, MISSING], found[:, RESERVED:] = missing, vectors
+        return found
 
 
 def spread(codes: Ints, missing: NDArray[np.bool_]) -> Ints:
@@ -171,7 +203,8 @@ class ContextFields(vocab.Vocabularies):
                 if field.group == "pair":  # from the item's year to the event's
                     column = pl.Series(_AGE, years_of(tables) - release_years(tables)[data.item])
                 limit = buckets if kind == "bucket" else max_values
-                field = field.model_copy(update={"vocabulary": vocab.fitted(column, kind, min_count, limit)})
+                learned = Vectors.fit(column) if kind == "vector" else vocab.fitted(column, kind, min_count, limit)
+                field = field.model_copy(update={"vocabulary": learned})
             fields.append(field)
         unseen = {f"unseen_{name}s": tuple(np.flatnonzero(~there).tolist()) for name, there in seen.items()}
         return cls(n_users=data.n_users, n_items=data.n_items, fields=tuple(fields), **unseen)
@@ -203,16 +236,21 @@ class ContextFields(vocab.Vocabularies):
 
 
 def default_names(tables: Tables, *, ids: bool = True) -> list[str]:
-    """Both ids if `ids`, the columns whose kind is clear (`side_columns.kinds`), and of the event year, month, weekday,
-    hour and the item's age, where the log has times and years."""
-    columns = {source: [f"{source}.{c}" for c in kinds(table)] for source, table in tables.items() if source != "time"}
+    """Both ids if `ids`, the columns whose kind is clear (`side_columns.kinds`), dense vectors, and of the event year,
+    month, weekday, hour and the item's age, where the log has times and years."""
+    columns = {source: [f"{source}.{c}" for c in _clear(table)] for source, table in tables.items() if source != "time"}
     parts = ["year", "month", "weekday", "hour", *([_AGE] if has_years(tables) else [])] if "time" in tables else []
     times = [f"time.{part}" for part in parts]
     of_user, of_item = ([*([source] if ids else []), *columns.get(source, [])] for source in ("user", "item"))
     return [*of_user, *columns.get("context", []), *times, *of_item]
 
 
-def parsed(names: Sequence[str] | None, tables: Tables) -> list[tuple[ContextField, Kind | None]]:
+def _clear(table: pl.DataFrame) -> list[str]:
+    vectors = (c.name for c in table.iter_columns() if holds_vectors(c) and c.null_count() < len(c))
+    return [*kinds(table), *vectors]
+
+
+def parsed(names: Sequence[str] | None, tables: Tables) -> list[tuple[ContextField, FieldKind | None]]:
     """The fields without their vocabularies, and their kinds. Raises MatineeError for names that do not fit."""
     names = default_names(tables) if names is None else names
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -221,7 +259,7 @@ def parsed(names: Sequence[str] | None, tables: Tables) -> list[tuple[ContextFie
     return [_parsed(name, tables) for name in names]
 
 
-def _parsed(name: str, tables: Tables) -> tuple[ContextField, Kind | None]:
+def _parsed(name: str, tables: Tables) -> tuple[ContextField, FieldKind | None]:
     """A field without its vocabulary, and its kind; None for an id."""
     source, _, rest = name.partition(".")
     if source not in _WORDS:
@@ -258,21 +296,18 @@ def _of_time(name: str, part: str, tables: Tables) -> ContextField:
     return ContextField.model_validate({"name": name, "source": "time", "column": _MOMENT, "part": part})
 
 
-def _kind(name: str, column: pl.Series, place: int | None, how: str | None) -> tuple[Kind, DatePart | None]:
+def _kind(name: str, column: pl.Series, place: int | None, how: str | None) -> tuple[FieldKind, DatePart | None]:
     """How a column is read: as its name says, otherwise by its type."""
-    parts, kinds_ = get_args(DatePart), get_args(Kind)
+    parts, kinds_ = get_args(DatePart), (*get_args(Kind), "vector")
     if how is not None and how not in (*parts, *kinds_):
         raise MatineeError(f"'{name}': unknown field type '{how}'", hint=suggestion(how, (*kinds_, *parts)))
     if how is not None:
-        return ("bucket", cast(DatePart, how)) if how in parts else (cast(Kind, how), None)
+        return ("bucket", cast(DatePart, how)) if how in parts else (cast(FieldKind, how), None)
     of = column.dtype
     if of.is_numeric() and place is None and not name.endswith("_id"):
         return "bucket", None
     if isinstance(of, (pl.List, pl.Array)) and place is None:
-        if holds_vectors(column):
-            hint = f"name some of its numbers, e.g. '{name}[0]:numeric', or use a model that reads vectors (content)"
-            raise MatineeError(f"'{name}' holds dense vectors, which are no values of a field", hint=hint)
-        return "multi", None
+        return ("vector" if holds_vectors(column) else "multi"), None
     if of.is_temporal():
         hint = f"name a part of it, e.g. '{name}:year'; or leave it out"
         raise MatineeError(f"'{name}' has the type {of}", hint=hint)

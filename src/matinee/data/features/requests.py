@@ -25,31 +25,52 @@ Index = NDArray[np.integer[Any]]
 
 
 @dataclass(frozen=True)
+class DenseRows:
+    """n rows of a field of dense vectors: float32 (n, codes), what each of its codes, from `start` on, weighs."""
+
+    start: int
+    weight: Floats
+
+    @property
+    def codes(self) -> Ints:
+        """int32 (c,): the codes that weigh something in some row."""
+        return np.flatnonzero(self.weight.any(axis=0)).astype(np.int32) + np.int32(self.start)
+
+    @property
+    def missing(self) -> Bools:
+        """bool (n,): rows without a vector."""
+        return self.weight[:, MISSING] > 0
+
+
+@dataclass(frozen=True)
 class EncodedFields:
     """n rows of some fields, as codes of the one embedding table.
 
     single: int32 (n, S), a code for each single-valued field. numeric: the columns of `single` that are standardised
     numbers; number: float32 (n, len(numeric)), the factors of their vectors. bags: for each multi-valued field n rows
-    of one or more codes, whose vectors are summed or averaged.
+    of one or more codes, whose vectors are summed or averaged. dense: each field of dense vectors.
     """
 
     single: Ints
     number: Floats
     bags: tuple[Ragged, ...] = ()
     numeric: tuple[int, ...] = ()
+    dense: tuple[DenseRows, ...] = ()
 
     def __len__(self) -> int:
         return len(self.single)
 
     @property
     def codes(self) -> Ints:
-        """int32 (n S + values of the bags,): all codes, row by row and list by list."""
-        return np.concatenate([self.single.ravel(), *(bag.values for bag in self.bags)])
+        """int32 (codes,): all codes that are read, of single-valued fields row by row, of bags list by list."""
+        dense = (rows.codes for rows in self.dense)
+        return np.concatenate([self.single.ravel(), *(bag.values for bag in self.bags), *dense])
 
     def take(self, rows: Index) -> EncodedFields:
         """These rows; -1 is the last row."""
         single = np.take(self.single, rows, axis=0)  # faster than single[rows]
-        return EncodedFields(single, self.number[rows], tuple(bag.take(rows) for bag in self.bags), self.numeric)
+        dense = tuple(DenseRows(each.start, each.weight[rows]) for each in self.dense)
+        return EncodedFields(single, self.number[rows], tuple(bag.take(rows) for bag in self.bags), self.numeric, dense)
 
     def join(self, *others: EncodedFields) -> EncodedFields:
         """The same rows, with the fields of others after these."""
@@ -58,7 +79,8 @@ class EncodedFields:
         single = np.concatenate([part.single for part in parts], axis=1)
         number = np.concatenate([part.number for part in parts], axis=1)
         numeric = tuple(start + column for start, part in zip(starts, parts, strict=False) for column in part.numeric)
-        return EncodedFields(single, number, tuple(bag for part in parts for bag in part.bags), numeric)
+        bags, dense = (tuple(x for part in parts for x in getattr(part, kind)) for kind in ("bags", "dense"))
+        return EncodedFields(single, number, bags, numeric, dense)
 
 
 @dataclass(frozen=True)
@@ -109,7 +131,7 @@ class ContextTables:
     @cached_property
     def user_column(self) -> int | None:
         """The column of the users' ids in `users.single`; None where they are no field."""
-        names = [field.name for field in self.fields.of("user") if not field.multi]
+        names = [field.name for field in self.fields.of("user") if field.single]
         return names.index("user") if "user" in names else None
 
     def occurring(self) -> Bools:
@@ -129,18 +151,21 @@ class ContextTables:
         part = asked.users.take(asked.user)
         starts = self.fields.starts
         known = np.zeros(len(part), np.bool_)
-        singles = [field for field in self.fields.of("user") if not field.multi]
+        singles = [field for field in self.fields.of("user") if field.single]
         for column, field in enumerate(singles):
             if field.name != "user":
                 known |= part.single[:, column] >= starts[field.name] + RESERVED
         for field, bag in zip((f for f in self.fields.of("user") if f.multi), part.bags, strict=True):
             known |= np.bincount(bag.rows[bag.values >= starts[field.name] + RESERVED], minlength=len(bag)) > 0
+        for rows in part.dense:
+            known |= ~rows.missing
         return known
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The fields in the order of `rows`: those with one code, then the bags."""
-        fields = sorted(self.fields.of("user", "moment", "item", "pair"), key=lambda field: field.multi)  # stable
+        """The fields in the order of `rows`: those with one code, then the bags, then dense vectors."""
+        order = self.fields.of("user", "moment", "item", "pair")
+        fields = sorted(order, key=lambda field: (field.dense, field.multi))  # stable
         return tuple(field.name for field in fields)
 
     def encode_requests(
@@ -203,7 +228,7 @@ class ContextTables:
         known = self.users.take(user)
         new = _encoded(self.fields, "user", {"user": table}, np.full(len(user), MISSING, np.int32))
         starts = self.fields.starts
-        missing = new.single == np.array([starts[field.name] for field in fields if not field.multi], np.int32)
+        missing = new.single == np.array([starts[field.name] for field in fields if field.single], np.int32)
         bags = []
         for field, bag, old in zip((f for f in fields if f.multi), new.bags, known.bags, strict=True):
             both = Ragged(np.append(old.offsets, old.offsets[-1] + bag.offsets[1:]), np.append(old.values, bag.values))
@@ -211,7 +236,11 @@ class ContextTables:
             bags.append(both.take(np.arange(len(bag)) + np.where(empty, 0, len(old))))
         single = np.where(missing, known.single, new.single)
         number = np.where(missing[:, list(new.numeric)], known.number, new.number)
-        return EncodedFields(single, number, tuple(bags), known.numeric)
+        dense = tuple(
+            DenseRows(own.start, np.where(own.missing[:, None], old.weight, own.weight))
+            for own, old in zip(new.dense, known.dense, strict=True)
+        )
+        return EncodedFields(single, number, tuple(bags), known.numeric, dense)
 
     def _aged(self, age: Floats) -> Ints:
         """int32 codes (B, C) of ages (B, C)."""
@@ -234,9 +263,13 @@ def _encoded(fields: ContextFields, group: Group, tables: Tables, ids: Ints) -> 
     numbers: list[Floats] = []
     numeric: list[int] = []
     bags: list[Ragged] = []
+    dense: list[DenseRows] = []
     n = len(ids)
     for field in fields.of(group):
         start = np.int32(fields.starts[field.name])
+        if field.dense:
+            dense.append(DenseRows(int(start), field.mapped(field.read(tables, n))))
+            continue
         codes, weight = (ids, None) if field.vocabulary is None else field.encode(field.read(tables, n))
         if isinstance(codes, Ragged):
             bags.append(Ragged(codes.offsets, codes.values + start))
@@ -247,4 +280,4 @@ def _encoded(fields: ContextFields, group: Group, tables: Tables, ids: Ints) -> 
         singles.append(codes + start)
     columns = np.stack(singles, axis=1) if singles else np.empty((n, 0), np.int32)
     weights = np.stack(numbers, axis=1) if numbers else np.empty((n, 0), np.float32)
-    return EncodedFields(columns, weights, tuple(bags), tuple(numeric))
+    return EncodedFields(columns, weights, tuple(bags), tuple(numeric), tuple(dense))

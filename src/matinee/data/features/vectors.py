@@ -39,6 +39,17 @@ def dense(column: pl.Series) -> Floats:
     return found
 
 
+def dense_of(column: pl.Series, size: int) -> Floats:
+    """float32 (n, size): as `dense`, for vectors of the length of training. Raises MatineeError for another one."""
+    if column.null_count() == len(column):
+        return np.zeros((len(column), size), np.float32)
+    found = dense(column)
+    if found.shape[1] != size:
+        what = f"the vectors of column {column.name!r} have {found.shape[1]} numbers, not {size} as in training"
+        raise MatineeError(what, hint="make them with the same encoder")
+    return found
+
+
 def _refuse(column: pl.Series, rows: NDArray[np.int64], what: str) -> None:
     """Raise MatineeError where there are such rows."""
     if len(rows):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
+from matinee.data.features.vectors import dense, dense_of
 from matinee.errors import MatineeError, suggestion
 
 Kind = Literal["categorical", "multi", "numeric", "bucket"]
@@ -193,6 +194,37 @@ class Bucketed(_Field):
         return np.where(np.isnan(numbers), np.int32(0), codes)
 
 
+class Vectors(_Field):
+    """A dense vector a row, of `size` numbers."""
+
+    kind: Literal["vector"] = "vector"
+    size: int = Field(ge=1)
+
+    @classmethod
+    def fit(cls, column: pl.Series) -> Vectors:
+        """Raises MatineeError where these are no lists of numbers, of one length, or where there is none."""
+        size = dense(_lists_of_numbers(column)).shape[1]
+        if not size:
+            what = f"column '{column.name}' has no vector of a row that has an event"
+            raise MatineeError(what, hint="leave the field out, or check whose vectors they are")
+        return cls(name=column.name, size=size)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return tuple(f"{self.name} {place}" for place in range(self.size))
+
+    @property
+    def n_codes(self) -> int:
+        return self.size
+
+    def encode(self, column: pl.Series) -> tuple[Floats, Bools]:
+        """float32 (n, size), vectors over their lengths, 0 where there is none, which bool (n,) says. Raises
+        MatineeError for vectors of another length."""
+        found = dense_of(_lists_of_numbers(column), self.size)
+        length = np.sqrt((found.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+        return (found / np.maximum(length, 1e-12)).astype(np.float32), column.is_null().to_numpy()
+
+
 @dataclass(frozen=True)
 class Numbers:
     """value: float32 (n,), standardised; 0 where `missing`, bool (n,)."""
@@ -213,6 +245,14 @@ def fitted(column: pl.Series, kind: Kind, min_count: int, max_values: int | None
     if kind not in _FIELDS:
         raise MatineeError(f"unknown kind '{kind}' of column '{column.name}'", hint=suggestion(kind, get_args(Kind)))
     return _FIELDS[kind].fit(column, min_count, max_values)
+
+
+def _lists_of_numbers(column: pl.Series) -> pl.Series:
+    kind = column.dtype
+    if kind != pl.Null and not (isinstance(kind, pl.List | pl.Array) and kind.inner.is_numeric()):
+        hint = "leave it out, or name it without :vector"
+        raise MatineeError(f"column '{column.name}' has the type {kind}, not vectors", hint=hint)
+    return column
 
 
 def column_of(table: pl.DataFrame, name: str) -> pl.Series:

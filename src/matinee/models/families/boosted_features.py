@@ -20,7 +20,7 @@ from matinee.data.arrays import Floats, Ints
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.context import MISSING, RESERVED
 from matinee.data.features.requests import ContextTables, EncodedFields
-from matinee.data.features.vocabulary import Categorical
+from matinee.data.features.vocabulary import Categorical, Vectors
 from matinee.models.base import Shapes
 from matinee.models.families.item_item import ages, weighted_rows
 from matinee.rank import blocks, top_k
@@ -94,8 +94,9 @@ class FeatureBuilder:
         self.state, self.tables = state, tables
         fields = {field.name: field for field in tables.fields.fields}
         self.fields = [fields[name] for name in tables.names]
-        self.singles = [field for field in self.fields if not field.multi]
+        self.singles = [field for field in self.fields if field.single]
         self.lists = [field for field in self.fields if field.multi]
+        dense = [(f.name, f.vocabulary.size) for f in self.fields if isinstance(f.vocabulary, Vectors)]
         starts, ends = (
             tables.fields.starts,
             {f.name: s.stop for f, s in zip(fields.values(), tables.fields.ranges, strict=True)},
@@ -111,6 +112,7 @@ class FeatureBuilder:
                 for v in range(a, b)
                 if b - a <= MOST_VALUES
             ),
+            *(f"{name} {place}" for name, size in dense for place in range(size)),
             *("history length", "history mean", "days since the last event", "item count", "item mean"),
             *("days since the item's last event", "days since the item's first event"),
             *("similar", "similar to the latest", "similar, by rating"),
@@ -143,7 +145,8 @@ class FeatureBuilder:
         return np.concatenate([said, self._counted(queries, row, item, time), self._paired(queries, row, item)], axis=1)
 
     def _said(self, part: EncodedFields) -> Floats:
-        """float32 (n, columns): codes from 0, NaN where missing, numbers, and 0 or 1 for each value of a list."""
+        """float32 (n, columns): codes from 0, NaN where missing, numbers, 0 or 1 for each value of a list, and the
+        numbers of dense vectors."""
         starts = np.array([self.tables.fields.starts[field.name] for field in self.singles], np.int32)
         codes = part.single - starts
         out = np.where(codes == MISSING, np.float32(np.nan), codes.astype(np.float32))
@@ -156,6 +159,7 @@ class FeatureBuilder:
                 known = bag.values >= start
                 hot[bag.rows[known], bag.values[known] - start] = 1.0
                 found.append(hot)
+        found += [np.where(each.missing[:, None], np.float32(np.nan), each.weight[:, RESERVED:]) for each in part.dense]
         return np.concatenate(found, axis=1)
 
     def _counted(self, queries: Queries, row: Index, item: Index, time: NDArray[np.int64]) -> Floats:

@@ -115,6 +115,25 @@ class Columns:
         start = self.n_items + sum(map(len, self.values[:at]))
         return self.values[at], slice(start, start + len(self.values[at]))
 
+    def named(self, count: NDArray[np.integer[Any]], most: int) -> tuple[tuple[str, ...], Ragged]:
+        """The values, and int32 (values rows): what a list that were called by the value would hold, the items with the
+        value that most lists have, at most so many, and the value itself. count: (n_items,), lists with each item."""
+        from scipy.sparse import coo_array
+
+        pairs = coo_array(self.of_item)
+        item, value = pairs.coords
+        there = count[item] > 0
+        item, value = item[there], value[there]
+        order = np.lexsort((item, -count[item], value))
+        item, value = item[order], value[order]
+        place = np.arange(len(value)) - np.searchsorted(value, value)
+        n = self.of_item.shape[1]
+        row = np.concatenate([value[place < most], np.arange(n)])
+        column = np.concatenate([item[place < most], self.n_items + np.arange(n)])
+        order = np.lexsort((column, row))
+        rows = Ragged.from_rows(row[order], column[order].astype(np.int32), n)
+        return tuple(value for values in self.values for value in values), rows
+
     def newcomers(self, probability: Floats, items: NDArray[np.integer[Any]]) -> Floats:
         """float32 (B, len(items)): how likely these items are by their attributes alone: the mean over an item's values
         of the value's probability times `share`; -inf without a known value. probability: (B, len(self))."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Iterator
 from copy import copy
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 
 from matinee import nn
 from matinee.data.arrays import Bools, Floats, Ints, Ragged
-from matinee.data.dataset import Dataset, Queries
+from matinee.data.dataset import Dataset, Holdout, Queries
+from matinee.data.features.grams import Grams
+from matinee.data.titles import plain
 from matinee.data.validate import check_queries
 from matinee.evaluate.stopping import StoppingMetric, quality_of
 from matinee.models.base import Fitted, Learned, Shapes, TextFile
@@ -21,7 +24,7 @@ from matinee.models.families import counted_join
 from matinee.models.families.autoencoder import rows_of
 from matinee.models.families.columns import Columns
 from matinee.models.families.fusion import PrecomputedScorer
-from matinee.models.families.network import NetWeights, Network, device_of, import_torch
+from matinee.models.families.network import NO_CURVE, NetWeights, Network, device_of, import_torch
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.rank import blocks, recommend
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from matinee.nn.blocks import SparseBatch
+    from matinee.nn.multimodal import ReadTitles
     from matinee.nn.text import Characters
     from matinee.nn.train import Pass, Step
 
@@ -44,22 +48,26 @@ Titles = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class HybridWeights(NetWeights):
-    """names, of_item, value_share: the attributes, see Columns. characters: int64 (n,), see nn.text. title_share:
-    float64, the join, see counted_join."""
+    """texts: JSON of two texts, those of Columns and of Grams. of_item, value_share: the attributes, see Columns.
+    characters: int64 (n,), see nn.text. idf: of the pieces of titles' words, see Grams. title_share: float64, the join,
+    see counted_join. title_curve: float64 (epochs, 3), of the net that reads titles."""
 
-    names: TextFile
+    texts: TextFile
     of_item: csr_array
     value_share: Floats
     characters: NDArray[np.int64]
+    idf: Floats
     title_share: counted_join.Shares
+    title_curve: NDArray[np.float64]
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
-        return {"of_item": (n_items, len(self.value_share)), "title_share": (len(counted_join.KNOTS),)}
+        sides = {"of_item": (n_items, len(self.value_share)), "title_share": (len(counted_join.KNOTS),)}
+        return {**sides, "idf": self.idf.shape}
 
 
 class Hybrid(Network):
-    """A model whose net has two sides, `rows` and `title` (None where no list has one). A member says the nets and what
-    each learns from; encoding, joining and scoring are here."""
+    """A model whose net has two sides, `rows` and `title` (None where no list has one), which is trained when the other
+    is. A member says the nets and what each learns from; encoding, joining and scoring are here."""
 
     learned_type: ClassVar[type[Learned]] = HybridWeights
 
@@ -68,9 +76,12 @@ class Hybrid(Network):
     )
     min_lists: int = tunable(3, "lists that a value of an attribute must be on", ge=1)
     max_title: int = tunable(25, "characters of a title that are read", ge=1)
+    pieces: bool = tunable(True, "read titles by runs of 2 to 4 letters too, by TF-IDF")
+    value_titles: bool = tunable(True, "values of attributes are titles too, of lists of their items")
+    title_epochs: int | None = tunable(None, "most epochs of the net that reads titles; None: `epochs`", ge=1)
 
     @abstractmethod
-    def sides(self, columns: Columns, characters: Characters, start: Tensor) -> Module:
+    def sides(self, columns: Columns, characters: Characters, n_pieces: int, start: Tensor) -> Module:
         """A fresh net. start: (len(columns),), log odds that a list has each column."""
 
     @abstractmethod
@@ -78,35 +89,55 @@ class Hybrid(Network):
         """The loss of what lists hold, summed over the rows, a tensor ()."""
 
     @abstractmethod
-    def loss_of_titles(self, net: Any, codes: Tensor, rows: SparseBatch, step: Step) -> Tensor:
-        """The loss of titles, int64 (B, L) codes, whose lists hold these rows, a tensor ()."""
+    def loss_of_titles(self, net: Any, titles: ReadTitles, rows: SparseBatch, step: Step) -> Tensor:
+        """The loss of titles whose lists hold these rows, a tensor ()."""
 
     # -- what a net is made of ---------------------------------------------------------------------------------------
 
     def build(self, data: Dataset) -> Module:
         columns = Columns.fit(data, self.attributes, self.min_lists)
-        users = np.flatnonzero(data.user_counts()).astype(np.int32)
-        characters = nn.text.Characters.fit(data.user_titles(users) or ())
-        return self._both(columns, characters, log_odds(columns, data))
+        titles, _ = self._titled_lists(columns, data)
+        grams = Grams.fit(titles if self.pieces else ())
+        return self._both(columns, nn.text.Characters.fit(titles), grams, log_odds(columns, data))
 
     def rebuilt(self, fitted: Fitted) -> Module:
         learned, torch = fitted.learned, import_torch()
-        columns = Columns.of_text(learned.names, learned.of_item, learned.value_share)
-        net: Any = self._both(columns, nn.text.Characters(learned.characters), torch.zeros(len(columns)))
+        attributes, pieces = json.loads(learned.texts)
+        columns = Columns.of_text(attributes, learned.of_item, learned.value_share)
+        grams = Grams.of_text(pieces, learned.idf)
+        net: Any = self._both(columns, nn.text.Characters(learned.characters), grams, torch.zeros(len(columns)))
         net.title_share = learned.title_share
         return net  # type: ignore[no-any-return]
 
-    def _both(self, columns: Columns, characters: Characters, start: Tensor) -> Module:
-        net: Any = self.sides(columns, characters, start)
-        net.columns, net.characters, net.title_share = columns, characters, counted_join.by_rule()
+    def _both(self, columns: Columns, characters: Characters, grams: Grams, start: Tensor) -> Module:
+        net: Any = self.sides(columns, characters, len(grams.pieces), start)
+        net.columns, net.characters, net.grams = columns, characters, grams
+        net.title_share = np.zeros(len(counted_join.KNOTS))  # until the other net has learned, and then this one
         return net  # type: ignore[no-any-return]
+
+    def _titled_lists(self, columns: Columns, data: Dataset) -> tuple[Titles, Ragged]:
+        """Titles, and int32 rows: the columns of the lists called so. Values of attributes follow; nothing where no
+        list has a title."""
+        users = np.flatnonzero(data.user_counts()).astype(np.int32)
+        titles: Titles = data.user_titles(users) or ()
+        titled = np.array([bool(plain(title)) for title in titles], np.bool_)
+        if not titled.any():
+            return (), Ragged.empty(0)
+        rows = columns.rows(data.histories().take(users[titled]))
+        titles = tuple(np.array(titles, object)[titled].tolist())
+        if not self.value_titles:
+            return titles, rows
+        names, called = columns.named(data.item_counts(), int(data.user_counts().max()))
+        offsets = np.append(rows.offsets, rows.offsets[-1] + called.offsets[1:])
+        return (*titles, *names), Ragged(offsets, np.append(rows.values, called.values))
 
     def learned_from(
         self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]
     ) -> HybridWeights:
         known = net.columns
-        kept = TextFile(known.text), known.of_item, known.share, net.characters.points, net.title_share
-        return HybridWeights(weights, curve, *kept, net=net)
+        texts = TextFile(json.dumps([known.text, net.grams.text], ensure_ascii=False))
+        kept = known.of_item, known.share, net.characters.points, net.grams.idf, net.title_share
+        return HybridWeights(weights, curve, texts, *kept, NO_CURVE, net=net)
 
     def learned_with(self, data: Dataset, place: Ints) -> HybridWeights:
         """New items have no column of their own yet: their attributes say how they are scored."""
@@ -126,23 +157,49 @@ class Hybrid(Network):
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
         users = np.flatnonzero(data.user_counts() > 0).astype(np.int32)
         rows = net.columns.rows(data.histories().take(users))
-        titles: Titles = data.user_titles(users) or (None,) * len(users)
-        titled = self._readable(net, titles)
 
         def of_rows(batch: NDArray[np.int64], step: Step) -> Tensor:
             return self.loss_of_rows(net, _batch(rows.take(batch)).to(device_of(net)), step)
 
-        def of_titles(batch: NDArray[np.int64], step: Step) -> Tensor:
-            batch = batch[titled[batch]]
-            if not len(batch):
-                return net.title.decoder.bias.sum() * 0.0  # type: ignore[no-any-return]
-            codes = self._codes(net, tuple(titles[row] for row in batch))
-            return self.loss_of_titles(net, codes, _batch(rows.take(batch)).to(codes.device), step)
+        return [nn.train.Pass("rows", of_rows, list(net.rows.parameters()))], len(users)
 
-        found = [nn.train.Pass("rows", of_rows, list(net.rows.parameters()))]
-        if net.title is not None:
-            found.insert(0, nn.train.Pass("title", of_titles, list(net.title.parameters())))
-        return found, len(users)
+    def pass_of_titles(self, net: Any, data: Dataset) -> tuple[Pass, int]:
+        """The pass of the net that reads titles, and the number of its examples."""
+        titles, rows = self._titled_lists(net.columns, data)
+        kept = np.flatnonzero(self._readable(net, titles))
+
+        def of_titles(batch: NDArray[np.int64], step: Step) -> Tensor:
+            read = self._read(net, tuple(titles[row] for row in kept[batch]))
+            return self.loss_of_titles(net, read, _batch(rows.take(kept[batch])).to(device_of(net)), step)
+
+        return nn.train.Pass("title", of_titles, list(net.title.parameters())), len(kept)
+
+    def learn(self, data: Dataset, context: FitContext) -> HybridWeights:
+        """The net of rows first. That of titles learns longer or shorter, so it has an early stopping of its own, and
+        where there are titles each has a checkpoint."""
+        titles = data.user_titles(np.flatnonzero(data.user_counts()).astype(np.int32)) or ()
+        learned = super().learn(data, context.of_member(0) if any(map(plain, titles)) else context)
+        assert isinstance(learned, HybridWeights)
+        net = learned.net
+        net.title_share = counted_join.by_rule()
+        if net.title is None:
+            return replace(learned, title_share=net.title_share)
+        net.begin_titles()
+        only, n = self.pass_of_titles(net, data)
+        epochs = self.epochs if self.title_epochs is None else self.title_epochs
+        longest = self.model_copy(update={"epochs": epochs, "stop_epoch": None})
+        told = replace(context.of_member(1), valid=titled_alone(context.valid))
+        standing = self.standing(data, learned).part("title")
+        curve = longest.train(net, [only], n, data, told, told.measuring(standing))
+        found = self.learned_from(net, data, {name: x.numpy() for name, x in net.state_dict().items()}, learned.curve)
+        return replace(found, title_curve=curve)
+
+    def for_refit(self) -> Self:
+        """Takes the epochs of both nets along."""
+        metrics = self.fitted.learned.title_curve[:, 2]
+        measured = bool(np.isfinite(metrics).any())
+        epochs = int(np.nanargmax(metrics)) + 1 if measured else len(metrics) or self.title_epochs
+        return super().for_refit().model_copy(update={"title_epochs": epochs})
 
     def joined(self, learned: HybridWeights, data: Dataset, context: FitContext) -> HybridWeights:
         """The same with the title's share as valid says, where it has lists with titles; else by the rule."""
@@ -233,7 +290,7 @@ class Hybrid(Network):
             titles = tuple((queries.title or ())[row] for row in np.flatnonzero(asked))
             if not titles:
                 return found, np.empty((0, found.shape[1]), np.float32)
-            said: Floats = net.title(self._codes(net, titles)).float().cpu().numpy()
+            said: Floats = net.of_titles(self._read(net, titles)).float().cpu().numpy()
         return found, said
 
     def _rows(self, queries: Queries) -> Ragged:
@@ -256,11 +313,33 @@ class Hybrid(Network):
         readable: Bools = net.characters.readable(titles, longest=self.max_title)
         return readable
 
-    def _codes(self, net: Any, titles: Titles) -> Tensor:
-        """int64 (B, L)."""
-        torch = import_torch()
-        codes: Tensor = torch.from_numpy(net.characters.encode(titles, longest=self.max_title)).to(device_of(net))
-        return codes
+    def _read(self, net: Any, titles: Titles) -> ReadTitles:
+        """B titles as tensors."""
+        torch, device = import_torch(), device_of(net)
+        codes: Tensor = torch.from_numpy(net.characters.encode(titles, longest=self.max_title)).to(device)
+        if not net.grams.pieces:
+            return nn.multimodal.ReadTitles(codes)
+        found = net.grams.rows(titles)
+        rows = Ragged(found.indptr.astype(np.int64), found.indices.astype(np.int32))
+        return nn.multimodal.ReadTitles(codes, rows_of(rows, found.data, np.full(len(titles), -1)).to(device))
+
+
+def titled_alone(valid: Holdout | None) -> Holdout | None:
+    """The queries of a holdout that have nothing but a title, or, where there are none, all with a title; None where no
+    query has one."""
+    titles = None if valid is None else valid.queries.title
+    if valid is None or titles is None:
+        return None
+    titled = np.array([bool(plain(title)) for title in titles], np.bool_)
+    alone = titled & (valid.queries.history.lengths == 0)
+    rows = np.flatnonzero(alone if alone.any() else titled)
+    if not len(rows):
+        return None
+    kinds = {name: part.take(rows) for name, part in valid.kinds.items()}
+    dislikes = None if valid.dislikes is None else valid.dislikes.take(rows)
+    queries, truth = valid.queries.take(rows), valid.truth.take(rows)
+    tasks = tuple(valid.tasks[row] for row in rows) if valid.tasks else ()
+    return replace(valid, queries=queries, truth=truth, pairs=None, dislikes=dislikes, kinds=kinds, tasks=tasks)
 
 
 def log_odds(columns: Columns, data: Dataset) -> Tensor:

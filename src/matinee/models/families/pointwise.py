@@ -159,7 +159,9 @@ class Pointwise(Network):
         return PointwiseWeights(weights, curve, vocabulary, labels, hashes, net=net)
 
     def finish(self, net: Any) -> None:
-        net.vectors.begin_untrained(net.tables.occurring(), net.tables.fields.ranges)
+        fields = net.tables.fields
+        named = [codes for field, codes in zip(fields.fields, fields.ranges, strict=True) if not field.dense]
+        net.vectors.begin_untrained(net.tables.occurring(), named)
 
     def check(self, data: Dataset) -> None:
         super().check(data)

@@ -72,5 +72,6 @@ def test_a_fitted_base_is_taken_over_and_rules_hold(split: Split) -> None:
 def test_what_has_no_lam_or_no_column_is_refused(split: Split) -> None:
     with pytest.raises(MatineeError, match="EASE does not order lists by a lam"):
         front(EASE(), split)
-    with pytest.raises(MatineeError, match="no column 'genre'"):
+    with pytest.raises(MatineeError, match="no column 'genre'") as error:
         front(PopularityDiscount(base="ease"), split, [0.0], column="genre")
+    assert str(error.value).endswith('name another by column="NAME", or leave diversity out by column=None')

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from matinee.data.dataset import Holdout, Split
-from matinee.errors import MatineeError
+from matinee.data.dataset import Dataset, Holdout, Split
+from matinee.errors import MatineeError, audience, option, option_name
 from matinee.evaluate.evaluate import evaluate, named
 from matinee.evaluate.lists import refuse_missing
 from matinee.models import registry
@@ -47,7 +47,7 @@ def front(
     )
     beside = {"coverage": "coverage", "mean_popularity": "mean_popularity"}
     if column is not None:
-        refuse_missing([f"diversity:{column}"], split.train)
+        _refuse_missing(column, split.train)
         beside |= {name: f"{name}:{column}" for name in ("diversity", "calibration_error")}
     rows = []
     for value in track(lam, "ordering", total=len(lam)):
@@ -62,3 +62,12 @@ def front(
     import polars as pl
 
     return pl.DataFrame(rows)
+
+
+def _refuse_missing(column: str, data: Dataset) -> None:
+    try:
+        refuse_missing([f"diversity:{column}"], data)
+    except MatineeError as error:
+        none = option("column", None) if audience() == "python" else option_name("no_column")
+        hint = f"{error.hint}; name another by {option('column', 'NAME')}, or leave diversity out by {none}"
+        raise MatineeError(error.what, hint=hint) from None

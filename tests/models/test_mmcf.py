@@ -113,9 +113,9 @@ def test_no_titles_at_all_and_no_attributes_are_ordinary_cases() -> None:
     "changed",
     [
         {"letters": "lstm"},
-        {"sampled": 3},
+        pytest.param({"sampled": 3}, marks=pytest.mark.slow),
         pytest.param({"tied_epochs": 60}, marks=pytest.mark.slow),
-        {"attributes": ("artist",)},
+        pytest.param({"attributes": ("artist",)}, marks=pytest.mark.slow),
         pytest.param({"precision": "bfloat16"}, marks=pytest.mark.slow),
     ],
 )

@@ -69,8 +69,8 @@ def test_what_cannot_be_written_as_onnx_is_refused_before_any_file(
     for name, hyper, file, what in cases:
         with pytest.raises(MatineeError, match=what):
             mt.write_vectors(registry.create(name, hyper), items, onnx=file)
-    monkeypatch.setitem(sys.modules, "onnxscript", None)
-    with pytest.raises(MatineeError, match="an ONNX file needs onnxscript") as error:
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    with pytest.raises(MatineeError, match="an ONNX file needs onnx") as error:
         mt.write_vectors(fitted("sasrec"), items, onnx=net)
     assert error.value.hint == "pip install 'matinee[onnx]'"
     assert not list(tmp_path.iterdir())

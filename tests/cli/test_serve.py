@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def test_options_reach_the_service(world: World, tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MATINEE_TOKEN", "0123456789abcdef\n")
     monkeypatch.setattr("matinee.serve.server.run", lambda app, **options: called.update(options, app=app))
+    monkeypatch.setattr("matinee.cli.serve.refuse_taken", lambda host, port: None)  # of another machine
     name = ["--name", f"a={world.model}", "--name", f"b={world.model}", "--route", "a=1", "--route", "b=3"]
     done("serve", *name, "--host", "10.0.0.1", "--port", "81", "--queue", "7", "--explore", "0.1", "--quiet")
     service = called["app"].state.service
@@ -60,3 +62,11 @@ def test_options_reach_the_service(world: World, tmp_path: Path, monkeypatch: py
     assert service.routing.shares == {"a": 0.25, "b": 0.75}
     assert service.recorder._share == 0.1
     assert (tmp_path / "matinee-events.db").exists()
+
+
+def test_a_taken_port_is_refused_before_models_are_loaded(world: World) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"port {port} is taken" in refused("serve", world.model, "--events", "none", "--port", str(port))

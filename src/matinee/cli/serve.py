@@ -13,6 +13,7 @@ from matinee.cli.options import Json, Texts
 from matinee.cli.screen import Column
 from matinee.errors import MatineeError
 from matinee.files import StrPath
+from matinee.ports import refuse_taken
 
 TOKEN = "MATINEE_TOKEN"
 STORE = "sqlite:///matinee-events.db"
@@ -61,6 +62,9 @@ def serve(
     token = _token(token_file)
     token = None if token is None else check_token(token)
     limits = Limits(queue=queue)
+    hosts = LOOPBACK if check else hosts_of(host, token, allowed_host or ())
+    if not check:
+        refuse_taken(host, port)  # before models are loaded
     app = create_app(
         _models(model_dirs or [], name or []),
         events=None if check or events == "none" else events,
@@ -69,7 +73,7 @@ def serve(
         explore=0.0 if check else explore,
         record_answers=None if check else record_answers,
         token=token,
-        allowed_hosts=LOOPBACK if check else hosts_of(host, token, allowed_host or ()),
+        allowed_hosts=hosts,
         limits=limits,
         log=None if quiet or check else standard_error(),
     )

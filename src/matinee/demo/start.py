@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import webbrowser
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -13,6 +12,7 @@ from pathlib import Path
 from matinee.demo.opened import open_models
 from matinee.demo.words import Language
 from matinee.errors import MatineeError
+from matinee.ports import is_free, refuse_taken
 from matinee.study.folder import RUN
 from matinee.study.recipe import load_recipe
 from matinee.study.run import run_study
@@ -84,14 +84,10 @@ def serve(
 
 def free_port(port: int | None) -> int:
     """The port, where it is free; None: the first free one from 8501 on. Raises MatineeError."""
-    tried = range(PORT, PORT + TRIED) if port is None else [port]
-    for each in tried:
-        with socket.socket() as listening:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listening.bind((HOST, each))
-            except OSError:
-                continue
-        return each
-    what = f"port {port} is taken" if port is not None else f"the ports {PORT} to {PORT + TRIED - 1} are taken"
-    raise MatineeError(what, hint="choose another with --port")
+    if port is not None:
+        refuse_taken(HOST, port)
+        return port
+    for each in range(PORT, PORT + TRIED):
+        if is_free(HOST, each):
+            return each
+    raise MatineeError(f"the ports {PORT} to {PORT + TRIED - 1} are taken", hint="choose another with --port")

@@ -34,7 +34,7 @@ def hosts_of(host: str, token: str | None, allowed: Iterable[str]) -> tuple[str,
     if is_loopback(host):
         return (*LOOPBACK, *named)
     if token is None:
-        hint = "write a token to a file and pass --token-file FILE, or bind to 127.0.0.1"
+        hint = "write a token to a file and pass --token-file FILE, and --allowed-host NAME; or bind to 127.0.0.1"
         raise MatineeError(f"{host} can be reached from other machines, and there is no token", hint=hint)
     if not named and host in ("0.0.0.0", "::"):
         hint = "pass --allowed-host NAME, the name by which clients call it; * allows any"

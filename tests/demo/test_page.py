@@ -59,6 +59,22 @@ def test_the_page_starts_with_well_known_films_and_no_lists(app: AppTest) -> Non
     assert lists(app) == []
 
 
+def test_well_known_films_are_offered_until_three_are_picked(app: AppTest) -> None:
+    def offered() -> list[str]:
+        return [str(button.key) for button in app.button if str(button.key).startswith("Pick-")]
+
+    first = offered()
+    for n in (1, 2):
+        taken = offered()[0]
+        press(app, taken)
+        assert offered() == [key for key in first if key not in first[:n]][:6]
+        assert len(lists(app)) == 30
+    press(app, offered()[0])
+    assert offered() == []
+    press(app, f"Remove-{first[0].rpartition('-')[2]}")
+    assert first[0] in offered()
+
+
 def test_films_are_searched_picked_liked_and_disliked(app: AppTest) -> None:
     app.text_input(key="search").input("the matrix").run()
     assert [button.label for button in app.button if str(button.key).startswith("found-")] == ["\\+ The Matrix · 1999"]

@@ -16,6 +16,7 @@ from matinee.demo.opened import Opened, sizes
 from matinee.errors import MatineeError
 
 FOUND, STARTERS, POSTER, PEOPLE, MOST_BESIDE = 8, 12, 148, 300, 4
+FEW = 3  # films, until which well-known ones are offered
 Say = Mapping[str, str]
 
 
@@ -80,7 +81,7 @@ def _said(user: Any = None) -> Asked:
 
 
 def _someone_new(opened: Opened, say: Say) -> Asked:
-    """A search, what was picked, and well-known films where nothing is."""
+    """A search, what was picked, and well-known films until a few are picked."""
     query = st.text_input(say["search"], placeholder=say["search_hint"], key="search")
     picked = [*chosen("picked"), *chosen("liked")]
     if query.strip():
@@ -93,13 +94,14 @@ def _someone_new(opened: Opened, say: Say) -> Asked:
                 st.button(title, key=f"found-{code}", on_click=_pick, args=(code,))
         if not found:
             st.html(f'<p class="mt-note">{cards.text(say["nothing"].format(query=query))}</p>')
-    if not picked:
-        st.html(f'<p class="mt-note">{cards.text(say["start"])}</p>')
-        _posters(opened, opened.well_known(STARTERS), say["pick"], "picked")
-        return _said()
-    st.html(f'<p class="mt-note">{cards.text(say["picked"])}</p>')
-    _posters(opened, picked, say["remove"], None)
-    st.button(say["again"], on_click=_begin, type="tertiary", icon=":material/restart_alt:")
+    if picked:
+        st.html(f'<p class="mt-note">{cards.text(say["picked"])}</p>')
+        _posters(opened, picked, say["remove"], None)
+        st.button(say["again"], on_click=_begin, type="tertiary", icon=":material/restart_alt:")
+    if len(picked) < FEW:
+        st.html(f'<p class="mt-note">{cards.text(say["more" if picked else "start"])}</p>')
+        left = [code for code in opened.well_known(STARTERS) if code not in chosen("disliked") + picked]
+        _posters(opened, left[: STARTERS // 2] if picked else left, say["pick"], "picked")
     return _said()
 
 

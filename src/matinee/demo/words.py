@@ -26,6 +26,7 @@ _WORDS = {
     "nothing": ("No title is like “{query}”.", "“{query}”와 비슷한 제목이 없습니다."),
     "picked": ("Your films", "고른 영화"),
     "start": ("Well-known films to begin with", "잘 알려진 영화로 시작하기"),
+    "more": ("Well-known films to go on with", "잘 알려진 영화 더 고르기"),
     "pick": ("Pick", "선택"),
     "remove": ("Remove", "빼기"),
     "again": ("Begin again", "처음부터"),

@@ -166,9 +166,8 @@ class _Logistic(torch.autograd.Function):
         zero_weight = target.alpha * target.weight
         total = code.new_zeros((), dtype=torch.float64)
         of_code = vectors.new_empty(code.shape)
-        of_vectors = (
-            torch.zeros_like(vectors) if ctx.needs_input_grad[1] else None
-        )  # another net's are left as they are
+        # another net's vectors are left as they are
+        of_vectors = torch.zeros_like(vectors) if ctx.needs_input_grad[1] else None
         of_bias = torch.zeros_like(bias)
         ends = torch.cat([target.rows.offsets, target.rows.offsets.new_tensor([len(row)])]).tolist()
         step = max(1, PIECE // max(len(bias), 1))

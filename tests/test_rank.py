@@ -6,7 +6,7 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -77,6 +77,15 @@ def tables(draw: st.DrawFn) -> Table:
     )
 
 
+@pytest.fixture(params=[0, rank.FEW], ids=["collected and selected", "inserted"], scope="class")
+def either_way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Both kernels that find the k best, for any k."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rank, "FEW", request.param)
+        yield
+
+
+@pytest.mark.usefixtures("either_way")
 class TestTopK:
     @given(tables(), st.integers(1, 100))
     def test_equals_sorting(self, scorer: Table, k: int) -> None:
@@ -114,6 +123,17 @@ class TestTopK:
         assert top_k(scores, 2)[2].tolist() == [False, False, True, False, False]
         assert top_k(scores, 3)[2].tolist() == [False, False, True, False, True]
         assert not top_k(scores, 4)[2].any()
+
+    def test_a_long_list_of_many_columns_equals_sorting(self) -> None:
+        scores = np.random.default_rng(1).normal(size=(20, 4000)).astype(np.float32).round(2)
+        scores[::2].sort(axis=1)  # the best come last, so that each enters
+        scores[:, 5] = -INF
+        for k in (150, 1500):
+            item, value, tied = top_k(scores, k)
+            order = np.argsort(-scores, axis=1, kind="stable")
+            assert (item == order[:, :k]).all()
+            assert (value == np.take_along_axis(scores, order[:, :k], axis=1)).all()
+            assert (tied == (value[:, -1] == np.take_along_axis(scores, order[:, k : k + 1], axis=1)[:, 0])).all()
 
     def test_no_columns_is_no_tie(self) -> None:
         assert not top_k(np.zeros((3, 0), np.float32), 0)[2].any()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 # Scores of one block; models may hold a few arrays of this size. Small enough to be memory used again and again: above
 # some 16 MB every block would be mapped, zeroed and unmapped by the system, which costs more than the selection.
 BLOCK_BYTES = 8 << 20
+FEW = 100  # items of a list up to which sorting them in by insertion is quicker than collecting and selecting
 SHOWN = 3  # lists in a notebook
 Allowed = Sequence[Id] | Mapping[Id, Sequence[Id]]
 Ranked = list[tuple[Id, float]]
@@ -278,7 +279,8 @@ def top_k(scores: Floats, k: int, *, first_row: int = 0) -> tuple[Ints, Floats, 
     n = len(scores)
     item, score = np.empty((n, k), np.int32), np.empty((n, k), np.float32)
     tied, nan = np.zeros(n, np.bool_), np.zeros(n, np.bool_)
-    kernels.parallel(lambda a, b: kernels.ranking.top_k_rows(a, b, scores, item, score, tied, nan), n, chunk=128)
+    select = kernels.ranking.top_k_rows if k <= FEW else kernels.ranking.top_many_rows
+    kernels.parallel(lambda a, b: select(a, b, scores, item, score, tied, nan), n, chunk=128)
     if nan.any():
         hint = "its training diverged or its input holds NaN: fit again with a smaller learning rate or clean data"
         raise MatineeError(f"the model returned NaN scores for query {first_row + int(nan.argmax())}", hint=hint)

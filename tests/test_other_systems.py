@@ -160,5 +160,5 @@ def test_an_invalid_name_is_no_reader_that_left(capsys: pytest.CaptureFixture[st
 
 def test_a_file_of_candidates_may_be_named_with_backslashes() -> None:
     assert EvaluateTable(candidates=r"sampled\negatives").rules("test") == [Path(r"sampled\negatives")]
-    with pytest.raises(ValueError, match='neither "all" nor "observed" nor a file'):
+    with pytest.raises(ValueError, match='neither "all" nor "observed" nor "new" nor a file'):
         EvaluateTable(candidates="sampled")

@@ -57,7 +57,8 @@ def test_each_number_is_the_mean_of_its_queries(data: mt.Dataset) -> None:
     tasks = {0: "title", 1: f"{words} 1", 3: f"{words} 3"}
     whole = mt.split.lists(data, valid=0.1, test=0.3, tasks=list(tasks.values()), seed=4)
     parts = {"all": whole, "new": mt.split.new_items(whole, 0.2, seed=4)}
-    new = set(np.flatnonzero(mt.split.items_new(parts["new"])).tolist())
+    unseen = set(np.flatnonzero(parts["new"].train.item_counts() == 0).tolist())
+    new = unseen & set(parts["new"].test.truth.values.tolist())
     assert found.n_new == len(new) >= 10
     assert found.chance == K / len(new)
     assert found.unable == ("ease",)

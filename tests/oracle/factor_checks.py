@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from matinee.data.arrays import Floats, Ints, Ragged
@@ -80,6 +82,36 @@ def check_ials() -> None:
         truth.append(v @ np.linalg.solve(v.T @ (v * (x + alpha0)[:, None]) + reg * np.eye(5), v.T @ x))
     found = model.score(truths.histories([[3], [0, 5, 9, 5]]))
     np.testing.assert_allclose(found, truth, rtol=1e-4, atol=1e-5)
+
+
+def check_ials_with_features() -> None:
+    """The vectors of items are where the objective over users and values has no slope, an item without an event among
+    them; the log's last item, of which nothing is known, has no score."""
+    alpha0, l2, weight, new, nothing = 0.2, 0.05, 3.0, N_ITEMS, N_ITEMS + 1
+    tags = [[f"t{i % 5}", f"u{i % 3}", "of one item" if i == 4 else f"t{i % 5}"] for i in range(N_ITEMS)]
+    table = pl.DataFrame({"tags": [*tags, ["t1", "u2", "unknown"], ["unknown as well"]]})
+    data = replace(DATA, items=IdMap(np.arange(N_ITEMS + 2)), item_features=table)
+    hyper = {"n_factors": 3, "alpha0": alpha0, "l2": l2, "nu": 0.7, "epochs": 400, "steps": 20}
+    model = IALS(**hyper, item_features=("tags",), feature_weight=weight).fit(data)
+    shared = [{tag for tag in row if tag[0] in "tu" and tag[1:].isdigit()} for row in table["tags"].to_list()]
+    values = sorted(set().union(*shared))
+    Z = np.zeros((N_USERS + len(values), N_ITEMS + 2))
+    Z[:N_USERS, :N_ITEMS] = X
+    for i, row in enumerate(shared):
+        for tag in row:
+            Z[N_USERS + values.index(tag), i] = weight / len(row)
+    V = model.fitted.learned.V.astype(np.float64)
+    reg_row = l2 * (Z.sum(axis=1) + alpha0 * len(V)) ** 0.7
+    reg_item = l2 * (Z.sum(axis=0) + alpha0 * len(Z)) ** 0.7
+    normal = [V.T @ (V * (z + alpha0)[:, None]) + reg * np.eye(3) for z, reg in zip(Z, reg_row, strict=True)]
+    U = np.array([np.linalg.solve(A, V.T @ z) for A, z in zip(normal, Z, strict=True)])
+    np.testing.assert_allclose(model.fitted.learned.U, U[:N_USERS], rtol=1e-3, atol=1e-4)
+    slope = (Z * (U @ V.T - 1) + alpha0 * (U @ V.T)).T @ U + reg_item[:, None] * V
+    assert np.abs(V[new]).max() > 0.05
+    assert np.abs(slope[:nothing]).max() < 5e-4
+    score = model.score(truths.histories([[1, 6]]))[0]
+    assert np.isfinite(score[:nothing]).all()
+    assert score[nothing] == -np.inf
 
 
 def check_bpr_gradient() -> None:
@@ -299,7 +331,7 @@ def check_bayesian_mf_beats_its_point_estimate() -> None:
 
 
 CHECKS: dict[str, list[Callable[[], None]]] = {
-    "ials": [check_ials],
+    "ials": [check_ials, check_ials_with_features],
     "bpr": [check_bpr_gradient, check_bpr_draws_dislikes, check_bpr_ranks_the_watched_first],
     "biased_mf": [
         check_biased_mf,

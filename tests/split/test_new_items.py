@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from contract.logs import groups
+from contract.logs import described, groups
 from matinee import split as splits
 from matinee.data.dataset import Holdout
 from matinee.errors import MatineeError
 from matinee.evaluate.evaluate import evaluate
+from matinee.models.content import Content
 from matinee.models.ease import EASE
 from matinee.rank import recommend
 
@@ -56,8 +58,6 @@ def test_new_items_leave_training_and_become_answers(strategy: str, options: Map
         assert one.protocol.fingerprint != other.protocol.fingerprint
         assert other.queries.history_times is not None
         assert len(other.queries.history_times) == len(other.queries.history.values)
-    answers = set[int]().union(*(truth for *_, truth in rows(after.valid) + rows(after.test)))
-    assert set(np.flatnonzero(splits.items_new(after)).tolist()) == answers & set(np.flatnonzero(~has).tolist())
     assert f"{len(new)} items of {had.sum()} in train are new" in after.notes[-1]
 
 
@@ -75,3 +75,30 @@ def test_models_that_know_events_find_none_of_them() -> None:
 def test_a_share_that_is_none_is_refused_before_the_data_is_read(share: Any) -> None:
     with pytest.raises(MatineeError, match="new_items"):
         splits.check("random", {"new_items": share})
+
+
+@pytest.mark.parametrize(("strategy", "options"), CASES, ids=str)
+def test_new_items_alone_are_ranked(strategy: str, options: Mapping[str, Any]) -> None:
+    split = splits.make(described(), strategy, {**options, "new_items": 0.2}, seed=2)[0]
+    alone = splits.with_candidates(split.test, "new", split.train.users, split.train.items)
+    counts = split.train.item_counts()
+    answers = [[i for i in split.test.truth[b].tolist() if counts[i] == 0] for b in range(len(split.test))]
+    new = sorted({i for row in answers for i in row})
+    assert len(new) > 5
+    assert alone.queries.candidates is not None
+    for b, asked in enumerate(alone.queries.candidates.tolist()):
+        barred = set(split.test.queries.exclude[b].tolist())
+        assert [i for i in asked if i >= 0] == [i for i in new if i not in barred]
+        assert alone.truth[b].tolist() == answers[b]
+    assert alone.protocol.candidates == "new items alone"
+    assert (alone.pairs, alone.queries.history) == (None, split.test.queries.history)
+    found = recommend(Content(attributes=("tags", "vector")).fit(split.train), alone.queries, 3)
+    assert set(found.item.ravel().tolist()) <= {-1, *new}
+    assert evaluate(found, alone, k=3, metrics=["recall"]).mean("recall", 3).value > 0
+
+
+def test_a_split_without_new_items_has_none_to_rank() -> None:
+    split = splits.random(DATA, seed=0)
+    with pytest.raises(MatineeError, match="no item of test is new") as caught:
+        splits.new_alone(replace(split.test, kinds={}))
+    assert "new_items=0.1" in str(caught.value.hint)

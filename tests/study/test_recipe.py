@@ -75,7 +75,7 @@ def refusal(folder: Path, text: str) -> MatineeError:
         ("[evaluate]\nmetrics = ['recal']\n" + POPULARITY, "[evaluate]: unknown metric 'recal'"),
         ("[evaluate]\nconvention = 'recbol'\n" + POPULARITY, "unknown metric convention 'recbol'"),
         ("[evaluate]\ncandidates = 'some'\n" + POPULARITY, "evaluate.candidates"),
-        ("[evaluate]\ncandidates = 'observe'\n" + POPULARITY, '\'observe\' is neither "all" nor "observed" nor a file'),
+        ("[evaluate]\ncandidates = 'observe'\n" + POPULARITY, 'neither "all" nor "observed" nor "new" nor a file'),
         ("[evaluate]\ncandidates = 'observe'\n" + POPULARITY, "did you mean observed?"),
         ("[evaluate]\ncandidates = []\n" + POPULARITY, "needs at least one rule"),
         ("[evaluate]\ncandidates = ['all', 'all']\n" + POPULARITY, "each once"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matinee import split as splits
-from matinee.data.dataset import Dataset, Split
+from matinee.data.dataset import Dataset, Holdout
 from matinee.errors import MatineeError, listed
 from matinee.evaluate.evaluate import Evaluation, evaluate, text_table
 from matinee.models import registry
@@ -105,22 +105,24 @@ def cold_start(
     titled = data.user_titles(np.arange(min(1, data.n_users), dtype=np.int32)) is not None
     tasks = [_task(n, titled) for n in sorted(known)]
     whole = splits.lists(data, valid=valid, test=test, tasks=tasks, seed=seed)
-    parts = {ALL: (whole, metric)}
+    parts = {ALL: (whole, whole.test, metric)}
+    n_new = 0
     if new_items:
-        parts[NEW] = (splits.new_items(whole, new_items, seed=seed), "recall")
-    new = splits.items_new(parts[NEW][0]) if new_items else np.zeros(data.n_items, np.bool_)
+        without = splits.new_items(whole, new_items, seed=seed)
+        alone = splits.new_alone(without.test)
+        parts[NEW] = (without, alone, "recall")
+        n_new = len(np.unique(alone.truth.values))
     found: dict[str, list[Evaluation]] = {name: [] for name in parts}
     unable = []
     jobs = [(name, label) for name in parts for label in named]
     for name, label in track(jobs, "fitting", total=len(jobs)):
-        split, measure = parts[name]
+        split, holdout, measure = parts[name]
         model = registry.as_model(named[label]).__sklearn_clone__().fit(split.train, valid=split.valid, seed=seed)
         if name == NEW and not model.scores_unknown_items():
             unable.append(label)
         else:
-            found[name].append(_asked(model, split, label, measure, k, new if name == NEW else None))
-    frame = _frame(found)
-    return ColdStart(frame, tuple(unable), int(new.sum()), min(1.0, k / max(int(new.sum()), 1)), whole.notes)
+            found[name].append(_measured(model, holdout, label, measure, k, split.train))
+    return ColdStart(_frame(found), tuple(unable), n_new, min(1.0, k / max(n_new, 1)), whole.notes)
 
 
 def _label(model: Any) -> str:
@@ -132,16 +134,13 @@ def _task(n: int, titled: bool) -> str:
     return "title" if n == 0 else f"title + first {n}" if titled else f"first {n}"
 
 
-def _asked(model: Model, split: Split, label: str, metric: str, k: int, new: Any) -> Evaluation:
-    """The model's lists for the test's queries, measured. new: bool (n_items,), the items that are ranked."""
-    holdout, allow = split.test, None
-    if new is not None:
-        holdout = replace(holdout, truth=holdout.kinds["new"], kinds={})
-        allow = model.items.decode(np.flatnonzero(new))
-    recs = recommend(model, holdout.queries, k, allow=allow)
-    if new is not None:  # where popularity answers, all new items are alike: an order by codes is no answer
+def _measured(model: Model, holdout: Holdout, label: str, metric: str, k: int, train: Dataset) -> Evaluation:
+    """The model's lists for the queries, measured."""
+    recs = recommend(model, holdout.queries, k)
+    if holdout.queries.candidates is not None:
+        # where popularity answers, all new items are alike: an order by codes is no answer
         recs = replace(recs, item=np.where(recs.fallback[:, None], np.int32(-1), recs.item))
-    return evaluate(recs, holdout, k=k, metrics=[metric], label=label, train=split.train)
+    return evaluate(recs, holdout, k=k, metrics=[metric], label=label, train=train)
 
 
 def _frame(found: Mapping[str, Sequence[Evaluation]]) -> pl.DataFrame:

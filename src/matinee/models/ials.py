@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from matinee import kernels
 from matinee.data.arrays import Floats
-from matinee.data.dataset import Dataset
+from matinee.data.dataset import Dataset, Queries
+from matinee.data.features.attributes import item_column
 from matinee.models.families.factors import Factors, Vectors, regress, stop_unless_finite
+from matinee.models.families.item_values import item_values
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import LogSize
@@ -32,6 +34,11 @@ class IALS(Factors):
     While fitting, a half-step is a few steps of conjugate gradients from where the vector stands (Takacs,
     Pilaszy, Tikk, RecSys 2011) in place of an exact solve; the last one, over the users, is exact, and so is a
     newcomer's vector.
+
+    With `item_features` an item's vector explains what it is like too: each value of these columns (a director, a
+    genre) has a vector, and the sums above run over users and values, an item being watched by its n values with the
+    weight feature_weight / n each (collective matrix factorisation: Singh & Gordon, KDD 2008). An item without an event
+    is scored by its values; -inf where nothing is known of it.
     """
 
     exemptions = {"renamed_ids": "starting vectors are drawn in the order of ids"}
@@ -41,9 +48,22 @@ class IALS(Factors):
     nu: float = tunable(1.0, "frequency scaling of the penalty: n^nu", low=0.0, high=1.0, ge=0.0)
     epochs: int = tunable(15, "alternating updates of users, then items", low=5, high=30, ge=1)
     steps: int = tunable(3, "conjugate gradient steps of a half-step", ge=1)
+    item_features: tuple[str, ...] = tunable(
+        (), "columns of the item table that items' vectors explain beside who watched them; none: none"
+    )
+    feature_weight: float = tunable(
+        10.0, "item_features: weight of what an item is like, in events", low=0.1, high=100.0, log=True, gt=0.0
+    )
+
+    def check(self, data: Dataset) -> None:
+        super().check(data)
+        for column in self.item_features:
+            item_column(data.item_features, column)
 
     def learn(self, data: Dataset, context: FitContext) -> Vectors:
         X = self.training_rows(data)
+        if self.item_features:
+            X = self.with_values(X, data)
         X_t = X.T.tocsr()
         rng = np.random.default_rng(context.seed)
         scale = 0.1 / np.sqrt(self.n_factors)
@@ -54,10 +74,29 @@ class IALS(Factors):
             self.half_step(X_t, U, V)
             stop_unless_finite(V, f"iteration {iteration + 1} at l2 = {self.l2:g}", "raise l2 or alpha0")
             rounds.add(np.nan)
+        V[np.diff(X_t.indptr) == 0] = 0.0  # nothing is known of it: see score_histories
         return self.with_users(data, Vectors(np.empty((0, 0), np.float32), V, np.empty(0, np.uint64)))
 
     def width(self, size: LogSize) -> int:
         return self.n_factors
+
+    def with_values(self, X: csr_array, data: Dataset) -> csr_array:
+        """csr (n_users + values, n_items): below who watched what, which items have which value, as weights."""
+        from scipy.sparse import vstack
+
+        values = item_values(data, self.item_features)
+        values.data *= np.float32(self.feature_weight)
+        stacked: csr_array = vstack([X, values.T.tocsr()], format="csr")
+        return stacked
+
+    def scores_unknown_items(self) -> bool:
+        return bool(self.item_features)
+
+    def score_histories(self, queries: Queries) -> Floats:
+        scores = super().score_histories(queries)
+        if self.item_features:
+            scores[:, ~self.item_vectors().any(axis=1)] = -np.inf
+        return scores
 
     def half_step(self, X: csr_array, V: Floats, U: Floats) -> None:
         """Move each row of U, in place, towards the least squares solution with V fixed; X csr, row = row of U."""

@@ -26,17 +26,17 @@ timestamp, which tells a model when the user came back. `predicted_moments` sets
 event, and the user's own median interval.
 
 Every hidden row is an answer, and the whole catalogue is ranked. With `labelled` only rows labelled 1 are answers;
-`observed` and `sampled` rank other candidates. All three change a split's holdouts and their protocol.
+`observed`, `sampled` and `new_alone` rank other candidates. All four change a split's holdouts and their protocol.
 `write_negatives` writes the file that `sampled` reads. `new_items` takes a share of the items out of training, which
 are answers wherever a history held them.
 """
 
-from matinee.split.candidates import labelled, observed, sampled, with_candidates
+from matinee.split.candidates import RULES, labelled, new_alone, observed, sampled, with_candidates
 from matinee.split.dislikes import allowing_dislikes
 from matinee.split.lists import lists
 from matinee.split.moments import predicted_moments
 from matinee.split.negatives import write_negatives
-from matinee.split.new_items import items_new, new_items
+from matinee.split.new_items import new_items
 from matinee.split.options import STRATEGIES, check, make
 from matinee.split.parts import refitted
 from matinee.split.provided import provided
@@ -44,7 +44,7 @@ from matinee.split.sessions import sessions
 from matinee.split.strategies import folds, latest, leave_one_out, mixed, random, strong, temporal
 
 __all__ = [
-    "STRATEGIES", "allowing_dislikes", "check", "folds", "items_new", "labelled", "latest", "leave_one_out", "lists",
-    "make", "mixed", "new_items", "observed", "predicted_moments", "provided", "random", "refitted", "sampled",
-    "sessions", "strong", "temporal", "with_candidates", "write_negatives",
+    "RULES", "STRATEGIES", "allowing_dislikes", "check", "folds", "labelled", "latest", "leave_one_out",
+    "lists", "make", "mixed", "new_alone", "new_items", "observed", "predicted_moments", "provided", "random",
+    "refitted", "sampled", "sessions", "strong", "temporal", "with_candidates", "write_negatives",
 ]  # fmt: skip

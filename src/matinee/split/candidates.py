@@ -1,4 +1,4 @@
-"""What is ranked: the whole catalogue, each query's own hidden rows, or a file of sampled negatives.
+"""What is ranked: the whole catalogue, each query's own hidden rows, new items alone, or a file of sampled negatives.
 
 A split hides rows; these functions change its holdouts afterwards: which hidden rows are answers (labels), and which
 items are ranked (candidates). Each changes the protocol, so numbers made under different rules never share a table.
@@ -23,9 +23,12 @@ from matinee.data.ids import IdMap
 from matinee.data.read.tables import content
 from matinee.errors import MatineeError, MatineeWarning, audience, counted, either, option
 from matinee.split.lines import texts
+from matinee.split.new_items import NEW
 from matinee.split.parts import answers, padded
 
 LABELLED = ", answers = rows labelled 1"
+RULES = ("all", "observed", "new")
+NEW_ALONE = "new items alone"
 OBSERVED = "each query's own hidden rows"
 LINE = re.compile(r"\(([^,()]+),([^,()]+)\)")  # (user,item)
 
@@ -47,9 +50,11 @@ def labelled(split: Split) -> Split:
 
 
 def with_candidates(holdout: Holdout, rule: str | Path, users: IdMap, items: IdMap) -> Holdout:
-    """The holdout under a recipe's rule: "all" (as it is), "observed", or the path of a file of sampled negatives."""
+    """The holdout under a recipe's rule: one of RULES ("all": as it is), or the path of a file of sampled negatives."""
     if rule == "all":
         return holdout
+    if rule == "new":
+        return new_alone(holdout)
     return observed(holdout) if rule == "observed" else sampled(holdout, rule, users, items)
 
 
@@ -62,6 +67,22 @@ def observed(holdout: Holdout) -> Holdout:
     rows = _items(made.pairs.query, made.pairs.item, made.queries.exclude)
     queries = replace(made.queries, candidates=padded(rows))
     return replace(made, queries=queries, protocol=replace(made.protocol, candidates=OBSERVED))
+
+
+def new_alone(holdout: Holdout) -> Holdout:
+    """Each query ranks new items and nothing else: those without an event in train that are an answer to some query
+    (`new_items`). A query without such an answer counts in no average. Raises MatineeError where no answer is new."""
+    new = holdout.kinds.get(NEW, Ragged.empty(len(holdout)))
+    if not len(new.values):
+        hint = f"split with {option('new_items', 0.1)}, say"
+        raise MatineeError(f"no item of {holdout.protocol.part} is new, so there is none to rank", hint=hint)
+    every = np.unique(new.values)
+    n, width = len(holdout), len(every)
+    rows = _items(np.repeat(np.arange(n), width), np.tile(every, n), holdout.queries.exclude)
+    queries = replace(holdout.queries, candidates=padded(rows))
+    protocol = replace(holdout.protocol, candidates=NEW_ALONE)
+    kinds = {name: _within(part, new) for name, part in holdout.kinds.items()}
+    return replace(holdout, queries=queries, truth=new, pairs=None, kinds=kinds, protocol=protocol)
 
 
 def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> Holdout:

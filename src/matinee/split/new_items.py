@@ -52,16 +52,6 @@ def new_items(split: Split, share: float = 0.1, *, seed: int = 0) -> Split:
     )
 
 
-def items_new(split: Split) -> Bools:
-    """bool (n_items,): items that are answers in test or valid and have no event in train."""
-    new = split.train.item_counts() == 0
-    there = np.zeros(len(new), np.bool_)
-    for part in (split.valid, split.test):
-        there[part.truth.values] = True
-    found: Bools = new & there
-    return found
-
-
 def _without(data: Dataset, new: Bools) -> Dataset:
     return data.rows(~new[data.item])
 

@@ -12,6 +12,7 @@ from matinee.evaluate import predictions
 from matinee.evaluate.paired import Correction, Test
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
+from matinee.split import RULES
 from matinee.study.data_table import Table, checked, located
 
 FILE_MARKS = {".", "/", "\\"}
@@ -57,7 +58,8 @@ class EvaluateTable(Table):
     candidates: str | list[str] = Field(
         "all",
         description='what is ranked: "all" items with a training event, "observed" (each user\'s own hidden rows, by '
-        "`label_min`), or a file of sampled negatives for the test; several are measured side by side",
+        '`label_min`), "new" (items without a training event alone, of a split with `new_items`), or a file of sampled '
+        "negatives for the test; several are measured side by side",
     )
     exclude_seen: bool = Field(True, description="false where repeats are answers (sessions): nothing is excluded")
     moment: Literal["given", "events", "sessions"] = Field(
@@ -87,12 +89,12 @@ class EvaluateTable(Table):
     def _rules(cls, candidates: str | list[str]) -> str | list[str]:
         rules = [candidates] if isinstance(candidates, str) else candidates
         if not rules or len(set(rules)) < len(rules):
-            raise ValueError('needs at least one rule, each once: "all", "observed", or a file')
+            raise ValueError('needs at least one rule, each once: "all", "observed", "new", or a file')
         for rule in rules:
-            if rule not in ("all", "observed") and not FILE_MARKS & set(rule):
-                near = did_you_mean(rule, ("all", "observed"), n=1)
+            if rule not in RULES and not FILE_MARKS & set(rule):
+                near = did_you_mean(rule, RULES, n=1)
                 hint = f" ({near})" if near else ""
-                raise ValueError(f'{rule!r} is neither "all" nor "observed" nor a file{hint}')
+                raise ValueError(f'{rule!r} is neither "all" nor "observed" nor "new" nor a file{hint}')
         return candidates
 
     @field_validator("metrics")
@@ -114,7 +116,7 @@ class EvaluateTable(Table):
         """What is ranked in "valid" or "test", see split.with_candidates. Files of sampled negatives belong to the
         test: valid ranks all items in their place."""
         named = [self.candidates] if isinstance(self.candidates, str) else self.candidates
-        rules = [rule if rule in ("all", "observed") else located(rule, data_dir) for rule in named]
+        rules = [rule if rule in RULES else located(rule, data_dir) for rule in named]
         if part != "test":
             rules = ["all" if isinstance(rule, Path) else rule for rule in rules]
         return list(dict.fromkeys(rules))

@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator
 
+from matinee.data.dataset import Holdout
 from matinee.errors import did_you_mean
 from matinee.evaluate import predictions
 from matinee.evaluate.paired import Correction, Test
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.files import StrPath
-from matinee.split import RULES
+from matinee.split import RULES, new_alone
 from matinee.study.data_table import Table, checked, located
 
 FILE_MARKS = {".", "/", "\\"}
@@ -111,6 +112,11 @@ class EvaluateTable(Table):
     def predicted(self) -> list[str]:
         """The metrics of predictions for single pairs."""
         return [metric for metric in self.metrics if metric in predictions.names]
+
+    def stopping_part(self, valid: Holdout) -> Holdout:
+        """What early stopping looks at: valid, of which the new items alone where these are ranked first, since known
+        ones do not say when a model of new ones is at its best."""
+        return new_alone(valid) if self.rules("valid")[0] == "new" and len(valid) else valid
 
     def rules(self, part: str, data_dir: StrPath | None = None) -> list[str | Path]:
         """What is ranked in "valid" or "test", see split.with_candidates. Files of sampled negatives belong to the

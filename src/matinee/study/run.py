@@ -249,7 +249,8 @@ class Runner:
     def _fit(self, unit: Unit, split: Split) -> tuple[Model, ResourceUsage]:
         """The unit's model, fitted on train, and its cost without that of its members."""
         model = self.recipe.create(unit.model, self._members(unit, split, "fit"))
-        return model, self._learn(unit, "fit", model, split.train, split.valid)
+        valid = self.recipe.evaluate.stopping_part(split.valid)
+        return model, self._learn(unit, "fit", model, split.train, valid)
 
     def _refit(self, unit: Unit, split: Split, model: Model) -> tuple[Model, ResourceUsage, Holdout]:
         """The same fitted once more, on train and valid; and the test with the histories it then has."""

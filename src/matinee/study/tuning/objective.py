@@ -117,7 +117,8 @@ class Objective:
         with worded_for("recipe"):
             model = self.recipe.create(table)
             refuse_too_large(model, split.train)
-            model.fit_in(split.train, FitContext(split.valid, self.seed, own, None, fit.device, hook))
+            valid = self.recipe.evaluate.stopping_part(split.valid)
+            model.fit_in(split.train, FitContext(valid, self.seed, own, None, fit.device, hook))
         clock.fitted()
         spec = self.recipe.evaluate
         spec = spec.model_copy(update={"k": [metric.k or max(spec.k)], "metrics": [metric.name]})

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from numpy.typing import NDArray
 
 import matinee as mt
 from matinee.data.arrays import Ragged
@@ -156,6 +157,23 @@ def test_each_net_answers_alone(model: mt.models.MMCF, tmp_path: Path) -> None:
     assert not np.array_equal(items.score(alone), model.score(alone)), "what an empty list holds is not its title"
     loaded = mt.load_model(mt.save_model(title, tmp_path / "title"))
     np.testing.assert_array_equal(loaded.score(asked), title.score(asked))
+
+
+@pytest.mark.parametrize("decoder", ["shared", "own"])
+def test_log_odds_of_both_nets_are_joined(decoder: str) -> None:
+    model = mt.models.MMCF(**{**SMALL, "epochs": 4, "title_decoder": decoder}).fit(DATA)
+    model.net.title_share = np.array([1.0, 0.6, 0.5, 0.3, 0.2, 0.1, 0.1, 0.1])
+    queries = replace(DATA.queries([0, 1, 2, 3]), title=("jazz", None, "☂☂☂", "rock"))
+    n = [len(set(queries.history[b].tolist())) for b in range(4)]
+    assert [2 < each < 10 for each in n] == [True] * 4
+    share = np.interp(np.log1p(n), np.log1p([2, 5, 10]), [0.5, 0.3, 0.2]) * [1, 0, 0, 1]
+
+    def log_odds(one: mt.models.MMCF) -> NDArray[np.float64]:
+        p = one.score(queries).astype(np.float64)[:, one.fitted.popularity > 0]
+        return np.log(p / (1 - p))
+
+    wanted = share[:, None] * log_odds(model.part("title")) + (1 - share[:, None]) * log_odds(model.part("items"))
+    np.testing.assert_allclose(log_odds(model), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_an_ensemble_reads_titles_where_a_member_does() -> None:

@@ -298,6 +298,24 @@ class TwoSides(nn.Module):
         logits: Tensor = self.title.decoder(self.title.code_of(titles), self._shared)
         return logits
 
+    def joined(self, rows: SparseBatch, titles: ReadTitles | None, share: Tensor) -> Tensor:
+        """(B, columns): (1 - share) times the logits of rows + share times those of titles. share: (B,). titles: of the
+        rows whose share is above 0, None where there is none."""
+        if titles is None:
+            return self.rows(rows)  # type: ignore[no-any-return]
+        assert self.title is not None
+        asked = torch.nonzero(share)[:, 0]
+        mine = share[asked, None]
+        if not self.title.shared:
+            logits: Tensor = self.rows(rows)
+            logits[asked] = torch.lerp(logits[asked], self.of_titles(titles), mine)
+            return logits
+        # One decoder reads both: the codes are joined before it, and its two biases after it.
+        code = self.rows.code(rows)
+        code[asked] = torch.lerp(code[asked], self.title.code_of(titles), mine)
+        bias = self.rows.decoder.bias
+        return F.linear(code, self.rows.vectors, bias).addr_(share, self.title.decoder.bias - bias)
+
     def loss_of_titles(self, titles: ReadTitles, rows: SparseBatch, target: Target, taught: float) -> Tensor:
         """Of the logits for these titles, a tensor (). taught: what the other net's answer to the lists' whole rows is
         of the target; that net is left as it is."""

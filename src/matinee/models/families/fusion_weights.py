@@ -75,7 +75,7 @@ class Answers:
                 found = AnsweredBlock(block, answers, self.model.member_scores(block))
                 if kept <= REMEMBERED and number == len(self._kept):
                     self._kept.append(found)
-            kept += 4 * len(block) * n_items * (self.n + 1)
+            kept += len(block) * n_items * (4 * self.n + 1)
             yield found
 
 

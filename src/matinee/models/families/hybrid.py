@@ -218,7 +218,7 @@ class Hybrid(Network):
     def _by_share(self, queries: Queries, truth: Ragged, metric: StoppingMetric) -> Iterator[NDArray[np.float64]]:
         """float64 (rows, len(GRID)), block by block: each query's metric where the title has each share."""
         for start, block in blocks(queries, len(self.items)):
-            items, title = self._sides(block, np.ones(len(block), np.bool_))
+            items, title = self._sides(block)
             answers = truth.slice(start, start + len(block))
             columns = []
             for share in counted_join.GRID.astype(np.float32):
@@ -240,7 +240,7 @@ class Hybrid(Network):
         if not self.learned_anything:
             return nothing
         titled = self._titled(queries) & (self.net.title is not None)
-        unknown: Bools = self._rows(queries).lengths == 0
+        unknown: Bools = self._known(queries) == 0
         return nothing & ~titled & unknown
 
     def part(self, name: Literal["items", "title"]) -> Self:
@@ -274,23 +274,24 @@ class Hybrid(Network):
 
     def probabilities(self, queries: Queries) -> Floats:
         """float32 (B, columns): of what a list holds and of its title, their log odds joined."""
-        share = counted_join.share_of(self._known(queries), self.net.title_share, self._titled(queries))
-        asked = (share > 0) & (self.net.title is not None)
-        found, said = self._sides(queries, asked)
-        found[asked] += share[asked, None].astype(np.float32) * (said - found[asked])
+        torch, net = import_torch(), self.net
+        share = np.zeros(len(queries), np.float32)
+        if net.title is not None:
+            share[:] = counted_join.share_of(self._known(queries), net.title_share, self._titled(queries))
+        with torch.inference_mode():
+            rows = _batch(self._rows(queries)).to(device_of(net))
+            titles = tuple((queries.title or ())[row] for row in np.flatnonzero(share))
+            said = self._read(net, titles) if titles else None
+            found: Floats = net.joined(rows, said, torch.from_numpy(share).to(device_of(net))).float().cpu().numpy()
         return counted_join.probability(found)
 
-    def _sides(self, queries: Queries, asked: Bools) -> tuple[Floats, Floats]:
-        """float32 (B, columns), (asked rows, columns): the log odds by what lists hold, and by their titles, which only
-        the queries of `asked`, bool (B,), are asked for."""
+    def _sides(self, queries: Queries) -> tuple[Floats, Floats]:
+        """float32 (B, columns) twice: the log odds by what lists hold, and by their titles, which all of them have."""
         torch, net = import_torch(), self.net
         with torch.inference_mode():
             rows = _batch(self._rows(queries)).to(device_of(net))
             found: Floats = net.rows(rows).float().cpu().numpy()
-            titles = tuple((queries.title or ())[row] for row in np.flatnonzero(asked))
-            if not titles:
-                return found, np.empty((0, found.shape[1]), np.float32)
-            said: Floats = net.of_titles(self._read(net, titles)).float().cpu().numpy()
+            said: Floats = net.of_titles(self._read(net, queries.title or ())).float().cpu().numpy()
         return found, said
 
     def _rows(self, queries: Queries) -> Ragged:

@@ -87,10 +87,10 @@ def letters(title: str | None) -> list[str]:
 Texts = list[str | None]
 
 
-def texts_of(names: list[str], *, value_titles: bool) -> Texts:
+def texts_of(names: list[str], *, value_lists: bool) -> Texts:
     """What titles are learned from: those of lists that hold something, then the values of attributes."""
     titles = [title for title, seen in zip(TITLES, HELD, strict=True) if seen and letters(title)]
-    return [*titles, *(name.split(" ", 1)[1] for name in names if value_titles)]
+    return [*titles, *(name.split(" ", 1)[1] for name in names if value_lists)]
 
 
 def codes_of(title: str | None, texts: Texts) -> list[int]:
@@ -174,7 +174,7 @@ def check_scores(tied_epochs: int = 2, **hyper: Any) -> None:
     w = {name: np.asarray(value, np.float64) for name, value in model.fitted.learned.weights.items()}
     assert bool(w["rows.tied"]) == (tied_epochs >= SMALL["epochs"])
     names = known_values(3)
-    texts = texts_of(names, value_titles=model.value_titles)
+    texts = texts_of(names, value_lists=model.value_lists)
     assert len(w["rows.decoder.bias"]) == N_ITEMS + len(names)
     scores = model.score(queries())
     artists = [name for name in names if name.startswith("artist")]
@@ -208,7 +208,7 @@ def check_tied() -> None:
 
 
 def check_authors() -> None:
-    check_scores(title_decoder="own", taught=0.0, pieces=False, value_titles=False)
+    check_scores(title_decoder="own", taught=0.0, pieces=False, value_lists=False)
 
 
 def check_titles_of_values() -> None:
@@ -225,7 +225,12 @@ def check_titles_of_values() -> None:
             )
             assert rows[place].tolist() == sorted([*mine[:most], N_ITEMS + place])
     _, examples = MMCF(**SMALL).pass_of_titles(net, DATA)
-    assert examples == len(texts_of(names, value_titles=True))
+    assert examples == len(texts_of(names, value_lists=True))
+    n_lists = sum(bool(seen) for seen in HELD)
+    several = sum(sum(name in values_of(i) and count[i] > 0 for i in range(N_ITEMS)) > 1 for name in names)
+    assert several > 1
+    assert MMCF(**SMALL).passes(net, DATA)[1] == n_lists + several
+    assert MMCF(**SMALL, value_lists=False).passes(net, DATA)[1] == n_lists
 
 
 def check_taught() -> None:

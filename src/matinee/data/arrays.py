@@ -89,6 +89,11 @@ class Ragged:
         rows = np.concatenate([self.rows, other.rows])
         return Ragged.from_rows(rows, np.concatenate([self.values, other.values]), len(self))
 
+    def above(self, other: Ragged) -> Ragged:
+        """int32 (B + C rows): these rows, then the other's C rows."""
+        offsets = np.append(self.offsets, self.offsets[-1] + other.offsets[1:])
+        return Ragged(offsets, np.append(self.values, other.values))
+
     def keep(self, mask: Bools) -> Ragged:
         """int32 (B rows): only the values where mask is true; rows may become empty."""
         return Ragged.of_lengths(np.bincount(self.rows[mask], minlength=len(self)), self.values[mask])

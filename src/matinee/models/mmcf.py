@@ -38,8 +38,8 @@ class MMCF(Hybrid):
     Beyond the paper, as titles of a few thousand lists teach a net of characters little: it learns when the autoencoder
     has, whose decoder it shares (`title_decoder`), and is taught by that net's answers to whole lists (`taught`,
     soft targets); the pieces of a title's words are read beside its characters (`pieces`); the values of attributes,
-    such as artists, are titles of lists of their items (`value_titles`). The authors' model is title_decoder =
-    "own", taught = 0, pieces = False, value_titles = False.
+    such as artists, are lists of their items to both nets, with their names as titles (`value_lists`). The authors'
+    model is title_decoder = "own", taught = 0, pieces = False, value_lists = False.
     Deviations: log odds are joined, not probabilities; rows of length 1; tanh for the sigmoid of the code; a loss over
     a batch's own columns and a sample of the others, weighted up; the title's net learns from a loss of its own, not
     through the join, and after the other; AdamW for Adam.

@@ -231,7 +231,7 @@ class ContextTables:
         missing = new.single == np.array([starts[field.name] for field in fields if field.single], np.int32)
         bags = []
         for field, bag, old in zip((f for f in fields if f.multi), new.bags, known.bags, strict=True):
-            both = Ragged(np.append(old.offsets, old.offsets[-1] + bag.offsets[1:]), np.append(old.values, bag.values))
+            both = old.above(bag)
             empty = bag.values[bag.offsets[:-1]] == starts[field.name]  # every row has a code
             bags.append(both.take(np.arange(len(bag)) + np.where(empty, 0, len(old))))
         single = np.where(missing, known.single, new.single)

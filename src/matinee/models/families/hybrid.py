@@ -77,7 +77,9 @@ class Hybrid(Network):
     min_lists: int = tunable(3, "lists that a value of an attribute must be on", ge=1)
     max_title: int = tunable(25, "characters of a title that are read", ge=1)
     pieces: bool = tunable(True, "read titles by runs of 2 to 4 letters too, by TF-IDF")
-    value_titles: bool = tunable(True, "values of attributes are titles too, of lists of their items")
+    value_lists: bool = tunable(
+        True, "values of attributes are lists too, of their items and with their names as titles"
+    )
     title_epochs: int | None = tunable(None, "most epochs of the net that reads titles; None: `epochs`", ge=1)
 
     @abstractmethod
@@ -125,11 +127,14 @@ class Hybrid(Network):
             return (), Ragged.empty(0)
         rows = columns.rows(data.histories().take(users[titled]))
         titles = tuple(np.array(titles, object)[titled].tolist())
-        if not self.value_titles:
+        if not self.value_lists:
             return titles, rows
-        names, called = columns.named(data.item_counts(), int(data.user_counts().max()))
-        offsets = np.append(rows.offsets, rows.offsets[-1] + called.offsets[1:])
-        return (*titles, *names), Ragged(offsets, np.append(rows.values, called.values))
+        names, called = self._value_lists(columns, data)
+        return (*titles, *names), rows.above(called)
+
+    def _value_lists(self, columns: Columns, data: Dataset) -> tuple[Titles, Ragged]:
+        """Names of values, and int32 rows: the columns of lists of their items, no longer than the longest list."""
+        return columns.named(data.item_counts(), int(data.user_counts().max()))
 
     def learned_from(
         self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]
@@ -157,11 +162,14 @@ class Hybrid(Network):
     def passes(self, net: Any, data: Dataset) -> tuple[list[Pass], int]:
         users = np.flatnonzero(data.user_counts() > 0).astype(np.int32)
         rows = net.columns.rows(data.histories().take(users))
+        if self.value_lists:
+            _, lists = self._value_lists(net.columns, data)
+            rows = rows.above(lists.take(np.flatnonzero(lists.lengths > 2)))  # of two items or more, and the value
 
         def of_rows(batch: NDArray[np.int64], step: Step) -> Tensor:
             return self.loss_of_rows(net, _batch(rows.take(batch)).to(device_of(net)), step)
 
-        return [nn.train.Pass("rows", of_rows, list(net.rows.parameters()))], len(users)
+        return [nn.train.Pass("rows", of_rows, list(net.rows.parameters()))], len(rows)
 
     def pass_of_titles(self, net: Any, data: Dataset) -> tuple[Pass, int]:
         """The pass of the net that reads titles, and the number of its examples."""

@@ -206,7 +206,9 @@ COLUMNS = {"user_id": "kunde", "item_id": "artikel", "timestamp": "wann"}
     ],
 )
 def test_a_table_of_foreign_names_is_known_by_its_ids(files: tuple[str, ...], named: Any, foreign: Path) -> None:
-    text = mt.init_recipe(*files, out="recipe.toml", **named)
+    with pytest.warns(MatineeWarning, match="called title: where 'titel' is it, say items = .* title = \"titel\" }"):
+        text = mt.init_recipe(*files, out="recipe.toml", **named)
+    assert "# In doubt: no column of the table of items is called title" in text
     found = tables(text)["data"]
     assert (found["source"], found["columns"], found["items"]) == ("log.csv", COLUMNS, ITEMS)
     log = mt.load_recipe("recipe.toml").load_data()

@@ -25,6 +25,7 @@ from matinee.study.which_file import Asked, Chosen
 DAY = 86_400
 TRIED = 2_000_000  # events up to which a split is tried at once
 EXACT = 0.2  # share of neighbouring events of equal time, up to which times tell the order
+TELLING = 0.9  # share of the items, more than which differ in a column that may be their title
 MODELS = ("popularity", "item_knn", "ease", "ials")
 OF_ORDER = "markov"
 _Way = tuple[str, dict[str, Any], str]  # strategy, options, and why
@@ -84,7 +85,7 @@ class _Plan:
     def doubts(self) -> list[str]:
         """What may be otherwise, a sentence each."""
         chosen = self.chosen
-        return list(dict.fromkeys((*chosen.log.doubts, *chosen.notes, *chosen.left_out)))
+        return list(dict.fromkeys((*chosen.log.doubts, *chosen.notes, *chosen.left_out, *_untitled(chosen.data))))
 
     def _ordered(self) -> bool:
         options = self.chosen.log.options
@@ -116,6 +117,22 @@ class _Plan:
             *lines,
             "# min_user_events = 5    # leave out users with fewer events; min_item_events does so for items",
         ]
+
+
+def _untitled(data: Dataset) -> list[str]:
+    """That no column of the item table is known as the title, where one that differs by item may be it."""
+    table = data.item_features
+    if table is None or data.item_titles is not None:
+        return []
+    import polars as pl
+
+    texts = [name for name, kind in table.schema.items() if kind == pl.String]
+    telling = [name for name in texts if table[name].n_unique() > TELLING * len(table)]
+    return [
+        f"no column of the table of items is called title: where {name!r} is it, say items = "
+        f"{{ path = ..., title = {json.dumps(name)} }}"
+        for name in telling[:1]
+    ]
 
 
 def _repeats(data: Dataset, figures: KeyFigures, strategy: str) -> list[str]:

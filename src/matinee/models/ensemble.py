@@ -78,7 +78,7 @@ class Ensemble(Several):
             self.warn_of_no_valid("the weights")
             return mixture
         metric = context.metric if context.metric is not None and context.metric.k else self.stopping_metric(valid)
-        answers = fusion_weights.Answers.of(self.standing(data, mixture), metric.part(valid), len(members))
+        answers = fusion_weights.Answers.of(self.standing(data, mixture), metric.part(valid), len(members), metric.k)
         groups = None
         if self.grouped_by is not None:
             groups = fusion_weights.Groups.of(answers.queries, self.grouped_by, self.n_groups, self.edges)

@@ -79,7 +79,7 @@ def select_members(
         raise MatineeError(f"{loose[0]} is not fitted", hint="fit every model of the pool on the same training log")
     joined = Ensemble(members=members, method=method, weights=(1.0,) * len(members)).fit(members[0].data)
     weights, path = fusion_weights.greedy(
-        fusion_weights.Answers.of(joined, asked.part(valid), len(members)), asked, steps
+        fusion_weights.Answers.of(joined, asked.part(valid), len(members), asked.k), asked, steps
     )
     order = [number for number in np.argsort(-weights, kind="stable").tolist() if weights[number] > 0]
     return Selection(

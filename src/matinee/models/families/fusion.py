@@ -31,6 +31,14 @@ class MemberScores:
     scores: Sequence[Floats]
     scorable: Bools
 
+    @property
+    def nbytes(self) -> int:
+        return sum(scores.nbytes for scores in self.scores) + self.scorable.nbytes
+
+    def take(self, rows: NDArray[np.int64]) -> MemberScores:
+        """Of these queries."""
+        return MemberScores([scores[rows] for scores in self.scores], self.scorable[rows])
+
     def mixed(self, weights: Weights) -> Floats:
         """float32 (B, n_items): the weighted sum; -inf where no member can score. weights: (M,), or (B, M)."""
         total, weight_of = np.empty(self.scorable.shape, np.float32), _by_member(weights, len(self.scorable))

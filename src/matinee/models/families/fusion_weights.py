@@ -9,12 +9,13 @@ from typing import Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Ragged
+from matinee.data.arrays import Ints, Ragged
 from matinee.data.dataset import Holdout, Queries, Scorer
 from matinee.evaluate.metrics import ranking
 from matinee.evaluate.stopping import StoppingMetric
 from matinee.models.families.fusion import MemberScores, PrecomputedScorer, Weights
 from matinee.models.families.mixture import GroupedBy, OneEach, group_of, grouped_value
+from matinee.models.families.shortlists import Shortlists
 from matinee.rank import blocks, recommend
 
 Search = Literal["shares", "greedy"]
@@ -38,11 +39,30 @@ class Mixing(Scorer, Protocol):
 
 
 class AnsweredBlock(NamedTuple):
-    """Queries, what they hide, and what the members make of them."""
+    """Queries, what they hide, what the members make of all items, and of the few that can lead a list (None: all)."""
 
     queries: Queries
     truth: Ragged
     known: MemberScores
+    shortlists: Shortlists | None
+
+    @property
+    def nbytes(self) -> int:
+        return self.known.nbytes + (0 if self.shortlists is None else self.shortlists.nbytes)
+
+    def best(self, model: Scorer, weights: Weights, k: int) -> Ints:
+        """int32 (B, k): the k best items of each query under these weights."""
+        if self.shortlists is None:
+            return self._of_all(model, weights, k)
+        found, sure = self.shortlists.best(weights, k)
+        if not sure.all():
+            rows = np.flatnonzero(~sure)
+            part = AnsweredBlock(self.queries.take(rows), self.truth.take(rows), self.known.take(rows), None)
+            found[rows] = part._of_all(model, weights, k)
+        return found
+
+    def _of_all(self, model: Scorer, weights: Weights, k: int) -> Ints:
+        return recommend(PrecomputedScorer(model, self.known.mixed(weights)), self.queries, k).item
 
 
 @dataclass
@@ -53,17 +73,18 @@ class Answers:
     queries: Queries
     truth: Ragged
     n: int  # members
+    k: int  # items of the lists that are asked for
     _kept: list[AnsweredBlock] = field(default_factory=list)
 
     @classmethod
-    def of(cls, model: Mixing, holdout: Holdout, n: int) -> Answers:
+    def of(cls, model: Mixing, holdout: Holdout, n: int, k: int) -> Answers:
         """Of at most QUERIES, evenly spread."""
         rows = holdout.spread(QUERIES)
-        return cls(model, holdout.queries.take(rows), holdout.truth.take(rows), n)
+        return cls(model, holdout.queries.take(rows), holdout.truth.take(rows), n, k)
 
     def take(self, rows: NDArray[np.int64]) -> Answers:
         """Of these queries."""
-        return Answers(self.model, self.queries.take(rows), self.truth.take(rows), self.n)
+        return Answers(self.model, self.queries.take(rows), self.truth.take(rows), self.n, self.k)
 
     def __iter__(self) -> Iterator[AnsweredBlock]:
         n_items, kept = len(self.model.items), 0
@@ -72,10 +93,12 @@ class Answers:
                 found = self._kept[number]
             else:
                 answers = self.truth.slice(start, start + len(block))
-                found = AnsweredBlock(block, answers, self.model.member_scores(block))
+                known = self.model.member_scores(block)
+                short = Shortlists.of(known, block.exclude, self.k) if block.candidates is None else None
+                found = AnsweredBlock(block, answers, known, short)
                 if kept <= REMEMBERED and number == len(self._kept):
                     self._kept.append(found)
-            kept += len(block) * n_items * (4 * self.n + 1)
+            kept += found.nbytes
             yield found
 
 
@@ -132,12 +155,12 @@ def qualities(answers: Answers, tried: Sequence[Weights], metric: StoppingMetric
     """
     name, k = metric.formula, metric.k
     total, asked = np.zeros(len(tried)), 0
-    for queries, truth, known in answers:
+    for block in answers:
         # Members are asked once; every weighting is a sum of the same comparable scores.
         for t, weights in enumerate(tried):
-            recs = recommend(PrecomputedScorer(answers.model, known.mixed(weights)), queries, k)
-            total[t] += np.nansum(ranking(recs.item, truth, k=[k], metrics=[name])[name, k])
-        asked += int(np.count_nonzero(truth.lengths))
+            item = block.best(answers.model, weights, k)
+            total[t] += np.nansum(ranking(item, block.truth, k=[k], metrics=[name])[name, k])
+        asked += int(np.count_nonzero(block.truth.lengths))
     return total / max(asked, 1)
 
 

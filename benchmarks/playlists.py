@@ -45,9 +45,8 @@ def main() -> None:
 
     start = time.process_time()
     model = model.fit(data, on_round=on_round)
-    titled, artists = len(data.users), model.net.columns.of_item.shape[1]
-    for name, seconds, n in (("lists", ends[0] - start, asked.lists), ("titles", ends[1] - ends[0], titled + artists)):
-        steps = math.ceil(n / model.batch_size)
+    steps = math.ceil((asked.lists + model.net.columns.of_item.shape[1]) / model.batch_size)  # artists are lists too
+    for name, seconds in (("lists", ends[0] - start), ("titles", ends[1] - ends[0])):
         print(
             f"{name}: {steps} steps, {steps / seconds:.2f} a second of the processor, what is made before them included"
         )

@@ -195,12 +195,12 @@ def slow_score(p: NDArray[np.float64], names: list[str], item: int) -> float:
     if item in WATCHED:
         return float(p[item])
     said = [value for value in values_of(item) if value in names]
-    parts = []
+    missed = 1.0
     for value in said:
         mine = {i for i in range(N_ITEMS) if value in values_of(i)}
         shares = [len(seen & mine) / len(mine) for seen in HELD if seen & mine]
-        parts.append(p[N_ITEMS + names.index(value)] * sum(shares) / len(shares))
-    return sum(parts) / len(parts) if parts else -math.inf
+        missed *= 1.0 - p[N_ITEMS + names.index(value)] * sum(shares) / len(shares)
+    return 1.0 - missed if said else -math.inf
 
 
 def check_tied() -> None:

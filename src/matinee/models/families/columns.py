@@ -17,6 +17,8 @@ from matinee.errors import MatineeError, listed, suggestion
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+SUREST = 1.0 - 1e-6
+"""The most that an attribute says of an item: a certain one would hide the others."""
 NO_ATTRIBUTES = ("title",)  # columns that name an item
 
 
@@ -135,13 +137,14 @@ class Columns:
         return tuple(value for values in self.values for value in values), rows
 
     def newcomers(self, probability: Floats, items: NDArray[np.integer[Any]]) -> Floats:
-        """float32 (B, len(items)): how likely these items are by their attributes alone: the mean over an item's values
-        of the value's probability times `share`; -inf without a known value. probability: (B, len(self))."""
+        """float32 (B, len(items)): how likely these items are by their attributes alone: 1 - the product over an item's
+        values of 1 - the value's probability times `share`, as if each brought it by itself (noisy-or: Pearl 1988);
+        -inf without a known value. probability: (B, len(self))."""
         of_item = self.of_item[items]
-        lengths = np.diff(of_item.indptr)
-        by_value = probability[:, self.n_items :] * self.share
-        mean = np.asarray((of_item @ by_value.T).T, np.float32) / np.maximum(lengths, 1).astype(np.float32)
-        return np.where(lengths > 0, mean, np.float32(-np.inf))
+        misses = np.log1p(-np.minimum(probability[:, self.n_items :] * self.share, np.float32(SUREST)))
+        found: Floats = -np.expm1(np.asarray((of_item @ misses.T).T, np.float32))
+        found[:, np.diff(of_item.indptr) == 0] = -np.inf
+        return found
 
 
 def texts_of(data: Dataset) -> list[str]:

@@ -170,7 +170,7 @@ def test_log_odds_of_both_nets_are_joined(decoder: str) -> None:
 
     def log_odds(one: mt.models.MMCF) -> NDArray[np.float64]:
         p = one.score(queries).astype(np.float64)[:, one.fitted.popularity > 0]
-        return np.log(p / (1 - p))
+        return np.asarray(np.log(p / (1 - p)))
 
     wanted = share[:, None] * log_odds(model.part("title")) + (1 - share[:, None]) * log_odds(model.part("items"))
     np.testing.assert_allclose(log_odds(model), wanted, rtol=1e-4, atol=1e-4)

@@ -62,6 +62,7 @@ class AnsweredBlock(NamedTuple):
         return found
 
     def _of_all(self, model: Scorer, weights: Weights, k: int) -> Ints:
+        """int32 (B, k): the same, by ranking all items."""
         return recommend(PrecomputedScorer(model, self.known.mixed(weights)), self.queries, k).item
 
 

@@ -98,6 +98,13 @@ class Ragged:
         """int32 (B rows): only the values where mask is true; rows may become empty."""
         return Ragged.of_lengths(np.bincount(self.rows[mask], minlength=len(self)), self.values[mask])
 
+    def padded(self) -> Ints:
+        """int32 (B, longest row), -1 beyond a row's end."""
+        width = int(self.lengths.max(initial=0))
+        table: NDArray[np.int32] = np.full((len(self), width), -1, np.int32)
+        table[np.arange(width) < self.lengths[:, None]] = self.values
+        return table
+
     def matrix(self, n_columns: int) -> csr_array:
         """csr float32 (B, n_columns), row = query, column = item: 1 per distinct value."""
         return binary_csr(self.rows, self.values, (len(self), n_columns))

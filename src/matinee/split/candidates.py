@@ -24,7 +24,7 @@ from matinee.data.read.tables import content
 from matinee.errors import MatineeError, MatineeWarning, audience, counted, either, option
 from matinee.split.lines import texts
 from matinee.split.new_items import NEW
-from matinee.split.parts import answers, padded
+from matinee.split.parts import answers
 
 LABELLED = ", answers = rows labelled 1"
 RULES = ("all", "observed", "new")
@@ -65,7 +65,7 @@ def observed(holdout: Holdout) -> Holdout:
     made = _labelled(holdout)
     assert made.pairs is not None
     rows = _items(made.pairs.query, made.pairs.item, made.queries.exclude)
-    queries = replace(made.queries, candidates=padded(rows))
+    queries = replace(made.queries, candidates=rows.padded())
     return replace(made, queries=queries, protocol=replace(made.protocol, candidates=OBSERVED))
 
 
@@ -79,7 +79,7 @@ def new_alone(holdout: Holdout) -> Holdout:
     every = np.unique(new.values)
     n, width = len(holdout), len(every)
     rows = _items(np.repeat(np.arange(n), width), np.tile(every, n), holdout.queries.exclude)
-    queries = replace(holdout.queries, candidates=padded(rows))
+    queries = replace(holdout.queries, candidates=rows.padded())
     protocol = replace(holdout.protocol, candidates=NEW_ALONE)
     kinds = {name: _within(part, new) for name, part in holdout.kinds.items()}
     return replace(holdout, queries=queries, truth=new, pairs=None, kinds=kinds, protocol=protocol)
@@ -106,7 +106,7 @@ def sampled(holdout: Holdout, path: str | Path, users: IdMap, items: IdMap) -> H
     truth = Ragged(np.arange(len(asked) + 1), lines.item[asked])
     named = truth.join(lines.negatives.take(asked))
     queries = holdout.queries.take(query[asked])
-    queries = replace(queries, candidates=padded(_items(named.rows, named.values, queries.exclude)))
+    queries = replace(queries, candidates=_items(named.rows, named.values, queries.exclude).padded())
     protocol = replace(holdout.protocol, candidates=f"as given in {lines.name} {lines.digest}")
     pairs = Pairs(queries.user, truth.values, np.arange(len(asked), dtype=np.int32))
     dislikes = None if holdout.dislikes is None else holdout.dislikes.take(query[asked])

@@ -117,14 +117,6 @@ def answers(query: NDArray[np.integer[Any]], item: Ints, exclude: Ragged, n_item
     return Ragged.from_rows(pair // n_items, (pair % n_items).astype(np.int32), len(exclude))
 
 
-def padded(rows: Ragged) -> Ints:
-    """int32 (B, longest row), -1 beyond a row's end."""
-    width = int(rows.lengths.max(initial=0))
-    table: NDArray[np.int32] = np.full((len(rows), width), -1, np.int32)
-    table[np.arange(width) < rows.lengths[:, None]] = rows.values
-    return table
-
-
 def dealt(units: NDArray[np.int64], n: int, valid: float, test: float) -> Part:
     """int8 (n,): of these U units (users, or sessions), in this order, the first max(1, floor(test U)) are TEST and the
     next max(1, floor(valid U)) VALID; all others are TRAIN."""

@@ -22,7 +22,7 @@ from matinee.data.read.text import plain_suffix
 from matinee.errors import COLUMNS, MatineeError, audience, counted, either, option, worded_for
 from matinee.split.dislikes import excluded_words
 from matinee.split.lines import Line, of_one_session, read_lines, read_prefixes
-from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, answers, checked, holdout, padded
+from matinee.split.parts import TEST, TRAIN, VALID, Part, VisibleRows, answers, checked, holdout
 
 LINES = (".jsonl", ".ndjson")
 PREFIXES = ".txt"
@@ -291,6 +291,6 @@ def _of_lines(lines: list[Line], train: Dataset, protocol: Protocol, exclude_see
     excluded = "as given" if all(given) else f"as given, else {otherwise}" if any(given) else otherwise
     protocol = replace(protocol, exclude=excluded)
     if candidates is not None:
-        queries, protocol = replace(queries, candidates=padded(candidates)), replace(protocol, candidates="as given")
+        queries, protocol = replace(queries, candidates=candidates.padded()), replace(protocol, candidates="as given")
     pairs = Pairs(user[truth.rows], truth.values, truth.rows.astype(np.int32))
     return Holdout(queries, answers(truth.rows, truth.values, exclude, len(items)), protocol, pairs, disliked)

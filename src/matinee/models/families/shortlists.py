@@ -53,11 +53,8 @@ class Shortlists:
             row, place = np.nonzero(item >= 0)
             listed[row, item[row, place]] = True
             left_out.append(score[:, -1].astype(np.float64))
-        row, code = np.nonzero(listed)
-        lengths = np.count_nonzero(listed, axis=1)
-        place = np.arange(len(row)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-        item = np.full((n_queries, int(lengths.max(initial=0))), -1, np.int32)
-        item[row, place] = code
+        codes = np.nonzero(listed)[1].astype(np.int32)
+        item = Ragged.of_lengths(np.count_nonzero(listed, axis=1), codes).padded()
         there = np.maximum(item, 0)
         few = [np.take_along_axis(scores, there, axis=1) for scores in known.scores]
         return cls(item, MemberScores(few, item >= 0), np.array(left_out).reshape(len(few), n_queries))

@@ -13,9 +13,9 @@ from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.side_columns import Fields
 from matinee.models.families.autoencoder import log_odds
-from matinee.models.families.feature_columns import shares_of_known
 from matinee.models.families.network import import_torch
-from matinee.models.families.side_vectors import Described, Table, known_of, mean_of
+from matinee.models.families.new_outputs import NewOutputs
+from matinee.models.families.side_vectors import Table, known_of, mean_of
 from matinee.models.fields import tunable
 from matinee.models.multi_vae import MultiVAE
 
@@ -38,9 +38,9 @@ class CVAE(MultiVAE):
     history: of the items in the history, the share that has each genre, director, writer..., and their mean numbers;
              in training of the items that dropout leaves, or c would tell what is to be found
 
-    The output of an item without an event learned nothing. With `item_features` it is the one that ridge regression on
-    these columns makes of the others' (attribute-to-feature mapping: Gantner et al., ICDM 2010): the mean output and
-    F (F'F + feature_l2 I)^-1 f of what each of them is beside it; -inf is the score where nothing is known of an item.
+    The output of an item without an event learns nothing. With `item_features` it is the one that ridge regression on
+    these columns makes of the others' (see NewOutputs), and it is left out of the loss, for nobody could watch it; -inf
+    is the score where nothing is known of an item.
 
     A log without such tables is an ordinary case: c is empty, and this is Multi-VAE. The vocabulary is a function of
     the tables saved with the model, and is fitted from them again when it is loaded.
@@ -75,40 +75,40 @@ class CVAE(MultiVAE):
             n_side=width,
         )
         net.side_tables = users, items  # kept with the net: one cannot be had without the other
-        net.described = self.described(data)
+        net.new_outputs = self.new_outputs(data)
         return net  # type: ignore[no-any-return]
 
-    def described(self, data: Dataset) -> Described | None:
+    def new_outputs(self, data: Dataset) -> NewOutputs | None:
         """What is known of items, where `item_features` are named."""
         if not self.item_features:
             return None
         from matinee.data.features.content import Contents, described  # loads polars
 
-        table = described(data, self.item_features)
-        return Described(Contents.fit(table, self.item_features).rows(table), data.item_counts() > 0)
+        table, watched = described(data, self.item_features), data.item_counts() > 0
+        features = Contents.fit(table, self.item_features).rows(table)
+        return NewOutputs(features, watched, ~watched, self.feature_l2)
+
+    def likelihood(self, net: Any, logits: Tensor, rows: SparseBatch) -> Tensor:
+        if net.new_outputs is not None:
+            torch = import_torch()
+            logits = logits.masked_fill(torch.from_numpy(net.new_outputs.asked).to(logits.device), -torch.inf)
+        return super().likelihood(net, logits, rows)
 
     def finish(self, net: Any) -> None:
         """Give items without an event the outputs that their features say."""
-        if net.described is None or net.described.watched.all():
-            return
-        torch, known = import_torch(), net.described
-        last = net.decoder[-1] if self.decoder_hidden else net.decoder
-        shares = torch.from_numpy(shares_of_known(known.features, known.watched, ~known.watched, self.feature_l2).T)
-        watched = torch.from_numpy(known.watched)
-        with torch.no_grad():
-            for output in (last.weight, last.bias):
-                others = output[watched]
-                mean = others.mean(dim=0)
-                output[~watched] = mean + torch.tensordot(shares, others - mean, dims=1)
+        if net.new_outputs is not None:
+            last = net.decoder[-1] if self.decoder_hidden else net.decoder
+            net.new_outputs.fill(last.weight)
+            net.new_outputs.fill(last.bias)
 
     def scores_unknown_items(self) -> bool:
         return bool(self.item_features)
 
     def score_histories(self, queries: Queries) -> Floats:
         scores = super().score_histories(queries)
-        known: Described | None = self.net.described
-        if known is not None:
-            scores[:, ~known.watched & (np.diff(known.features.indptr) == 0)] = -np.inf
+        new: NewOutputs | None = self.net.new_outputs
+        if new is not None:
+            scores[:, new.asked & (np.diff(new.features.indptr) == 0)] = -np.inf
         return scores
 
     def table(self, features: pl.DataFrame | None) -> Table | None:

@@ -33,7 +33,7 @@ class MMCF(Hybrid):
     beside ordinary denoising. A net of characters predicts the same from the title. The two are joined: the
     title's share falls with the number of items n as 1 / (1 + (n / half)^slope), both as `valid` says, or by the
     authors' rule 1 / (1 + n). A title alone answers for an empty list, and an item that training never saw is scored by
-    its attributes. `part("items")` and `part("title")` are the model with one net alone.
+    its attributes (NewOutputs). `part("items")` and `part("title")` are the model with one net alone.
 
     Beyond the paper, as titles of a few thousand lists teach a net of characters little: it learns when the autoencoder
     has, whose decoder it shares (`title_decoder`), and is taught by that net's answers to whole lists (`taught`,
@@ -106,7 +106,7 @@ class MMCF(Hybrid):
         return net.loss_of_titles(titles, rows, target, self.taught)  # type: ignore[no-any-return]
 
     def _target(self, net: Any, rows: SparseBatch, rng: Generator) -> Any:
-        return nn.multimodal.Target.of(rows, len(net.columns), self.sampled, self.alpha, rng)
+        return nn.multimodal.Target.of(rows, net.learned_columns, self.sampled, self.alpha, rng)
 
     def learn(self, data: Dataset, context: FitContext) -> HybridWeights:
         learned = super().learn(data, context)

@@ -53,7 +53,11 @@ class MultiVAE(Autoencoder):
         logits, mean, log_variance = net.parts_of(self.seen(net, rows))
         # Linear annealing of the KL term (section 2.2.2): a full KL at once would empty the latent code.
         beta = self.kl_weight * min(1.0, (step.epoch + 1) / self.anneal_epochs)
-        return nn.losses.multinomial(logits, rows) + beta * nn.losses.gaussian_kl(mean, log_variance).sum()
+        return self.likelihood(net, logits, rows) + beta * nn.losses.gaussian_kl(mean, log_variance).sum()
+
+    def likelihood(self, net: Any, logits: Tensor, rows: SparseBatch) -> Tensor:
+        """What the logits (B, n_items) lose, summed over the rows, a tensor ()."""
+        return nn.losses.multinomial(logits, rows)
 
     def seen(self, net: Any, rows: SparseBatch) -> SparseBatch:
         """What the encoder sees of rows to learn from."""

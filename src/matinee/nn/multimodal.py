@@ -40,18 +40,18 @@ def hide_and_seek(
 
 
 def sampled_columns(
-    positive: NDArray[np.int64], n_columns: int, n_sampled: int, rng: Generator
+    positive: NDArray[np.int64], columns: NDArray[np.int64], n_sampled: int, rng: Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """int64 (C,), ascending, and float32 (C,): the columns a step's loss looks at, and how much each one counts. All of
-    the batch's own `positive` (distinct) count 1; of the others n_sampled are drawn, each for as many as there are, so
-    that the expected loss is that over all columns."""
-    others = np.setdiff1d(np.arange(n_columns), positive, assume_unique=True)
+    the batch's own `positive` (distinct) count 1; of the other `columns` n_sampled are drawn, each for as many as there
+    are, so that the expected loss is that over all of them."""
+    others = np.setdiff1d(columns, positive, assume_unique=True)
     n = min(n_sampled, len(others))
     drawn = others if n == len(others) else rng.choice(others, n, replace=False, shuffle=False)
-    columns = np.concatenate([positive, drawn])
+    chosen = np.concatenate([positive, drawn])
     weight = np.repeat([1.0, len(others) / max(n, 1)], [len(positive), n]).astype(np.float32)
-    order = np.argsort(columns)
-    return columns[order], weight[order]
+    order = np.argsort(chosen)
+    return chosen[order], weight[order]
 
 
 class Output(nn.Module):
@@ -99,12 +99,12 @@ class Target:
     alpha: float
 
     @classmethod
-    def of(cls, rows: SparseBatch, n_columns: int, n_sampled: int, alpha: float, rng: Generator) -> Target:
-        """The rows' own columns and a sample of the others."""
+    def of(cls, rows: SparseBatch, columns: NDArray[np.int64], n_sampled: int, alpha: float, rng: Generator) -> Target:
+        """The rows' own columns and a sample of the other `columns`."""
         own = np.unique(rows.item.cpu().numpy())
-        found, weight = sampled_columns(own, n_columns, n_sampled, rng)
-        columns, weights = (torch.from_numpy(array).to(rows.item.device) for array in (found, weight))
-        return cls(rows, columns, weights, alpha)
+        found, weight = sampled_columns(own, columns, n_sampled, rng)
+        chosen, weights = (torch.from_numpy(array).to(rows.item.device) for array in (found, weight))
+        return cls(rows, chosen, weights, alpha)
 
 
 @dataclass(frozen=True)

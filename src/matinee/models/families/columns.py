@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Bools, Floats, Ragged
+from matinee.data.arrays import Bools, Ragged
 from matinee.data.dataset import Dataset
 from matinee.data.features.attributes import attribute_of
 from matinee.errors import MatineeError, listed, suggestion
@@ -17,8 +17,6 @@ from matinee.errors import MatineeError, listed, suggestion
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
-SUREST = 1.0 - 1e-6
-"""The most that an attribute says of an item: a certain one would hide the others."""
 NO_ATTRIBUTES = ("title",)  # columns that name an item
 
 
@@ -26,14 +24,12 @@ NO_ATTRIBUTES = ("title",)  # columns that name an item
 class Columns:
     """n_items columns of items, then one for each value of `names`, the columns of the item table.
 
-    values: of each name, ascending. of_item: csr float32 (n_items, values), 1 where an item has a value. share: float32
-    (values,), of the lists with the value the mean share that hold one given item of it.
+    values: of each name, ascending. of_item: csr float32 (n_items, values), 1 where an item has a value.
     """
 
     names: tuple[str, ...]
     values: tuple[tuple[str, ...], ...]
     of_item: csr_array
-    share: Floats
 
     @classmethod
     def fit(cls, data: Dataset, names: tuple[str, ...], min_lists: int) -> Columns:
@@ -42,7 +38,7 @@ class Columns:
         from scipy.sparse import csr_array, hstack
 
         lists = data.matrix()
-        parts, kept_names, kept_values, shares = [], [], [], []
+        parts, kept_names, kept_values = [], [], []
         for name in names or texts_of(data):
             attribute = attribute_of(data, name)
             entries = np.ones(len(attribute.codes.values), np.float32)
@@ -56,11 +52,8 @@ class Columns:
                 parts.append(part[:, kept])
                 kept_names.append(name)
                 kept_values.append(tuple(attribute.values[code] for code in kept.tolist()))
-                total = np.bincount(events.indices, events.data, minlength=shape[1])[kept]
-                shares.append(total / (on[kept] * items[kept]))
         of_item: Any = hstack(parts, format="csr") if parts else csr_array((data.n_items, 0))
-        share = np.concatenate([*shares, np.empty(0)]).astype(np.float32)
-        return cls(tuple(kept_names), tuple(kept_values), of_item.astype(np.float32), share)
+        return cls(tuple(kept_names), tuple(kept_values), of_item.astype(np.float32))
 
     def of_log(self, data: Dataset) -> Columns:
         """The same values, for the items of a log with further ones."""
@@ -76,13 +69,13 @@ class Columns:
         row, column = np.concatenate(rows), np.concatenate(at)
         ones = np.ones(len(row), np.float32)
         of_item = csr_array((ones, (row, column)), shape=(data.n_items, start))
-        return Columns(self.names, self.values, of_item, self.share)
+        return Columns(self.names, self.values, of_item)
 
     @classmethod
-    def of_text(cls, text: str, of_item: csr_array, share: Floats) -> Columns:
+    def of_text(cls, text: str, of_item: csr_array) -> Columns:
         """From `text`, as a model keeps it."""
         named = [(name, tuple(values)) for name, values in json.loads(text)]
-        return cls(tuple(name for name, _ in named), tuple(values for _, values in named), of_item, share)
+        return cls(tuple(name for name, _ in named), tuple(values for _, values in named), of_item)
 
     @property
     def text(self) -> str:
@@ -135,16 +128,6 @@ class Columns:
         order = np.lexsort((column, row))
         rows = Ragged.from_rows(row[order], column[order].astype(np.int32), n)
         return tuple(value for values in self.values for value in values), rows
-
-    def newcomers(self, probability: Floats, items: NDArray[np.integer[Any]]) -> Floats:
-        """float32 (B, len(items)): how likely these items are by their attributes alone: 1 - the product over an item's
-        values of 1 - the value's probability times `share`, as if each brought it by itself (noisy-or: Pearl 1988);
-        -inf without a known value. probability: (B, len(self))."""
-        of_item = self.of_item[items]
-        misses = np.log1p(-np.minimum(probability[:, self.n_items :] * self.share, np.float32(SUREST)))
-        found: Floats = -np.expm1(np.asarray((of_item @ misses.T).T, np.float32))
-        found[:, np.diff(of_item.indptr) == 0] = -np.inf
-        return found
 
 
 def texts_of(data: Dataset) -> list[str]:

@@ -25,6 +25,7 @@ from matinee.models.families.autoencoder import rows_of
 from matinee.models.families.columns import Columns
 from matinee.models.families.fusion import PrecomputedScorer
 from matinee.models.families.network import NO_CURVE, NetWeights, Network, device_of, import_torch
+from matinee.models.families.new_outputs import NewOutputs
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.rank import blocks, recommend
@@ -48,20 +49,19 @@ Titles = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class HybridWeights(NetWeights):
-    """texts: JSON of two texts, those of Columns and of Grams. of_item, value_share: the attributes, see Columns.
+    """texts: JSON of two texts, those of Columns and of Grams. of_item: the attributes, see Columns.
     characters: int64 (n,), see nn.text. idf: of the pieces of titles' words, see Grams. title_share: float64, the join,
     see counted_join. title_curve: float64 (epochs, 3), of the net that reads titles."""
 
     texts: TextFile
     of_item: csr_array
-    value_share: Floats
     characters: NDArray[np.int64]
     idf: Floats
     title_share: counted_join.Shares
     title_curve: NDArray[np.float64]
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
-        sides = {"of_item": (n_items, len(self.value_share)), "title_share": (len(counted_join.KNOTS),)}
+        sides = {"of_item": (n_items, self.of_item.shape[1]), "title_share": (len(counted_join.KNOTS),)}
         return {**sides, "idf": self.idf.shape}
 
 
@@ -81,6 +81,14 @@ class Hybrid(Network):
         True, "values of attributes are lists too, of their items and with their names as titles"
     )
     title_epochs: int | None = tunable(None, "most epochs of the net that reads titles; None: `epochs`", ge=1)
+    feature_l2: float = tunable(
+        3.0,
+        "items without an event: ridge of their outputs' regression on attributes",
+        low=0.1,
+        high=100.0,
+        log=True,
+        gt=0.0,
+    )
 
     @abstractmethod
     def sides(self, columns: Columns, characters: Characters, n_pieces: int, start: Tensor) -> Module:
@@ -100,20 +108,24 @@ class Hybrid(Network):
         columns = Columns.fit(data, self.attributes, self.min_lists)
         titles, _ = self._titled_lists(columns, data)
         grams = Grams.fit(titles if self.pieces else ())
-        return self._both(columns, nn.text.Characters.fit(titles), grams, log_odds(columns, data))
+        start, known = log_odds(columns, data), data.item_counts() > 0
+        return self._both(columns, nn.text.Characters.fit(titles), grams, start, known)
 
     def rebuilt(self, fitted: Fitted) -> Module:
         learned, torch = fitted.learned, import_torch()
         attributes, pieces = json.loads(learned.texts)
-        columns = Columns.of_text(attributes, learned.of_item, learned.value_share)
+        columns = Columns.of_text(attributes, learned.of_item)
         grams = Grams.of_text(pieces, learned.idf)
-        net: Any = self._both(columns, nn.text.Characters(learned.characters), grams, torch.zeros(len(columns)))
+        characters, start = nn.text.Characters(learned.characters), torch.zeros(len(columns))
+        net: Any = self._both(columns, characters, grams, start, fitted.popularity > 0)
         net.title_share = learned.title_share
         return net  # type: ignore[no-any-return]
 
-    def _both(self, columns: Columns, characters: Characters, grams: Grams, start: Tensor) -> Module:
+    def _both(self, columns: Columns, characters: Characters, grams: Grams, start: Tensor, known: Bools) -> Module:
         net: Any = self.sides(columns, characters, len(grams.pieces), start)
         net.columns, net.characters, net.grams = columns, characters, grams
+        net.new_outputs = NewOutputs(columns.of_item, known, ~known, self.feature_l2)
+        net.learned_columns = np.flatnonzero(np.append(known, np.ones(len(columns) - len(known), np.bool_)))
         net.title_share = np.zeros(len(counted_join.KNOTS))  # until the other net has learned, and then this one
         return net  # type: ignore[no-any-return]
 
@@ -141,20 +153,24 @@ class Hybrid(Network):
     ) -> HybridWeights:
         known = net.columns
         texts = TextFile(json.dumps([known.text, net.grams.text], ensure_ascii=False))
-        kept = known.of_item, known.share, net.characters.points, net.grams.idf, net.title_share
+        kept = known.of_item, net.characters.points, net.grams.idf, net.title_share
         return HybridWeights(weights, curve, texts, *kept, NO_CURVE, net=net)
 
     def learned_with(self, data: Dataset, place: Ints) -> HybridWeights:
-        """New items have no column of their own yet: their attributes say how they are scored."""
+        """New items have the outputs that their attributes say."""
         learned: HybridWeights = self.fitted.learned
         columns = self.net.columns.of_log(data)
         n = len(place)
         kept = np.concatenate([place, data.n_items + np.arange(len(columns) - data.n_items)])
-        weights = dict(learned.weights)
+        known, asked = np.zeros(data.n_items, np.bool_), np.ones(data.n_items, np.bool_)
+        known[place], asked[place] = self.fitted.popularity > 0, False
+        new = NewOutputs(columns.of_item, known, asked, self.feature_l2)
+        weights, torch = dict(learned.weights), import_torch()
         for name, value in weights.items():
             if name.endswith(OF_COLUMNS) and len(value) == n + len(columns) - data.n_items:
                 weights[name] = np.zeros((len(columns), *value.shape[1:]), value.dtype)
                 weights[name][kept] = value
+                new.fill(torch.from_numpy(weights[name]))
         return replace(learned, weights=weights, of_item=columns.of_item, net=None)
 
     # -- training ------------------------------------------------------------------------------------------------------
@@ -198,9 +214,27 @@ class Hybrid(Network):
         longest = self.model_copy(update={"epochs": epochs, "stop_epoch": None})
         told = replace(context.of_member(1), valid=titled_alone(context.valid))
         standing = self.standing(data, learned).part("title")
-        curve = longest.train(net, [only], n, data, told, told.measuring(standing))
+        measure = told.measuring(standing)
+
+        def validate() -> float:
+            assert measure is not None
+            self.finish_titles(net)
+            return measure()
+
+        curve = longest.train(net, [only], n, data, told, None if measure is None else validate)
+        self.finish_titles(net)
         found = self.learned_from(net, data, {name: x.numpy() for name, x in net.state_dict().items()}, learned.curve)
         return replace(found, title_curve=curve)
+
+    def finish(self, net: Any) -> None:
+        """Give items without an event the outputs that their attributes say."""
+        net.new_outputs.fill(net.rows.vectors)
+        net.new_outputs.fill(net.rows.decoder.bias)
+
+    def finish_titles(self, net: Any) -> None:
+        """The same for the net that reads titles."""
+        for output in net.title.decoder.parameters():
+            net.new_outputs.fill(output)
 
     def for_refit(self) -> Self:
         """Takes the epochs of both nets along."""
@@ -266,12 +300,10 @@ class Hybrid(Network):
         return self._of_items(self.probabilities(queries))
 
     def _of_items(self, probability: Floats) -> Floats:
-        """float32 (B, n_items): of the columns' probabilities those of items, new ones by their attributes."""
+        """float32 (B, n_items): of the columns' probabilities those of items; -inf where nothing is known of one."""
         columns: Columns = self.net.columns
         scores: Floats = probability[:, : columns.n_items].copy()
-        new = np.flatnonzero(self.fitted.popularity == 0)
-        if len(new):
-            scores[:, new] = columns.newcomers(probability, new)
+        scores[:, (self.fitted.popularity == 0) & (np.diff(columns.of_item.indptr) == 0)] = -np.inf
         return scores
 
     def score_attributes(self, queries: Queries, column: str) -> tuple[tuple[str, ...], Floats]:

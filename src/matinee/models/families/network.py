@@ -155,7 +155,8 @@ class Network(Trained):
         return self.build(fitted.data)
 
     def finish(self, net: Any) -> None:
-        """What is left to do to a trained net."""
+        """What is left to do to a trained net. It is done before each measurement too, so what it writes must be what
+        training does not learn."""
 
     def learned_from(
         self, net: Any, data: Dataset, weights: dict[str, NDArray[Any]], curve: NDArray[np.float64]
@@ -175,7 +176,14 @@ class Network(Trained):
         net.eval()
         passes, n = self.passes(net, data)
         standing = self.standing(data, self.learned_from(net, data, {}, NO_CURVE))
-        curve = self.train(net, passes, n, data, context, self.validation(standing, context))
+        measure = self.validation(standing, context)
+
+        def validate() -> float:
+            assert measure is not None
+            self.finish(net)  # valid sees the net as it would be kept
+            return measure()
+
+        curve = self.train(net, passes, n, data, context, None if measure is None else validate)
         self.finish(net)
         return self.learned_from(net, data, {name: value.numpy() for name, value in net.state_dict().items()}, curve)
 

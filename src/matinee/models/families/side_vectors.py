@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matinee.data.arrays import Bools, Floats
+from matinee.data.arrays import Floats
 from matinee.data.features.side_columns import Fields
 from matinee.errors import MatineeError
 
@@ -24,14 +24,6 @@ class Table:
 
     fields: Fields
     rows: csr_array
-
-
-@dataclass(frozen=True)
-class Described:
-    """features: csr float32 (n_items, features), see Contents. watched: bool (n_items,), items with an event."""
-
-    features: csr_array
-    watched: Bools
 
 
 def known_of(users: Table, user: np.ndarray[Any, Any], request_user_features: pl.DataFrame | None) -> Floats:

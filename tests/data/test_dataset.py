@@ -299,3 +299,19 @@ class TestQueries:
         assert lists(part.exclude) == [lists(whole.exclude)[row] for row in (2, 0, 2)]
         assert part.context is not None
         assert part.context["c"].to_list() == [2, 0, 2]
+
+
+def test_some_queries_of_a_holdout_keep_what_is_hidden_of_them() -> None:
+    queries = Queries(np.arange(3, dtype=np.int32), Ragged.from_lists([[1], [2], []]), Ragged.empty(3))
+    truth, late = Ragged.from_lists([[4, 5], [6], [7]]), Ragged.from_lists([[5], [], [7]])
+    protocol = Protocol("log", "random", "valid", "train", "train")
+    whole = Holdout(queries, truth, protocol, dislikes=truth, kinds={"late": late}, tasks=("a", "b", "c"))
+    part = whole.take(np.array([2, 0]))
+    assert part.queries.user.tolist() == [2, 0]
+    for rows, wanted in ((part.truth, [[7], [4, 5]]), (part.dislikes, [[7], [4, 5]]), (part.kinds["late"], [[7], [5]])):
+        assert rows is not None
+        assert lists(rows) == wanted
+    assert part.tasks == ("c", "a")
+    assert part.protocol == protocol
+    bare = Holdout(queries, truth, protocol).take(np.array([1]))
+    assert (bare.dislikes, bare.kinds, bare.tasks) == (None, {}, ())

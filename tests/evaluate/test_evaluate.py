@@ -19,6 +19,7 @@ from matinee.data.ids import IdMap
 from matinee.errors import MatineeError, MatineeWarning
 from matinee.evaluate import Evaluation, by_activity, evaluate
 from matinee.rank import Recommendations, recommend
+from matinee.split.candidates import NEW_ALONE
 
 USERS = IdMap(np.array(["ann", "bob", "cy", "dee"], dtype=object), what="user")
 ITEMS = IdMap(np.arange(100, 130), what="item")
@@ -97,6 +98,10 @@ def test_short_lists_come_with_what_chance_reaches() -> None:
     assert f"the first 2 would already show {np.mean(recall):.0%} of the answers" in found.notes[0]
     assert found.notes[0] in str(found)
     assert evaluate(GOOD, HELD, k=2).notes == ()
+    new = replace(named, protocol=replace(named.protocol, candidates=NEW_ALONE))
+    note = evaluate(recs([0, 1, 2], [[1, 2, 5], [9, 3, -1], [6, -1, -1]]), new, k=[2, 3], metrics=["recall"]).notes[0]
+    assert note.startswith("new items alone are ranked, 2.5 on average")
+    assert f"the first 2 would already show {np.mean(recall):.0%} of the answers" in note
 
 
 def test_frames_hold_every_mean_and_every_query() -> None:

@@ -203,7 +203,7 @@ def with_new_outputs(w: dict[str, Any], names: list[str], l2: float) -> dict[str
         if name not in w:
             continue
         if w["rows.tied"] and name == "rows.decoder.weight":
-            name = "rows.encoder.weight"  # noqa: PLW2901 - one matrix is both
+            name = "rows.encoder.weight"
         found[name] = w[name].copy()
         outputs = w[name][known].reshape(len(known), -1)
         beside = np.vstack([outputs - outputs.mean(axis=0), np.zeros((len(names), outputs.shape[1]))])

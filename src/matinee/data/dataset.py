@@ -311,6 +311,14 @@ class Holdout:
     def __len__(self) -> int:
         return len(self.queries)
 
+    def take(self, rows: NDArray[np.integer[Any]]) -> Holdout:
+        """Some of the queries with all that is hidden of them; without `pairs`, which are of no query."""
+        kinds = {name: part.take(rows) for name, part in self.kinds.items()}
+        dislikes = None if self.dislikes is None else self.dislikes.take(rows)
+        tasks = tuple(self.tasks[row] for row in rows) if self.tasks else ()
+        parts = self.queries.take(rows), self.truth.take(rows), self.protocol
+        return Holdout(*parts, dislikes=dislikes, kinds=kinds, tasks=tasks)
+
     def spread(self, most: int) -> NDArray[np.int64]:
         """int64 (at most `most`,): rows of queries, evenly spread over all of them."""
         return np.unique(np.linspace(0, max(len(self) - 1, 0), min(len(self), most)).astype(np.int64))

@@ -25,6 +25,7 @@ from matinee.evaluate.predictions import ROOTED, UNBOUNDED
 from matinee.evaluate.tasks import by_task, task_cells, tasks_of
 from matinee.notebook import html_notes, html_panel, html_table
 from matinee.rank import Asked, Recommendations
+from matinee.split.candidates import NEW_ALONE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -327,6 +328,11 @@ def _short_lists(holdout: Holdout, k: int) -> tuple[str, ...]:
         return ()
     listed, found = there.listed[asked], there.count(candidates.shape[1])[asked] / relevant[asked]
     by_chance = float((found * np.minimum(k, listed) / listed).mean())
+    if holdout.protocol.candidates == NEW_ALONE:
+        return (
+            f"new items alone are ranked, {listed.mean():,.1f} on average: in random order the first {k} would already "
+            f"show {by_chance:.0%} of the answers. Numbers over the whole catalogue are others",
+        )
     return (
         f"these numbers flatter: not the catalogue is ranked but short lists with the answers in them, "
         f"{listed.mean():,.1f} items on average, and in random order the first {k} would already show {by_chance:.0%} "

@@ -83,7 +83,7 @@ class Hybrid(Network):
     title_epochs: int | None = tunable(None, "most epochs of the net that reads titles; None: `epochs`", ge=1)
     feature_l2: float = tunable(
         3.0,
-        "items without an event: ridge of their outputs' regression on attributes",
+        "ridge by which attributes say the outputs of new items",
         low=0.1,
         high=100.0,
         log=True,
@@ -374,13 +374,7 @@ def titled_alone(valid: Holdout | None) -> Holdout | None:
     titled = np.array([bool(plain(title)) for title in titles], np.bool_)
     alone = titled & (valid.queries.history.lengths == 0)
     rows = np.flatnonzero(alone if alone.any() else titled)
-    if not len(rows):
-        return None
-    kinds = {name: part.take(rows) for name, part in valid.kinds.items()}
-    dislikes = None if valid.dislikes is None else valid.dislikes.take(rows)
-    queries, truth = valid.queries.take(rows), valid.truth.take(rows)
-    tasks = tuple(valid.tasks[row] for row in rows) if valid.tasks else ()
-    return replace(valid, queries=queries, truth=truth, pairs=None, dislikes=dislikes, kinds=kinds, tasks=tasks)
+    return valid.take(rows) if len(rows) else None
 
 
 def log_odds(columns: Columns, data: Dataset) -> Tensor:

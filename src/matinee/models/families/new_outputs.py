@@ -1,4 +1,4 @@
-"""What a net says of items without an event, from what they are like: its outputs for them are regressed on features."""
+"""What a net says of items without an event: its outputs for them are regressed on what they are like."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class NewOutputs:
     item with features f the mean output, and f (F'F + l2 I)^-1 F' of what each known item's is beside the mean, F being
     the known items' rows.
 
-    features: csr float32 (n_items, features). known: bool (n_items,), items with an event. asked: bool (n_items,), those
-    whose outputs are wanted. l2: the ridge.
+    features: csr float32 (n_items, features). known: bool (n_items,), items with an event. asked: bool (n_items,),
+    those whose outputs are wanted. l2: the ridge.
     """
 
     features: csr_array
@@ -84,9 +84,9 @@ class NewOutputs:
 def conjugate_gradients(
     F: csr_array, right: NDArray[np.float64], l2: float, *, tolerance: float = 1e-6, most: int = 500
 ) -> NDArray[np.float64]:
-    """X of (F'F + l2 I) X = right, float64 (features, D), with the diagonal as preconditioner (Hestenes & Stiefel, 1952;
-    each column has its own steps). It ends when no column's residual is longer than `tolerance` times its right side,
-    or after `most` steps. F: csr (n, features)."""
+    """X of (F'F + l2 I) X = right, float64 (features, D), by conjugate gradients (Hestenes & Stiefel, 1952) with the
+    diagonal as preconditioner and steps of each column's own. It ends when no column's residual is longer than
+    `tolerance` times its right side, or after `most` steps. F: csr (n, features)."""
     transposed = F.T.tocsr()
     diagonal = (np.bincount(F.indices, F.data**2, minlength=F.shape[1]) + l2)[:, None]
     enough = tolerance * np.linalg.norm(right, axis=0)

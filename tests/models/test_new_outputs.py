@@ -62,7 +62,7 @@ def test_only_rows_that_are_asked_for_are_written() -> None:
 
 def test_without_features_or_known_items_nothing_is_guessed() -> None:
     known = np.arange(40) < 30
-    nothing = NewOutputs(csr_array((40, 0), dtype=np.float32), known, ~known, 1.0)
+    nothing = NewOutputs(features()[:, :0], known, ~known, 1.0)
     outputs = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
     np.testing.assert_allclose(nothing.rows(outputs), np.tile(outputs[:30].mean(axis=0), (10, 1)), rtol=1e-5)
     tensor = torch.ones(40)

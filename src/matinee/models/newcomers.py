@@ -21,6 +21,7 @@ class Newcomers(Parameters):
         @property
         def fitted(self) -> Any: ...
         def restore(self, fitted: Any) -> Self: ...
+        def scores_unknown_items(self) -> bool: ...
 
     def with_items(self, table: Any) -> Self:
         """A fitted model that knows the items of a table too, by what it says of them; nothing is fitted again, and
@@ -45,7 +46,9 @@ class Newcomers(Parameters):
     def refuse_new_items(self) -> None:
         """Raise MatineeError where new items have no meaning for this model."""
         if type(self).learned_with is Newcomers.learned_with:
-            what = f"{type(self).__name__} knows an item by its events alone, so it cannot take new ones"
+            learns = self.scores_unknown_items()
+            knows = "learns what items are like in a fit" if learns else "knows an item by its events alone"
+            what = f"{type(self).__name__} {knows}, so it cannot take new ones"
             raise MatineeError(what, hint="fit again on a log with them, or use a model that reads the table of items")
 
     def learned_with(self, data: Dataset, place: Ints) -> Any:

@@ -209,6 +209,21 @@ class ContextFields(vocab.Vocabularies):
         unseen = {f"unseen_{name}s": tuple(np.flatnonzero(~there).tolist()) for name, there in seen.items()}
         return cls(n_users=data.n_users, n_items=data.n_items, fields=tuple(fields), **unseen)
 
+    def with_items(self, place: Ints, n_items: int) -> tuple[ContextFields, Ints]:
+        """The same vocabularies for n_items items, the old ones at `place`, the others without an event; and the new
+        place of each code, int32 (n_codes,)."""
+        new = np.ones(n_items, np.bool_)
+        new[place] = False
+        new[place[list(self.unseen_items)]] = True
+        known = {"n_users": self.n_users, "unseen_users": self.unseen_users, "fields": self.fields}
+        wider = ContextFields(**known, n_items=n_items, unseen_items=tuple(np.flatnonzero(new).tolist()))
+        codes = np.empty(self.n_codes, np.int32)
+        for field, old in zip(self.fields, self.ranges, strict=True):
+            codes[old] = np.arange(old.stop - old.start) + wider.starts[field.name]
+            if field.name == "item":
+                codes[old.start + RESERVED : old.stop] = wider.starts["item"] + RESERVED + place
+        return wider, codes
+
     def of(self, *groups: Group) -> list[ContextField]:
         """The fields of these groups, in the order of their names."""
         return [field for group in groups for field in self.fields if field.group == group]

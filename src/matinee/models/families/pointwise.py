@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from matinee import nn
-from matinee.data.arrays import Bools, Floats
+from matinee.data.arrays import Bools, Floats, Ints
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.features.context import ContextFields, parsed, tables_of
 from matinee.data.features.requests import ContextTables, RequestFeatures
@@ -45,6 +45,10 @@ Widths = Annotated[tuple[PositiveInt, ...], Field(min_length=1)]
 def layer_weights(n_in: int, layers: Sequence[int]) -> float:
     """Numbers of linear layers of these units that read n_in numbers, and of one unit that reads the last."""
     return float(sum((a + 1) * b for a, b in pairwise([n_in, *layers, 1])))
+
+
+VECTORS = "vectors.table.weight"
+"""The weights of a net that have a row for each code of its fields."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +161,23 @@ class Pointwise(Network):
         vocabulary, labels = net.tables.fields.model_dump_json(), self.learns_labels(data)
         hashes = hashes_of(data, rated=labels, weighed=True)
         return PointwiseWeights(weights, curve, vocabulary, labels, hashes, net=net)
+
+    def refuse_new_items(self) -> None:
+        super().refuse_new_items()
+        if not self.scores_unknown_items():
+            what = f"{type(self).__name__} has no field of items but their ids, so it cannot take new ones"
+            raise MatineeError(what, hint="fit it with fields such as item.genres, or again on a log with them")
+
+    def learned_with(self, data: Dataset, place: Ints) -> PointwiseWeights:
+        """New items have the vectors of their fields' values; their ids are unknown ones."""
+        learned: PointwiseWeights = self.fitted.learned
+        fields, codes = self.net.tables.fields.with_items(place, data.n_items)
+        old = learned.weights[VECTORS]
+        vectors = np.zeros((fields.n_codes, *old.shape[1:]), old.dtype)
+        vectors[codes] = old
+        hashes = hashes_of(data, rated=learned.labelled, weighed=True)
+        kept = {"vocabulary": fields.model_dump_json(), "history_hashes": hashes, "net": None}
+        return replace(learned, weights={**learned.weights, VECTORS: vectors}, **kept)
 
     def finish(self, net: Any) -> None:
         fields = net.tables.fields

@@ -78,7 +78,7 @@ def top_many_rows(start: int, stop: int, scores: Any, item: Any, score: Any, tie
         filled, threshold, rejected = 0, np.float32(-np.inf), np.float32(-np.inf)
         for j0 in range(0, n, wide):
             j1 = min(j0 + wide, n)
-            interesting = 0  # as in top_k_rows, and not in a function of its own, which is not vectorised so well
+            interesting = 0  # as in top_k_rows; in a function of its own numba vectorises it worse
             for j in range(j0, j1):
                 interesting |= not (row[j] < threshold)
             if interesting == 0:

@@ -13,7 +13,7 @@ settings.register_profile("matinee", deadline=None)  # test processes share the 
 settings.load_profile("matinee")
 
 # Before numpy and torch are imported: test processes share the cores already, and threads that wait for one cost much
-for library in ("OPENBLAS", "OMP", "MKL"):
+for library in ("OPENBLAS", "OMP", "MKL", "MATINEE"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 

@@ -18,7 +18,7 @@ from matinee import files, profiling
 from matinee.cli import app, screen
 from matinee.data.moments import moment_of
 from matinee.errors import MatineeError
-from matinee.kernels.threads import n_threads
+from matinee.kernels.threads import LIMIT, n_threads
 from matinee.study.evaluate_table import EvaluateTable
 
 
@@ -111,6 +111,7 @@ def test_without_proc_and_resource_the_peak_is_unknown(tmp_path: Path, monkeypat
 
 
 def test_cores_are_counted_where_none_are_assigned(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(LIMIT, raising=False)
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert n_threads() == os.cpu_count()
     monkeypatch.setattr(os, "cpu_count", lambda: None)

@@ -12,6 +12,7 @@ import pytest
 
 import matinee
 
+pytestmark = pytest.mark.xdist_group("structure")  # the source is read once
 SRC = Path(matinee.__file__).parent
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -24,17 +25,17 @@ SHAPE = r"\([\w+*/.() -]+(,[\w+*/.(), -]*| rows)\)|\(\)|in parallel with"  # (n,
 @cache
 def trees() -> dict[str, ast.Module]:
     """Module name -> syntax tree; a package is named as its `__init__`."""
-    found = {}
-    for path in sorted(SRC.rglob("*.py")):
-        parts = path.relative_to(SRC.parent).with_suffix("").parts
-        found[".".join(parts)] = ast.parse(path.read_text())
-    return found
+    return {name_of(path): ast.parse(path.read_text()) for path in sorted(SRC.rglob("*.py"))}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(SRC.parent).with_suffix("").parts)
 
 
 def test_no_module_imports_itself_through_others() -> None:
     """Imports inside functions and under TYPE_CHECKING count as well."""
     groups = circles({name: set(imports(name)) for name in trees()})
-    here = {".".join(path.relative_to(SRC.parent).with_suffix("").parts) for room in ROOMS for path in paths(room)}
+    here = {name_of(path) for room in ROOMS for path in paths(room)}
     found = [sorted(group) for group in groups if group & here]
     assert not found, "\n".join(" <-> ".join(group) for group in found)
 
@@ -88,7 +89,7 @@ def functions(room: str) -> Iterator[tuple[str, Function, bool]]:
                 yield from walk(child, name, nested)
 
     for path in paths(room):
-        yield from walk(ast.parse(path.read_text()), str(path.relative_to(SRC)), False)
+        yield from walk(trees()[name_of(path)], str(path.relative_to(SRC)), False)
 
 
 def array(node: Function) -> bool:
@@ -120,7 +121,7 @@ def class_docstrings() -> dict[str, str]:
     """File and class, as in `functions` -> docstring."""
     found = {}
     for path in sorted(SRC.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(trees()[name_of(path)]):
             if isinstance(node, ast.ClassDef) and (docstring := ast.get_docstring(node)):
                 found[f"{path.relative_to(SRC)}.{node.name}"] = docstring
     return found

@@ -26,6 +26,10 @@ def slow_marks(name: str, hyper: Hyper) -> list[pytest.MarkDecorator]:
     return [pytest.mark.slow] if is_slow(name, hyper) else []
 
 
+def group_of(name: str, hyper: Hyper) -> str:
+    return "autoint" if name.startswith("autoint") else case_id(name, hyper)  # their kernels compile for long
+
+
 # With `--dist loadgroup` one worker runs all checks of a case, and so fits its models once.
 @pytest.fixture(
     scope="module",
@@ -33,7 +37,7 @@ def slow_marks(name: str, hyper: Hyper) -> list[pytest.MarkDecorator]:
         pytest.param(
             case,
             id=case_id(*case),
-            marks=[pytest.mark.xdist_group(case_id(*case)), *slow_marks(*case)],
+            marks=[pytest.mark.xdist_group(group_of(*case)), *slow_marks(*case)],
         )
         for case in CASES
     ],

@@ -27,6 +27,7 @@ from matinee.nn.train import Step
 from matinee.store import load_model, save_model
 from oracle.transformer_truth import Truth
 
+pytestmark = pytest.mark.xdist_group("sasrec")  # its kernels are compiled once
 MAX_LEN = 6
 SMALL: dict[str, Any] = {"dim": 8, "max_len": MAX_LEN, "epochs": 3, "batch_size": 4, "learning_rate": 0.03}
 WAYS: dict[str, dict[str, Any]] = {

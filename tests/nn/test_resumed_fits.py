@@ -44,7 +44,8 @@ TRAIN, VALID = last_hidden(groups())
 
 
 def takes_seconds(name: str, hyper: dict[str, Any]) -> bool:
-    return name in {"rec_vae", "autoint_plus", "cl4srec"} or hyper.get("loss") in {"gbce", "bpr_max", "sampled_softmax"}
+    drawn = hyper.get("loss") in {"gbce", "bpr_max", "sampled_softmax"} or (name, hyper) in STATIC[1:] + POINTWISE[1:]
+    return name in {"rec_vae", "autoint_plus", "cl4srec"} or drawn
 
 
 class Stop(Exception):  # noqa: N818 - a power cut, not an error

@@ -22,10 +22,10 @@ from matinee.evaluate.intervals import FEW, FEW_WORDS, Mean, Method, clusters_of
 from matinee.evaluate.known import Known
 from matinee.evaluate.metrics import Values
 from matinee.evaluate.predictions import ROOTED, UNBOUNDED
+from matinee.evaluate.short_lists import short_lists
 from matinee.evaluate.tasks import by_task, task_cells, tasks_of
 from matinee.notebook import html_notes, html_panel, html_table
 from matinee.rank import Asked, Recommendations
-from matinee.split.candidates import NEW_ALONE
 
 if TYPE_CHECKING:
     import polars as pl
@@ -259,7 +259,7 @@ def evaluate(
     for text in warned:
         python_warnings.warn(text, MatineeWarning, stacklevel=2)
     protocol = replace(holdout.protocol, metrics=convention, candidates=_ranked(models, holdout.protocol))
-    users, notes = next(iter(models.values())).users, _short_lists(holdout, min(cuts))
+    users, notes = next(iter(models.values())).users, short_lists(holdout, min(cuts))
     asked, truth = holdout.queries.user, holdout.truth
     queries = fingerprint(asked, truth.offsets, truth.values)
     found = Evaluation(values, asked, users, protocol, queries, tuple(warned), weighed, notes, totals)
@@ -315,30 +315,6 @@ def _ranked(models: Mapping[str, Recommendations], protocol: Protocol) -> str:
         hint = "recommend with the same rules for every model, or evaluate them apart"
         raise MatineeError(f"the lists were made under different rules: {different}", hint=hint)
     return f"{protocol.candidates} under the rules: {kept[0]}" if kept[0] else protocol.candidates
-
-
-def _short_lists(holdout: Holdout, k: int) -> tuple[str, ...]:
-    """A note on numbers of named candidates, which look too good; none where the whole catalogue is ranked."""
-    candidates, relevant = holdout.queries.candidates, holdout.truth.lengths
-    if candidates is None:
-        return ()
-    there = formulas.find_hits(candidates, holdout.truth)
-    asked = (relevant > 0) & (there.listed > 0)
-    if not asked.any():
-        return ()
-    listed, found = there.listed[asked], there.count(candidates.shape[1])[asked] / relevant[asked]
-    by_chance = float((found * np.minimum(k, listed) / listed).mean())
-    if holdout.protocol.candidates == NEW_ALONE:
-        return (
-            f"new items alone are ranked, {listed.mean():,.1f} on average: in random order the first {k} would already "
-            f"show {by_chance:.0%} of the answers. Numbers over the whole catalogue are others",
-        )
-    return (
-        f"these numbers flatter: not the catalogue is ranked but short lists with the answers in them, "
-        f"{listed.mean():,.1f} items on average, and in random order the first {k} would already show {by_chance:.0%} "
-        "of the answers. Do not compare them with numbers over the whole catalogue, where even the order of the models "
-        "may differ (Krichene and Rendle, KDD 2020)",
-    )
 
 
 def fingerprint(*arrays: NDArray[Any]) -> str:

@@ -215,8 +215,13 @@ class ContextFields(vocab.Vocabularies):
         new = np.ones(n_items, np.bool_)
         new[place] = False
         new[place[list(self.unseen_items)]] = True
-        known = {"n_users": self.n_users, "unseen_users": self.unseen_users, "fields": self.fields}
-        wider = ContextFields(**known, n_items=n_items, unseen_items=tuple(np.flatnonzero(new).tolist()))
+        wider = ContextFields(
+            n_users=self.n_users,
+            n_items=n_items,
+            unseen_users=self.unseen_users,
+            unseen_items=tuple(np.flatnonzero(new).tolist()),
+            fields=self.fields,
+        )
         codes = np.empty(self.n_codes, np.int32)
         for field, old in zip(self.fields, self.ranges, strict=True):
             codes[old] = np.arange(old.stop - old.start) + wider.starts[field.name]

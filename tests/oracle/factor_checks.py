@@ -8,9 +8,11 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
 
 from matinee.data.arrays import Floats, Ints, Ragged
 from matinee.data.dataset import Dataset, Holdout, Pairs, Protocol, Queries
+from matinee.data.features.content import Contents
 from matinee.data.ids import IdMap
 from matinee.models.bayesian_mf import BayesianMF
 from matinee.models.biased_mf import BiasedMF
@@ -85,30 +87,36 @@ def check_ials() -> None:
 
 
 def check_ials_with_features() -> None:
-    """The vectors of items are where the objective over users and values has no slope, an item without an event among
-    them; the log's last item, of which nothing is known, has no score."""
+    """The vectors of items are where the objective over users and values has no slope. That of an item without an
+    event, which is in none of the sums, is regressed on what it is like; the log's last item, of which nothing is
+    known, has no score."""
     alpha0, l2, weight, new, nothing = 0.2, 0.05, 3.0, N_ITEMS, N_ITEMS + 1
     tags = [[f"t{i % 5}", f"u{i % 3}", "of one item" if i == 4 else f"t{i % 5}"] for i in range(N_ITEMS)]
     table = pl.DataFrame({"tags": [*tags, ["t1", "u2", "unknown"], ["unknown as well"]]})
     data = replace(DATA, items=IdMap(np.arange(N_ITEMS + 2)), item_features=table)
     hyper = {"n_factors": 3, "alpha0": alpha0, "l2": l2, "nu": 0.7, "epochs": 400, "steps": 20}
-    model = IALS(**hyper, item_features=("tags",), feature_weight=weight).fit(data)
+    model = IALS(**hyper, item_features=("tags",), feature_weight=weight, feature_l2=2.0).fit(data)
     shared = [{tag for tag in row if tag[0] in "tu" and tag[1:].isdigit()} for row in table["tags"].to_list()]
     values = sorted(set().union(*shared))
     Z = np.zeros((N_USERS + len(values), N_ITEMS + 2))
     Z[:N_USERS, :N_ITEMS] = X
-    for i, row in enumerate(shared):
+    for i, row in enumerate(shared[:N_ITEMS]):
         for tag in row:
             Z[N_USERS + values.index(tag), i] = weight / len(row)
     V = model.fitted.learned.V.astype(np.float64)
     reg_row = l2 * (Z.sum(axis=1) + alpha0 * len(V)) ** 0.7
     reg_item = l2 * (Z.sum(axis=0) + alpha0 * len(Z)) ** 0.7
-    normal = [V.T @ (V * (z + alpha0)[:, None]) + reg * np.eye(3) for z, reg in zip(Z, reg_row, strict=True)]
+    counted = np.arange(len(V)) < N_ITEMS
+    normal = [V.T @ (V * (z + alpha0 * counted)[:, None]) + reg * np.eye(3) for z, reg in zip(Z, reg_row, strict=True)]
     U = np.array([np.linalg.solve(A, V.T @ z) for A, z in zip(normal, Z, strict=True)])
     np.testing.assert_allclose(model.fitted.learned.U, U[:N_USERS], rtol=1e-3, atol=1e-4)
     slope = (Z * (U @ V.T - 1) + alpha0 * (U @ V.T)).T @ U + reg_item[:, None] * V
-    assert np.abs(V[new]).max() > 0.05
-    assert np.abs(slope[:nothing]).max() < 5e-4
+    assert np.abs(slope[counted]).max() < 5e-4
+    features = Contents.fit(table, ("tags",)).rows(table).toarray()
+    mean = V[counted].mean(axis=0)
+    ridge = Ridge(alpha=2.0, fit_intercept=False, solver="svd").fit(features[counted], V[counted] - mean)
+    np.testing.assert_allclose(V[new], mean + ridge.predict(features[[new]])[0], rtol=1e-3, atol=1e-4)
+    assert np.abs(V[new] - mean).max() > 0.01
     score = model.score(truths.histories([[1, 6]]))[0]
     assert np.isfinite(score[:nothing]).all()
     assert score[nothing] == -np.inf

@@ -14,7 +14,7 @@ from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.side_columns import Fields
 from matinee.models.families.autoencoder import log_odds
 from matinee.models.families.network import import_torch
-from matinee.models.families.new_outputs import NewOutputs
+from matinee.models.families.new_outputs import NewOutputs, content_of
 from matinee.models.families.side_vectors import Table, known_of, mean_of
 from matinee.models.fields import tunable
 from matinee.models.multi_vae import MultiVAE
@@ -82,11 +82,8 @@ class CVAE(MultiVAE):
         """What is known of items, where `item_features` are named."""
         if not self.item_features:
             return None
-        from matinee.data.features.content import Contents, described  # loads polars
-
-        table, watched = described(data, self.item_features), data.item_counts() > 0
-        features = Contents.fit(table, self.item_features).rows(table)
-        return NewOutputs(features, watched, ~watched, self.feature_l2)
+        watched = data.item_counts() > 0
+        return NewOutputs(content_of(data, self.item_features), watched, ~watched, self.feature_l2)
 
     def likelihood(self, net: Any, logits: Tensor, rows: SparseBatch) -> Tensor:
         if net.new_outputs is not None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from matinee import kernels
-from matinee.data.arrays import Floats
+from matinee.data.arrays import Floats, Ints
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.attributes import item_column
-from matinee.models.families.factors import Factors, Vectors, regress, stop_unless_finite
+from matinee.models.base import Learned
+from matinee.models.families.factors import Factors, GramVectors, Vectors, regress, stop_unless_finite
 from matinee.models.families.item_values import item_values
+from matinee.models.families.new_outputs import added, completed
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import LogSize
@@ -38,9 +41,11 @@ class IALS(Factors):
     With `item_features` an item's vector explains what it is like too: each value of these columns (a director, a
     genre) has a vector, and the sums above run over users and values, an item being watched by its n values with the
     weight feature_weight / n each (collective matrix factorisation: Singh & Gordon, KDD 2008). An item without an event
-    is scored by its values; -inf where nothing is known of it.
+    is in none of the sums, for nobody could watch it: its vector is what ridge regression on these columns makes of
+    the others' (see NewOutputs); -inf is the score where nothing is known of it.
     """
 
+    learned_type: ClassVar[type[Learned]] = GramVectors
     exemptions = {"renamed_ids": "starting vectors are drawn in the order of ids"}
     n_factors: int = tunable(64, "length of a vector", low=16, high=256, log=True, ge=1)
     alpha0: float = tunable(0.3, "weight of unobserved pairs", low=0.01, high=1.0, log=True, gt=0.0)
@@ -54,40 +59,54 @@ class IALS(Factors):
     feature_weight: float = tunable(
         10.0, "item_features: weight of what an item is like, in events", low=0.1, high=100.0, log=True, gt=0.0
     )
+    feature_l2: float = tunable(3.0, "ridge of new items' vectors", low=0.1, high=100.0, log=True, gt=0.0)
 
     def check(self, data: Dataset) -> None:
         super().check(data)
         for column in self.item_features:
             item_column(data.item_features, column)
 
-    def learn(self, data: Dataset, context: FitContext) -> Vectors:
-        X = self.training_rows(data)
+    def learn(self, data: Dataset, context: FitContext) -> GramVectors:
+        X, watched = self.training_rows(data), data.item_counts() > 0
         if self.item_features:
             X = self.with_values(X, data)
         X_t = X.T.tocsr()
         rng = np.random.default_rng(context.seed)
         scale = 0.1 / np.sqrt(self.n_factors)
         U, V = (rng.normal(0.0, scale, (n, self.n_factors)).astype(np.float32) for n in X.shape)
+        V[~watched] = 0.0
         rounds = context.rounds(self.epochs)
         for iteration in rounds:
             self.half_step(X, V, U)
             self.half_step(X_t, U, V)
             stop_unless_finite(V, f"iteration {iteration + 1} at l2 = {self.l2:g}", "raise l2 or alpha0")
             rounds.add(np.nan)
-        V[np.diff(X_t.indptr) == 0] = 0.0  # nothing is known of it: see score_histories
-        return self.with_users(data, Vectors(np.empty((0, 0), np.float32), V, np.empty(0, np.uint64)))
+        nobody = np.empty((0, 0), np.float32), V, np.empty(0, np.uint64)
+        learned = self.with_users(data, GramVectors(*nobody, V.T.astype(np.float64) @ V))
+        return replace(learned, V=completed(V, data, watched, ~watched, self.item_features, self.feature_l2))
+
+    def takes_new_items(self) -> bool:
+        return bool(self.item_features)
+
+    def learned_with(self, data: Dataset, place: Ints) -> GramVectors:
+        learned: GramVectors = self.fitted.learned
+        V = np.zeros((data.n_items, self.n_factors), np.float32)
+        V[place] = learned.V
+        known, new = added(self.fitted.popularity, place, len(V))
+        V = completed(V, data, known, new, self.item_features, self.feature_l2, self.fitted.data)
+        return replace(learned, V=V, history_hashes=self.hashes(data))
 
     def width(self, size: LogSize) -> int:
         return self.n_factors
 
     def with_values(self, X: csr_array, data: Dataset) -> csr_array:
         """csr (n_users + values, n_items): below who watched what, which items have which value, as weights."""
-        from scipy.sparse import vstack
+        from scipy.sparse import diags_array, vstack
 
         values = item_values(data, self.item_features)
         values.data *= np.float32(self.feature_weight)
-        stacked: csr_array = vstack([X, values.T.tocsr()], format="csr")
-        return stacked
+        values = diags_array((data.item_counts() > 0).astype(np.float32)) @ values  # of items that somebody watched
+        return vstack([X, values.T.tocsr()], format="csr")  # type: ignore[no-any-return]
 
     def scores_unknown_items(self) -> bool:
         return bool(self.item_features)
@@ -124,7 +143,8 @@ class IALS(Factors):
         U = np.zeros((X.shape[0], self.n_factors))
         penalty = np.repeat(self.ridge(X)[:, None], self.n_factors, axis=1)
         # The same normal equations as in the fit, solved exactly: a newcomer and a user of the log agree.
-        prior = self.alpha0 * (V.T @ V), np.zeros(self.n_factors)
+        assert isinstance(learned, GramVectors)
+        prior = self.alpha0 * learned.gram, np.zeros(self.n_factors)
         wanted = csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
         regress(wanted, V, np.zeros(len(V)), U, penalty=penalty, prior=prior, weights=X.data)
         return U.astype(np.float32)

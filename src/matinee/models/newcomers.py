@@ -43,9 +43,13 @@ class Newcomers(Parameters):
         learned = self.learned_with(data, place)
         return self.model_copy().restore(replace(fitted, data=data, popularity=popularity, learned=learned))
 
+    def takes_new_items(self) -> bool:
+        """True where new items have a meaning without a fit: a fitted model reads what they are like."""
+        return type(self).learned_with is not Newcomers.learned_with
+
     def refuse_new_items(self) -> None:
         """Raise MatineeError where new items have no meaning for this model."""
-        if type(self).learned_with is Newcomers.learned_with:
+        if not self.takes_new_items():
             learns = self.scores_unknown_items()
             knows = "learns what items are like in a fit" if learns else "knows an item by its events alone"
             what = f"{type(self).__name__} {knows}, so it cannot take new ones"

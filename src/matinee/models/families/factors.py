@@ -48,6 +48,16 @@ class Vectors:
         return {"U": (n_users, f), "V": (n_items, f), "history_hashes": (n_users,)}
 
 
+@dataclass(frozen=True)
+class GramVectors(Vectors):
+    """gram: float64 (f, f), V'V over the items that somebody watched."""
+
+    gram: NDArray[np.float64]
+
+    def shapes(self, n_users: int, n_items: int) -> Shapes:
+        return {**super().shapes(n_users, n_items), "gram": (self.V.shape[1], self.V.shape[1])}
+
+
 class Factors(Model):
     """scores = U_q @ V.T. U_q is kept where the query's history is the one its user was fitted on, else folded in."""
 
@@ -78,7 +88,8 @@ class Factors(Model):
         """The length f of a vector, biases included."""
 
     def learned_bytes(self, size: LogSize) -> float:
-        return FLOAT * self.width(size) * (size.users + size.items) + 8 * size.users
+        gram = 8 * self.width(size) ** 2 if self.learned_type is GramVectors else 0
+        return FLOAT * self.width(size) * (size.users + size.items) + 8 * size.users + gram
 
     def fit_bytes(self, size: LogSize) -> float:
         """The log's matrix and its transpose; U that is learned, then folded in by pieces, then joined; V, and once

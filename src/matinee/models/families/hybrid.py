@@ -25,7 +25,7 @@ from matinee.models.families.autoencoder import rows_of
 from matinee.models.families.columns import Columns
 from matinee.models.families.fusion import PrecomputedScorer
 from matinee.models.families.network import NO_CURVE, NetWeights, Network, device_of, import_torch
-from matinee.models.families.new_outputs import NewOutputs
+from matinee.models.families.new_outputs import NewOutputs, added
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.rank import blocks, recommend
@@ -162,9 +162,7 @@ class Hybrid(Network):
         columns = self.net.columns.of_log(data)
         n = len(place)
         kept = np.concatenate([place, data.n_items + np.arange(len(columns) - data.n_items)])
-        known, asked = np.zeros(data.n_items, np.bool_), np.ones(data.n_items, np.bool_)
-        known[place], asked[place] = self.fitted.popularity > 0, False
-        new = NewOutputs(columns.of_item, known, asked, self.feature_l2)
+        new = NewOutputs(columns.of_item, *added(self.fitted.popularity, place, data.n_items), self.feature_l2)
         weights, torch = dict(learned.weights), import_torch()
         for name, value in weights.items():
             if name.endswith(OF_COLUMNS) and len(value) == n + len(columns) - data.n_items:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Bools, Floats
+from matinee.data.arrays import Bools, Floats, Ints
+from matinee.data.dataset import Dataset
 from matinee.models.families.network import import_torch
 
 if TYPE_CHECKING:
@@ -79,6 +80,41 @@ class NewOutputs:
             return conjugate_gradients(self._seen, right, self.l2)
         found: NDArray[np.float64] = cho_solve(self._factor, right)
         return found
+
+
+def content_of(data: Dataset, columns: tuple[str, ...], known: Dataset | None = None) -> csr_array:
+    """csr float32 (n_items, features): what these columns of the item table say of each item, see Contents; with the
+    values that the items of `known` have, another log (None: this one). Raises MatineeError for an absent column."""
+    from matinee.data.features.content import Contents, described  # loads polars
+
+    contents = Contents.fit(described(data if known is None else known, columns), columns)
+    return contents.rows(described(data, columns))
+
+
+def added(popularity: Floats, place: Ints, n_items: int) -> tuple[Bools, Bools]:
+    """bool (n_items,) twice, of a log with further items: those with an event, and the further ones. popularity: of the
+    old items, which are at `place`."""
+    known, new = np.zeros(n_items, np.bool_), np.ones(n_items, np.bool_)
+    known[place], new[place] = popularity > 0, False
+    return known, new
+
+
+def completed(
+    V: Floats,
+    data: Dataset,
+    known: Bools,
+    asked: Bools,
+    columns: tuple[str, ...],
+    l2: float,
+    vocabulary: Dataset | None = None,
+) -> Floats:
+    """V, float32 (n_items, f), with the vectors that columns of the item table say of the items asked for, if there are
+    columns; 0 where they say nothing. The rest: see NewOutputs and content_of."""
+    if columns and asked.any():
+        features = content_of(data, columns, vocabulary)
+        V[asked] = NewOutputs(features, known, asked, l2).rows(V)
+        V[asked & (np.diff(features.indptr) == 0)] = 0.0
+    return V
 
 
 def conjugate_gradients(

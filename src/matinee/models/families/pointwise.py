@@ -162,11 +162,8 @@ class Pointwise(Network):
         hashes = hashes_of(data, rated=labels, weighed=True)
         return PointwiseWeights(weights, curve, vocabulary, labels, hashes, net=net)
 
-    def refuse_new_items(self) -> None:
-        super().refuse_new_items()
-        if not self.scores_unknown_items():
-            what = f"{type(self).__name__} has no field of items but their ids, so it cannot take new ones"
-            raise MatineeError(what, hint="fit it with fields such as item.genres, or again on a log with them")
+    def takes_new_items(self) -> bool:
+        return self.scores_unknown_items()
 
     def learned_with(self, data: Dataset, place: Ints) -> PointwiseWeights:
         """New items have the vectors of their fields' values; their ids are unknown ones."""

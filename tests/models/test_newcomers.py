@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import matinee as mt
 from contract.cases import SMALL_LOG
 from contract.logs import described
 from matinee.data.dataset import Dataset
@@ -19,6 +20,7 @@ from matinee.errors import MatineeError
 from matinee.models import registry
 from matinee.models.base import Model
 from matinee.rank import recommend
+from matinee.rules.rules import Rules
 from matinee.store import load_model, save_model
 
 DATA = described()
@@ -52,11 +54,15 @@ def test_old_items_keep_their_scores_and_new_ones_get_some(name: str, hyper: dic
     before = model.score(DATA.queries()).copy()
     wider = model.with_items(NEW)
     assert model.items == DATA.items
-    assert wider.items.ids.tolist() == sorted([*DATA.items.ids.tolist(), 12, 4_000, 9_999])
-    old = wider.items.encode(DATA.items.series)
+    assert wider.items.ids.tolist() == [*DATA.items.ids.tolist(), 12, 4_000, 9_999], "old codes stay"
     found = wider.score(wider.data.queries())
+    np.testing.assert_array_equal(wider.score(DATA.queries()), found)
+    strangers = DATA.queries()
+    strangers = replace(strangers, user=np.full(len(strangers), -1, np.int32))
     if "k" not in hyper:  # new items are among the neighbours of old ones
-        np.testing.assert_allclose(found[:90][:, old], before[:90], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(found[:, : DATA.n_items], before, rtol=1e-5, atol=1e-6)
+        newcomers = wider.score(strangers)[:, : DATA.n_items]
+        np.testing.assert_allclose(newcomers, model.score(strangers), rtol=1e-4, atol=1e-5)
     codes = [wider.items.code(item) for item in (4_000, 12, 9_999)]
     assert np.isfinite(found[:90][:, codes[:2]]).all()
     if name in ("content", "mmcf", "ials"):  # to a context model a missing value is a value
@@ -69,6 +75,36 @@ def test_old_items_keep_their_scores_and_new_ones_get_some(name: str, hyper: dic
     assert again.score(wider.data.queries()).tobytes() == found.tobytes()
     assert (recommend(wider, wider.data.queries(), 5).item >= 0).all()
     assert model.score(DATA.queries()).tobytes() == before.tobytes()
+    bare = load_model(save_model(model, tmp_path / "bare", histories=False)).with_items(NEW)
+    np.testing.assert_allclose(bare.score(DATA.queries()), found, rtol=1e-5, atol=1e-6)
+    filtered = recommend(again, again.data.queries(), 3, rules=Rules(allow=[9_999, 12, DATA.items.ids[0]]))
+    assert set(filtered.items.decode(filtered.item[filtered.item >= 0])) <= {9_999, 12, DATA.items.ids[0]}
+
+
+@pytest.mark.parametrize(("name", "hyper"), MODELS, ids=str)
+def test_one_after_the_other_is_as_together(name: str, hyper: dict[str, Any]) -> None:
+    model = fitted(name, hyper)
+    together = model.with_items(NEW[:2])
+    apart = model.with_items(NEW[0:1]).with_items(NEW[1:2])
+    assert apart.items.ids[-2:].tolist() == [4_000, 12]
+    order = apart.items.encode(together.items.series)
+    found = apart.score(DATA.queries())[:, order]
+    np.testing.assert_allclose(found, together.score(DATA.queries()), rtol=1e-4, atol=1e-5)
+
+
+def test_codes_of_texts_stay_too() -> None:
+    data = mt.read({"user": [1, 1, 2], "item": ["b", "d", "d"]}, items={"item": ["b", "d"], "genres": [["x"], ["x"]]})
+    wider = mt.models.Content().fit(data).with_items({"item_id": ["c", "a"], "genres": [["x"], ["y"]]})
+    assert wider.items.ids.tolist() == ["b", "d", "a", "c"]
+    assert [wider.items.code(name) for name in "abcd"] == [2, 0, 3, 1]
+    assert wider.data.item_features is not None
+    assert wider.data.item_features["genres"].to_list() == [["x"], ["x"], ["y"], ["x"]]
+
+
+def test_a_model_that_learned_no_attribute_takes_none() -> None:
+    plain = replace(DATA, item_features=None)
+    with pytest.raises(MatineeError, match="MMCF knows an item by its events alone"):
+        fitted("mmcf", {**SMALL_LOG["mmcf"], "epochs": 1}, plain).with_items(NEW)
 
 
 def test_context_models_need_a_field_of_items() -> None:
@@ -80,7 +116,7 @@ def test_context_models_need_a_field_of_items() -> None:
 @pytest.mark.parametrize(("name", "hyper"), MODELS[:2], ids=str)
 def test_it_is_as_if_they_had_been_in_the_table(name: str, hyper: dict[str, Any]) -> None:
     """With values whose numbers stay: of vectors alone, which have no vocabulary."""
-    hyper = {**hyper, "attributes": ("vector",)}
+    hyper = {**hyper, "attributes": ("vector",), "k": 200}  # no tie lies at a cut
     assert DATA.item_features is not None
     first = DATA.item_features.with_columns(item_id=DATA.items.series)
     table = pl.concat([first, NEW.select(first.columns)]).sort("item_id")
@@ -88,10 +124,12 @@ def test_it_is_as_if_they_had_been_in_the_table(name: str, hyper: dict[str, Any]
     moved = items.encode(DATA.items.series)
     whole = replace(DATA, items=items, item=moved[DATA.item], item_features=table.drop("item_id"))
     one, other = fitted(name, hyper).with_items(NEW), fitted(name, hyper, whole)
-    np.testing.assert_allclose(one.score(whole.queries()), other.score(whole.queries()), rtol=1e-4, atol=1e-5)
+    order = one.items.encode(items.series)
+    found = one.score(DATA.queries())[:, order]
+    np.testing.assert_allclose(found, other.score(whole.queries()), rtol=1e-4, atol=1e-5)
 
 
-def test_the_log_moves_its_codes() -> None:
+def test_the_log_stays_as_it_is() -> None:
     data = replace(DATA, dislikes=Dislikes(np.array([3], np.int32), np.array([7], np.int32)))
     wider = fitted("content", {}, data).with_items(NEW.drop("year").to_dict(as_series=False)).data
     assert wider.items.decode(wider.item) == data.items.decode(data.item)
@@ -107,9 +145,10 @@ def test_the_log_moves_its_codes() -> None:
     ("table", "said"),
     [
         ({"item_id": [DATA.items.ids[3]], "year": [1990]}, "known already"),
+        ({"item_id": [12], "year": ["1999"]}, "the column 'year' holds String"),
         ({"item_id": [12, 12], "year": [1990, 1991]}, "a second row describes 12"),
         ({"item_id": ["twelve"], "year": [1990]}, "no id as those of the log"),
-        ({"item_id": [12], "tags": [7]}, "another kind"),
+        ({"item_id": [12], "tags": [7]}, "the column 'tags' holds Int64, and in the log's table of items List"),
         ({"item_id": pl.Series([], dtype=pl.Int64)}, "no new item"),
     ],
 )

@@ -157,7 +157,8 @@ def _without_absent(data: Dataset, *, users: bool, items: bool) -> Dataset:
 def _shrunk(ids: IdMap, features: pl.DataFrame | None, there: Bools) -> tuple[IdMap, Ints, pl.DataFrame | None]:
     """The ids and features where `there`, bool (n,), is true, and the new code of each old one, int32 (n,), or -1."""
     code = np.where(there, np.cumsum(there) - 1, -1).astype(np.int32)
-    return IdMap(ids.ids[there], what=ids.what), code, None if features is None else features.filter(there)
+    kept = None if features is None else features.filter(there)
+    return IdMap(ids.ids[there], what=ids.what, grown=ids.grown), code, kept
 
 
 def _needed(column: NDArray[Any] | None, filter_: str, what: str) -> NDArray[Any]:

@@ -22,19 +22,23 @@ Id = int | str
 class IdMap:
     """External ids (all integers, or all strings), sorted: the code of an id is its place in that order.
 
-    Integers are sorted numerically, strings by code point, so codes do not depend on the order of rows.
+    Integers are sorted numerically, strings by code point, so codes do not depend on the order of rows. Ids that came
+    later (`with_new`) stand behind the others, sorted among themselves, and codes stay.
     `ids` has shape (n,): int64, or object holding `str`.
     """
 
-    def __init__(self, ids: ArrayLike, *, what: str = "id") -> None:
-        """From ids that are sorted and distinct already (from_series sorts). Raises MatineeError where they are not."""
+    def __init__(self, ids: ArrayLike, *, what: str = "id", grown: bool = False) -> None:
+        """From ids that are sorted and distinct already (from_series sorts); distinct alone where some came later.
+        Raises MatineeError where they are not."""
         array = np.asarray(ids)
         integer = array.dtype.kind in "iu"
         self.what = what
         self.ids: NDArray[Any] = array.astype(np.int64) if integer else np.array(array.tolist(), object)  # frozen copy
         if not integer and not all(type(external) is str and external for external in self.ids):
             raise MatineeError(f"{what}s are neither all integers nor all text", hint="use one type, without gaps")
-        if self.ids.ndim != 1 or not (self.ids[1:] > self.ids[:-1]).all():
+        self.grown = grown
+        ordered = np.sort(self.ids) if grown else self.ids
+        if self.ids.ndim != 1 or not (ordered[1:] > ordered[:-1]).all():
             raise MatineeError(f"{what}s are not sorted and distinct", hint="build the map with IdMap.from_series")
         self.ids.flags.writeable = False
 
@@ -63,6 +67,11 @@ class IdMap:
         values = values.sort()
         array = values.to_numpy() if kind == pl.Int64 else np.array(values.to_list(), dtype=object)
         return cls(np.array(array), what=what)
+
+    def with_new(self, ids: pl.Series) -> IdMap:
+        """The same codes, and further ids of the same type behind them. Raises MatineeError for ids that are there."""
+        new = IdMap.from_series(ids, what=self.what).ids
+        return IdMap(np.concatenate([self.ids, new]), what=self.what, grown=self.grown or bool(len(new)))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -96,11 +105,16 @@ class IdMap:
     def _code_of_number(self) -> NDArray[np.int32] | None:
         """int32 (last - first id + 1,): the code of each number from the first id on, -1 where it is no id. None where
         ids lie far apart: a table of numbers would be much longer than that of ids."""
-        if not len(self) or not _dense(int(self.ids[0]), int(self.ids[-1]), len(self)):
+        if not len(self) or not _dense(self.first, int(self.ids.max()), len(self)):
             return None
-        code = np.full(self.ids[-1] - self.ids[0] + 1, -1, np.int32)
-        code[self.ids - self.ids[0]] = np.arange(len(self), dtype=np.int32)
+        code = np.full(int(self.ids.max()) - self.first + 1, -1, np.int32)
+        code[self.ids - self.first] = np.arange(len(self), dtype=np.int32)
         return code
+
+    @cached_property
+    def first(self) -> Any:
+        """The least id."""
+        return self.ids.min().item() if self.is_integer else min(self.ids)
 
     def encode(self, values: pl.Series) -> NDArray[np.int32]:
         """int32 codes, (len(values),): -1 where the id is not in the map. Text finds integers as in `find`."""
@@ -113,7 +127,7 @@ class IdMap:
                 number = number.set(~(number.cast(values.dtype) == values).fill_null(False), None)
             values = number
             if (code := self._code_of_number) is not None and not values.null_count():
-                place = values.to_numpy() - self.ids[0]
+                place = values.to_numpy() - self.first
                 inside = (place >= 0) & (place < len(code))
                 return code[place] if inside.all() else np.where(inside, code[np.where(inside, place, 0)], np.int32(-1))
         table = pl.DataFrame({"id": self.series, "code": np.arange(len(self), dtype=np.int32)})
@@ -138,7 +152,7 @@ class IdMap:
             return found
         hint = f"use one of the {len(self):,} {self.what}s"
         if self.is_integer and len(self):  # numbers that look alike are not alike
-            hint += f", from {self.ids[0]} to {self.ids[-1]}"
+            hint += f", from {self.first} to {self.ids.max()}"
         elif near := nearest_names(str(external), list(map(str, self.ids[:100_000])), n=5, cutoff=0.6):
             hint = f"did you mean one of {', '.join(near)}?"
         raise MatineeError(f"unknown {self.what} {external!r}", hint=hint)

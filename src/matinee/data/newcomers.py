@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.data.read.options import ReadOptions
@@ -18,10 +17,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def with_new_items(data: Dataset, table: Any) -> tuple[Dataset, Ints]:
-    """The log with the items of a table, which has a column of ids as in `mt.read(..., items=table)`; and the new code
-    of each old item, int32 (n_items,): ids are sorted, so codes move. Columns that one of the two tables lacks are
-    missing there. Raises MatineeError for items that are known, ids of another type, and columns of another kind."""
+def with_new_items(data: Dataset, table: Any) -> Dataset:
+    """The log with the items of a table, which has a column of ids as in `mt.read(..., items=table)`. Codes stay: the
+    new items are the last ones. Columns that one of the two tables lacks are missing there. Raises MatineeError for
+    items that are known, ids of another type, and columns of another kind."""
     read = side_table(table, "item_id", "item_id", ReadOptions())
     if read is None or not len(read.ids):
         raise MatineeError("there is no new item", hint="pass a table with a row an item and a column item_id")
@@ -30,18 +29,9 @@ def with_new_items(data: Dataset, table: Any) -> tuple[Dataset, Ints]:
     if known.any():
         what = f"{counted(int(known.sum()), 'item')} of the table known already, such as {ids[int(known.argmax())]!r}"
         raise MatineeError(what, where=read.table.name, hint="leave them out: only new items are added")
-    items = IdMap.from_series(data.items.series, ids, what="item")
-    place, new = items.encode(data.items.series), items.encode(ids)
-    order = np.argsort(np.concatenate([place, new]))
-    dislikes = data.dislikes
-    wider = replace(
-        data,
-        items=items,
-        item=place[data.item],
-        item_features=_joined(data, read.features, read.table.name)[order],
-        dislikes=None if dislikes is None else dislikes.recoded(np.arange(data.n_users, dtype=np.int32), place),
-    )
-    return wider, place
+    order = np.argsort(IdMap.from_series(ids, what="item").encode(ids))
+    features = _joined(data, read.features[order], read.table.name)
+    return replace(data, items=data.items.with_new(ids), item_features=features)
 
 
 def _ids(data: Dataset, ids: pl.Series) -> pl.Series:
@@ -68,9 +58,27 @@ def _joined(data: Dataset, features: pl.DataFrame, name: str) -> pl.DataFrame:
         else pl.DataFrame({c: [None] * len(table) for c in columns})
         for table in (old, features)
     ]
-    try:
-        return pl.concat(parts, how="vertical_relaxed")
-    except pl.exceptions.PolarsError as error:
-        said = str(error).splitlines()[0]
-        what = f"a column has another kind than in the log's table of items ({said})"
-        raise MatineeError(what, where=name, hint="write both tables alike") from None
+    for column in columns:
+        kinds = [table.schema[column] for table in (old, features) if column in table.columns]
+        if not _alike(*kinds):
+            what = f"the column {column!r} holds {kinds[1]}, and in the log's table of items {kinds[0]}"
+            raise MatineeError(what, where=name, hint="write both tables alike")
+    return pl.concat(parts, how="vertical_relaxed")
+
+
+def _alike(kind: pl.DataType, *others: pl.DataType) -> bool:
+    """Whether columns are of one kind: numbers, texts or lists of one of them; nothing at all is of each."""
+    import polars as pl
+
+    def inner(kind: Any) -> Any:
+        return kind.inner if isinstance(kind, pl.List | pl.Array) else kind
+
+    for other in others:
+        nothing = pl.Null in (kind, other, inner(kind), inner(other))
+        listed = isinstance(kind, pl.List | pl.Array) == isinstance(other, pl.List | pl.Array)
+        a, b = inner(kind), inner(other)
+        texts = pl.String, pl.Categorical
+        same = a == b or (a.is_numeric() and b.is_numeric()) or (a in texts and b in texts)
+        if not nothing and not (listed and same):
+            return False
+    return True

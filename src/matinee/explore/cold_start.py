@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,9 +137,6 @@ def _task(n: int, titled: bool) -> str:
 def _measured(model: Model, holdout: Holdout, label: str, metric: str, k: int, train: Dataset) -> Evaluation:
     """The model's lists for the queries, measured."""
     recs = recommend(model, holdout.queries, k)
-    if holdout.queries.candidates is not None:
-        # where popularity answers, all new items are alike: an order by codes is no answer
-        recs = replace(recs, item=np.where(recs.fallback[:, None], np.int32(-1), recs.item))
     return evaluate(recs, holdout, k=k, metrics=[metric], label=label, train=train)
 
 

@@ -227,8 +227,8 @@ class Model(Newcomers, ABC):
     def score(self, queries: Queries) -> Floats:
         """float32 (B, n_items), or (B, C) where queries name candidates; -inf = cannot score.
 
-        An empty history is answered by popularity. Raises MatineeError when the model is not fitted, or the queries
-        hold codes it does not have.
+        An empty history is answered by popularity, which says nothing of an item without a training event. Raises
+        MatineeError when the model is not fitted, or the queries hold codes it does not have.
         """
         fitted = self.fitted
         check_queries(queries, len(self.users), len(self.items))
@@ -238,11 +238,12 @@ class Model(Newcomers, ABC):
         if self.scores_candidates() and candidates is not None:
             count = fitted.popularity[np.maximum(candidates, 0)]
             scores[fallback] = count[fallback]
-            nothing = candidates < 0 if self.scores_unknown_items() else (candidates < 0) | (count == 0)
+            unknown = (count == 0) & (fallback[:, None] | (not self.scores_unknown_items()))
+            nothing = (candidates < 0) | unknown
             scores[nothing] = -np.inf
             return scores
         if fallback.any():
-            scores[fallback] = fitted.popularity
+            scores[fallback] = np.where(fitted.popularity > 0, fitted.popularity, -np.inf)
         if not self.scores_unknown_items() and (unknown := fitted.popularity == 0).any():
             scores[:, unknown] = -np.inf
         return of_candidates(scores, candidates)

@@ -17,12 +17,17 @@ from matinee.models.ease import EASE
 from matinee.models.families.feature_columns import cosines, regressed
 from matinee.models.families.item_item import ItemItem, ItemWeights
 from matinee.models.families.neighbours import nearest_bytes
+from matinee.models.families.new_outputs import added
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
 from matinee.models.needs import FLOAT, LogSize
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+
+EXACT = 1e-6
+"""The ridge of a regression that is to give back what it is shown."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class Content(ItemItem):
             what = "this Content was fitted on a log without a table of items, so it cannot tell what new ones are like"
             raise MatineeError(what, hint="fit it again on a log with one")
 
-    def learned_with(self, data: Dataset, place: Ints) -> ContentWeights:
+    def learned_with(self, data: Dataset) -> ContentWeights:
         """Old columns stay; of a cosine model's, new items are among the neighbours."""
         from matinee.data.features.content import Contents, described
 
@@ -98,12 +103,11 @@ class Content(ItemItem):
         n_features = np.diff(F.indptr).astype(np.int32)
         if self.how == "cosine":
             return replace(learned, W=cosines(F, self.k), n_features=n_features)
-        known, new = data.item_counts() > 0, np.ones(data.n_items, np.bool_)
-        new[place] = False
-        W = np.zeros((data.n_items, data.n_items), np.float32)
+        known, new = added(self.fitted.popularity, data.n_items)
         old: Any = learned.W
-        W[np.ix_(place, place)] = old
-        W[:, new] = regressed(W, F, known, new, self.feature_l2)
+        W = np.pad(old, (0, data.n_items - len(old)))
+        # Columns that are all regressed lie on the map from features already: a second ridge would shrink it again.
+        W[:, new] = regressed(W, F, known, new, self.feature_l2 if self.own else EXACT)
         return replace(learned, W=W, n_features=n_features)
 
     # -- answers -------------------------------------------------------------------------------------------------------

@@ -83,7 +83,7 @@ class CVAE(MultiVAE):
         if not self.item_features:
             return None
         watched = data.item_counts() > 0
-        return NewOutputs(content_of(data, self.item_features), watched, ~watched, self.feature_l2)
+        return NewOutputs(content_of(data, self.item_features, watched), watched, ~watched, self.feature_l2)
 
     def likelihood(self, net: Any, logits: Tensor, rows: SparseBatch) -> Tensor:
         if net.new_outputs is not None:

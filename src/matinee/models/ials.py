@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee import kernels
-from matinee.data.arrays import Floats, Ints
+from matinee.data.arrays import Floats
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.features.attributes import item_column
 from matinee.models.base import Learned
@@ -82,19 +82,17 @@ class IALS(Factors):
             stop_unless_finite(V, f"iteration {iteration + 1} at l2 = {self.l2:g}", "raise l2 or alpha0")
             rounds.add(np.nan)
         nobody = np.empty((0, 0), np.float32), V, np.empty(0, np.uint64)
-        learned = self.with_users(data, GramVectors(*nobody, V.T.astype(np.float64) @ V))
+        learned = self.with_users(data, GramVectors(*nobody, V.T.astype(np.float64) @ V, np.array([len(V)])))
         return replace(learned, V=completed(V, data, watched, ~watched, self.item_features, self.feature_l2))
 
     def takes_new_items(self) -> bool:
         return bool(self.item_features)
 
-    def learned_with(self, data: Dataset, place: Ints) -> GramVectors:
+    def learned_with(self, data: Dataset) -> GramVectors:
         learned: GramVectors = self.fitted.learned
-        V = np.zeros((data.n_items, self.n_factors), np.float32)
-        V[place] = learned.V
-        known, new = added(self.fitted.popularity, place, len(V))
-        V = completed(V, data, known, new, self.item_features, self.feature_l2, self.fitted.data)
-        return replace(learned, V=V, history_hashes=self.hashes(data))
+        V = np.concatenate([learned.V, np.zeros((data.n_items - len(learned.V), self.n_factors), np.float32)])
+        known, new = added(self.fitted.popularity, len(V))
+        return replace(learned, V=completed(V, data, known, new, self.item_features, self.feature_l2))
 
     def width(self, size: LogSize) -> int:
         return self.n_factors
@@ -121,7 +119,7 @@ class IALS(Factors):
         """Move each row of U, in place, towards the least squares solution with V fixed; X csr, row = row of U."""
         # Eq. 6: the sum over all pairs is one Gram matrix, made once a half-step and shared by all rows.
         G = np.float32(self.alpha0) * (V.T @ V)
-        ridge = self.ridge(X).astype(np.float32)
+        ridge = self.ridge(X, X.shape[1]).astype(np.float32)
         kernels.parallel(
             lambda start, stop: kernels.factors.conjugate_gradient_rows(
                 start, stop, X.indptr, X.indices, X.data, V, G, ridge, self.steps, U
@@ -130,20 +128,20 @@ class IALS(Factors):
             chunk=128,
         )
 
-    def ridge(self, X: csr_array) -> NDArray[np.float64]:
+    def ridge(self, X: csr_array, columns: int) -> NDArray[np.float64]:
         """float64 (rows of X,): l2 (the row's sum + alpha0 columns)^nu."""
         row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-        n = np.bincount(row, X.data, minlength=X.shape[0]) + self.alpha0 * X.shape[1]
+        n = np.bincount(row, X.data, minlength=X.shape[0]) + self.alpha0 * columns
         return np.asarray(self.l2 * n**self.nu, np.float64)
 
     def fold_in(self, learned: Vectors, X: csr_array) -> Floats:
         from scipy.sparse import csr_array
 
+        assert isinstance(learned, GramVectors)
         V = learned.V.astype(np.float64)
         U = np.zeros((X.shape[0], self.n_factors))
-        penalty = np.repeat(self.ridge(X)[:, None], self.n_factors, axis=1)
+        penalty = np.repeat(self.ridge(X, learned.columns[0])[:, None], self.n_factors, axis=1)
         # The same normal equations as in the fit, solved exactly: a newcomer and a user of the log agree.
-        assert isinstance(learned, GramVectors)
         prior = self.alpha0 * learned.gram, np.zeros(self.n_factors)
         wanted = csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
         regress(wanted, V, np.zeros(len(V)), U, penalty=penalty, prior=prior, weights=X.data)

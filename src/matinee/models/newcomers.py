@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from matinee.data.arrays import Ints
 from matinee.data.dataset import Dataset
 from matinee.errors import MatineeError
 from matinee.models.parameters import Parameters
@@ -25,7 +24,9 @@ class Newcomers(Parameters):
 
     def with_items(self, table: Any) -> Self:
         """A fitted model that knows the items of a table too, by what it says of them; nothing is fitted again, and
-        this model stays as it is. What it answered it answers still, and values that training did not know say nothing.
+        this model stays as it is. What it answered it answers still (but `content` with cosines, where new items are
+        neighbours like others), and values that training did not know say nothing. Codes of items stay, so queries and
+        splits of the log are good for both.
 
         table: of new items, as in `mt.read(..., items=table)`: a frame, a dict of columns or a path, with a column
         item_id. The model's log gets them as items without an event. Raises MatineeError for models that know an item
@@ -37,10 +38,10 @@ class Newcomers(Parameters):
 
         fitted = self.fitted
         self.refuse_new_items()
-        data, place = with_new_items(fitted.data, table)
+        data = with_new_items(fitted.data, table)
         popularity = np.zeros(data.n_items, np.float32)
-        popularity[place] = fitted.popularity
-        learned = self.learned_with(data, place)
+        popularity[: len(fitted.popularity)] = fitted.popularity
+        learned = self.learned_with(data)
         return self.model_copy().restore(replace(fitted, data=data, popularity=popularity, learned=learned))
 
     def takes_new_items(self) -> bool:
@@ -55,6 +56,6 @@ class Newcomers(Parameters):
             what = f"{type(self).__name__} {knows}, so it cannot take new ones"
             raise MatineeError(what, hint="fit again on a log with them, or use a model that reads the table of items")
 
-    def learned_with(self, data: Dataset, place: Ints) -> Any:
-        """What was learned, for a log with further items. place: int32, the new code of each old item."""
+    def learned_with(self, data: Dataset) -> Any:
+        """What was learned, for a log with further items, which are its last ones."""
         raise NotImplementedError

@@ -77,9 +77,12 @@ def new_alone(holdout: Holdout) -> Holdout:
         hint = f"split with {option('new_items', 0.1)}, say"
         raise MatineeError(f"no item of {holdout.protocol.part} is new, so there is none to rank", hint=hint)
     every = np.unique(new.values)
-    n, width = len(holdout), len(every)
-    rows = _items(np.repeat(np.arange(n), width), np.tile(every, n), holdout.queries.exclude)
-    queries = replace(holdout.queries, candidates=rows.padded())
+    candidates = np.tile(every.astype(np.int32), (len(holdout), 1))
+    exclude = holdout.queries.exclude
+    place = np.minimum(np.searchsorted(every, exclude.values), len(every) - 1)
+    gone = every[place] == exclude.values
+    candidates[exclude.rows[gone], place[gone]] = -1
+    queries = replace(holdout.queries, candidates=candidates)
     protocol = replace(holdout.protocol, candidates=NEW_ALONE)
     kinds = {name: _within(part, new) for name, part in holdout.kinds.items()}
     return replace(holdout, queries=queries, truth=new, pairs=None, kinds=kinds, protocol=protocol)

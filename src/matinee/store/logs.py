@@ -142,9 +142,14 @@ def _read_table(path: Path, id_column: str) -> tuple[IdMap, pl.DataFrame | None]
     table = _read_parquet(path)
     if id_column not in table.columns:
         raise folders.broken(path, f"has no column {id_column}")
-    ids = IdMap.from_series(table[id_column], what=id_column.removesuffix("_id"))
-    if len(ids) != len(table) or not ids.series.equals(table[id_column]):
-        raise folders.broken(path, "ids are not sorted or not distinct")
+    what = id_column.removesuffix("_id")
+    ids = IdMap.from_series(table[id_column], what=what)
+    if len(ids) != len(table):
+        raise folders.broken(path, "ids are not distinct")
+    if not ids.series.equals(table[id_column]):  # some came later
+        ids = IdMap(
+            table[id_column].to_numpy() if ids.is_integer else table[id_column].to_list(), what=what, grown=True
+        )
     return ids, table.drop(id_column) if table.width > 1 else None
 
 

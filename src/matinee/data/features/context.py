@@ -209,24 +209,19 @@ class ContextFields(vocab.Vocabularies):
         unseen = {f"unseen_{name}s": tuple(np.flatnonzero(~there).tolist()) for name, there in seen.items()}
         return cls(n_users=data.n_users, n_items=data.n_items, fields=tuple(fields), **unseen)
 
-    def with_items(self, place: Ints, n_items: int) -> tuple[ContextFields, Ints]:
-        """The same vocabularies for n_items items, the old ones at `place`, the others without an event; and the new
-        place of each code, int32 (n_codes,)."""
-        new = np.ones(n_items, np.bool_)
-        new[place] = False
-        new[place[list(self.unseen_items)]] = True
+    def with_items(self, n_items: int) -> tuple[ContextFields, Ints]:
+        """The same vocabularies for n_items items, of which those behind the old ones have no event; and the new place
+        of each code, int32 (n_codes,)."""
         wider = ContextFields(
             n_users=self.n_users,
             n_items=n_items,
             unseen_users=self.unseen_users,
-            unseen_items=tuple(np.flatnonzero(new).tolist()),
+            unseen_items=(*self.unseen_items, *range(self.n_items, n_items)),
             fields=self.fields,
         )
         codes = np.empty(self.n_codes, np.int32)
         for field, old in zip(self.fields, self.ranges, strict=True):
             codes[old] = np.arange(old.stop - old.start) + wider.starts[field.name]
-            if field.name == "item":
-                codes[old.start + RESERVED : old.stop] = wider.starts["item"] + RESERVED + place
         return wider, codes
 
     def of(self, *groups: Group) -> list[ContextField]:

@@ -50,12 +50,14 @@ class Vectors:
 
 @dataclass(frozen=True)
 class GramVectors(Vectors):
-    """gram: float64 (f, f), V'V over the items that somebody watched."""
+    """gram: float64 (f, f), V'V over the items that somebody watched. columns: int64 (1,), items of the log when it was
+    fitted."""
 
     gram: NDArray[np.float64]
+    columns: NDArray[np.int64]
 
     def shapes(self, n_users: int, n_items: int) -> Shapes:
-        return {**super().shapes(n_users, n_items), "gram": (self.V.shape[1], self.V.shape[1])}
+        return {**super().shapes(n_users, n_items), "gram": (self.V.shape[1], self.V.shape[1]), "columns": (1,)}
 
 
 class Factors(Model):
@@ -88,7 +90,7 @@ class Factors(Model):
         """The length f of a vector, biases included."""
 
     def learned_bytes(self, size: LogSize) -> float:
-        gram = 8 * self.width(size) ** 2 if self.learned_type is GramVectors else 0
+        gram = 8 * self.width(size) ** 2 + 8 if self.learned_type is GramVectors else 0
         return FLOAT * self.width(size) * (size.users + size.items) + 8 * size.users + gram
 
     def fit_bytes(self, size: LogSize) -> float:

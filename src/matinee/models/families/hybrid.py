@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from matinee import nn
-from matinee.data.arrays import Bools, Floats, Ints, Ragged
+from matinee.data.arrays import Bools, Floats, Ragged
 from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.data.features.grams import Grams
 from matinee.data.titles import plain
@@ -156,18 +156,19 @@ class Hybrid(Network):
         kept = known.of_item, net.characters.points, net.grams.idf, net.title_share
         return HybridWeights(weights, curve, texts, *kept, NO_CURVE, net=net)
 
-    def learned_with(self, data: Dataset, place: Ints) -> HybridWeights:
+    def takes_new_items(self) -> bool:
+        return self.scores_unknown_items()
+
+    def learned_with(self, data: Dataset) -> HybridWeights:
         """New items have the outputs that their attributes say."""
         learned: HybridWeights = self.fitted.learned
-        columns = self.net.columns.of_log(data)
-        n = len(place)
-        kept = np.concatenate([place, data.n_items + np.arange(len(columns) - data.n_items)])
-        new = NewOutputs(columns.of_item, *added(self.fitted.popularity, place, data.n_items), self.feature_l2)
+        columns, n = self.net.columns.of_log(data), len(self.items)
+        new = NewOutputs(columns.of_item, *added(self.fitted.popularity, data.n_items), self.feature_l2)
         weights, torch = dict(learned.weights), import_torch()
         for name, value in weights.items():
             if name.endswith(OF_COLUMNS) and len(value) == n + len(columns) - data.n_items:
-                weights[name] = np.zeros((len(columns), *value.shape[1:]), value.dtype)
-                weights[name][kept] = value
+                rows = np.zeros((data.n_items - n, *value.shape[1:]), value.dtype)
+                weights[name] = np.concatenate([value[:n], rows, value[n:]])
                 new.fill(torch.from_numpy(weights[name]))
         return replace(learned, weights=weights, of_item=columns.of_item, net=None)
 

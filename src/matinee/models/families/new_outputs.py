@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from matinee.data.arrays import Bools, Floats, Ints
+from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset
 from matinee.models.families.network import import_torch
 
@@ -82,36 +82,27 @@ class NewOutputs:
         return found
 
 
-def content_of(data: Dataset, columns: tuple[str, ...], known: Dataset | None = None) -> csr_array:
+def content_of(data: Dataset, columns: tuple[str, ...], known: Bools) -> csr_array:
     """csr float32 (n_items, features): what these columns of the item table say of each item, see Contents; with the
-    values that the items of `known` have, another log (None: this one). Raises MatineeError for an absent column."""
+    values that the `known` items have, bool (n_items,). Raises MatineeError for an absent column."""
     from matinee.data.features.content import Contents, described  # loads polars
 
-    contents = Contents.fit(described(data if known is None else known, columns), columns)
-    return contents.rows(described(data, columns))
+    table = described(data, columns)
+    return Contents.fit(table.filter(known), columns).rows(table)
 
 
-def added(popularity: Floats, place: Ints, n_items: int) -> tuple[Bools, Bools]:
+def added(popularity: Floats, n_items: int) -> tuple[Bools, Bools]:
     """bool (n_items,) twice, of a log with further items: those with an event, and the further ones. popularity: of the
-    old items, which are at `place`."""
-    known, new = np.zeros(n_items, np.bool_), np.ones(n_items, np.bool_)
-    known[place], new[place] = popularity > 0, False
-    return known, new
+    old items, which come first."""
+    known = np.concatenate([popularity > 0, np.zeros(n_items - len(popularity), np.bool_)])
+    return known, np.arange(n_items) >= len(popularity)
 
 
-def completed(
-    V: Floats,
-    data: Dataset,
-    known: Bools,
-    asked: Bools,
-    columns: tuple[str, ...],
-    l2: float,
-    vocabulary: Dataset | None = None,
-) -> Floats:
+def completed(V: Floats, data: Dataset, known: Bools, asked: Bools, columns: tuple[str, ...], l2: float) -> Floats:
     """V, float32 (n_items, f), with the vectors that columns of the item table say of the items asked for, if there are
     columns; 0 where they say nothing. The rest: see NewOutputs and content_of."""
     if columns and asked.any():
-        features = content_of(data, columns, vocabulary)
+        features = content_of(data, columns, known)
         V[asked] = NewOutputs(features, known, asked, l2).rows(V)
         V[asked & (np.diff(features.indptr) == 0)] = 0.0
     return V

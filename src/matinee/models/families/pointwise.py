@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from matinee import nn
-from matinee.data.arrays import Bools, Floats, Ints
+from matinee.data.arrays import Bools, Floats
 from matinee.data.dataset import Dataset, Holdout, Pairs, Queries
 from matinee.data.features.context import ContextFields, parsed, tables_of
 from matinee.data.features.requests import ContextTables, RequestFeatures
@@ -165,16 +165,15 @@ class Pointwise(Network):
     def takes_new_items(self) -> bool:
         return self.scores_unknown_items()
 
-    def learned_with(self, data: Dataset, place: Ints) -> PointwiseWeights:
+    def learned_with(self, data: Dataset) -> PointwiseWeights:
         """New items have the vectors of their fields' values; their ids are unknown ones."""
         learned: PointwiseWeights = self.fitted.learned
-        fields, codes = self.net.tables.fields.with_items(place, data.n_items)
+        fields, codes = self.net.tables.fields.with_items(data.n_items)
         old = learned.weights[VECTORS]
         vectors = np.zeros((fields.n_codes, *old.shape[1:]), old.dtype)
         vectors[codes] = old
-        hashes = hashes_of(data, rated=learned.labelled, weighed=True)
-        kept = {"vocabulary": fields.model_dump_json(), "history_hashes": hashes, "net": None}
-        return replace(learned, weights={**learned.weights, VECTORS: vectors}, **kept)
+        weights = {**learned.weights, VECTORS: vectors}
+        return replace(learned, weights=weights, vocabulary=fields.model_dump_json(), net=None)
 
     def finish(self, net: Any) -> None:
         fields = net.tables.fields

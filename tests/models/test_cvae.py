@@ -228,8 +228,8 @@ def test_items_without_an_event_get_what_their_features_say(decoder_hidden: int,
     model = cvae("both", **named).fit(kept)
     w = model.fitted.learned.weights
     last = "decoder.2" if decoder_hidden else "decoder"
-    features = Contents.fit(table, ("genres",)).rows(table).toarray()
     watched = kept.item_counts() > 0
+    features = Contents.fit(table.filter(watched), ("genres",)).rows(table).toarray()
     assert set(new) < set(np.flatnonzero(~watched).tolist()), "two more are in no list of the log"
     for output in (w[f"{last}.weight"], w[f"{last}.bias"][:, None]):
         mean = output[watched].mean(axis=0)

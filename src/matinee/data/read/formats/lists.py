@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,45 +25,66 @@ from matinee.data.read.formats.base import (
     old_text,
     warn,
 )
-from matinee.data.read.tables import Dialect, Table, content, decoded, table_of, text_table
+from matinee.data.read.formats.objects import Placed, columns_of, entry, json_of, log_of_lists, once
+from matinee.data.read.tables import Dialect, Table, decoded, table_of, text_table
 from matinee.errors import MatineeError, counted, either, listed
 
 # usual names without case and signs; the first that is there counts
 LISTS = ("listid", "playlistid", "pid", "list", "playlist", "watchlist")
-TITLES = ("listtitle", "playlisttitle", "listname", "playlistname", "title", "name")
+EITHER = ("title", "name")  # a list's, or an item's
+TITLES = ("listtitle", "playlisttitle", "listname", "playlistname", *EITHER)
 ITEMS = ("itemid", "trackid", "trackuri", "songid", "movieid", "item", "track", "song", "movie")
-ITEM_TITLES = ("itemtitle", "itemname", "trackname", "tracktitle", "songname", "songtitle", "movietitle")
+ITEM_TITLES = ("itemtitle", "itemname", "trackname", "tracktitle", "songname", "songtitle", "movietitle", *EITHER)
 
 # --- a row an entry ---------------------------------------------------------------------------------------------------
 
 
 def titled_lists(source: Source) -> RawTables:
-    """Columns that say the same of an item in all its rows describe the item; others stay with the entry."""
+    """Columns that say the same of an item in all its rows describe the item; others stay with the entry. An empty
+    cell says nothing."""
     table = table_of(source.log)
     which, item = _one_of(table, LISTS), _one_of(table, ITEMS)
     time = find_column(table, "timestamp", "auto", required=False)
-    roles = (which, item, title := _one_of(table, TITLES, needed=False), time)
+    roles = (which, item, title := _title_of_lists(table, which, item), time)
     rest = [name for name in table.frame.columns if name not in roles]
     kinds = guess_types(table.frame.select(rest)) if table.is_text and rest else table.frame.select(rest)
     entries = table.frame.select(pl.col(item).alias(" item")).hstack(kinds)
-    several = entries.group_by(" item").n_unique().drop(" item").max().row(0) if rest else ()
-    of_item = [name for name, most in zip(rest, several, strict=True) if most is not None and most <= 1]
+    of_item = _constant(entries, " item", rest)
     context = [name for name in rest if name not in of_item]
-    log = events(table, which, item, None, time, context=context)
+    log, lists = events(table, which, item, None, time, context=context), _titles(table, which, title)
     if not of_item:
-        return RawTables(log, _titles(table, which, title))
-    first = table.frame[item].is_first_distinct()
-    shown = _one_of(replace(table, frame=kinds.select(of_item)), ITEM_TITLES, needed=False)
-    features = kinds.select(of_item).filter(first).rename({} if shown is None else {shown: "title"})
-    items = side_of(replace(table, frame=table.frame.filter(first)), item, side.described(features))
-    return RawTables(log, _titles(table, which, title), items)
+        return RawTables(log, lists)
+    items = entries.group_by(" item", maintain_order=True).agg(pl.col(of_item).drop_nulls().first()).drop(" item")
+    shown = None if "title" in items.columns else _one_of(replace(table, frame=items), ITEM_TITLES, needed=False)
+    features = side.described(items if shown is None else items.rename({shown: "title"}))
+    first = table.frame.filter(table.frame[item].is_first_distinct())
+    return RawTables(log, lists, side_of(replace(table, frame=first), item, features))
+
+
+def _constant(frame: pl.DataFrame, by: str, names: Sequence[str]) -> list[str]:
+    """The columns that say at most one thing in all rows of an id."""
+    if not names or not frame.height:
+        return []
+    most = frame.group_by(by).agg(pl.col(names).drop_nulls().n_unique()).select(pl.col(names).max()).row(0)
+    return [name for name, values in zip(names, most, strict=True) if values <= 1]
+
+
+def _title_of_lists(table: Table, which: str, item: str) -> str | None:
+    """The column of the lists' titles. One that is called `title` or `name` alone is the items' where it differs within
+    a list, and an item has the same one everywhere."""
+    for title in [found for word in TITLES if (found := _one_of(table, (word,), needed=False)) is not None]:
+        varies = plain(title) in EITHER and not _constant(table.frame, which, [title])
+        if not varies or not _constant(table.frame, item, [title]):
+            return str(title)
+    return None
 
 
 def _titles(table: Table, which: str, title: str | None) -> SideTable | None:
-    """The title that the first row of a list says. A MatineeWarning counts the lists whose rows say others."""
+    """The first title that the rows of a list say. A MatineeWarning counts the lists whose rows say others."""
     if title is None:
         return None
-    lists = table.frame.group_by(which, maintain_order=True).agg(pl.col(title).first(), n=pl.col(title).n_unique())
+    said = pl.col(title).drop_nulls()
+    lists = table.frame.group_by(which, maintain_order=True).agg(said.first(), n=said.n_unique())
     if other := int((lists["n"] > 1).sum()):
         have = either(other, "list has several titles", "lists have several titles")
         warn(f"{table.name}: {other:,} {have}; that of the first row is taken")
@@ -98,31 +118,29 @@ MELON: dict[str, Any] = {
 MELON_HINT = 'expected [{"id": 1, "plylst_title": "...", "tags": ["..."], "songs": [2, 3]}, ...]'
 
 
-@dataclass(frozen=True)
-class Objects(Table):
-    """A table of the objects of a JSON list, which stand at places 1, 2, ... there."""
-
-    def place(self, row: int, column: str | None = None) -> str:
-        return f"{self.name}, object {row + 1}" + ("" if column is None else f", '{column}'")
-
-
 def melon(source: Source) -> RawTables:
     parts = [_objects(path, MELON) for path in source.logs]
-    lists = Joined.of(*parts)
-    entries = [Table(_songs(part.frame), part.name) for part in parts]
-    table = Joined.of(*entries)
+    lists, table = Joined.of(*parts), Joined.of(*map(_songs, parts))
     if not table.frame.height:
         what = f"none of the {counted(lists.frame.height, 'playlist')} has a song"
         raise MatineeError(what, where=lists.name, hint=MELON_HINT)
-    told = lists.frame.select(pl.col("plylst_title").alias("title"), "tags", "like_cnt")
     meta = source.beside("song_meta.json")
-    return RawTables(
-        events(table, "id", "songs"), described(lists, "id", told, whole=True), None if meta is None else _meta(meta)
-    )
+    lists = once(lists, "id")
+    told = lists.frame.select(pl.col("plylst_title").alias("title"), "tags", "like_cnt")
+    log, users = log_of_lists(table, "id", "songs"), described(lists, "id", told, whole=True)
+    return RawTables(log, users, None if meta is None else _meta(meta))
 
 
-def _songs(lists: pl.DataFrame) -> pl.DataFrame:
-    return lists.select("id", "songs").filter(pl.col("songs").list.len() > 0).explode("songs")
+def _songs(lists: Table) -> Table:
+    """The songs of playlists, a row each."""
+    sizes = lists.frame["songs"].list.len().to_list()
+
+    def place(row: int) -> str:
+        number, position = entry(sizes, row)
+        return f"{lists.place(number)}, song {position}"
+
+    filled = lists.frame.select("id", "songs").filter(pl.col("songs").list.len() > 0)
+    return Placed(filled.explode("songs"), lists.name, at=place)
 
 
 def _meta(path: Path) -> SideTable | None:
@@ -130,16 +148,13 @@ def _meta(path: Path) -> SideTable | None:
     songs = _objects(path, SONG_META)
     year = pl.col("issue_date").str.head(4).cast(pl.Int64, strict=False)
     kept = {"song_name": "title", "album_name": "album", **SONG_TEXTS}
-    columns = [*(pl.col(name).alias(new) for name, new in kept.items())]
-    return described(songs, "id", songs.frame.select(*columns, pl.when(year > 0).then(year).alias("year")))
+    told = [pl.col(name).alias(new) for name, new in kept.items()]
+    return described(songs, "id", songs.frame.select(*told, pl.when(year > 0).then(year).alias("year")))
 
 
 def _objects(path: Path, schema: dict[str, Any]) -> Table:
     """A JSON list of objects as a table. Raises MatineeError naming the first that is none."""
-    try:
-        found: Any = json.loads(content(path))
-    except (ValueError, RecursionError) as error:
-        raise MatineeError(f"is no JSON: {error}", where=path.name, hint="fetch the file again") from None
+    found = json_of(path)
     if not isinstance(found, list) or not found:
         raise MatineeError("holds no list of objects", where=path.name, hint=MELON_HINT)
     for number, one in enumerate(found, start=1):
@@ -147,11 +162,12 @@ def _objects(path: Path, schema: dict[str, Any]) -> Table:
             raise MatineeError(f"object {number} has no id", where=path.name, hint=MELON_HINT)
         if "songs" in schema and not isinstance(one.get("songs"), list):
             raise MatineeError(f"object {number} has no songs", where=path.name, hint=MELON_HINT)
-    try:
-        return Objects(pl.from_dicts(found, schema=schema), path.name)
-    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        what = f"cannot be read: {str(error).splitlines()[0]}"
-        raise MatineeError(what, where=path.name, hint=MELON_HINT) from None
+    ids = [one["id"] for one in found]
+
+    def place(row: int) -> str:
+        return f"{path.name}, object {row + 1} (id {ids[row]})"
+
+    return Placed(columns_of(found, schema, place), path.name, at=place)
 
 
 def _of_melon(head: Head) -> bool:

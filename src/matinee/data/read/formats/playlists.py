@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,44 +17,32 @@ from matinee.data.read.formats.base import (
     Source,
     alike,
     described,
-    events,
     matching,
     warn,
 )
-from matinee.data.read.tables import Table, content
+from matinee.data.read.formats.objects import Objects, Place, Placed, columns_of, entry, json_of, log_of_lists, once
+from matinee.data.read.numbers import shown
+from matinee.data.read.tables import Table
 from matinee.errors import MatineeError, counted, either, listed
 
 HINT = 'expected {"playlists": [{"pid": 0, "name": "...", "tracks": [{"track_uri": "..."}, ...]}, ...]}'
 DATA = ("*.json", "*.jsonl", "*.csv", "*.tsv", "*.parquet")  # files that could hold events
 OF_TRACKS = {"track_name": "title", "artist_name": "artist", "album_name": "album"}
-TRACK = pl.Struct(dict.fromkeys(("track_uri", *OF_TRACKS), pl.String))
+TRACK: dict[str, Any] = dict.fromkeys(("track_uri", *OF_TRACKS), pl.String)
 PLAYLIST: dict[str, Any] = {
     **{"pid": pl.Int64, "name": pl.String, "description": pl.String},
     **dict.fromkeys(("num_followers", "num_edits", "modified_at", "num_holdouts"), pl.Int64),
-    "tracks": pl.List(TRACK),
 }
-
-
-@dataclass(frozen=True)
-class Tracks(Table):
-    """The tracks of a slice, a row each, in the order of their playlist."""
-
-    def place(self, row: int, column: str | None = None) -> str:
-        pid = self.frame["pid"][row]
-        return f"{self.name}, playlist {pid}" + ("" if column is None else f", '{column}'")
 
 
 def million_playlist(source: Source) -> RawTables:
     slices = [_slice(path) for path in source.logs]
-    lists = Joined.of(
-        *(Table(frame.drop("tracks"), path.name) for path, frame in zip(source.logs, slices, strict=True))
-    )
-    table = Joined.of(*(_tracks(path, frame) for path, frame in zip(source.logs, slices, strict=True)))
+    lists, table = (Joined.of(*tables) for tables in zip(*slices, strict=True))
     if table.frame.height == 0:
         what = f"none of the {counted(lists.frame.height, 'playlist')} has a track"
         raise MatineeError(what, where=lists.name, hint="add a slice with tracks")
     _warn_of_others(source)
-    return RawTables(events(table, "pid", "track_uri"), _named(lists), _items(table))
+    return RawTables(log_of_lists(table, "pid", "track_uri"), _named(once(lists, "pid")), _items(table))
 
 
 def _warn_of_others(source: Source) -> None:
@@ -68,30 +55,38 @@ def _warn_of_others(source: Source) -> None:
         warn(text)
 
 
-def _slice(path: Path) -> pl.DataFrame:
-    """Playlists, a row each, and their tracks as a list. Raises MatineeError where the file is something else."""
-    try:
-        found: Any = json.loads(content(path))
-    except (ValueError, RecursionError) as error:
-        raise MatineeError(f"is no JSON: {error}", where=path.name, hint="fetch the file again") from None
+def _slice(path: Path) -> tuple[Table, Table]:
+    """Playlists, a row each, and their tracks, a row each. Raises MatineeError where the file is something else."""
+    found = json_of(path)
     lists = found.get("playlists") if isinstance(found, dict) else None
     if not isinstance(lists, list) or not lists or not all(isinstance(one, dict) for one in lists):
         raise MatineeError("holds no list of playlists", where=path.name, hint=HINT)
     for number, one in enumerate(lists, start=1):
-        tracks = one.get("tracks")  # an empty playlist says [], so one without the word is broken
-        listed = isinstance(tracks, list) and all(isinstance(track, dict) for track in tracks)
-        if type(one.get("pid")) is not int or not listed:
+        # an empty playlist says [], so one without the word is broken
+        if type(one.get("pid")) is not int or not isinstance(one.get("tracks"), list):
             raise MatineeError(f"playlist {number} has no pid or no tracks", where=path.name, hint=HINT)
-    try:
-        return pl.from_dicts(lists, schema=PLAYLIST)
-    except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
-        what = f"cannot be read: {str(error).splitlines()[0]}"
-        raise MatineeError(what, where=path.name, hint=HINT) from None
+    pids = [one["pid"] for one in lists]  # places must not keep the objects, which are larger than the tables
+
+    def place(row: int) -> str:
+        return f"{path.name}, playlist {row + 1} (pid {pids[row]})"
+
+    return Placed(columns_of(lists, PLAYLIST, place), path.name, at=place), _tracks(path.name, lists, place)
 
 
-def _tracks(path: Path, lists: pl.DataFrame) -> Table:
-    filled = lists.select("pid", "tracks").filter(pl.col("tracks").list.len() > 0)
-    return Tracks(filled.explode("tracks").unnest("tracks"), path.name)
+def _tracks(name: str, lists: Objects, of_list: Place) -> Table:
+    """The tracks of a slice, a row each, in the order of their playlist."""
+    tracks = list(itertools.chain.from_iterable(one["tracks"] for one in lists))
+    sizes = [len(one["tracks"]) for one in lists]
+
+    def place(row: int) -> str:
+        number, position = entry(sizes, row)
+        return f"{of_list(number)}, track {position}"
+
+    for row, track in enumerate(tracks):
+        if not isinstance(track, dict):
+            raise MatineeError(f"{shown(track)} is no track", where=place(row), hint=HINT)
+    pids = pl.Series("pid", [one["pid"] for one in lists for _ in one["tracks"]], dtype=pl.Int64)
+    return Placed(columns_of(tracks, TRACK, place).insert_column(0, pids), name, at=place)
 
 
 def _named(lists: Table) -> SideTable | None:
@@ -101,9 +96,11 @@ def _named(lists: Table) -> SideTable | None:
 
 
 def _items(table: Table) -> SideTable | None:
-    """The first row of each track describes it: the others say the same. None where none is described."""
+    """The first row that says something of a track describes it: the others say the same. None where none does."""
     first = table.frame.unique("track_uri", keep="first", maintain_order=True)
-    there = [name for name in OF_TRACKS if first[name].null_count() < first.height]
+    there = [name for name in OF_TRACKS if table.frame[name].null_count() < table.frame.height]
+    if any(first[name].null_count() for name in there):
+        first = table.frame.group_by("track_uri", maintain_order=True).agg(pl.col(there).drop_nulls().first())
     features = first.select(pl.col(name).alias(OF_TRACKS[name]) for name in there)
     return side_of(Table(first, table.name), "track_uri", features) if there else None
 

@@ -16,7 +16,7 @@ from contract.logs import described
 from matinee.data.dataset import Dataset
 from matinee.data.dislikes import Dislikes
 from matinee.data.ids import IdMap
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning
 from matinee.models import registry
 from matinee.models.base import Model
 from matinee.rank import recommend
@@ -105,6 +105,24 @@ def test_a_model_that_learned_no_attribute_takes_none() -> None:
     plain = replace(DATA, item_features=None)
     with pytest.raises(MatineeError, match="MMCF knows an item by its events alone"):
         fitted("mmcf", {**SMALL_LOG["mmcf"], "epochs": 1}, plain).with_items(NEW)
+
+
+def test_a_column_that_the_log_does_not_have_is_told() -> None:
+    model = fitted("content", {})
+    with pytest.warns(
+        MatineeWarning, match="has no column 'tag', so it says nothing of the new items; did you mean 'tags'"
+    ):
+        model.with_items({"item_id": [12], "tag": [["film"]]})
+
+
+def test_a_composite_takes_them_through_its_members() -> None:
+    members = [fitted(name, hyper) for name, hyper in (MODELS[1], MODELS[-1])]
+    whole = mt.models.Ensemble(members=tuple(members), weights=(1.0, 1.0)).fit(DATA)
+    with pytest.raises(MatineeError, match="Ensemble takes new items through its members alone"):
+        whole.with_items(NEW)
+    wider = [model.with_items(NEW) for model in members]
+    again = mt.models.Ensemble(members=tuple(wider), weights=(1.0, 1.0)).fit(wider[0].data)
+    assert np.isfinite(again.score(DATA.queries())[:90, -2]).all()
 
 
 def test_context_models_need_a_field_of_items() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.data.read.options import ReadOptions
 from matinee.data.read.side_files import side_table
-from matinee.errors import MatineeError, counted
+from matinee.errors import MatineeError, MatineeWarning, counted, suggestion
 
 if TYPE_CHECKING:
     import polars as pl
@@ -52,6 +53,11 @@ def _joined(data: Dataset, features: pl.DataFrame, name: str) -> pl.DataFrame:
     columns = list(dict.fromkeys([*old.columns, *features.columns]))
     if not columns:
         return pl.DataFrame(height=len(old) + len(features))
+    for column in features.columns:
+        if old.width and column not in old.columns:
+            hint = suggestion(column, old.columns)
+            said = f"the log's table of items has no column {column!r}, so it says nothing of the new items"
+            warnings.warn(f"{name}: {said}; {hint}", MatineeWarning, stacklevel=4)
     parts = [
         table.select(*(pl.col(c) if c in table.columns else pl.lit(None).alias(c) for c in columns))
         if table.width

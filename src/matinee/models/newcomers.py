@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -16,6 +16,7 @@ class Newcomers(Parameters):
     """What a model gives to those whose catalogue grows."""
 
     if TYPE_CHECKING:  # what Model has
+        member_fields: ClassVar[tuple[str, ...]]
 
         @property
         def fitted(self) -> Any: ...
@@ -50,6 +51,9 @@ class Newcomers(Parameters):
 
     def refuse_new_items(self) -> None:
         """Raise MatineeError where new items have no meaning for this model."""
+        if self.member_fields:
+            hint = "add the items to each member, and fit the whole again with these members"
+            raise MatineeError(f"{type(self).__name__} takes new items through its members alone", hint=hint)
         if not self.takes_new_items():
             learns = self.scores_unknown_items()
             knows = "learns what items are like in a fit" if learns else "knows an item by its events alone"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
@@ -113,7 +114,7 @@ def test_a_log_without_events_knows_no_user_but_answers_someone_new() -> None:
 class Reader(Loaded):
     """A fitted model that reads titles, or does not, on a log of lists with these titles."""
 
-    def __init__(self, reads: bool, titles: list[str | None] | None) -> None:
+    def __init__(self, reads: bool, titles: Sequence[str | None] | None) -> None:
         table = None if titles is None else pl.DataFrame({"title": pl.Series(titles, dtype=pl.String)})
         self.data, self.reads = replace(log(), user_features=table), reads
 

@@ -81,8 +81,9 @@ def recommend(
     if for_users is None:
         _check(everyone, out, named=named)
     if of is not None:
-        given = {"--allow": allow, "--deny": deny, "--where": where, "--deny-where": deny_where, "--rules": rules_file}
-        _check_of(given | {"--include-seen": include_seen}, many=everyone or (for_users or out) is not None)
+        of_items: dict[str, object] = {"--allow": allow, "--deny": deny, "--where": where, "--deny-where": deny_where}
+        of_items |= {"--rules": rules_file, "--include-seen": include_seen}
+        _check_of(of_items, many=everyone or (for_users or out) is not None)
     rules = rules_of(rules_file, where, deny_where)
     fitted = open_model(model_dir, model)
     allowed, denied = (

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 def recommend_attributes(model: Any, queries: Queries, column: str, k: int = 10) -> pl.DataFrame:
     """The k likeliest values of an attribute for each query: query (row number), user_id (null: someone new), value,
-    score (a probability), rank (from 1). Values that the list's items have already are not left out.
+    score (a probability), rank (from 1). Values that the list's items have already are not left out. Where the model
+    knows nothing of a query's items and title (`model.fallback(queries)`), they are what is likely on any list.
 
     model: one that predicts attributes, such as MMCF. column: of its item table. Raises MatineeError for a model that
     does not, for an attribute that it did not learn, and for a k that is no whole number from 1.

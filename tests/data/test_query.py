@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,7 +16,7 @@ import matinee as mt
 from matinee.data.dataset import Dataset
 from matinee.data.ids import IdMap
 from matinee.data.query import with_request_time
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning
 
 
 def log() -> Dataset:
@@ -106,3 +109,55 @@ def test_a_log_without_events_knows_no_user_but_answers_someone_new() -> None:
     with pytest.raises(MatineeError, match="without histories"):
         mt.query(bare, user=7)
     assert mt.query(bare, history=[10]).history[0].tolist() == [0]
+
+
+class Reader(Loaded):
+    """A fitted model that reads titles, or does not, on a log of lists with these titles."""
+
+    def __init__(self, reads: bool, titles: Sequence[str | None] | None) -> None:
+        table = None if titles is None else pl.DataFrame({"title": pl.Series(titles, dtype=pl.String)})
+        self.data, self.reads = replace(log(), user_features=table), reads
+
+    def reads_titles(self) -> bool:
+        return self.reads
+
+
+@pytest.mark.parametrize(
+    ("reads", "titles", "said"),
+    [
+        (False, ["rain", "party"], 'Reader does not read titles: title="rain" changes nothing'),
+        (True, [None, "party"], None),
+        (True, [None, " "], 'no list that Reader learned from has a title: title="rain" changes nothing'),
+        (True, None, 'no list that Reader learned from has a title: title="rain" changes nothing'),
+    ],
+)
+@pytest.mark.parametrize("asked", [{}, {"user": 7}, {"history": [10]}], ids=str)
+def test_a_title_that_changes_nothing_is_told_once(
+    reads: bool, titles: list[str | None] | None, said: str | None, asked: dict[str, Any]
+) -> None:
+    model = Reader(reads, titles)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        queries = mt.query(model, title="rain", **asked)
+        mt.query(model, **asked or {"user": 7})
+        mt.query(model.data, title="rain", **asked)
+    assert queries.title == ("rain",)
+    assert [(str(each.message), each.category, each.filename) for each in told] == (
+        [] if said is None else [(said, MatineeWarning, __file__)]
+    )
+
+
+def test_a_log_has_titles_of_lists_where_one_says_something() -> None:
+    assert [Reader(True, titles).data.has_user_titles for titles in (None, [None, ""], ["\t", "x"])] == [
+        False,
+        False,
+        True,
+    ]
+
+
+@pytest.mark.parametrize("title", [5, ["rain"], b"rain"])
+def test_a_title_is_a_text(title: Any) -> None:
+    with pytest.raises(MatineeError, match="is no text"):
+        mt.query(log(), title=title)
+    with pytest.raises(MatineeError, match="is no text"):
+        mt.history([10], log(), title=title)

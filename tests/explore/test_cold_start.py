@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -107,3 +108,72 @@ def test_models_that_are_given_stay_as_they_were() -> None:
     frame = mt.cold_start(DATA, {"one": model}, known=[1], new_items=0).frame
     assert isinstance(frame, pl.DataFrame)
     assert model.score(DATA.queries()).tobytes() == before
+
+
+def fits(monkeypatch: pytest.MonkeyPatch, *models: type[Model]) -> list[str]:
+    """The names of models as they are fitted."""
+    fitted: list[str] = []
+    for model in models:
+
+        def learn(self: Model, data: mt.Dataset, context: Any, before: Any = model.learn) -> Any:
+            fitted.append(type(self).__name__)
+            return before(self, data, context)
+
+        monkeypatch.setattr(model, "learn", learn)
+    return fitted
+
+
+def test_a_model_that_scores_no_new_item_is_fitted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = fits(monkeypatch, mt.models.EASE, mt.models.Content)
+    found = mt.cold_start(DATA, ["ease", "content"], known=[1], new_items=0.2, seed=4)
+    assert fitted == ["EASE", "Content", "Content"]
+    assert found.unable == ("ease",)
+
+
+def small() -> mt.Dataset:
+    """20 users, each of whom watched 3 of 30 items."""
+    draw = np.random.default_rng(5)
+    items = np.concatenate([draw.permutation(30)[:3] for _ in range(20)])
+    return mt.read(pl.DataFrame({"user_id": np.repeat(np.arange(20), 3), "item_id": items}))
+
+
+def test_without_a_new_item_in_test_the_first_table_stands_alone() -> None:
+    data = small()
+
+    def hidden_new(seed: int) -> int:
+        """How many answers of test are items without an event in train, when a twentieth of these lost theirs."""
+        split = mt.split.new_items(mt.split.lists(data, tasks=["title", "first 1"], seed=seed), 0.05, seed=seed)
+        counts = np.bincount(split.train.item, minlength=data.n_items)
+        return sum(int(counts[item] == 0) for item in split.test.truth.values.tolist())
+
+    seed = next(seed for seed in range(100) if not hidden_new(seed))
+    options: dict[str, Any] = {"known": [0, 1], "k": 3, "seed": seed}
+    found = mt.cold_start(data, ["popularity", "ease"], new_items=0.05, **options)
+    alone = mt.cold_start(data, ["popularity", "ease"], new_items=0, **options)
+    assert found.frame.equals(alone.frame)
+    assert (found.n_new, found.unable, found.parts()) == (0, (), alone.parts())
+    assert found.notes == (
+        *alone.notes,
+        "new items are not measured, because no item of test is new, so there is none to rank: pass new_items with a "
+        "larger share than 0.05, or 0 to leave this out",
+    )
+
+
+@pytest.mark.parametrize(
+    ("metric", "said", "hint"),
+    [
+        ("recall:new", "'recall:new' counts answers of one kind, 'new'", 'pass metric="recall"'),
+        ("coverage", "'coverage' is a number of all lists together", 'metric="ndcg"'),
+        ("recal", "unknown metric 'recal'", "did you mean recall"),
+    ],
+)
+def test_a_metric_that_says_nothing_here_is_refused_before_a_fit(
+    metric: str, said: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = fits(monkeypatch, mt.models.EASE)
+    with pytest.raises(MatineeError, match=said) as error:
+        mt.cold_start(groups(), ["ease"], known=[1], metric=metric)
+    assert hint in str(error.value.hint)
+    with pytest.raises(MatineeError, match="new_items must be between 0 and 1"):
+        mt.cold_start(groups(), ["ease"], known=[1], new_items=1.5)
+    assert not fitted

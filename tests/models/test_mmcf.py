@@ -157,6 +157,9 @@ def test_each_net_answers_alone(model: mt.models.MMCF, tmp_path: Path) -> None:
     assert not np.array_equal(items.score(alone), model.score(alone)), "what an empty list holds is not its title"
     loaded = mt.load_model(mt.save_model(title, tmp_path / "title"))
     np.testing.assert_array_equal(loaded.score(asked), title.score(asked))
+    with pytest.raises(MatineeError, match="MMCF has no part 'foo'") as error:
+        model.part("foo")
+    assert error.value.hint == 'use "items" or "title"'
 
 
 @pytest.mark.parametrize("decoder", ["shared", "own"])

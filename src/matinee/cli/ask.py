@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import count
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from typer import Argument, Option
 
 from matinee import rank
-from matinee.cli import attributes, screen
+from matinee.cli import attributes, person, screen
 from matinee.cli.options import (
     At,
     DenyWhere,
@@ -29,6 +29,7 @@ from matinee.cli.options import (
     Users,
     Where,
 )
+from matinee.cli.person import GENRES, TITLE
 from matinee.cli.screen import Column
 from matinee.cli.sources import build_queries, item_codes, moment, open_model, requested_at, rules_of
 from matinee.cli.submit import ForUsers, ForUsersOption, Header, NoHeader, Sample, Submission, UserId, Wide, submit
@@ -42,10 +43,6 @@ from matinee.models.base import Model
 from matinee.rank import Recommendations
 from matinee.similar import similar_users
 from matinee.submissions import check_format, write_submission
-
-SHOWN = 5  # items of a history
-TITLE = Column("title", least=20)
-GENRES = Column("genres", style="dim", least=14)
 
 
 def recommend(
@@ -83,8 +80,10 @@ def recommend(
     asked.check(others=named or everyone)
     if for_users is None:
         _check(everyone, out, named=named)
-    if of is not None and (for_users is not None or everyone or out is not None):
-        raise MatineeError("--of shows attributes for one list or a few", hint="leave out --all, --for-users and --out")
+    if of is not None:
+        of_items: dict[str, object] = {"--allow": allow, "--deny": deny, "--where": where, "--deny-where": deny_where}
+        of_items |= {"--rules": rules_file, "--include-seen": include_seen}
+        _check_of(of_items, many=everyone or (for_users or out) is not None)
     rules = rules_of(rules_file, where, deny_where)
     fitted = open_model(model_dir, model)
     allowed, denied = (
@@ -98,7 +97,7 @@ def recommend(
         refuse_no_histories(fitted.data)
         queries = requested_at(fitted.data.queries(exclude_seen=not include_seen), at)
     else:
-        queries = build_queries(fitted, user, history, at, exclude_seen=not include_seen, title=title)
+        queries = build_queries(fitted, user, history, at, exclude_seen=not include_seen, title=title, by_title=True)
     if of is not None:
         attributes.show(fitted, queries, of, k, as_json=as_json)
         return
@@ -174,23 +173,18 @@ def explain(
     code = fitted.items.code(card.item_id)
     whys = [explanation(fitted, queries.slice(row, row + 1), code) for row in range(len(queries))]
     if as_json:
-        _emit([_explained(fitted, queries, row, card, why, k) for row, why in enumerate(whys)])
+        person.emit([_explained(fitted, queries, row, card, why, k) for row, why in enumerate(whys)])
         return
     for row, why in enumerate(whys):
         if row:
             screen.say()
-        _show_person(fitted, queries, row)
+        person.show(fitted, queries, row)
         _show_explained(fitted, card, why, k)
-
-
-def _emit(answers: list[dict[str, Any]]) -> None:
-    """The answer to one person; of several, a list of them."""
-    screen.emit(answers[0] if len(answers) == 1 else {"answers": answers})
 
 
 def _explained(model: Model, queries: Queries, row: int, card: ItemCard, why: Explanation, k: int) -> dict[str, Any]:
     """An explanation as JSON."""
-    found = {"item": asdict(card), "user_id": _person(model, queries, row)["user_id"], "score": why.score}
+    found = {"item": asdict(card), "user_id": person.as_json(model, queries, row)["user_id"], "score": why.score}
     return found | {"history_items": len(why.history), "pushed_by": _pushes(model.data, why, k)}
 
 
@@ -218,7 +212,7 @@ def _tell(
     if as_json and everyone:
         screen.emit({"out": str(out), "users": len(recs), "rows": rows})
     elif as_json:
-        _emit([_person(fitted, queries, row) | _ranked(fitted, recs, row) for row in range(len(queries))])
+        person.emit([person.as_json(fitted, queries, row) | _ranked(fitted, recs, row) for row in range(len(queries))])
     elif not everyone:
         _show_answers(fitted, queries, recs)
     if out is not None and not as_json:
@@ -235,14 +229,14 @@ def _check(everyone: bool, out: Path | None, *, named: bool) -> None:
         raise MatineeError("--all needs a file to write to", hint="add for example --out recommendations.parquet")
 
 
-def _person(model: Model, queries: Queries, row: int) -> dict[str, Any]:
-    """A query as JSON: its user, and the last items of the history."""
-    code, watched = int(queries.user[row]), queries.history[row]
-    return {
-        "user_id": model.users.decode([code])[0] if code >= 0 else None,
-        "history": [asdict(card) for card in item_cards(model.data, watched[-SHOWN:])],
-        "history_items": len(watched),
-    }
+def _check_of(of_items: Mapping[str, object], *, many: bool) -> None:
+    """Refuse what --of does not go with: many lists, and options of which items may be recommended."""
+    if many:
+        raise MatineeError("--of shows attributes for one list or a few", hint="leave out --all, --for-users and --out")
+    if given := [name for name, value in of_items.items() if value]:
+        names = " and ".join(given)
+        what = f"{names} {either(len(given), 'says', 'say')} which items are recommended, and --of shows no items"
+        raise MatineeError(what, hint=f"leave out {names}, or --of")
 
 
 def _ranked(model: Model, recs: Recommendations, row: int) -> dict[str, Any]:
@@ -268,24 +262,8 @@ def _show_answers(model: Model, queries: Queries, recs: Recommendations) -> None
     for row in range(len(queries)):
         if row:
             screen.say()
-        _show_person(model, queries, row)
-        what = "no item of this history" if len(queries.history[row]) else "nothing of this title"
-        _show_ranked(model, recs, row, f"The model knows {what}, so these are popular items.")
-
-
-def _show_person(model: Model, queries: Queries, row: int) -> None:
-    user, watched = _person(model, queries, row)["user_id"], item_cards(model.data, queries.history[row])
-    if user is None:
-        title = None if queries.title is None else queries.title[row]
-        held = [f"who watched {', '.join(card.name for card in watched)}"] if watched else []
-        called = [] if title is None else [f"with a list called {title!r}"]
-        screen.say(f"for someone {' '.join([*held, *called])}\n")
-        return
-    last = watched[-SHOWN:]
-    some = f", the last {len(last)}" if last != watched else ""
-    screen.say(f"user {user} watched {counted(len(watched), 'item')}{some}:")
-    screen.table([TITLE, GENRES], [["  " + card.name, ", ".join(card.genres)] for card in last], header=False)
-    screen.say()
+        person.show(model, queries, row)
+        _show_ranked(model, recs, row, f"{person.not_known(model, queries, row)}, so these are popular items.")
 
 
 def _with_genres(card: ItemCard) -> str:

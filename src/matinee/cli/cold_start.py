@@ -43,12 +43,14 @@ def cold_start(
     some items are taken out of training, and ranked by themselves.
     """
     shown = KNOWN if known is None else _numbers(known)
+    if out is not None:
+        from matinee.report.cold_start import check_known, write_known  # loads matplotlib
+
+        check_known(out)
     log = log_options.load(data)
     with worded_for("command"):
         found = studied(log, models, shown, metric=metric, k=k, new_items=new_items, seed=seed)
         if out is not None:
-            from matinee.report.cold_start import write_known  # loads matplotlib
-
             write_known(found.frame, out)
     if as_json:
         beside = {

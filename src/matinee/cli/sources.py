@@ -11,7 +11,7 @@ from pathlib import Path
 from matinee.data.dataset import Dataset, Queries
 from matinee.data.items import find_items
 from matinee.data.query import query, request_second, with_request_time
-from matinee.errors import MatineeError, MatineeWarning, counted, suggestion
+from matinee.errors import MatineeError, MatineeWarning, counted, suggestion, worded_for
 from matinee.models.base import Model
 from matinee.rules import Rules
 from matinee.store import MANIFEST, load_model
@@ -52,33 +52,43 @@ def check_out(folder: Path, *, overwrite: bool) -> None:
 
 def build_queries(
     model: Model, users: Sequence[str] | None, history: Sequence[str] | None, at: str | None, *,
-    exclude_seen: bool = True, title: str | None = None,
+    exclude_seen: bool = True, title: str | None = None, by_title: bool = False,
 ) -> Queries:  # fmt: skip
-    """A query for each --user, or the one of --history and --title."""
+    """A query for each --user, or the one of --history and --title. by_title: the command has the option --title."""
     if title is not None and not title.strip():
         raise MatineeError("--title is empty", hint='pass the name of a list: --title "summer bbq"')
     if (not users) == (not history) and (title is None or users):
-        what = "both --user and --history are given" if users else "neither --user nor --history is given"
-        hint = 'pass --user ID, or --history TITLE once for each item, e.g. --history "Toy Story (1995)"'
-        raise MatineeError(what, hint=hint)
+        raise _not_one(bool(users), by_title=by_title and model.reads_titles())
     watched = [text for text in history or () if text.strip()]
-    if users:
-        for user in users:
-            query(model, user=user)  # raises for one that is not known
-        different = list(dict.fromkeys(users))
-        if again := len(users) - len(different):
-            text = f"{counted(again, '--user names', '--user name')} a user again: users are answered once"
-            warnings.warn(text, MatineeWarning, stacklevel=2)
-        users = different
-        asked = model.data.queries(users, exclude_seen=exclude_seen)
-        asked = asked if title is None else replace(asked, title=(title,) * len(asked))
-        return requested_at(asked, at)
-    if title is not None and not model.reads_titles():
-        text = f"{type(model).__name__} does not read titles: --title changes nothing"
+    with worded_for("command"):
+        if users:
+            return requested_at(_of_users(model, users, exclude_seen=exclude_seen, title=title), at)
+        if not watched and (history or title is None):
+            raise MatineeError("--history is empty", hint="pass a title or an id")
+        return requested_at(query(model, history=watched, title=title, exclude_seen=exclude_seen), at)
+
+
+def _not_one(both: bool, *, by_title: bool) -> MatineeError:
+    """The error where not one of --user and --history is given. by_title: a --title would do too."""
+    hint = 'pass --user ID, or --history TITLE once for each item, e.g. --history "Toy Story (1995)"'
+    if both:
+        return MatineeError("both --user and --history are given", hint=hint)
+    if by_title:
+        hint = f'{hint}, or the name of a list: --title "summer bbq"'
+        return MatineeError("neither --user nor --history nor --title is given", hint=hint)
+    return MatineeError("neither --user nor --history is given", hint=hint)
+
+
+def _of_users(model: Model, users: Sequence[str], *, exclude_seen: bool, title: str | None) -> Queries:
+    """A query for each --user, once."""
+    for user in users:
+        query(model, user=user, title=title)  # raises for one that is not known, and tells of a title that is not read
+    different = list(dict.fromkeys(users))
+    if again := len(users) - len(different):
+        text = f"{counted(again, '--user names', '--user name')} a user again: users are answered once"
         warnings.warn(text, MatineeWarning, stacklevel=2)
-    if not watched and (history or title is None):
-        raise MatineeError("--history is empty", hint="pass a title or an id")
-    return requested_at(query(model, history=watched, title=title, exclude_seen=exclude_seen), at)
+    asked = model.data.queries(different, exclude_seen=exclude_seen)
+    return asked if title is None else replace(asked, title=(title,) * len(asked))
 
 
 def rules_of(file: Path | None, where: Sequence[str] | None, deny_where: Sequence[str] | None) -> Rules | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from matinee.data.arrays import Floats, Ints
 from matinee.data.ids import IdMap
 from matinee.data.moments import moment_of
-from matinee.data.titles import Titles
+from matinee.data.titles import Titles, plain
 from matinee.errors import MatineeError, counted
 from matinee.notebook import html_notes, html_panel, html_table, number_text
 
@@ -88,6 +88,11 @@ class LogFrames:
 
         found = table["title"].cast(pl.String).gather(np.where(user < 0, 0, user)).to_list()
         return tuple(None if code < 0 else title for code, title in zip(user.tolist(), found, strict=True))
+
+    @cached_property
+    def has_user_titles(self) -> bool:
+        """Whether one of the users, as a list (a playlist), has a title."""
+        return any(map(plain, self.user_titles(np.arange(len(self.users), dtype=np.int32)) or ()))
 
     @cached_property
     def titles(self) -> Titles:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -13,7 +14,7 @@ from matinee.data.dataset import Dataset, Queries
 from matinee.data.filters import Moment, seconds
 from matinee.data.ids import Id
 from matinee.data.items import find_items
-from matinee.errors import MatineeError
+from matinee.errors import MatineeError, MatineeWarning, option
 
 
 class Fitted(Protocol):
@@ -41,11 +42,14 @@ def query(
     use it: Unix seconds, an ISO text, a date or a datetime (UTC without a zone); None: the end of the history.
     exclude_seen: do not recommend watched items. exclude_dislikes: nor those that a user of the log dislikes.
     Raises MatineeError unless one of user and history, or a title, is given, for an unknown user, for an item that is
-    not found (see items.find_items), and for a model that was saved without histories.
+    not found (see items.find_items), for a title that is no text, and for a model that was saved without histories.
+    A title that changes nothing, because the model does not read titles or learned from none, is a MatineeWarning.
 
     Example: `mt.recommend(model, mt.query(model, user=196), k=5)`
     """
     data = source if isinstance(source, Dataset) else source.data
+    if title is not None and not isinstance(title, str):
+        raise MatineeError(f"title = {title!r} is no text", hint='pass the name of a list: title="summer bbq"')
     if (user is None) == (history is None) and (title is None or user is not None):
         given = "neither a user nor a history" if user is None else "both a user and a history"
         raise MatineeError(f"{given} is given", hint="pass user=ID, or history=[TITLE_OR_ID, ...]")
@@ -59,7 +63,9 @@ def query(
         watched = Ragged.from_lists([find_items(() if history is None else history, data)])  # a title alone: empty
         exclude = watched if exclude_seen else Ragged.empty(1)
         queries = Queries(user=np.array([-1], np.int32), history=watched, exclude=exclude)
-    queries = queries if title is None else replace(queries, title=(title,) * len(queries))
+    if title is not None:
+        _warn_of_unread_title(source, title)
+        queries = replace(queries, title=(title,) * len(queries))
     return queries if at is None else with_request_time(queries, at)
 
 
@@ -71,6 +77,21 @@ def history(items: Sequence[Id] | Id, data: Dataset, *, title: str | None = None
     Example: `mt.recommend(model, mt.history(["Heat (1995)"], data), k=5)`
     """
     return query(data, history=items, title=title, at=at)
+
+
+def _warn_of_unread_title(source: Dataset | Fitted, title: str) -> None:
+    """A MatineeWarning where a title is given to a model to which titles say nothing."""
+    reads = getattr(source, "reads_titles", None)
+    if isinstance(source, Dataset) or reads is None:
+        return
+    name, data = type(source).__name__, source.data
+    if not reads():
+        why = f"{name} does not read titles"
+    elif len(data) and not data.has_user_titles:
+        why = f"no list that {name} learned from has a title"
+    else:
+        return
+    warnings.warn(f"{why}: {option('title', title)} changes nothing", MatineeWarning, stacklevel=3)
 
 
 def queries_of_codes(data: Dataset, user: Ints, *, exclude_seen: bool = True) -> Queries:

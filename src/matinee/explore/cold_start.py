@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matinee import split as splits
-from matinee.data.dataset import Dataset, Holdout
-from matinee.errors import MatineeError, listed
+from matinee.data.dataset import Dataset, Holdout, Split
+from matinee.errors import MatineeError, listed, option, option_name
 from matinee.evaluate.evaluate import Evaluation, evaluate, text_table
+from matinee.evaluate.metrics import formulas_of, kind_of
 from matinee.models import registry
 from matinee.models.base import Model
 from matinee.notebook import html_notes, html_panel, html_table
 from matinee.progress import track
 from matinee.rank import recommend
+from matinee.split.shares import check_ratio
 
 if TYPE_CHECKING:
     import polars as pl
@@ -92,8 +94,10 @@ def cold_start(
     models: names, models, or label -> one of these; each is fitted on train with valid for early stopping. Hidden users
     are asked about with their title, where they have one, and their first `known` items (split.lists): at n are those
     who have more than n. new_items: the share of the items that has no event in train (split.new_items); for those the
-    models are fitted once more, and rank new items alone, by recall@k. 0 leaves that out.
-    Raises MatineeError for numbers of items that are none, and as the split, fit and evaluate do.
+    models that can score them are fitted once more, and rank new items alone, by recall@k. 0 leaves that out; where no
+    hidden list holds a new item, a note says so.
+    Raises MatineeError for numbers of items that are none, for a metric of one kind of answers ("recall:new") or of all
+    lists together, and as the split, fit and evaluate do.
 
     Example: `mt.cold_start(data, ["popularity", "ease"], known=[0, 1, 5], new_items=0)`
     """
@@ -102,27 +106,49 @@ def cold_start(
         raise MatineeError("there is no model to study", hint='name some: ["popularity", "ease"]')
     if not known or any(not isinstance(n, int | np.integer) or n < 0 for n in known) or len(set(known)) < len(known):
         raise MatineeError(f"known = {list(known)} are no numbers of items", hint=f"say known={list(KNOWN)}")
+    _check_metric(metric)
     titled = data.user_titles(np.arange(min(1, data.n_users), dtype=np.int32)) is not None
     tasks = [_task(n, titled) for n in sorted(known)]
     whole = splits.lists(data, valid=valid, test=test, tasks=tasks, seed=seed)
     parts = {ALL: (whole, whole.test, metric)}
-    n_new = 0
-    if new_items:
-        without = splits.new_items(whole, new_items, seed=seed)
-        alone = splits.new_alone(without.test)
-        parts[NEW] = (without, alone, "recall")
-        n_new = len(np.unique(alone.truth.values))
+    alone, notes = _new_alone(whole, new_items, seed) if new_items else (None, ())
+    if alone is not None:
+        parts[NEW] = (*alone, "recall")
+    n_new = 0 if alone is None else len(np.unique(alone[1].truth.values))
     found: dict[str, list[Evaluation]] = {name: [] for name in parts}
-    unable = []
+    unable: list[str] = []
     jobs = [(name, label) for name in parts for label in named]
     for name, label in track(jobs, "fitting", total=len(jobs)):
+        if label in unable:  # the fit on the whole has said so
+            continue
         split, holdout, measure = parts[name]
         model = registry.as_model(named[label]).__sklearn_clone__().fit(split.train, valid=split.valid, seed=seed)
-        if name == NEW and not model.scores_unknown_items():
+        if NEW in parts and not model.scores_unknown_items():
             unable.append(label)
-        else:
+        if name == ALL or label not in unable:
             found[name].append(_measured(model, holdout, label, measure, k, split.train))
-    return ColdStart(_frame(found), tuple(unable), n_new, min(1.0, k / max(n_new, 1)), whole.notes)
+    return ColdStart(_frame(found), tuple(unable), n_new, min(1.0, k / max(n_new, 1)), (*whole.notes, *notes))
+
+
+def _check_metric(name: str) -> None:
+    """Raise MatineeError for a metric that has no value by how much is known, before anything is fitted."""
+    if kind := kind_of(name):
+        hint = f"pass {option('metric', name.partition(':')[0])}; new items have a table of their own"
+        raise MatineeError(f"{name!r} counts answers of one kind, {kind!r}, and these lists have no kinds", hint=hint)
+    if not formulas_of([name], "matinee"):
+        hint = f"pass a metric that each list has: {option('metric', 'ndcg')}"
+        raise MatineeError(f"{name!r} is a number of all lists together", hint=hint)
+
+
+def _new_alone(whole: Split, share: float, seed: int) -> tuple[tuple[Split, Holdout] | None, tuple[str, ...]]:
+    """The split with some items new, and its test of these alone; or None, and a note that says why."""
+    check_ratio("new_items", share)
+    try:
+        split = splits.new_items(whole, share, seed=seed)
+        return (split, splits.new_alone(split.test)), ()
+    except MatineeError as error:
+        larger = f"pass {option_name('new_items')} with a larger share than {share:g}"
+        return None, (f"new items are not measured, because {error.what}: {larger}, or 0 to leave this out",)
 
 
 def _label(model: Any) -> str:

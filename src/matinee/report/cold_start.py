@@ -13,11 +13,12 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from matinee.errors import MatineeError
 from matinee.explore.cold_start import ALL
 from matinee.files import StrPath
-from matinee.report.plots import HUES, INK, PAPER, draw, labelled, placeholders, room_for, write_drawing
+from matinee.report.plots import HUES, INK, PAPER, check_drawing, draw, labelled, placeholders, room_for, write_drawing
 
 if TYPE_CHECKING:
     import polars as pl
 
+WHAT = "a study of cold starts"
 APART = 17  # px between two names
 BANDS = 3  # lines with their intervals; those of more could not be told apart
 BESIDE = 26  # px from a line's end to its name
@@ -60,7 +61,12 @@ def known_plot(name: str, points: pl.DataFrame, items: str = ALL) -> Markup:
 def write_known(points: pl.DataFrame, path: StrPath, items: str = ALL) -> None:
     """The drawing as an .svg file that needs nothing else. Raises MatineeError as `known_plot`, and for another kind of
     file."""
-    write_drawing(path, "a study of cold starts", lambda: known_plot("known", points, items))
+    write_drawing(path, WHAT, lambda: known_plot("known", points, items))
+
+
+def check_known(path: StrPath) -> None:
+    """Raise MatineeError for a file that `write_known` would refuse: to be asked before the study is made."""
+    check_drawing(path, WHAT)
 
 
 def _names(axes: Axes, lines: list[pl.DataFrame], labels: list[str], colours: list[str], height: float) -> None:

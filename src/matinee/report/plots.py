@@ -259,11 +259,16 @@ def as_file(svg: Markup) -> str:
 
 def write_drawing(path: StrPath, what: str, make: Callable[[], Markup]) -> None:
     """Write a drawing of `what` to an .svg file. Raises MatineeError for another kind of file, before it is drawn."""
+    check_drawing(path, what)
+    atomic_write(path, as_file(make()))
+
+
+def check_drawing(path: StrPath, what: str) -> None:
+    """Raise MatineeError where a drawing of `what` could not be written to this kind of file."""
     suffix = Path(path).suffix.lower()
     if suffix != ".svg":
         text = f"{what} is drawn as .svg, not as {suffix or 'a file without suffix'!r}"
         raise MatineeError(text, where=str(path), hint=f"name it {Path(path).stem or 'drawing'}.svg")
-    atomic_write(path, as_file(make()))
 
 
 def room_for(labels: Mapping[str, str]) -> float:

@@ -59,8 +59,8 @@ class EvaluateTable(Table):
     candidates: str | list[str] = Field(
         "all",
         description='what is ranked: "all" items with a training event, "observed" (each user\'s own hidden rows, by '
-        '`label_min`), "new" (items without a training event alone, of a split with `new_items`), or a file of sampled '
-        "negatives for the test; several are measured side by side",
+        '`label_min`), "new" (items without a training event alone, those that are an answer to some query, of a split '
+        "with `new_items`), or a file of sampled negatives for the test; several are measured side by side",
     )
     exclude_seen: bool = Field(True, description="false where repeats are answers (sessions): nothing is excluded")
     moment: Literal["given", "events", "sessions"] = Field(

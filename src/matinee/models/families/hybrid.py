@@ -18,6 +18,7 @@ from matinee.data.dataset import Dataset, Holdout, Queries
 from matinee.data.features.grams import Grams
 from matinee.data.titles import plain
 from matinee.data.validate import check_queries
+from matinee.errors import MatineeError
 from matinee.evaluate.stopping import StoppingMetric, quality_of
 from matinee.models.base import Fitted, Learned, Shapes, TextFile
 from matinee.models.families import counted_join
@@ -287,7 +288,11 @@ class Hybrid(Network):
     def part(self, name: Literal["items", "title"]) -> Self:
         """The fitted model as it answers by one of its nets: by what lists hold, or by their titles, alone.
 
+        Raises MatineeError for another name.
+
         Example: `model.part("title")`"""
+        if name not in ("items", "title"):
+            raise MatineeError(f"{type(self).__name__} has no part {name!r}", hint='use "items" or "title"')
         shares = np.full(len(counted_join.KNOTS), 1.0 if name == "title" else 0.0)
         net = copy(self.net)
         net.title_share = shares

@@ -110,7 +110,7 @@ def test_a_model_that_learned_no_attribute_takes_none() -> None:
 def test_a_column_that_the_log_does_not_have_is_told() -> None:
     model = fitted("content", {})
     with pytest.warns(
-        MatineeWarning, match="has no column 'tag', so it says nothing of the new items; did you mean 'tags'"
+        MatineeWarning, match="has no column 'tag', so it says nothing of the new items; did you mean tags"
     ):
         model.with_items({"item_id": [12], "tag": [["film"]]})
 

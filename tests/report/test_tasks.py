@@ -19,7 +19,7 @@ def test_a_mean_for_each_model_and_task_over_all_seeds() -> None:
     asked = asked.with_columns(task=pl.Series([tasks[q % 3 % 2] for q in asked["query"].to_list()]))
     study = replace(study, per_query=asked)
     tables = score_tables(study.metrics, study.protocols, study.per_query, study.tested)
-    found = task_tables(study, tables)
+    found = task_tables(study.per_query, tables)
     assert [table.title for table in found] == [
         f"{metric}@{k} by what is shown" if k else f"{metric} by what is shown" for metric, k in tables[0].columns
     ]
@@ -41,5 +41,5 @@ def test_a_mean_for_each_model_and_task_over_all_seeds() -> None:
 def test_without_tasks_there_is_no_table() -> None:
     study = quiet_study(labels=["a", "b"])
     tables = score_tables(study.metrics, study.protocols, study.per_query, study.tested)
-    assert task_tables(study, tables) == []
+    assert task_tables(study.per_query, tables) == []
     assert "by what is shown" not in page_of(study).words

@@ -22,6 +22,7 @@ from matinee.errors import MatineeError, MatineeWarning, counted, either
 from matinee.evaluate.evaluate import named
 from matinee.evaluate.intervals import FEW, FEW_WORDS, with_interval
 from matinee.report.scores import CandidateRuleTable, Cell, Table, by_candidate_rule, score_tables
+from matinee.report.tasks import task_tables
 from matinee.split import write_negatives
 from matinee.study.evaluate_table import FILE_MARKS
 from matinee.study.recipe import Recipe, load_recipe
@@ -85,6 +86,10 @@ def show(result: StudyResult) -> None:
             screen.say(text, "dim")
     if (rules := by_candidate_rule(tables)) is not None:
         _show_rules(rules)
+    for each in task_tables(result.per_query(), tables):
+        screen.say(f"\n{each.title}", "bold")
+        heads = [Column(name, right=place > 0, keep=place == 1) for place, name in enumerate(each.head)]
+        screen.table(heads, [[str(cell) for cell in row] for row in each.rows])
     again = f", {result.resumed} of its units found done" if result.resumed else ""
     screen.say(f"\n{result.seconds:.1f} s{again}")
     screen.say(str(result.report))

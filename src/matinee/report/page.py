@@ -64,7 +64,7 @@ def render(study: Study) -> str:
             trainings=sections.trainings(study, look),
             recommended=sections.recommended(study, lists),
             groups=sections.groups(study, tables),
-            tasks=task_tables(study, tables),
+            tasks=task_tables(study.per_query, tables),
             one_answer=one_answer,
             apart=apart(study.recommendations, study.data),
             list_tables=list_tables(study.analysis, list(study.recommendations), composites(study)),

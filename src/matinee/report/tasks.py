@@ -11,16 +11,15 @@ from matinee.evaluate.predictions import LOWER_IS_BETTER
 from matinee.report.lists import ListTable
 from matinee.report.metric_groups import places
 from matinee.report.scores import Table, rows_behind
-from matinee.report.study import Study
 
 
-def task_tables(study: Study, tables: Sequence[Table]) -> list[ListTable]:
+def task_tables(per_query: pl.DataFrame | pl.LazyFrame, tables: Sequence[Table]) -> list[ListTable]:
     """For each metric of the test a table, a model a row and a task a column: means over the queries of all seeds.
-    Empty where the test has no tasks."""
+    Empty where the test has no tasks. per_query: see Study."""
     test = [table for table in tables if table.split == "test"]
     if not test:
         return []
-    rows = rows_behind(study.per_query, test[0].split, test[0].fingerprint)
+    rows = rows_behind(per_query, test[0].split, test[0].fingerprint)
     if "task" not in rows.collect_schema().names():
         return []
     keys = ["label", "metric", "k", "task"]

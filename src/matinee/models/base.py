@@ -239,8 +239,7 @@ class Model(Newcomers, ABC):
             count = fitted.popularity[np.maximum(candidates, 0)]
             scores[fallback] = count[fallback]
             unknown = (count == 0) & (fallback[:, None] | (not self.scores_unknown_items()))
-            nothing = (candidates < 0) | unknown
-            scores[nothing] = -np.inf
+            scores[unknown | (candidates < 0)] = -np.inf
             return scores
         if fallback.any():
             scores[fallback] = np.where(fitted.popularity > 0, fitted.popularity, -np.inf)

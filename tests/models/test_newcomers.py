@@ -40,7 +40,7 @@ MODELS: list[tuple[str, dict[str, Any]]] = [
     ("mmcf", {**SMALL_LOG["mmcf"], "epochs": 6}),
     ("ials", {"n_factors": 7, "item_features": ("tags", "vector"), "feature_l2": 1.0}),
     ("deepfm", {**SMALL_LOG["deepfm"], "fields": ("user", "item", "item.tags", "item.vector")}),
-    ("autoint_plus", {**SMALL_LOG["autoint_plus"], "fields": ("user", "item.tags", "item"), "epochs": 30}),
+    ("fm", {**SMALL_LOG["fm"], "fields": ("user", "item.tags", "item")}),
 ]
 
 

@@ -138,11 +138,12 @@ class IALS(Factors):
         from scipy.sparse import csr_array
 
         assert isinstance(learned, GramVectors)
-        V = learned.V.astype(np.float64)
+        there, place = np.unique(X.indices, return_inverse=True)  # of a large catalogue a request reads little
+        V = learned.V[there].astype(np.float64)
         U = np.zeros((X.shape[0], self.n_factors))
         penalty = np.repeat(self.ridge(X, learned.columns[0])[:, None], self.n_factors, axis=1)
         # The same normal equations as in the fit, solved exactly: a newcomer and a user of the log agree.
         prior = self.alpha0 * learned.gram, np.zeros(self.n_factors)
-        wanted = csr_array((np.ones_like(X.data), X.indices, X.indptr), shape=X.shape)
+        wanted = csr_array((np.ones_like(X.data), place.astype(np.int32), X.indptr), shape=(len(U), len(V)))
         regress(wanted, V, np.zeros(len(V)), U, penalty=penalty, prior=prior, weights=X.data)
         return U.astype(np.float32)

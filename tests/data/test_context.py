@@ -228,7 +228,7 @@ class TestOccurring:
         tables = made(data, NAMES)
         wanted = np.zeros(tables.fields.n_codes, np.bool_)
         wanted[whole(tables, data).codes] = True
-        assert tables.occurring().tolist() == wanted.tolist()
+        assert tables.occurring.tolist() == wanted.tolist()
         starts = tables.fields.starts
         assert wanted[starts["context.device"] + MISSING], "two rows have no device"
         assert not wanted[starts["context.device"] + UNKNOWN]

@@ -97,7 +97,7 @@ def test_the_parts_learn_apart_what_gmf_and_mlp_learn(monkeypatch: pytest.Monkey
     for part, places, bias in ((gmf, GMF_PLACES, 0), (mlp, MLP_PLACES, 1)):
         learned = part.fitted.learned.weights
         trained = learned["vectors.table.weight"]
-        codes = np.flatnonzero(part.net.tables.occurring())  # the others have become a mean
+        codes = np.flatnonzero(part.net.tables.occurring)  # the others have become a mean
         np.testing.assert_allclose(
             whole["vectors.table.weight"][:, places][codes], trained[codes], rtol=1e-4, atol=1e-5
         )

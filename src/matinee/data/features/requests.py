@@ -134,6 +134,7 @@ class ContextTables:
         names = [field.name for field in self.fields.of("user") if field.single]
         return names.index("user") if "user" in names else None
 
+    @cached_property
     def occurring(self) -> Bools:
         """bool (n_codes,): true for the codes of the events of the log."""
         found = np.zeros(self.fields.n_codes, np.bool_)

@@ -162,9 +162,6 @@ class Pointwise(Network):
         hashes = hashes_of(data, rated=labels, weighed=True)
         return PointwiseWeights(weights, curve, vocabulary, labels, hashes, net=net)
 
-    def takes_new_items(self) -> bool:
-        return self.scores_unknown_items()
-
     def learned_with(self, data: Dataset) -> PointwiseWeights:
         """New items have the vectors of their fields' values; their ids are unknown ones."""
         learned: PointwiseWeights = self.fitted.learned
@@ -178,7 +175,7 @@ class Pointwise(Network):
     def finish(self, net: Any) -> None:
         fields = net.tables.fields
         named = [codes for field, codes in zip(fields.fields, fields.ranges, strict=True) if not field.dense]
-        net.vectors.begin_untrained(net.tables.occurring(), named)
+        net.vectors.begin_untrained(net.tables.occurring, named)
 
     def check(self, data: Dataset) -> None:
         super().check(data)

@@ -112,9 +112,9 @@ class IdMap:
         return code
 
     @cached_property
-    def first(self) -> Any:
-        """The least id."""
-        return self.ids.min().item() if self.is_integer else min(self.ids)
+    def first(self) -> int:
+        """The least of integers."""
+        return int(self.ids.min())
 
     def encode(self, values: pl.Series) -> NDArray[np.int32]:
         """int32 codes, (len(values),): -1 where the id is not in the map. Text finds integers as in `find`."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from matinee.data.dataset import Dataset
-from matinee.data.ids import IdMap
 from matinee.data.read.options import ReadOptions
 from matinee.data.read.side_files import side_table
 from matinee.errors import MatineeError, MatineeWarning, counted, suggestion
@@ -30,9 +29,9 @@ def with_new_items(data: Dataset, table: Any) -> Dataset:
     if known.any():
         what = f"{counted(int(known.sum()), 'item')} of the table known already, such as {ids[int(known.argmax())]!r}"
         raise MatineeError(what, where=read.table.name, hint="leave them out: only new items are added")
-    order = np.argsort(IdMap.from_series(ids, what="item").encode(ids))
-    features = _joined(data, read.features[order], read.table.name)
-    return replace(data, items=data.items.with_new(ids), item_features=features)
+    items = data.items.with_new(ids)
+    features = _joined(data, read.features[np.argsort(items.encode(ids))], read.table.name)
+    return replace(data, items=items, item_features=features)
 
 
 def _ids(data: Dataset, ids: pl.Series) -> pl.Series:
@@ -54,6 +53,9 @@ def _joined(data: Dataset, features: pl.DataFrame, name: str) -> pl.DataFrame:
     if not columns:
         return pl.DataFrame(height=len(old) + len(features))
     for column in features.columns:
+        if column in old.columns and not _alike(old.schema[column], features.schema[column]):
+            kinds = f"{features.schema[column]}, and in the log's table of items {old.schema[column]}"
+            raise MatineeError(f"the column {column!r} holds {kinds}", where=name, hint="write both tables alike")
         if old.width and column not in old.columns:
             hint = suggestion(column, old.columns)
             said = f"the log's table of items has no column {column!r}, so it says nothing of the new items"
@@ -64,27 +66,16 @@ def _joined(data: Dataset, features: pl.DataFrame, name: str) -> pl.DataFrame:
         else pl.DataFrame({c: [None] * len(table) for c in columns})
         for table in (old, features)
     ]
-    for column in columns:
-        kinds = [table.schema[column] for table in (old, features) if column in table.columns]
-        if not _alike(*kinds):
-            what = f"the column {column!r} holds {kinds[1]}, and in the log's table of items {kinds[0]}"
-            raise MatineeError(what, where=name, hint="write both tables alike")
     return pl.concat(parts, how="vertical_relaxed")
 
 
-def _alike(kind: pl.DataType, *others: pl.DataType) -> bool:
-    """Whether columns are of one kind: numbers, texts or lists of one of them; nothing at all is of each."""
+def _alike(one: pl.DataType, other: pl.DataType) -> bool:
+    """Whether two columns are of one kind: numbers, texts or lists of one of them; nothing at all is of each."""
     import polars as pl
 
-    def inner(kind: Any) -> Any:
-        return kind.inner if isinstance(kind, pl.List | pl.Array) else kind
-
-    for other in others:
-        nothing = pl.Null in (kind, other, inner(kind), inner(other))
-        listed = isinstance(kind, pl.List | pl.Array) == isinstance(other, pl.List | pl.Array)
-        a, b = inner(kind), inner(other)
-        texts = pl.String, pl.Categorical
-        same = a == b or (a.is_numeric() and b.is_numeric()) or (a in texts and b in texts)
-        if not nothing and not (listed and same):
-            return False
-    return True
+    lists = [isinstance(kind, pl.List | pl.Array) for kind in (one, other)]
+    a, b = (kind.inner if isinstance(kind, pl.List | pl.Array) else kind for kind in (one, other))
+    if pl.Null in (one, other, a, b):
+        return True
+    texts = pl.String, pl.Categorical
+    return lists[0] == lists[1] and (a == b or (a.is_numeric() and b.is_numeric()) or (a in texts and b in texts))

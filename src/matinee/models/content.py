@@ -88,6 +88,9 @@ class Content(ItemItem):
         """float32 (n_items, n_items): EASE's columns, from which those of new items are learned."""
         return EASE(l2=self.l2).weights(X)
 
+    def takes_new_items(self) -> bool:
+        return True  # also where no item is new yet
+
     def refuse_new_items(self) -> None:
         super().refuse_new_items()
         if not self.fitted.learned.n_features.any():

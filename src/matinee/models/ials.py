@@ -85,9 +85,6 @@ class IALS(Factors):
         learned = self.with_users(data, GramVectors(*nobody, V.T.astype(np.float64) @ V, np.array([len(V)])))
         return replace(learned, V=completed(V, data, watched, ~watched, self.item_features, self.feature_l2))
 
-    def takes_new_items(self) -> bool:
-        return bool(self.item_features)
-
     def learned_with(self, data: Dataset) -> GramVectors:
         learned: GramVectors = self.fitted.learned
         V = np.concatenate([learned.V, np.zeros((data.n_items - len(learned.V), self.n_factors), np.float32)])

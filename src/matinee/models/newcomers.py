@@ -47,7 +47,7 @@ class Newcomers(Parameters):
 
     def takes_new_items(self) -> bool:
         """True where new items have a meaning without a fit: a fitted model reads what they are like."""
-        return type(self).learned_with is not Newcomers.learned_with
+        return type(self).learned_with is not Newcomers.learned_with and self.scores_unknown_items()
 
     def refuse_new_items(self) -> None:
         """Raise MatineeError where new items have no meaning for this model."""

@@ -146,10 +146,11 @@ def _read_table(path: Path, id_column: str) -> tuple[IdMap, pl.DataFrame | None]
     ids = IdMap.from_series(table[id_column], what=what)
     if len(ids) != len(table):
         raise folders.broken(path, "ids are not distinct")
-    if not ids.series.equals(table[id_column]):  # some came later
-        ids = IdMap(
-            table[id_column].to_numpy() if ids.is_integer else table[id_column].to_list(), what=what, grown=True
-        )
+    if not ids.series.equals(table[id_column]):
+        if what == "user":
+            raise folders.broken(path, "ids are not sorted")
+        stored = table[id_column]  # some items came later: IdMap.with_new
+        ids = IdMap(stored.to_numpy() if ids.is_integer else stored.to_list(), what=what, grown=True)
     return ids, table.drop(id_column) if table.width > 1 else None
 
 

@@ -25,7 +25,7 @@ from matinee.models.families import counted_join
 from matinee.models.families.autoencoder import rows_of
 from matinee.models.families.columns import Columns
 from matinee.models.families.fusion import PrecomputedScorer
-from matinee.models.families.network import NO_CURVE, NetWeights, Network, device_of, import_torch
+from matinee.models.families.network import NO_CURVE, NetWeights, Network, device_of, finished, import_torch
 from matinee.models.families.new_outputs import NewOutputs, added
 from matinee.models.fields import tunable
 from matinee.models.fitting import FitContext
@@ -157,9 +157,6 @@ class Hybrid(Network):
         kept = known.of_item, net.characters.points, net.grams.idf, net.title_share
         return HybridWeights(weights, curve, texts, *kept, NO_CURVE, net=net)
 
-    def takes_new_items(self) -> bool:
-        return self.scores_unknown_items()
-
     def learned_with(self, data: Dataset) -> HybridWeights:
         """New items have the outputs that their attributes say."""
         learned: HybridWeights = self.fitted.learned
@@ -214,14 +211,8 @@ class Hybrid(Network):
         longest = self.model_copy(update={"epochs": epochs, "stop_epoch": None})
         told = replace(context.of_member(1), valid=titled_alone(context.valid))
         standing = self.standing(data, learned).part("title")
-        measure = told.measuring(standing)
-
-        def validate() -> float:
-            assert measure is not None
-            self.finish_titles(net)
-            return measure()
-
-        curve = longest.train(net, [only], n, data, told, None if measure is None else validate)
+        validate = finished(told.measuring(standing), lambda: self.finish_titles(net))
+        curve = longest.train(net, [only], n, data, told, validate)
         self.finish_titles(net)
         found = self.learned_from(net, data, {name: x.numpy() for name, x in net.state_dict().items()}, learned.curve)
         return replace(found, title_curve=curve)

@@ -176,14 +176,8 @@ class Network(Trained):
         net.eval()
         passes, n = self.passes(net, data)
         standing = self.standing(data, self.learned_from(net, data, {}, NO_CURVE))
-        measure = self.validation(standing, context)
-
-        def validate() -> float:
-            assert measure is not None
-            self.finish(net)  # valid sees the net as it would be kept
-            return measure()
-
-        curve = self.train(net, passes, n, data, context, None if measure is None else validate)
+        validate = finished(self.validation(standing, context), lambda: self.finish(net))
+        curve = self.train(net, passes, n, data, context, validate)
         self.finish(net)
         return self.learned_from(net, data, {name: value.numpy() for name, value in net.state_dict().items()}, curve)
 
@@ -204,6 +198,18 @@ class Network(Trained):
     @property
     def net(self) -> Any:
         return self.fitted.learned.net
+
+
+def finished(measure: Callable[[], float] | None, finish: Callable[[], None]) -> Callable[[], float] | None:
+    """What measures a net as it would be kept: finished first."""
+    if measure is None:
+        return None
+
+    def validate() -> float:
+        finish()
+        return measure()
+
+    return validate
 
 
 def device_of(net: Module) -> Any:
